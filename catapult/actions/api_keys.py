@@ -1,0 +1,104 @@
+"""Make, revoke and rotate API keys."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+from uuid_utils.compat import uuid7
+
+from catapult import audit, keys
+from catapult.actions import locks
+from catapult.audit import Actor, Entry
+from catapult.errors import Conflict, Invalid, NotFound
+from catapult.extensions import db
+from catapult.tables import ApiKey, Role
+
+FIRST_KEY_LOCK = 0x63617461_6B657900  # "catakey": any number that nothing else in this database locks
+
+
+def create(
+    *, actor: Actor, salt: str, name: str, role: str = Role.PUBLISHER, expires_at: datetime | None = None
+) -> ApiKey:
+    """A new key; the row's `key` is the key itself, which is nowhere afterwards. Raises Invalid, Forbidden."""
+    actor.needs(Role.ADMIN)
+    if expires_at is not None and expires_at <= locks.now():
+        raise Invalid("A key has to expire in the future.", errors={"expires_at": ["Is in the past."]})
+    row = _new(actor, salt, name, role, expires_at)
+    return audit.commit(actor, row, _said("api_key.create", row))
+
+
+def create_first_admin(*, actor: Actor, salt: str) -> str | None:
+    """A first admin key, if there is no key at all; returns it, or None. Several that start at once make one."""
+    db.session.execute(select(func.pg_advisory_xact_lock(FIRST_KEY_LOCK)))
+    if db.session.scalar(select(ApiKey.id).limit(1)) is not None:
+        return None
+    return create(actor=actor, salt=salt, name="first-admin", role=Role.ADMIN).key
+
+
+def revoke(key_id: UUID, *, actor: Actor) -> None:
+    """The key is refused from the next request on. Revoking a revoked one changes nothing and writes no entry.
+
+    Raises NotFound, and Conflict for the key in use and for the last admin's.
+    """
+    actor.needs(Role.ADMIN)
+    admins = locks.admins()
+    key = _locked(key_id)
+    if key.revoked_at is not None:
+        return
+    if key.id == actor.key_id:
+        raise Conflict("This is the key you are using. Revoke it with another admin key.")
+    _check_not_last(key, admins)
+    key.revoked_at = locks.now()
+    audit.commit(actor, key, _said("api_key.revoke", key))
+
+
+def rotate(key_id: UUID, *, actor: Actor, salt: str, overlap: timedelta) -> ApiKey:
+    """A new key of the same name, role and end, as `create` gives it; the old one works for `overlap` more.
+
+    Raises NotFound, and Conflict where the old one is revoked or expired already.
+    """
+    actor.needs(Role.ADMIN)
+    old = _locked(key_id)
+    now = locks.now()
+    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+        raise Conflict(f"The key {old.prefix} works no more. Make a new one instead.")
+    new = _new(actor, salt, old.name, old.role, old.expires_at)
+    ends = now + overlap
+    old.expires_at = min(old.expires_at, ends) if old.expires_at else ends
+    said = {"replaces": str(old.id), "old_prefix": old.prefix, "old_expires_at": old.expires_at.isoformat()}
+    return audit.commit(actor, new, _said("api_key.rotate", new, **said))
+
+
+def _new(actor: Actor, salt: str, name: str, role: str, expires_at: datetime | None) -> ApiKey:
+    made = keys.make()
+    row = ApiKey(
+        id=uuid7(),
+        name=name,
+        role=role,
+        prefix=made.prefix,
+        key_hash=keys.hashed(made.key, salt),
+        salt_mark=keys.salt_mark(salt),
+        created_by=actor.name,
+        expires_at=expires_at,
+    )
+    row.key, row.is_active = made.key, True
+    db.session.add(row)
+    return row
+
+
+def _locked(key_id: UUID) -> ApiKey:
+    query = select(ApiKey).where(ApiKey.id == key_id).with_for_update(key_share=True)
+    key = db.session.scalar(query.execution_options(populate_existing=True))
+    if key is None:
+        raise NotFound("There is no such key. `flask keys list` shows those there are.")
+    return key
+
+
+def _check_not_last(key: ApiKey, admins: list[ApiKey]) -> None:
+    if key in admins and len(admins) == 1:
+        raise Conflict("This is the last admin key. Make another admin key first, then revoke this one.")
+
+
+def _said(action: str, key: ApiKey, **details: str) -> Entry:
+    ends = key.expires_at.isoformat() if key.expires_at else None
+    return audit.entry(action, key, name=key.name, role=str(key.role), prefix=key.prefix, expires_at=ends, **details)

@@ -1,0 +1,100 @@
+"""Register, change and delete models."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from uuid_utils.compat import uuid7
+
+from catapult import audit
+from catapult.actions import locks
+from catapult.audit import Actor
+from catapult.errors import Conflict, Invalid
+from catapult.extensions import db
+from catapult.tables import NOW, Deployment, RegisteredModel, Role, Version, is_live
+
+
+def create(
+    *,
+    actor: Actor,
+    name: str,
+    storage_path: str | None = None,
+    repository: str | None = None,
+    description: str | None = None,
+    tags: list[str] | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> RegisteredModel:
+    """Register a model; `storage_path` is `repository` where it is not given.
+
+    Raises Conflict (name taken), Invalid (neither of the two places).
+    """
+    actor.needs(Role.PUBLISHER)
+    path = storage_path or repository
+    if not path:
+        raise Invalid(
+            "Say where the images are: storage_path or repository.",
+            errors={"storage_path": ["Needed where there is no repository."]},
+        )
+    model = RegisteredModel(
+        id=uuid7(),
+        name=name,
+        storage_path=path,
+        repository=repository,
+        description=description,
+        tags=tags or [],
+        metadata_=metadata or {},
+    )
+    db.session.add(model)
+    return audit.commit(actor, model, audit.entry("model.create", model, name=name, storage_path=path))
+
+
+def edit(model_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> RegisteredModel:
+    """These fields have these values; the others stay. What changes nothing writes no entry.
+
+    `expected` are the counters the caller has seen, None for any. Raises NotFound, PreconditionFailed.
+    """
+    actor.needs(Role.PUBLISHER)
+    model = locks.model(RegisteredModel.id == model_id)
+    locks.check_counter(model, expected)
+    changed = audit.changes(model, fields)
+    if not changed:
+        return model
+    return audit.commit(actor, model, audit.entry("model.update", model, name=model.name, changes=changed))
+
+
+def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[int] | None = None) -> None:
+    """The model, its versions and their deployments leave every list; its name is free again.
+
+    Raises NotFound, PreconditionFailed, and Conflict while a version is live, unless `force` ends those deployments.
+    """
+    actor.needs(Role.ADMIN)
+    model = locks.model(RegisteredModel.id == model_id)
+    locks.check_counter(model, expected)
+    ended = _end_live(model, force)
+    model.deleted_at = NOW  # type: ignore[assignment]
+    left = {"versions": _leave(Version, model), "deployments": _leave(Deployment, model)}
+    said = audit.entry("model.delete", model, name=model.name, **left, ended_deployments=ended or None)
+    audit.commit(actor, model, said)
+
+
+def _end_live(model: RegisteredModel, force: bool) -> list[dict[str, str]]:
+    """What was live of this model has ended. Raises Conflict where something is and `force` is not given."""
+    live = (Deployment.model_id == model.id) & is_live()
+    running = list(db.session.execute(select(Deployment.id, Deployment.environment).where(live)))
+    if running and not force:
+        places = ", ".join(sorted(row.environment for row in running))
+        raise Conflict(f"{model.name} is live in {places}. Send force=true to end those deployments with it.")
+    # Never before it began, not even where the clock was set back.
+    ended = {"ended_at": func.greatest(NOW, Deployment.live_from), "counter": Deployment.counter + 1}
+    if running:
+        db.session.execute(update(Deployment).where(live).values(ended), execution_options={"synchronize_session": False})
+    return [{"id": str(row.id), "environment": row.environment} for row in running]
+
+
+def _leave(table: Any, model: RegisteredModel) -> int:
+    """Everything of that model in this table leaves the lists; how many rows that were."""
+    gone = update(table).where(table.model_id == model.id, table.deleted_at.is_(None))
+    result: Any = db.session.execute(
+        gone.values(deleted_at=NOW, updated_at=table.updated_at), execution_options={"synchronize_session": False}
+    )
+    return int(result.rowcount)

@@ -1,0 +1,207 @@
+"""Register, change, promote, demote and delete versions."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from uuid_utils.compat import uuid7
+
+from catapult import audit, metadata
+from catapult.actions import locks
+from catapult.audit import Actor, Entry
+from catapult.errors import Conflict, Invalid
+from catapult.extensions import db
+from catapult.queries.registered_models import named
+from catapult.semver_order import semver_key
+from catapult.tables import NOW, Deployment, Metric, RegisteredModel, Role, Version, VersionStatus
+
+
+def create(
+    *,
+    actor: Actor,
+    model_id: UUID | None = None,
+    model_name: str | None = None,
+    is_release: bool = False,
+    metadata: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Version:
+    """Register a version of the model that `model_id` or `model_name` names, and promote it if `is_release`.
+
+    `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden.
+    """
+    actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
+    model = locks.model(_which(model_id, model_name))
+    if model_name is not None and model.name.lower() != model_name.lower():
+        raise Invalid("model_id and model_name name two models.", errors={"model_name": [f"The id is {model.name}'s."]})
+    version = Version(
+        id=uuid7(),
+        model_id=model.id,
+        model=model,
+        metadata_=metadata or {},
+        semver_key=semver_key(fields["version"]),
+        created_by=actor.name,
+        **fields,
+    )
+    version.live_in = []
+    said = {name: fields[name] for name in ("version", "tag", "digest")}
+    entries = [audit.entry("version.create", version, model=model.name, **said)]
+    if is_release:
+        entries += _promote(version, actor)
+    db.session.add(version)
+    audit.flush()
+    _keep_metrics(version)
+    _count_new(version)
+    return audit.commit(actor, version, *entries)
+
+
+def edit(
+    version_id: UUID,
+    fields: dict[str, Any],
+    *,
+    actor: Actor,
+    is_release: bool | None = None,
+    expected: set[int] | None = None,
+) -> Version:
+    """These fields have these values, and it is a release or not if `is_release` says so; all in one transaction.
+
+    Raises NotFound, PreconditionFailed, Forbidden, and Conflict for archiving what is live or promoting what is archived.
+    """
+    actor.needs(Role.PUBLISHER if is_release is None else Role.RELEASER)
+    version = _locked(version_id)
+    locks.check_counter(version, expected)
+    entries = _change(version, fields)
+    if is_release is not None:
+        entries += _promote(version, actor) if is_release else _demote(version)
+    return audit.commit(actor, version, *entries) if entries else version
+
+
+def promote(version_id: UUID, *, actor: Actor, reason: str | None = None) -> Version:
+    """Make this version a release. Promoting a release changes nothing and writes no entry.
+
+    Raises NotFound, Forbidden, and Conflict where it is archived.
+    """
+    actor.needs(Role.RELEASER)
+    version = _locked(version_id)
+    entries = _promote(version, actor, reason)
+    return audit.commit(actor, version, *entries) if entries else version
+
+
+def demote(version_id: UUID, *, actor: Actor, reason: str | None = None) -> Version:
+    """Make this release a plain version again. Demoting what is no release changes nothing and writes no entry.
+
+    Raises NotFound, Forbidden.
+    """
+    actor.needs(Role.RELEASER)
+    version = _locked(version_id)
+    entries = _demote(version, reason)
+    return audit.commit(actor, version, *entries) if entries else version
+
+
+def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) -> None:
+    """The version and its deployments leave every list; its version string is free again.
+
+    Raises NotFound, PreconditionFailed, and Conflict while it is live somewhere.
+    """
+    actor.needs(Role.ADMIN)
+    version = _locked(version_id)
+    locks.check_counter(version, expected)
+    _check_not_live(version, "deleted")
+    version.deleted_at = NOW  # type: ignore[assignment]
+    of_it = update(Deployment).where(Deployment.release_id == version.id, Deployment.deleted_at.is_(None))
+    db.session.execute(
+        of_it.values(deleted_at=NOW, updated_at=Deployment.updated_at), execution_options={"synchronize_session": False}
+    )
+    audit.flush()
+    _count_again(version, by=-1)
+    said = audit.entry("version.delete", version, model=version.model_name, version=version.version)
+    audit.commit(actor, version, said)
+
+
+def _which(model_id: UUID | None, model_name: str | None) -> Any:
+    if model_id is not None:
+        return RegisteredModel.id == model_id
+    if model_name is not None:
+        return named(model_name)
+    raise Invalid("Say which model: model_id or model_name.", errors={"model_name": ["Needed where there is no model_id."]})
+
+
+def _locked(version_id: UUID) -> Version:
+    version, version.live_in, _ = locks.version(version_id)  # type: ignore[misc]
+    return version
+
+
+def _promote(version: Version, actor: Actor, reason: str | None = None) -> list[Entry]:
+    if version.is_release:
+        return []
+    if version.status == VersionStatus.ARCHIVED:
+        raise Conflict(f"{version.version} is archived. Set its status to active first, then promote it.")
+    version.released_at, version.released_by = NOW, actor.name  # type: ignore[assignment]
+    return [_said("version.promote", version, reason)]
+
+
+def _demote(version: Version, reason: str | None = None) -> list[Entry]:
+    if not version.is_release:
+        return []
+    since = version.released_at.isoformat() if version.released_at else None
+    entry = _said("version.demote", version, reason, released_by=version.released_by, released_at=since)
+    version.released_at = version.released_by = None
+    return [entry]
+
+
+def _said(action: str, version: Version, reason: str | None, **details: Any) -> Entry:
+    return audit.entry(action, version, model=version.model_name, version=version.version, reason=reason, **details)
+
+
+def _change(version: Version, fields: dict[str, Any]) -> list[Entry]:
+    """The fields are set, and what is kept of them elsewhere follows."""
+    changed = audit.changes(version, fields)
+    if not changed:
+        return []
+    if "status" in changed:
+        if version.status == VersionStatus.ARCHIVED:
+            _check_not_live(version, "archived")
+        audit.flush()
+        _count_again(version, by=0)
+    if "metadata" in changed:
+        db.session.execute(Metric.__table__.delete().where(Metric.version_id == version.id))  # type: ignore[attr-defined]
+        _keep_metrics(version)
+    return [_said("version.update", version, None, changes=changed)]
+
+
+def _check_not_live(version: Version, verb: str) -> None:
+    if version.live_in:
+        raise Conflict(
+            f"{version.version} is live in {', '.join(version.live_in)} and can't be {verb}. Deploy another version there first."
+        )
+
+
+def _keep_metrics(version: Version) -> None:
+    rows = {path: value for path, value in metadata.numbers(version.metadata_)}
+    if rows:
+        of_it = {"version_id": version.id, "model_id": version.model_id}
+        db.session.execute(insert(Metric), [{**of_it, "path": path, "value": value} for path, value in rows.items()])
+
+
+def _count_new(version: Version) -> None:
+    """The newest of its model, since the model is locked: nothing needs to be looked up."""
+    _keep_count(version, 1, version.version)
+
+
+def _count_again(version: Version, by: int) -> None:
+    newest = (
+        select(Version.version)
+        .where(Version.model_id == version.model_id, Version.deleted_at.is_(None), Version.status == VersionStatus.ACTIVE)
+        .order_by(Version.created_at.desc(), Version.id.desc())
+        .limit(1)
+    )
+    _keep_count(version, by, newest.scalar_subquery())
+
+
+def _keep_count(version: Version, by: int, latest: Any) -> None:
+    """On the table and not the object: neither the model's counter nor its `updated_at` moves with its versions."""
+    models: Any = RegisteredModel.__table__
+    db.session.execute(
+        update(models)
+        .where(models.c.id == version.model_id)
+        .values(version_count=models.c.version_count + by, latest_version=latest, updated_at=models.c.updated_at)
+    )

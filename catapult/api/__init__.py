@@ -1,0 +1,37 @@
+"""Door 1: the JSON API, one file a noun."""
+
+from flask import Flask
+
+from catapult.api import (
+    api_keys,
+    audit_logs,
+    deployments,
+    docs,
+    openapi,
+    problems,
+    registered_models,
+    service,
+    versions,
+)
+
+NOUNS = (service, registered_models, versions, deployments, api_keys, audit_logs)
+
+
+def init_app(app: Flask) -> None:
+    """The application answers under `/api`, with its document and the pages that explain it."""
+    problems.init_app(app)
+    api = openapi.init_app(app)
+    for noun in NOUNS:
+        api.register_blueprint(noun.blp)
+    app.register_blueprint(service.probes)
+    app.register_blueprint(docs.blp)
+    app.extensions[docs.EXTENSION] = api, None
+    _older_name(app)
+
+
+def _older_name(app: Flask) -> None:
+    """Older clients call models images: the same views, which are not in the document, and say that they are old."""
+    old, prefix = registered_models.OLD_PREFIX, registered_models.blp.url_prefix or ""
+    for rule in [rule for rule in app.url_map.iter_rules() if rule.rule.startswith(prefix)]:
+        path = old + rule.rule.removeprefix(prefix)
+        app.add_url_rule(path, f"images.{rule.endpoint}", app.view_functions[rule.endpoint], methods=rule.methods)

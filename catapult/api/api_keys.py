@@ -1,0 +1,44 @@
+"""`/api/v1/api-keys`."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import g
+
+from catapult import access
+from catapult.actions import api_keys as actions
+from catapult.api.blueprint import Blueprint
+from catapult.api.schemas import KeyIn, KeyOut, NewKeyOut, NoQuery, PageQuery
+from catapult.errors import Conflict, NotFound
+from catapult.queries import keys
+from catapult.queries.paging import Listing
+from catapult.tables import ApiKey, Role
+
+blp = Blueprint("api-keys", __name__, url_prefix="/api/v1/api-keys", description="Who may do what")
+
+
+@blp.route("", methods=["GET"])
+@blp.needs(Role.ADMIN)
+@blp.arguments(PageQuery, location="query")
+@blp.lists(KeyOut)
+def list_keys(_: dict[str, Any]) -> Listing:
+    """List API keys, newest first"""
+    return keys.listing()
+
+
+@blp.route("", methods=["POST"])
+@blp.needs(Role.ADMIN)
+@blp.arguments(KeyIn)
+@blp.answers(201, NewKeyOut, secret="key")  # noqa: S106 - a field's name
+def create_key(body: dict[str, Any]) -> ApiKey:
+    """Make an API key"""
+    return actions.create(actor=g.actor, salt=access.settings().api_key_salt, **body)
+
+
+@blp.route("/<uuid:key_id>", methods=["DELETE"])
+@blp.needs(Role.ADMIN)
+@blp.arguments(NoQuery, location="query")
+@blp.deletes(refuses=(NotFound, Conflict))
+def revoke_key(_: dict[str, Any], key_id: UUID) -> None:
+    """Revoke an API key"""
+    actions.revoke(key_id, actor=g.actor)

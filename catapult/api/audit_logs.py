@@ -1,0 +1,20 @@
+"""`/api/v1/audit-logs`."""
+
+from typing import Any
+
+from catapult.api.blueprint import Blueprint
+from catapult.api.schemas import AuditOut, AuditQuery
+from catapult.queries import audit_logs
+from catapult.queries.paging import Listing
+from catapult.tables import Role
+
+blp = Blueprint("audit-logs", __name__, url_prefix="/api/v1/audit-logs", description="Who did what, when, from where")
+
+
+@blp.route("", methods=["GET"])
+@blp.needs(Role.VIEWER)
+@blp.arguments(AuditQuery, location="query")
+@blp.lists(AuditOut)
+def list_audit_logs(filters: dict[str, Any]) -> Listing:
+    """List audit entries, newest first"""
+    return audit_logs.listing(**filters)

@@ -1,0 +1,131 @@
+"""The decorators that every endpoint wears: who may call it, what it takes, what it answers."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar
+
+from flask import Response, g, request
+from flask_smorest import Blueprint as SmorestBlueprint
+from sqlalchemy.exc import OperationalError
+
+from catapult import access
+from catapult.api import etags, idempotency, paging, problems
+from catapult.api.bodies import Parser
+from catapult.api.fields import Out
+from catapult.api.rendering import encode
+from catapult.errors import Refusal
+from catapult.extensions import db
+from catapult.tables import Role
+
+View = Callable[..., Any]
+TRIES = 3
+COLLISIONS = ("40001", "40P01")
+
+
+class Blueprint(SmorestBlueprint):  # type: ignore[misc]
+    """flask-smorest's, with keys and roles, strict bodies and queries, and answers that are rendered once."""
+
+    ARGUMENTS_PARSER: ClassVar[Parser] = Parser()
+
+    def needs(self, role: Role) -> Callable[[View], View]:
+        """Only a key of this role or a higher one gets in; stands above what reads the body.
+
+        A transaction that PostgreSQL ended because of another one is tried again, up to three times in all.
+        """
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                g.actor = access.authenticate()
+                g.actor.needs(role)
+                return _persist(view, *args, **kwargs)
+
+            return documented(wrapper, role=role)
+
+        return decorator
+
+    def answers(
+        self,
+        status: int,
+        schema: type[Out],
+        *,
+        etag: bool = False,
+        location: str = "",
+        secret: str = "",
+        refuses: tuple[type[Refusal], ...] = (),
+    ) -> Callable[[View], View]:
+        """The view's row is answered as `schema` has it.
+
+        `etag` lets clients ask whether it changed, `location` is the address of what was made, with `{id}` in it, `secret` the
+        field that is never kept for a replay, and `refuses` what the document has to name beside what every endpoint refuses.
+        """
+
+        def render(row: Any) -> Response:
+            response = Response(encode(schema.render(row)), status, content_type="application/json")
+            if location:
+                response.headers["Location"] = request.script_root + location.format(id=row.id)
+            return etags.unless_unchanged(response, etags.of(row, response.get_data())) if etag else response
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Response:
+                return idempotency.answer(lambda: view(*args, **kwargs), render, secret)
+
+            described = documented(wrapper, refuses=refuses, etag=etag, location=bool(location))
+            return self.response(status, schema)(described)  # type: ignore[no-any-return]
+
+        return decorator
+
+    def opens(self, schema: type[Out], *statuses: int) -> Callable[[View], View]:
+        """The view makes its response itself, of this schema whatever the status, and anybody may have it."""
+
+        def decorator(view: View) -> View:
+            described = documented(view, refuses=())
+            for status in statuses:
+                described = self.response(status, schema)(described)
+            return described
+
+        return decorator
+
+    def lists(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Callable[[View], View]:
+        """The view takes the filters of its query and gives the listing; the page that the query asks for is answered."""
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(query: dict[str, Any], **kwargs: Any) -> Response:
+                filters, part = paging.split(query)
+                return paging.answer(view(filters, **kwargs), schema, part)
+
+            return self.response(200, schema(many=True))(documented(wrapper, refuses=refuses, paged=True))  # type: ignore[no-any-return]
+
+        return decorator
+
+    def deletes(self, *, refuses: tuple[type[Refusal], ...] = ()) -> Callable[[View], View]:
+        """The view deletes; the answer is 204 without a body."""
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Response:
+                view(*args, **kwargs)
+                return Response(status=204)
+
+            return self.response(204)(documented(wrapper, refuses=refuses))  # type: ignore[no-any-return]
+
+        return decorator
+
+
+def documented(view: View, **said: Any) -> View:
+    """What `openapi.py` writes about the endpoint; decorators above keep it."""
+    view.said = {**getattr(view, "said", {}), **said}  # type: ignore[attr-defined]
+    return view
+
+
+def _persist(view: View, *args: Any, **kwargs: Any) -> Any:
+    for attempt in range(1, TRIES + 1):
+        try:
+            return view(*args, **kwargs)
+        except OperationalError as error:
+            if problems.sqlstate(error) not in COLLISIONS or attempt == TRIES:
+                raise
+            db.session.rollback()
+    raise AssertionError("unreachable")

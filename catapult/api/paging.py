@@ -1,0 +1,103 @@
+"""Lists as JSON arrays with RFC 8288 `Link` headers, and the cursors in them."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from flask import Response, request
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from catapult import access
+from catapult.api.fields import Out, rfc3339
+from catapult.api.rendering import encode
+from catapult.api.schemas import MAX_OFFSET, PageQuery
+from catapult.errors import Invalid
+from catapult.queries.paging import Listing, Page
+
+DEFAULT_LIMIT = 100
+MAX_BYTES = 8 * 1024 * 1024
+
+
+def split(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The filters, and the parameters that say which part of the list."""
+    paging = {name: query[name] for name in PageQuery.PAGING if name in query}
+    return {name: value for name, value in query.items() if name not in paging}, paging
+
+
+def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Response:
+    """One page. It ends at 8 MiB, or at `limit` rows; `Link: rel="next"` is there while the list goes on."""
+    page = _page(paging)
+    parts: list[bytes] = []
+    size, last, more = 2, None, False
+    for row in listing.page(page):
+        part = encode(schema.render(row))
+        if len(parts) == page.limit or (parts and size + len(part) > MAX_BYTES):
+            more = True
+            break
+        parts.append(part)
+        size += len(part) + 1
+        last = row
+    response = Response(b"[" + b",".join(parts) + b"]", content_type="application/json")
+    response.headers["Link"] = _links(page, _cursor(listing, last) if more else None)
+    if paging.get("count"):
+        response.headers["X-Total-Count"] = str(listing.count())
+    return response
+
+
+def _page(paging: dict[str, Any]) -> Page:
+    """Raises Invalid for parameters that contradict each other."""
+    limit = paging.get("limit", paging.get("size", DEFAULT_LIMIT))
+    if paging.get("size", limit) != limit:
+        raise _at_fault("size", "Is the same as limit; send one of them.")
+    if "offset" in paging and "page" in paging:
+        raise _at_fault("page", "Send either page or offset.")
+    if "cursor" in paging:
+        for other in ("offset", "page"):
+            if other in paging:
+                raise _at_fault(other, "Not with cursor, which says where the page begins.")
+        return Page(limit, after=_opened(paging["cursor"]))
+    offset = paging.get("offset", (paging.get("page", 1) - 1) * limit)
+    if offset > MAX_OFFSET:
+        raise _at_fault("page", f"Begins more than {MAX_OFFSET} rows deep; page deeper by the Link header.")
+    return Page(limit, offset=offset)
+
+
+def _links(page: Page, cursor: str | None) -> str:
+    links = [_link("first", {"limit": page.limit})]
+    if cursor:
+        links.insert(0, _link("next", {"limit": page.limit, "cursor": cursor}))
+    return ", ".join(links)
+
+
+def _link(relation: str, paging: dict[str, Any]) -> str:
+    return f'<{request.base_url}?{urlencode(_filters() + list(paging.items()))}>; rel="{relation}"'
+
+
+def _filters() -> list[tuple[str, str]]:
+    return sorted((name, value) for name, value in request.args.items() if name not in PageQuery.PAGING)
+
+
+def _signer() -> URLSafeSerializer:
+    """Bound to the path and the filters: a cursor of one list is worth nothing on another."""
+    query = json.dumps([request.path, _filters()])
+    return URLSafeSerializer(access.settings().secret_key, salt="cursor " + hashlib.sha256(query.encode()).hexdigest())
+
+
+def _cursor(listing: Listing, row: Any) -> str:
+    signed: str | bytes = _signer().dumps([rfc3339(getattr(row, listing.time.key)), str(row.id)])
+    return signed if isinstance(signed, str) else signed.decode()
+
+
+def _opened(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        time, row_id = _signer().loads(cursor)
+    except BadSignature as error:
+        raise _at_fault("cursor", "Is not one of this list with these filters. Take it from the Link header as it is.") from error
+    return datetime.fromisoformat(time), UUID(row_id)
+
+
+def _at_fault(name: str, message: str) -> Invalid:
+    return Invalid(f"Correct {name}: {message}", errors={name: [message]})

@@ -1,0 +1,83 @@
+"""`/api/v1/models`, and the same under the name that older clients use, `/api/v1/images`."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, g
+
+from catapult.actions import registered_models as actions
+from catapult.api import etags
+from catapult.api.blueprint import Blueprint
+from catapult.api.schemas import DeleteModelQuery, ModelEdit, ModelIn, ModelOut, ModelQuery, NoQuery, VersionOut, VersionQuery
+from catapult.errors import Conflict, NotFound, PreconditionFailed
+from catapult.queries import registered_models, versions
+from catapult.queries.paging import Listing
+from catapult.tables import RegisteredModel, Role
+
+blp = Blueprint("models", __name__, url_prefix="/api/v1/models", description="ML models somebody registered")
+
+OLD_PREFIX = "/api/v1/images"
+DEPRECATED_SINCE = "@1767225600"  # RFC 9745: seconds since 1970, here 2026-01-01
+
+
+@blp.route("", methods=["GET"])
+@blp.needs(Role.VIEWER)
+@blp.arguments(ModelQuery, location="query")
+@blp.lists(ModelOut)
+def list_models(filters: dict[str, Any]) -> Listing:
+    """List models, newest first"""
+    return registered_models.listing(**filters)
+
+
+@blp.route("", methods=["POST"])
+@blp.needs(Role.PUBLISHER)
+@blp.arguments(ModelIn)
+@blp.answers(201, ModelOut, etag=True, location="/api/v1/models/{id}", refuses=(Conflict,))
+def create_model(body: dict[str, Any]) -> RegisteredModel:
+    """Register a model"""
+    return actions.create(actor=g.actor, **body)
+
+
+@blp.route("/<uuid:model_id>", methods=["GET"])
+@blp.needs(Role.VIEWER)
+@blp.arguments(NoQuery, location="query")
+@blp.answers(200, ModelOut, etag=True, refuses=(NotFound,))
+def get_model(_: dict[str, Any], model_id: UUID) -> Any:
+    """Get a model"""
+    return registered_models.get(model_id)
+
+
+@blp.route("/<uuid:model_id>", methods=["PUT"])
+@blp.needs(Role.PUBLISHER)
+@blp.arguments(ModelEdit)
+@blp.answers(200, ModelOut, etag=True, refuses=(NotFound, PreconditionFailed))
+def edit_model(body: dict[str, Any], model_id: UUID) -> RegisteredModel:
+    """Change a model's fields"""
+    return actions.edit(model_id, body, actor=g.actor, expected=etags.expected())
+
+
+@blp.route("/<uuid:model_id>", methods=["DELETE"])
+@blp.needs(Role.ADMIN)
+@blp.arguments(DeleteModelQuery, location="query")
+@blp.deletes(refuses=(NotFound, Conflict, PreconditionFailed))
+def delete_model(query: dict[str, Any], model_id: UUID) -> None:
+    """Delete a model with its versions"""
+    actions.delete(model_id, actor=g.actor, expected=etags.expected(), **query)
+
+
+@blp.route("/<uuid:model_id>/versions", methods=["GET"])
+@blp.needs(Role.VIEWER)
+@blp.arguments(VersionQuery, location="query")
+@blp.lists(VersionOut, refuses=(NotFound,))
+def list_versions_of_model(filters: dict[str, Any], model_id: UUID) -> Listing:
+    """List a model's versions, newest first"""
+    registered_models.check(model_id)
+    if filters.setdefault("model_id", model_id) != model_id:
+        raise NotFound("The model in the address and the model_id are two.")
+    return versions.listing(**filters)
+
+
+def deprecated(response: Response) -> Response:
+    """The answer says that its address is an old one."""
+    response.headers["Deprecation"] = DEPRECATED_SINCE
+    return response

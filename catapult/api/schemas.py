@@ -1,0 +1,464 @@
+"""What goes in and out, one class each way. They make the OpenAPI document, so each field says what it is."""
+
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError, fields, validate, validates, validates_schema
+
+from catapult import images
+from catapult.api.fields import (
+    OPTIONAL,
+    ComputedFlag,
+    ComputedString,
+    Create,
+    Flag,
+    Id,
+    In,
+    Metadata,
+    Out,
+    Query,
+    QueryFlag,
+    QueryNumber,
+    Time,
+    choice,
+    link,
+    matching,
+    text,
+)
+from catapult.tables import (
+    DIGEST_LENGTH,
+    ENVIRONMENT_LENGTH,
+    NAME_LENGTH,
+    PLACE_LENGTH,
+    TAG_LENGTH,
+    TEXT_LENGTH,
+    VERSION_LENGTH,
+    DeploymentStatus,
+    Role,
+    VersionStatus,
+)
+
+SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+MAX_BIGINT = 2**63 - 1
+MAX_LIMIT, MAX_OFFSET = 1_000, 10_000
+
+EXAMPLE_ID = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
+EXAMPLE_TIME = "2026-11-23T10:15:30.123456Z"
+EXAMPLE_DIGEST = "sha256:" + "9f86d081884c7d659a2feaa0c55ad015" * 2
+
+
+def says(description: str, example: Any = None) -> dict[str, Any]:
+    """What the OpenAPI document says of a field."""
+    return {"description": description, **({} if example is None else {"example": example})}
+
+
+def model_name(**kwargs: Any) -> fields.String:
+    return matching(
+        rf"{SEGMENT}(?:/{SEGMENT})*",
+        NAME_LENGTH,
+        "Has to be segments of letters, digits and ._- joined by /, each beginning with a letter or digit.",
+        **kwargs,
+    )
+
+
+def environment_name(**kwargs: Any) -> fields.String:
+    error = "Has to begin with a letter or digit and hold letters, digits and ._- only."
+    return matching(SEGMENT, ENVIRONMENT_LENGTH, error, **kwargs)
+
+
+def metadata_field(**kwargs: Any) -> Metadata:
+    return Metadata(metadata=says("Any JSON object: at most 64 KiB, 512 keys, depth 32.", {"accuracy": 0.95}), **kwargs)
+
+
+def tags_field(**kwargs: Any) -> fields.List:
+    tag = matching(r"[!-~]+(?: [!-~]+)*", 128, "Has to be visible ASCII characters, single spaces between them.")
+    rules = validate.Length(max=50, error="Has to have at most 50 tags.")
+    return fields.List(tag, validate=rules, metadata=says("Labels, each once.", ["nlp", "gpu"]), **kwargs)
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+class ModelIn(Create):
+    """A new model. It needs `storage_path` or `repository`."""
+
+    name = model_name(required=True, metadata=says("Unique, with case ignored; it never changes.", "myorg/bert"))
+    storage_path = text(PLACE_LENGTH, metadata=says("Where its images are stored.", "docker.io/myorg/bert"))
+    repository = text(PLACE_LENGTH, metadata=says("The repository to pull from.", "ghcr.io/myorg/bert"))
+    description = text(TEXT_LENGTH, shortest=0, metadata=says("For people.", "Sentiment of reviews"))
+    tags = tags_field()
+    metadata = metadata_field()
+
+    @validates("name")
+    def check_segments(self, value: str, **_: Any) -> None:
+        if {"versions", "compare"} & set(value.lower().split("/")):
+            raise ValidationError("A segment may not be versions or compare: they are part of the pages' addresses.")
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_place(self, data: dict[str, Any], **_: Any) -> None:
+        if not (data.get("storage_path") or data.get("repository")):
+            raise ValidationError("Needed where there is no repository.", "storage_path")
+
+
+class ModelEdit(In):
+    """The fields to change; the others stay as they are."""
+
+    storage_path = text(PLACE_LENGTH, metadata=says("Where its images are stored.", "docker.io/myorg/bert"))
+    repository = text(PLACE_LENGTH, allow_none=True, metadata=says("The repository to pull from; null clears it."))
+    description = text(TEXT_LENGTH, shortest=0, allow_none=True, metadata=says("For people; null clears it."))
+    tags = tags_field()
+    metadata = metadata_field(attribute="metadata_")
+    name = fields.Raw(load_only=True, metadata=says("Never changes: 422.", None) | {"deprecated": True})
+
+    @validates("name")
+    def refuse_name(self, value: Any, **_: Any) -> None:
+        raise ValidationError("A model's name never changes. Register a new model instead.")
+
+
+class ModelOut(Out):
+    """A registered model."""
+
+    id = fields.UUID(metadata=says("UUID version 7.", EXAMPLE_ID))
+    name = fields.String(metadata=says("Unique, with case ignored.", "myorg/bert"))
+    storage_path = fields.String(metadata=says("Where its images are stored.", "docker.io/myorg/bert"))
+    repository = fields.String(allow_none=True, metadata=says("The repository to pull from."))
+    description = fields.String(allow_none=True, metadata=says("For people."))
+    tags = fields.List(fields.String(), metadata=says("Labels.", ["nlp"]))
+    metadata = fields.Dict(attribute="metadata_", metadata=says("Free metadata.", {}))
+    version_count = fields.Integer(metadata=says("How many versions it has, archived ones too.", 3))
+    latest_version = fields.String(allow_none=True, metadata=says("The newest that is not archived.", "1.2.0"))
+    created_at = Time(metadata=says("When it was registered.", EXAMPLE_TIME))
+    updated_at = Time(metadata=says("When its own fields last changed.", EXAMPLE_TIME))
+
+
+# --- versions -------------------------------------------------------------------------------------------------------
+
+IMMUTABLE = ("version", "tag", "digest", "size_bytes", "platform")
+
+
+class VersionIn(Create):
+    """A new version of the model that `model_id` or `model_name` names."""
+
+    model_id = Id(metadata=says("The model's id.", EXAMPLE_ID))
+    model_name = fields.String(metadata=says("The model's name, case ignored.", "myorg/bert"))
+    version = matching(
+        r"[!-.0-~]+",
+        VERSION_LENGTH,
+        "Has to be visible ASCII characters without /.",
+        required=True,
+        metadata=says("Unique within the model; SemVer sorts best.", "1.0.0"),
+    )
+    tag = matching(
+        r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}",
+        TAG_LENGTH,
+        "Has to be an OCI tag: letters, digits and ._-, not beginning with . or -.",
+        required=True,
+        metadata=says("The image's tag.", "v1.0.0"),
+    )
+    digest = matching(
+        r"[A-Za-z0-9+._-]+:[!-~]{1,200}",
+        DIGEST_LENGTH,
+        "Has to be algorithm:encoded, as sha256: and 64 hex digits.",
+        required=True,
+        metadata=says("The image's digest.", EXAMPLE_DIGEST),
+    )
+    size_bytes = fields.Integer(
+        strict=True,
+        validate=validate.Range(0, MAX_BIGINT, error="Has to be 0 to 2^63-1."),
+        metadata=says("The image's size in bytes.", 4_831_838_208),
+    )
+    platform = text(VERSION_LENGTH, metadata=says("linux/amd64 when not sent.", "linux/arm64"))
+    quantization = text(VERSION_LENGTH, metadata=says("How the weights are stored.", "int8"))
+    release_notes = text(TEXT_LENGTH, shortest=0, metadata=says("For people.", "Retrained on October's data"))
+    ceph_path = text(PLACE_LENGTH, metadata=says("Where the weights lie in shared storage.", "models/bert/1.0.0"))
+    metadata = metadata_field()
+    is_release = Flag(metadata=says("Promote it at once; takes the role releaser.", False))
+    auto_build = Flag(load_only=True, metadata=says("From older clients; only false.") | {"deprecated": True})
+    build_config = fields.Raw(
+        allow_none=True, load_only=True, metadata=says("From older clients; only null.") | {"deprecated": True}
+    )
+
+    @validates("version")
+    def check_version(self, value: str, **_: Any) -> None:
+        if value in (".", ".."):
+            raise ValidationError("May not be . or ..: it is part of an address.")
+
+    @validates("auto_build")
+    def check_auto_build(self, value: bool, **_: Any) -> None:
+        if value:
+            raise ValidationError("Catapult builds no images. Leave it out or send false.")
+
+    @validates("build_config")
+    def check_build_config(self, value: Any, **_: Any) -> None:
+        raise ValidationError("Catapult builds no images. Leave it out or send null.")
+
+    @validates_schema(skip_on_field_errors=True)
+    def check_model(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("model_id") is None and data.get("model_name") is None:
+            raise ValidationError("Needed where there is no model_id.", "model_name")
+
+
+class VersionEdit(In):
+    """The fields to change; the others stay as they are. `version`, `tag`, `digest`, `size_bytes`, `platform` never do."""
+
+    release_notes = text(TEXT_LENGTH, shortest=0, allow_none=True, metadata=says("For people; null clears it."))
+    metadata = metadata_field(attribute="metadata_")
+    status = choice(VersionStatus, metadata=says("An archived version can't be promoted or deployed.", "archived"))
+    quantization = text(VERSION_LENGTH, allow_none=True, metadata=says("How the weights are stored; null clears it."))
+    ceph_path = text(PLACE_LENGTH, allow_none=True, metadata=says("Where the weights lie; null clears it."))
+    is_release = Flag(metadata=says("Promote or demote; takes the role releaser.", True))
+    version = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
+    tag = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
+    digest = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
+    size_bytes = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
+    platform = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
+
+    @validates(*IMMUTABLE)
+    def refuse(self, value: Any, **_: Any) -> None:
+        raise ValidationError("Never changes. Register a new version instead.")
+
+
+class Reason(In):
+    """Why; it stands in the audit log."""
+
+    reason = text(TEXT_LENGTH, allow_none=True, metadata=says("Why.", "Best recall so far"))
+
+
+class VersionOut(Out):
+    """A version of a model; a release if somebody promoted it."""
+
+    id = fields.UUID(metadata=says("UUID version 7.", EXAMPLE_ID))
+    model_id = fields.UUID(metadata=says("The model's id.", EXAMPLE_ID))
+    model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
+    version = fields.String(metadata=says("Unique within the model.", "1.0.0"))
+    tag = fields.String(metadata=says("The image's tag.", "v1.0.0"))
+    digest = fields.String(metadata=says("The image's digest, as it was sent.", EXAMPLE_DIGEST))
+    digest_status = ComputedString(
+        images.digest_status,
+        "digest",
+        validate=validate.OneOf(["unverified", "malformed"]),
+        metadata=says("malformed: OCI would not take it.", "unverified"),
+    )
+    image = ComputedString(
+        images.image,
+        "model_repository",
+        "model_storage_path",
+        "digest",
+        allow_none=True,
+        metadata=says("Ready to pull; null where it can't be.", f"ghcr.io/myorg/bert@{EXAMPLE_DIGEST}"),
+    )
+    size_bytes = fields.Integer(allow_none=True, metadata=says("The image's size in bytes."))
+    platform = fields.String(metadata=says("Operating system and architecture.", "linux/amd64"))
+    quantization = fields.String(allow_none=True, metadata=says("How the weights are stored."))
+    release_notes = fields.String(allow_none=True, metadata=says("For people."))
+    ceph_path = fields.String(allow_none=True, metadata=says("Where the weights lie in shared storage."))
+    metadata = fields.Dict(attribute="metadata_", metadata=says("Free metadata.", {"accuracy": 0.95}))
+    status = choice(VersionStatus, metadata=says("active or archived.", "active"))
+    is_release = ComputedFlag(
+        lambda released_at: released_at is not None, "released_at", metadata=says("Whether it is a release.", True)
+    )
+    released_at = Time(allow_none=True, metadata=says("When it was promoted."))
+    released_by = fields.String(allow_none=True, metadata=says("The name of the key that promoted it."))
+    live_in = fields.List(fields.String(), metadata=says("The environments it is live in.", ["production"]))
+    created_by = fields.String(metadata=says("The name of the key that registered it.", "training"))
+    created_at = Time(metadata=says("When it was registered.", EXAMPLE_TIME))
+    updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))
+
+
+# --- deployments ----------------------------------------------------------------------------------------------------
+
+
+class DeploymentIn(Create):
+    """The record that a version went to an environment."""
+
+    release_id = Id(required=True, metadata=says("The version's id.", EXAMPLE_ID))
+    environment = environment_name(required=True, metadata=says("Where to, case ignored.", "production"))
+    status = choice(DeploymentStatus, metadata=says("success when not sent, which makes it live.", "success"))
+    metadata = metadata_field()
+    endpoint_url = link(PLACE_LENGTH, metadata=says("Where it answers.", "https://bert.example.com"))
+
+    @validates("environment")
+    def check_environment(self, value: str, **_: Any) -> None:
+        if value.lower() == "release":
+            raise ValidationError("May not be release: that is what promoting leads to.")
+
+
+class DeploymentOut(Out):
+    """The record that a version went to an environment."""
+
+    id = fields.UUID(metadata=says("UUID version 7.", EXAMPLE_ID))
+    release_id = fields.UUID(metadata=says("The version's id.", EXAMPLE_ID))
+    model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
+    version = fields.String(metadata=says("The version string.", "1.0.0"))
+    environment = fields.String(metadata=says("Where to.", "production"))
+    status = choice(DeploymentStatus, metadata=says("How far it came.", "success"))
+    live = fields.Boolean(metadata=says("Whether it runs there now: at most one a model and environment does.", True))
+    endpoint_url = fields.String(allow_none=True, metadata=says("Where it answers."))
+    metadata = fields.Dict(attribute="metadata_", metadata=says("Free metadata.", {"replicas": 3}))
+    deployed_by = fields.String(metadata=says("The name of the key that recorded it.", "ci"))
+    deployed_at = Time(metadata=says("When it was recorded.", EXAMPLE_TIME))
+    updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))
+
+
+# --- keys, audit, the service ---------------------------------------------------------------------------------------
+
+
+class KeyIn(Create):
+    """A new API key."""
+
+    name = text(NAME_LENGTH, required=True, metadata=says("For people; need not be unique.", "training"))
+    role = choice(Role, metadata=says("publisher when not sent.", "publisher"))
+    expires_at = Time(metadata=says("When it stops working; never when not sent.", EXAMPLE_TIME))
+
+
+class KeyOut(Out):
+    """An API key, without the key."""
+
+    id = fields.UUID(metadata=says("UUID version 7.", EXAMPLE_ID))
+    name = fields.String(metadata=says("For people.", "training"))
+    role = choice(Role, metadata=says("What it may do.", "publisher"))
+    prefix = fields.String(metadata=says("How the key begins.", "cat_8fK2mQ9x"))
+    is_active = fields.Boolean(metadata=says("Neither revoked nor expired.", True))
+    created_at = Time(metadata=says("When it was made.", EXAMPLE_TIME))
+    created_by = fields.String(metadata=says("The name of the key that made it, or cli.", "cli"))
+    last_used_at = Time(allow_none=True, metadata=says("Right to the minute.", EXAMPLE_TIME))
+    expires_at = Time(allow_none=True, metadata=says("When it stops working."))
+    revoked_at = Time(allow_none=True, metadata=says("When it was revoked."))
+
+
+class NewKeyOut(KeyOut):
+    """An API key with the key itself, shown this once."""
+
+    key = fields.String(metadata=says("Keep it: it is shown this once. Not in a replayed answer.", "cat_8fK2mQ9x_…") | OPTIONAL)
+
+
+class AuditOut(Out):
+    """One entry of the audit log."""
+
+    id = fields.UUID(metadata=says("UUID version 7.", EXAMPLE_ID))
+    action = fields.String(metadata=says("What happened.", "version.promote"))
+    resource_type = fields.String(metadata=says("To what kind of thing.", "version"))
+    resource_id = fields.UUID(allow_none=True, metadata=says("To which one.", EXAMPLE_ID))
+    api_key_name = fields.String(allow_none=True, metadata=says("The key's name, or cli.", "alice"))
+    details = fields.Dict(metadata=says("More of it; for an update each field's old and new value.", {}))
+    ip_address = fields.String(allow_none=True, metadata=says("From where.", "192.0.2.7"))
+    request_id = fields.String(allow_none=True, metadata=says("The request's X-Request-ID.", EXAMPLE_ID))
+    created_at = Time(metadata=says("When.", EXAMPLE_TIME))
+
+
+class HealthOut(Out):
+    """Whether the registry can work."""
+
+    status = fields.String(validate=validate.OneOf(["healthy", "unhealthy"]), metadata=says("In a word.", "healthy"))
+    database = fields.String(metadata=says("ok, or what is wrong.", "ok"))
+    version = fields.String(metadata=says("Catapult's version.", "0.1.0"))
+
+
+class CountsOut(Out):
+    """How many there are; above 10,000 an estimate."""
+
+    models = fields.Integer(metadata=says("Models.", 24))
+    versions = fields.Integer(metadata=says("Versions.", 480))
+    deployments = fields.Integer(metadata=says("Deployments.", 112))
+
+
+class InfoOut(Out):
+    """What runs here."""
+
+    name = fields.String(metadata=says("The product.", "catapult"))
+    version = fields.String(metadata=says("Its version.", "0.1.0"))
+    api_version = fields.String(metadata=says("The version of this contract.", "v1"))
+    database = fields.String(metadata=says("PostgreSQL's version.", "18.4"))
+    migration = fields.String(metadata=says("The schema's migration.", "0001"))
+    python = fields.String(metadata=says("Python's version.", "3.11.7"))
+    time = Time(metadata=says("The database's clock.", EXAMPLE_TIME))
+    counts = fields.Nested(CountsOut, metadata=says("How much it holds."))
+
+
+class ProblemOut(Out):
+    """An error as RFC 9457 has it."""
+
+    type = fields.String(metadata=says("A page that explains it.", "/docs/errors/not-found"))
+    title = fields.String(metadata=says("What kind of problem.", "There is nothing here"))
+    status = fields.Integer(metadata=says("The HTTP status.", 404))
+    detail = fields.String(metadata=says("What to do, in a sentence.", "There is no such model."))
+    instance = fields.String(metadata=says("The path that was asked for.", "/api/v1/models/…"))
+    request_id = fields.String(metadata=says("Stands in the server's log.", EXAMPLE_ID))
+    errors = fields.Dict(metadata=says("`{field: [message, …]}`, nested fields as nested objects.", {"tag": ["…"]}) | OPTIONAL)
+
+
+# --- queries --------------------------------------------------------------------------------------------------------
+
+
+class PageQuery(Query):
+    """Which part of a list."""
+
+    PAGING: ClassVar[tuple[str, ...]] = ("limit", "size", "cursor", "offset", "page", "count")
+
+    limit = QueryNumber(
+        validate=validate.Range(1, MAX_LIMIT, error=f"Has to be 1 to {MAX_LIMIT}."),
+        metadata=says("How many at most; 100 when not sent.", 100),
+    )
+    size = QueryNumber(
+        validate=validate.Range(1, MAX_LIMIT, error=f"Has to be 1 to {MAX_LIMIT}."), metadata=says("The same as limit.")
+    )
+    cursor = fields.String(metadata=says("From a Link header; opaque."))
+    offset = QueryNumber(
+        validate=validate.Range(0, MAX_OFFSET, error=f"Has to be 0 to {MAX_OFFSET}; page deeper by the Link header."),
+        metadata=says("How many to skip."),
+    )
+    page = QueryNumber(validate=validate.Range(1, MAX_OFFSET), metadata=says("Which page, from 1."))
+    count = QueryFlag(metadata=says("Send X-Total-Count with the number of all rows."))
+
+
+class ModelQuery(PageQuery):
+    search = fields.String(metadata=says("Anywhere in name or description, case ignored."))
+    name = fields.String(metadata=says("The exact name, case ignored."))
+    tag = fields.String(metadata=says("Those with this label."))
+
+
+class VersionQuery(PageQuery):
+    model_name = fields.String(metadata=says("Of this model, case ignored."))
+    model_id = fields.UUID(metadata=says("Of this model."))
+    version = fields.String(metadata=says("This version string."))
+    tag = fields.String(metadata=says("This image tag."))
+    digest = fields.String(metadata=says("This digest."))
+    is_release = QueryFlag(metadata=says("Releases, or what is none."))
+    status = choice(VersionStatus, metadata=says("active or archived."))
+    environment = fields.String(metadata=says("Live in this environment, case ignored."))
+    created_after = Time(metadata=says("Registered after this moment."))
+    created_before = Time(metadata=says("Registered before this moment."))
+
+
+class LatestQuery(Query):
+    model_name = fields.String(required=True, metadata=says("Of this model, case ignored.", "myorg/bert"))
+    environment = fields.String(metadata=says("The one live in this environment."))
+    is_release = QueryFlag(metadata=says("Among releases, or among what is none."))
+    order = fields.String(
+        validate=validate.OneOf(["created", "semver"], error="Has to be one of created, semver."),
+        metadata=says("The newest (created) or the highest (semver)."),
+    )
+
+
+class DeploymentQuery(PageQuery):
+    environment = fields.String(metadata=says("To this environment, case ignored."))
+    release_id = fields.UUID(metadata=says("Of this version."))
+    model_name = fields.String(metadata=says("Of this model, case ignored."))
+    status = choice(DeploymentStatus, metadata=says("With this status."))
+    live = QueryFlag(metadata=says("What is live now, or what is not."))
+
+
+class AuditQuery(PageQuery):
+    action = fields.String(metadata=says("This action.", "version.promote"))
+    resource_type = fields.String(metadata=says("On this kind of thing.", "version"))
+    resource_id = fields.UUID(metadata=says("On this one."))
+    api_key_name = fields.String(metadata=says("By the key of this name."))
+    since = Time(metadata=says("From this moment on."))
+    until = Time(metadata=says("Before this moment."))
+
+
+class DeleteModelQuery(Query):
+    force = QueryFlag(metadata=says("End what is live with it."))
+
+
+class NoQuery(Query):
+    """An endpoint without parameters: any is a typo."""

@@ -1,0 +1,94 @@
+"""`create_app`: settings, extensions, doors, in the order they are needed."""
+
+import time
+
+from flask import Flask, Response, g, request
+from flask_cors import CORS
+
+from catapult import access, api, audit, commands, config, logs, migrations
+from catapult.api import idempotency, registered_models
+from catapult.config import Settings
+from catapult.extensions import db, migrate
+
+MAX_BODY = 1024 * 1024
+THREADS = 8
+SWEEP_EVERY = 600.0
+
+# Kept by the server, so that nothing a client does holds a connection or a lock for long.
+LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+
+EXPOSED = ["Link", "ETag", "Location", "Retry-After", "X-Request-ID", "X-Total-Count", "Idempotency-Replayed", "Deprecation"]
+
+SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application. Connects to nothing yet. Raises ConfigError, naming every setting that is missing or wrong."""
+    settings = settings or config.load()
+    app = Flask("catapult")
+    app.extensions["catapult"] = settings
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(),
+    )
+    logs.configure(settings.log_level)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(migrations.FOLDER))
+    app.before_request(logs.start_clock)
+    app.after_request(logs.line)  # after_request runs from the last to the first: the line knows all the rest
+    app.after_request(_finish)
+    api.init_app(app)
+    commands.init_app(app)
+    if settings.cors_origins:
+        CORS(app, origins=list(settings.cors_origins), expose_headers=EXPOSED, max_age=600)
+    return app
+
+
+def engine_options() -> dict[str, object]:
+    """One connection a thread and none more; a database that is gone is noticed within three seconds."""
+    return {
+        "pool_size": THREADS,
+        "max_overflow": 0,
+        "pool_timeout": 5,
+        "pool_pre_ping": True,
+        "pool_recycle": 1800,
+        "connect_args": {"connect_timeout": 2, "tcp_user_timeout": 900, "options": LIMITS, "application_name": "catapult"},
+    }
+
+
+def _finish(response: Response) -> Response:
+    """What every answer has, and the bookkeeping that waits until the request's transaction has ended."""
+    response.headers["X-Request-ID"] = access.request_id()
+    for name, value in SECURITY.items():
+        response.headers.setdefault(name, value)
+    if request.path.startswith("/api/"):
+        response.headers.setdefault("Cache-Control", "no-cache")
+    if request.path.startswith(registered_models.OLD_PREFIX):
+        registered_models.deprecated(response)
+    if "actor" in g and response.status_code < 500:
+        access.touch()
+        _sweep()
+    return response
+
+
+_swept = time.monotonic()
+
+
+def _sweep() -> None:
+    """Every ten minutes the process forgets idempotent answers older than a day."""
+    global _swept
+    if time.monotonic() - _swept > SWEEP_EVERY:
+        _swept = time.monotonic()
+        audit.note(idempotency.sweep())

@@ -1,0 +1,144 @@
+"""The audit trail: `commit` is the only way to save a change, and it writes the entry in the same transaction.
+
+`note` saves bookkeeping that is no change (last use of a key, refused sign-ins). `session.commit` stands nowhere else.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Executable, insert
+from sqlalchemy.exc import IntegrityError
+from uuid_utils.compat import uuid7
+
+from catapult.errors import Conflict, Forbidden, NotFound, Refusal
+from catapult.extensions import Row, db
+from catapult.tables import AuditLog, Role
+
+R = TypeVar("R", bound=Row)
+BEFORE_COMMIT = "before_commit"
+"""The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
+
+REFUSALS: dict[str, tuple[type[Refusal], str]] = {
+    "uq_models_name": (Conflict, "A model of this name is there already (case does not count). Take another name."),
+    "uq_versions_model_id_version": (Conflict, "This model has that version already. Versions never change: take the next."),
+    "uq_deployments_live": (Conflict, "Another deployment to this environment came first. Read what is live and try again."),
+    "uq_api_keys_prefix": (Conflict, "The new key's prefix is taken. Try again."),
+    "pk_idempotent_answers": (Conflict, "Another request with this Idempotency-Key came first. Send it again."),
+    "fk_versions_model_id": (NotFound, "There is no such model."),
+    "fk_deployments_release_id": (NotFound, "There is no such version."),
+}
+"""What the database refuses, by the constraint's name and never by the error's text."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks, and from where."""
+
+    name: str
+    role: Role
+    key_id: UUID | None = None
+    ip_address: str | None = None
+    request_id: str | None = None
+
+    def needs(self, role: Role) -> None:
+        """Nothing, if the actor's role is enough. Raises Forbidden, naming the role it takes."""
+        if not self.role.holds(role):
+            raise Forbidden(f"This takes the role {role}; the key {self.name!r} is a {self.role}.")
+
+
+CLI = Actor(name="cli", role=Role.ADMIN)
+
+
+class Entry(NamedTuple):
+    """What one audit entry says beyond who, when and from where."""
+
+    action: str
+    resource_type: str
+    resource_id: UUID | None
+    details: dict[str, Any]
+
+
+def entry(action: str, row: Row, **details: Any) -> Entry:
+    """An entry about that row; details that are None are left out."""
+    said = {name: value for name, value in details.items() if value is not None}
+    return Entry(action, row.resource_type, row.id, said)  # type: ignore[attr-defined]
+
+
+def commit(actor: Actor, row: R, *entries: Entry) -> R:
+    """The change in the session and its entries are saved, together or not at all. Returns the row.
+
+    Raises what `REFUSALS` names for the constraint that was broken; then nothing was saved.
+    """
+    flush()
+    db.session.execute(insert(AuditLog), [_values(actor, said) for said in entries])
+    before_commit: Callable[[Row], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
+    if before_commit:
+        before_commit(row)
+    db.session.commit()
+    return row
+
+
+def flush() -> None:
+    """What the session holds is in the database, uncommitted. Raises as `commit` does."""
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        raise refusal(error) from error
+
+
+def refusal(error: IntegrityError) -> Refusal:
+    """What the broken constraint means. An unknown one is a bug in the doors' checks, and stays an error."""
+    name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    if name not in REFUSALS:
+        raise error
+    kind, detail = REFUSALS[name]
+    return kind(detail)
+
+
+def note(*statements: Executable) -> None:
+    """Bookkeeping is saved on the request's own connection, after its transaction has ended."""
+    db.session.rollback()
+    for statement in statements:
+        db.session.execute(statement)
+    db.session.commit()
+
+
+def refused(actor: Actor, action: str, details: dict[str, Any]) -> Executable:
+    """The statement, for `note`, that records an attempt which was refused. A name of "" is a key nobody knows."""
+    said = Entry(action, "api_key", actor.key_id, details)
+    return insert(AuditLog).values(_values(actor, said))
+
+
+def changes(row: Row, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Set these attributes; `{field: {"old": …, "new": …}}` of those that were different."""
+    found = {}
+    for name, new in fields.items():
+        old = getattr(row, name)
+        if not _same(old, new):
+            found[name.rstrip("_")] = {"old": old, "new": new}
+            setattr(row, name, new)
+    return found
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Equal as JSON: Python's 1 == True == 1.0 would lose a change within metadata."""
+    if isinstance(old, dict | list):
+        return json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
+    return bool(old == new)
+
+
+def _values(actor: Actor, said: Entry) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
+        "action": said.action,
+        "resource_type": said.resource_type,
+        "resource_id": said.resource_id,
+        "details": said.details,
+        "api_key_id": actor.key_id,
+        "api_key_name": actor.name or None,
+        "ip_address": actor.ip_address,
+        "request_id": actor.request_id,
+    }

@@ -1,0 +1,224 @@
+"""Door 3: the `flask` commands."""
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+from sqlalchemy.exc import SQLAlchemyError
+
+from catapult import access, startup
+from catapult.actions import api_keys
+from catapult.api.fields import rfc3339
+from catapult.api.schemas import AuditOut, KeyOut
+from catapult.audit import CLI
+from catapult.config import ConfigError, Settings
+from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, serving
+from catapult.errors import NotFound, Refusal
+from catapult.extensions import db
+from catapult.queries import audit_logs
+from catapult.queries import keys as stored_keys
+from catapult.queries.paging import Page
+from catapult.tables import Role
+
+DURATION = re.compile(r"(\d{1,5})([mhdw])")
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+keys = AppGroup("keys", help="Make, list, revoke and rotate API keys.")
+audit = AppGroup("audit", help="Read the audit log.")
+
+
+def init_app(app: Flask) -> None:
+    """`flask up`, `flask keys …`, `flask audit …`."""
+    app.cli.add_command(up)
+    app.cli.add_command(keys)
+    app.cli.add_command(audit)
+
+
+def fail(message: str, status: int = 1) -> None:
+    """The command ends with this status, having said why."""
+    click.echo(f"catapult: {message}", err=True)
+    sys.exit(status)
+
+
+def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command runs with the database up, and says in a line what was refused."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            with startup.database(access.settings()):
+                return command(*args, **kwargs)
+        except Refusal as refusal:
+            fail(refusal.detail)
+        except (EmbeddedError, ConfigError) as error:
+            fail(str(error), 2)
+        except SQLAlchemyError as error:
+            fail(f"The database refused or did not answer ({type(error).__name__}). Is it up, and its schema made by `flask up`?")
+        finally:
+            db.session.remove()
+
+    return wrapper
+
+
+@click.command("up")
+@with_appcontext
+def up() -> None:
+    """Set everything up and serve."""
+    signal.signal(signal.SIGTERM, _stop)
+    settings = access.settings()
+    try:
+        with _database(settings) as database:
+            _serve(settings, database)
+    except AlreadyServing as error:
+        fail(f"Catapult runs on {settings.home} already (process {error.pid}). Stop it, or set CATAPULT_HOME and PORT.")
+    except ConfigError as error:
+        fail("\ncatapult: ".join(error.problems), 2)
+    except (EmbeddedError, startup.Unreachable) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Embedded | None]:
+    if not settings.embedded:
+        yield None
+        return
+    with serving(settings.home) as database:
+        click.echo(f"Single-user default: an embedded PostgreSQL in {settings.home}. For a team, set DATABASE_URL.")
+        yield database
+
+
+def _serve(settings: Settings, database: Embedded | None) -> None:
+    from catapult.serving import Server, port_is_free  # gunicorn is loaded by the one command that needs it
+
+    if not port_is_free(settings):
+        fail(f"{settings.host}:{settings.port} is in use or not ours. Stop what has it, or set HOST and PORT.")
+    key = startup.prepare()
+    if key:
+        click.echo(f"Key: {key}")
+        click.echo("That is the first admin's; it is shown this once. Make others with `flask keys create`.")
+    db.engine.dispose()
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    Server(app, settings, database).run()
+
+
+def _stop(*_: Any) -> None:
+    """SIGTERM before gunicorn takes over: unwinds, so that what was started is stopped."""
+    sys.exit(143)
+
+
+def parse_end(_: Any, __: Any, value: str | None) -> datetime | None:
+    """`90d`, `12h`, `2w` from now, or an RFC 3339 time."""
+    if value is None:
+        return None
+    length = _duration(value)
+    if length:
+        return datetime.now(UTC) + length
+    try:
+        end = datetime.fromisoformat(value)
+    except ValueError:
+        end = None
+    if end is None or end.tzinfo is None:
+        raise click.BadParameter("takes a length as 90d, 12h or 2w, or a time as 2027-01-31T00:00:00Z")
+    return end
+
+
+def parse_length(_: Any, __: Any, value: str) -> timedelta:
+    """`24h`, `7d`, `30m`; `0m` for none."""
+    length = _duration(value)
+    if length is None:
+        raise click.BadParameter("takes a length as 24h, 7d or 30m")
+    return length
+
+
+def _duration(value: str) -> timedelta | None:
+    match = DURATION.fullmatch(value)
+    return timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
+
+
+@keys.command("create")
+@click.option("--name", required=True, help="For people; need not be unique.")
+@click.option("--role", type=click.Choice([str(role) for role in Role]), default=str(Role.PUBLISHER), show_default=True)
+@click.option("--expires", callback=parse_end, help="90d, 12h, 2w, or a time as 2027-01-31T00:00:00Z.")
+@on_database
+def create_key(name: str, role: str, expires: datetime | None) -> None:
+    """Make a key and print it, this once."""
+    make_key(name, role, expires)
+
+
+def make_key(name: str, role: str, expires: datetime | None = None) -> None:
+    """The key is made and printed on a line `Key: <key>`, the only one that holds `Key:`."""
+    if not 1 <= len(name.strip()) <= 255:
+        raise click.BadParameter("has to have 1 to 255 characters", param_hint="--name")
+    made = api_keys.create(actor=CLI, salt=access.settings().api_key_salt, name=name, role=role, expires_at=expires)
+    click.echo(f"Key: {made.key}")
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@on_database
+def list_keys(as_json: bool) -> None:
+    """List every key, newest first."""
+    for row in stored_keys.listing().page(Page(limit=100_000)):
+        shown = KeyOut.render(row)
+        if as_json:
+            click.echo(json.dumps(shown))
+        else:
+            state = "active" if row.is_active else "revoked" if row.revoked_at else "expired"
+            used = shown["last_used_at"] or "never used"
+            click.echo(f"{row.id}  {row.prefix}  {row.role:<9}  {state:<7}  {used:<27}  {row.name}")
+
+
+@keys.command("revoke")
+@click.argument("key")
+@on_database
+def revoke_key(key: str) -> None:
+    """Revoke the key of that id or prefix."""
+    api_keys.revoke(_key_id(key), actor=CLI)
+    click.echo(f"{key} is revoked.")
+
+
+@keys.command("rotate")
+@click.argument("key")
+@click.option("--overlap", default="24h", show_default=True, callback=parse_length, help="How long the old one works still.")
+@on_database
+def rotate_key(key: str, overlap: timedelta) -> None:
+    """Replace the key of that id or prefix by a new one of the same name and role, and print it, this once."""
+    made = api_keys.rotate(_key_id(key), actor=CLI, salt=access.settings().api_key_salt, overlap=overlap)
+    click.echo(f"Key: {made.key}")
+    click.echo(f"The old one works until {rfc3339(datetime.now(UTC) + overlap)} at most.")
+
+
+def _key_id(key: str) -> UUID:
+    """Of an id or a prefix. Raises NotFound."""
+    if key.startswith("cat_"):
+        row = stored_keys.find(key[:12])
+        if row is None:
+            raise NotFound("There is no key with this prefix. `flask keys list` shows those there are.")
+        found: UUID = row.id
+        return found
+    try:
+        return UUID(key)
+    except ValueError as error:
+        raise NotFound("That is neither an id nor a prefix (cat_…). `flask keys list` shows both.") from error
+
+
+@audit.command("export")
+@click.option("--since", callback=parse_end, help="From this moment on.")
+@click.option("--until", callback=parse_end, help="Before this moment.")
+@on_database
+def export(since: datetime | None, until: datetime | None) -> None:
+    """Write the audit log as JSON lines, oldest first."""
+    for row in audit_logs.export(audit_logs.listing(since=since, until=until)):
+        click.echo(json.dumps({**AuditOut.render(row), "api_key_id": str(row.api_key_id) if row.api_key_id else None}))

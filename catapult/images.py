@@ -1,0 +1,42 @@
+"""Image references: which digests OCI takes, and from where an image can be pulled.
+
+Source: the OCI image and distribution specifications, and the reference grammar of `distribution/reference`.
+"""
+
+import re
+
+_HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
+_REGISTERED = {name: re.compile(rf"[a-f0-9]{{{length}}}") for name, length in _HEX.items()}
+_OCI_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+")
+_HOST_AND_PATH = re.compile(r"(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*")
+
+
+def is_oci_digest(digest: str) -> bool:
+    """Whether OCI takes it: a registered algorithm needs exactly its hex digits, any other the grammar alone."""
+    algorithm, _, encoded = digest.partition(":")
+    registered = _REGISTERED.get(algorithm)
+    if registered:
+        return registered.fullmatch(encoded) is not None
+    return _OCI_DIGEST.fullmatch(digest) is not None
+
+
+def digest_status(digest: str) -> str:
+    """`malformed` for what OCI would not take, else `unverified`: nobody has asked the registry for it."""
+    return "unverified" if is_oci_digest(digest) else "malformed"
+
+
+def pull_from(repository: str | None, storage_path: str) -> str | None:
+    """The repository to pull from: `repository`, or `storage_path` where that is `host[:port]/path`; else None.
+
+    A host has a dot or a port, which is how container tools tell it from a Docker Hub user.
+    """
+    if repository:
+        return repository
+    match = _HOST_AND_PATH.fullmatch(storage_path)
+    return storage_path if match and ("." in match["host"] or ":" in match["host"]) else None
+
+
+def image(repository: str | None, storage_path: str, digest: str) -> str | None:
+    """`repository@digest`, ready to pull; None where there is no repository or the digest is malformed."""
+    source = pull_from(repository, storage_path)
+    return f"{source}@{digest}" if source and is_oci_digest(digest) else None

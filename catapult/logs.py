@@ -1,0 +1,59 @@
+"""Logs: one line an event on standard error, JSON unless that is a terminal. Never a secret, never a body."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+import structlog
+from flask import Response, g, request
+
+from catapult import access
+
+log = structlog.get_logger("catapult")
+SHARED: list[Any] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def configure(level: str) -> None:
+    """structlog and the standard library's loggers (gunicorn, alembic) write the same kind of line."""
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*SHARED, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[remove, renderer], foreign_pre_chain=SHARED),
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+
+
+def start_clock() -> None:
+    """For `before_request`: the request's time begins."""
+    g.started = time.perf_counter()
+
+
+def line(response: Response) -> Response:
+    """For `after_request`: the request's one line."""
+    actor = g.get("actor")
+    rule = request.url_rule
+    log.info(
+        "request",
+        request_id=access.request_id(),
+        key=actor.name if actor else None,
+        method=request.method,
+        route=rule.rule if rule else None,
+        status=response.status_code,
+        ms=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 2),
+    )
+    return response

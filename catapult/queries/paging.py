@@ -1,0 +1,56 @@
+"""Keyset paging: a page costs the same wherever it begins, and neither skips nor repeats a row while others write.
+
+Every list has one order, newest first by (time, id), and an index that ends in those two columns.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from catapult.extensions import db
+
+CHUNK = 100
+"""A page of more rows than this is fetched in portions of it: 1,000 versions may hold 64 MB of metadata."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list: `limit` rows after `after` (the last row's time and id), or after skipping `offset`."""
+
+    limit: int = 100
+    after: tuple[datetime, UUID] | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list that can be paged: its rows, and the two columns that order it."""
+
+    rows: Select[Any]
+    time: InstrumentedAttribute[datetime]
+    id: InstrumentedAttribute[UUID]
+
+    def where(self, *conditions: ColumnElement[bool]) -> "Listing":
+        """The part of this list that meets the conditions."""
+        return replace(self, rows=self.rows.where(*conditions)) if conditions else self
+
+    def page(self, page: Page) -> Iterator[Any]:
+        """The page's rows, and one more if the list goes on; plain rows, fetched as they are read."""
+        query = self.rows.order_by(self.time.desc(), self.id.desc()).limit(page.limit + 1)
+        if page.after:
+            query = query.where(tuple_(self.time, self.id) < tuple_(*page.after))
+        if page.offset:
+            query = query.offset(page.offset)
+        if page.limit > CHUNK:
+            query = query.execution_options(yield_per=CHUNK)
+        return iter(db.session.execute(query))
+
+    def count(self) -> int:
+        """How many rows there are in all."""
+        counted = self.rows.with_only_columns(func.count(), maintain_column_froms=True)
+        return db.session.scalar(counted) or 0

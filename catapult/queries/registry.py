@@ -1,0 +1,68 @@
+"""What the registry holds as a whole, and whether its database is well."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, literal_column, select, text
+from sqlalchemy.exc import ProgrammingError
+
+from catapult.extensions import Row, db
+from catapult.tables import Deployment, RegisteredModel, Version
+
+EXACT_UP_TO = 10_000
+UNDEFINED_TABLE = "42P01"
+
+_MIGRATION = text("SELECT version_num FROM alembic_version")
+_DATABASE = text(
+    "SELECT current_setting('server_version') AS version, (SELECT version_num FROM alembic_version) AS migration,"
+    " now() AS time"
+)
+
+
+class Database(NamedTuple):
+    """The server's version, the migration it is at and its clock."""
+
+    version: str
+    migration: str
+    time: datetime
+
+
+def ping() -> None:
+    """Nothing, if the database answers. Raises SQLAlchemyError."""
+    db.session.execute(text("SELECT 1"))
+
+
+def database() -> Database:
+    """Ask the database about itself."""
+    row = db.session.execute(_DATABASE).one()
+    return Database(row.version, row.migration, row.time)
+
+
+def migration() -> str | None:
+    """The migration that the database is at; None for an empty one."""
+    try:
+        return db.session.scalar(_MIGRATION)
+    except ProgrammingError as error:
+        if getattr(error.orig, "pgcode", None) != UNDEFINED_TABLE:
+            raise
+        db.session.rollback()
+        return None
+
+
+def counts() -> dict[str, int]:
+    """How many models, versions and deployments; above 10,000 the planner's estimate, which costs nothing."""
+    tables: dict[str, Any] = {"models": RegisteredModel, "versions": Version, "deployments": Deployment}
+    query = select(*(_count(table).label(name) for name, table in tables.items()))
+    return dict(db.session.execute(query).one()._mapping)
+
+
+def _count(table: Any) -> Any:
+    """Counts up to the limit by index; only what reaches it is estimated."""
+    some = select(literal_column("1")).select_from(table).where(table.deleted_at.is_(None)).limit(EXACT_UP_TO + 1)
+    exact = select(func.count()).select_from(some.subquery()).scalar_subquery()
+    return func.coalesce(func.nullif(exact, EXACT_UP_TO + 1), func.greatest(_estimate(table), EXACT_UP_TO + 1))
+
+
+def _estimate(table: type[Row]) -> Any:
+    estimate = select(literal_column("reltuples::bigint")).select_from(text("pg_class"))
+    return estimate.where(text(f"oid = to_regclass('{table.__tablename__}')")).scalar_subquery()

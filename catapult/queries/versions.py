@@ -1,0 +1,142 @@
+"""Versions: one by id, the latest of a model, and lists of them."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select
+
+from catapult.errors import NotFound
+from catapult.extensions import db
+from catapult.queries.paging import Listing
+from catapult.queries.registered_models import id_of
+from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
+
+KEPT = Version.deleted_at.is_(None)
+LIVE_IN: ColumnElement[list[str]] = func.array(
+    select(Deployment.environment)
+    .where(Deployment.release_id == Version.id, is_live())
+    .order_by(Deployment.environment)
+    .correlate(Version)
+    .scalar_subquery(),
+    type_=ARRAY(Text),
+).label("live_in")
+"""The environments a version is live in, in order of name."""
+
+_VERSIONS = Listing(
+    select(
+        Version.id,
+        Version.model_id,
+        RegisteredModel.name.label("model_name"),
+        RegisteredModel.repository.label("model_repository"),
+        RegisteredModel.storage_path.label("model_storage_path"),
+        Version.version,
+        Version.tag,
+        Version.digest,
+        Version.size_bytes,
+        Version.platform,
+        Version.quantization,
+        Version.release_notes,
+        Version.ceph_path,
+        Version.metadata_,
+        Version.status,
+        Version.released_at,
+        Version.released_by,
+        LIVE_IN,
+        Version.created_by,
+        Version.created_at,
+        Version.updated_at,
+        Version.counter,
+    )
+    .join(RegisteredModel, RegisteredModel.id == Version.model_id)
+    .where(KEPT),
+    Version.created_at,
+    Version.id,
+)
+_BY_ID = _VERSIONS.rows.where(Version.id == bindparam("version_id"))
+_EXISTS = select(Version.id).where(KEPT, Version.id == bindparam("version_id"))
+
+Order = Literal["created", "semver"]
+
+
+def get(version_id: UUID) -> Any:
+    """That version, as a plain row. Raises NotFound."""
+    row = db.session.execute(_BY_ID, {"version_id": version_id}).one_or_none()
+    if row is None:
+        raise missing()
+    return row
+
+
+def check(version_id: UUID) -> None:
+    """Nothing, if there is such a version. Raises NotFound."""
+    if db.session.scalar(_EXISTS, {"version_id": version_id}) is None:
+        raise missing()
+
+
+def missing() -> NotFound:
+    return NotFound("There is no such version, or it was deleted. GET /api/v1/versions lists those there are.")
+
+
+def listing(
+    *,
+    model_id: UUID | None = None,
+    model_name: str | None = None,
+    version: str | None = None,
+    tag: str | None = None,
+    digest: str | None = None,
+    is_release: bool | None = None,
+    status: str | None = None,
+    environment: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+) -> Listing:
+    """Versions newest first; `environment` is one they are live in, the two times are exclusive."""
+    equal = {
+        Version.model_id: model_id,
+        Version.version: version,
+        Version.tag: tag,
+        Version.digest: digest,
+        Version.status: status,
+    }
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+    if model_name is not None:
+        conditions.append(Version.model_id == id_of(model_name))
+    if is_release is not None:
+        conditions.append(_released(is_release))
+    if environment is not None:
+        conditions.append(_live_in(environment))
+    if created_after is not None:
+        conditions.append(Version.created_at > created_after)
+    if created_before is not None:
+        conditions.append(Version.created_at < created_before)
+    return _VERSIONS.where(*conditions)
+
+
+def latest(
+    model_name: str,
+    *,
+    environment: str | None = None,
+    is_release: bool | None = None,
+    order: Order = "created",
+) -> Any:
+    """The newest version of that model that is not archived, or the highest by SemVer. Raises NotFound."""
+    found = listing(model_name=model_name, environment=environment, is_release=is_release, status=VersionStatus.ACTIVE)
+    highest = (Version.semver_key.desc().nulls_last(),) if order == "semver" else ()
+    query = found.rows.order_by(*highest, Version.created_at.desc(), Version.id.desc()).limit(1)
+    row = db.session.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"No version of a model {model_name!r} matches; archived ones are left out. "
+            "GET /api/v1/versions?model_name=… lists what there is."
+        )
+    return row
+
+
+def _released(wanted: bool) -> ColumnElement[bool]:
+    return Version.released_at.is_not(None) if wanted else Version.released_at.is_(None)
+
+
+def _live_in(environment: str) -> ColumnElement[bool]:
+    """An array, found first: at most one version a model, where a join might walk every version for them."""
+    live = select(Deployment.release_id).where(func.lower(Deployment.environment) == environment.lower(), is_live())
+    return Version.id == any_(func.array(live.scalar_subquery(), type_=ARRAY(Version.id.type)))

@@ -1,0 +1,110 @@
+"""gunicorn, run in this process: the master owns the embedded PostgreSQL and starts it again when it dies."""
+
+import os
+import socket
+import sys
+from typing import Any
+
+import structlog
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+
+from catapult import version
+from catapult.app import THREADS
+from catapult.config import Settings
+from catapult.embedded import Embedded, EmbeddedError
+from catapult.extensions import db
+
+log = structlog.get_logger("catapult")
+
+
+class Keeper(Arbiter):  # type: ignore[misc]
+    """gunicorn's master, which looks after the database as it looks after its workers: once a second.
+
+    Not a thread: forking workers from a process with threads can leave a lock held for ever.
+    """
+
+    database: Embedded | None = None
+
+    def murder_workers(self) -> None:
+        super().murder_workers()
+        if self.database is None or self.database.alive():
+            return
+        log.error("the embedded PostgreSQL died; starting it again")
+        try:
+            self.database.start()
+        except EmbeddedError as error:
+            log.error("the embedded PostgreSQL did not start; trying again", reason=str(error))
+
+
+class Lines(Logger):  # type: ignore[misc]
+    """gunicorn's own lines go where all others go, in the same form; the application writes the one for each request."""
+
+    def setup(self, cfg: Any) -> None:
+        self.error_log.handlers, self.error_log.propagate = [], True
+        self.access_log.handlers, self.access_log.propagate = [], False
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """The application on gunicorn, with the settings that measured best (docs/decisions)."""
+
+    def __init__(self, app: Flask, settings: Settings, database: Embedded | None) -> None:
+        self.app, self.settings, self.database = app, settings, database
+        super().__init__()
+
+    def load_config(self) -> None:
+        address = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        options: dict[str, Any] = {
+            "bind": [f"{address}:{self.settings.port}"],
+            "workers": self.settings.workers,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "preload_app": True,
+            "timeout": 60,
+            "graceful_timeout": 20,
+            "keepalive": 75,
+            "control_socket_disable": True,
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - gunicorn's heartbeat
+            "proc_name": "catapult",
+            "logger_class": Lines,
+            "when_ready": self._ready,
+            "post_fork": _forget_connections,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self.app
+
+    def run(self) -> None:
+        """Serves until SIGTERM or Ctrl-C, then raises SystemExit."""
+        keeper = Keeper(self)
+        keeper.database = self.database
+        keeper.run()
+
+    def _ready(self, _: Arbiter) -> None:
+        sys.stdout.write(f"Catapult {version.VERSION} at {self.settings.url}\n")
+        sys.stdout.flush()
+
+
+def port_is_free(settings: Settings) -> bool:
+    """Whether this address can be bound now; asked before anything is started."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            return False
+    return True
+
+
+def _forget_connections(server: Any, _: Any) -> None:
+    """A worker opens connections of its own; those of the master stay the master's."""
+    app: Flask = server.app.app
+    with app.app_context():
+        db.engine.dispose(close=False)
+
+

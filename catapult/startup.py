@@ -1,0 +1,88 @@
+"""What has to be true before the first request: the database answers, its schema is at head, the salt fits, there is a key."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import flask_migrate
+import structlog
+from flask import current_app
+from sqlalchemy.exc import OperationalError
+
+from catapult import access, keys
+from catapult.actions import api_keys
+from catapult.audit import CLI
+from catapult.config import ConfigError, Settings
+from catapult.embedded import attached
+from catapult.extensions import db
+from catapult.queries import keys as stored_keys
+from catapult.queries import registry
+
+WAIT = 60.0
+log = structlog.get_logger("catapult")
+
+
+class Unreachable(Exception):
+    """The database did not answer in time. The message says what to do."""
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[None]:
+    """For a command: the database runs meanwhile. The embedded one is started where no server has it running."""
+    if not settings.embedded:
+        yield
+        return
+    with attached(settings.home):
+        yield
+
+
+def prepare() -> str | None:
+    """The database is ready for this code; returns the first admin's key where it was made just now.
+
+    Raises Unreachable, ConfigError (the salt is not the one the stored keys were made with).
+    """
+    wait()
+    flask_migrate.upgrade()
+    settings = access.settings()
+    check_salt(settings.api_key_salt)
+    try:
+        return api_keys.create_first_admin(actor=CLI, salt=settings.api_key_salt)
+    finally:
+        db.session.remove()
+
+
+def wait(seconds: float = WAIT) -> None:
+    """The database answers. Raises Unreachable after so many seconds."""
+    until = time.monotonic() + seconds
+    while not _answers():
+        if time.monotonic() > until:
+            where = current_app.config["SQLALCHEMY_DATABASE_URI"].rpartition("@")[2].partition("?")[0]
+            raise Unreachable(f"The database at {where} did not answer for {seconds:.0f} seconds. Check DATABASE_URL and the server.")
+        log.warning("waiting for the database", seconds_left=round(until - time.monotonic()))
+        time.sleep(1)
+
+
+def check_salt(salt: str) -> None:
+    """Nothing, if a stored key works with this salt or there is none. Raises ConfigError."""
+    marks = stored_keys.salt_marks()
+    fitting, all_keys = marks.get(keys.salt_mark(salt), 0), sum(marks.values())
+    if all_keys and not fitting:
+        raise ConfigError(
+            [
+                f"API_KEY_SALT is not the one that the {all_keys} stored keys were made with: every request would be a 401. "
+                "Set the former salt again. If it is lost, set a new one in an empty database, or revoke the stored keys "
+                "with `flask keys revoke` and make new ones with `flask keys create`."
+            ]
+        )
+    if fitting < all_keys:
+        log.warning("some keys were made with another API_KEY_SALT and will be refused", keys=all_keys - fitting)
+
+
+def _answers() -> bool:
+    try:
+        registry.ping()
+    except OperationalError:
+        return False
+    finally:
+        db.session.remove()
+    return True

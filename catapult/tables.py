@@ -1,0 +1,413 @@
+"""The whole database on one page: tables, enums, constraints, indexes.
+
+What PostgreSQL can hold is held here, so that no door and no bug gets past it. Two things stand only in the migrations:
+the trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, and the function `catapult_trigrams`.
+Nothing is ever deleted: `deleted_at` takes a row out of every list and frees its name. Times are UTC.
+"""
+
+import enum
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+from uuid_utils.compat import uuid7
+
+from catapult.extensions import Row
+
+NAME_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMENT_LENGTH = 255, 128, 128, 300, 63
+TEXT_LENGTH = 10_000
+PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
+METRIC_PATH_LENGTH = 255
+
+# One clock for a row's times: when PostgreSQL received the statement that writes it, which is after the locks were taken.
+NOW = func.statement_timestamp()
+KEPT = text("deleted_at IS NULL")
+LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
+
+
+class Role(enum.StrEnum):
+    """What a key may do; each role holds those before it."""
+
+    VIEWER = "viewer"
+    PUBLISHER = "publisher"
+    RELEASER = "releaser"
+    ADMIN = "admin"
+
+    def holds(self, needed: "Role") -> bool:
+        """Whether this role may do what `needed` may."""
+        return _RANK[self] >= _RANK[needed]
+
+
+_RANK = {role: rank for rank, role in enumerate(Role)}
+
+
+class VersionStatus(enum.StrEnum):
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+class DeploymentStatus(enum.StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+def one_of(column: str, values: type[enum.StrEnum]) -> CheckConstraint:
+    """The column holds one of the enum's values."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def at_most(length: int, *columns: str) -> list[CheckConstraint]:
+    """Each of these text columns has at most so many characters; PostgreSQL keeps NULL out of it."""
+    return [CheckConstraint(f"char_length({column}) <= {length}", name=f"{column}_length") for column in columns]
+
+
+def primary_key() -> Mapped[UUID]:
+    return mapped_column(primary_key=True, default=uuid7)
+
+
+def counter() -> Mapped[int]:
+    """The row's own counter: it moves with every change of the row's own fields, and `If-Match` compares it."""
+    return mapped_column(default=1, server_default="1")
+
+
+class RegisteredModel(Row):
+    """An ML model somebody registered."""
+
+    __tablename__ = "models"
+    resource_type = "model"
+
+    id: Mapped[UUID] = primary_key()
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    storage_path: Mapped[str] = mapped_column(Text)
+    repository: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(Text)
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default="{}")
+    # Kept with every version, so that a page of models counts nothing.
+    version_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    latest_version: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
+    deleted_at: Mapped[datetime | None]
+    counter: Mapped[int] = counter()
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": counter, "eager_defaults": True}
+
+    __table_args__ = (
+        CheckConstraint(
+            r"name ~ '^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$' AND NOT"
+            r" (string_to_array(lower(name), '/') && ARRAY['versions', 'compare'])",
+            name="name",
+        ),
+        CheckConstraint("version_count >= 0", name="version_count"),
+        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("cardinality(tags) <= 50", name="tags"),
+        *at_most(PLACE_LENGTH, "storage_path", "repository"),
+        *at_most(TEXT_LENGTH, "description"),
+        Index("uq_models_name", text("lower(name)"), unique=True, postgresql_where=KEPT),
+        Index("ix_models_newest", created_at, id, postgresql_where=KEPT),
+        Index("ix_models_tags", tags, postgresql_using="gin", postgresql_where=KEPT),
+        Index(
+            "ix_models_search",
+            text("catapult_trigrams(name, description)"),
+            postgresql_using="gin",
+            postgresql_where=KEPT,
+        ),
+    )
+
+
+class Version(Row):
+    """One immutable image of a model. A release is a version that somebody promoted."""
+
+    __tablename__ = "versions"
+    resource_type = "version"
+
+    id: Mapped[UUID] = primary_key()
+    model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
+    version: Mapped[str] = mapped_column(String(VERSION_LENGTH))
+    # Sorts as SemVer says, NULL for what is none: see semver_order.py.
+    semver_key: Mapped[str | None] = mapped_column(Text(collation="C"))
+    tag: Mapped[str] = mapped_column(String(TAG_LENGTH))
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    platform: Mapped[str] = mapped_column(String(VERSION_LENGTH), default="linux/amd64")
+    quantization: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
+    release_notes: Mapped[str | None] = mapped_column(Text)
+    ceph_path: Mapped[str | None] = mapped_column(Text)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default="{}")
+    status: Mapped[str] = mapped_column(String(16), default=VersionStatus.ACTIVE)
+    released_at: Mapped[datetime | None]
+    released_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
+    deleted_at: Mapped[datetime | None]
+    counter: Mapped[int] = counter()
+
+    model: Mapped[RegisteredModel] = relationship(lazy="raise")
+    if TYPE_CHECKING:  # no column: whoever reads the row reads it beside it (`queries.versions.LIVE_IN`)
+        live_in: list[str]
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": counter, "eager_defaults": True}
+
+    __table_args__ = (
+        CheckConstraint(r"version ~ '^[!-.0-~]+$' AND version NOT IN ('.', '..')", name="version"),
+        CheckConstraint(r"tag ~ '^[A-Za-z0-9_][A-Za-z0-9._-]*$'", name="tag"),
+        CheckConstraint(r"digest ~ '^[A-Za-z0-9+._-]+:[!-~]{1,200}$'", name="digest"),
+        CheckConstraint("size_bytes >= 0", name="size_bytes"),
+        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released"),
+        one_of("status", VersionStatus),
+        *at_most(TEXT_LENGTH, "release_notes"),
+        *at_most(PLACE_LENGTH, "ceph_path"),
+        # What a deployment and a metric refer to, so that neither can name the version of one model and the id of another.
+        UniqueConstraint("id", "model_id"),
+        Index("uq_versions_model_id_version", model_id, version, unique=True, postgresql_where=KEPT),
+        Index("ix_versions_newest", created_at, id, postgresql_where=KEPT),
+        Index("ix_versions_model", model_id, created_at, id, postgresql_where=KEPT),
+        Index("ix_versions_version", version, created_at, id, postgresql_where=KEPT),
+        Index("ix_versions_tag", tag, created_at, id, postgresql_where=KEPT),
+        Index("ix_versions_digest", digest, created_at, id, postgresql_where=KEPT),
+        Index(
+            "ix_versions_semver",
+            model_id,
+            semver_key.desc().nulls_last(),
+            created_at.desc(),
+            id.desc(),
+            postgresql_where=text("deleted_at IS NULL AND status = 'active'"),
+        ),
+        Index(
+            "ix_versions_semver_releases",
+            model_id,
+            semver_key.desc().nulls_last(),
+            created_at.desc(),
+            id.desc(),
+            postgresql_where=text("deleted_at IS NULL AND status = 'active' AND released_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_versions_releases",
+            created_at,
+            id,
+            postgresql_where=text("deleted_at IS NULL AND released_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_versions_model_releases",
+            model_id,
+            created_at,
+            id,
+            postgresql_where=text("deleted_at IS NULL AND released_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_versions_archived",
+            created_at,
+            id,
+            postgresql_where=text("deleted_at IS NULL AND status = 'archived'"),
+        ),
+        Index(
+            "ix_versions_model_archived",
+            model_id,
+            created_at,
+            id,
+            postgresql_where=text("deleted_at IS NULL AND status = 'archived'"),
+        ),
+    )
+
+    @property
+    def model_name(self) -> str:
+        return self.model.name
+
+    @property
+    def model_repository(self) -> str | None:
+        return self.model.repository
+
+    @property
+    def model_storage_path(self) -> str:
+        return self.model.storage_path
+
+    @property
+    def is_release(self) -> bool:
+        return self.released_at is not None
+
+
+class Metric(Row):
+    """A number in a version's metadata, at its dotted path: what charts, gates, filters and sorting read."""
+
+    __tablename__ = "metrics"
+
+    version_id: Mapped[UUID] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(String(METRIC_PATH_LENGTH), primary_key=True)
+    model_id: Mapped[UUID] = mapped_column()
+    value: Mapped[float] = mapped_column(Double)
+
+    __table_args__ = (
+        ForeignKeyConstraint([version_id, model_id], [Version.id, Version.model_id], name="fk_metrics_version_id"),
+        Index("ix_metrics_model", model_id, path, value),
+    )
+
+
+class Deployment(Row):
+    """The record that a version went to an environment.
+
+    It is live from `live_from` until `ended_at`. In each model and environment at most one is live.
+    """
+
+    __tablename__ = "deployments"
+    resource_type = "deployment"
+
+    id: Mapped[UUID] = primary_key()
+    release_id: Mapped[UUID] = mapped_column()
+    model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
+    environment: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
+    status: Mapped[str] = mapped_column(String(16))
+    endpoint_url: Mapped[str | None] = mapped_column(Text)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default="{}")
+    deployed_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    deployed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
+    live_from: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    counter: Mapped[int] = counter()
+
+    release: Mapped[Version] = relationship(lazy="raise", viewonly=True)
+    model: Mapped[RegisteredModel] = relationship(lazy="raise", viewonly=True)
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": counter, "eager_defaults": True}
+
+    __table_args__ = (
+        ForeignKeyConstraint([release_id, model_id], [Version.id, Version.model_id], name="fk_deployments_release_id"),
+        CheckConstraint(
+            r"environment ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' AND lower(environment) <> 'release'", name="environment"
+        ),
+        CheckConstraint("endpoint_url ~* '^https?://'", name="endpoint_url"),
+        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("live_from IS NULL OR status = 'success'", name="live_from"),
+        CheckConstraint("ended_at >= live_from", name="ended_at"),
+        CheckConstraint("ended_at IS NULL OR live_from IS NOT NULL", name="ended"),
+        CheckConstraint("deleted_at IS NULL OR NOT (live_from IS NOT NULL AND ended_at IS NULL)", name="deleted"),
+        one_of("status", DeploymentStatus),
+        *at_most(PLACE_LENGTH, "endpoint_url"),
+        Index("uq_deployments_live", text("lower(environment)"), model_id, unique=True, postgresql_where=text(LIVE)),
+        Index("ix_deployments_live_release", release_id, postgresql_where=text(LIVE)),
+        Index("ix_deployments_live_newest", deployed_at, id, postgresql_where=text(LIVE)),
+        Index("ix_deployments_newest", deployed_at, id, postgresql_where=KEPT),
+        Index("ix_deployments_environment", text("lower(environment)"), deployed_at, id, postgresql_where=KEPT),
+        Index("ix_deployments_release", release_id, deployed_at, id, postgresql_where=KEPT),
+        Index("ix_deployments_model", model_id, deployed_at, id, postgresql_where=KEPT),
+        Index("ix_deployments_status", status, deployed_at, id, postgresql_where=KEPT),
+    )
+
+    @property
+    def model_name(self) -> str:
+        return self.model.name
+
+    @property
+    def version(self) -> str:
+        return self.release.version
+
+    @property
+    def live(self) -> bool:
+        return self.live_from is not None and self.ended_at is None
+
+
+class ApiKey(Row):
+    """A key. Only its HMAC-SHA-256 under API_KEY_SALT is stored; `prefix` may be shown."""
+
+    __tablename__ = "api_keys"
+    resource_type = "api_key"
+
+    id: Mapped[UUID] = primary_key()
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    role: Mapped[str] = mapped_column(String(16))
+    prefix: Mapped[str] = mapped_column(String(12))
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    # Which salt it was made with, so that a wrong API_KEY_SALT is told at start and not as 401 for ever.
+    salt_mark: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    last_used_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    if TYPE_CHECKING:  # no columns: the key itself, on the row that was just made and nowhere else
+        key: str
+        is_active: bool
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"eager_defaults": True}
+
+    __table_args__ = (
+        CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="name"),
+        CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
+        CheckConstraint("prefix ~ '^cat_[A-Za-z0-9]{8}$'", name="prefix"),
+        one_of("role", Role),
+        Index("uq_api_keys_prefix", prefix, unique=True),
+        Index("ix_api_keys_newest", created_at, id),
+        Index("ix_api_keys_admins", id, postgresql_where=text("role = 'admin' AND revoked_at IS NULL")),
+    )
+
+
+class AuditLog(Row):
+    """Who did what, when, from where. Written with the change in one transaction, and never changed."""
+
+    __tablename__ = "audit_logs"
+    resource_type = "audit_log"
+
+    id: Mapped[UUID] = primary_key()
+    action: Mapped[str] = mapped_column(String(64))
+    resource_type: Mapped[str] = mapped_column(String(64))
+    resource_id: Mapped[UUID | None] = mapped_column()
+    api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    api_key_name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    ip_address: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(128))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        CheckConstraint("jsonb_typeof(details) = 'object'", name="details"),
+        Index("ix_audit_logs_newest", created_at, id),
+        Index("ix_audit_logs_action", action, created_at, id),
+        Index("ix_audit_logs_resource_type", "resource_type", created_at, id),
+        Index("ix_audit_logs_resource", resource_id, created_at, id),
+        Index("ix_audit_logs_api_key_name", api_key_name, created_at, id),
+    )
+
+
+class IdempotentAnswer(Row):
+    """The first answer to a POST with an Idempotency-Key, kept for 24 hours and given again."""
+
+    __tablename__ = "idempotent_answers"
+
+    caller: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[int]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (Index("ix_idempotent_answers_created_at", created_at),)
+
+
+def is_live(deployment: type[Deployment] = Deployment) -> ColumnElement[bool]:
+    """The condition of the partial unique index: this deployment is what runs there now."""
+    return deployment.live_from.is_not(None) & deployment.ended_at.is_(None)

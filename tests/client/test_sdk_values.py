@@ -1,0 +1,234 @@
+"""Python values on their way to JSON and back: made plain, refused by name, compared, read into records."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from catapult_client.calls import question
+from catapult_client.plain import plain, same
+from catapult_client.records import moment
+
+import catapult
+from catapult import AuditEntry, InvalidArgument, Model, Registry, UnexpectedAnswer, Version
+
+numpy = pytest.importorskip("numpy")
+
+
+class Level(IntEnum):
+    HIGH = 2
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Tensor:
+    """Like torch's: a scalar when 0-dimensional, and neither a number nor a sequence to isinstance."""
+
+    def __init__(self, value: Any, *shape: int) -> None:
+        self.value, self.shape = value, shape
+
+    def item(self) -> Any:
+        return self.value
+
+
+@dataclass
+class Config:
+    rate: float = 0.1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (numpy.float64(0.5), 0.5),
+        (numpy.float32(0.5), 0.5),
+        (numpy.int64(7), 7),
+        (numpy.bool_(True), True),
+        (numpy.str_("x"), "x"),
+        (numpy.array(3), 3),
+        (Tensor(0.25), 0.25),
+        ((1, (2, 3)), [1, [2, 3]]),
+        (range(3), [0, 1, 2]),
+        (deque([1]), [1]),
+        (OrderedDict(a=1), {"a": 1}),
+        (MappingProxyType({"a": None}), {"a": None}),
+        (Level.HIGH, 2),
+        (Colour.RED, "red"),
+        (Path("a") / "b", "a/b"),
+        (datetime(2026, 5, 3, 12, tzinfo=timezone(timedelta(hours=2))), "2026-05-03T10:00:00.000000Z"),
+        (True, True),
+        (10**30, 10**30),
+    ],
+)
+def test_what_json_can_hold_in_another_form_is_made_plain(value: Any, expected: Any) -> None:
+    result = plain(value, "metadata")
+    assert result == expected
+    assert type(result) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (float("nan"), "leave it out"),
+        (float("-inf"), "leave it out"),
+        (numpy.float64("nan"), "leave it out"),
+        (numpy.float32("inf"), "leave it out"),
+        (Tensor(float("nan")), "leave it out"),
+        (Tensor([1, 2], 2), "number, text, list or dict"),
+        (numpy.zeros(3), "tolist"),
+        (numpy.datetime64("2026-01-01T00:00:00.000000000"), "number, text"),
+        (numpy.complex128(1j), "number, text"),
+        ({1, 2}, "sorted"),
+        (b"x", "decode"),
+        (1j, "number, text"),
+        (Decimal(1), "number, text"),
+        (date(2026, 1, 1), "number, text"),
+        (datetime(2026, 1, 1), "without a zone"),
+        (Config(), "asdict"),
+        (argparse.Namespace(a=1), "vars"),
+        (print, "number, text"),
+        ("a\0b", "U\\+0000"),
+        ("\ud800", "surrogate"),
+        (10**400, "float64"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_by_its_path_with_the_remedy(value: Any, remedy: str) -> None:
+    with pytest.raises(InvalidArgument, match=remedy) as caught:
+        plain({"eval": [{}, {"f1": value}]}, "metadata")
+    assert "metadata.eval[1].f1" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [1, None, True, ("a", 1), numpy.int64(1)])
+def test_keys_that_are_no_text_are_refused_and_not_made_text(key: Any) -> None:
+    with pytest.raises(InvalidArgument, match=r"metadata\.epochs has the key"):
+        plain({"epochs": {key: 1}}, "metadata")
+
+
+def test_what_holds_itself_is_refused() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(InvalidArgument, match="holds itself"):
+        plain(loop, "metadata")
+
+
+def test_numbers_are_compared_as_numbers_and_nothing_else_is_bent() -> None:
+    for there, sent in ((1, 1.0), (10**23, 1e23), (0.1, 0.1), (0, -0.0), ([1, {"a": 2.0}], [1.0, {"a": 2}])):
+        assert same(there, sent)
+        assert same(sent, there)
+    for there, sent in (
+        (1, True),
+        (0, False),
+        (1, "1"),
+        (None, 0),
+        ([1], [1, 2]),
+        ({"a": 1}, {}),
+        (10**23, 10**23 + 1),
+    ):
+        assert not same(there, sent)
+        assert not same(sent, there)
+    assert not same(10**400, 1.5)
+
+
+def test_a_parameter_is_written_as_the_contract_has_it() -> None:
+    then = datetime(2026, 5, 3, 12, tzinfo=timezone(timedelta(hours=2)))
+    assert question({"a": None}) == ""
+    assert question({"live": True, "is_release": False}) == "?live=true&is_release=false"
+    assert question({"created_after": then}) == "?created_after=2026-05-03T10%3A00%3A00.000000Z"
+    assert question({"since": "2026-05-03T10:00:00Z"}) == "?since=2026-05-03T10%3A00%3A00Z"
+    assert question({"model_id": Model(id="m-1")}) == "?model_id=m-1"
+
+
+def test_a_time_without_a_zone_is_refused_before_anything_is_sent() -> None:
+    registry = Registry("http://127.0.0.1:1", "key")
+    for ask in (
+        lambda: registry.list_versions(created_after=datetime(2026, 1, 1)),
+        lambda: registry.list_audit_logs(until=datetime(2026, 1, 1)),
+        lambda: registry.create_api_key("ci", expires_at=datetime(2026, 1, 1)),
+    ):
+        with pytest.raises(InvalidArgument, match="without a zone"):
+            ask()
+
+
+@pytest.mark.parametrize("wrong", [None, "", "myorg/model", "../info", "a b", Model(), 1.5])
+def test_what_can_be_no_id_is_refused_before_it_becomes_another_address(wrong: Any) -> None:
+    registry = Registry("http://127.0.0.1:1", "key")
+    for ask in (registry.get_version, registry.delete_model, registry.promote_version, registry.revoke_api_key):
+        with pytest.raises(InvalidArgument, match="_id is"):
+            ask(wrong)
+
+
+def test_a_version_or_model_named_by_both_or_neither_is_refused() -> None:
+    registry = Registry("http://127.0.0.1:1", "key")
+    for ask in (
+        lambda: registry.create_version(version="1", tag="t", digest="a:b"),
+        lambda: registry.create_version("a/b", "1", "t", "a:b", model_id="m1"),
+        lambda: registry.get_model("m1", name="a/b"),
+        lambda: registry.get_version("v1", model_name="a/b"),
+        lambda: registry.get_version(model_name="a/b"),
+        lambda: registry.get_model(name=""),
+    ):
+        with pytest.raises(InvalidArgument):
+            ask()
+
+
+def test_a_record_takes_what_it_knows_and_has_defaults_for_the_rest() -> None:
+    version = Version.from_json(
+        {"id": "v1", "metadata": None, "tag": None, "is_release": True, "new_field": 1, "etag": 2}
+    )
+    assert (version.id, version.metadata, version.tag, version.live_in, version.is_release) == ("v1", {}, "", [], True)
+    assert version.etag is None
+    assert Model.from_json({}) == Model()
+    assert len({version, version, Version(id="v1")}) == 2
+    with pytest.raises(AttributeError):
+        version.id = "other"  # type: ignore[misc]
+
+
+def test_a_record_of_the_wrong_shape_is_an_unexpected_answer() -> None:
+    for body in ({"created_at": "yesterday"}, {"created_at": 5}, {"details": 5}, [], None, "x"):
+        with pytest.raises(UnexpectedAnswer):
+            AuditEntry.from_json(body)
+
+
+@pytest.mark.parametrize(
+    ("text", "microsecond"),
+    [
+        ("2026-11-23T10:15:30.123456Z", 123456),
+        ("2026-11-23T10:15:30Z", 0),
+        ("2026-11-23t10:15:30.1z", 100000),
+        ("2026-11-23 12:15:30.123456789+02:00", 123456),
+        ("2026-11-23T10:15:30.5", 500000),
+    ],
+)
+def test_times_are_read_into_aware_datetimes_in_utc(text: str, microsecond: int) -> None:
+    assert moment(text) == datetime(2026, 11, 23, 10, 15, 30, microsecond, tzinfo=UTC)
+    assert moment(text).tzinfo is UTC
+
+
+def test_importing_catapult_loads_neither_requests_nor_flask() -> None:
+    code = (
+        "import sys, catapult; dir(catapult); assert not {'requests', 'flask', 'catapult_client'} & set(sys.modules);"
+        "from catapult import Registry, Conflict; assert 'requests' in sys.modules and 'flask' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_catapult_hands_on_every_name_of_the_sdk_and_no_other() -> None:
+    import catapult_client
+
+    assert catapult.__all__ == catapult_client.__all__
+    for name in catapult.__all__:
+        assert getattr(catapult, name) is getattr(catapult_client, name)
+        assert name in dir(catapult)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        catapult.nothing  # noqa: B018
