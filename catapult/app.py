@@ -17,7 +17,16 @@ SWEEP_EVERY = 600.0
 # Kept by the server, so that nothing a client does holds a connection or a lock for long.
 LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
 
-EXPOSED = ["Link", "ETag", "Location", "Retry-After", "X-Request-ID", "X-Total-Count", "Idempotency-Replayed", "Deprecation"]
+EXPOSED = [
+    "Link",
+    "ETag",
+    "Location",
+    "Retry-After",
+    "X-Request-ID",
+    "X-Total-Count",
+    "Idempotency-Replayed",
+    "Deprecation",
+]
 
 SECURITY = {
     "Content-Security-Policy": (
@@ -64,7 +73,12 @@ def engine_options() -> dict[str, object]:
         "pool_timeout": 5,
         "pool_pre_ping": True,
         "pool_recycle": 1800,
-        "connect_args": {"connect_timeout": 2, "tcp_user_timeout": 900, "options": LIMITS, "application_name": "catapult"},
+        "connect_args": {
+            "connect_timeout": 2,
+            "tcp_user_timeout": 900,
+            "options": LIMITS,
+            "application_name": "catapult",
+        },
     }
 
 

@@ -23,8 +23,14 @@ BEFORE_COMMIT = "before_commit"
 
 REFUSALS: dict[str, tuple[type[Refusal], str]] = {
     "uq_models_name": (Conflict, "A model of this name is there already (case does not count). Take another name."),
-    "uq_versions_model_id_version": (Conflict, "This model has that version already. Versions never change: take the next."),
-    "uq_deployments_live": (Conflict, "Another deployment to this environment came first. Read what is live and try again."),
+    "uq_versions_model_id_version": (
+        Conflict,
+        "This model has that version already. Versions never change: take the next.",
+    ),
+    "uq_deployments_live": (
+        Conflict,
+        "Another deployment to this environment came first. Read what is live and try again.",
+    ),
     "uq_api_keys_prefix": (Conflict, "The new key's prefix is taken. Try again."),
     "pk_idempotent_answers": (Conflict, "Another request with this Idempotency-Key came first. Send it again."),
     "fk_versions_model_id": (NotFound, "There is no such model."),
@@ -64,7 +70,7 @@ class Entry(NamedTuple):
 def entry(action: str, row: Row, **details: Any) -> Entry:
     """An entry about that row; details that are None are left out."""
     said = {name: value for name, value in details.items() if value is not None}
-    return Entry(action, row.resource_type, row.id, said)  # type: ignore[attr-defined]
+    return Entry(action, row.kind, row.id, said)  # type: ignore[attr-defined]
 
 
 def commit(actor: Actor, row: R, *entries: Entry) -> R:

@@ -63,7 +63,9 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
         except (EmbeddedError, ConfigError) as error:
             fail(str(error), 2)
         except SQLAlchemyError as error:
-            fail(f"The database refused or did not answer ({type(error).__name__}). Is it up, and its schema made by `flask up`?")
+            fail(
+                f"The database refused or did not answer ({type(error).__name__}). Is it up, and its schema made by `flask up`?"
+            )
         finally:
             db.session.remove()
 
@@ -191,7 +193,9 @@ def revoke_key(key: str) -> None:
 
 @keys.command("rotate")
 @click.argument("key")
-@click.option("--overlap", default="24h", show_default=True, callback=parse_length, help="How long the old one works still.")
+@click.option(
+    "--overlap", default="24h", show_default=True, callback=parse_length, help="How long the old one works still."
+)
 @on_database
 def rotate_key(key: str, overlap: timedelta) -> None:
     """Replace the key of that id or prefix by a new one of the same name and role, and print it, this once."""

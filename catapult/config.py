@@ -8,6 +8,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from environs import EnvError, FileAwareEnv
@@ -55,7 +56,7 @@ def load() -> Settings:
     env = FileAwareEnv(eager=False, expand_vars=False)
     home = Path(env.str("CATAPULT_HOME", "") or default_home()).absolute()
     url = env.str("DATABASE_URL", "")
-    rest = {
+    rest: dict[str, Any] = {
         "host": env.str("HOST", "127.0.0.1"),
         "port": env.int("PORT", 8000, validate=validate.Range(1, 65535)),
         "workers": env.int("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4), validate=validate.Range(1, 128)),
@@ -131,11 +132,11 @@ def _unreadable(env: FileAwareEnv) -> list[str]:
     return []
 
 
-def _wrong(rest: dict[str, object]) -> list[str]:
+def _wrong(rest: dict[str, Any]) -> list[str]:
     problems = []
     if rest["log_level"] not in LOG_LEVELS:
         problems.append(f"LOG_LEVEL is {rest['log_level']!r}; it takes one of {', '.join(LOG_LEVELS)}.")
-    for origin in rest["cors_origins"]:  # type: ignore[attr-defined]
+    for origin in rest["cors_origins"]:
         if origin != "*" and not _is_origin(origin):
             problems.append(f"CORS_ORIGINS holds {origin!r}; an origin is as https://ml.example.com, without a path.")
     return problems
@@ -143,15 +144,21 @@ def _wrong(rest: dict[str, object]) -> list[str]:
 
 def _is_origin(text: str) -> bool:
     parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and not (parts.path or parts.query or parts.fragment)
+    return (
+        parts.scheme in ("http", "https") and bool(parts.netloc) and not (parts.path or parts.query or parts.fragment)
+    )
 
 
 def _missing(url: str, salt: str, secret: str) -> list[str]:
     problems = _short(salt)
     if url.partition("://")[0] not in ("postgres", "postgresql", "postgresql+psycopg2"):
-        problems.append("DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name.")
+        problems.append(
+            "DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name."
+        )
     if not salt:
-        problems.append(f"API_KEY_SALT is not set; make one with `{_RECIPE}` and keep it: keys are worthless without it.")
+        problems.append(
+            f"API_KEY_SALT is not set; make one with `{_RECIPE}` and keep it: keys are worthless without it."
+        )
     if not secret:
         problems.append(f"SECRET_KEY is not set; make one with `{_RECIPE}`.")
     return problems

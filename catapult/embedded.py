@@ -66,7 +66,7 @@ class AlreadyServing(EmbeddedError):
     """Another `flask up` has this folder. `pid` is None in the instant before it has signed; `what` is its command."""
 
     def __init__(self, home: Path, pid: int | None, what: str) -> None:
-        who = f"process {pid} ({what})" if pid else "another process"
+        who = f"Process {pid} ({what})" if pid else "Another process"
         super().__init__(f"{who} serves {home} already. Stop that one, or set CATAPULT_HOME to another folder.")
         self.pid, self.what = pid, what
 
@@ -129,7 +129,7 @@ def _served(serve: "Lock", turn: "Lock") -> bool:
 
 def _no_turn(database: "Embedded", turn: "Lock") -> EmbeddedError:
     pid, what = turn.holder()
-    who = f"process {pid} ({what}) has" if pid else "another process has"
+    who = f"Process {pid} ({what}) has" if pid else "Another process has"
     return database.trouble(f"{who} the database in {database.home} and is not done. Try again, or end that process.")
 
 
@@ -139,7 +139,7 @@ def _soon(done: Callable[[], bool], seconds: float) -> bool:
     while not done():
         if time.monotonic() > give_up:
             return False
-        time.sleep(0.05)
+        time.sleep(0.02)
     return True
 
 
@@ -178,7 +178,7 @@ class Embedded:
             if time.monotonic() > give_up:
                 raise self.trouble(self._silence())
             if self._find():
-                time.sleep(0.05)
+                time.sleep(0.02)
             else:
                 self._launch()
         try:
@@ -222,9 +222,11 @@ class Embedded:
             for number, seconds in STOPPING:
                 if _ended(postmaster, number, seconds):
                     break
-            self._end_orphans()
+        self._end_orphans()
         if self.sockets != self.data:
-            shutil.rmtree(self.sockets, ignore_errors=True)
+            with suppress(OSError):
+                if self._is_ours(self.sockets.lstat()):
+                    shutil.rmtree(self.sockets)
 
     def trouble(self, message: str) -> EmbeddedError:
         """The error to raise, with the end of the log."""
@@ -244,10 +246,15 @@ class Embedded:
             raise EmbeddedError(
                 f"{self.home} cannot be used: {error.strerror}. Set CATAPULT_HOME to a folder that this user owns."
             ) from error
-        if self._account:
-            _let_through(self.home.parent, self._account[0])
-            _let_through(self.bin, self._account[0])
-            _let_read(self.bin)
+        self._open_up()
+
+    def _open_up(self) -> bool:
+        """PostgreSQL's account reaches its folders. True if it was shut out, which may happen again at any time:
+        pytest, for one, closes the folder above its temporary ones whenever a session begins."""
+        if self._account is None:
+            return False
+        _let_read(self.bin)
+        return any([_let_through(self.home.parent, self._account[0]), _let_through(self.bin, self._account[0])])
 
     def _choose_account(self) -> tuple[int, int] | None:
         """User and group for PostgreSQL, which refuses to be root. None: as we are.
@@ -261,14 +268,7 @@ class Embedded:
                 owner = folder.stat()
                 if owner.st_uid != 0:
                     return owner.st_uid, owner.st_gid or owner.st_uid
-        try:
-            entry = _library().ensure_user_exists("pgserver")
-        except (OSError, subprocess.SubprocessError) as error:
-            raise EmbeddedError(
-                "PostgreSQL does not run as root, and the user `pgserver` could not be made: make it with useradd, "
-                f"or start Catapult as another user. ({error})"
-            ) from error
-        return entry.pw_uid, entry.pw_gid
+        return _library_account()
 
     def _own(self, folder: Path) -> None:
         """That folder is 0700 and the account's. Raises EmbeddedError if it is somebody else's, or everybody's."""
@@ -277,7 +277,8 @@ class Embedded:
             raise EmbeddedError(
                 f"{folder} belongs to another user ({found.st_uid}): set CATAPULT_HOME to a folder of your own."
             )
-        if found.st_mode & stat.S_ISVTX or folder in (Path("/"), Path.home().resolve()):
+        roots = (Path("/"), Path("~root").expanduser()) if self._account else ()
+        if found.st_mode & stat.S_ISVTX or folder in roots:
             raise EmbeddedError(f"{folder} is not Catapult's alone, and would be closed: set CATAPULT_HOME to another.")
         if self._account:
             os.chown(folder, *self._account)
@@ -329,9 +330,11 @@ class Embedded:
         psutil = _psutil()
         with suppress(OSError, ValueError, IndexError, psutil.Error):
             process = psutil.Process(int((self.data / "postmaster.pid").read_bytes().splitlines()[0]))
-            if process.name() == "postgres" and f"cluster_name={self.name}" in process.cmdline() and _lives(process):
-                return process
+            return process if self._is_postmaster(process) else None
         return None
+
+    def _is_postmaster(self, process: Any) -> bool:
+        return process.name() == "postgres" and f"cluster_name={self.name}" in process.cmdline() and _lives(process)
 
     def _launch(self) -> None:
         """A postmaster was started, or what kept it from starting was ended. Raises EmbeddedError."""
@@ -343,8 +346,10 @@ class Embedded:
         settings = SETTINGS | {"cluster_name": self.name, "unix_socket_directories": str(self.sockets)}
         options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
         files = ("-D", str(self.data), "-l", str(self.log))
-        code, said = self._run("pg_ctl", "start", "-s", "-w", "-t", str(int(WAIT)), *files, "-o", options)
-        if code == 0 or self._find():
+        code, said = self._run("pg_ctl", "start", "-s", "-w", "-t", "3", *files, "-o", options)
+        if code == 0 or self._find():  # one that takes its time, or that pg_ctl cannot see, is for our own waiting
+            return
+        if self._open_up():
             return
         if not any(reason in self._logged(before) for reason in STILL_ENDING):
             raise self.trouble(f"PostgreSQL did not start in {self.data}: {said.strip()}")
@@ -381,7 +386,8 @@ class Embedded:
         psutil = _psutil()
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.cmdline()[:1] and process.cmdline()[0].startswith(f"postgres: {self.name}: "):
+                title = "".join(process.cmdline()[:1])
+                if title.startswith(f"postgres: {self.name}: ") and not self._is_postmaster(process.parent()):
                     _ended(process, signal.SIGKILL, 5.0)
 
     def _logged(self, start: int) -> str:
@@ -498,6 +504,19 @@ def _library() -> Any:
     return utils
 
 
+def _library_account() -> tuple[int, int]:
+    """The user that the library makes for itself when it runs as root. Raises EmbeddedError."""
+    for _ in range(20):  # `useradd` fails while another process is at it
+        with suppress(OSError, subprocess.SubprocessError):
+            entry = _library().ensure_user_exists("pgserver")
+            return entry.pw_uid, entry.pw_gid
+        time.sleep(0.1)
+    raise EmbeddedError(
+        "PostgreSQL does not run as root, and the user `pgserver` could not be made: do `useradd pgserver`, or start "
+        "Catapult as another user."
+    )
+
+
 def _psutil() -> Any:
     return _library().psutil  # a dependency of the library's, not of ours
 
@@ -519,8 +538,12 @@ def _ended(process: Any, number: signal.Signals, seconds: float) -> bool:
     return gone
 
 
-def _let_through(folder: Path, uid: int) -> None:
-    """User `uid` can reach that folder: where others may not pass they may now (o+x), but still not read (o+r)."""
+def _let_through(folder: Path, uid: int) -> bool:
+    """User `uid` can reach that folder: where others may not pass they may now (o+x), but still not read (o+r).
+
+    True if that took a change. Raises EmbeddedError.
+    """
+    changed = False
     for path in (folder, *folder.parents):
         found = path.stat()
         if found.st_mode & (stat.S_IXUSR if found.st_uid == uid else stat.S_IXOTH):
@@ -533,6 +556,8 @@ def _let_through(folder: Path, uid: int) -> None:
                 "set CATAPULT_HOME to a folder elsewhere, as /var/lib/catapult, or start Catapult as a user, not root."
             ) from error
         log.warning("chmod o+x %s: PostgreSQL, which does not run as root, must pass through it", path)
+        changed = True
+    return changed
 
 
 def _let_read(folder: Path) -> None:

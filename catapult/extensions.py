@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ARRAY, DateTime, MetaData, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import DateTime, MetaData, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase
 
 # PostgreSQL's refusals are told apart by these names (`audit.REFUSALS`), so every constraint has one that never changes.
@@ -20,7 +20,7 @@ NAMING = {
 
 
 class Row(DeclarativeBase):
-    """One row of one table. `resource_type` is what the audit log calls it."""
+    """One row of one table. `kind` is what the audit log calls it."""
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
@@ -28,7 +28,7 @@ class Row(DeclarativeBase):
         dict[str, Any]: JSONB,
         list[str]: ARRAY(Text),
     }
-    resource_type: ClassVar[str]
+    kind: ClassVar[str]
 
 
 # Objects stay readable after a commit: the answer is rendered from them without asking the database again.

@@ -15,7 +15,9 @@ def problems(metadata: dict[str, Any]) -> list[str]:
     found = []
     size = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode())
     if size > MAX_BYTES:
-        found.append(f"Has {size} bytes as JSON; at most {MAX_BYTES} are taken. Store the rest elsewhere and link to it.")
+        found.append(
+            f"Has {size} bytes as JSON; at most {MAX_BYTES} are taken. Store the rest elsewhere and link to it."
+        )
     keys = sum(len(part) for part in _objects(metadata))
     if keys > MAX_KEYS:
         found.append(f"Has {keys} keys in all; at most {MAX_KEYS} are taken.")

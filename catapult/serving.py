@@ -36,7 +36,7 @@ class Keeper(Arbiter):  # type: ignore[misc]
         try:
             self.database.start()
         except EmbeddedError as error:
-            log.error("the embedded PostgreSQL did not start; trying again", reason=str(error))
+            log.warning("the embedded PostgreSQL did not start; trying again", reason=str(error))
 
 
 class Lines(Logger):  # type: ignore[misc]
@@ -106,5 +106,3 @@ def _forget_connections(server: Any, _: Any) -> None:
     app: Flask = server.app.app
     with app.app_context():
         db.engine.dispose(close=False)
-
-

@@ -57,7 +57,9 @@ def wait(seconds: float = WAIT) -> None:
     while not _answers():
         if time.monotonic() > until:
             where = current_app.config["SQLALCHEMY_DATABASE_URI"].rpartition("@")[2].partition("?")[0]
-            raise Unreachable(f"The database at {where} did not answer for {seconds:.0f} seconds. Check DATABASE_URL and the server.")
+            raise Unreachable(
+                f"The database at {where} did not answer for {seconds:.0f} seconds. Check DATABASE_URL and the server."
+            )
         log.warning("waiting for the database", seconds_left=round(until - time.monotonic()))
         time.sleep(1)
 

@@ -7,7 +7,7 @@ Nothing is ever deleted: `deleted_at` takes a row out of every list and frees it
 
 import enum
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -94,7 +94,7 @@ class RegisteredModel(Row):
     """An ML model somebody registered."""
 
     __tablename__ = "models"
-    resource_type = "model"
+    kind = "model"
 
     id: Mapped[UUID] = primary_key()
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
@@ -111,7 +111,7 @@ class RegisteredModel(Row):
     deleted_at: Mapped[datetime | None]
     counter: Mapped[int] = counter()
 
-    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": counter, "eager_defaults": True}
+    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
 
     __table_args__ = (
         CheckConstraint(
@@ -140,7 +140,7 @@ class Version(Row):
     """One immutable image of a model. A release is a version that somebody promoted."""
 
     __tablename__ = "versions"
-    resource_type = "version"
+    kind = "version"
 
     id: Mapped[UUID] = primary_key()
     model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
@@ -168,7 +168,7 @@ class Version(Row):
     if TYPE_CHECKING:  # no column: whoever reads the row reads it beside it (`queries.versions.LIVE_IN`)
         live_in: list[str]
 
-    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": counter, "eager_defaults": True}
+    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
 
     __table_args__ = (
         CheckConstraint(r"version ~ '^[!-.0-~]+$' AND version NOT IN ('.', '..')", name="version"),
@@ -272,7 +272,7 @@ class Deployment(Row):
     """
 
     __tablename__ = "deployments"
-    resource_type = "deployment"
+    kind = "deployment"
 
     id: Mapped[UUID] = primary_key()
     release_id: Mapped[UUID] = mapped_column()
@@ -292,7 +292,7 @@ class Deployment(Row):
     release: Mapped[Version] = relationship(lazy="raise", viewonly=True)
     model: Mapped[RegisteredModel] = relationship(lazy="raise", viewonly=True)
 
-    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": counter, "eager_defaults": True}
+    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
 
     __table_args__ = (
         ForeignKeyConstraint([release_id, model_id], [Version.id, Version.model_id], name="fk_deployments_release_id"),
@@ -334,7 +334,7 @@ class ApiKey(Row):
     """A key. Only its HMAC-SHA-256 under API_KEY_SALT is stored; `prefix` may be shown."""
 
     __tablename__ = "api_keys"
-    resource_type = "api_key"
+    kind = "api_key"
 
     id: Mapped[UUID] = primary_key()
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
@@ -352,7 +352,7 @@ class ApiKey(Row):
         key: str
         is_active: bool
 
-    __mapper_args__: ClassVar[dict[str, Any]] = {"eager_defaults": True}
+    __mapper_args__ = {"eager_defaults": True}
 
     __table_args__ = (
         CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="name"),
@@ -369,7 +369,6 @@ class AuditLog(Row):
     """Who did what, when, from where. Written with the change in one transaction, and never changed."""
 
     __tablename__ = "audit_logs"
-    resource_type = "audit_log"
 
     id: Mapped[UUID] = primary_key()
     action: Mapped[str] = mapped_column(String(64))

@@ -29,7 +29,9 @@ def version(version_id: UUID) -> tuple[Version, list[str], datetime]:
 
     The model's lock is enough: whatever changes a version takes it, and two versions of one model queue up.
     """
-    query = select(RegisteredModel).join(Version, Version.model_id == RegisteredModel.id).where(Version.id == version_id)
+    query = (
+        select(RegisteredModel).join(Version, Version.model_id == RegisteredModel.id).where(Version.id == version_id)
+    )
     owner = db.session.scalar(_locked(query))
     if owner is None:
         raise versions.missing()
@@ -57,9 +59,11 @@ def now() -> datetime:
 def check_counter(row: Any, expected: set[int] | None) -> None:
     """Nothing, if the row is as the caller saw it; None for whatever it is. Raises PreconditionFailed."""
     if expected is not None and row.counter not in expected:
-        raise PreconditionFailed("It was changed after you read it. Read it again, then send your change with the new ETag.")
+        raise PreconditionFailed(
+            "It was changed after you read it. Read it again, then send your change with the new ETag."
+        )
 
 
-def _locked(query: Select[tuple[RegisteredModel]]) -> Select[tuple[RegisteredModel]]:
+def _locked(query: Select[Any]) -> Select[Any]:
     kept = query.where(registered_models.KEPT)
     return kept.with_for_update(key_share=True, of=RegisteredModel).execution_options(populate_existing=True)

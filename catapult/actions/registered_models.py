@@ -71,7 +71,7 @@ def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[i
     model = locks.model(RegisteredModel.id == model_id)
     locks.check_counter(model, expected)
     ended = _end_live(model, force)
-    model.deleted_at = NOW  # type: ignore[assignment]
+    model.deleted_at = NOW
     left = {"versions": _leave(Version, model), "deployments": _leave(Deployment, model)}
     said = audit.entry("model.delete", model, name=model.name, **left, ended_deployments=ended or None)
     audit.commit(actor, model, said)
@@ -87,7 +87,9 @@ def _end_live(model: RegisteredModel, force: bool) -> list[dict[str, str]]:
     # Never before it began, not even where the clock was set back.
     ended = {"ended_at": func.greatest(NOW, Deployment.live_from), "counter": Deployment.counter + 1}
     if running:
-        db.session.execute(update(Deployment).where(live).values(ended), execution_options={"synchronize_session": False})
+        db.session.execute(
+            update(Deployment).where(live).values(ended), execution_options={"synchronize_session": False}
+        )
     return [{"id": str(row.id), "environment": row.environment} for row in running]
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import insert, select, update
 from uuid_utils.compat import uuid7
 
@@ -106,7 +107,7 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
     version = _locked(version_id)
     locks.check_counter(version, expected)
     _check_not_live(version, "deleted")
-    version.deleted_at = NOW  # type: ignore[assignment]
+    version.deleted_at = NOW
     of_it = update(Deployment).where(Deployment.release_id == version.id, Deployment.deleted_at.is_(None))
     db.session.execute(
         of_it.values(deleted_at=NOW, updated_at=Deployment.updated_at), execution_options={"synchronize_session": False}
@@ -122,11 +123,14 @@ def _which(model_id: UUID | None, model_name: str | None) -> Any:
         return RegisteredModel.id == model_id
     if model_name is not None:
         return named(model_name)
-    raise Invalid("Say which model: model_id or model_name.", errors={"model_name": ["Needed where there is no model_id."]})
+    raise Invalid(
+        "Say which model: model_id or model_name.", errors={"model_name": ["Needed where there is no model_id."]}
+    )
 
 
 def _locked(version_id: UUID) -> Version:
-    version, version.live_in, _ = locks.version(version_id)  # type: ignore[misc]
+    version, live_in, _ = locks.version(version_id)
+    version.live_in = live_in
     return version
 
 
@@ -135,7 +139,7 @@ def _promote(version: Version, actor: Actor, reason: str | None = None) -> list[
         return []
     if version.status == VersionStatus.ARCHIVED:
         raise Conflict(f"{version.version} is archived. Set its status to active first, then promote it.")
-    version.released_at, version.released_by = NOW, actor.name  # type: ignore[assignment]
+    version.released_at, version.released_by = NOW, actor.name
     return [_said("version.promote", version, reason)]
 
 
@@ -163,7 +167,7 @@ def _change(version: Version, fields: dict[str, Any]) -> list[Entry]:
         audit.flush()
         _count_again(version, by=0)
     if "metadata" in changed:
-        db.session.execute(Metric.__table__.delete().where(Metric.version_id == version.id))  # type: ignore[attr-defined]
+        db.session.execute(delete_rows(Metric).where(Metric.version_id == version.id))
         _keep_metrics(version)
     return [_said("version.update", version, None, changes=changed)]
 
@@ -176,7 +180,7 @@ def _check_not_live(version: Version, verb: str) -> None:
 
 
 def _keep_metrics(version: Version) -> None:
-    rows = {path: value for path, value in metadata.numbers(version.metadata_)}
+    rows = dict(metadata.numbers(version.metadata_))
     if rows:
         of_it = {"version_id": version.id, "model_id": version.model_id}
         db.session.execute(insert(Metric), [{**of_it, "path": path, "value": value} for path, value in rows.items()])
@@ -190,7 +194,9 @@ def _count_new(version: Version) -> None:
 def _count_again(version: Version, by: int) -> None:
     newest = (
         select(Version.version)
-        .where(Version.model_id == version.model_id, Version.deleted_at.is_(None), Version.status == VersionStatus.ACTIVE)
+        .where(
+            Version.model_id == version.model_id, Version.deleted_at.is_(None), Version.status == VersionStatus.ACTIVE
+        )
         .order_by(Version.created_at.desc(), Version.id.desc())
         .limit(1)
     )

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from flask import Response, g, request
 from flask_smorest import Blueprint as SmorestBlueprint
+from marshmallow import Schema
 from sqlalchemy.exc import OperationalError
 
 from catapult import access
@@ -26,6 +27,14 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
     """flask-smorest's, with keys and roles, strict bodies and queries, and answers that are rendered once."""
 
     ARGUMENTS_PARSER: ClassVar[Parser] = Parser()
+
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        """The view answers at this address and stands in the document."""
+        return cast(Callable[[View], View], super().route(rule, **options))
+
+    def arguments(self, schema: type[Schema], **options: Any) -> Callable[[View], View]:
+        """The view gets what was sent, loaded by the schema, as its first argument."""
+        return cast(Callable[[View], View], super().arguments(schema, **options))
 
     def needs(self, role: Role) -> Callable[[View], View]:
         """Only a key of this role or a higher one gets in; stands above what reads the body.

@@ -50,7 +50,7 @@ def load(schema: Schema, data: dict[str, Any]) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(data)
     except ValidationError as error:
-        raise invalid(error.normalized_messages()) from error
+        raise invalid(dict(error.messages_dict)) from error
     return loaded
 
 
@@ -118,7 +118,9 @@ def _raw() -> bytes:
     try:
         return request.get_data(cache=True)
     except RequestEntityTooLarge as error:
-        raise TooLarge("The body has more than 1 MiB. Store large things elsewhere and register their address.") from error
+        raise TooLarge(
+            "The body has more than 1 MiB. Store large things elsewhere and register their address."
+        ) from error
 
 
 def _check_type() -> None:

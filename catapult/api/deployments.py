@@ -13,7 +13,9 @@ from catapult.queries import deployments
 from catapult.queries.paging import Listing
 from catapult.tables import Deployment, Role
 
-blp = Blueprint("deployments", __name__, url_prefix="/api/v1/deployments", description="What went where, and what is live")
+blp = Blueprint(
+    "deployments", __name__, url_prefix="/api/v1/deployments", description="What went where, and what is live"
+)
 
 
 @blp.route("", methods=["GET"])

@@ -26,7 +26,7 @@ def rfc3339(time: datetime) -> str:
 class Time(fields.Field[datetime]):
     """A time with its zone."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {
+    default_error_messages = {  # noqa: RUF012 - as marshmallow declares it
         "invalid": "Is no RFC 3339 time with a zone; it looks like 2026-11-23T10:15:30Z. In a query, write + as %2B."
     }
 
@@ -103,7 +103,18 @@ class Metadata(fields.Dict):
         return value
 
 
-class Computed:
+class Labels(fields.List[str]):
+    """A list of texts. `null` is the empty one."""
+
+    def __init__(self, label: fields.String, **kwargs: Any) -> None:
+        super().__init__(label, allow_none=True, **kwargs)
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        found = super().deserialize(value, attr, data, **kwargs)
+        return [] if found is None else found
+
+
+class Computed(fields.Field[Any]):
     """A field that is a function of some attributes of the row; mixed in before the field that gives its type."""
 
     def __init__(self, function: Callable[..., Any], *sources: str, **kwargs: Any) -> None:
@@ -146,8 +157,8 @@ class Out(Schema):
     def render(cls, row: Any) -> dict[str, Any]:
         """The row as the JSON object that a client gets."""
         if "_compiled" not in cls.__dict__ or cls._compiled is None:
-            cls._compiled = staticmethod(_compile(cls()))  # type: ignore[assignment]
-        return cls._compiled(row)  # type: ignore[misc]
+            cls._compiled = staticmethod(_compile(cls()))
+        return cls._compiled(row)
 
 
 def _compile(schema: Schema) -> Callable[[Any], dict[str, Any]]:
@@ -177,7 +188,7 @@ class In(Schema):
     class Meta:
         unknown = RAISE
 
-    error_messages: ClassVar[dict[str, str]] = {"unknown": "Unknown field. Leave it out."}
+    error_messages = {"unknown": "Unknown field. Leave it out."}  # noqa: RUF012 - as marshmallow declares it
 
 
 class Create(In):
@@ -208,7 +219,7 @@ def matching(pattern: str, longest: int, error: str, **kwargs: Any) -> fields.St
         validate.Length(1, longest, error=f"Has to have 1 to {longest} characters."),
         validate.Regexp(rf"(?:{pattern})\Z", flags=re.ASCII, error=error),
     ]
-    return fields.String(validate=rules, **kwargs)
+    return fields.String(validate=rules, **_shown(rf"^(?:{pattern})$", kwargs))
 
 
 def choice(values: Any, **kwargs: Any) -> fields.String:
@@ -223,4 +234,10 @@ def link(longest: int, **kwargs: Any) -> fields.String:
         validate.Length(1, longest, error=f"Has to have 1 to {longest} characters."),
         validate.Regexp(rf"{LINK.pattern}\Z", flags=re.IGNORECASE, error="Has to be an http:// or https:// address."),
     ]
-    return fields.String(validate=rules, **kwargs)
+    shown = LINK.pattern.replace("http", "[Hh][Tt][Tt][Pp]").replace("s?", "[Ss]?")
+    return fields.String(validate=rules, **_shown(f"^{shown}$", kwargs))
+
+
+def _shown(pattern: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The document's patterns are those of ECMA-262, which knows no `\\Z` and whose `$` is the very end."""
+    return {**kwargs, "metadata": {**kwargs.get("metadata", {}), "pattern": pattern}}

@@ -81,7 +81,9 @@ def _kept(attempt: Attempt) -> Any | None:
     name = f"{attempt.caller} {attempt.key}".encode()
     lock = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
     if not db.session.scalar(select(func.pg_try_advisory_xact_lock(lock))):
-        raise InProgress("The first request with this Idempotency-Key is still running. Send it again in a moment.", retry_after=1)
+        raise InProgress(
+            "The first request with this Idempotency-Key is still running. Send it again in a moment.", retry_after=1
+        )
     table = IdempotentAnswer
     kept = db.session.execute(
         select(table.fingerprint, table.status, table.headers, table.body).where(
@@ -89,7 +91,9 @@ def _kept(attempt: Attempt) -> Any | None:
         )
     ).one_or_none()
     if kept is not None and kept.fingerprint != attempt.fingerprint:
-        raise IdempotencyMismatch("This Idempotency-Key was used for another request. Make a new key for each new request.")
+        raise IdempotencyMismatch(
+            "This Idempotency-Key was used for another request. Make a new key for each new request."
+        )
     return kept
 
 

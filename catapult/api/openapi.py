@@ -6,6 +6,7 @@ from flask import Flask
 from flask_smorest import Api as SmorestApi
 
 from catapult import errors, version
+from catapult.api.fields import Time
 from catapult.api.problems import MEDIA_TYPE
 from catapult.api.schemas import ProblemOut
 from catapult.errors import Refusal
@@ -66,6 +67,7 @@ def init_app(app: Flask) -> Api:
     """The document's frame; blueprints are registered with what is returned."""
     app.config.update(API_TITLE="Catapult", API_VERSION=version.VERSION, OPENAPI_VERSION="3.1.0")
     api = Api(app, spec_kwargs={"info": {"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}}})
+    api.register_field(Time, "string", "date-time")
     components = api.spec.components
     components.security_scheme("key", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
     components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
@@ -109,6 +111,7 @@ def _complete(operation: dict[str, Any], said: dict[str, Any], method: str) -> N
         operation["security"] = []
     operation["operationId"] = _operation_id(operation)
     operation.setdefault("parameters", []).extend(_references("parameters", _parameters(said, method)))
+    operation["responses"].pop("422", None)  # flask-smorest's own, which names a response that is not there
     operation["responses"] = {**_refusals(operation, said, method), **operation["responses"]}
     _add_headers(operation, said, method)
 

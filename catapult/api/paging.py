@@ -95,7 +95,9 @@ def _opened(cursor: str) -> tuple[datetime, UUID]:
     try:
         time, row_id = _signer().loads(cursor)
     except BadSignature as error:
-        raise _at_fault("cursor", "Is not one of this list with these filters. Take it from the Link header as it is.") from error
+        raise _at_fault(
+            "cursor", "Is not one of this list with these filters. Take it from the Link header as it is."
+        ) from error
     return datetime.fromisoformat(time), UUID(row_id)
 
 

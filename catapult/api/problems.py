@@ -93,7 +93,9 @@ def of_database(error: exc.SQLAlchemyError) -> Refusal | None:
     if isinstance(error, exc.IntegrityError):
         return _of_integrity(error)
     known = BY_SQLSTATE.get(sqlstate(error) or "")
-    gone = isinstance(error, exc.OperationalError | exc.InterfaceError) or getattr(error, "connection_invalidated", False)
+    gone = isinstance(error, exc.OperationalError | exc.InterfaceError) or getattr(
+        error, "connection_invalidated", False
+    )
     return known or (DOWN if gone else None)
 
 

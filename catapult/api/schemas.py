@@ -13,6 +13,7 @@ from catapult.api.fields import (
     Flag,
     Id,
     In,
+    Labels,
     Metadata,
     Out,
     Query,
@@ -69,10 +70,16 @@ def metadata_field(**kwargs: Any) -> Metadata:
     return Metadata(metadata=says("Any JSON object: at most 64 KiB, 512 keys, depth 32.", {"accuracy": 0.95}), **kwargs)
 
 
-def tags_field(**kwargs: Any) -> fields.List:
+def never_changes() -> fields.Raw:
+    """A field that a `PUT` refuses by name, whatever it holds, null too."""
+    said = says("Never changes: 422.") | {"deprecated": True, "not": {}}
+    return fields.Raw(load_only=True, allow_none=True, metadata=said)
+
+
+def tags_field(**kwargs: Any) -> Labels:
     tag = matching(r"[!-~]+(?: [!-~]+)*", 128, "Has to be visible ASCII characters, single spaces between them.")
     rules = validate.Length(max=50, error="Has to have at most 50 tags.")
-    return fields.List(tag, validate=rules, metadata=says("Labels, each once.", ["nlp", "gpu"]), **kwargs)
+    return Labels(tag, validate=rules, metadata=says("Labels; null is none.", ["nlp", "gpu"]), **kwargs)
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -107,7 +114,7 @@ class ModelEdit(In):
     description = text(TEXT_LENGTH, shortest=0, allow_none=True, metadata=says("For people; null clears it."))
     tags = tags_field()
     metadata = metadata_field(attribute="metadata_")
-    name = fields.Raw(load_only=True, metadata=says("Never changes: 422.", None) | {"deprecated": True})
+    name = never_changes()
 
     @validates("name")
     def refuse_name(self, value: Any, **_: Any) -> None:
@@ -206,11 +213,11 @@ class VersionEdit(In):
     quantization = text(VERSION_LENGTH, allow_none=True, metadata=says("How the weights are stored; null clears it."))
     ceph_path = text(PLACE_LENGTH, allow_none=True, metadata=says("Where the weights lie; null clears it."))
     is_release = Flag(metadata=says("Promote or demote; takes the role releaser.", True))
-    version = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
-    tag = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
-    digest = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
-    size_bytes = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
-    platform = fields.Raw(load_only=True, metadata=says("Never changes: 422.") | {"deprecated": True})
+    version = never_changes()
+    tag = never_changes()
+    digest = never_changes()
+    size_bytes = never_changes()
+    platform = never_changes()
 
     @validates(*IMMUTABLE)
     def refuse(self, value: Any, **_: Any) -> None:
@@ -328,7 +335,9 @@ class KeyOut(Out):
 class NewKeyOut(KeyOut):
     """An API key with the key itself, shown this once."""
 
-    key = fields.String(metadata=says("Keep it: it is shown this once. Not in a replayed answer.", "cat_8fK2mQ9x_…") | OPTIONAL)
+    key = fields.String(
+        metadata=says("Keep it: it is shown this once. Not in a replayed answer.", "cat_8fK2mQ9x_…") | OPTIONAL
+    )
 
 
 class AuditOut(Out):
@@ -383,7 +392,9 @@ class ProblemOut(Out):
     detail = fields.String(metadata=says("What to do, in a sentence.", "There is no such model."))
     instance = fields.String(metadata=says("The path that was asked for.", "/api/v1/models/…"))
     request_id = fields.String(metadata=says("Stands in the server's log.", EXAMPLE_ID))
-    errors = fields.Dict(metadata=says("`{field: [message, …]}`, nested fields as nested objects.", {"tag": ["…"]}) | OPTIONAL)
+    errors = fields.Dict(
+        metadata=says("`{field: [message, …]}`, nested fields as nested objects.", {"tag": ["…"]}) | OPTIONAL
+    )
 
 
 # --- queries --------------------------------------------------------------------------------------------------------

@@ -52,7 +52,10 @@ def ready() -> Response:
     except SQLAlchemyError:
         return _json({"status": "not ready", "reason": "The database cannot be reached."}, 503)
     if at != migrations.head():
-        return _json({"status": "not ready", "reason": "The schema is not at its head. Run `flask up` or `flask db upgrade`."}, 503)
+        return _json(
+            {"status": "not ready", "reason": "The schema is not at its head. Run `flask up` or `flask db upgrade`."},
+            503,
+        )
     return _json({"status": "ready"}, 200)
 
 

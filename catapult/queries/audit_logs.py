@@ -11,19 +11,20 @@ from catapult.extensions import db
 from catapult.queries.paging import CHUNK, Listing
 from catapult.tables import AuditLog
 
+_COLUMNS: tuple[Any, ...] = (
+    AuditLog.id,
+    AuditLog.action,
+    AuditLog.resource_type,
+    AuditLog.resource_id,
+    AuditLog.api_key_id,
+    AuditLog.api_key_name,
+    AuditLog.details,
+    AuditLog.ip_address,
+    AuditLog.request_id,
+    AuditLog.created_at,
+)
 _ENTRIES = Listing(
-    select(
-        AuditLog.id,
-        AuditLog.action,
-        AuditLog.resource_type,
-        AuditLog.resource_id,
-        AuditLog.api_key_id,
-        AuditLog.api_key_name,
-        AuditLog.details,
-        AuditLog.ip_address,
-        AuditLog.request_id,
-        AuditLog.created_at,
-    ),
+    select(*_COLUMNS),
     AuditLog.created_at,
     AuditLog.id,
 )
@@ -39,7 +40,7 @@ def listing(
     until: datetime | None = None,
 ) -> Listing:
     """Entries newest first, from `since` on and before `until`."""
-    equal = {
+    equal: dict[Any, Any] = {
         AuditLog.action: action,
         AuditLog.resource_type: resource_type,
         AuditLog.resource_id: resource_id,

@@ -11,22 +11,23 @@ from catapult.queries.paging import Listing
 from catapult.queries.registered_models import id_of
 from catapult.tables import Deployment, RegisteredModel, Version, is_live
 
+_COLUMNS: tuple[Any, ...] = (
+    Deployment.id,
+    Deployment.release_id,
+    RegisteredModel.name.label("model_name"),
+    Version.version,
+    Deployment.environment,
+    Deployment.status,
+    is_live().label("live"),
+    Deployment.endpoint_url,
+    Deployment.metadata_,
+    Deployment.deployed_by,
+    Deployment.deployed_at,
+    Deployment.updated_at,
+    Deployment.counter,
+)
 _DEPLOYMENTS = Listing(
-    select(
-        Deployment.id,
-        Deployment.release_id,
-        RegisteredModel.name.label("model_name"),
-        Version.version,
-        Deployment.environment,
-        Deployment.status,
-        is_live().label("live"),
-        Deployment.endpoint_url,
-        Deployment.metadata_,
-        Deployment.deployed_by,
-        Deployment.deployed_at,
-        Deployment.updated_at,
-        Deployment.counter,
-    )
+    select(*_COLUMNS)
     .join(Version, Version.id == Deployment.release_id)
     .join(RegisteredModel, RegisteredModel.id == Deployment.model_id)
     .where(Deployment.deleted_at.is_(None)),

@@ -19,19 +19,20 @@ _BY_PREFIX = select(
     func.now().label("now"),
 ).where(ApiKey.prefix == bindparam("prefix"))
 
+_COLUMNS: tuple[Any, ...] = (
+    ApiKey.id,
+    ApiKey.name,
+    ApiKey.role,
+    ApiKey.prefix,
+    (ApiKey.revoked_at.is_(None) & (func.coalesce(ApiKey.expires_at, "infinity") > func.now())).label("is_active"),
+    ApiKey.created_at,
+    ApiKey.created_by,
+    ApiKey.last_used_at,
+    ApiKey.expires_at,
+    ApiKey.revoked_at,
+)
 _KEYS = Listing(
-    select(
-        ApiKey.id,
-        ApiKey.name,
-        ApiKey.role,
-        ApiKey.prefix,
-        (ApiKey.revoked_at.is_(None) & (func.coalesce(ApiKey.expires_at, "infinity") > func.now())).label("is_active"),
-        ApiKey.created_at,
-        ApiKey.created_by,
-        ApiKey.last_used_at,
-        ApiKey.expires_at,
-        ApiKey.revoked_at,
-    ),
+    select(*_COLUMNS),
     ApiKey.created_at,
     ApiKey.id,
 )
@@ -50,4 +51,4 @@ def listing() -> Listing:
 def salt_marks() -> dict[str, int]:
     """How many keys that are not revoked were made with each salt."""
     query = select(ApiKey.salt_mark, func.count()).where(ApiKey.revoked_at.is_(None)).group_by(ApiKey.salt_mark)
-    return {mark: count for mark, count in db.session.execute(query)}
+    return dict(db.session.execute(query).tuples().all())

@@ -31,7 +31,7 @@ class Page:
 class Listing:
     """A list that can be paged: its rows, and the two columns that order it."""
 
-    rows: Select[Any]
+    rows: "Select[*tuple[Any, ...]]"
     time: InstrumentedAttribute[datetime]
     id: InstrumentedAttribute[UUID]
 

@@ -13,21 +13,22 @@ from catapult.tables import RegisteredModel
 TRIGRAM = 3
 KEPT = RegisteredModel.deleted_at.is_(None)
 
+_COLUMNS: tuple[Any, ...] = (
+    RegisteredModel.id,
+    RegisteredModel.name,
+    RegisteredModel.storage_path,
+    RegisteredModel.repository,
+    RegisteredModel.description,
+    RegisteredModel.tags,
+    RegisteredModel.metadata_,
+    RegisteredModel.version_count,
+    RegisteredModel.latest_version,
+    RegisteredModel.created_at,
+    RegisteredModel.updated_at,
+    RegisteredModel.counter,
+)
 _MODELS = Listing(
-    select(
-        RegisteredModel.id,
-        RegisteredModel.name,
-        RegisteredModel.storage_path,
-        RegisteredModel.repository,
-        RegisteredModel.description,
-        RegisteredModel.tags,
-        RegisteredModel.metadata_,
-        RegisteredModel.version_count,
-        RegisteredModel.latest_version,
-        RegisteredModel.created_at,
-        RegisteredModel.updated_at,
-        RegisteredModel.counter,
-    ).where(KEPT),
+    select(*_COLUMNS).where(KEPT),
     RegisteredModel.created_at,
     RegisteredModel.id,
 )

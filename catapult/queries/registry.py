@@ -41,12 +41,13 @@ def database() -> Database:
 def migration() -> str | None:
     """The migration that the database is at; None for an empty one."""
     try:
-        return db.session.scalar(_MIGRATION)
+        at: str | None = db.session.scalar(_MIGRATION)
     except ProgrammingError as error:
         if getattr(error.orig, "pgcode", None) != UNDEFINED_TABLE:
             raise
         db.session.rollback()
         return None
+    return at
 
 
 def counts() -> dict[str, int]:
@@ -58,11 +59,11 @@ def counts() -> dict[str, int]:
 
 def _count(table: Any) -> Any:
     """Counts up to the limit by index; only what reaches it is estimated."""
-    some = select(literal_column("1")).select_from(table).where(table.deleted_at.is_(None)).limit(EXACT_UP_TO + 1)
+    some: Any = select(literal_column("1")).select_from(table).where(table.deleted_at.is_(None)).limit(EXACT_UP_TO + 1)
     exact = select(func.count()).select_from(some.subquery()).scalar_subquery()
     return func.coalesce(func.nullif(exact, EXACT_UP_TO + 1), func.greatest(_estimate(table), EXACT_UP_TO + 1))
 
 
 def _estimate(table: type[Row]) -> Any:
-    estimate = select(literal_column("reltuples::bigint")).select_from(text("pg_class"))
+    estimate: Any = select(literal_column("reltuples::bigint")).select_from(text("pg_class"))
     return estimate.where(text(f"oid = to_regclass('{table.__tablename__}')")).scalar_subquery()

@@ -13,7 +13,7 @@ from catapult.queries.registered_models import id_of
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 KEPT = Version.deleted_at.is_(None)
-LIVE_IN: ColumnElement[list[str]] = func.array(
+LIVE_IN: ColumnElement[Any] = func.array(
     select(Deployment.environment)
     .where(Deployment.release_id == Version.id, is_live())
     .order_by(Deployment.environment)
@@ -23,33 +23,32 @@ LIVE_IN: ColumnElement[list[str]] = func.array(
 ).label("live_in")
 """The environments a version is live in, in order of name."""
 
+_COLUMNS: tuple[Any, ...] = (
+    Version.id,
+    Version.model_id,
+    RegisteredModel.name.label("model_name"),
+    RegisteredModel.repository.label("model_repository"),
+    RegisteredModel.storage_path.label("model_storage_path"),
+    Version.version,
+    Version.tag,
+    Version.digest,
+    Version.size_bytes,
+    Version.platform,
+    Version.quantization,
+    Version.release_notes,
+    Version.ceph_path,
+    Version.metadata_,
+    Version.status,
+    Version.released_at,
+    Version.released_by,
+    LIVE_IN,
+    Version.created_by,
+    Version.created_at,
+    Version.updated_at,
+    Version.counter,
+)
 _VERSIONS = Listing(
-    select(
-        Version.id,
-        Version.model_id,
-        RegisteredModel.name.label("model_name"),
-        RegisteredModel.repository.label("model_repository"),
-        RegisteredModel.storage_path.label("model_storage_path"),
-        Version.version,
-        Version.tag,
-        Version.digest,
-        Version.size_bytes,
-        Version.platform,
-        Version.quantization,
-        Version.release_notes,
-        Version.ceph_path,
-        Version.metadata_,
-        Version.status,
-        Version.released_at,
-        Version.released_by,
-        LIVE_IN,
-        Version.created_by,
-        Version.created_at,
-        Version.updated_at,
-        Version.counter,
-    )
-    .join(RegisteredModel, RegisteredModel.id == Version.model_id)
-    .where(KEPT),
+    select(*_COLUMNS).join(RegisteredModel, RegisteredModel.id == Version.model_id).where(KEPT),
     Version.created_at,
     Version.id,
 )
@@ -91,7 +90,7 @@ def listing(
     created_before: datetime | None = None,
 ) -> Listing:
     """Versions newest first; `environment` is one they are live in, the two times are exclusive."""
-    equal = {
+    equal: dict[Any, Any] = {
         Version.model_id: model_id,
         Version.version: version,
         Version.tag: tag,

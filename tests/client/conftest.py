@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 import requests
 from catapult_client import transport
-from peer import Peer, running
+from peer import KEY, Peer, running
 from wsgi_adapter import WSGIAdapter
 
 from catapult import Registry
-
-KEY = "cat_AbCd1234_not-to-be-seen-anywhere"
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+KEY = "cat_AbCd1234_not-to-be-seen-anywhere"  # what the tests send to it
 PROBLEM = "application/problem+json"
 
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from catapult_client.transport import KeyHeader, Secret, api_root, checked_timeout
-from conftest import KEY
-from peer import Answer, Peer, problem
+from peer import KEY, Answer, Peer, problem
 
 from catapult import ApiKey, ConnectionFailed, InvalidArgument, Registry, RegistryError
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import KEY
-from peer import Answer, Peer, problem
+from peer import KEY, Answer, Peer, problem
 
 from catapult import InvalidArgument, Registry
 
@@ -22,6 +21,12 @@ EXAMPLE = Path(__file__).parents[2] / "client" / "examples" / "train_digits.py"
 @pytest.fixture
 def soft(at_peer: Callable[..., Registry[Any]]) -> Registry[Any]:
     return at_peer(on_error="warn", retries=1, timeout=0.2)
+
+
+@pytest.fixture(autouse=True)
+def heard(caplog: pytest.LogCaptureFixture) -> None:
+    """Warnings arrive here whatever level the application has set for its own log."""
+    caplog.set_level(logging.WARNING, "catapult")
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

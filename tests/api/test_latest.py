@@ -1,0 +1,146 @@
+import pytest
+
+LATEST = "/api/v1/versions/latest"
+
+
+@pytest.fixture
+def model(api):
+    return api.model("org/Bert")
+
+
+def latest(api, query=""):
+    found = api.get(f"{LATEST}?model_name=org/bert{query}")
+    assert found.status_code == 200, found.text
+    return found.json["version"]
+
+
+def archive(api, version):
+    assert api.put(f"/api/v1/versions/{version['id']}", {"status": "archived"}).status_code == 200
+
+
+def test_the_latest_version_is_the_one_created_last(api, model):
+    api.version(model, "2.0.0")
+    newest = api.version(model, "1.0.0")
+    api.version(api.model("org/other"), "3.0.0")
+    assert api.get(f"{LATEST}?model_name=ORG/bert").json == newest
+    assert latest(api, "&order=created") == "1.0.0"
+
+
+def test_a_model_name_is_needed(api):
+    refused = api.get(LATEST)
+    assert refused.status_code == 422
+    assert set(refused.json["errors"]) == {"model_name"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "model_name=org/none",
+        "model_name=org/bert&environment=production",
+        "model_name=org/bert&is_release=true",
+        "model_name=org/bert&environment=staging&is_release=true",
+        "model_name=org/empty",
+        "model_name=",
+    ],
+)
+def test_no_such_version_is_a_404(api, model, query):
+    api.model("org/empty")
+    api.deployment(api.version(model), "staging")
+    missing = api.get(f"{LATEST}?{query}")
+    assert (missing.status_code, missing.json["type"]) == (404, "/docs/errors/not-found")
+
+
+def test_the_version_that_is_live_in_an_environment(api, model):
+    first, second = api.version(model, "1.0.0"), api.version(model, "2.0.0")
+    api.deployment(second, "staging")
+    api.deployment(first, "Production")
+    api.version(model, "3.0.0")
+    assert latest(api, "&environment=PRODUCTION") == "1.0.0"
+    assert latest(api, "&environment=staging") == "2.0.0"
+    assert latest(api, "&environment=production&order=semver") == "1.0.0"
+
+
+def test_a_deployment_that_ended_is_not_live(api, model):
+    first, second = api.version(model, "1.0.0"), api.version(model, "2.0.0")
+    api.deployment(second)
+    api.deployment(first)
+    api.deployment(second, status="failed")
+    assert latest(api, "&environment=production") == "1.0.0"
+
+
+def test_the_latest_release(api, model):
+    api.version(model, "1.0.0", is_release=True)
+    api.version(model, "2.0.0")
+    assert latest(api, "&is_release=true") == "1.0.0"
+    assert latest(api, "&is_release=false") == "2.0.0"
+    assert latest(api) == "2.0.0"
+
+
+def test_archived_versions_are_left_out(api, model):
+    api.version(model, "1.0.0", is_release=True)
+    archived = api.version(model, "2.0.0", is_release=True)
+    archive(api, archived)
+    assert latest(api) == latest(api, "&is_release=true") == latest(api, "&order=semver") == "1.0.0"
+
+
+def test_deleted_versions_are_left_out(api, model):
+    api.version(model, "1.0.0")
+    deleted = api.version(model, "2.0.0")
+    api.delete(f"/api/v1/versions/{deleted['id']}")
+    assert latest(api) == latest(api, "&order=semver") == "1.0.0"
+
+
+ORDERED = [
+    "no-semver", "1.0", "0.9.9", "1.0.0-1", "1.0.0-2", "1.0.0-10", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta",
+    "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "v1.0.0", "1.0.1", "v1.2.0", "1.10.0", "2.0.0", "10.0.0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("higher", range(2, len(ORDERED)))
+@pytest.mark.parametrize("created_last", [True, False])
+def test_order_by_semver(api, model, higher, created_last):
+    pair = [ORDERED[higher - 1], ORDERED[higher]]
+    for version in pair if created_last else reversed(pair):
+        api.version(model, version, tag="x")
+    assert latest(api, "&order=semver") == ORDERED[higher]
+
+
+def test_the_highest_of_many(api, model):
+    for version in ORDERED[::2] + ORDERED[1::2]:
+        api.version(model, version, tag="x")
+    assert latest(api, "&order=semver") == "10.0.0"
+    assert latest(api) == "2.0.0"
+
+
+def test_what_is_no_semver_comes_last_and_newest_first_among_itself(api, model):
+    for version in ("nightly", "1.0"):
+        api.version(model, version)
+    assert latest(api, "&order=semver") == "1.0"
+    api.version(model, "0.0.1-alpha")
+    api.version(model, "zzz")
+    assert latest(api, "&order=semver") == "0.0.1-alpha"
+
+
+def test_of_two_that_semver_calls_equal_the_newer_is_the_latest(api, model):
+    for version in ("1.0.0+b", "v1.0.0", "1.0.0+a"):
+        api.version(model, version, tag="x")
+    assert latest(api, "&order=semver") == "1.0.0+a"
+
+
+def test_the_highest_release(api, model):
+    api.version(model, "2.0.0")
+    api.version(model, "1.10.0", is_release=True)
+    api.version(model, "1.9.0", is_release=True)
+    assert latest(api, "&order=semver&is_release=true") == "1.10.0"
+    assert latest(api, "&order=semver&is_release=false") == "2.0.0"
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("order=newest", "order"), ("is_release=1", "is_release"), ("limit=1", "limit"), ("semver=true", "semver")],
+)
+def test_a_query_with_a_typo_is_refused(api, model, query, field):
+    api.version(model)
+    refused = api.get(f"{LATEST}?model_name=org/bert&{query}")
+    assert refused.status_code == 422
+    assert set(refused.json["errors"]) == {field}

@@ -1,0 +1,319 @@
+"""Lists: every row once, whoever writes meanwhile, by `Link` headers, and hand-made pages by `offset` and `page`."""
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from requests.utils import parse_header_links
+from sqlalchemy import text
+
+from catapult.extensions import db
+from conftest import counted
+
+DIGEST = "sha256:" + "c" * 64
+LISTS = ["/api/v1/models", "/api/v1/versions", "/api/v1/deployments", "/api/v1/api-keys", "/api/v1/audit-logs", "/api/v1/images"]
+AN_EXAMPLE_EACH = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+FILL = """
+INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, metadata, created_at, updated_at)
+SELECT gen_random_uuid(), :model, :prefix || n, 't', 'sha256:x', 'linux/amd64', 'active', 'x', CAST(:metadata AS jsonb),
+       now() - make_interval(mins => n / 3), now()
+FROM generate_series(1, :count) AS n
+"""
+
+
+def fill(app, model, count, *, prefix="", metadata=None):
+    """That many versions; always three at one time, so that the id has to decide between them."""
+    with app.app_context():
+        values = {"model": model["id"], "count": count, "prefix": prefix, "metadata": json.dumps(metadata or {})}
+        db.session.execute(text(FILL), values)
+        db.session.execute(text("UPDATE models SET version_count = version_count + :count WHERE id = :model"), values)
+        db.session.commit()
+
+
+def links(response):
+    return {link["rel"]: link["url"] for link in parse_header_links(response.headers["Link"])}
+
+
+def path_of(url):
+    """What the test client asks for; the address itself has to be whole."""
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc) == ("http", "localhost")
+    return f"{parts.path}?{parts.query}"
+
+
+def walk(api, path, between=lambda: None):
+    """Every row from this page on, by `Link` alone."""
+    rows, pages = [], 0
+    while path:
+        response = api.get(path)
+        assert response.status_code == 200, response.text
+        rows += response.json
+        path = (found := links(response).get("next")) and path_of(found)
+        pages += 1
+        assert pages < 1_000
+        between()
+    return rows
+
+
+def ids(rows):
+    return [row["id"] for row in rows]
+
+
+@pytest.fixture
+def versions(api, app):
+    """A model's 60 versions as the whole list has them."""
+    model = api.model()
+    fill(app, model, 60)
+    return api.get("/api/v1/versions?limit=1000").json
+
+
+def test_a_walk_gives_every_row_once_in_order(api, versions):
+    assert walk(api, "/api/v1/versions?limit=7") == versions
+    assert len(set(ids(versions))) == 60
+    assert [row["created_at"] for row in versions] == sorted((row["created_at"] for row in versions), reverse=True)
+
+
+def test_a_walk_neither_skips_nor_repeats_while_rows_arrive(api, app, versions):
+    model = {"id": versions[0]["model_id"]}
+    arrived = iter(range(1_000))
+
+    def arrive():
+        api.version(model, f"new-{next(arrived)}")
+
+    assert walk(api, "/api/v1/versions?limit=7", between=arrive) == versions
+
+
+def test_a_walk_goes_on_where_the_last_row_of_a_page_was_deleted(api, versions):
+    first = api.get("/api/v1/versions?limit=10")
+    assert api.delete(f"/api/v1/versions/{first.json[-1]['id']}").status_code == 204
+    rest = walk(api, path_of(links(first)["next"]))
+    assert ids(first.json + rest) == ids(versions)
+
+
+@AN_EXAMPLE_EACH
+@given(sizes=st.lists(st.integers(1, 25), min_size=1, max_size=6))
+def test_a_walk_of_any_page_sizes_is_the_whole_list(api, versions, sizes):
+    rows, cursor, turn = [], "", 0
+    while cursor is not None:
+        response = api.get(f"/api/v1/versions?limit={sizes[turn % len(sizes)]}{cursor}")
+        assert len(response.json) <= sizes[turn % len(sizes)]
+        rows += response.json
+        turn += 1
+        following = links(response).get("next")
+        cursor = following and "&cursor=" + parse_qs(urlsplit(following).query)["cursor"][0]
+    assert rows == versions
+
+
+@AN_EXAMPLE_EACH
+@given(size=st.integers(1, 70), offset=st.integers(0, 70))
+def test_an_offset_is_a_slice_of_the_whole_list(api, versions, size, offset):
+    page = api.get(f"/api/v1/versions?limit={size}&offset={offset}")
+    assert page.json == versions[offset : offset + size]
+    assert ("next" in links(page)) == (offset + size < 60)
+
+
+@AN_EXAMPLE_EACH
+@given(cursor=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=60))
+def test_no_cursor_of_ones_own_making_is_taken(api, cursor):
+    response = api.get("/api/v1/models", query_string={"cursor": cursor})
+    assert response.status_code == 422
+    assert "cursor" in response.json["errors"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_is_walked_by_its_links(api, path):
+    for n in range(5):
+        version = api.version(api.model(f"org/m{n}"))
+        api.deployment(version)
+        api.make("/api/v1/api-keys", {"name": "x"})
+    whole = api.get(f"{path}?limit=1000").json
+    assert len(whole) >= 5
+    assert walk(api, f"{path}?limit=2") == whole
+
+
+@pytest.mark.parametrize("last", ["versions", "deployments"])
+def test_a_list_within_a_thing_is_walked_by_its_links(api, app, last):
+    model = api.model()
+    version = api.version(model)
+    for n in range(5):
+        api.version(model, f"2.{n}")
+        api.deployment(version, f"e{n}")
+    path = f"/api/v1/models/{model['id']}/versions" if last == "versions" else f"/api/v1/versions/{version['id']}/deployments"
+    whole = api.get(path).json
+    assert len(whole) == {"versions": 6, "deployments": 5}[last]
+    assert walk(api, f"{path}?limit=2") == whole
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/models?tag=ä b", "/api/v1/versions?tag=t&is_release=false", "/api/v1/versions?model_name=ORG/bert"]
+)
+def test_a_link_keeps_the_filters(api, app, path):
+    model = api.model()
+    fill(app, model, 4)
+    for n in range(3):
+        api.model(f"org/{n}", tags=["a b"])
+    path = path.replace("ä b", "a b")
+    response = api.get(f"{path}&limit=1")
+    asked = parse_qs(urlsplit(path).query)
+    for url in links(response).values():
+        assert asked.items() <= parse_qs(urlsplit(url).query).items()
+    assert walk(api, f"{path}&limit=1") == api.get(path).json
+
+
+def test_first_leads_back_to_the_beginning_from_anywhere(api, versions):
+    response = api.get("/api/v1/versions?limit=5&offset=20")
+    following = api.get(path_of(links(response)["next"]))
+    for page in (response, following):
+        assert api.get(path_of(links(page)["first"])).json == versions[:5]
+
+
+def test_the_last_page_has_no_next(api, versions):
+    assert links(api.get("/api/v1/versions?limit=60")).keys() == {"first"}
+    assert links(api.get("/api/v1/versions?limit=59")).keys() == {"first", "next"}
+
+
+def test_an_empty_list_is_a_page_too(api):
+    response = api.get("/api/v1/deployments?count=true")
+    assert (response.json, response.headers["X-Total-Count"], links(response).keys()) == ([], "0", {"first"})
+
+
+def test_a_page_has_a_hundred_rows_when_not_asked_for_more(api, app):
+    fill(app, api.model(), 120)
+    assert len(api.get("/api/v1/versions").json) == 100
+    assert len(api.get("/api/v1/versions?size=110").json) == 110
+    assert len(api.get("/api/v1/versions?limit=110&size=110").json) == 110
+    assert len(api.get("/api/v1/versions?limit=1000").json) == 120
+
+
+def test_pages_are_counted_from_one(api, versions):
+    assert api.get("/api/v1/versions?page=1&limit=20").json == versions[:20]
+    assert api.get("/api/v1/versions?page=3&size=20").json == versions[40:]
+    assert api.get("/api/v1/versions?page=4&limit=20").json == []
+
+
+def test_an_offset_goes_ten_thousand_rows_deep(api):
+    assert api.get("/api/v1/versions?offset=10000").status_code == 200
+    assert api.get("/api/v1/versions?page=101&limit=100").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=1.0", "limit"),
+        ("limit=", "limit"),
+        ("limit=+1", "limit"),
+        ("limit=%D9%A1", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("size=0", "size"),
+        ("size=1001", "size"),
+        ("limit=5&size=6", "size"),
+        ("offset=-1", "offset"),
+        ("offset=10001", "offset"),
+        ("page=0", "page"),
+        ("page=102&limit=100", "page"),
+        ("page=10000&limit=1000", "page"),
+        ("page=1&offset=0", "page"),
+        ("count=yes", "count"),
+        ("cursor=", "cursor"),
+        ("cursor=forged", "cursor"),
+    ],
+)
+@pytest.mark.parametrize("path", LISTS)
+def test_a_part_of_a_list_that_cannot_be_is_refused(api, path, query, field):
+    response = api.get(f"{path}?{query}")
+    assert response.status_code == 422
+    assert field in response.json["errors"]
+
+
+@pytest.fixture
+def following(api, versions):
+    """The address of a second page."""
+    return path_of(links(api.get("/api/v1/versions?limit=5&is_release=false"))["next"])
+
+
+@pytest.mark.parametrize("other", ["offset=0", "page=1", "offset=5", "page=2"])
+def test_a_cursor_goes_with_neither_offset_nor_page(api, following, other):
+    response = api.get(f"{following}&{other}")
+    assert response.status_code == 422
+    assert other.partition("=")[0] in response.json["errors"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("is_release=false", "is_release=true"),
+        ("is_release=false", "x=1"),
+        ("is_release=false&", ""),
+        ("is_release=false", "is_release=false&tag=t"),
+        ("/api/v1/versions", "/api/v1/models"),
+        ("/api/v1/versions", "/api/v1/deployments"),
+    ],
+)
+def test_a_cursor_of_another_query_is_refused(api, following, old, new):
+    assert old in following
+    assert api.get(following.replace(old, new)).status_code == 422
+
+
+@pytest.mark.parametrize("at", range(0, 80, 7))
+def test_a_forged_cursor_is_refused(api, following, at):
+    cursor = parse_qs(urlsplit(following).query)["cursor"][0]
+    at %= len(cursor) - 1  # the last character of base64 may carry bits that mean nothing
+    forged = cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :]
+    response = api.get("/api/v1/versions", query_string={"limit": 5, "is_release": "false", "cursor": forged})
+    assert (response.status_code, list(response.json["errors"])) == (422, ["cursor"])
+
+
+def test_a_cursor_goes_with_another_limit(api, versions, following):
+    assert ids(api.get(following.replace("limit=5", "limit=9")).json) == ids(versions[5:14])
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_the_total_comes_only_when_asked_for(api, path):
+    api.deployment(api.version(api.model()))
+    assert "X-Total-Count" not in api.get(path).headers
+    assert "X-Total-Count" not in api.get(f"{path}?count=false").headers
+    counted_page = api.get(f"{path}?count=true&limit=1")
+    assert int(counted_page.headers["X-Total-Count"]) == len(walk(api, path)) >= 1
+
+
+def test_the_total_is_of_the_filtered_list_and_not_of_the_page(api, app, versions):
+    api.version({"id": versions[0]["model_id"]}, "other", tag="other")
+    assert api.get("/api/v1/versions?tag=t&count=true&limit=5").headers["X-Total-Count"] == "60"
+    assert api.get("/api/v1/versions?tag=t&count=true&page=2&limit=50").headers["X-Total-Count"] == "60"
+    assert api.get("/api/v1/versions?tag=none&count=true").headers["X-Total-Count"] == "0"
+
+
+def test_a_page_ends_at_8_mib_and_the_walk_goes_on(api, app):
+    fill(app, api.model(), 150, metadata={"blob": "x" * 65_000})
+    first = api.get("/api/v1/versions?limit=1000")
+    assert 100 < len(first.json) < 150
+    assert 7 << 20 < len(first.data) <= 8 << 20
+    rest = walk(api, path_of(links(first)["next"]))
+    assert len({*ids(first.json), *ids(rest)}) == len(first.json) + len(rest) == 150
+
+
+def test_a_page_of_a_thousand_costs_no_more_statements_than_one_of_ten(api, app):
+    fill(app, api.model(), 1_100)
+    api.get("/api/v1/versions")
+    with counted(app) as statements:
+        assert len(api.get("/api/v1/versions?limit=1000").json) == 1_000
+    assert len(statements) <= 3
+
+
+def test_a_page_by_cursor_reads_no_row_before_it(api, app, following):
+    with counted(app) as statements:
+        api.get(following)
+    assert "OFFSET" not in statements[-1]

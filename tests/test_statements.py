@@ -1,0 +1,103 @@
+"""How many statements a request sends: a read three at most, a create seven without Idempotency-Key."""
+
+from itertools import count
+
+import pytest
+
+from conftest import counted
+
+NUMBERS = count()
+READ, CREATE = 3, 7
+
+
+@pytest.fixture
+def things(api):
+    """One of each, and a key that was used this minute."""
+    model = api.model(tags=["nlp"], description="a model")
+    version = api.version(model, metadata={"accuracy": 0.9}, is_release=True)
+    deployment = api.deployment(version)
+    return {"model": model["id"], "version": version["id"], "deployment": deployment["id"], "name": model["name"]}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/info",
+        "/api/v1/models",
+        "/api/v1/models?search=model&tag=nlp&name=org/bert&count=true",
+        "/api/v1/models/{model}",
+        "/api/v1/images/{model}",
+        "/api/v1/models/{model}/versions",
+        "/api/v1/models/{model}/versions?environment=production&is_release=true",
+        "/api/v1/versions",
+        "/api/v1/versions?count=true",
+        "/api/v1/versions?model_name={name}&environment=production&status=active&is_release=true&tag=v1.0.0",
+        "/api/v1/versions/latest?model_name={name}",
+        "/api/v1/versions/latest?model_name={name}&environment=production&order=semver&is_release=true",
+        "/api/v1/versions/{version}",
+        "/api/v1/versions/{version}/deployments",
+        "/api/v1/deployments",
+        "/api/v1/deployments?environment=production&release_id={version}&model_name={name}&live=true&count=true",
+        "/api/v1/deployments/{deployment}",
+        "/api/v1/api-keys",
+        "/api/v1/api-keys?count=true",
+        "/api/v1/audit-logs",
+        "/api/v1/audit-logs?action=model.create&resource_id={model}&count=true",
+    ],
+)
+def test_a_read_takes_three_statements_at_most(api, app, things, path):
+    with counted(app) as statements:
+        assert api.get(path.format(**things)).status_code == 200
+    assert len(statements) <= READ, statements
+
+
+def test_a_read_of_what_is_unchanged_takes_no_more(api, app, things):
+    path = f"/api/v1/versions/{things['version']}"
+    tag = api.get(path).headers["ETag"]
+    with counted(app) as statements:
+        assert api.get(path, headers={"If-None-Match": tag}).status_code == 304
+    assert len(statements) <= READ, statements
+
+
+def test_the_health_of_the_registry_takes_one_statement(api, app):
+    with counted(app) as statements:
+        api.by(None).get("/api/health")
+    assert len(statements) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/models", {"name": "org/new{n}", "storage_path": "x", "tags": ["a"], "metadata": {"a": 1}}),
+        ("/api/v1/versions", {"model_name": "{name}", "version": "2.{n}", "tag": "t", "digest": "sha256:x"}),
+        (
+            "/api/v1/versions",
+            {
+                "model_id": "{model}",
+                "version": "2.{n}",
+                "tag": "t",
+                "digest": "sha256:x",
+                "is_release": True,
+                "metadata": {"accuracy": 0.9, "eval": {"f1": 0.8, "loss": 0.1}},
+            },
+        ),
+        ("/api/v1/deployments", {"release_id": "{version}", "environment": "production"}),
+        ("/api/v1/deployments", {"release_id": "{version}", "environment": "new{n}", "metadata": {"replicas": 3}}),
+        ("/api/v1/deployments", {"release_id": "{version}", "environment": "production", "status": "failed"}),
+        ("/api/v1/api-keys", {"name": "ci"}),
+        ("/api/v1/api-keys", {"name": "ci", "expires_at": "2100-01-01T00:00:00Z"}),
+    ],
+)
+def test_a_create_takes_seven_statements_at_most(api, app, things, path, body):
+    values = {**things, "n": next(NUMBERS)}
+    body = {name: value.format(**values) if isinstance(value, str) else value for name, value in body.items()}
+    with counted(app) as statements:
+        api.make(path, body)
+    assert len(statements) <= CREATE, statements
+
+
+def test_last_used_is_written_once_a_minute(api, app, things):
+    with counted(app) as statements:
+        for _ in range(5):
+            api.get("/api/v1/models")
+    assert not [statement for statement in statements if statement.startswith("UPDATE")]
