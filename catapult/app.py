@@ -2,13 +2,14 @@
 
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
+from flask.sessions import NullSession, SessionInterface
 from flask_cors import CORS
 
 from catapult import access, api, audit, commands, config, logs, migrations
 from catapult.api import idempotency, registered_models
 from catapult.config import Settings
-from catapult.extensions import db, migrate
+from catapult.extensions import db, init_pool, migrate
 
 MAX_BODY = 1024 * 1024
 THREADS = 8
@@ -28,32 +29,33 @@ EXPOSED = [
     "Deprecation",
 ]
 
-SECURITY = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+SECURITY = [
+    (
+        "Content-Security-Policy",
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+]
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The application. Connects to nothing yet. Raises ConfigError, naming every setting that is missing or wrong."""
     settings = settings or config.load()
     app = Flask("catapult")
+    app.session_interface = NoSessions()
     app.extensions["catapult"] = settings
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY,
-        SESSION_COOKIE_SECURE=True,
-        SESSION_COOKIE_SAMESITE="Lax",
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(),
     )
     logs.configure(settings.log_level)
     db.init_app(app)
+    init_pool(app)
     migrate.init_app(app, db, directory=str(migrations.FOLDER))
     app.before_request(logs.start_clock)
     app.after_request(logs.line)  # after_request runs from the last to the first: the line knows all the rest
@@ -65,13 +67,22 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+class NoSessions(SessionInterface):
+    """Flask's cookie sessions are off: nothing here is kept in a cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return NullSession()
+
+    def is_null_session(self, obj: object) -> bool:
+        return True
+
+
 def engine_options() -> dict[str, object]:
     """One connection a thread and none more; a database that is gone is noticed within three seconds."""
     return {
         "pool_size": THREADS,
         "max_overflow": 0,
         "pool_timeout": 5,
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
         "connect_args": {
             "connect_timeout": 2,
@@ -84,11 +95,9 @@ def engine_options() -> dict[str, object]:
 
 def _finish(response: Response) -> Response:
     """What every answer has, and the bookkeeping that waits until the request's transaction has ended."""
-    response.headers["X-Request-ID"] = access.request_id()
-    for name, value in SECURITY.items():
-        response.headers.setdefault(name, value)
+    response.headers.extend([("X-Request-ID", access.request_id()), *SECURITY])
     if request.path.startswith("/api/"):
-        response.headers.setdefault("Cache-Control", "no-cache")
+        response.headers["Cache-Control"] = "no-cache"
     if request.path.startswith(registered_models.OLD_PREFIX):
         registered_models.deprecated(response)
     if "actor" in g and response.status_code < 500:

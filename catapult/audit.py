@@ -6,10 +6,10 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Executable, insert
+from sqlalchemy import Executable, Table, insert
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
@@ -18,6 +18,7 @@ from catapult.extensions import Row, db
 from catapult.tables import AuditLog, Role
 
 R = TypeVar("R", bound=Row)
+_INSERT = insert(cast(Table, AuditLog.__table__))
 BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
 
@@ -79,12 +80,20 @@ def commit(actor: Actor, row: R, *entries: Entry) -> R:
     Raises what `REFUSALS` names for the constraint that was broken; then nothing was saved.
     """
     flush()
-    db.session.execute(insert(AuditLog), [_values(actor, said) for said in entries])
+    db.session.execute(_INSERT, [_values(actor, said) for said in entries])
     before_commit: Callable[[Row], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
     if before_commit:
         before_commit(row)
     db.session.commit()
     return row
+
+
+def execute(statement: Executable, values: dict[str, Any]) -> Any:
+    """The statement's result. Raises as `commit` does."""
+    try:
+        return db.session.execute(statement, values)
+    except IntegrityError as error:
+        raise refusal(error) from error
 
 
 def flush() -> None:
@@ -115,7 +124,7 @@ def note(*statements: Executable) -> None:
 def refused(actor: Actor, action: str, details: dict[str, Any]) -> Executable:
     """The statement, for `note`, that records an attempt which was refused. A name of "" is a key nobody knows."""
     said = Entry(action, "api_key", actor.key_id, details)
-    return insert(AuditLog).values(_values(actor, said))
+    return _INSERT.values(_values(actor, said))
 
 
 def changes(row: Row, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:

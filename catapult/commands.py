@@ -1,6 +1,5 @@
 """Door 3: the `flask` commands."""
 
-import json
 import re
 import signal
 import sys
@@ -19,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from catapult import access, startup
 from catapult.actions import api_keys
 from catapult.api.fields import rfc3339
-from catapult.api.schemas import AuditOut, KeyOut
+from catapult.api.schemas import ExportedOut, KeyOut
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, serving
@@ -136,6 +135,12 @@ def parse_end(_: Any, __: Any, value: str | None) -> datetime | None:
     return end
 
 
+def parse_moment(context: Any, option: Any, value: str | None) -> datetime | None:
+    """`90d`, `12h`, `2w` ago, or an RFC 3339 time."""
+    length = _duration(value) if value else None
+    return datetime.now(UTC) - length if length else parse_end(context, option, value)
+
+
 def parse_length(_: Any, __: Any, value: str) -> timedelta:
     """`24h`, `7d`, `30m`; `0m` for none."""
     length = _duration(value)
@@ -173,12 +178,11 @@ def make_key(name: str, role: str, expires: datetime | None = None) -> None:
 def list_keys(as_json: bool) -> None:
     """List every key, newest first."""
     for row in stored_keys.listing().page(Page(limit=100_000)):
-        shown = KeyOut.render(row)
         if as_json:
-            click.echo(json.dumps(shown))
+            click.echo(KeyOut.encode(row))
         else:
             state = "active" if row.is_active else "revoked" if row.revoked_at else "expired"
-            used = shown["last_used_at"] or "never used"
+            used = rfc3339(row.last_used_at) if row.last_used_at else "never used"
             click.echo(f"{row.id}  {row.prefix}  {row.role:<9}  {state:<7}  {used:<27}  {row.name}")
 
 
@@ -219,10 +223,10 @@ def _key_id(key: str) -> UUID:
 
 
 @audit.command("export")
-@click.option("--since", callback=parse_end, help="From this moment on.")
-@click.option("--until", callback=parse_end, help="Before this moment.")
+@click.option("--since", callback=parse_moment, help="From this moment on: 7d (ago), or a time.")
+@click.option("--until", callback=parse_moment, help="Before this moment: 7d (ago), or a time.")
 @on_database
 def export(since: datetime | None, until: datetime | None) -> None:
     """Write the audit log as JSON lines, oldest first."""
     for row in audit_logs.export(audit_logs.listing(since=since, until=until)):
-        click.echo(json.dumps({**AuditOut.render(row), "api_key_id": str(row.api_key_id) if row.api_key_id else None}))
+        click.echo(ExportedOut.encode(row))

@@ -4,6 +4,7 @@ Source: the OCI image and distribution specifications, and the reference grammar
 """
 
 import re
+from functools import lru_cache
 
 _HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 _REGISTERED = {name: re.compile(rf"[a-f0-9]{{{length}}}") for name, length in _HEX.items()}
@@ -25,6 +26,7 @@ def digest_status(digest: str) -> str:
     return "unverified" if is_oci_digest(digest) else "malformed"
 
 
+@lru_cache(maxsize=4096)
 def pull_from(repository: str | None, storage_path: str) -> str | None:
     """The repository to pull from: `repository`, or `storage_path` where that is `host[:port]/path`; else None.
 

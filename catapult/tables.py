@@ -35,6 +35,7 @@ NAME_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMENT_LENGTH = 255
 TEXT_LENGTH = 10_000
 PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 METRIC_PATH_LENGTH = 255
+DEFAULT_PLATFORM = "linux/amd64"
 
 # One clock for a row's times: when PostgreSQL received the statement that writes it, which is after the locks were taken.
 NOW = func.statement_timestamp()
@@ -150,7 +151,7 @@ class Version(Row):
     tag: Mapped[str] = mapped_column(String(TAG_LENGTH))
     digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    platform: Mapped[str] = mapped_column(String(VERSION_LENGTH), default="linux/amd64")
+    platform: Mapped[str] = mapped_column(String(VERSION_LENGTH), default=DEFAULT_PLATFORM)
     quantization: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
     release_notes: Mapped[str | None] = mapped_column(Text)
     ceph_path: Mapped[str | None] = mapped_column(Text)
@@ -407,6 +408,8 @@ class IdempotentAnswer(Row):
     __table_args__ = (Index("ix_idempotent_answers_created_at", created_at),)
 
 
-def is_live(deployment: type[Deployment] = Deployment) -> ColumnElement[bool]:
+def is_live() -> ColumnElement[bool]:
     """The condition of the partial unique index: this deployment is what runs there now."""
-    return deployment.live_from.is_not(None) & deployment.ended_at.is_(None)
+    deployments: Any = Deployment.__table__.c
+    condition: ColumnElement[bool] = deployments.live_from.is_not(None) & deployments.ended_at.is_(None)
+    return condition

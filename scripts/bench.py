@@ -33,7 +33,7 @@ from catapult import startup
 from catapult.app import create_app
 from catapult.config import Settings, sqlalchemy_url
 from catapult.embedded import serving
-from catapult.extensions import db
+from catapult.extensions import db, init_pool
 from catapult.serving import Server
 
 SALT = "the benchmark's salt, long enough for one"
@@ -96,6 +96,7 @@ def floor_app(settings: Settings) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=app.config["SQLALCHEMY_ENGINE_OPTIONS"],
     )
     db.init_app(bare)
+    init_pool(bare)
     select = text("SELECT id, body FROM floor WHERE id = :id")
     insert = text("INSERT INTO floor VALUES (gen_random_uuid(), 'x')")
 
@@ -205,13 +206,15 @@ def free_port() -> int:
 def memory(master: int) -> float:
     """What gunicorn's processes take of memory, shared pages divided among them (PSS), in MB."""
     children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    return sum(pss(int(pid)) for pid in [master, *children]) / 1024
+    return sum(pss(pid) for pid in [str(master), *children]) / 1024
 
 
-def pss(pid: int) -> int:
+def pss(pid: str) -> int:
     """One process's, in kB."""
-    lines: list[str] = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
 
 
 def main() -> None:

@@ -126,7 +126,7 @@ def app(shared_app: Flask, keys: dict[str, str]) -> Iterator[Flask]:
         engine = engines[None]
     with engine.connect() as connection:
         outer = connection.begin()
-        engines[None] = connection  # type: ignore[assignment]
+        engines[None] = connection
         access.SAMPLE.seen.clear()
         try:
             yield shared_app

@@ -3,8 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import insert, select, update
 from uuid_utils.compat import uuid7
 
 from catapult import audit, metadata
@@ -12,9 +12,9 @@ from catapult.actions import locks
 from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
-from catapult.queries.registered_models import named
+from catapult.queries import registered_models
 from catapult.semver_order import semver_key
-from catapult.tables import NOW, Deployment, Metric, RegisteredModel, Role, Version, VersionStatus
+from catapult.tables import DEFAULT_PLATFORM, NOW, Deployment, Metric, RegisteredModel, Role, Version, VersionStatus
 
 
 def create(
@@ -31,9 +31,7 @@ def create(
     `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden.
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
-    model = locks.model(_which(model_id, model_name))
-    if model_name is not None and model.name.lower() != model_name.lower():
-        raise Invalid("model_id and model_name name two models.", errors={"model_name": [f"The id is {model.name}'s."]})
+    model = _counted(model_id, model_name, fields["version"])
     version = Version(
         id=uuid7(),
         model_id=model.id,
@@ -41,17 +39,15 @@ def create(
         metadata_=metadata or {},
         semver_key=semver_key(fields["version"]),
         created_by=actor.name,
-        **fields,
+        **{"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "counter": 1, **fields},
     )
     version.live_in = []
     said = {name: fields[name] for name in ("version", "tag", "digest")}
     entries = [audit.entry("version.create", version, model=model.name, **said)]
     if is_release:
         entries += _promote(version, actor)
-    db.session.add(version)
-    audit.flush()
+    _insert(version)
     _keep_metrics(version)
-    _count_new(version)
     return audit.commit(actor, version, *entries)
 
 
@@ -118,14 +114,50 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
     audit.commit(actor, version, said)
 
 
-def _which(model_id: UUID | None, model_name: str | None) -> Any:
-    if model_id is not None:
-        return RegisteredModel.id == model_id
-    if model_name is not None:
-        return named(model_name)
-    raise Invalid(
-        "Say which model: model_id or model_name.", errors={"model_name": ["Needed where there is no model_id."]}
+# Built once, since registering a version is what training jobs wait for: building a statement costs as much as running it.
+_MODELS: Any = RegisteredModel.__table__
+_COUNT = (
+    update(_MODELS)
+    .where(_MODELS.c.deleted_at.is_(None))
+    .values(
+        version_count=_MODELS.c.version_count + 1, latest_version=bindparam("latest"), updated_at=_MODELS.c.updated_at
     )
+    .returning(_MODELS.c.id, _MODELS.c.name, _MODELS.c.repository, _MODELS.c.storage_path)
+)
+_COUNT_BY_ID = _COUNT.where(_MODELS.c.id == bindparam("model"))
+_COUNT_BY_NAME = _COUNT.where(func.lower(_MODELS.c.name) == func.lower(bindparam("model")))
+_VERSIONS: Any = Version.__table__
+_INSERT = insert(_VERSIONS).returning(_VERSIONS.c.created_at, _VERSIONS.c.updated_at, _VERSIONS.c.released_at)
+_INSERTED = tuple(
+    (attribute.key, attribute.columns[0].name)
+    for attribute in Version.__mapper__.column_attrs
+    if attribute.key not in ("created_at", "updated_at", "deleted_at", "released_at")
+)
+_INSERT_METRICS = text(
+    "INSERT INTO metrics (version_id, model_id, path, value)"
+    " SELECT :version, :model, path, value"
+    " FROM unnest(CAST(:paths AS varchar[]), CAST(:values AS double precision[])) AS numbers (path, value)"
+)
+
+
+def _counted(model_id: UUID | None, model_name: str | None, latest: str) -> RegisteredModel:
+    """The model with one version more, which locks its row; the new version is its newest, since others queue up."""
+    if model_id is None and model_name is None:
+        raise Invalid("Say which model it is of.", errors={"model_name": ["Needed where there is no model_id."]})
+    statement, model = (_COUNT_BY_NAME, model_name) if model_id is None else (_COUNT_BY_ID, model_id)
+    row = db.session.execute(statement, {"model": model, "latest": latest}).one_or_none()
+    if row is None:
+        raise registered_models.missing()
+    if model_name is not None and row.name.lower() != model_name.lower():
+        raise Invalid("model_id and model_name name two models.", errors={"model_name": [f"The id is {row.name}'s."]})
+    return RegisteredModel(**row._mapping)
+
+
+def _insert(version: Version) -> None:
+    """The row is in the database, and the object has the times it got there."""
+    values = {column: getattr(version, attribute) for attribute, column in _INSERTED}
+    statement = _INSERT.values(released_at=NOW) if version.released_at is not None else _INSERT
+    version.created_at, version.updated_at, version.released_at = audit.execute(statement, values).one()
 
 
 def _locked(version_id: UUID) -> Version:
@@ -179,16 +211,19 @@ def _check_not_live(version: Version, verb: str) -> None:
         )
 
 
+_INSERT_METRICS = text(
+    "INSERT INTO metrics (version_id, model_id, path, value)"
+    " SELECT :version, :model, path, value"
+    " FROM unnest(CAST(:paths AS varchar[]), CAST(:values AS double precision[])) AS numbers (path, value)"
+)
+
+
 def _keep_metrics(version: Version) -> None:
-    rows = dict(metadata.numbers(version.metadata_))
-    if rows:
-        of_it = {"version_id": version.id, "model_id": version.model_id}
-        db.session.execute(insert(Metric), [{**of_it, "path": path, "value": value} for path, value in rows.items()])
-
-
-def _count_new(version: Version) -> None:
-    """The newest of its model, since the model is locked: nothing needs to be looked up."""
-    _keep_count(version, 1, version.version)
+    """The numbers in its metadata, in one statement however many there are."""
+    found = dict(metadata.numbers(version.metadata_))
+    if found:
+        columns = {"paths": list(found), "values": list(found.values())}
+        db.session.execute(_INSERT_METRICS, {"version": version.id, "model": version.model_id, **columns})
 
 
 def _count_again(version: Version, by: int) -> None:
@@ -205,9 +240,9 @@ def _count_again(version: Version, by: int) -> None:
 
 def _keep_count(version: Version, by: int, latest: Any) -> None:
     """On the table and not the object: neither the model's counter nor its `updated_at` moves with its versions."""
-    models: Any = RegisteredModel.__table__
+    columns = _MODELS.c
     db.session.execute(
-        update(models)
-        .where(models.c.id == version.model_id)
-        .values(version_count=models.c.version_count + by, latest_version=latest, updated_at=models.c.updated_at)
+        update(_MODELS)
+        .where(columns.id == version.model_id)
+        .values(version_count=columns.version_count + by, latest_version=latest, updated_at=columns.updated_at)
     )

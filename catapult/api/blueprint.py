@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from flask import Response, g, request
 from flask_smorest import Blueprint as SmorestBlueprint
@@ -11,11 +11,10 @@ from sqlalchemy.exc import OperationalError
 
 from catapult import access
 from catapult.api import etags, idempotency, paging, problems
-from catapult.api.bodies import Parser
+from catapult.api.bodies import receiver
 from catapult.api.fields import Out
-from catapult.api.rendering import encode
 from catapult.errors import Refusal
-from catapult.extensions import db
+from catapult.extensions import db, read_only
 from catapult.tables import Role
 
 View = Callable[..., Any]
@@ -26,15 +25,22 @@ COLLISIONS = ("40001", "40P01")
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]
     """flask-smorest's, with keys and roles, strict bodies and queries, and answers that are rendered once."""
 
-    ARGUMENTS_PARSER: ClassVar[Parser] = Parser()
-
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
         """The view answers at this address and stands in the document."""
         return cast(Callable[[View], View], super().route(rule, **options))
 
-    def arguments(self, schema: type[Schema], **options: Any) -> Callable[[View], View]:
-        """The view gets what was sent, loaded by the schema, as its first argument."""
-        return cast(Callable[[View], View], super().arguments(schema, **options))
+    def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
+        """The view gets what was sent, loaded by the schema, as its first argument. Raises what `bodies.load` raises."""
+        describe, receive = super().arguments(schema, location=location, **options), receiver(schema(), location)
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return view(receive(), *args, **kwargs)
+
+            return _described(wrapper, describe(view))
+
+        return decorator
 
     def needs(self, role: Role) -> Callable[[View], View]:
         """Only a key of this role or a higher one gets in; stands above what reads the body.
@@ -45,6 +51,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         def decorator(view: View) -> View:
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
+                if request.method in ("GET", "HEAD"):
+                    read_only()
                 g.actor = access.authenticate()
                 g.actor.needs(role)
                 return _persist(view, *args, **kwargs)
@@ -70,7 +78,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         """
 
         def render(row: Any) -> Response:
-            response = Response(encode(schema.render(row)), status, content_type="application/json")
+            response = Response(schema.encode(row), status, content_type="application/json")
             if location:
                 response.headers["Location"] = request.script_root + location.format(id=row.id)
             return etags.unless_unchanged(response, etags.of(row, response.get_data())) if etag else response
@@ -80,8 +88,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
             def wrapper(*args: Any, **kwargs: Any) -> Response:
                 return idempotency.answer(lambda: view(*args, **kwargs), render, secret)
 
-            described = documented(wrapper, refuses=refuses, etag=etag, location=bool(location))
-            return self.response(status, schema)(described)  # type: ignore[no-any-return]
+            documented(wrapper, refuses=refuses, etag=etag, location=bool(location))
+            return _described(wrapper, self.response(status, schema)(wrapper))
 
         return decorator
 
@@ -89,10 +97,10 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         """The view makes its response itself, of this schema whatever the status, and anybody may have it."""
 
         def decorator(view: View) -> View:
-            described = documented(view, refuses=())
+            documented(view, refuses=())
             for status in statuses:
-                described = self.response(status, schema)(described)
-            return described
+                _described(view, self.response(status, schema)(view))
+            return view
 
         return decorator
 
@@ -105,7 +113,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
                 filters, part = paging.split(query)
                 return paging.answer(view(filters, **kwargs), schema, part)
 
-            return self.response(200, schema(many=True))(documented(wrapper, refuses=refuses, paged=True))  # type: ignore[no-any-return]
+            documented(wrapper, refuses=refuses, paged=True)
+            return _described(wrapper, self.response(200, schema(many=True))(wrapper))
 
         return decorator
 
@@ -118,7 +127,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
                 view(*args, **kwargs)
                 return Response(status=204)
 
-            return self.response(204)(documented(wrapper, refuses=refuses))  # type: ignore[no-any-return]
+            documented(wrapper, refuses=refuses)
+            return _described(wrapper, self.response(204)(wrapper))
 
         return decorator
 
@@ -126,6 +136,12 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 def documented(view: View, **said: Any) -> View:
     """What `openapi.py` writes about the endpoint; decorators above keep it."""
     view.said = {**getattr(view, "said", {}), **said}  # type: ignore[attr-defined]
+    return view
+
+
+def _described(view: View, by_smorest: Any) -> View:
+    """The view with what flask-smorest noted for the document, without the wrapper it noted it on."""
+    view._apidoc = by_smorest._apidoc  # type: ignore[attr-defined]
     return view
 
 

@@ -1,13 +1,12 @@
 """What a request sends, read strictly: JSON as RFC 8259 has it, every field and parameter known, each once.
 
-Takes the place of webargs in flask-smorest, which lets unknown and repeated parameters, NaN, `1e400`, JSON sent as text,
+Takes the place of webargs below flask-smorest, which lets unknown and repeated parameters, NaN, `1e400`, JSON sent as text,
 U+0000 and a nesting of thousands through.
 """
 
 import json
 import math
 from collections.abc import Callable, Iterator
-from functools import wraps
 from typing import Any, NoReturn
 
 from flask import g, request
@@ -25,24 +24,16 @@ class Unusable(ValueError):
     """Valid JSON that nothing here could hold; the message says what."""
 
 
-class Parser:
-    """What flask-smorest asks of a parser: `use_args` gives the view the loaded body or query as its first argument."""
+def receiver(schema: Schema, location: str) -> Callable[[], dict[str, Any]]:
+    """A function that gives what the request sent in that place, loaded.
 
-    DEFAULT_VALIDATION_STATUS = 422
-
-    def use_args(self, schema: type[Schema] | Schema, *, location: str, **_: Any) -> Callable[[Any], Any]:
-        """A decorator for the view. Raises BadRequest, UnsupportedMediaType, TooLarge, Invalid."""
-        loader = schema() if isinstance(schema, type) else schema
-        read = {"json": body, "query": query}[location]
-
-        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
-            @wraps(view)
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                return view(load(loader, read(loader)), *args, **kwargs)
-
-            return wrapper
-
-        return decorator
+    Raises BadRequest, UnsupportedMediaType, TooLarge, Invalid.
+    """
+    if location == "json":
+        return lambda: load(schema, body())
+    if not schema.load_fields:
+        return lambda: query(schema)
+    return lambda: load(schema, query(schema))
 
 
 def load(schema: Schema, data: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +53,7 @@ def invalid(errors: dict[str, Any]) -> Invalid:
     return Invalid(detail, errors={**errors, **({"_schema": whole} if whole else {})})
 
 
-def body(_: Schema) -> dict[str, Any]:
+def body() -> dict[str, Any]:
     """The request's JSON object. A missing body is an empty object: what is required then names itself."""
     query(NO_QUERY)
     raw = _raw()
@@ -77,6 +68,8 @@ def body(_: Schema) -> dict[str, Any]:
 
 def query(schema: Schema) -> dict[str, Any]:
     """The query's parameters. Raises Invalid for one that is unknown or repeated, with those there are."""
+    if not request.query_string:
+        return {}
     known = f"Known here: {', '.join(schema.load_fields) or 'none'}."
     errors: dict[str, list[str]] = {}
     for name, values in request.args.lists():

@@ -143,7 +143,8 @@ def _refusals(operation: dict[str, Any], said: dict[str, Any], method: str) -> d
         kinds |= {errors.BadRequest, errors.TooLarge, errors.UnsupportedMediaType}
     if method == "post":
         kinds.add(errors.Conflict)
-    found: dict[str, Any] = {str(kind.status): _reference("responses", kind.__name__) for kind in kinds}
+    ordered = sorted(kinds, key=lambda kind: kind.status)  # a set's own order differs from process to process
+    found: dict[str, Any] = {str(kind.status): _reference("responses", kind.__name__) for kind in ordered}
     if method == "get" and said.get("etag"):
         found["304"] = {"description": "The client holds this answer already."}
     return found

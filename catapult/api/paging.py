@@ -12,7 +12,6 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from catapult import access
 from catapult.api.fields import Out, rfc3339
-from catapult.api.rendering import encode
 from catapult.api.schemas import MAX_OFFSET, PageQuery
 from catapult.errors import Invalid
 from catapult.queries.paging import Listing, Page
@@ -30,17 +29,17 @@ def split(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Response:
     """One page. It ends at 8 MiB, or at `limit` rows; `Link: rel="next"` is there while the list goes on."""
     page = _page(paging)
-    parts: list[bytes] = []
+    parts: list[str] = []
     size, last, more = 2, None, False
     for row in listing.page(page):
-        part = encode(schema.render(row))
-        if len(parts) == page.limit or (parts and size + len(part) > MAX_BYTES):
+        part = schema.encode(row)
+        size += len(part if part.isascii() else part.encode()) + 1
+        if len(parts) == page.limit or (parts and size > MAX_BYTES):
             more = True
             break
         parts.append(part)
-        size += len(part) + 1
         last = row
-    response = Response(b"[" + b",".join(parts) + b"]", content_type="application/json")
+    response = Response("[" + ",".join(parts) + "]", content_type="application/json")
     response.headers["Link"] = _links(page, _cursor(listing, last) if more else None)
     if paging.get("count"):
         response.headers["X-Total-Count"] = str(listing.count())
@@ -87,7 +86,7 @@ def _signer() -> URLSafeSerializer:
 
 
 def _cursor(listing: Listing, row: Any) -> str:
-    signed: str | bytes = _signer().dumps([rfc3339(getattr(row, listing.time.key)), str(row.id)])
+    signed: str | bytes = _signer().dumps([rfc3339(getattr(row, str(listing.time.key))), str(row.id)])
     return signed if isinstance(signed, str) else signed.decode()
 
 

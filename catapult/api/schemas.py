@@ -7,7 +7,6 @@ from marshmallow import ValidationError, fields, validate, validates, validates_
 from catapult import images
 from catapult.api.fields import (
     OPTIONAL,
-    ComputedFlag,
     ComputedString,
     Create,
     Flag,
@@ -179,9 +178,13 @@ class VersionIn(Create):
     ceph_path = text(PLACE_LENGTH, metadata=says("Where the weights lie in shared storage.", "models/bert/1.0.0"))
     metadata = metadata_field()
     is_release = Flag(metadata=says("Promote it at once; takes the role releaser.", False))
-    auto_build = Flag(load_only=True, metadata=says("From older clients; only false.") | {"deprecated": True})
+    auto_build = Flag(
+        load_only=True, metadata=says("From older clients; only false.") | {"deprecated": True, "enum": [False]}
+    )
     build_config = fields.Raw(
-        allow_none=True, load_only=True, metadata=says("From older clients; only null.") | {"deprecated": True}
+        allow_none=True,
+        load_only=True,
+        metadata=says("From older clients; only null.") | {"deprecated": True, "type": "null"},
     )
 
     @validates("version")
@@ -260,9 +263,7 @@ class VersionOut(Out):
     ceph_path = fields.String(allow_none=True, metadata=says("Where the weights lie in shared storage."))
     metadata = fields.Dict(attribute="metadata_", metadata=says("Free metadata.", {"accuracy": 0.95}))
     status = choice(VersionStatus, metadata=says("active or archived.", "active"))
-    is_release = ComputedFlag(
-        lambda released_at: released_at is not None, "released_at", metadata=says("Whether it is a release.", True)
-    )
+    is_release = fields.Boolean(metadata=says("Whether it is a release.", True))
     released_at = Time(allow_none=True, metadata=says("When it was promoted."))
     released_by = fields.String(allow_none=True, metadata=says("The name of the key that promoted it."))
     live_in = fields.List(fields.String(), metadata=says("The environments it is live in.", ["production"]))
@@ -352,6 +353,12 @@ class AuditOut(Out):
     ip_address = fields.String(allow_none=True, metadata=says("From where.", "192.0.2.7"))
     request_id = fields.String(allow_none=True, metadata=says("The request's X-Request-ID.", EXAMPLE_ID))
     created_at = Time(metadata=says("When.", EXAMPLE_TIME))
+
+
+class ExportedOut(AuditOut):
+    """One entry of the audit log, as `flask audit export` writes it."""
+
+    api_key_id = fields.UUID(allow_none=True)
 
 
 class HealthOut(Out):

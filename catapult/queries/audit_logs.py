@@ -9,24 +9,27 @@ from sqlalchemy import ColumnElement, select
 
 from catapult.extensions import db
 from catapult.queries.paging import CHUNK, Listing
+from catapult.queries.raw import as_text, raw
 from catapult.tables import AuditLog
 
+A: Any = AuditLog.__table__.c
+
 _COLUMNS: tuple[Any, ...] = (
-    AuditLog.id,
-    AuditLog.action,
-    AuditLog.resource_type,
-    AuditLog.resource_id,
-    AuditLog.api_key_id,
-    AuditLog.api_key_name,
-    AuditLog.details,
-    AuditLog.ip_address,
-    AuditLog.request_id,
-    AuditLog.created_at,
+    as_text(A.id),
+    A.action,
+    A.resource_type,
+    as_text(A.resource_id),
+    as_text(A.api_key_id),
+    A.api_key_name,
+    raw(A.details),
+    A.ip_address,
+    A.request_id,
+    A.created_at,
 )
 _ENTRIES = Listing(
     select(*_COLUMNS),
-    AuditLog.created_at,
-    AuditLog.id,
+    A.created_at,
+    A.id,
 )
 
 
@@ -41,16 +44,16 @@ def listing(
 ) -> Listing:
     """Entries newest first, from `since` on and before `until`."""
     equal: dict[Any, Any] = {
-        AuditLog.action: action,
-        AuditLog.resource_type: resource_type,
-        AuditLog.resource_id: resource_id,
-        AuditLog.api_key_name: api_key_name,
+        A.action: action,
+        A.resource_type: resource_type,
+        A.resource_id: resource_id,
+        A.api_key_name: api_key_name,
     }
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
     if since is not None:
-        conditions.append(AuditLog.created_at >= since)
+        conditions.append(A.created_at >= since)
     if until is not None:
-        conditions.append(AuditLog.created_at < until)
+        conditions.append(A.created_at < until)
     return _ENTRIES.where(*conditions)
 
 

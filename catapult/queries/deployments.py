@@ -8,33 +8,38 @@ from sqlalchemy import ColumnElement, bindparam, func, select
 from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.queries.paging import Listing
+from catapult.queries.raw import as_text, raw
 from catapult.queries.registered_models import id_of
 from catapult.tables import Deployment, RegisteredModel, Version, is_live
 
+M: Any = RegisteredModel.__table__.c
+V: Any = Version.__table__.c
+D: Any = Deployment.__table__.c
+
 _COLUMNS: tuple[Any, ...] = (
-    Deployment.id,
-    Deployment.release_id,
-    RegisteredModel.name.label("model_name"),
-    Version.version,
-    Deployment.environment,
-    Deployment.status,
+    as_text(D.id),
+    as_text(D.release_id),
+    M.name.label("model_name"),
+    V.version,
+    D.environment,
+    D.status,
     is_live().label("live"),
-    Deployment.endpoint_url,
-    Deployment.metadata_,
-    Deployment.deployed_by,
-    Deployment.deployed_at,
-    Deployment.updated_at,
-    Deployment.counter,
+    D.endpoint_url,
+    raw(D.metadata),
+    D.deployed_by,
+    D.deployed_at,
+    D.updated_at,
+    D.counter,
 )
 _DEPLOYMENTS = Listing(
     select(*_COLUMNS)
-    .join(Version, Version.id == Deployment.release_id)
-    .join(RegisteredModel, RegisteredModel.id == Deployment.model_id)
-    .where(Deployment.deleted_at.is_(None)),
-    Deployment.deployed_at,
-    Deployment.id,
+    .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
+    .join(RegisteredModel.__table__, M.id == D.model_id)
+    .where(D.deleted_at.is_(None)),
+    D.deployed_at,
+    D.id,
 )
-_BY_ID = _DEPLOYMENTS.rows.where(Deployment.id == bindparam("deployment_id"))
+_BY_ID = _DEPLOYMENTS.rows.where(D.id == bindparam("deployment_id"))
 
 
 def get(deployment_id: UUID) -> Any:
@@ -56,13 +61,13 @@ def listing(
     """Deployments newest first."""
     conditions: list[ColumnElement[bool]] = []
     if environment is not None:
-        conditions.append(func.lower(Deployment.environment) == environment.lower())
+        conditions.append(func.lower(D.environment) == environment.lower())
     if release_id is not None:
-        conditions.append(Deployment.release_id == release_id)
+        conditions.append(D.release_id == release_id)
     if model_name is not None:
-        conditions.append(Deployment.model_id == id_of(model_name))
+        conditions.append(D.model_id == id_of(model_name))
     if status is not None:
-        conditions.append(Deployment.status == status)
+        conditions.append(D.status == status)
     if live is not None:
         conditions.append(is_live() if live else ~is_live())
     return _DEPLOYMENTS.where(*conditions)

@@ -6,35 +6,38 @@ from sqlalchemy import bindparam, func, select
 
 from catapult.extensions import db
 from catapult.queries.paging import Listing
+from catapult.queries.raw import as_text
 from catapult.tables import ApiKey
 
+K: Any = ApiKey.__table__.c
+
 _BY_PREFIX = select(
-    ApiKey.id,
-    ApiKey.name,
-    ApiKey.role,
-    ApiKey.key_hash,
-    ApiKey.revoked_at,
-    ApiKey.expires_at,
-    ApiKey.last_used_at,
+    K.id,
+    K.name,
+    K.role,
+    K.key_hash,
+    K.revoked_at,
+    K.expires_at,
+    K.last_used_at,
     func.now().label("now"),
-).where(ApiKey.prefix == bindparam("prefix"))
+).where(K.prefix == bindparam("prefix"))
 
 _COLUMNS: tuple[Any, ...] = (
-    ApiKey.id,
-    ApiKey.name,
-    ApiKey.role,
-    ApiKey.prefix,
-    (ApiKey.revoked_at.is_(None) & (func.coalesce(ApiKey.expires_at, "infinity") > func.now())).label("is_active"),
-    ApiKey.created_at,
-    ApiKey.created_by,
-    ApiKey.last_used_at,
-    ApiKey.expires_at,
-    ApiKey.revoked_at,
+    as_text(K.id),
+    K.name,
+    K.role,
+    K.prefix,
+    (K.revoked_at.is_(None) & (func.coalesce(K.expires_at, "infinity") > func.now())).label("is_active"),
+    K.created_at,
+    K.created_by,
+    K.last_used_at,
+    K.expires_at,
+    K.revoked_at,
 )
 _KEYS = Listing(
     select(*_COLUMNS),
-    ApiKey.created_at,
-    ApiKey.id,
+    K.created_at,
+    K.id,
 )
 
 
@@ -50,5 +53,5 @@ def listing() -> Listing:
 
 def salt_marks() -> dict[str, int]:
     """How many keys that are not revoked were made with each salt."""
-    query = select(ApiKey.salt_mark, func.count()).where(ApiKey.revoked_at.is_(None)).group_by(ApiKey.salt_mark)
+    query = select(K.salt_mark, func.count()).where(K.revoked_at.is_(None)).group_by(K.salt_mark)
     return dict(db.session.execute(query).tuples().all())

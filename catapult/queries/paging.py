@@ -10,9 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, tuple_
-from sqlalchemy.orm import InstrumentedAttribute
 
-from catapult.extensions import db
+from catapult.extensions import db, in_transaction
 
 CHUNK = 100
 """A page of more rows than this is fetched in portions of it: 1,000 versions may hold 64 MB of metadata."""
@@ -32,8 +31,8 @@ class Listing:
     """A list that can be paged: its rows, and the two columns that order it."""
 
     rows: "Select[*tuple[Any, ...]]"
-    time: InstrumentedAttribute[datetime]
-    id: InstrumentedAttribute[UUID]
+    time: ColumnElement[datetime]
+    id: ColumnElement[UUID]
 
     def where(self, *conditions: ColumnElement[bool]) -> "Listing":
         """The part of this list that meets the conditions."""
@@ -47,6 +46,7 @@ class Listing:
         if page.offset:
             query = query.offset(page.offset)
         if page.limit > CHUNK:
+            in_transaction()  # a cursor that fetches in portions lives in one
             query = query.execution_options(yield_per=CHUNK)
         return iter(db.session.execute(query))
 

@@ -8,32 +8,35 @@ from sqlalchemy import ColumnElement, ScalarSelect, bindparam, func, null, or_, 
 from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.queries.paging import Listing
+from catapult.queries.raw import as_text, raw
 from catapult.tables import RegisteredModel
 
+M: Any = RegisteredModel.__table__.c
+
 TRIGRAM = 3
-KEPT = RegisteredModel.deleted_at.is_(None)
+KEPT = M.deleted_at.is_(None)
 
 _COLUMNS: tuple[Any, ...] = (
-    RegisteredModel.id,
-    RegisteredModel.name,
-    RegisteredModel.storage_path,
-    RegisteredModel.repository,
-    RegisteredModel.description,
-    RegisteredModel.tags,
-    RegisteredModel.metadata_,
-    RegisteredModel.version_count,
-    RegisteredModel.latest_version,
-    RegisteredModel.created_at,
-    RegisteredModel.updated_at,
-    RegisteredModel.counter,
+    as_text(M.id),
+    M.name,
+    M.storage_path,
+    M.repository,
+    M.description,
+    M.tags,
+    raw(M.metadata),
+    M.version_count,
+    M.latest_version,
+    M.created_at,
+    M.updated_at,
+    M.counter,
 )
 _MODELS = Listing(
     select(*_COLUMNS).where(KEPT),
-    RegisteredModel.created_at,
-    RegisteredModel.id,
+    M.created_at,
+    M.id,
 )
-_BY_ID = _MODELS.rows.where(RegisteredModel.id == bindparam("model_id"))
-_EXISTS = select(RegisteredModel.id).where(KEPT, RegisteredModel.id == bindparam("model_id"))
+_BY_ID = _MODELS.rows.where(M.id == bindparam("model_id"))
+_EXISTS = select(M.id).where(KEPT, M.id == bindparam("model_id"))
 
 
 def get(model_id: UUID) -> Any:
@@ -62,27 +65,27 @@ def listing(*, search: str | None = None, name: str | None = None, tag: str | No
     if name is not None:
         conditions.append(named(name))
     if tag is not None:
-        conditions.append(RegisteredModel.tags.contains([tag]))
+        conditions.append(M.tags.contains([tag]))
     return _MODELS.where(*conditions)
 
 
 def named(name: str) -> ColumnElement[bool]:
     """The condition that the model has this name, case ignored."""
-    return func.lower(RegisteredModel.name) == name.lower()
+    return func.lower(M.name) == name.lower()
 
 
 def id_of(name: str) -> ScalarSelect[UUID]:
     """The id of the model of that name, looked up once within a larger query, whose index order it keeps usable."""
-    return select(RegisteredModel.id).where(KEPT, named(name)).scalar_subquery()
+    return select(M.id).where(KEPT, named(name)).scalar_subquery()
 
 
 def _matches(search: str) -> list[ColumnElement[bool]]:
     """The trigram index finds candidates, the pattern decides; one or two characters have no trigram to look up."""
     found = or_(
-        RegisteredModel.name.icontains(search, autoescape=True),
-        RegisteredModel.description.icontains(search, autoescape=True),
+        M.name.icontains(search, autoescape=True),
+        M.description.icontains(search, autoescape=True),
     )
     if len(search) < TRIGRAM:
         return [found]
-    indexed = func.catapult_trigrams(RegisteredModel.name, RegisteredModel.description)
+    indexed = func.catapult_trigrams(M.name, M.description)
     return [indexed.op("@>")(func.catapult_trigrams(search, null())), found]

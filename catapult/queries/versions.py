@@ -9,51 +9,57 @@ from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select
 from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.queries.paging import Listing
+from catapult.queries.raw import as_text, raw
 from catapult.queries.registered_models import id_of
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
-KEPT = Version.deleted_at.is_(None)
+M: Any = RegisteredModel.__table__.c
+V: Any = Version.__table__.c
+D: Any = Deployment.__table__.c
+
+KEPT = V.deleted_at.is_(None)
 LIVE_IN: ColumnElement[Any] = func.array(
-    select(Deployment.environment)
-    .where(Deployment.release_id == Version.id, is_live())
-    .order_by(Deployment.environment)
-    .correlate(Version)
+    select(D.environment)
+    .where(D.release_id == V.id, is_live())
+    .order_by(D.environment)
+    .correlate(Version.__table__)
     .scalar_subquery(),
     type_=ARRAY(Text),
 ).label("live_in")
 """The environments a version is live in, in order of name."""
 
 _COLUMNS: tuple[Any, ...] = (
-    Version.id,
-    Version.model_id,
-    RegisteredModel.name.label("model_name"),
-    RegisteredModel.repository.label("model_repository"),
-    RegisteredModel.storage_path.label("model_storage_path"),
-    Version.version,
-    Version.tag,
-    Version.digest,
-    Version.size_bytes,
-    Version.platform,
-    Version.quantization,
-    Version.release_notes,
-    Version.ceph_path,
-    Version.metadata_,
-    Version.status,
-    Version.released_at,
-    Version.released_by,
+    as_text(V.id),
+    as_text(V.model_id),
+    M.name.label("model_name"),
+    M.repository.label("model_repository"),
+    M.storage_path.label("model_storage_path"),
+    V.version,
+    V.tag,
+    V.digest,
+    V.size_bytes,
+    V.platform,
+    V.quantization,
+    V.release_notes,
+    V.ceph_path,
+    raw(V.metadata),
+    V.status,
+    V.released_at.is_not(None).label("is_release"),
+    V.released_at,
+    V.released_by,
     LIVE_IN,
-    Version.created_by,
-    Version.created_at,
-    Version.updated_at,
-    Version.counter,
+    V.created_by,
+    V.created_at,
+    V.updated_at,
+    V.counter,
 )
 _VERSIONS = Listing(
-    select(*_COLUMNS).join(RegisteredModel, RegisteredModel.id == Version.model_id).where(KEPT),
-    Version.created_at,
-    Version.id,
+    select(*_COLUMNS).join_from(Version.__table__, RegisteredModel.__table__, M.id == V.model_id).where(KEPT),
+    V.created_at,
+    V.id,
 )
-_BY_ID = _VERSIONS.rows.where(Version.id == bindparam("version_id"))
-_EXISTS = select(Version.id).where(KEPT, Version.id == bindparam("version_id"))
+_BY_ID = _VERSIONS.rows.where(V.id == bindparam("version_id"))
+_EXISTS = select(V.id).where(KEPT, V.id == bindparam("version_id"))
 
 Order = Literal["created", "semver"]
 
@@ -91,23 +97,23 @@ def listing(
 ) -> Listing:
     """Versions newest first; `environment` is one they are live in, the two times are exclusive."""
     equal: dict[Any, Any] = {
-        Version.model_id: model_id,
-        Version.version: version,
-        Version.tag: tag,
-        Version.digest: digest,
-        Version.status: status,
+        V.model_id: model_id,
+        V.version: version,
+        V.tag: tag,
+        V.digest: digest,
+        V.status: status,
     }
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
     if model_name is not None:
-        conditions.append(Version.model_id == id_of(model_name))
+        conditions.append(V.model_id == id_of(model_name))
     if is_release is not None:
         conditions.append(_released(is_release))
     if environment is not None:
         conditions.append(_live_in(environment))
     if created_after is not None:
-        conditions.append(Version.created_at > created_after)
+        conditions.append(V.created_at > created_after)
     if created_before is not None:
-        conditions.append(Version.created_at < created_before)
+        conditions.append(V.created_at < created_before)
     return _VERSIONS.where(*conditions)
 
 
@@ -120,8 +126,8 @@ def latest(
 ) -> Any:
     """The newest version of that model that is not archived, or the highest by SemVer. Raises NotFound."""
     found = listing(model_name=model_name, environment=environment, is_release=is_release, status=VersionStatus.ACTIVE)
-    highest = (Version.semver_key.desc().nulls_last(),) if order == "semver" else ()
-    query = found.rows.order_by(*highest, Version.created_at.desc(), Version.id.desc()).limit(1)
+    highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
+    query = found.rows.order_by(*highest, V.created_at.desc(), V.id.desc()).limit(1)
     row = db.session.execute(query).one_or_none()
     if row is None:
         raise NotFound(
@@ -132,10 +138,12 @@ def latest(
 
 
 def _released(wanted: bool) -> ColumnElement[bool]:
-    return Version.released_at.is_not(None) if wanted else Version.released_at.is_(None)
+    released: ColumnElement[bool] = V.released_at.is_not(None)
+    return released if wanted else ~released
 
 
 def _live_in(environment: str) -> ColumnElement[bool]:
     """An array, found first: at most one version a model, where a join might walk every version for them."""
-    live = select(Deployment.release_id).where(func.lower(Deployment.environment) == environment.lower(), is_live())
-    return Version.id == any_(func.array(live.scalar_subquery(), type_=ARRAY(Version.id.type)))
+    live = select(D.release_id).where(func.lower(D.environment) == environment.lower(), is_live())
+    found: ColumnElement[bool] = V.id == any_(func.array(live.scalar_subquery(), type_=ARRAY(V.id.type)))
+    return found

@@ -186,7 +186,11 @@ def test_an_update_is_audited_with_old_and_new_values(api, trail):
     model = api.model(description="old")
     api.put(f"{MODELS}/{model['id']}", {"description": "new", "metadata": {"a": 1}, "tags": []})
     entry = trail()[0]
-    assert (entry["action"], entry["resource_type"], str(entry["resource_id"])) == ("model.update", "model", model["id"])
+    assert (entry["action"], entry["resource_type"], str(entry["resource_id"])) == (
+        "model.update",
+        "model",
+        model["id"],
+    )
     assert entry["details"]["changes"] == {
         "description": {"old": "old", "new": "new"},
         "metadata": {"old": {}, "new": {"a": 1}},

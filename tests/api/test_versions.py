@@ -155,7 +155,15 @@ def test_null_in_a_new_version_is_the_same_as_leaving_it_out(api, model):
 
 
 def test_every_bad_field_of_a_new_version_is_named_at_once(api, model):
-    bad = {"version": "a/b", "tag": "-x", "digest": "none", "size_bytes": "1", "metadata": 1, "is_release": "yes", "x": 1}
+    bad = {
+        "version": "a/b",
+        "tag": "-x",
+        "digest": "none",
+        "size_bytes": "1",
+        "metadata": 1,
+        "is_release": "yes",
+        "x": 1,
+    }
     refused = api.post(VERSIONS, {**MINIMUM, **bad})
     assert refused.status_code == 422
     assert set(refused.json["errors"]) == set(bad)
@@ -294,7 +302,8 @@ def test_what_older_clients_send_about_builds_is_dropped(api, model, sent):
 
 
 @pytest.mark.parametrize(
-    "sent", [{"auto_build": True}, {"auto_build": "false"}, {"auto_build": 0}, {"build_config": {}}, {"build_config": 0}]
+    "sent",
+    [{"auto_build": True}, {"auto_build": "false"}, {"auto_build": 0}, {"build_config": {}}, {"build_config": 0}],
 )
 def test_builds_that_older_clients_ask_for_are_refused(api, model, sent):
     refused = api.post(VERSIONS, {**MINIMUM, **sent})
@@ -319,6 +328,13 @@ def test_creating_with_is_release_writes_two_entries(api, model, trail):
     promote, create = trail()[:-before]
     assert (create["action"], promote["action"]) == ("version.create", "version.promote")
     assert {str(create["resource_id"]), str(promote["resource_id"])} == {version["id"]}
+
+
+def test_creating_a_version_takes_at_most_seven_statements(api, model, statements):
+    api.version(model, "1")
+    with statements() as sent:
+        api.version(model, "2", metadata={"accuracy": 0.9, "eval": {"f1": 0.8}})
+    assert len(sent) <= 7
 
 
 # --- reading

@@ -1,0 +1,381 @@
+import hashlib
+import hmac
+import json
+import re
+from datetime import datetime, timedelta
+
+import pytest
+
+from catapult import keys as forms
+
+FIELDS = {
+    "id", "name", "role", "prefix", "is_active", "created_at", "created_by", "last_used_at", "expires_at", "revoked_at",
+}  # fmt: skip
+KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]{49}")
+UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
+KEYS = "/api/v1/api-keys"
+ANY = "/api/v1/models"
+
+
+def with_key(api, key, path=ANY, method="GET", **headers):
+    return api.by(None).request(method, path, headers={"X-API-Key": key, **headers})
+
+
+def id_of(api, name):
+    return next(key["id"] for key in api.get(KEYS).json if key["name"] == name)
+
+
+def same_but_for_the_request(response):
+    return {name: value for name, value in response.json.items() if name not in ("request_id", "instance")}
+
+
+# --- making
+
+
+def test_a_key_answers_with_every_field_and_only_when_it_is_made_with_the_key(api):
+    made = api.make(KEYS, {"name": "training"})
+    assert set(made) == FIELDS | {"key"}
+    listed = api.get(KEYS).json
+    assert all(set(key) == FIELDS for key in listed)
+    assert made["key"] not in json.dumps(listed)
+
+
+def test_a_key_that_says_little_has_defaults(api):
+    made = api.make(KEYS, {"name": "training"})
+    assert UUID7.fullmatch(made["id"])
+    assert KEY.fullmatch(made["key"])
+    assert TIME.fullmatch(made["created_at"])
+    assert made["key"].startswith(made["prefix"] + "_")
+    assert {name: made[name] for name in FIELDS - {"id", "prefix", "created_at"}} == {
+        "name": "training",
+        "role": "publisher",
+        "is_active": True,
+        "created_by": "admin-key",
+        "last_used_at": None,
+        "expires_at": None,
+        "revoked_at": None,
+    }
+
+
+@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser", "admin"])
+def test_a_new_key_works_at_once_in_its_role(api, role):
+    made = api.make(KEYS, {"name": "x", "role": role})
+    assert made["role"] == role
+    assert with_key(api, made["key"]).status_code == 200
+    assert with_key(api, made["key"], KEYS).status_code == (200 if role == "admin" else 403)
+
+
+def test_names_of_keys_need_not_be_unique(api):
+    one, other = (api.make(KEYS, {"name": "same"}) for _ in range(2))
+    assert one["key"] != other["key"]
+    assert one["prefix"] != other["prefix"]
+
+
+def test_the_list_of_keys_is_newest_first_and_holds_those_that_ended(api):
+    first, second = (api.make(KEYS, {"name": name}) for name in ("one", "two"))
+    api.delete(f"{KEYS}/{first['id']}")
+    listed = api.get(KEYS).json
+    assert [key["id"] for key in listed[:2]] == [second["id"], first["id"]]
+    assert [key["is_active"] for key in listed[:2]] == [True, False]
+    assert TIME.fullmatch(listed[1]["revoked_at"])
+    assert {name: value for name, value in second.items() if name != "key"} == listed[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "name"),
+        ({"name": None}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 256}, "name"),
+        ({"name": 1}, "name"),
+        ({"name": "x", "role": "root"}, "role"),
+        ({"name": "x", "role": "ADMIN"}, "role"),
+        ({"name": "x", "expires_at": "2999-01-01T00:00:00"}, "expires_at"),
+        ({"name": "x", "expires_at": "2999-01-01"}, "expires_at"),
+        ({"name": "x", "expires_at": "90d"}, "expires_at"),
+        ({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"name": "x", "expires_at": 4_000_000_000}, "expires_at"),
+        ({"name": "x", "key": "cat_x"}, "key"),
+        ({"name": "x", "prefix": "cat_12345678"}, "prefix"),
+    ],
+)
+def test_keys_that_are_refused(api, body, field):
+    refused = api.post(KEYS, body)
+    assert refused.status_code == 422
+    assert set(refused.json["errors"]) == {field}
+
+
+def test_null_in_a_new_key_is_the_same_as_leaving_it_out(api):
+    made = api.make(KEYS, {"name": "x", "role": None, "expires_at": None})
+    assert (made["role"], made["expires_at"]) == ("publisher", None)
+
+
+def test_an_end_is_kept_in_utc(api):
+    made = api.make(KEYS, {"name": "x", "expires_at": "2999-01-01T02:00:00+02:00"})
+    assert made["expires_at"] == "2999-01-01T00:00:00.000000Z"
+    assert made["is_active"] is True
+
+
+# --- what is stored
+
+
+def test_only_the_hash_of_a_key_is_in_the_database(api, sql, app):
+    made = api.post(KEYS, {"name": "training"}, headers={"Idempotency-Key": "once"}).json
+    with_key(api, made["key"])
+    (row,) = sql("SELECT * FROM api_keys WHERE id = :id", id=made["id"])
+    salt = app.extensions["catapult"].api_key_salt
+    assert bytes(row["key_hash"]) == hmac.new(salt.encode(), made["key"].encode(), hashlib.sha256).digest()
+    secret = made["key"].removeprefix(made["prefix"])
+    for table in ("api_keys", "audit_logs", "idempotent_answers"):
+        rows = sql(f"SELECT * FROM {table}")
+        stored = [bytes(value) if isinstance(value, memoryview) else value for row in rows for value in row.values()]
+        assert stored
+        assert secret not in str(stored)
+
+
+def test_a_replayed_answer_holds_no_key(api):
+    first, again = (api.post(KEYS, {"name": "x"}, headers={"Idempotency-Key": "once"}) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.json == {name: value for name, value in first.json.items() if name != "key"}
+
+
+def test_making_and_revoking_a_key_are_audited_without_the_key(api, trail):
+    made = api.make(KEYS, {"name": "training", "role": "viewer"})
+    api.delete(f"{KEYS}/{made['id']}")
+    revoke, create = trail()[:2]
+    assert (create["action"], revoke["action"]) == ("api_key.create", "api_key.revoke")
+    for entry in (create, revoke):
+        assert (entry["resource_type"], str(entry["resource_id"])) == ("api_key", made["id"])
+        assert (entry["api_key_name"], entry["details"]["name"], entry["details"]["role"]) == (
+            "admin-key",
+            "training",
+            "viewer",
+        )
+        assert made["key"].removeprefix(made["prefix"]) not in str(entry)
+
+
+# --- signing in
+
+
+def test_a_key_is_taken_from_either_header(api, viewer_key):
+    anybody = api.by(None)
+    assert anybody.get(ANY, headers={"X-API-Key": viewer_key}).status_code == 200
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        assert anybody.get(ANY, headers={"Authorization": f"{scheme} {viewer_key}"}).status_code == 200
+
+
+@pytest.fixture
+def ended(api, sql):
+    """Keys that were good once, by what became of them."""
+    expired, revoked = (api.make(KEYS, {"name": name}) for name in ("expired", "revoked"))
+    sql("UPDATE api_keys SET expires_at = now() - interval '1 second' WHERE id = :id", id=expired["id"])
+    api.delete(f"{KEYS}/{revoked['id']}")
+    return {"expired": expired["key"], "revoked": revoked["key"]}
+
+
+def test_the_answer_is_one_and_the_same_whatever_is_wrong_with_the_key(api, ended, viewer_key):
+    anybody = api.by(None)
+    typo = viewer_key[:-1] + ("a" if viewer_key[-1] != "a" else "b")
+    refused = [
+        anybody.get(ANY),
+        anybody.get(f"{ANY}/{NOWHERE}"),
+        *(
+            with_key(api, key)
+            for key in (
+                "", "x", typo, viewer_key + "x", viewer_key.swapcase(), forms.make().key, *ended.values(), "é",
+                "cat_12345678", "x" * 5_000, "' OR 1=1 --",
+            )
+        ),
+        *(
+            anybody.get(ANY, headers={"Authorization": value})
+            for value in (
+                f"Basic {viewer_key}", viewer_key, "Bearer", "Bearer x", f"Bearer {ended['expired']}", f"Bearer {ended['revoked']}",
+            )
+        ),
+    ]  # fmt: skip
+    for response in refused:
+        assert response.status_code == 401
+        assert response.content_type == "application/problem+json"
+        assert response.headers["WWW-Authenticate"] == refused[0].headers["WWW-Authenticate"]
+        assert same_but_for_the_request(response) == same_but_for_the_request(refused[0])
+        assert set(response.headers.keys()) == set(refused[0].headers.keys())
+    assert refused[0].json["type"] == "/docs/errors/unauthenticated"
+
+
+def test_a_wrong_key_is_refused_before_anything_is_said_of_the_request(api):
+    anybody = api.by(None)
+    for response in (
+        anybody.post(ANY, b"{", content_type="text/plain"),
+        anybody.get(f"{ANY}?typo=1"),
+        anybody.put(f"{ANY}/{NOWHERE}", {"name": "x"}),
+    ):
+        assert response.status_code == 401
+
+
+def test_a_write_without_a_key_writes_nothing(api, trail):
+    before = len(trail())
+    assert api.by(None).post(ANY, {"name": "a", "storage_path": "x"}).status_code == 401
+    assert api.get(ANY).json == []
+    assert len(trail()) == before
+
+
+def test_an_expired_key_is_listed_as_inactive(api, ended):
+    assert {key["name"]: key["is_active"] for key in api.get(KEYS).json}["expired"] is False
+
+
+# --- revoking
+
+
+def test_a_revoked_key_is_refused_from_the_next_request_on(api):
+    made = api.make(KEYS, {"name": "x"})
+    assert with_key(api, made["key"]).status_code == 200
+    revoked = api.delete(f"{KEYS}/{made['id']}")
+    assert (revoked.status_code, revoked.data) == (204, b"")
+    assert with_key(api, made["key"]).status_code == 401
+
+
+def test_revoking_a_revoked_key_changes_nothing_and_writes_no_entry(api, trail):
+    made = api.make(KEYS, {"name": "x"})
+    api.delete(f"{KEYS}/{made['id']}")
+    listed, before = api.get(KEYS).json, len(trail())
+    assert api.delete(f"{KEYS}/{made['id']}").status_code == 204
+    assert api.get(KEYS).json == listed
+    assert len(trail()) == before
+
+
+def test_the_key_in_use_cannot_be_revoked(api):
+    api.make(KEYS, {"name": "another admin", "role": "admin"})
+    refused = api.delete(f"{KEYS}/{id_of(api, 'admin-key')}")
+    assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/conflict")
+    assert api.get(KEYS).status_code == 200
+
+
+def test_the_last_admin_cannot_be_revoked(api):
+    other = api.make(KEYS, {"name": "another admin", "role": "admin"})
+    assert api.delete(f"{KEYS}/{other['id']}").status_code == 204
+    assert api.delete(f"{KEYS}/{id_of(api, 'admin-key')}").status_code == 409
+
+
+def test_one_of_two_admins_may_revoke_the_other(api):
+    other = api.make(KEYS, {"name": "another admin", "role": "admin"})
+    assert with_key(api, other["key"], f"{KEYS}/{id_of(api, 'admin-key')}", "DELETE").status_code == 204
+    assert api.get(KEYS).status_code == 401
+    assert with_key(api, other["key"], KEYS).status_code == 200
+
+
+@pytest.mark.parametrize("key_id", [NOWHERE, "no-uuid", "cat_12345678"])
+def test_a_key_that_is_not_there_is_a_404(api, key_id):
+    missing = api.delete(f"{KEYS}/{key_id}")
+    assert (missing.status_code, missing.json["type"]) == (404, "/docs/errors/not-found")
+
+
+def test_a_key_has_no_address_to_read_or_change_it(api):
+    path = f"{KEYS}/{id_of(api, 'viewer-key')}"
+    assert api.get(path).status_code == 405
+    assert api.put(path, {"role": "admin"}).status_code == 405
+
+
+# --- last use
+
+
+def last_used(api, name):
+    return next(key["last_used_at"] for key in api.get(KEYS).json if key["name"] == name)
+
+
+def test_the_last_use_is_kept(api):
+    made = api.make(KEYS, {"name": "x"})
+    assert last_used(api, "x") is None
+    with_key(api, made["key"])
+    used, made_at = (datetime.fromisoformat(time) for time in (last_used(api, "x"), made["created_at"]))
+    assert abs(used - made_at) < timedelta(minutes=1)
+
+
+def test_the_last_use_costs_no_write_per_request(api, statements):
+    made = api.make(KEYS, {"name": "x"})
+    with statements() as first:
+        with_key(api, made["key"])
+    with statements() as others:
+        for _ in range(5):
+            with_key(api, made["key"])
+    assert len([statement for statement in first if "UPDATE api_keys" in statement]) == 1
+    assert not [statement for statement in others if not statement.startswith("SELECT")]
+
+
+@pytest.mark.parametrize(("ago", "written"), [("61 seconds", True), ("1 day", True), ("50 seconds", False)])
+def test_the_last_use_is_right_to_the_minute(api, sql, ago, written):
+    made = api.make(KEYS, {"name": "x"})
+    sql(f"UPDATE api_keys SET last_used_at = now() - interval '{ago}' WHERE id = :id", id=made["id"])
+    before = last_used(api, "x")
+    with_key(api, made["key"])
+    assert (last_used(api, "x") > before) is written
+
+
+def test_a_refused_request_of_a_good_key_is_a_use_and_one_of_a_bad_key_is_none(api, ended, sql):
+    made = api.make(KEYS, {"name": "x"})
+    assert with_key(api, made["key"], KEYS).status_code == 403
+    assert last_used(api, "x") is not None
+    for key in ended.values():
+        with_key(api, key)
+    assert last_used(api, "expired") is None
+    assert last_used(api, "revoked") is None
+
+
+def test_a_read_by_key_takes_at_most_three_statements(api, statements):
+    model = api.model()
+    api.get(f"{ANY}/{model['id']}")
+    with statements() as sent:
+        assert api.get(f"{ANY}/{model['id']}").status_code == 200
+    assert len(sent) <= 3
+
+
+# --- refusals in the audit log
+
+
+def test_refused_log_ins_are_audited_without_the_key(api, ended, trail):
+    unknown = forms.make()
+    for key in (unknown.key, ended["expired"], ended["revoked"]):
+        with_key(api, key, **{"X-Request-ID": f"try-{key[:12]}"})
+    entries = {entry["request_id"]: entry for entry in trail("auth.refused")}
+    assert set(entries) == {f"try-{key[:12]}" for key in (unknown.key, *ended.values())}
+    assert entries[f"try-{unknown.prefix}"]["api_key_name"] is None
+    assert {entry["api_key_name"] for entry in entries.values()} == {None, "expired", "revoked"}
+    for key in (unknown.key, *ended.values()):
+        assert key[12:] not in str(trail())
+    assert all(entry["resource_type"] and entry["ip_address"] for entry in entries.values())
+
+
+def test_refused_log_ins_are_audited_at_a_bounded_rate(api, trail):
+    for _ in range(40):
+        with_key(api, forms.make().key)
+    assert 1 <= len(trail("auth.refused")) <= 20
+
+
+def test_refused_roles_are_audited(api, trail):
+    path = f"{ANY}/{NOWHERE}"
+    api.by("viewer").delete(path, headers={"X-Request-ID": "refused"})
+    (entry,) = trail("auth.forbidden")
+    assert (entry["api_key_name"], entry["request_id"], entry["ip_address"]) == ("viewer-key", "refused", "127.0.0.1")
+    assert (entry["details"]["method"], entry["details"]["path"]) == ("DELETE", path)
+
+
+def test_refused_roles_are_audited_at_a_bounded_rate(api, trail):
+    for _ in range(40):
+        assert api.by("viewer").delete(f"{ANY}/{NOWHERE}").status_code == 403
+    assert 1 <= len(trail("auth.forbidden")) <= 20
+
+
+def test_a_refusal_of_one_key_leaves_room_for_anothers(api, trail):
+    for _ in range(40):
+        api.by("viewer").delete(f"{ANY}/{NOWHERE}")
+    api.by("publisher").delete(f"{ANY}/{NOWHERE}")
+    assert "publisher-key" in {entry["api_key_name"] for entry in trail("auth.forbidden")}
+
+
+def test_refusals_can_be_read_as_any_entry(api):
+    api.by("viewer").delete(f"{ANY}/{NOWHERE}")
+    with_key(api, forms.make().key)
+    assert {entry["action"] for entry in api.get("/api/v1/audit-logs").json[:2]} == {"auth.forbidden", "auth.refused"}

@@ -1,0 +1,181 @@
+import dataclasses
+import platform
+import re
+import time
+from datetime import datetime, timedelta
+
+import pytest
+
+from catapult.app import create_app
+from catapult.extensions import db
+from catapult.version import VERSION
+
+METHODS = {"get", "put", "post", "delete", "patch"}
+
+
+@pytest.fixture
+def client_without_database(app):
+    """The application, with nothing where its database should be."""
+    settings = app.extensions["catapult"]
+    lonely = create_app(dataclasses.replace(settings, database_url="postgresql+psycopg2://x@127.0.0.1:1/x"))
+    yield lonely.test_client()
+    with lonely.app_context():
+        db.engine.dispose()
+
+
+def test_a_healthy_registry_says_so(api):
+    response = api.by(None).get("/api/health")
+    assert response.status_code == 200
+    assert response.json == {"status": "healthy", "database": "ok", "version": VERSION}
+
+
+def test_a_registry_without_its_database_says_so(client_without_database):
+    began = time.monotonic()
+    response = client_without_database.get("/api/health")
+    assert time.monotonic() - began < 3
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert set(response.json) == {"status", "database", "version"}
+    assert response.json["status"] == "unhealthy"
+    assert response.json["database"] != "ok"
+
+
+def test_without_its_database_a_registry_is_alive_and_not_ready(client_without_database):
+    assert client_without_database.get("/livez").status_code == 200
+    assert client_without_database.get("/readyz").status_code == 503
+
+
+def test_without_its_database_a_request_is_told_to_come_again(client_without_database, viewer_key):
+    began = time.monotonic()
+    response = client_without_database.get("/api/v1/models", headers={"X-API-Key": viewer_key})
+    assert time.monotonic() - began < 3
+    assert (response.status_code, response.json["type"]) == (503, "/docs/errors/unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    assert "Traceback" not in response.text
+    assert "127.0.0.1" not in response.text
+
+
+def test_a_registry_is_ready_at_the_last_migration_only(api, sql):
+    assert api.by(None).get("/readyz").status_code == 200
+    sql("UPDATE alembic_version SET version_num = 'other'")
+    assert api.get("/readyz").status_code == 503
+    assert api.get("/livez").status_code == 200
+    sql("DROP TABLE alembic_version")
+    assert api.get("/readyz").status_code == 503
+
+
+def test_probes_are_only_read(api):
+    for path in ("/livez", "/readyz", "/api/health"):
+        assert api.post(path).status_code == 405
+
+
+def test_info_says_what_runs_and_how_much_it_holds(api, sql):
+    model = api.model()
+    version = api.version(model)
+    api.deployment(version, "staging")
+    api.deployment(version, "staging")
+    info = api.by("viewer").get("/api/v1/info").json
+    (row,) = sql("SELECT current_setting('server_version') AS database, version_num FROM alembic_version")
+    now = datetime.fromisoformat(info.pop("time"))
+    assert abs(now - datetime.fromisoformat(version["created_at"])) < timedelta(minutes=1)
+    assert info == {
+        "name": "catapult",
+        "version": VERSION,
+        "api_version": "v1",
+        "database": row["database"],
+        "migration": row["version_num"],
+        "python": platform.python_version(),
+        "counts": {"models": 1, "versions": 1, "deployments": 2},
+    }
+
+
+def test_info_does_not_count_what_was_deleted(api):
+    model = api.model()
+    api.deployment(api.version(model))
+    api.delete(f"/api/v1/models/{model['id']}?force=true")
+    assert api.get("/api/v1/info").json["counts"] == {"models": 0, "versions": 0, "deployments": 0}
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/v1/info"])
+def test_a_parameter_where_there_is_none_is_refused(api, path):
+    assert api.get(f"{path}?verbose=1").status_code == 422
+
+
+# --- request ids
+
+
+@pytest.mark.parametrize("sent", ["run-42", "x" * 128, "!~", "a,b;c=d"])
+def test_a_request_id_is_echoed(api, sent):
+    for path in ("/api/health", "/api/v1/models", "/api/v1/nothing", "/docs"):
+        assert api.get(path, headers={"X-Request-ID": sent}).headers["X-Request-ID"] == sent
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 129, "two words", "é", "\x7f"])
+def test_any_other_request_id_is_replaced(api, sent):
+    first, second = (api.get("/api/health", headers={"X-Request-ID": sent}).headers["X-Request-ID"] for _ in range(2))
+    assert sent not in (first, second)
+    assert first != second
+
+
+def test_a_request_without_an_id_gets_a_new_one(api):
+    first, second = (api.get("/api/health").headers["X-Request-ID"] for _ in range(2))
+    assert first != second
+    assert re.fullmatch(r"[!-~]{1,128}", first)
+
+
+# --- the document
+
+
+@pytest.fixture
+def document(api):
+    return api.by(None).get("/openapi.json").json
+
+
+def test_the_document_is_openapi_3_1(api, document):
+    assert document["openapi"].startswith("3.1.")
+    assert document["info"]["version"] == VERSION
+    assert api.get("/openapi.json").content_type == "application/json"
+
+
+def test_the_paths_of_the_document_are_whole(document):
+    assert all(path.startswith("/api/") for path in document["paths"])
+    assert not document.get("servers")
+
+
+def test_every_operation_says_what_it_does_under_a_name_of_its_own(document):
+    operations = [
+        operation for item in document["paths"].values() for name, operation in item.items() if name in METHODS
+    ]
+    assert all(operation["summary"] for operation in operations)
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+
+
+def test_every_operation_names_its_statuses_in_order_and_errors_as_problems(document):
+    for item in document["paths"].values():
+        for method, operation in item.items():
+            if method not in METHODS:
+                continue
+            refusals = [status for status in operation["responses"] if status >= "400"]
+            assert refusals == sorted(refusals)
+            assert {"500", "503"} <= set(refusals)
+            assert any(status.startswith("2") for status in operation["responses"])
+    for response in document["components"]["responses"].values():
+        assert set(response["content"]) == {"application/problem+json"}
+
+
+def test_every_field_of_the_document_is_described(document):
+    for name, schema in document["components"]["schemas"].items():
+        for field, said in schema.get("properties", {}).items():
+            assert said.get("description"), f"{name}.{field}"
+
+
+def test_the_page_of_the_document_loads_nothing_from_elsewhere(api):
+    page = api.by(None).get("/docs")
+    assert page.content_type.startswith("text/html")
+    loaded = re.findall(r"""(?:src|href)=["']([^"']+)""", page.text)
+    assert loaded
+    assert all(address.startswith("/") and not address.startswith("//") for address in loaded)
+    for address in loaded:
+        with api.by(None).get(address) as file:
+            assert file.status_code == 200, address

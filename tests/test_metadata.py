@@ -1,0 +1,189 @@
+"""Free metadata comes back as it was sent, and every number in it is a row of `metrics`."""
+
+import json
+import math
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from catapult import metadata
+from catapult.extensions import db
+
+EXAMPLES = settings(
+    max_examples=80,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
+KEYS = TEXT | st.sampled_from(["a", "b", "a.b", ".", ""])
+NUMBERS = st.integers(-(10**40), 10**40) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6)
+
+
+@pytest.fixture
+def undone(app):
+    """A block whose changes are undone after it, so that examples know nothing of each other."""
+    with app.app_context():
+        connection = db.engines[None]
+
+    @contextmanager
+    def block():
+        with connection.begin_nested() as before:
+            yield
+            before.rollback()
+
+    return block
+
+
+@pytest.fixture
+def metrics(app):
+    """What is kept of a version's numbers."""
+
+    def read(version):
+        with app.app_context():
+            found = text("SELECT path, value FROM metrics WHERE version_id = :id")
+            return {tuple(row) for row in db.session.execute(found, {"id": version["id"]})}
+
+    return read
+
+
+def same(one, other):
+    """Equal as JSON: 1 is 1.0 as PostgreSQL writes it, and neither is true."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, float) or isinstance(other, float):
+        return float(one) == float(other)
+    return one == other
+
+
+def walk(value, path=()):
+    """Every number with the names that lead to it. Lists and true/false hold none."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from walk(inner, (*path, key))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, float(value)
+
+
+@EXAMPLES
+@given(OBJECTS)
+@example({"n": 1e308, "m": -1e-308, "zero": -0.0, "one": 1.0})
+@example({"n": 5e-324})
+@example({"": {"": {"": 1}}})
+@example({"deep": [[[[{"a": [1, {"b": None}]}]]]]})
+def test_any_object_comes_back_equal(api, undone, sent):
+    with undone():
+        version = api.version(api.model(metadata=sent), metadata=sent)
+        assert same(version["metadata"], sent)
+        assert same(api.get(f"/api/v1/versions/{version['id']}").json["metadata"], sent)
+        assert same(api.get(f"/api/v1/models/{version['model_id']}").json["metadata"], sent)
+
+
+@EXAMPLES
+@given(OBJECTS)
+def test_a_change_replaces_it_whole(api, undone, sent):
+    with undone():
+        version = api.version(api.model(), metadata={"before": 1, "a": {"b": 2}})
+        changed = api.put(f"/api/v1/versions/{version['id']}", {"metadata": sent})
+        assert same(changed.json["metadata"], sent)
+
+
+@EXAMPLES
+@given(OBJECTS)
+@example({"a": {"b": 1}, "a.b": 2})
+@example({"a.b": 2, "a": {"b": 1}})
+@example({"yes": True, "list": [1, 2], "n": 1})
+@example({"n": 10**400 // 10**95})
+@example({"é" * 255: 1, "é" * 256: 2})
+def test_its_numbers_are_metrics(api, undone, metrics, sent):
+    numbers = [(".".join(path), value) for path, value in walk(sent)]
+    numbers = [(path, value) for path, value in numbers if len(path) <= 255]
+    paths = [path for path, _ in numbers]
+    with undone():
+        version = api.version(api.model(), metadata=sent)
+        kept = metrics(version)
+        assert {path for path, _ in kept} <= {*paths, *shortened(sent)}
+        assert {(path, value) for path, value in numbers if unambiguous(path, paths)} <= kept
+
+
+def shortened(sent):
+    """The paths where an empty name stands first: it adds no dot."""
+    return {".".join(path).lstrip(".") for path, _ in walk(sent) if path[:1] == ("",)}
+
+
+def unambiguous(path, paths):
+    return paths.count(path) == 1 and not path.startswith(".")
+
+
+@EXAMPLES
+@given(OBJECTS, OBJECTS)
+def test_metrics_follow_a_change(api, undone, metrics, before, after):
+    with undone():
+        model = api.model()
+        changed = api.version(model, "1", metadata=before)
+        assert api.put(f"/api/v1/versions/{changed['id']}", {"metadata": after}).status_code == 200
+        assert metrics(changed) == metrics(api.version(model, "2", metadata=after))
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({}, set()),
+        ({"accuracy": 0.95, "eval": {"f1": 1, "by": {"class": 2}}}, {("accuracy", 0.95), ("eval.f1", 1.0), ("eval.by.class", 2.0)}),
+        ({"yes": True, "none": None, "text": "1", "list": [1, {"n": 2}]}, set()),
+        ({"n": 123456789012345678901234567890}, {("n", 1.2345678901234568e29)}),
+        ({"n": -0.5, "m": 1e-300}, {("n", -0.5), ("m", 1e-300)}),
+    ],
+)
+def test_metrics_are_the_numbers_at_their_paths(api, metrics, sent, expected):
+    assert metrics(api.version(api.model(), metadata=sent)) == expected
+
+
+def test_metrics_go_with_the_metadata_that_held_them(api, metrics):
+    version = api.version(api.model(), metadata={"accuracy": 0.9})
+    api.put(f"/api/v1/versions/{version['id']}", {"metadata": None})
+    assert metrics(version) == set()
+
+
+def test_a_change_of_something_else_leaves_the_metrics(api, metrics):
+    version = api.version(api.model(), metadata={"accuracy": 0.9})
+    api.put(f"/api/v1/versions/{version['id']}", {"release_notes": "x"})
+    assert metrics(version) == {("accuracy", 0.9)}
+
+
+def test_a_refused_version_leaves_no_metrics(api, app):
+    model = api.model()
+    api.version(model)
+    body = {"model_id": model["id"], "version": "1.0.0", "tag": "t", "digest": "a:b", "metadata": {"n": 1}}
+    assert api.post("/api/v1/versions", body).status_code == 409
+    with app.app_context():
+        assert db.session.scalar(text("SELECT count(*) FROM metrics")) == 0
+
+
+@EXAMPLES
+@given(st.recursive(st.integers(0, 9), lambda inner: st.dictionaries(st.text("ab", max_size=3), inner, max_size=5)))
+def test_the_limits_are_those_of_json_itself(value):
+    assume(isinstance(value, dict))
+    keys = json.dumps(value).count(":")
+    size = len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    assert bool(metadata.problems(value)) == (keys > 512 or size > 65_536)
+
+
+def test_a_number_is_never_infinite_in_metrics(api, metrics):
+    version = api.version(api.model(), metadata={"n": 1.7976931348623157e308})
+    assert all(math.isfinite(value) for _, value in metrics(version))

@@ -1,0 +1,78 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from semver import Version
+
+from catapult.semver_order import semver_key
+
+numbers = st.one_of(st.integers(0, 20), st.integers(0, 10**30)).map(str)
+words = st.text("0123456789ABCabcxyz-", min_size=1, max_size=6).filter(
+    lambda text: not text.isdigit() or text == "0" or text[0] != "0"
+)
+parts = st.one_of(numbers, words, st.sampled_from(["alpha", "beta", "rc", "0", "-", "--", "a-", "a", "A", "1a"]))
+prereleases = st.lists(parts, max_size=4).map(".".join)
+builds = st.sampled_from(["", "+build", "+001", "+a.b-c"])
+versions = st.builds(
+    lambda core, prerelease, build: ".".join(core) + (f"-{prerelease}" if prerelease else "") + build,
+    st.tuples(numbers, numbers, numbers),
+    prereleases,
+    builds,
+)
+near = st.builds(
+    lambda core, prerelease: f"{core}-{prerelease}", st.sampled_from(["1.0.0", "1.0.1"]), prereleases.filter(bool)
+)
+
+
+def key(version):
+    found = semver_key(version)
+    assert found is not None
+    return found.encode()
+
+
+def sign(one, other):
+    return (one > other) - (one < other)
+
+
+@given(versions, versions)
+def test_keys_sort_as_semver_compares(one, other):
+    assert sign(key(one), key(other)) == Version.parse(one).compare(other)
+
+
+@given(near, near)
+def test_keys_of_pre_releases_sort_as_semver_compares(one, other):
+    assert sign(key(one), key(other)) == Version.parse(one).compare(other)
+
+
+@given(versions, st.sampled_from(["v", ""]))
+def test_a_leading_v_is_ignored(version, v):
+    assert semver_key(v + version) == semver_key(version)
+
+
+@given(st.tuples(numbers, numbers, numbers).map(".".join), prereleases.filter(bool))
+def test_a_pre_release_is_below_its_release(release, prerelease):
+    assert key(f"{release}-{prerelease}") < key(release)
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=128))
+def test_any_version_string_has_a_key_or_is_no_semver(text):
+    assert (semver_key(text) is not None) == Version.is_valid(text[1:] if text[:1] in ("v", "V") else text)
+
+
+def test_the_order_that_semver_org_gives_as_an_example():
+    ordered = "1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 2.0.0 2.1.0 2.1.1"
+    assert all(key(lower) < key(higher) for lower, higher in itertools.pairwise(ordered.split()))
+
+
+def test_the_longest_numbers_a_version_may_hold_have_an_order():
+    nine, ten = "9" * 100, "1" + "0" * 100
+    assert key(f"{nine}.0.0") < key(f"{ten}.0.0")
+    assert key(f"0.0.1-{nine}") < key(f"0.0.1-{ten}")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "v", "1", "1.0", "1.0.0.0", "01.0.0", "1.0.0-01", "1.0.0-", "vv1.0.0", "latest", "v 1.0.0"]
+)
+def test_what_is_no_semver_has_no_key(text):
+    assert semver_key(text) is None
