@@ -33,10 +33,10 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
         pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
 
 
-def numbers(metadata: dict[str, Any], path: str = "") -> Iterator[tuple[str, float]]:
+def numbers(metadata: dict[str, Any], path: str | None = None) -> Iterator[tuple[str, float]]:
     """Every number in it with its dotted path, `("eval.f1", 0.9)`. Lists and true/false hold none."""
     for key, value in metadata.items():
-        at = f"{path}.{key}" if path else key
+        at = key if path is None else f"{path}.{key}"
         if isinstance(value, dict):
             yield from numbers(value, at)
         elif isinstance(value, int | float) and not isinstance(value, bool) and len(at) <= METRIC_PATH_LENGTH:

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ LEVELS = [
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 MAY_KNOW_THE_REQUEST = {*DOORS, "access", "app", "startup", "logs", "serving", "wsgi"}
 MAY_READ_SETTINGS = MAY_KNOW_THE_REQUEST - {"logs"}
+# `flask keys list` and `flask audit export` show what the API would; `flask up` ends in the server, loaded only then.
+OF_COMMANDS = {"api", "serving"}
 # Settled facts that any room may use; each imports nothing of the rooms.
 PLAIN = {"errors", "keys", "version", "semver_order", "images"}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "core", "manager", "base", "common", "misc", "models"}
@@ -35,6 +38,7 @@ def room(path):
     return path.relative_to(ROOT / "catapult").parts[0].removesuffix(".py")
 
 
+@cache
 def tree(path):
     return ast.parse(path.read_text(), str(path))
 
@@ -54,9 +58,9 @@ def imports(path, nodes=at_run_time):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            module = ".".join(filter(None, [path.parent.name * bool(node.level), node.module]))
+            yield module
+            yield from (f"{module}.{name.name}" for name in node.names)
 
 
 def rooms_of(path):
@@ -78,27 +82,17 @@ def test_imports_run_one_way(path):
     level = LEVEL.get(room(path))
     if level is not None:
         above = {name for name in rooms_of(path) - {room(path)} if LEVEL.get(name, -1) >= level}
-        assert not above - same_level(path)
+        assert not above - (OF_COMMANDS if room(path) == "commands" else set())
 
 
-def same_level(path):
-    """`commands` shows what `api` would: it borrows the schemas, and nothing else of that door."""
-    if room(path) != "commands":
-        return set()
-    borrowed = {name for name in imports(path) if name.startswith("catapult.api.")}
+def test_commands_borrow_the_schemas_and_nothing_else_of_the_api():
+    borrowed = {name for name in imports(ROOT / "catapult" / "commands.py") if name.startswith("catapult.api.")}
     assert all(name.startswith(("catapult.api.schemas", "catapult.api.fields")) for name in borrowed)
-    # `flask up` ends in the server, which it loads only then.
-    return {"api", "serving"}
 
 
-@each([path for path in SERVER if room(path) == "api"])
-def test_the_api_imports_no_other_door(path):
-    assert not rooms_of(path) & (DOORS - {"api"})
-
-
-@each([path for path in SERVER if room(path) == "pages"])
-def test_the_pages_import_no_other_door(path):
-    assert not rooms_of(path) & (DOORS - {"pages"})
+@each(SERVER)
+def test_relative_imports_are_not_needed_in_the_server(path):
+    assert not [node for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) and node.level]
 
 
 @each([path for path in SERVER if room(path) in PLAIN])
@@ -125,7 +119,7 @@ def test_config_takes_of_flask_only_where_a_package_lies():
     assert names == {"flask.sansio.scaffold", "flask.sansio.scaffold.find_package"}
 
 
-@each(SERVER + SCRIPTS)
+@each(SERVER)
 def test_only_audit_commits(path):
     commits = [
         node

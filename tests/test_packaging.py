@@ -40,7 +40,6 @@ def wheel(tmp_path_factory):
     """The wheel as a release would have it, built from the files that are there."""
     target = tmp_path_factory.mktemp("wheel")
     source = target / "source"
-    run("git", "-C", ROOT, "checkout-index", "--all", f"--prefix={source}/")
     for name in ("catapult", "client", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, source / name)
     run(sys.executable, "-m", "pip", "wheel", str(source), "--no-deps", "--quiet", "--wheel-dir", str(target))
@@ -49,7 +48,7 @@ def wheel(tmp_path_factory):
 
 
 def copy(here, there):
-    """The working tree's file over the index's, caches left out."""
+    """The file or folder at another place, since a build leaves files beside what it builds; caches are left out."""
     for path in [here] if here.is_file() else here.rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             goal = there if here.is_file() else there / path.relative_to(here)

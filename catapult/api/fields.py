@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, ClassVar
 from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from sqlalchemy import Row
 
 from catapult import metadata
 from catapult.errors import NotFound
@@ -122,15 +123,10 @@ class Computed(fields.Field[Any]):
 
     def __init__(self, function: Callable[..., Any], *sources: str, **kwargs: Any) -> None:
         super().__init__(dump_only=True, **kwargs)
-        self.function, self.read = function, attrgetter(*sources)
-        self.single = len(sources) == 1
-
-    def compute(self, row: Any) -> Any:
-        found = self.read(row)
-        return self.function(found) if self.single else self.function(*found)
+        self.function, self.sources = function, sources
 
     def serialize(self, attr: str, obj: Any, accessor: Any = None, **kwargs: Any) -> Any:
-        return self.compute(obj)
+        return self.function(*(getattr(obj, source) for source in self.sources))
 
 
 class ComputedString(Computed, fields.String):
@@ -145,7 +141,11 @@ class Out(Schema):
     """What the API answers with. How a row becomes JSON is compiled once a class: a page of 1,000 rows spends nothing on
     machinery, and metadata that came out of PostgreSQL as text goes on as it is."""
 
-    _compiled: ClassVar[Callable[[Any], str] | None] = None
+    _encoders: ClassVar[dict[tuple[str, ...] | None, Callable[[Any], str]]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._encoders = {}
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
         """The document promises every field of an answer, so that clients need not guess."""
@@ -153,23 +153,34 @@ class Out(Schema):
 
     @classmethod
     def encode(cls, row: Any) -> str:
-        """The row as the JSON object that a client gets."""
-        if "_compiled" not in cls.__dict__ or cls._compiled is None:
-            cls._compiled = staticmethod(_compile(cls()))
-        return cls._compiled(row)
+        """The row as the JSON object that a client gets: an object with attributes, or a row of a query."""
+        names = row._fields if isinstance(row, Row) else None
+        encoder = cls._encoders.get(names)
+        if encoder is None:
+            encoder = cls._encoders[names] = _compile(cls(), names)
+        return encoder(row)
 
 
-def _compile(schema: Schema) -> Callable[[Any], str]:
-    """A function that reads every attribute in one go, writes each value by its type and fills them into a template."""
-    plain = [field.attribute or name for name, field in schema.dump_fields.items() if not isinstance(field, Computed)]
-    computed = [field.compute for field in schema.dump_fields.values() if isinstance(field, Computed)]
-    last = [name for name, field in schema.dump_fields.items() if isinstance(field, Computed)]
-    first = [name for name in schema.dump_fields if name not in last]
-    template = "{" + ",".join(f'"{name}":%s' for name in [*first, *last]) + "}"
-    read, writer = attrgetter(*plain), WRITERS.get
+def _compile(schema: Schema, names: tuple[str, ...] | None) -> Callable[[Any], str]:
+    """A function that reads every value in one go, writes each by its type and fills them into a template.
+
+    Of a query's row it reads by position, which takes a tenth of the time that it takes by name.
+    """
+
+    def reader(*attributes: str) -> Callable[[Any], Any]:
+        return attrgetter(*attributes) if names is None else itemgetter(*(names.index(name) for name in attributes))
+
+    fields = schema.dump_fields
+    plain = {name: field.attribute or name for name, field in fields.items() if not isinstance(field, Computed)}
+    computed = {name: field for name, field in fields.items() if isinstance(field, Computed)}
+    functions = [(field.function, reader(*field.sources), len(field.sources) == 1) for field in computed.values()]
+    template = "{" + ",".join(f'"{name}":%s' for name in (*plain, *computed)) + "}"
+    read, writer = reader(*plain.values()), WRITERS.get
 
     def encode(row: Any) -> str:
-        values = [*read(row), *[compute(row) for compute in computed]]
+        values = [*read(row)]
+        for function, arguments, single in functions:
+            values.append(function(arguments(row)) if single else function(*arguments(row)))
         return template % tuple([writer(type(value), _write_other)(value) for value in values])
 
     return encode

@@ -1,6 +1,7 @@
 """Versions: one by id, the latest of a model, and lists of them."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -125,10 +126,8 @@ def latest(
     order: Order = "created",
 ) -> Any:
     """The newest version of that model that is not archived, or the highest by SemVer. Raises NotFound."""
-    found = listing(model_name=model_name, environment=environment, is_release=is_release, status=VersionStatus.ACTIVE)
-    highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
-    query = found.rows.order_by(*highest, V.created_at.desc(), V.id.desc()).limit(1)
-    row = db.session.execute(query).one_or_none()
+    query = _latest(environment is not None, is_release, order)
+    row = db.session.execute(query, {"name": model_name.lower(), "environment": environment}).one_or_none()
     if row is None:
         raise NotFound(
             f"No version of a model {model_name!r} matches; archived ones are left out. "
@@ -137,13 +136,26 @@ def latest(
     return row
 
 
+@cache
+def _latest(in_environment: bool, is_release: bool | None, order: Order) -> Any:
+    """The query for `name` and `environment`; there are twelve, built once each: every deploy script asks for the latest."""
+    kept = (M.deleted_at.is_(None), func.lower(M.name) == bindparam("name"))
+    conditions = [V.model_id == select(M.id).where(*kept).scalar_subquery(), V.status == VersionStatus.ACTIVE.value]
+    if in_environment:
+        conditions.append(_live_in(bindparam("environment")))
+    if is_release is not None:
+        conditions.append(_released(is_release))
+    highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
+    return _VERSIONS.where(*conditions).rows.order_by(*highest, V.created_at.desc(), V.id.desc()).limit(1)
+
+
 def _released(wanted: bool) -> ColumnElement[bool]:
     released: ColumnElement[bool] = V.released_at.is_not(None)
     return released if wanted else ~released
 
 
-def _live_in(environment: str) -> ColumnElement[bool]:
+def _live_in(environment: Any) -> ColumnElement[bool]:
     """An array, found first: at most one version a model, where a join might walk every version for them."""
-    live = select(D.release_id).where(func.lower(D.environment) == environment.lower(), is_live())
+    live = select(D.release_id).where(func.lower(D.environment) == func.lower(environment), is_live())
     found: ColumnElement[bool] = V.id == any_(func.array(live.scalar_subquery(), type_=ARRAY(V.id.type)))
     return found

@@ -15,8 +15,13 @@ TRIGRAMS = """
 CREATE FUNCTION catapult_trigrams(name text, description text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
-    SELECT coalesce(array_agg(DISTINCT substr(content, i, 3)), '{}')
-    FROM lower(concat_ws(' ', name, description)) AS content, generate_series(1, char_length(content) - 2) AS i
+    SELECT coalesce(array_agg(DISTINCT trigram), '{}')
+    FROM (
+        SELECT letter || lead(letter) OVER w || lead(letter, 2) OVER w AS trigram
+        FROM string_to_table(lower(concat_ws(' ', name, description)), NULL) WITH ORDINALITY AS letters (letter, at)
+        WINDOW w AS (ORDER BY at)
+    ) AS trigrams
+    WHERE trigram IS NOT NULL
 )
 """
 
@@ -96,6 +101,7 @@ def upgrade() -> None:
         sa.CheckConstraint("char_length(storage_path) <= 1024", name=op.f("ck_models_storage_path_length")),
         sa.CheckConstraint("version_count >= 0", name=op.f("ck_models_version_count")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_index(
         "ix_models_newest", "models", ["created_at", "id"], unique=False, postgresql_where=sa.text("deleted_at IS NULL")
