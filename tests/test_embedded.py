@@ -218,7 +218,7 @@ def test_children_of_a_killed_postmaster_do_not_keep_it_from_starting(home: Path
 
 
 def test_a_hanging_postmaster_is_killed_with_its_children(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "STOPPING", [(signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 5)])
+    monkeypatch.setattr(embedded.postgres, "STOPPING", [(signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 5)])
     with serving(home):
         for process in processes(home):
             process.suspend()
@@ -393,7 +393,7 @@ def test_a_start_that_fails_says_why_from_the_log(copy: Path) -> None:
 
 
 def test_a_long_log_begins_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "LOG_BYTES", 10)
+    monkeypatch.setattr(embedded.postgres, "LOG_BYTES", 10)
     for _ in range(3):
         with attached(home):
             pass

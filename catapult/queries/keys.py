@@ -54,4 +54,4 @@ def listing() -> Listing:
 def salt_marks() -> dict[str, int]:
     """How many keys that are not revoked were made with each salt."""
     query = select(K.salt_mark, func.count()).where(K.revoked_at.is_(None)).group_by(K.salt_mark)
-    return dict(db.session.execute(query).tuples().all())
+    return {row.salt_mark: row[1] for row in db.session.execute(query)}

