@@ -5,7 +5,8 @@ import re
 import time
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask import current_app, g, request
@@ -21,9 +22,17 @@ from catapult.tables import ApiKey, Role
 
 TOUCH_AFTER = timedelta(minutes=1)
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
-NO_KEY = Unauthenticated(
-    "Send a valid API key as X-API-Key: <key> or as Authorization: Bearer <key>; this one is missing, unknown, expired or revoked."
+NO_KEY = (
+    "Send a valid API key as X-API-Key: <key> or as Authorization: Bearer <key>; "
+    "this one is missing, unknown, expired or revoked."
 )
+
+
+class Attempt(NamedTuple):
+    """A sign-in that was refused: by whom, as far as that is known, and why."""
+
+    actor: Actor
+    details: dict[str, Any]
 
 
 def settings() -> Settings:
@@ -46,15 +55,15 @@ def authenticate() -> Actor:
     key = _sent_key()
     prefix = keys.prefix_of(key)
     row = stored_keys.find(prefix) if prefix else None
-    g.refused = None
     if row is None or not hmac.compare_digest(keys.hashed(key, settings().api_key_salt), row.key_hash):
-        g.refused = _actor("", Role.VIEWER), {"prefix": prefix, "reason": "unknown"} if key else None
-        raise NO_KEY
+        if key:  # a request without one is no attempt to sign in
+            g.refused = Attempt(_actor("", Role.VIEWER), {"prefix": prefix, "reason": "unknown"})
+        raise Unauthenticated(NO_KEY)
     actor = _actor(row.name, Role(row.role), row.id)
     reason = _ended(row)
     if reason:
-        g.refused = actor, {"prefix": prefix, "reason": reason}
-        raise NO_KEY
+        g.refused = Attempt(actor, {"prefix": prefix, "reason": reason})
+        raise Unauthenticated(NO_KEY)
     g.last_used_at, g.used_at = row.last_used_at, row.now
     return actor
 
@@ -69,16 +78,17 @@ def touch() -> None:
 
 def record_refusal(refusal: Refusal) -> None:
     """A refused sign-in or a 403 is in the audit log, as often as `SAMPLE` lets it."""
-    action, said = "", g.get("refused")
-    if isinstance(refusal, Unauthenticated) and said and said[1]:
-        action, (actor, details) = "auth.refused", said
+    if isinstance(refusal, Unauthenticated) and "refused" in g:
+        _record("auth.refused", *g.refused)
     elif isinstance(refusal, Forbidden) and "actor" in g:
-        action, actor, details = "auth.forbidden", g.actor, {"method": request.method, "path": request.path}
-    if not action:
-        return
+        _record("auth.forbidden", g.actor, {"method": request.method, "path": request.path})
+
+
+def _record(action: str, actor: Actor, details: dict[str, Any]) -> None:
     skipped = SAMPLE.take((action, actor.key_id, actor.ip_address))
     if skipped is not None:
-        audit.note(audit.refused(actor, action, {**details, **({"not_recorded": skipped} if skipped else {})}))
+        more = {"not_recorded": skipped} if skipped else {}
+        audit.note(audit.refused(actor, action, {**details, **more}))
 
 
 class Sample:
@@ -87,10 +97,14 @@ class Sample:
     def __init__(self, each: int, total: int) -> None:
         self.each, self.total = each, total
         self.minute, self.seen, self.skipped = 0, Counter[Any](), 0
+        self._lock = Lock()
 
     def take(self, subject: Any) -> int | None:
-        """How many were skipped since the last one that was recorded; None to skip this one too."""
-        minute = int(time.monotonic() // 60)
+        """How many of any subject were skipped since the last one that was recorded; None to skip this one too."""
+        with self._lock:
+            return self._take(subject, int(time.monotonic() // 60))
+
+    def _take(self, subject: Any, minute: int) -> int | None:
         if minute != self.minute:
             self.minute, self.seen = minute, Counter()
         if self.seen[subject] >= self.each or self.seen.total() >= self.total:

@@ -3,9 +3,8 @@
 import math
 import time
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2 import Error
@@ -14,6 +13,9 @@ from sqlalchemy import DateTime, MetaData, Text, event
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 # PostgreSQL's refusals are told apart by these names (`audit.REFUSALS`), so every constraint has one that never changes.
 NAMING = {
@@ -58,7 +60,7 @@ def in_transaction() -> None:
         db.session.rollback()
 
 
-def init_pool(app: Flask) -> None:
+def init_pool(app: "Flask") -> None:
     """The application's pool gives out connections that live and that begin a transaction."""
     with app.app_context():
         event.listen(db.engine, "checkin", _tidy)

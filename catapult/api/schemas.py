@@ -184,7 +184,7 @@ class VersionIn(Create):
     build_config = fields.Raw(
         allow_none=True,
         load_only=True,
-        metadata=says("From older clients; only null.") | {"deprecated": True, "type": "null"},
+        metadata=says("From older clients; only null.") | {"deprecated": True, "enum": [None]},
     )
 
     @validates("version")
