@@ -9,7 +9,7 @@ from flask_cors import CORS
 from catapult import access, api, audit, commands, config, logs, migrations
 from catapult.api import idempotency, registered_models
 from catapult.config import Settings
-from catapult.extensions import db, init_pool, migrate
+from catapult.extensions import db, migrate, tend
 
 MAX_BODY = 1024 * 1024
 THREADS = 8
@@ -55,7 +55,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     logs.configure(settings.log_level)
     db.init_app(app)
-    init_pool(app)
+    with app.app_context():
+        tend(db.engine)
     migrate.init_app(app, db, directory=str(migrations.FOLDER))
     app.before_request(logs.start_clock)
     app.after_request(logs.line)  # after_request runs from the last to the first: the line knows all the rest

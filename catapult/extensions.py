@@ -3,19 +3,16 @@
 import math
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2 import Error
 from psycopg2.extensions import STATUS_READY
-from sqlalchemy import DateTime, MetaData, Text, event
+from sqlalchemy import DateTime, Engine, MetaData, Text, event
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
-
-if TYPE_CHECKING:
-    from flask import Flask
 
 # PostgreSQL's refusals are told apart by these names (`audit.REFUSALS`), so every constraint has one that never changes.
 NAMING = {
@@ -60,11 +57,10 @@ def in_transaction() -> None:
         db.session.rollback()
 
 
-def init_pool(app: "Flask") -> None:
-    """The application's pool gives out connections that live and that begin a transaction."""
-    with app.app_context():
-        event.listen(db.engine, "checkin", _tidy)
-        event.listen(db.engine, "checkout", _check)
+def tend(engine: Engine) -> None:
+    """The engine's pool gives out connections that live and that begin a transaction."""
+    event.listen(engine, "checkin", _tidy)
+    event.listen(engine, "checkout", _check)
 
 
 def _raw() -> Any:

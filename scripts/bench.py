@@ -33,7 +33,7 @@ from catapult import startup
 from catapult.app import create_app
 from catapult.config import Settings, sqlalchemy_url
 from catapult.embedded import serving
-from catapult.extensions import db, init_pool
+from catapult.extensions import db, tend
 from catapult.serving import Server
 
 SALT = "the benchmark's salt, long enough for one"
@@ -96,7 +96,8 @@ def floor_app(settings: Settings) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=app.config["SQLALCHEMY_ENGINE_OPTIONS"],
     )
     db.init_app(bare)
-    init_pool(bare)
+    with bare.app_context():
+        tend(db.engine)
     select = text("SELECT id, body FROM floor WHERE id = :id")
     insert = text("INSERT INTO floor VALUES (gen_random_uuid(), 'x')")
 
