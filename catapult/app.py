@@ -2,17 +2,19 @@
 
 import time
 
+import structlog
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
 from flask_cors import CORS
+from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import access, api, audit, commands, config, logs, migrations
 from catapult.api import idempotency, registered_models
 from catapult.config import Settings
-from catapult.extensions import db, migrate, tend
+from catapult.extensions import THREADS, db, migrate, tend
 
+log = structlog.get_logger("catapult")
 MAX_BODY = 1024 * 1024
-THREADS = 8
 SWEEP_EVERY = 600.0
 
 # Kept by the server, so that nothing a client does holds a connection or a lock for long.
@@ -102,9 +104,18 @@ def _finish(response: Response) -> Response:
     if request.path.startswith(registered_models.OLD_PREFIX):
         registered_models.deprecated(response)
     if "actor" in g and response.status_code < 500:
+        _keep_books()
+    return response
+
+
+def _keep_books() -> None:
+    """The request is done: that its bookkeeping fails must not fail it."""
+    try:
         access.touch()
         _sweep()
-    return response
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        log.warning("bookkeeping failed", error=type(error).__name__, request_id=access.request_id())
 
 
 _swept = time.monotonic()

@@ -40,6 +40,9 @@ class Row(DeclarativeBase):
 db = SQLAlchemy(metadata=Row.metadata, session_options={"expire_on_commit": False})
 migrate = Migrate()
 
+THREADS = 8
+"""In a worker; its pool has as many connections, so that no thread waits for one."""
+
 IDLE = 1.0
 """Seconds after which a connection is asked whether it lives before it is used again: under load nothing is asked."""
 

@@ -12,10 +12,9 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from catapult import version
-from catapult.app import THREADS
 from catapult.config import Settings
 from catapult.embedded import Embedded, EmbeddedError
-from catapult.extensions import db
+from catapult.extensions import THREADS, db
 
 log = structlog.get_logger("catapult")
 

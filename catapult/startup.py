@@ -14,7 +14,7 @@ from catapult.actions import api_keys
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
 from catapult.embedded import attached
-from catapult.extensions import db
+from catapult.extensions import THREADS, db
 from catapult.queries import keys as stored_keys
 from catapult.queries import registry
 
@@ -45,6 +45,7 @@ def prepare() -> str | None:
     flask_migrate.upgrade()
     settings = access.settings()
     check_salt(settings.api_key_salt)
+    check_connections(settings.workers * THREADS)
     try:
         return api_keys.create_first_admin(actor=CLI, salt=settings.api_key_salt)
     finally:
@@ -72,12 +73,23 @@ def check_salt(salt: str) -> None:
         raise ConfigError(
             [
                 f"API_KEY_SALT is not the one that the {all_keys} stored keys were made with: every request would be a 401. "
-                "Set the former salt again. If it is lost, set a new one in an empty database, or revoke the stored keys "
-                "with `flask keys revoke` and make new ones with `flask keys create`."
+                "Set the former salt again. If it is lost, `flask keys create --name NAME --role admin` makes a first key "
+                "under this one; the old keys stay refused."
             ]
         )
     if fitting < all_keys:
         log.warning("some keys were made with another API_KEY_SALT and will be refused", keys=all_keys - fitting)
+
+
+def check_connections(wanted: int) -> None:
+    """Says so where PostgreSQL gives fewer connections than the workers may open: requests would wait, then get 503."""
+    given = registry.connections()
+    if wanted > given:
+        log.warning(
+            "fewer connections than workers may use; lower WEB_CONCURRENCY or raise max_connections",
+            given=given,
+            wanted=wanted,
+        )
 
 
 def _answers() -> bool:

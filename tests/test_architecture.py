@@ -66,7 +66,9 @@ def imports(path, nodes=at_run_time):
 def rooms_of(path):
     """The rooms of the server that a file imports from."""
     names = {name.split(".")[1] for name in imports(path) if name.startswith("catapult.")}
-    return {name for name in names if (ROOT / "catapult" / name).is_dir() or (ROOT / "catapult" / f"{name}.py").exists()}
+    return {
+        name for name in names if (ROOT / "catapult" / name).is_dir() or (ROOT / "catapult" / f"{name}.py").exists()
+    }
 
 
 def roots_of(path):
@@ -108,7 +110,11 @@ def test_only_what_knows_a_request_imports_access(path):
 
 @each(SERVER)
 def test_flask_stays_above_the_doors_threshold(path):
-    allowed = {"extensions": {"flask_migrate", "flask_sqlalchemy"}, "config": {"flask"}, "startup": {"flask", "flask_migrate"}}
+    allowed = {
+        "extensions": {"flask_migrate", "flask_sqlalchemy"},
+        "config": {"flask"},
+        "startup": {"flask", "flask_migrate"},
+    }
     web = {name for name in roots_of(path) if name == "flask" or name.startswith("flask_") or name == "werkzeug"}
     if room(path) not in MAY_KNOW_THE_REQUEST:
         assert web <= allowed.get(room(path), set())

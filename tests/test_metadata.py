@@ -134,7 +134,10 @@ def test_metrics_follow_a_change(api, undone, metrics, before, after):
     ("sent", "expected"),
     [
         ({}, set()),
-        ({"accuracy": 0.95, "eval": {"f1": 1, "by": {"class": 2}}}, {("accuracy", 0.95), ("eval.f1", 1.0), ("eval.by.class", 2.0)}),
+        (
+            {"accuracy": 0.95, "eval": {"f1": 1, "by": {"class": 2}}},
+            {("accuracy", 0.95), ("eval.f1", 1.0), ("eval.by.class", 2.0)},
+        ),
         ({"yes": True, "none": None, "text": "1", "list": [1, {"n": 2}]}, set()),
         ({"n": 123456789012345678901234567890}, {("n", 1.2345678901234568e29)}),
         ({"n": -0.5, "m": 1e-300}, {("n", -0.5), ("m", 1e-300)}),

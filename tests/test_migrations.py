@@ -9,13 +9,13 @@ from pathlib import Path
 import flask_migrate
 import psycopg2
 import pytest
+from conftest import SALT, make_keys, on_server, settings_for, url_of
 from sqlalchemy import Engine, create_engine, inspect
 
 from catapult import migrations, startup
 from catapult.app import create_app
 from catapult.config import sqlalchemy_url
 from catapult.extensions import Row, db
-from conftest import SALT, make_keys, on_server, settings_for, url_of
 
 ROOT = Path(__file__).parent.parent
 UP = """
@@ -28,7 +28,8 @@ FILL = """
 INSERT INTO models (id, name, storage_path, version_count, latest_version)
 VALUES ('00000000-0000-7000-8000-000000000001', 'org/bert', 'docker.io/org/bert', 1, '1.0.0');
 INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by)
-VALUES ('00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-000000000001', '1.0.0', 'v1', 'a:b', 'linux/amd64', 'active', 'x');
+VALUES ('00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-000000000001', '1.0.0', 'v1', 'a:b',
+        'linux/amd64', 'active', 'x');
 INSERT INTO metrics (version_id, model_id, path, value)
 VALUES ('00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-000000000001', 'accuracy', 0.9);
 INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, live_from)
@@ -99,7 +100,11 @@ def test_up_makes_everything_and_down_leaves_nothing(empty):
     assert ("trigger", "audit_logs_append_only") in things(empty)
     migrated(empty, down)
     left = things(empty) - before
-    assert {name for _, name in left} <= {"alembic_version", "alembic_version_pkc", "alembic_version_version_num_not_null"}
+    assert {name for _, name in left} <= {
+        "alembic_version",
+        "alembic_version_pkc",
+        "alembic_version_version_num_not_null",
+    }
 
 
 def test_up_again_after_down_makes_the_same(empty):
@@ -163,7 +168,10 @@ def test_every_table_constraint_and_index_of_the_code_is_there(empty):
         assert seen.has_table(table.name)
         named = {index["name"] for index in seen.get_indexes(table.name)}
         assert {index.name for index in table.indexes} <= named
-        there = {name for (name,) in run(empty, f"SELECT conname FROM pg_constraint WHERE conrelid = '{table.name}'::regclass")}
+        there = {
+            name
+            for (name,) in run(empty, f"SELECT conname FROM pg_constraint WHERE conrelid = '{table.name}'::regclass")
+        }
         assert {str(constraint.name) for constraint in table.constraints} <= there
         columns = {column["name"]: column["nullable"] for column in seen.get_columns(table.name)}
         assert columns == {column.name: column.nullable for column in table.columns}
@@ -210,7 +218,9 @@ def test_several_servers_that_start_at_once_migrate_once(empty, tmp_path):
     }
 
     def start(_):
-        return subprocess.run([sys.executable, "-c", UP], env=settings, cwd=ROOT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-c", UP], env=settings, cwd=ROOT, capture_output=True, text=True, check=False
+        )
 
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(start, range(4)))

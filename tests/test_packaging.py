@@ -105,7 +105,9 @@ def test_the_wheel_needs_requests_alone_and_names_its_extras(wheel):
     plain = [line for line in needs if "extra ==" not in line]
     assert len(plain) == 1
     assert plain[0].startswith("Requires-Dist: requests")
-    assert {"server", "embedded", "dev"} == {line.split()[1] for line in said.splitlines() if line.startswith("Provides-Extra:")}
+    assert {"server", "embedded", "dev"} == {
+        line.split()[1] for line in said.splitlines() if line.startswith("Provides-Extra:")
+    }
     assert "Requires-Python: >=3.9" in said
     assert "License-Expression: MIT" in said or "License: MIT" in said
 
@@ -126,7 +128,9 @@ def test_every_vendored_file_is_listed():
     assert there == {name for name, _ in listed()}
 
 
-@pytest.mark.parametrize("folder", sorted(path for path in STATIC.iterdir() if path.is_dir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder", sorted(path for path in STATIC.iterdir() if path.is_dir()), ids=lambda path: path.name
+)
 def test_what_is_vendored_has_its_version_in_its_name_and_its_licence_beside_it(folder):
     assert any(character.isdigit() for character in folder.name)
     assert [path for path in folder.iterdir() if path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING"))]

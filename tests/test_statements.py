@@ -3,7 +3,6 @@
 from itertools import count
 
 import pytest
-
 from conftest import counted
 
 NUMBERS = count()

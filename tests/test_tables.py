@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from conftest import Api, make_keys, settings_for
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from catapult.app import create_app
 from catapult.extensions import db
-from conftest import Api, make_keys, settings_for
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
@@ -47,7 +47,14 @@ ROWS = {
         "created_by": "x",
     },
     "audit_logs": {"id": None, "action": "a.b", "resource_type": "model"},
-    "idempotent_answers": {"caller": "@key", "key": "k", "fingerprint": b"x", "status": 201, "headers": "{}", "body": b""},
+    "idempotent_answers": {
+        "caller": "@key",
+        "key": "k",
+        "fingerprint": b"x",
+        "status": 201,
+        "headers": "{}",
+        "body": b"",
+    },
 }
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 NOW, BEFORE = "2026-11-23T10:00:00Z", "2026-11-23T09:00:00Z"
@@ -195,7 +202,9 @@ def test_what_is_referred_to_has_to_be_there(refused, there, table, name, change
     assert refused(statement, **values) == ("23503", name)
 
 
-@pytest.mark.parametrize(("table", "name"), [("deployments", "fk_deployments_release_id"), ("metrics", "fk_metrics_version_id")])
+@pytest.mark.parametrize(
+    ("table", "name"), [("deployments", "fk_deployments_release_id"), ("metrics", "fk_metrics_version_id")]
+)
 def test_nothing_names_one_model_and_a_version_of_another(api, refused, there, table, name):
     statement, values = insert(table, there, model_id=api.model("org/second")["id"])
     assert refused(statement, **values) == ("23503", name)
@@ -273,12 +282,13 @@ UPDATE models SET version_count = {VERSIONS} / 50, latest_version = '1.0.0' WHER
 INSERT INTO metrics (version_id, model_id, path, value) SELECT id, model_id, 'accuracy', 0.9 FROM versions;
 
 INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, live_from, ended_at)
-SELECT md5('deployment' || n)::uuid, v.id, v.model_id, CASE WHEN n = 17 THEN 'canary' ELSE (ARRAY['production', 'staging', 'canary', 'lab'])[1 + n % 4] END, s.status,
-       'ci', at, CASE WHEN s.status = 'success' THEN at END, CASE WHEN s.status = 'success' AND NOT s.live THEN now() END
+SELECT md5('deployment' || n)::uuid, v.id, v.model_id,
+       CASE WHEN n = 17 THEN 'canary' ELSE (ARRAY['production', 'staging', 'canary', 'lab'])[1 + n % 4] END, s.status,
+       'ci', at, CASE WHEN s.status = 'success' THEN at END, CASE WHEN s.status = 'success' AND n > 50 THEN now() END
 FROM generate_series(1, {DEPLOYMENTS}) AS n
 JOIN versions AS v ON v.id = md5('version' || n)::uuid,
 LATERAL (SELECT now() - make_interval(mins => n) AS at) AS t,
-LATERAL (SELECT CASE WHEN n % 40 = 7 THEN 'failed' WHEN n % 40 = 8 THEN 'running' ELSE 'success' END AS status, n <= 50 AS live) AS s;
+LATERAL (SELECT CASE n % 40 WHEN 7 THEN 'failed' WHEN 8 THEN 'running' ELSE 'success' END AS status) AS s;
 
 INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_name, created_at)
 SELECT gen_random_uuid(), (ARRAY['version.create', 'version.update', 'deployment.create', 'model.create'])[1 + n % 4],
@@ -404,7 +414,9 @@ def wasted(plan):
 
 def read(plan):
     """Rows of big tables that were read, thrown away or not."""
-    return wasted(plan) + sum(node["Actual Rows"] * node["Actual Loops"] for node in plan if node.get("Relation Name") in BIG)
+    return wasted(plan) + sum(
+        node["Actual Rows"] * node["Actual Loops"] for node in plan if node.get("Relation Name") in BIG
+    )
 
 
 @pytest.fixture(scope="module")
@@ -512,7 +524,9 @@ def test_a_change_finds_its_rows_by_an_index(filled, method, path, body):
     empty = filled.request("GET", "/api/v1/models", {"limit": "1", "offset": "4000"})[0].json[0]["id"]
     filled.values |= {"other": other, "empty": empty}
     if body:
-        body = {name: value.format(**filled.values) if isinstance(value, str) else value for name, value in body.items()}
+        body = {
+            name: value.format(**filled.values) if isinstance(value, str) else value for name, value in body.items()
+        }
     _, sent = filled.request(method, path, body=body)
     assert len(sent) > 2
     for statement, parameters in sent:

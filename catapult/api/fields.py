@@ -73,6 +73,18 @@ class QueryNumber(fields.Integer):
         return int(value)
 
 
+class Whole(fields.Integer):
+    """A whole number. 5.0 is one, as JSON Schema has it; 5.5, "5" and true are none."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strict=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        found: int = super()._deserialize(whole, attr, data, **kwargs)
+        return found
+
+
 class Id(fields.UUID):
     """An id in a body: one that is no UUID is not there."""
 

@@ -19,6 +19,7 @@ from catapult.api.fields import (
     QueryFlag,
     QueryNumber,
     Time,
+    Whole,
     choice,
     link,
     matching,
@@ -167,8 +168,7 @@ class VersionIn(Create):
         required=True,
         metadata=says("The image's digest.", EXAMPLE_DIGEST),
     )
-    size_bytes = fields.Integer(
-        strict=True,
+    size_bytes = Whole(
         validate=validate.Range(0, MAX_BIGINT, error="Has to be 0 to 2^63-1."),
         metadata=says("The image's size in bytes.", 4_831_838_208),
     )

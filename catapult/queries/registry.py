@@ -18,6 +18,10 @@ _DATABASE = text(
     " now() AS time"
 )
 
+_CONNECTIONS = text(
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+)
+
 
 class Database(NamedTuple):
     """The server's version, the migration it is at and its clock."""
@@ -48,6 +52,12 @@ def migration() -> str | None:
         db.session.rollback()
         return None
     return at
+
+
+def connections() -> int:
+    """How many connections PostgreSQL gives to those who are no superusers."""
+    given: int = db.session.scalar(_CONNECTIONS)  # type: ignore[assignment]
+    return given
 
 
 def counts() -> dict[str, int]:

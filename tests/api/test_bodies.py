@@ -61,7 +61,8 @@ def problem(response, status, code):
     document = response.json
     assert document["type"] == f"/docs/errors/{code}"
     assert document["status"] == status
-    assert document["detail"] and document["title"]
+    assert document["detail"]
+    assert document["title"]
     assert document["request_id"] == response.headers["X-Request-ID"]
     return document
 
@@ -95,7 +96,9 @@ def test_another_type_than_json_is_refused(api, method, path, content_type, body
     problem(api.request(method, path, body, content_type=content_type), 415, "unsupported-media-type")
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "application/JSON; charset=UTF-8"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/json; charset=utf-8", "application/JSON; charset=UTF-8"]
+)
 def test_json_in_utf8_is_taken_however_its_type_is_written(api, content_type):
     made = api.post(MODELS, with_metadata(b'{"a":1}'), content_type=content_type)
     assert made.status_code == 201, made.text
@@ -370,16 +373,17 @@ def test_a_bad_value_in_a_query_is_refused(api, query):
     assert problem(api.get(query), 422, "validation")["errors"]
 
 
-@pytest.mark.parametrize("size", [2**63, 2**64, 10**30, -1, 1.5, "5", True, [], {}])
+@pytest.mark.parametrize("size", [2**63, 2**64, 10**30, 1e300, -1, 1.5, "5", True, [], {}])
 def test_a_size_that_no_bigint_holds_is_refused(api, size):
     response = api.post(VERSIONS, {"model_name": "x", "version": "1", "tag": "t", "digest": DIGEST, "size_bytes": size})
     assert "size_bytes" in problem(response, 422, "validation")["errors"]
 
 
-@pytest.mark.parametrize("size", [0, 2**53 + 1, 2**63 - 1])
+@pytest.mark.parametrize("size", [0, 5.0, 2**53 + 1, 2**63 - 1])
 def test_a_size_comes_back_as_it_was_sent(api, size):
     made = api.version(api.model(), size_bytes=size)
-    assert api.get(f"{VERSIONS}/{made['id']}").json["size_bytes"] == size
+    found = api.get(f"{VERSIONS}/{made['id']}").json["size_bytes"]
+    assert (found, type(found)) == (size, int)
 
 
 def test_metadata_of_64_kib_is_taken_and_one_byte_more_is_not(api):
@@ -411,7 +415,8 @@ def test_a_description_has_ten_thousand_characters_at_most(api, field):
 
 
 @pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "ftp://x/y", "http://", "//x", "data:text/html,x", "http://a b", " http://a", "http://a\n"]
+    "url",
+    ["javascript:alert(1)", "ftp://x/y", "http://", "//x", "data:text/html,x", "http://a b", " http://a", "http://a\n"],
 )
 def test_a_link_is_http_or_https(api, url):
     body = {"release_id": NOWHERE, "environment": "production", "endpoint_url": url}
@@ -421,7 +426,9 @@ def test_a_link_is_http_or_https(api, url):
 def test_null_in_a_post_is_the_same_as_leaving_it_out(api):
     model = api.model(description=None, tags=None, metadata=None, repository=None)
     assert (model["description"], model["tags"], model["metadata"], model["repository"]) == (None, [], {}, None)
-    version = api.version(model, platform=None, size_bytes=None, metadata=None, is_release=None, build_config=None, auto_build=None)
+    version = api.version(
+        model, platform=None, size_bytes=None, metadata=None, is_release=None, build_config=None, auto_build=None
+    )
     assert (version["platform"], version["metadata"], version["is_release"]) == ("linux/amd64", {}, False)
     assert api.post(f"{VERSIONS}/{version['id']}/promote", {"reason": None}).status_code == 200
     response = api.post(VERSIONS, {"model_id": model["id"], "version": None, "tag": "t", "digest": DIGEST})

@@ -91,7 +91,13 @@ def test_what_was_just_made_has_the_tag_that_reading_it_gives(api, path):
     version = api.version(model)
     body = {
         "/api/v1/models": {"name": "org/new", "repository": "ghcr.io/org/new", "metadata": {"a": 1.5}},
-        "/api/v1/versions": {"model_id": model["id"], "version": "2", "tag": "t", "digest": "sha256:x", "is_release": True},
+        "/api/v1/versions": {
+            "model_id": model["id"],
+            "version": "2",
+            "tag": "t",
+            "digest": "sha256:x",
+            "is_release": True,
+        },
         "/api/v1/deployments": {"release_id": version["id"], "environment": "staging"},
     }[path]
     made = api.post(path, body)
@@ -118,7 +124,7 @@ def test_a_change_based_on_what_is_there_is_done(api, thing, body):
 def test_a_change_based_on_what_was_there_is_refused_and_changes_nothing(api, trail, thing, body):
     path = paths(api)[thing]
     old = api.get(path).headers["ETag"]
-    api.put(path, {name: "x" for name in body})
+    api.put(path, dict.fromkeys(body, "x"))
     before, written = api.get(path), len(trail())
     refused = api.put(path, body, headers={"If-Match": old})
     assert (refused.status_code, refused.json["type"]) == (412, "/docs/errors/precondition-failed")

@@ -18,10 +18,7 @@ def document(api):
 
 def operations(document):
     return [
-        (path, method, item[method])
-        for path, item in document["paths"].items()
-        for method in METHODS
-        if method in item
+        (path, method, item[method]) for path, item in document["paths"].items() for method in METHODS if method in item
     ]
 
 
@@ -152,7 +149,9 @@ def test_a_status_that_is_given_is_in_the_document(api, document, method, path, 
 def documented(document, method, path):
     """The operation of this address."""
     pattern = re.sub(r"\{\w*\}", "{}", path.partition("?")[0])
-    return next(item[method.lower()] for known, item in document["paths"].items() if re.sub(r"\{\w+\}", "{}", known) == pattern)
+    return next(
+        item[method.lower()] for known, item in document["paths"].items() if re.sub(r"\{\w+\}", "{}", known) == pattern
+    )
 
 
 def test_problems_are_documented_as_problems(document):
@@ -162,7 +161,11 @@ def test_problems_are_documented_as_problems(document):
     for path, method, operation in operations(document):
         for status, response in operation["responses"].items():
             refers = response.get("$ref", "").startswith("#/components/responses/")
-            assert refers == (status >= "400" and not (path == "/api/health" and status == "503")), (method, path, status)
+            assert refers == (status >= "400" and not (path == "/api/health" and status == "503")), (
+                method,
+                path,
+                status,
+            )
 
 
 def test_every_field_says_what_it_is(document):

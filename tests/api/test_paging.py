@@ -4,16 +4,23 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from conftest import counted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests.utils import parse_header_links
 from sqlalchemy import text
 
 from catapult.extensions import db
-from conftest import counted
 
 DIGEST = "sha256:" + "c" * 64
-LISTS = ["/api/v1/models", "/api/v1/versions", "/api/v1/deployments", "/api/v1/api-keys", "/api/v1/audit-logs", "/api/v1/images"]
+LISTS = [
+    "/api/v1/models",
+    "/api/v1/versions",
+    "/api/v1/deployments",
+    "/api/v1/api-keys",
+    "/api/v1/audit-logs",
+    "/api/v1/images",
+]
 AN_EXAMPLE_EACH = settings(
     max_examples=25,
     deadline=None,
@@ -147,14 +154,19 @@ def test_a_list_within_a_thing_is_walked_by_its_links(api, app, last):
     for n in range(5):
         api.version(model, f"2.{n}")
         api.deployment(version, f"e{n}")
-    path = f"/api/v1/models/{model['id']}/versions" if last == "versions" else f"/api/v1/versions/{version['id']}/deployments"
+    path = (
+        f"/api/v1/models/{model['id']}/versions"
+        if last == "versions"
+        else f"/api/v1/versions/{version['id']}/deployments"
+    )
     whole = api.get(path).json
     assert len(whole) == {"versions": 6, "deployments": 5}[last]
     assert walk(api, f"{path}?limit=2") == whole
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/models?tag=ä b", "/api/v1/versions?tag=t&is_release=false", "/api/v1/versions?model_name=ORG/bert"]
+    "path",
+    ["/api/v1/models?tag=ä b", "/api/v1/versions?tag=t&is_release=false", "/api/v1/versions?model_name=ORG/bert"],
 )
 def test_a_link_keeps_the_filters(api, app, path):
     model = api.model()

@@ -2,6 +2,7 @@
 
 import pytest
 import schemathesis
+from conftest import settings_for
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -16,7 +17,6 @@ from schemathesis.specs.openapi.checks import (
 
 from catapult.app import create_app
 from catapult.extensions import db
-from conftest import settings_for
 
 DOCUMENT = create_app(settings_for("postgresql:///nowhere")).test_client().get("/openapi.json").json
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
@@ -47,7 +47,12 @@ def there(api):
     version = api.version(model, metadata={"accuracy": 0.95, "eval": {"f1": 1}})
     deployment = api.deployment(version)
     key = api.make("/api/v1/api-keys", {"name": "another"})
-    return {"model_id": model["id"], "version_id": version["id"], "deployment_id": deployment["id"], "key_id": key["id"]}
+    return {
+        "model_id": model["id"],
+        "version_id": version["id"],
+        "deployment_id": deployment["id"],
+        "key_id": key["id"],
+    }
 
 
 @pytest.fixture
