@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from environs import EnvError, FileAwareEnv
+from environs import Env, EnvError
 from flask.sansio.scaffold import find_package
 from marshmallow import validate
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from catapult.embedded import Embedded
 
@@ -53,7 +55,7 @@ class Settings:
 
 def load() -> Settings:
     """Read the settings. Raises ConfigError with everything that is wrong, not only the first thing."""
-    env = FileAwareEnv(eager=False, expand_vars=False)
+    env = Surroundings()
     home = Path(env.str("CATAPULT_HOME", "") or default_home()).absolute()
     url = env.str("DATABASE_URL", "")
     rest: dict[str, Any] = {
@@ -64,11 +66,9 @@ def load() -> Settings:
         "cors_origins": env.list("CORS_ORIGINS", [], subcast=str),
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
-    problems = _unreadable(env)
-    if not problems:
-        rest["log_level"] = rest["log_level"].upper()
-        rest["cors_origins"] = tuple(origin.strip() for origin in rest["cors_origins"] if origin.strip())
-        problems = _wrong(rest) + (_missing(url, salt, secret) if url else _short(salt))
+    rest["log_level"] = rest["log_level"].upper()
+    rest["cors_origins"] = tuple(origin.strip() for origin in rest["cors_origins"] if origin.strip())
+    problems = _unreadable(env) + _wrong(rest) + _short(salt) + (_missing(url, salt, secret, env) if url else [])
     if problems:
         raise ConfigError(problems)
     if not url:
@@ -81,6 +81,32 @@ def load() -> Settings:
         secret_key=secret,
         **rest,
     )
+
+
+class Surroundings(Env):
+    """The environment, with `…_FILE` for every setting. What is empty is not set; `unread` are settings to be named."""
+
+    def __init__(self) -> None:
+        super().__init__(eager=False, expand_vars=False)
+        self.unread: dict[str, str] = {}
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        value, file = os.environ.get(env_key, "").strip(), os.environ.get(f"{env_key}_FILE", "")
+        if value and file:
+            self.unread[env_key] = f"{env_key} and {env_key}_FILE are both set; unset one of them."
+        elif file:
+            value = self._content(env_key, Path(file))
+        return value or default
+
+    def _content(self, name: str, file: Path) -> str:
+        """Without the line's end that editors add. "" and a problem if there is nothing."""
+        try:
+            value, why = file.read_text().strip(), "is empty"
+        except (OSError, ValueError) as error:
+            value, why = "", f"cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})"
+        if not value:
+            self.unread[name] = f"{name}_FILE is {file}, which {why}. Name a file that holds the value of {name}."
+        return value
 
 
 def default_home() -> Path:
@@ -122,14 +148,15 @@ def _link(made: Path, path: Path) -> None:
         made.unlink()
 
 
-def _unreadable(env: FileAwareEnv) -> list[str]:
+def _unreadable(env: Surroundings) -> list[str]:
+    problems = list(env.unread.values())
     try:
         env.seal()
     except EnvError as error:
         messages: dict[str, list[str]] = getattr(error, "error_messages", {}) or {}
         named = [f"{name}: {' '.join(texts)} See the README's table of settings." for name, texts in messages.items()]
-        return named or [f"{error}. See the README's table of settings."]
-    return []
+        problems += named or [f"{error}. See the README's table of settings."]
+    return problems
 
 
 def _wrong(rest: dict[str, Any]) -> list[str]:
@@ -149,19 +176,27 @@ def _is_origin(text: str) -> bool:
     )
 
 
-def _missing(url: str, salt: str, secret: str) -> list[str]:
-    problems = _short(salt)
-    if url.partition("://")[0] not in ("postgres", "postgresql", "postgresql+psycopg2"):
+def _missing(url: str, salt: str, secret: str, env: Surroundings) -> list[str]:
+    problems = []
+    if not _is_address(url):
         problems.append(
             "DATABASE_URL is no PostgreSQL address; it looks like postgresql://user:password@host:5432/name."
         )
-    if not salt:
+    if not salt and "API_KEY_SALT" not in env.unread:
         problems.append(
             f"API_KEY_SALT is not set; make one with `{_RECIPE}` and keep it: keys are worthless without it."
         )
-    if not secret:
+    if not secret and "SECRET_KEY" not in env.unread:
         problems.append(f"SECRET_KEY is not set; make one with `{_RECIPE}`.")
     return problems
+
+
+def _is_address(url: str) -> bool:
+    try:
+        made = make_url(url)
+    except (ArgumentError, ValueError):
+        return False
+    return made.drivername in ("postgres", "postgresql", "postgresql+psycopg2")
 
 
 def _short(salt: str) -> list[str]:

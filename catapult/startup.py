@@ -86,7 +86,7 @@ def check_connections(wanted: int) -> None:
     given = registry.connections()
     if wanted > given:
         log.warning(
-            "fewer connections than workers may use; lower WEB_CONCURRENCY or raise max_connections",
+            "fewer connections than the workers may use: lower WEB_CONCURRENCY",
             given=given,
             wanted=wanted,
         )

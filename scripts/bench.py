@@ -5,7 +5,7 @@ The floor is a bare Flask route with one `text()` SELECT by key through the sess
 the same gunicorn and database. Everything is printed in requests a second and as a ratio to the floor, so that a figure of
 one machine says something about another. Nothing here passes or fails.
 
-    python scripts/bench.py [--seconds 3] [--connections 1,8,32] [--workers gthread:2x8,sync:2x1]
+    python scripts/bench.py [--seconds 1] [--rounds 3] [--connections 1,8,32] [--workers gthread:2x8,sync:2x1]
 
 It needs wrk (Debian: `apt install wrk`), which takes little of the processor that the server is measured on.
 """
@@ -148,13 +148,13 @@ request = function()
 end"""
 
 
-def measure(port: int, key: str, case: Case, seconds: float, connections: int) -> float:
+def measure(port: int, key: str, case: Case, seconds: int, connections: int) -> float:
     """Requests a second over so many connections."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(case.script.replace(RUN, f"r{os.urandom(4).hex()}"))
         script.flush()
         headers = ["-H", f"X-API-Key: {key}", "-H", "Content-Type: application/json"]
-        load = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", script.name, *headers]
+        load = ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, *headers]
         address = f"http://127.0.0.1:{port}"
         printed = subprocess.run(["wrk", *load, address], capture_output=True, text=True, check=True).stdout  # noqa: S607
     figures = dict(line.strip().split(":", 1) for line in printed.splitlines() if ":" in line)
@@ -221,7 +221,8 @@ def pss(pid: str) -> int:
 def main() -> None:
     """Print a table for each kind of workers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=int, default=1, help="of each round")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", default="1,8,32")
     parser.add_argument("--workers", default="gthread:2x8")
     options = parser.parse_args()
@@ -248,25 +249,28 @@ def main() -> None:
 
 
 def compare(settings: Settings, options: argparse.Namespace) -> None:
+    """Both servers run at once and are asked in turn, so that whatever else the machine does meets both alike."""
     app, bare = create_app(settings), floor_app(settings)
     fixture = fill(app)
+    floor_settings = replace(settings, port=free_port())
     counts = [int(count) for count in options.connections.split(",")]
     for workers in options.workers.split(","):
         print(
             f"\n{workers}: requests/s at {options.connections} connections, and as a ratio to the floor (least wanted)"
         )
-        table: dict[str, list[float]] = {case.name: [] for case in cases(fixture)}
-        for served, belongs in ((bare, ""), (app, "api")):
-            with running(served, settings, workers) as master:
-                for case in cases(fixture):
-                    if bool(case.floor) == bool(belongs):
-                        measure(settings.port, fixture.key, case, 1, 8)
-                        table[case.name] = [
-                            measure(settings.port, fixture.key, case, options.seconds, count) for count in counts
-                        ]
-                if belongs:
-                    print(f"  memory (PSS) of gunicorn: {memory(master):.0f} MB")
-        for case in cases(fixture):
+        listed = cases(fixture)
+        with running(bare, floor_settings, workers), running(app, settings, workers) as master:
+            table = {case.name: [0.0] * len(counts) for case in listed}
+            for case in listed:
+                measure(settings.port if case.floor else floor_settings.port, fixture.key, case, 1, 8)
+            for place, count in enumerate(counts):
+                for _ in range(options.rounds):
+                    for case in listed:
+                        port = settings.port if case.floor else floor_settings.port
+                        rate = measure(port, fixture.key, case, options.seconds, count)
+                        table[case.name][place] += rate / options.rounds
+            print(f"  memory (PSS) of gunicorn: {memory(master):.0f} MB")
+        for case in listed:
             print("  " + row(case, table))
 
 

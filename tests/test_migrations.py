@@ -9,8 +9,8 @@ from pathlib import Path
 import flask_migrate
 import psycopg2
 import pytest
-from conftest import SALT, make_keys, on_server, settings_for, url_of
 from sqlalchemy import Engine, create_engine, inspect
+from stage import SALT, make_keys, on_server, settings_for, url_of
 
 from catapult import migrations, startup
 from catapult.app import create_app

@@ -3,7 +3,7 @@
 from itertools import count
 
 import pytest
-from conftest import counted
+from stage import counted
 
 NUMBERS = count()
 READ, CREATE = 3, 7
@@ -28,6 +28,8 @@ def things(api):
         "/api/v1/images/{model}",
         "/api/v1/models/{model}/versions",
         "/api/v1/models/{model}/versions?environment=production&is_release=true",
+        "/api/v1/models/{model}/versions?count=true",
+        "/api/v1/versions/{version}/deployments?count=true",
         "/api/v1/versions",
         "/api/v1/versions?count=true",
         "/api/v1/versions?model_name={name}&environment=production&status=active&is_release=true&tag=v1.0.0",

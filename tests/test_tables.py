@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from conftest import Api, make_keys, settings_for
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
+from stage import Api, make_keys, settings_for
 
 from catapult.app import create_app
 from catapult.extensions import db

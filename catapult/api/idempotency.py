@@ -77,19 +77,23 @@ def _attempt() -> Attempt | None:
 
 
 def _kept(attempt: Attempt) -> Any | None:
-    """What is kept under this key, looked up in a second statement, after the lock: an earlier holder has committed."""
+    """What is kept under this key, looked up in a second statement, after the lock: an earlier holder has committed.
+
+    Whoever holds the lock may be replaying as well, so that without the lock there may still be an answer.
+    """
     name = f"{attempt.caller} {attempt.key}".encode()
     lock = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
-    if not db.session.scalar(select(func.pg_try_advisory_xact_lock(lock))):
-        raise InProgress(
-            "The first request with this Idempotency-Key is still running. Send it again in a moment.", retry_after=1
-        )
+    locked = db.session.scalar(select(func.pg_try_advisory_xact_lock(lock)))
     table = IdempotentAnswer
     kept = db.session.execute(
         select(table.fingerprint, table.status, table.headers, table.body).where(
             table.caller == attempt.caller, table.key == attempt.key, table.created_at > NOW - KEPT_FOR
         )
     ).one_or_none()
+    if kept is None and not locked:
+        raise InProgress(
+            "The first request with this Idempotency-Key is still running. Send it again in a moment.", retry_after=1
+        )
     if kept is not None and kept.fingerprint != attempt.fingerprint:
         raise IdempotencyMismatch(
             "This Idempotency-Key was used for another request. Make a new key for each new request."

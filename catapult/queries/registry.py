@@ -56,7 +56,7 @@ def migration() -> str | None:
 
 def connections() -> int:
     """How many connections PostgreSQL gives to those who are no superusers."""
-    given: int = db.session.scalar(_CONNECTIONS)  # type: ignore[assignment]
+    given: int = db.session.scalar(_CONNECTIONS)
     return given
 
 

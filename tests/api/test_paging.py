@@ -4,11 +4,11 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from conftest import counted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from requests.utils import parse_header_links
 from sqlalchemy import text
+from stage import counted
 
 from catapult.extensions import db
 

@@ -2,7 +2,6 @@
 
 import pytest
 import schemathesis
-from conftest import settings_for
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -14,6 +13,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from stage import settings_for
 
 from catapult.app import create_app
 from catapult.extensions import db

@@ -1,0 +1,62 @@
+"""Servers for the live tests: one that they share, and others for tests that break theirs."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from up import Up, for_a_team
+
+from catapult.embedded import Embedded
+
+
+@pytest.fixture(scope="session")
+def make_folder() -> Iterator[Callable[[], Path]]:
+    """A function that makes a folder with a short name, since a socket's path may have 107 bytes. Gone at the end."""
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="catapult-live-")))
+        return made[-1]
+
+    yield make
+    for folder in made:
+        Embedded(folder).stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def live(make_folder: Callable[[], Path], make_database: Callable[[], str]) -> Iterator[Up]:
+    """A server on a database of its own, with a key of each role. Nobody may break it.
+
+    In the end it must have logged no fault and no key.
+    """
+    server = Up(make_folder(), **for_a_team(make_database()))
+    try:
+        server.ready().make_keys()
+        yield server
+        assert server.end() == 0
+        assert server.lines("fault") == []
+        text = server.log.read_text()
+        assert not [key[:12] for key in (server.key, *server.keys.values()) if key[12:] in text]
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def start(make_folder: Callable[[], Path]) -> Iterator[Callable[..., Up]]:
+    """A function that starts a server with these settings, in a home of its own unless they name one.
+
+    What still runs when the module's tests are done is ended.
+    """
+    started: list[Up] = []
+
+    def run(**settings: str) -> Up:
+        folder = Path(settings["CATAPULT_HOME"]) if "CATAPULT_HOME" in settings else make_folder()
+        started.append(Up(folder, **settings))
+        return started[-1]
+
+    yield run
+    for server in started:
+        server.close()
