@@ -87,6 +87,7 @@ def engine_options() -> dict[str, object]:
         "max_overflow": 0,
         "pool_timeout": 5,
         "pool_recycle": 1800,
+        "hide_parameters": True,  # they are what people sent, and errors are logged
         "connect_args": {
             "connect_timeout": 2,
             "tcp_user_timeout": 900,

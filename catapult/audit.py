@@ -3,7 +3,6 @@
 `note` saves bookkeeping that is no change (last use of a key, refused sign-ins). `session.commit` stands nowhere else.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar, cast
@@ -15,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden, NotFound, Refusal
 from catapult.extensions import Row, db
+from catapult.metadata import as_stored
 from catapult.tables import AuditLog, Role
 
 R = TypeVar("R", bound=Row)
@@ -141,7 +141,7 @@ def changes(row: Row, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _same(old: Any, new: Any) -> bool:
     """Equal as JSON: Python's 1 == True == 1.0 would lose a change within metadata."""
     if isinstance(old, dict | list):
-        return json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
+        return as_stored(old) == as_stored(new)
     return bool(old == new)
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any
 
 from catapult.tables import METRIC_PATH_LENGTH
@@ -41,3 +43,19 @@ def numbers(metadata: dict[str, Any], path: str | None = None) -> Iterator[tuple
             yield from numbers(value, at)
         elif isinstance(value, int | float) and not isinstance(value, bool) and len(at) <= METRIC_PATH_LENGTH:
             yield at, float(value)
+
+
+def as_stored(value: Any) -> str:
+    """JSON to the letter as PostgreSQL gives it back out of a JSONB column, so that what was just sent reads as what is kept.
+
+    Source: PostgreSQL's documentation, "JSON Types": an object's names by length, then by their bytes; numbers are `numeric`,
+    without an exponent and without a negative zero.
+    """
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: (len(name.encode()), name.encode()))
+        return "{" + ", ".join(f"{encode_basestring(name)}: {as_stored(value[name])}" for name in names) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(as_stored(item) for item in value) + "]"
+    if isinstance(value, float):
+        return format(Decimal(repr(abs(value) if value == 0 else value)), "f")
+    return json.dumps(value, ensure_ascii=False)

@@ -222,6 +222,7 @@ WRITERS: dict[type, Callable[[Any], str]] = {
     UUID: lambda value: f'"{value}"',
     datetime: lambda value: f'"{rfc3339(value)}"',
     list: lambda value: ENCODER.encode(value) if value else "[]",
+    dict: metadata.as_stored,  # the answer to a POST is to the letter what a GET gives, and so is its ETag
     Json: str,
 }
 

@@ -80,10 +80,9 @@ def delete_model(query: dict[str, Any], model_id: UUID) -> None:
 @blp.lists(VersionOut, refuses=(NotFound,))
 def list_versions_of_model(filters: dict[str, Any], model_id: UUID) -> Listing:
     """List a model's versions, newest first"""
-    registered_models.check(model_id)
     if filters.setdefault("model_id", model_id) != model_id:
         raise NotFound("The model in the address and the model_id are two.")
-    return versions.listing(**filters)
+    return versions.listing(**filters).of(lambda: registered_models.check(model_id))
 
 
 def deprecated(response: Response) -> Response:

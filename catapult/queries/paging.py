@@ -3,7 +3,7 @@
 Every list has one order, newest first by (time, id), and an index that ends in those two columns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -33,13 +33,19 @@ class Listing:
     rows: "Select[*tuple[Any, ...]]"
     time: ColumnElement[datetime]
     id: ColumnElement[UUID]
+    check: Callable[[], None] | None = None
+    """Raises NotFound where what the list belongs to is not there; asked only when a page is empty."""
+
+    def of(self, check: Callable[[], None]) -> "Listing":
+        """The same list, of something that may not be there."""
+        return replace(self, check=check)
 
     def where(self, *conditions: ColumnElement[bool]) -> "Listing":
         """The part of this list that meets the conditions."""
         return replace(self, rows=self.rows.where(*conditions)) if conditions else self
 
     def page(self, page: Page) -> Iterator[Any]:
-        """The page's rows, and one more if the list goes on; plain rows, fetched as they are read."""
+        """The page's rows, and one more if the list goes on; plain rows, fetched as they are read. Raises what `check` does."""
         query = self.rows.order_by(self.time.desc(), self.id.desc()).limit(page.limit + 1)
         if page.after:
             query = query.where(tuple_(self.time, self.id) < tuple_(*page.after))
@@ -48,7 +54,14 @@ class Listing:
         if page.limit > CHUNK:
             in_transaction()  # a cursor that fetches in portions lives in one
             query = query.execution_options(yield_per=CHUNK)
-        return iter(db.session.execute(query))
+        rows = iter(db.session.execute(query))
+        first = next(rows, None)
+        if first is None:
+            if self.check:
+                self.check()
+            return
+        yield first
+        yield from rows
 
     def count(self) -> int:
         """How many rows there are in all."""
