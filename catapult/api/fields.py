@@ -251,6 +251,11 @@ class Query(Schema):
         unknown = RAISE
 
 
+def says(description: str, example: Any = None) -> dict[str, Any]:
+    """What the OpenAPI document says of a field."""
+    return {"description": description, **({} if example is None else {"example": example})}
+
+
 def text(longest: int, **kwargs: Any) -> fields.String:
     """Text of at most so many characters; `shortest=0` lets it be empty."""
     shortest = kwargs.pop("shortest", 1)

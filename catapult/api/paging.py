@@ -12,7 +12,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from catapult import access
 from catapult.api.fields import Out, rfc3339
-from catapult.api.schemas import MAX_OFFSET, PageQuery
+from catapult.api.parameters import MAX_OFFSET, PageQuery
 from catapult.errors import Invalid
 from catapult.queries.paging import Listing, Page
 

@@ -1,6 +1,6 @@
 """What goes in and out, one class each way. They make the OpenAPI document, so each field says what it is."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates, validates_schema
 
@@ -15,14 +15,12 @@ from catapult.api.fields import (
     Labels,
     Metadata,
     Out,
-    Query,
-    QueryFlag,
-    QueryNumber,
     Time,
     Whole,
     choice,
     link,
     matching,
+    says,
     text,
 )
 from catapult.tables import (
@@ -40,16 +38,10 @@ from catapult.tables import (
 
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 MAX_BIGINT = 2**63 - 1
-MAX_LIMIT, MAX_OFFSET = 1_000, 10_000
 
 EXAMPLE_ID = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 EXAMPLE_TIME = "2026-11-23T10:15:30.123456Z"
 EXAMPLE_DIGEST = "sha256:" + "9f86d081884c7d659a2feaa0c55ad015" * 2
-
-
-def says(description: str, example: Any = None) -> dict[str, Any]:
-    """What the OpenAPI document says of a field."""
-    return {"description": description, **({} if example is None else {"example": example})}
 
 
 def model_name(**kwargs: Any) -> fields.String:
@@ -402,81 +394,3 @@ class ProblemOut(Out):
     errors = fields.Dict(
         metadata=says("`{field: [message, …]}`, nested fields as nested objects.", {"tag": ["…"]}) | OPTIONAL
     )
-
-
-# --- queries --------------------------------------------------------------------------------------------------------
-
-
-class PageQuery(Query):
-    """Which part of a list."""
-
-    PAGING: ClassVar[tuple[str, ...]] = ("limit", "size", "cursor", "offset", "page", "count")
-
-    limit = QueryNumber(
-        validate=validate.Range(1, MAX_LIMIT, error=f"Has to be 1 to {MAX_LIMIT}."),
-        metadata=says("How many at most; 100 when not sent.", 100),
-    )
-    size = QueryNumber(
-        validate=validate.Range(1, MAX_LIMIT, error=f"Has to be 1 to {MAX_LIMIT}."), metadata=says("The same as limit.")
-    )
-    cursor = fields.String(metadata=says("From a Link header; opaque."))
-    offset = QueryNumber(
-        validate=validate.Range(0, MAX_OFFSET, error=f"Has to be 0 to {MAX_OFFSET}; page deeper by the Link header."),
-        metadata=says("How many to skip."),
-    )
-    page = QueryNumber(validate=validate.Range(1, MAX_OFFSET), metadata=says("Which page, from 1."))
-    count = QueryFlag(metadata=says("Send X-Total-Count with the number of all rows."))
-
-
-class ModelQuery(PageQuery):
-    search = fields.String(metadata=says("Anywhere in name or description, case ignored."))
-    name = fields.String(metadata=says("The exact name, case ignored."))
-    tag = fields.String(metadata=says("Those with this label."))
-
-
-class VersionQuery(PageQuery):
-    model_name = fields.String(metadata=says("Of this model, case ignored."))
-    model_id = fields.UUID(metadata=says("Of this model."))
-    version = fields.String(metadata=says("This version string."))
-    tag = fields.String(metadata=says("This image tag."))
-    digest = fields.String(metadata=says("This digest."))
-    is_release = QueryFlag(metadata=says("Releases, or what is none."))
-    status = choice(VersionStatus, metadata=says("active or archived."))
-    environment = fields.String(metadata=says("Live in this environment, case ignored."))
-    created_after = Time(metadata=says("Registered after this moment."))
-    created_before = Time(metadata=says("Registered before this moment."))
-
-
-class LatestQuery(Query):
-    model_name = fields.String(required=True, metadata=says("Of this model, case ignored.", "myorg/bert"))
-    environment = fields.String(metadata=says("The one live in this environment."))
-    is_release = QueryFlag(metadata=says("Among releases, or among what is none."))
-    order = fields.String(
-        validate=validate.OneOf(["created", "semver"], error="Has to be one of created, semver."),
-        metadata=says("The newest (created) or the highest (semver)."),
-    )
-
-
-class DeploymentQuery(PageQuery):
-    environment = fields.String(metadata=says("To this environment, case ignored."))
-    release_id = fields.UUID(metadata=says("Of this version."))
-    model_name = fields.String(metadata=says("Of this model, case ignored."))
-    status = choice(DeploymentStatus, metadata=says("With this status."))
-    live = QueryFlag(metadata=says("What is live now, or what is not."))
-
-
-class AuditQuery(PageQuery):
-    action = fields.String(metadata=says("This action.", "version.promote"))
-    resource_type = fields.String(metadata=says("On this kind of thing.", "version"))
-    resource_id = fields.UUID(metadata=says("On this one."))
-    api_key_name = fields.String(metadata=says("By the key of this name."))
-    since = Time(metadata=says("From this moment on."))
-    until = Time(metadata=says("Before this moment."))
-
-
-class DeleteModelQuery(Query):
-    force = QueryFlag(metadata=says("End what is live with it."))
-
-
-class NoQuery(Query):
-    """An endpoint without parameters: any is a typo."""

@@ -9,8 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import migrations, version
 from catapult.api.blueprint import Blueprint
+from catapult.api.parameters import NoQuery
 from catapult.api.rendering import encode
-from catapult.api.schemas import HealthOut, InfoOut, NoQuery
+from catapult.api.schemas import HealthOut, InfoOut
 from catapult.queries import registry
 from catapult.tables import Role
 

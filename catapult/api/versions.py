@@ -8,17 +8,8 @@ from flask import g
 from catapult.actions import versions as actions
 from catapult.api import etags
 from catapult.api.blueprint import Blueprint
-from catapult.api.schemas import (
-    DeploymentOut,
-    LatestQuery,
-    NoQuery,
-    PageQuery,
-    Reason,
-    VersionEdit,
-    VersionIn,
-    VersionOut,
-    VersionQuery,
-)
+from catapult.api.parameters import LatestQuery, NoQuery, PageQuery, VersionQuery
+from catapult.api.schemas import DeploymentOut, Reason, VersionEdit, VersionIn, VersionOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import deployments, versions
 from catapult.queries.paging import Listing

@@ -1,0 +1,85 @@
+"""What a query string may hold, one class a list. They make the OpenAPI document, as `schemas.py` does."""
+
+from typing import ClassVar
+
+from marshmallow import fields, validate
+
+from catapult.api.fields import Query, QueryFlag, QueryNumber, Time, choice, says
+from catapult.tables import DeploymentStatus, VersionStatus
+
+MAX_LIMIT, MAX_OFFSET = 1_000, 10_000
+
+
+class PageQuery(Query):
+    """Which part of a list."""
+
+    PAGING: ClassVar[tuple[str, ...]] = ("limit", "size", "cursor", "offset", "page", "count")
+
+    limit = QueryNumber(
+        validate=validate.Range(1, MAX_LIMIT, error=f"Has to be 1 to {MAX_LIMIT}."),
+        metadata=says("How many at most; 100 when not sent.", 100),
+    )
+    size = QueryNumber(
+        validate=validate.Range(1, MAX_LIMIT, error=f"Has to be 1 to {MAX_LIMIT}."), metadata=says("The same as limit.")
+    )
+    cursor = fields.String(metadata=says("From a Link header; opaque."))
+    offset = QueryNumber(
+        validate=validate.Range(0, MAX_OFFSET, error=f"Has to be 0 to {MAX_OFFSET}; page deeper by the Link header."),
+        metadata=says("How many to skip."),
+    )
+    page = QueryNumber(validate=validate.Range(1, MAX_OFFSET), metadata=says("Which page, from 1."))
+    count = QueryFlag(metadata=says("Send X-Total-Count with the number of all rows."))
+
+
+class ModelQuery(PageQuery):
+    search = fields.String(metadata=says("Anywhere in name or description, case ignored."))
+    name = fields.String(metadata=says("The exact name, case ignored."))
+    tag = fields.String(metadata=says("Those with this label."))
+
+
+class VersionQuery(PageQuery):
+    model_name = fields.String(metadata=says("Of this model, case ignored."))
+    model_id = fields.UUID(metadata=says("Of this model."))
+    version = fields.String(metadata=says("This version string."))
+    tag = fields.String(metadata=says("This image tag."))
+    digest = fields.String(metadata=says("This digest."))
+    is_release = QueryFlag(metadata=says("Releases, or what is none."))
+    status = choice(VersionStatus, metadata=says("active or archived."))
+    environment = fields.String(metadata=says("Live in this environment, case ignored."))
+    created_after = Time(metadata=says("Registered after this moment."))
+    created_before = Time(metadata=says("Registered before this moment."))
+
+
+class LatestQuery(Query):
+    model_name = fields.String(required=True, metadata=says("Of this model, case ignored.", "myorg/bert"))
+    environment = fields.String(metadata=says("The one live in this environment."))
+    is_release = QueryFlag(metadata=says("Among releases, or among what is none."))
+    order = fields.String(
+        validate=validate.OneOf(["created", "semver"], error="Has to be one of created, semver."),
+        metadata=says("The newest (created) or the highest (semver)."),
+    )
+
+
+class DeploymentQuery(PageQuery):
+    environment = fields.String(metadata=says("To this environment, case ignored."))
+    release_id = fields.UUID(metadata=says("Of this version."))
+    model_name = fields.String(metadata=says("Of this model, case ignored."))
+    status = choice(DeploymentStatus, metadata=says("With this status."))
+    live = QueryFlag(metadata=says("What is live now, or what is not."))
+
+
+class AuditQuery(PageQuery):
+    action = fields.String(metadata=says("This action.", "version.promote"))
+    resource_type = fields.String(metadata=says("On this kind of thing.", "version"))
+    resource_id = fields.UUID(metadata=says("On this one."))
+    api_key_name = fields.String(metadata=says("By the key of this name."))
+    since = Time(metadata=says("From this moment on."))
+    until = Time(metadata=says("Before this moment."))
+
+
+class DeleteModelQuery(Query):
+    force = QueryFlag(metadata=says("End what is live with it."))
+
+
+class NoQuery(Query):
+    """An endpoint without parameters: any is a typo."""
