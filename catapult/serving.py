@@ -1,6 +1,7 @@
 """gunicorn, run in this process: the master owns the embedded PostgreSQL and starts it again when it dies."""
 
 import os
+import re
 import socket
 import sys
 from typing import Any
@@ -44,6 +45,12 @@ class Lines(Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         self.error_log.handlers, self.error_log.propagate = [], True
         self.access_log.handlers, self.access_log.propagate = [], False
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """gunicorn quotes what it could not parse, and that may hold a key: the quotation is left out."""
+        if msg.startswith("Invalid request"):
+            msg = re.split(r":? b?['\"]", msg, maxsplit=1)[0]
+        super().warning(msg, *args, **kwargs)
 
 
 class Server(BaseApplication):  # type: ignore[misc]

@@ -44,9 +44,9 @@ def prepare() -> str | None:
     wait()
     flask_migrate.upgrade()
     settings = access.settings()
-    check_salt(settings.api_key_salt)
-    check_connections(settings.workers * THREADS)
     try:
+        check_salt(settings.api_key_salt)
+        check_connections(settings.workers * THREADS)
         return api_keys.create_first_admin(actor=CLI, salt=settings.api_key_salt)
     finally:
         db.session.remove()

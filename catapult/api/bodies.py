@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from flask import g, request
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from catapult.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 
@@ -114,6 +114,10 @@ def _raw() -> bytes:
         raise TooLarge(
             "The body has more than 1 MiB. Store large things elsewhere and register their address."
         ) from error
+    except HTTPException:
+        raise
+    except Exception as error:  # whatever the server has for a bad chunk or a client that went away
+        raise BadRequest("The body could not be read to its end. Send it again, whole.") from error
 
 
 def _check_type() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from up import Up, for_a_team
+from up import Start, Up, for_a_team
 
 from catapult.embedded import Embedded
 
@@ -22,7 +22,8 @@ def make_folder() -> Iterator[Callable[[], Path]]:
 
     yield make
     for folder in made:
-        Embedded(folder).stop()
+        for home in (folder, folder / "home"):
+            Embedded(home).stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -45,18 +46,8 @@ def live(make_folder: Callable[[], Path], make_database: Callable[[], str]) -> I
 
 
 @pytest.fixture(scope="module")
-def start(make_folder: Callable[[], Path]) -> Iterator[Callable[..., Up]]:
-    """A function that starts a server with these settings, in a home of its own unless they name one.
-
-    What still runs when the module's tests are done is ended.
-    """
-    started: list[Up] = []
-
-    def run(**settings: str) -> Up:
-        folder = Path(settings["CATAPULT_HOME"]) if "CATAPULT_HOME" in settings else make_folder()
-        started.append(Up(folder, **settings))
-        return started[-1]
-
-    yield run
-    for server in started:
-        server.close()
+def start(make_folder: Callable[[], Path]) -> Iterator[Start]:
+    """Starts servers with the settings it is given. What still runs when the module's tests are done is ended."""
+    start = Start(make_folder)
+    yield start
+    start.close()

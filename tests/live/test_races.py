@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 import requests
-from up import ROLES, Caller, Up, a_model, a_version, at_once, for_a_team, problem, statuses
+from up import ROLES, Caller, Start, Up, a_model, a_version, at_once, for_a_team, problem, statuses
 
 pytestmark = pytest.mark.live
 
@@ -191,7 +191,7 @@ def test_of_16_changes_to_what_all_have_read_one_is_made(live: Up, admin: Caller
 
 
 def test_two_admins_who_revoke_each_other_at_once_do_not_both_succeed(
-    start: Callable[..., Up], make_database: Callable[[], str]
+    start: Start, make_database: Callable[[], str]
 ) -> None:
     server = start(**for_a_team(make_database())).ready()
     keys = [server.key]
@@ -268,12 +268,10 @@ def test_200_versions_of_one_model_from_16_threads_are_all_made_and_counted(live
     def create(batch: range) -> list[requests.Response]:
         return [admin.post("/api/v1/versions", json=a_version(model, f"1.0.{n}")) for n in batch]
 
-    answers = sum(at_once(*[partial(create, batch) for batch in batches]), [])
+    answers = list(chain(*at_once(*[partial(create, batch) for batch in batches])))
     assert statuses(answers) == {201: 200}
 
-    rows = live.sql(
-        "SELECT id::text, version FROM versions WHERE model_id = %s ORDER BY created_at, id", model["id"]
-    )
+    rows = live.sql("SELECT id::text, version FROM versions WHERE model_id = %s ORDER BY created_at, id", model["id"])
     assert {row[0] for row in rows} == {answer.json()["id"] for answer in answers}
     model = admin.get(f"/api/v1/models/{model['id']}").json()
     assert (model["version_count"], model["latest_version"]) == (200, rows[-1][1])

@@ -126,12 +126,21 @@ def a_version(model: dict[str, Any], version: str, **fields: Any) -> dict[str, A
 
 
 class Up:
-    """One `flask up`, in a session and process group of its own as a terminal would give it. Output is in files."""
+    """One `flask up`, in a session and process group of its own as a terminal would give it.
+
+    Its output is in files of that folder; its home is `home` in there, unless the settings name one.
+    """
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.settings = {"PORT": str(self.port), "WEB_CONCURRENCY": "2", "CATAPULT_HOME": str(folder), **settings}
+        self.settings = {
+            "CATAPULT_HOME": str(folder / "home"),
+            "WEB_CONCURRENCY": "2",
+            **settings,
+            "PORT": str(self.port),
+        }
+        self.home = Path(self.settings["CATAPULT_HOME"])
         self.out, self.log = folder / f"out-{self.port}", folder / f"log-{self.port}"
         self.keys: dict[str, str] = {}
         self.seen: list[psutil.Process] = []
@@ -147,8 +156,9 @@ class Up:
             )
 
     def ready(self, seconds: float = 40) -> "Up":
-        """It says where it is, and answers there."""
+        """It says where it is, answers there, and has all its workers."""
         until(self._answers, seconds)
+        until(lambda: len(self.workers()) == int(self.settings["WEB_CONCURRENCY"]))
         return self
 
     def _answers(self) -> bool:
@@ -201,24 +211,21 @@ class Up:
 
     @property
     def database_url(self) -> str:
-        return self.settings.get("DATABASE_URL") or Embedded(Path(self.settings["CATAPULT_HOME"])).url
+        return self.settings.get("DATABASE_URL") or Embedded(self.home).url
 
     def workers(self) -> list[psutil.Process]:
         """gunicorn's workers that live."""
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if child.status() != psutil.STATUS_ZOMBIE and "flask" in child.cmdline()]
+        return [child for child in psutil.Process(self.process.pid).children() if lives(child)]
 
     def look(self) -> list[psutil.Process]:
         """Its processes and those of its PostgreSQL, now and at every look before, as far as they still live."""
-        home = self.settings["CATAPULT_HOME"]
-        cluster = Embedded(Path(home)).name
+        cluster = Embedded(self.home).name
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
                 named = any(cluster in part for part in process.cmdline())
-                if named or f"CATAPULT_HOME={home}" in as_text(process):
+                if named or process.environ().get("CATAPULT_HOME") == str(self.home):
                     self.seen.append(process)
-        alive = {process for process in self.seen if process.is_running() and state(process) != psutil.STATUS_ZOMBIE}
-        return [process for process in alive if process.pid != os.getpid()]
+        return list({process for process in self.seen if lives(process)})
 
     def end(self, number: signal.Signals = signal.SIGTERM, group: bool = False, seconds: float = 30) -> int:
         """Send the signal, to the process or as a terminal does to its group; returns the exit status."""
@@ -238,15 +245,27 @@ class Up:
         self.process.wait(10)
 
 
-def as_text(process: psutil.Process) -> list[str]:
-    return [f"{name}={value}" for name, value in process.environ().items()]
+class Start:
+    """Starts servers: `start(DATABASE_URL=…)`."""
+
+    def __init__(self, make_folder: Callable[[], Path]) -> None:
+        self.make_folder, self.started = make_folder, list[Up]()
+
+    def __call__(self, **settings: str) -> Up:
+        self.started.append(Up(self.make_folder(), **settings))
+        return self.started[-1]
+
+    def close(self, home: Path | None = None) -> None:
+        """Those of that home are ended; without one, all."""
+        for server in self.started:
+            if home in (None, server.home):
+                server.close()
 
 
-def state(process: psutil.Process) -> str | None:
+def lives(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
-        found: str = process.status()
-        return found
-    return psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def problem(response: requests.Response, kind: str) -> dict[str, Any]:
