@@ -55,7 +55,8 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            with startup.database(access.settings()):
+            with startup.database(access.settings()), closed_session():
+                startup.make_schema()
                 return command(*args, **kwargs)
         except Refusal as refusal:
             fail(refusal.detail)
@@ -63,12 +64,19 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
             fail(str(error), 2)
         except SQLAlchemyError as error:
             fail(
-                f"The database refused or did not answer ({type(error).__name__}). Is it up, and its schema made by `flask up`?"
+                f"The database refused or did not answer ({type(error).__name__}). Is it up, and at head (`flask db upgrade`)?"
             )
-        finally:
-            db.session.remove()
 
     return wrapper
+
+
+@contextmanager
+def closed_session() -> Iterator[None]:
+    """The session is closed at the end, while the database is still there to be told."""
+    try:
+        yield
+    finally:
+        db.session.remove()
 
 
 @click.command("up")

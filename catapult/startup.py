@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import flask_migrate
 import structlog
-from flask import current_app
 from sqlalchemy.exc import OperationalError
 
 from catapult import access, keys
@@ -19,6 +19,8 @@ from catapult.queries import keys as stored_keys
 from catapult.queries import registry
 
 WAIT = 60.0
+SAID_EVERY = 10
+_attached: ContextVar[bool] = ContextVar("attached", default=False)
 log = structlog.get_logger("catapult")
 
 
@@ -28,12 +30,26 @@ class Unreachable(Exception):
 
 @contextmanager
 def database(settings: Settings) -> Iterator[None]:
-    """For a command: the database runs meanwhile. The embedded one is started where no server has it running."""
-    if not settings.embedded:
+    """For a command: the database runs meanwhile. The embedded one is started where no server has it running.
+
+    A command that migrates is inside already when Alembic asks for the database.
+    """
+    if not settings.embedded or _attached.get():
         yield
         return
     with attached(settings.home):
-        yield
+        token = _attached.set(True)
+        try:
+            yield
+        finally:
+            _attached.reset(token)
+
+
+def make_schema() -> None:
+    """An empty database has the schema now; one that is older stays as it is, for `flask up` or `flask db upgrade`."""
+    if registry.migration() is None:
+        db.session.remove()
+        flask_migrate.upgrade()
 
 
 def prepare() -> str | None:
@@ -54,15 +70,15 @@ def prepare() -> str | None:
 
 def wait(seconds: float = WAIT) -> None:
     """The database answers. Raises Unreachable after so many seconds."""
-    until = time.monotonic() + seconds
-    while not _answers():
-        if time.monotonic() > until:
-            where = current_app.config["SQLALCHEMY_DATABASE_URI"].rpartition("@")[2].partition("?")[0]
-            raise Unreachable(
-                f"The database at {where} did not answer for {seconds:.0f} seconds. Check DATABASE_URL and the server."
-            )
-        log.warning("waiting for the database", seconds_left=round(until - time.monotonic()))
+    for second in range(round(seconds)):
+        if _answers():
+            return
+        if second % SAID_EVERY == 0:
+            log.warning("waiting for the database", seconds_left=round(seconds) - second)
         time.sleep(1)
+    raise Unreachable(
+        f"The database did not answer for {seconds:.0f} seconds. Check DATABASE_URL, and that the server runs."
+    )
 
 
 def check_salt(salt: str) -> None:

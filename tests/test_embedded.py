@@ -423,7 +423,7 @@ def test_without_the_library_it_says_what_to_install(tmp_path: Path) -> None:
         "try: database.start()\nexcept EmbeddedError as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
-    assert "catapult-sdk[embedded]' or set DATABASE_URL" in said.stdout
+    assert "'.[server,embedded]' in the checkout, or set DATABASE_URL" in said.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

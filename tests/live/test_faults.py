@@ -1,8 +1,7 @@
 """What breaks while others work: a worker is killed, the database goes away, a row stays locked, connections run out."""
 
-import json
+import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -32,6 +31,14 @@ def database(make_folder: Callable[[], Path]) -> Iterator[Embedded]:
 def server(database: Embedded, start: Start) -> Up:
     """A server on that database, whose process and workers outlive all that happens to it."""
     server = start(**for_a_team(database.url)).ready()
+    server.make_keys()
+    return server
+
+
+@pytest.fixture(scope="module")
+def spare(start: Start, make_database: Callable[[], str]) -> Up:
+    """Another server, on the database that other tests' servers are on too."""
+    server = start(**for_a_team(make_database())).ready()
     server.make_keys()
     return server
 
@@ -114,21 +121,17 @@ def assert_kept(server: Up, load: Load) -> None:
 # --- workers
 
 
-def test_a_killed_worker_is_replaced_and_no_acknowledged_write_is_lost(
-    start: Start, make_database: Callable[[], str]
-) -> None:
-    server = start(**for_a_team(make_database())).ready()
-    server.make_keys()
-    with load(server, "faults/worker") as writes:
+def test_a_killed_worker_is_replaced_and_no_acknowledged_write_is_lost(spare: Up) -> None:
+    with load(spare, "faults/worker") as writes:
         for _ in range(3):
-            before = server.workers()
+            before = spare.workers()
             before[0].kill()
-            until(lambda before=before: len(set(server.workers()) - set(before)) == 1)
-            assert len(server.workers()) == 2
+            until(lambda before=before: len(set(spare.workers()) - set(before)) == 1)
+            assert len(spare.workers()) == 2
             writes.goes_on()
     assert writes.refused == []
-    assert server.process.poll() is None
-    assert_kept(server, writes)
+    assert spare.process.poll() is None
+    assert_kept(spare, writes)
 
 
 # --- the database
@@ -276,26 +279,19 @@ def test_an_address_where_nothing_listens_is_said_in_a_line(start: Start) -> Non
 # --- faults of our own
 
 
-def test_a_fault_of_ours_tells_the_client_nothing_and_the_log_no_body(
-    start: Start, make_database: Callable[[], str]
-) -> None:
-    server = start(**for_a_team(make_database())).ready()
-    server.sql("ALTER TABLE audit_logs RENAME TO away")
-    with server.caller(server.key) as admin:
+def test_a_fault_of_ours_tells_the_client_nothing_and_the_log_no_body(spare: Up) -> None:
+    spare.sql("ALTER TABLE audit_logs RENAME TO away")
+    with spare.by("admin") as admin:
         answers = [
             admin.post("/api/v1/models", json=a_model("faults/ours", description="of-the-body")),
             admin.post("/api/v1/api-keys", json={"name": "of-the-body"}),
         ]
+        spare.sql("ALTER TABLE away RENAME TO audit_logs")
         for answer in answers:
             assert answer.status_code == 500
             body = problem(answer, "internal")
-            assert not {"audit_logs", "sqlalchemy", "psycopg", "insert"} & set(json.dumps(body).lower().split('"'))
-            assert "audit_logs" not in answer.text
-            (line,) = [line for line in server.lines("fault") if line["request_id"] == body["request_id"]]
+            assert not re.search("audit_logs|sqlalchemy|psycopg|insert into", answer.text, re.I)
+            (line,) = [line for line in spare.lines("fault") if line["request_id"] == body["request_id"]]
             assert "audit_logs" in line["exception"]
-        assert admin.get("/api/v1/models").json() == []
-    assert "of-the-body" not in server.log.read_text()
-    server.sql("ALTER TABLE away RENAME TO audit_logs")
-    began = time.monotonic()
-    assert server.end() == 0
-    assert time.monotonic() - began < 25
+        assert admin.get("/api/v1/models?name=faults/ours").json() == []
+    assert "of-the-body" not in spare.log.read_text()

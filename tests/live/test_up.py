@@ -175,18 +175,19 @@ def test_a_signal_before_it_serves_leaves_nothing_behind(
     assert server.look() == []
 
 
-@pytest.mark.parametrize(("number", "group"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
-def test_a_signal_while_the_data_folder_is_made_leaves_nothing_that_hinders_the_next_start(
-    start: Start, number: signal.Signals, group: bool
+def test_signals_while_the_data_folder_is_made_leave_nothing_that_hinders_the_next_start(
+    start: Start, make_folder: Callable[[], Path]
 ) -> None:
-    server = start()
-    until(lambda: list(server.home.glob("postgres.new-*/PG_VERSION")))
-    assert server.end(number, group) != 0
-    until(lambda: not server.look(), 5)
-    again = start(CATAPULT_HOME=str(server.home)).ready()
+    home = make_folder() / "home"
+    for number, group in ((signal.SIGTERM, False), (signal.SIGINT, True)):
+        server = start(CATAPULT_HOME=str(home))
+        until(lambda: list(home.glob("postgres.new-*/PG_VERSION")))
+        assert server.end(number, group) != 0
+        until(lambda server=server: not server.look(), 5)
+    again = start(CATAPULT_HOME=str(home)).ready()
     assert works(again, again.key)
     assert again.end() == 0
-    assert not list(server.home.glob("postgres.*-*"))
+    assert not list(home.glob("postgres.*-*"))
 
 
 def test_what_is_under_way_is_answered_before_the_end(start: Start, make_database: Callable[[], str]) -> None:
@@ -240,35 +241,28 @@ def test_a_postgresql_that_dies_is_started_again_and_requests_work_without_a_res
     assert server.look() == []
 
 
-@pytest.mark.parametrize("with_postgresql", [False, True])
-def test_after_a_kill_of_everything_the_next_start_works(
-    first: First, home: Path, start: Start, with_postgresql: bool
-) -> None:
+def test_after_every_kind_of_kill_the_next_start_works(first: First, home: Path, start: Start) -> None:
     server = start(CATAPULT_HOME=str(home)).ready()
     left = postmaster(home)
     server.end(signal.SIGKILL, group=True)
-    if with_postgresql:
-        left.kill()
-    again = start(CATAPULT_HOME=str(home)).ready()
-    assert (postmaster(home) == left) is not with_postgresql
-    assert works(again, first.key)
-    assert "Key:" not in again.said()
-    assert again.end() == 0
-    assert server.look() == again.look() == []
-
-
-def test_workers_end_when_their_master_is_killed_and_the_next_start_works(
-    first: First, home: Path, start: Start
-) -> None:
     server = start(CATAPULT_HOME=str(home)).ready()
+    assert postmaster(home) == left  # adopted
+    assert works(server, first.key)
+
+    server.end(signal.SIGKILL, group=True)
+    left.kill()
+    server = start(CATAPULT_HOME=str(home)).ready()
+    assert postmaster(home) != left
+    assert works(server, first.key)
+
     workers = server.workers()
-    assert len(workers) == 2
     server.end(signal.SIGKILL)
     until(lambda: not any(lives(worker) for worker in workers), 30)
-    again = start(CATAPULT_HOME=str(home)).ready()
-    assert works(again, first.key)
-    assert again.end() == 0
-    assert again.look() == []
+    server = start(CATAPULT_HOME=str(home)).ready()
+    assert works(server, first.key)
+    assert "Key:" not in server.said()
+    assert server.end() == 0
+    assert server.look() == []
 
 
 # --- beside it

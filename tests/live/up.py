@@ -236,10 +236,7 @@ class Up:
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """Nothing of it is left, whatever a test did."""
-        if self.process.poll() is None:
-            with suppress(subprocess.TimeoutExpired):
-                self.end()
+        """Master and workers are gone, whatever a test did. Its PostgreSQL goes with its folder."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
