@@ -13,7 +13,7 @@ from uuid import UUID
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from catapult import access, startup
 from catapult.actions import api_keys
@@ -94,6 +94,10 @@ def up() -> None:
         fail("\ncatapult: ".join(error.problems), 2)
     except (EmbeddedError, startup.Unreachable) as error:
         fail(str(error))
+    except DBAPIError as error:
+        fail(
+            f"The database refused: {str(error.orig).strip()}. Check DATABASE_URL: its user has to be allowed to make tables there."
+        )
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -218,7 +218,9 @@ def test_children_of_a_killed_postmaster_do_not_keep_it_from_starting(home: Path
 
 
 def test_a_hanging_postmaster_is_killed_with_its_children(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded.postgres, "STOPPING", [(signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 5)])
+    monkeypatch.setattr(
+        embedded.postgres, "STOPPING", [(signal.SIGINT, 0.2), (signal.SIGQUIT, 0.2), (signal.SIGKILL, 5)]
+    )
     with serving(home):
         for process in processes(home):
             process.suspend()

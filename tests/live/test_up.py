@@ -17,7 +17,7 @@ import psutil
 import psycopg2
 import pytest
 from stage import on_server, url_of
-from up import Start, Up, a_version, at_once, flask, for_a_team, lives, python, until
+from up import Start, Up, a_version, at_once, flask, for_a_team, free_port, lives, python, until
 
 from catapult.embedded import Embedded
 
@@ -340,6 +340,17 @@ def test_several_servers_that_start_at_once_on_an_empty_database_make_one_schema
     assert not any("single-user" in server.said().lower() for server in servers)
     assert not any(list(server.home.parent.glob("home")) for server in servers)
     assert [server.end() for server in servers] == [0, 0, 0]
+
+
+def test_a_database_user_who_may_not_make_tables_is_told_so_in_a_line(cluster: Embedded) -> None:
+    name = f"t{secrets.token_hex(6)}"
+    on_server(cluster, f"CREATE DATABASE {name}")
+    on_server(cluster, f"CREATE ROLE {name} LOGIN")
+    refused = flask("up", **for_a_team(url_of(cluster, name).replace("catapult@", f"{name}@")), PORT=str(free_port()))
+    assert refused.returncode == 1
+    assert "permission denied for schema public" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert refused.stdout == ""
 
 
 def test_a_team_server_without_its_settings_names_all_that_is_wrong(make_folder: Callable[[], Path]) -> None:

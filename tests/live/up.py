@@ -215,7 +215,8 @@ class Up:
 
     def workers(self) -> list[psutil.Process]:
         """gunicorn's workers that live."""
-        return [child for child in psutil.Process(self.process.pid).children() if lives(child)]
+        master = psutil.Process(self.process.pid)
+        return [child for child in master.children() if lives(child) and program(child) == program(master)]
 
     def look(self) -> list[psutil.Process]:
         """Its processes and those of its PostgreSQL, now and at every look before, as far as they still live."""
@@ -263,6 +264,12 @@ def lives(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def program(process: psutil.Process) -> list[str]:
+    with suppress(psutil.NoSuchProcess):
+        return list(process.cmdline())
+    return []
 
 
 def problem(response: requests.Response, kind: str) -> dict[str, Any]:
