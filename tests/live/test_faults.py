@@ -37,7 +37,7 @@ def server(database: Embedded, start: Start) -> Up:
 
 @pytest.fixture(scope="module")
 def spare(start: Start, make_database: Callable[[], str]) -> Up:
-    """Another server, on the database that other tests' servers are on too."""
+    """A server on a database of its own in the PostgreSQL that all tests share."""
     server = start(**for_a_team(make_database())).ready()
     server.make_keys()
     return server
