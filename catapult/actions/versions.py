@@ -3,16 +3,15 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy import delete as delete_rows
+from sqlalchemy import select, text, update
 from uuid_utils.compat import uuid7
 
 from catapult import audit, metadata
-from catapult.actions import locks
+from catapult.actions import locks, registration
 from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
-from catapult.queries import registered_models
 from catapult.semver_order import semver_key
 from catapult.tables import DEFAULT_PLATFORM, NOW, Deployment, Metric, RegisteredModel, Role, Version, VersionStatus
 
@@ -31,23 +30,26 @@ def create(
     `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden.
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
-    model = _counted(model_id, model_name, fields["version"])
+    if model_id is None and model_name is None:
+        raise Invalid("Say which model it is of.", errors={"model_name": ["Needed where there is no model_id."]})
     version = Version(
         id=uuid7(),
-        model_id=model.id,
-        model=model,
         metadata_=metadata or {},
         semver_key=semver_key(fields["version"]),
+        released_by=actor.name if is_release else None,
         created_by=actor.name,
         **{"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "counter": 1, **fields},
     )
     version.live_in = []
+    registration.register(version, model_id or model_name or "")
+    if model_name is not None and version.model_name.lower() != model_name.lower():
+        raise Invalid(
+            "model_id and model_name name two models.", errors={"model_name": [f"The id is {version.model_name}'s."]}
+        )
     said = {name: fields[name] for name in ("version", "tag", "digest")}
-    entries = [audit.entry("version.create", version, model=model.name, **said)]
+    entries = [audit.entry("version.create", version, model=version.model_name, **said)]
     if is_release:
-        entries += _promote(version, actor)
-    _insert(version)
-    _keep_metrics(version)
+        entries.append(_said("version.promote", version, None))
     return audit.commit(actor, version, *entries)
 
 
@@ -114,50 +116,12 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
     audit.commit(actor, version, said)
 
 
-# Built once, since registering a version is what training jobs wait for: building a statement costs as much as running it.
 _MODELS: Any = RegisteredModel.__table__
-_COUNT = (
-    update(_MODELS)
-    .where(_MODELS.c.deleted_at.is_(None))
-    .values(
-        version_count=_MODELS.c.version_count + 1, latest_version=bindparam("latest"), updated_at=_MODELS.c.updated_at
-    )
-    .returning(_MODELS.c.id, _MODELS.c.name, _MODELS.c.repository, _MODELS.c.storage_path)
-)
-_COUNT_BY_ID = _COUNT.where(_MODELS.c.id == bindparam("model"))
-_COUNT_BY_NAME = _COUNT.where(func.lower(_MODELS.c.name) == func.lower(bindparam("model")))
-_VERSIONS: Any = Version.__table__
-_INSERT = insert(_VERSIONS).returning(_VERSIONS.c.created_at, _VERSIONS.c.updated_at, _VERSIONS.c.released_at)
-_INSERTED = tuple(
-    (attribute.key, attribute.columns[0].name)
-    for attribute in Version.__mapper__.column_attrs
-    if attribute.key not in ("created_at", "updated_at", "deleted_at", "released_at")
-)
 _INSERT_METRICS = text(
     "INSERT INTO metrics (version_id, model_id, path, value)"
     " SELECT :version, :model, path, value"
-    " FROM unnest(CAST(:paths AS varchar[]), CAST(:values AS double precision[])) AS numbers (path, value)"
+    " FROM unnest(CAST(:paths AS varchar[]), CAST(:numbers AS double precision[])) AS found (path, value)"
 )
-
-
-def _counted(model_id: UUID | None, model_name: str | None, latest: str) -> RegisteredModel:
-    """The model with one version more, which locks its row; the new version is its newest, since others queue up."""
-    if model_id is None and model_name is None:
-        raise Invalid("Say which model it is of.", errors={"model_name": ["Needed where there is no model_id."]})
-    statement, model = (_COUNT_BY_NAME, model_name) if model_id is None else (_COUNT_BY_ID, model_id)
-    row = db.session.execute(statement, {"model": model, "latest": latest}).one_or_none()
-    if row is None:
-        raise registered_models.missing()
-    if model_name is not None and row.name.lower() != model_name.lower():
-        raise Invalid("model_id and model_name name two models.", errors={"model_name": [f"The id is {row.name}'s."]})
-    return RegisteredModel(**row._mapping)
-
-
-def _insert(version: Version) -> None:
-    """The row is in the database, and the object has the times it got there."""
-    values = {column: getattr(version, attribute) for attribute, column in _INSERTED}
-    statement = _INSERT.values(released_at=NOW) if version.released_at is not None else _INSERT
-    version.created_at, version.updated_at, version.released_at = audit.execute(statement, values).one()
 
 
 def _locked(version_id: UUID) -> Version:
@@ -215,7 +179,7 @@ def _keep_metrics(version: Version) -> None:
     """The numbers in its metadata, in one statement however many there are."""
     found = dict(metadata.numbers(version.metadata_))
     if found:
-        columns = {"paths": list(found), "values": list(found.values())}
+        columns = {"paths": list(found), "numbers": list(found.values())}
         db.session.execute(_INSERT_METRICS, {"version": version.id, "model": version.model_id, **columns})
 
 
