@@ -14,7 +14,7 @@ serve: $(VENV)/.serve ## Set everything up and serve; HOST, PORT, DATABASE_URL â
 test: $(VENV)/.test ## Set up what the tests need and run all of them
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.test ## ruff, mypy and the tests: what CI runs
+check: $(VENV)/.test ## Style and types: ruff and mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 
 bench: $(VENV)/.test ## Measure speed, as ratios to a bare route in the same run

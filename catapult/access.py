@@ -28,7 +28,7 @@ NO_KEY = (
 )
 
 
-class Attempt(NamedTuple):
+class RefusedSignIn(NamedTuple):
     """A sign-in that was refused: by whom, as far as that is known, and why."""
 
     actor: Actor
@@ -57,12 +57,12 @@ def authenticate() -> Actor:
     row = stored_keys.find(prefix) if prefix else None
     if row is None or not hmac.compare_digest(keys.hashed(key, settings().api_key_salt), row.key_hash):
         if key:  # a request without one is no attempt to sign in
-            g.refused = Attempt(_actor("", Role.VIEWER), {"prefix": prefix, "reason": "unknown"})
+            g.refused = RefusedSignIn(_actor("", Role.VIEWER), {"prefix": prefix, "reason": "unknown"})
         raise Unauthenticated(NO_KEY)
     actor = _actor(row.name, Role(row.role), row.id)
     reason = _ended(row)
     if reason:
-        g.refused = Attempt(actor, {"prefix": prefix, "reason": reason})
+        g.refused = RefusedSignIn(actor, {"prefix": prefix, "reason": reason})
         raise Unauthenticated(NO_KEY)
     g.last_used_at, g.used_at = row.last_used_at, row.now
     return actor

@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
 from flask_cors import CORS
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import access, api, audit, commands, config, logs, migrations
@@ -53,7 +54,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
     )
     logs.configure(settings.log_level)
     db.init_app(app)
@@ -80,8 +81,13 @@ class NoSessions(SessionInterface):
         return True
 
 
-def engine_options() -> dict[str, object]:
-    """One connection a thread and none more; a database that is gone is noticed within three seconds."""
+def engine_options(url: str) -> dict[str, object]:
+    """One connection a thread and none more; a database that is gone is noticed within three seconds.
+
+    What the address itself says of the connection goes before what we say.
+    """
+    said = make_url(url).query
+    ours = {"connect_timeout": 2, "tcp_user_timeout": 900, "application_name": "catapult"}
     return {
         "pool_size": THREADS,
         "max_overflow": 0,
@@ -89,10 +95,8 @@ def engine_options() -> dict[str, object]:
         "pool_recycle": 1800,
         "hide_parameters": True,  # they are what people sent, and errors are logged
         "connect_args": {
-            "connect_timeout": 2,
-            "tcp_user_timeout": 900,
-            "options": LIMITS,
-            "application_name": "catapult",
+            **{name: value for name, value in ours.items() if name not in said},
+            "options": f"{LIMITS} {said.get('options', '')}".strip(),
         },
     }
 
@@ -125,6 +129,6 @@ _swept = time.monotonic()
 def _sweep() -> None:
     """Every ten minutes the process forgets idempotent answers older than a day."""
     global _swept
-    if time.monotonic() - _swept > SWEEP_EVERY:
+    due = time.monotonic() - _swept > SWEEP_EVERY
+    if due and audit.note(idempotency.sweep()) < idempotency.SWEEP:  # after a full portion the next request goes on
         _swept = time.monotonic()
-        audit.note(idempotency.sweep())

@@ -33,7 +33,6 @@ REFUSALS: dict[str, tuple[type[Refusal], str]] = {
         "Another deployment to this environment came first. Read what is live and try again.",
     ),
     "uq_api_keys_prefix": (Conflict, "The new key's prefix is taken. Try again."),
-    "pk_idempotent_answers": (Conflict, "Another request with this Idempotency-Key came first. Send it again."),
     "fk_versions_model_id": (NotFound, "There is no such model."),
     "fk_deployments_release_id": (NotFound, "There is no such version."),
 }
@@ -113,12 +112,12 @@ def refusal(error: IntegrityError) -> Refusal:
     return kind(detail)
 
 
-def note(*statements: Executable) -> None:
-    """Bookkeeping is saved on the request's own connection, after its transaction has ended."""
+def note(statement: Executable) -> int:
+    """Bookkeeping is saved on the request's own connection, after its transaction has ended. Returns the rows it met."""
     db.session.rollback()
-    for statement in statements:
-        db.session.execute(statement)
+    result: Any = db.session.execute(statement)
     db.session.commit()
+    return int(result.rowcount)
 
 
 def refused(actor: Actor, action: str, details: dict[str, Any]) -> Executable:

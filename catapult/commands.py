@@ -22,12 +22,12 @@ from catapult.api.schemas import ExportedOut, KeyOut
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, serving
-from catapult.errors import NotFound, Refusal
+from catapult.errors import Invalid, NotFound, Refusal
 from catapult.extensions import db
 from catapult.queries import audit_logs
 from catapult.queries import keys as stored_keys
 from catapult.queries.paging import Page
-from catapult.tables import Role
+from catapult.tables import NAME_LENGTH, Role
 
 DURATION = re.compile(r"(\d{1,5})([mhdw])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -59,7 +59,7 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
                 startup.make_schema()
                 return command(*args, **kwargs)
         except Refusal as refusal:
-            fail(refusal.detail)
+            fail(refusal.detail, 2 if isinstance(refusal, Invalid) else 1)
         except (EmbeddedError, ConfigError) as error:
             fail(str(error), 2)
         except SQLAlchemyError as error:
@@ -178,8 +178,9 @@ def create_key(name: str, role: str, expires: datetime | None) -> None:
 
 def make_key(name: str, role: str, expires: datetime | None = None) -> None:
     """The key is made and printed on a line `Key: <key>`, the only one that holds `Key:`."""
-    if not 1 <= len(name.strip()) <= 255:
-        raise click.BadParameter("has to have 1 to 255 characters", param_hint="--name")
+    if len(name) > NAME_LENGTH:
+        raise click.BadParameter(f"has to have 1 to {NAME_LENGTH} characters", param_hint="--name")
+    startup.warn_of_salt(access.settings().api_key_salt)
     made = api_keys.create(actor=CLI, salt=access.settings().api_key_salt, name=name, role=role, expires_at=expires)
     click.echo(f"Key: {made.key}")
 
@@ -215,6 +216,7 @@ def revoke_key(key: str) -> None:
 @on_database
 def rotate_key(key: str, overlap: timedelta) -> None:
     """Replace the key of that id or prefix by a new one of the same name and role, and print it, this once."""
+    startup.warn_of_salt(access.settings().api_key_salt)
     made = api_keys.rotate(_key_id(key), actor=CLI, salt=access.settings().api_key_salt, overlap=overlap)
     click.echo(f"Key: {made.key}")
     click.echo(f"The old one works until {rfc3339(datetime.now(UTC) + overlap)} at most.")

@@ -5,6 +5,7 @@ Without `DATABASE_URL` this is the single-user default: the embedded PostgreSQL,
 """
 
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,13 +130,26 @@ def kept_secret(home: Path, name: str) -> str:
         made = home / f".{name}.{os.getpid()}"
         if not path.exists():
             made.touch(mode=0o600)
-            made.write_text(secrets.token_urlsafe(48))
+            _write(made, secrets.token_urlsafe(48))
             _link(made, path)
-        return path.read_text().strip()
+        kept = path.read_text().strip()
     except OSError as error:
         raise ConfigError(
             [f"CATAPULT_HOME ({home}) cannot be used: {error.strerror}. Name a folder this user may write."]
         ) from error
+    if len(kept) < SALT_LENGTH:
+        raise ConfigError(
+            [f"{path} holds no secret any more; put the former one back, or remove it with the keys it made."]
+        )
+    return kept
+
+
+def _write(path: Path, secret: str) -> None:
+    """On the disk, not only in memory: a key made with a salt that a crash loses is worth nothing."""
+    with path.open("w") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _link(made: Path, path: Path) -> None:
@@ -170,6 +184,8 @@ def _wrong(rest: dict[str, Any]) -> list[str]:
 
 
 def _is_origin(text: str) -> bool:
+    if not re.fullmatch(r"[A-Za-z0-9.:/\[\]-]+", text):  # flask-cors takes any other for a pattern
+        return False
     parts = urlsplit(text)
     return (
         parts.scheme in ("http", "https") and bool(parts.netloc) and not (parts.path or parts.query or parts.fragment)

@@ -40,7 +40,7 @@ class Row(DeclarativeBase):
 db = SQLAlchemy(metadata=Row.metadata, session_options={"expire_on_commit": False})
 migrate = Migrate()
 
-THREADS = 8
+THREADS = 4
 """In a worker; its pool has as many connections, so that no thread waits for one."""
 
 IDLE = 1.0
@@ -49,7 +49,7 @@ IDLE = 1.0
 
 def read_only() -> None:
     """From here each statement is a transaction of its own: a read sends no BEGIN and no ROLLBACK, half of its trips."""
-    connection = _raw()
+    connection = _raw()  # in a transaction already where a test has opened one around everything
     if connection.status == STATUS_READY:
         connection.autocommit = True
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_LENGTH = 43  # 32 bytes in base62
 CHECK_LENGTH = 6
+NAME = r"(?=.*\S)[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+"
+"""What a key is called: text on one line, and not all of it space."""
 FORM = re.compile(rf"(cat_[A-Za-z0-9]{{8}})_[A-Za-z0-9]{{{SECRET_LENGTH + CHECK_LENGTH}}}")
 
 

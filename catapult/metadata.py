@@ -6,6 +6,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
+from catapult.errors import Invalid
 from catapult.tables import METRIC_PATH_LENGTH
 
 MAX_BYTES = 64 * 1024
@@ -24,6 +25,12 @@ def problems(metadata: dict[str, Any]) -> list[str]:
     if keys > MAX_KEYS:
         found.append(f"Has {keys} keys in all; at most {MAX_KEYS} are taken.")
     return found
+
+
+def check(metadata: dict[str, Any] | None) -> None:
+    """Nothing, if it is within the limits. Raises Invalid."""
+    if metadata and (found := problems(metadata)):
+        raise Invalid("The metadata is too large.", errors={"metadata": found})
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

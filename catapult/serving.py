@@ -96,7 +96,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 def port_is_free(settings: Settings) -> bool:
-    """Whether this address can be bound now; asked before anything is started."""
+    """Whether this address can be bound now; asked before the schema is touched."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

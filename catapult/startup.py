@@ -1,5 +1,6 @@
 """What has to be true before the first request: the database answers, its schema is at head, the salt fits, there is a key."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,16 +70,17 @@ def prepare() -> str | None:
 
 
 def wait(seconds: float = WAIT) -> None:
-    """The database answers. Raises Unreachable after so many seconds."""
-    for second in range(round(seconds)):
-        if _answers():
-            return
-        if second % SAID_EVERY == 0:
-            log.warning("waiting for the database", seconds_left=round(seconds) - second)
+    """The database answers. Raises Unreachable after about so many seconds, with what PostgreSQL or the network said."""
+    end, said_at = time.monotonic() + seconds, -math.inf
+    while (why := _silence()) and time.monotonic() < end:
+        if time.monotonic() - said_at >= SAID_EVERY:
+            said_at = time.monotonic()
+            log.warning("waiting for the database", reason=why, seconds_left=round(end - said_at))
         time.sleep(1)
-    raise Unreachable(
-        f"The database did not answer for {seconds:.0f} seconds. Check DATABASE_URL, and that the server runs."
-    )
+    if why:
+        raise Unreachable(
+            f"The database did not answer for {seconds:.0f} seconds: {why} Check DATABASE_URL and the server."
+        )
 
 
 def check_salt(salt: str) -> None:
@@ -108,11 +110,21 @@ def check_connections(wanted: int) -> None:
         )
 
 
-def _answers() -> bool:
+def warn_of_salt(salt: str) -> None:
+    """Says so where keys are stored and none was made with this salt: a server of another one will refuse the new key."""
+    marks = stored_keys.salt_marks()
+    if marks and keys.salt_mark(salt) not in marks:
+        log.warning(
+            "no stored key was made with this API_KEY_SALT; a server that runs with another refuses the new key"
+        )
+
+
+def _silence() -> str | None:
+    """Why the database does not answer, in PostgreSQL's or the network's words; None if it does."""
     try:
         registry.ping()
-    except OperationalError:
-        return False
+    except OperationalError as error:
+        return " ".join(str(error.orig).split()) or "no answer."
     finally:
         db.session.remove()
-    return True
+    return None

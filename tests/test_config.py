@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from catapult import config
+from catapult.app import engine_options
 from catapult.config import ConfigError, Settings
 
 SALT, SECRET = "s" * 32, "a secret"
@@ -254,3 +255,27 @@ def test_no_secret_is_in_the_repr(load):
     assert not [secret for secret in (SALT, f"'{SECRET}'", "pa55word") if secret in shown]
     settings = load()
     assert not [secret for secret in (settings.api_key_salt, settings.secret_key) if secret in repr(settings)]
+
+
+@pytest.mark.parametrize("name", ["api_key_salt", "secret_key"])
+def test_a_kept_secret_that_was_cut_off_is_told_and_not_used(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("CATAPULT_HOME", str(tmp_path))
+    (tmp_path / name).write_text("")
+    with pytest.raises(ConfigError, match=f"{name} holds no secret"):
+        config.load()
+
+
+@pytest.mark.parametrize("origin", ["https://*.example.com", "https://a.example.com(:8080)?", "^https://a.com$"])
+def test_an_origin_that_would_be_a_pattern_is_refused(tmp_path, monkeypatch, origin):
+    monkeypatch.setenv("CATAPULT_HOME", str(tmp_path))
+    monkeypatch.setenv("CORS_ORIGINS", origin)
+    with pytest.raises(ConfigError, match="CORS_ORIGINS"):
+        config.load()
+
+
+def test_what_the_address_says_of_the_connection_is_kept():
+    url = "postgresql+psycopg2://u@h/d?options=-csearch_path%3Dteam&application_name=mine&connect_timeout=9"
+    arguments = engine_options(url)["connect_args"]
+    assert arguments["options"].endswith(" -csearch_path=team")
+    assert "statement_timeout" in arguments["options"]
+    assert not {"application_name", "connect_timeout"} & set(arguments)

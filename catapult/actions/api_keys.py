@@ -1,6 +1,7 @@
 """Make, revoke and rotate API keys."""
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -21,6 +22,8 @@ def create(
 ) -> ApiKey:
     """A new key; the row's `key` is the key itself, which is nowhere afterwards. Raises Invalid, Forbidden."""
     actor.needs(Role.ADMIN)
+    if not re.fullmatch(keys.NAME, name):
+        raise Invalid("A key's name is one line for people.", errors={"name": ["Has to be visible text on one line."]})
     if expires_at is not None and expires_at <= locks.now():
         raise Invalid("A key has to expire in the future.", errors={"expires_at": ["Is in the past."]})
     row = _new(actor, salt, name, role, expires_at)
@@ -28,9 +31,9 @@ def create(
 
 
 def create_first_admin(*, actor: Actor, salt: str) -> str | None:
-    """A first admin key, if there is no key at all; returns it, or None. Several that start at once make one."""
+    """A first admin key, if there is no admin's that works; returns it, or None. Several that start at once make one."""
     db.session.execute(select(func.pg_advisory_xact_lock(FIRST_KEY_LOCK)))
-    if db.session.scalar(select(ApiKey.id).limit(1)) is not None:
+    if locks.admins():
         return None
     return create(actor=actor, salt=salt, name="first-admin", role=Role.ADMIN).key
 
@@ -95,8 +98,14 @@ def _locked(key_id: UUID) -> ApiKey:
 
 
 def _check_not_last(key: ApiKey, admins: list[ApiKey]) -> None:
-    if key in admins and len(admins) == 1:
-        raise Conflict("This is the last admin key. Make another admin key first, then revoke this one.")
+    """One that ends sooner than this key does not take its place."""
+    others = [other for other in admins if other is not key and _lasts(other) >= _lasts(key)]
+    if key in admins and not others:
+        raise Conflict("This is the last admin key: no other lasts as long. Make one first, then revoke this one.")
+
+
+def _lasts(key: ApiKey) -> datetime:
+    return key.expires_at or datetime.max.replace(tzinfo=UTC)
 
 
 def _said(action: str, key: ApiKey, **details: str) -> Entry:

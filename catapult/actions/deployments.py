@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from uuid_utils.compat import uuid7
 
 from catapult import audit
+from catapult import metadata as limits
 from catapult.actions import locks
 from catapult.audit import Actor
 from catapult.errors import Conflict
@@ -29,6 +30,7 @@ def create(
     Raises NotFound (version), Conflict where the version is archived.
     """
     actor.needs(Role.PUBLISHER)
+    limits.check(metadata)
     version, _, now = locks.version(release_id)
     if version.status == VersionStatus.ARCHIVED:
         raise Conflict(f"{version.version} is archived. Set its status to active first, then deploy it.")

@@ -46,8 +46,9 @@ def version(version_id: UUID) -> tuple[Version, list[str], datetime]:
 def admins() -> list[ApiKey]:
     """Every admin key that works now, locked, so that two admins cannot revoke each other at once."""
     query = select(ApiKey).where(ApiKey.role == Role.ADMIN, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id)
-    rows = db.session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True))
-    return [row for row in rows if row.expires_at is None or row.expires_at > now()]
+    rows = list(db.session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True)))
+    at = now()
+    return [row for row in rows if row.expires_at is None or row.expires_at > at]
 
 
 def now() -> datetime:

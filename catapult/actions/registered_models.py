@@ -7,6 +7,7 @@ from sqlalchemy import func, select, update
 from uuid_utils.compat import uuid7
 
 from catapult import audit
+from catapult import metadata as limits
 from catapult.actions import locks
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
@@ -29,6 +30,7 @@ def create(
     Raises Conflict (name taken), Invalid (neither of the two places).
     """
     actor.needs(Role.PUBLISHER)
+    limits.check(metadata)
     path = storage_path or repository
     if not path:
         raise Invalid(
@@ -54,6 +56,7 @@ def edit(model_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[
     `expected` are the counters the caller has seen, None for any. Raises NotFound, PreconditionFailed.
     """
     actor.needs(Role.PUBLISHER)
+    limits.check(fields.get("metadata_"))
     model = locks.model(RegisteredModel.id == model_id)
     locks.check_counter(model, expected)
     changed = audit.changes(model, fields)

@@ -7,7 +7,8 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, text, update
 from uuid_utils.compat import uuid7
 
-from catapult import audit, metadata
+from catapult import audit
+from catapult import metadata as limits
 from catapult.actions import locks, registration
 from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Invalid
@@ -30,6 +31,7 @@ def create(
     `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden.
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
+    limits.check(metadata)
     if model_id is None and model_name is None:
         raise Invalid("Say which model it is of.", errors={"model_name": ["Needed where there is no model_id."]})
     version = Version(
@@ -66,6 +68,7 @@ def edit(
     Raises NotFound, PreconditionFailed, Forbidden, and Conflict for archiving what is live or promoting what is archived.
     """
     actor.needs(Role.PUBLISHER if is_release is None else Role.RELEASER)
+    limits.check(fields.get("metadata_"))
     version = _locked(version_id)
     locks.check_counter(version, expected)
     entries = _change(version, fields)
@@ -107,13 +110,12 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
     _check_not_live(version, "deleted")
     version.deleted_at = NOW
     of_it = update(Deployment).where(Deployment.release_id == version.id, Deployment.deleted_at.is_(None))
-    db.session.execute(
+    left: Any = db.session.execute(
         of_it.values(deleted_at=NOW, updated_at=Deployment.updated_at), execution_options={"synchronize_session": False}
     )
     audit.flush()
     _count_again(version, by=-1)
-    said = audit.entry("version.delete", version, model=version.model_name, version=version.version)
-    audit.commit(actor, version, said)
+    audit.commit(actor, version, _said("version.delete", version, None, deployments=left.rowcount))
 
 
 _MODELS: Any = RegisteredModel.__table__
@@ -177,7 +179,7 @@ def _check_not_live(version: Version, verb: str) -> None:
 
 def _keep_metrics(version: Version) -> None:
     """The numbers in its metadata, in one statement however many there are."""
-    found = dict(metadata.numbers(version.metadata_))
+    found = dict(limits.numbers(version.metadata_))
     if found:
         columns = {"paths": list(found), "numbers": list(found.values())}
         db.session.execute(_INSERT_METRICS, {"version": version.id, "model": version.model_id, **columns})

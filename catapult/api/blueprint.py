@@ -55,7 +55,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
                     read_only()
                 g.actor = access.authenticate()
                 g.actor.needs(role)
-                return _persist(view, *args, **kwargs)
+                return _try_again(view, *args, **kwargs)
 
             return documented(wrapper, role=role)
 
@@ -145,7 +145,7 @@ def _described(view: View, by_smorest: Any) -> View:
     return view
 
 
-def _persist(view: View, *args: Any, **kwargs: Any) -> Any:
+def _try_again(view: View, *args: Any, **kwargs: Any) -> Any:
     for attempt in range(1, TRIES + 1):
         try:
             return view(*args, **kwargs)

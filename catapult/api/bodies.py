@@ -6,7 +6,9 @@ U+0000 and a nesting of thousands through.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from flask import g, request
@@ -18,6 +20,7 @@ from catapult.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 MAX_DEPTH = 32
 MAX_DIGITS = 4_300
 NO_QUERY = Schema()
+TOO_LARGE = "The body has more than 1 MiB. Store large things elsewhere and register their address."
 
 
 class Unusable(ValueError):
@@ -30,18 +33,18 @@ def receiver(schema: Schema, location: str) -> Callable[[], dict[str, Any]]:
     Raises BadRequest, UnsupportedMediaType, TooLarge, Invalid.
     """
     if location == "json":
-        return lambda: load(schema, body())
-    if not schema.load_fields:
-        return lambda: query(schema)
-    return lambda: load(schema, query(schema))
+        return lambda: load(schema, *body())
+    return lambda: load(schema, *query(schema)) if request.query_string or schema.load_fields else {}
 
 
-def load(schema: Schema, data: dict[str, Any]) -> dict[str, Any]:
-    """The data as the schema has it. Raises Invalid, naming every field at fault."""
+def load(schema: Schema, data: dict[str, Any], faults: dict[str, Any]) -> dict[str, Any]:
+    """The data as the schema has it. Raises Invalid, naming every field at fault: `faults` were found before."""
     try:
-        loaded: dict[str, Any] = schema.load(data)
+        loaded: dict[str, Any] = schema.load({name: value for name, value in data.items() if name not in faults})
     except ValidationError as error:
-        raise invalid(dict(error.messages_dict)) from error
+        raise invalid({**error.messages_dict, **faults}) from error
+    if faults:
+        raise invalid(dict(faults))
     return loaded
 
 
@@ -53,9 +56,10 @@ def invalid(errors: dict[str, Any]) -> Invalid:
     return Invalid(detail, errors={**errors, **({"_schema": whole} if whole else {})})
 
 
-def body() -> dict[str, Any]:
-    """The request's JSON object. A missing body is an empty object: what is required then names itself."""
-    query(NO_QUERY)
+def body() -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """The request's JSON object and what is wrong in it. A missing body is an empty object: what is required names itself."""
+    if request.query_string:
+        load(NO_QUERY, *query(NO_QUERY))
     raw = _raw()
     if raw or request.mimetype:
         _check_type()
@@ -63,13 +67,11 @@ def body() -> dict[str, Any]:
     if not isinstance(data, dict):
         raise Invalid("Send a JSON object.", errors={"_schema": [f"Is {_kind(data)}; it has to be an object."]})
     g.body = data
-    return data
+    return data, {name: [fault] for name, value in data.items() if (fault := _fault(name) or _fault(value))}
 
 
-def query(schema: Schema) -> dict[str, Any]:
-    """The query's parameters. Raises Invalid for one that is unknown or repeated, with those there are."""
-    if not request.query_string:
-        return {}
+def query(schema: Schema) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """The query's parameters and what is wrong with them: one that is unknown or repeated names those there are."""
     known = f"Known here: {', '.join(schema.load_fields) or 'none'}."
     errors: dict[str, list[str]] = {}
     for name, values in request.args.lists():
@@ -79,15 +81,13 @@ def query(schema: Schema) -> dict[str, Any]:
             errors[name] = [f"Given {len(values)} times; give it once. {known}"]
         elif fault := _bad_text(values[0]):
             errors[name] = [fault]
-    if errors:
-        raise invalid(errors)
-    return request.args.to_dict()
+    return request.args.to_dict(), errors
 
 
 def parse(raw: bytes) -> Any:
     """JSON that can be stored and given back as it came. Raises BadRequest, Invalid."""
     try:
-        data = json.loads(
+        return json.loads(
             raw.decode("utf-8"),
             parse_constant=_no_constant,
             parse_float=_float,
@@ -95,29 +95,32 @@ def parse(raw: bytes) -> Any:
             object_pairs_hook=_object,
         )
     except Unusable as error:
-        raise Invalid(str(error)) from error
+        raise Invalid(str(error), errors={"_schema": [str(error)]}) from error
     except RecursionError as error:
-        raise Invalid(f"The JSON is nested deeper than {MAX_DEPTH} levels.") from error
+        too_deep = f"The JSON is nested deeper than {MAX_DEPTH} levels."
+        raise Invalid(too_deep, errors={"_schema": [too_deep]}) from error
     except ValueError as error:
         raise BadRequest(f"The body is not JSON: {error}.") from error
-    if isinstance(data, dict):
-        faults = {name: [fault] for name, value in data.items() if (fault := _fault(name) or _fault(value))}
-        if faults:
-            raise invalid(faults)
-    return data
 
 
 def _raw() -> bytes:
     try:
-        return request.get_data(cache=True)
+        raw = request.get_data(cache=True)
     except RequestEntityTooLarge as error:
-        raise TooLarge(
-            "The body has more than 1 MiB. Store large things elsewhere and register their address."
-        ) from error
+        raise TooLarge(TOO_LARGE) from error
     except HTTPException:
         raise
     except Exception as error:  # whatever the server has for a bad chunk or a client that went away
         raise BadRequest("The body could not be read to its end. Send it again, whole.") from error
+    if request.content_length is None and len(raw) >= (request.max_content_length or math.inf):
+        raise TooLarge(TOO_LARGE)  # a chunked body is cut off at the limit without a word
+    return raw
+
+
+def drain() -> None:
+    """What the client still sends is read, within the limit: an answer before that would cut its connection."""
+    with suppress(Exception):
+        request.get_data(cache=False)
 
 
 def _check_type() -> None:
@@ -191,8 +194,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose names differ: PostgreSQL would keep the last of two silently."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise Unusable(f"The name {twice[:80]!r} stands twice in one object.")
     return found
 

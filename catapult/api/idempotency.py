@@ -51,7 +51,9 @@ def _first(attempt: Attempt, view: Callable[[], Any], render: Render, secret: st
 
     def keep(row: Any) -> None:
         rendered.append(render(row))
-        db.session.execute(_keeping(attempt, rendered[0], secret))
+        kept: Any = db.session.execute(_keeping(attempt, rendered[0], secret))
+        if not kept.rowcount:  # the backstop: the lock let a rival through, and the primary key did not
+            raise InProgress("Another request with this Idempotency-Key came first. Send it again.", retry_after=1)
 
     db.session.info[audit.BEFORE_COMMIT] = keep
     try:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from flask import Response, request
 from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.urls import iri_to_uri
 
 from catapult import access
 from catapult.api.fields import Out, rfc3339
@@ -72,7 +73,9 @@ def _links(page: Page, cursor: str | None) -> str:
 
 
 def _link(relation: str, paging: dict[str, Any]) -> str:
-    return f'<{request.base_url}?{urlencode(_filters() + list(paging.items()))}>; rel="{relation}"'
+    # A host that is no host gives an address without one; an international one has to be ASCII in a header.
+    base = iri_to_uri(request.base_url) if request.host else request.script_root + request.path
+    return f'<{base}?{urlencode(_filters() + list(paging.items()))}>; rel="{relation}"'
 
 
 def _filters() -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException
 
 from catapult import access, audit, errors
+from catapult.api import bodies
 from catapult.errors import Refusal, Unavailable
 from catapult.extensions import db
 
@@ -38,6 +39,7 @@ BY_SQLSTATE: dict[str, Refusal] = {
     "40001": BUSY,  # serialization failure
     "40P01": BUSY,  # deadlock
     "55P03": BUSY,  # lock time-out
+    "25006": Unavailable("The database takes no changes now. Try again in two seconds.", retry_after=2),  # a standby
     "57014": Unavailable("The database took too long. Narrow the request, or try again.", retry_after=1),
     "53100": Unavailable("The database's disk is full. Whoever runs the registry must free space.", retry_after=60),
     "22P05": errors.Invalid("The body holds a character that PostgreSQL cannot store. Leave it out."),
@@ -61,7 +63,13 @@ def init_app(app: Flask) -> None:
 def refused(refusal: Refusal) -> Response:
     """What an action refused. Sign-ins and roles that were refused are recorded."""
     db.session.rollback()
-    access.record_refusal(refusal)
+    if isinstance(refusal, errors.Unauthenticated | errors.Forbidden):
+        bodies.drain()
+    try:
+        access.record_refusal(refusal)
+    except exc.SQLAlchemyError as error:  # a refusal stays one, though it could not be recorded
+        db.session.rollback()
+        log.warning("refusal not recorded", error=type(error).__name__, request_id=access.request_id())
     return answer(refusal)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates, validates_schema
 
-from catapult import images
+from catapult import images, keys
 from catapult.api.fields import (
     OPTIONAL,
     ComputedString,
@@ -92,7 +92,7 @@ class ModelIn(Create):
         if {"versions", "compare"} & set(value.lower().split("/")):
             raise ValidationError("A segment may not be versions or compare: they are part of the pages' addresses.")
 
-    @validates_schema(skip_on_field_errors=True)
+    @validates_schema(skip_on_field_errors=False)
     def check_place(self, data: dict[str, Any], **_: Any) -> None:
         if not (data.get("storage_path") or data.get("repository")):
             raise ValidationError("Needed where there is no repository.", "storage_path")
@@ -193,7 +193,7 @@ class VersionIn(Create):
     def check_build_config(self, value: Any, **_: Any) -> None:
         raise ValidationError("Catapult builds no images. Leave it out or send null.")
 
-    @validates_schema(skip_on_field_errors=True)
+    @validates_schema(skip_on_field_errors=False)
     def check_model(self, data: dict[str, Any], **_: Any) -> None:
         if data.get("model_id") is None and data.get("model_name") is None:
             raise ValidationError("Needed where there is no model_id.", "model_name")
@@ -305,7 +305,13 @@ class DeploymentOut(Out):
 class KeyIn(Create):
     """A new API key."""
 
-    name = text(NAME_LENGTH, required=True, metadata=says("For people; need not be unique.", "training"))
+    name = matching(
+        keys.NAME,
+        NAME_LENGTH,
+        "Has to be text on one line.",
+        required=True,
+        metadata=says("For people; need not be unique.", "training"),
+    )
     role = choice(Role, metadata=says("publisher when not sent.", "publisher"))
     expires_at = Time(metadata=says("When it stops working; never when not sent.", EXAMPLE_TIME))
 

@@ -1,6 +1,7 @@
 """Whether the registry is well, and what runs here."""
 
 import platform
+from types import SimpleNamespace
 from typing import Any
 
 from flask import Blueprint as PlainBlueprint
@@ -36,7 +37,7 @@ def get_health(_: dict[str, Any]) -> Response:
 @blp.answers(200, InfoOut)
 def get_info(_: dict[str, Any]) -> Any:
     """Ask what runs here"""
-    return Info()
+    return info()
 
 
 @probes.get("/livez")
@@ -60,15 +61,19 @@ def ready() -> Response:
     return _json({"status": "ready"}, 200)
 
 
-class Info:
+def info() -> SimpleNamespace:
     """What runs here, asked in two statements."""
-
-    def __init__(self) -> None:
-        asked = registry.database()
-        self.name, self.version, self.api_version = "catapult", version.VERSION, "v1"
-        self.database, self.migration, self.time = asked.version, asked.migration, asked.time
-        self.python = platform.python_version()
-        self.counts = registry.counts()
+    asked = registry.database()
+    return SimpleNamespace(
+        name="catapult",
+        version=version.VERSION,
+        api_version="v1",
+        database=asked.version,
+        migration=asked.migration,
+        python=platform.python_version(),
+        time=asked.time,
+        counts=registry.counts(),
+    )
 
 
 def _database_answers() -> bool:

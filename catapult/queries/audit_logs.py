@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, tuple_
 
 from catapult.extensions import db
 from catapult.queries.paging import CHUNK, Listing
@@ -58,6 +58,12 @@ def listing(
 
 
 def export(listing: Listing) -> Iterator[Any]:
-    """Every entry of that list, oldest first, in one transaction and fetched in portions."""
-    query = listing.rows.order_by(listing.time, listing.id).execution_options(yield_per=CHUNK)
-    yield from db.session.execute(query)
+    """Every entry of that list, oldest first. Each portion is a transaction of its own: a reader may take its time."""
+    query = listing.rows.order_by(listing.time, listing.id).limit(CHUNK)
+    rows = db.session.execute(query).all()
+    while rows:
+        db.session.rollback()
+        yield from rows
+        rows = db.session.execute(
+            query.where(tuple_(listing.time, listing.id) > tuple_(rows[-1].created_at, rows[-1].id))
+        ).all()

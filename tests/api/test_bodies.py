@@ -1,5 +1,6 @@
 """What a request may send: strict JSON, every field and parameter known and given once, nothing the database cannot hold."""
 
+import io
 import json
 
 import pytest
@@ -487,3 +488,37 @@ def test_an_id_in_a_body_that_is_no_uuid_is_not_found(api, path, body):
 def test_metadata_shows_nested_errors_where_they_are(api):
     response = api.post(MODELS, {"name": "a", "storage_path": "x", "tags": ["ok", 1, ""]})
     assert {"1", "2"} <= problem(response, 422, "validation")["errors"]["tags"].keys()
+
+
+def test_a_field_that_cannot_be_stored_does_not_hide_the_others(api):
+    answer = api.post("/api/v1/models", {"name": "a\0", "bogus": 1, "description": 5})
+    assert set(answer.json["errors"]) == {"name", "bogus", "description", "storage_path"}
+
+
+def test_an_unknown_parameter_does_not_hide_a_bad_one(api):
+    assert set(api.get("/api/v1/models?limit=x&bogus=1").json["errors"]) == {"limit", "bogus"}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/models", "/api/v1/versions"])
+def test_an_empty_body_names_everything_that_is_needed(api, path):
+    needed = {
+        "/api/v1/models": {"name", "storage_path"},
+        "/api/v1/versions": {"version", "tag", "digest", "model_name"},
+    }
+    assert set(api.post(path, {}).json["errors"]) == needed[path]
+
+
+def test_a_chunked_body_beyond_the_limit_is_too_large_and_changes_nothing(api):
+    whole = json.dumps({"name": "org/chunked", "storage_path": "x"}).encode() + b" " * 1024 * 1024 + b"and more"
+    stream = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(whole)}
+    headers = {"X-API-Key": api.keys["admin"], "Content-Type": "application/json"}
+    answer = api.client.post("/api/v1/models", headers=headers, environ_overrides=stream)
+    assert (answer.status_code, answer.json["type"]) == (413, "/docs/errors/too-large")
+    assert api.get("/api/v1/models?name=org/chunked").json == []
+
+
+def test_many_names_are_looked_through_once(api):
+    names = "".join(f'"{number}":0,' for number in range(60_000))
+    answer = api.post("/api/v1/models", f'{{{names}"59999":1}}'.encode())
+    assert answer.status_code == 422
+    assert "twice" in answer.json["detail"]
