@@ -40,7 +40,7 @@ class Row(DeclarativeBase):
 db = SQLAlchemy(metadata=Row.metadata, session_options={"expire_on_commit": False})
 migrate = Migrate()
 
-THREADS = 4
+THREADS = 8
 """In a worker; its pool has as many connections, so that no thread waits for one."""
 
 IDLE = 1.0
