@@ -308,3 +308,12 @@ def test_an_export_writes_no_entry(api, run, trail):
     before = len(trail())
     exported(run)
     assert len(trail()) == before
+
+
+def test_an_export_of_several_portions_holds_every_entry_once_and_in_order(run, sql, trail):
+    sql(
+        "INSERT INTO audit_logs (id, action, resource_type, created_at)"
+        " SELECT gen_random_uuid(), 'bulk', 'model', now() + (n / 3) * interval '1 second' FROM generate_series(1, 250) AS n"
+    )
+    exported = [json.loads(line) for line in run("audit", "export").output.splitlines()]
+    assert [entry["id"] for entry in exported] == [str(entry["id"]) for entry in reversed(trail())]
