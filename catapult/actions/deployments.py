@@ -66,11 +66,11 @@ def _go_live(deployment: Deployment, now: datetime) -> str | None:
     place = func.lower(Deployment.environment) == deployment.environment.lower()
     before = db.session.scalar(select(Deployment).where(Deployment.model_id == deployment.model_id, place, is_live()))
     if before is None:
-        deployment.live_from = deployment.deployed_at = now
+        deployment.live_from = deployment.deployed_at = deployment.updated_at = now
         return None
     # Never before it began, not even where the clock was set back.
     now = max(now, before.live_from or now)
-    deployment.live_from = deployment.deployed_at = before.ended_at = now
+    deployment.live_from = deployment.deployed_at = deployment.updated_at = before.ended_at = now
     # The old one has to leave the partial unique index before the new one enters it.
     db.session.flush()
     return str(before.id)

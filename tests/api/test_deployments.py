@@ -281,3 +281,11 @@ def test_a_query_with_a_typo_never_returns_everything(api, query, field):
     refused = api.get(f"{DEPLOYMENTS}?{query}")
     assert refused.status_code == 422
     assert set(refused.json["errors"]) == {field}
+
+
+@pytest.mark.parametrize("status", ["pending", "success", "failed"])
+def test_a_deployment_that_was_just_recorded_has_one_time(api, status):
+    version = api.version(api.model())
+    for _ in range(2):
+        made = api.deployment(version, status=status)
+        assert made["updated_at"] == made["deployed_at"]
