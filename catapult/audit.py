@@ -12,7 +12,7 @@ from sqlalchemy import Executable, Table, insert
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from catapult.errors import Conflict, Forbidden, NotFound, Refusal
+from catapult.errors import Conflict, Forbidden, Refusal
 from catapult.extensions import Row, db
 from catapult.metadata import as_stored
 from catapult.tables import AuditLog, Role
@@ -33,8 +33,6 @@ REFUSALS: dict[str, tuple[type[Refusal], str]] = {
         "Another deployment to this environment came first. Read what is live and try again.",
     ),
     "uq_api_keys_prefix": (Conflict, "The new key's prefix is taken. Try again."),
-    "fk_versions_model_id": (NotFound, "There is no such model."),
-    "fk_deployments_release_id": (NotFound, "There is no such version."),
 }
 """What the database refuses, by the constraint's name and never by the error's text."""
 

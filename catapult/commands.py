@@ -27,7 +27,7 @@ from catapult.extensions import db
 from catapult.queries import audit_logs
 from catapult.queries import keys as stored_keys
 from catapult.queries.paging import Page
-from catapult.tables import NAME_LENGTH, Role
+from catapult.tables import Role
 
 DURATION = re.compile(r"(\d{1,5})([mhdw])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -178,8 +178,6 @@ def create_key(name: str, role: str, expires: datetime | None) -> None:
 
 def make_key(name: str, role: str, expires: datetime | None = None) -> None:
     """The key is made and printed on a line `Key: <key>`, the only one that holds `Key:`."""
-    if len(name) > NAME_LENGTH:
-        raise click.BadParameter(f"has to have 1 to {NAME_LENGTH} characters", param_hint="--name")
     startup.warn_of_salt(access.settings().api_key_salt)
     made = api_keys.create(actor=CLI, salt=access.settings().api_key_salt, name=name, role=role, expires_at=expires)
     click.echo(f"Key: {made.key}")

@@ -67,7 +67,7 @@ def test_the_limits_of_metadata_hold_for_every_door(app, api):
                 refused()
 
 
-@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "a\x1b[31m", "a\u2028b"])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 256, "two\nlines", "a\x1b[31m", "a\u2028b"])
 def test_a_key_is_called_by_text_on_one_line(app, api, name):
     assert api.post("/api/v1/api-keys", {"name": name}).status_code == 422
     with app.app_context(), pytest.raises(Invalid):

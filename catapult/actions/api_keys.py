@@ -12,7 +12,7 @@ from catapult.actions import locks
 from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Invalid, NotFound
 from catapult.extensions import db
-from catapult.tables import ApiKey, Role
+from catapult.tables import NAME_LENGTH, ApiKey, Role
 
 FIRST_KEY_LOCK = 0x63617461_6B657900  # "catakey": any number that nothing else in this database locks
 
@@ -22,8 +22,9 @@ def create(
 ) -> ApiKey:
     """A new key; the row's `key` is the key itself, which is nowhere afterwards. Raises Invalid, Forbidden."""
     actor.needs(Role.ADMIN)
-    if not re.fullmatch(keys.NAME, name):
-        raise Invalid("A key's name is one line for people.", errors={"name": ["Has to be visible text on one line."]})
+    if len(name) > NAME_LENGTH or not re.fullmatch(keys.NAME, name):
+        rule = f"Has to be visible text on one line, at most {NAME_LENGTH} characters."
+        raise Invalid(f"A key's name is for people. {rule}", errors={"name": [rule]})
     if expires_at is not None and expires_at <= locks.now():
         raise Invalid("A key has to expire in the future.", errors={"expires_at": ["Is in the past."]})
     row = _new(actor, salt, name, role, expires_at)
