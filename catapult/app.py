@@ -9,8 +9,8 @@ from flask_cors import CORS
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import access, api, audit, commands, config, logs, migrations
-from catapult.api import idempotency, registered_models
+from catapult import access, api, audit, commands, config, faults, logs, migrations
+from catapult.api import idempotency, problems, registered_models
 from catapult.config import Settings
 from catapult.extensions import THREADS, db, migrate, tend
 
@@ -64,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.before_request(logs.start_clock)
     app.after_request(logs.line)  # after_request runs from the last to the first: the line knows all the rest
     app.after_request(_finish)
+    faults.init_app(app, problems.answer)
     api.init_app(app)
     commands.init_app(app)
     if settings.cors_origins:

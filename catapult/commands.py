@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from catapult import access, startup
 from catapult.actions import api_keys
-from catapult.api.fields import rfc3339
-from catapult.api.schemas import ExportedOut, KeyOut
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
+from catapult.contract.fields import rfc3339
+from catapult.contract.schemas import ExportedOut, KeyOut
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, serving
 from catapult.errors import Invalid, NotFound, Refusal
 from catapult.extensions import db

@@ -8,7 +8,6 @@ from catapult.api import (
     deployments,
     docs,
     openapi,
-    problems,
     registered_models,
     service,
     versions,
@@ -19,7 +18,6 @@ NOUNS = (service, registered_models, versions, deployments, api_keys, audit_logs
 
 def init_app(app: Flask) -> None:
     """The application answers under `/api`, with its document and the pages that explain it."""
-    problems.init_app(app)
     api = openapi.init_app(app)
     for noun in NOUNS:
         api.register_blueprint(noun.blp)

@@ -9,7 +9,7 @@ from catapult import access
 from catapult.actions import api_keys as actions
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import NoQuery, PageQuery
-from catapult.api.schemas import KeyIn, KeyOut, NewKeyOut
+from catapult.contract.schemas import KeyIn, KeyOut, NewKeyOut
 from catapult.errors import Conflict, NotFound
 from catapult.queries import keys
 from catapult.queries.paging import Listing

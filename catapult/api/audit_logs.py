@@ -4,7 +4,7 @@ from typing import Any
 
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import AuditQuery
-from catapult.api.schemas import AuditOut
+from catapult.contract.schemas import AuditOut
 from catapult.queries import audit_logs
 from catapult.queries.paging import Listing
 from catapult.tables import Role

@@ -7,19 +7,17 @@ from typing import Any, cast
 from flask import Response, g, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema
-from sqlalchemy.exc import OperationalError
 
 from catapult import access
-from catapult.api import etags, idempotency, paging, problems
+from catapult.api import etags, idempotency, paging
 from catapult.api.bodies import receiver
-from catapult.api.fields import Out
+from catapult.contract.fields import Out
 from catapult.errors import Refusal
-from catapult.extensions import db, read_only
+from catapult.extensions import read_only
+from catapult.faults import try_again
 from catapult.tables import Role
 
 View = Callable[..., Any]
-TRIES = 3
-COLLISIONS = ("40001", "40P01")
 
 
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]
@@ -30,7 +28,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         return cast(Callable[[View], View], super().route(rule, **options))
 
     def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
-        """The view gets what was sent, loaded by the schema, as its first argument. Raises what `bodies.load` raises."""
+        """The view gets what was sent, loaded by the schema, as its first argument. Raises what `strict.load` raises."""
         describe, receive = super().arguments(schema, location=location, **options), receiver(schema(), location)
 
         def decorator(view: View) -> View:
@@ -55,7 +53,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
                     read_only()
                 g.actor = access.authenticate()
                 g.actor.needs(role)
-                return _try_again(view, *args, **kwargs)
+                return try_again(view, *args, **kwargs)
 
             return documented(wrapper, role=role)
 
@@ -143,14 +141,3 @@ def _described(view: View, by_smorest: Any) -> View:
     """The view with what flask-smorest noted for the document, without the wrapper it noted it on."""
     view._apidoc = by_smorest._apidoc  # type: ignore[attr-defined]
     return view
-
-
-def _try_again(view: View, *args: Any, **kwargs: Any) -> Any:
-    for attempt in range(1, TRIES + 1):
-        try:
-            return view(*args, **kwargs)
-        except OperationalError as error:
-            if problems.sqlstate(error) not in COLLISIONS or attempt == TRIES:
-                raise
-            db.session.rollback()
-    raise AssertionError("unreachable")

@@ -8,7 +8,7 @@ from flask import g
 from catapult.actions import deployments as actions
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import DeploymentQuery, NoQuery
-from catapult.api.schemas import DeploymentIn, DeploymentOut
+from catapult.contract.schemas import DeploymentIn, DeploymentOut
 from catapult.errors import Conflict, NotFound
 from catapult.queries import deployments
 from catapult.queries.paging import Listing

@@ -6,9 +6,9 @@ from flask import Flask
 from flask_smorest import Api as SmorestApi
 
 from catapult import errors, version
-from catapult.api.fields import Time
 from catapult.api.problems import MEDIA_TYPE
-from catapult.api.schemas import ProblemOut
+from catapult.contract.fields import Time
+from catapult.contract.schemas import ProblemOut
 from catapult.errors import Refusal
 
 DESCRIPTION = """\

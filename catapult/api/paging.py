@@ -1,19 +1,14 @@
 """Lists as JSON arrays with RFC 8288 `Link` headers, and the cursors in them."""
 
-import hashlib
-import json
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from flask import Response, request
-from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.urls import iri_to_uri
 
-from catapult import access
-from catapult.api.fields import Out, rfc3339
+from catapult import cursors
 from catapult.api.parameters import MAX_OFFSET, PageQuery
+from catapult.contract.fields import Out
 from catapult.errors import Invalid
 from catapult.queries.paging import Listing, Page
 
@@ -41,7 +36,7 @@ def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Respo
         parts.append(part)
         last = row
     response = Response("[" + ",".join(parts) + "]", content_type="application/json")
-    response.headers["Link"] = _links(page, _cursor(listing, last) if more else None)
+    response.headers["Link"] = _links(page, cursors.sign(listing, last, _filters()) if more else None)
     if paging.get("count"):
         response.headers["X-Total-Count"] = str(listing.count())
     return response
@@ -58,7 +53,7 @@ def _page(paging: dict[str, Any]) -> Page:
         for other in ("offset", "page"):
             if other in paging:
                 raise _at_fault(other, "Not with cursor, which says where the page begins.")
-        return Page(limit, after=_opened(paging["cursor"]))
+        return Page(limit, after=cursors.opened(paging["cursor"], _filters()))
     offset = paging.get("offset", (paging.get("page", 1) - 1) * limit)
     if offset > MAX_OFFSET:
         raise _at_fault("page", f"Begins more than {MAX_OFFSET} rows deep; page deeper by the Link header.")
@@ -80,27 +75,6 @@ def _link(relation: str, paging: dict[str, Any]) -> str:
 
 def _filters() -> list[tuple[str, str]]:
     return sorted((name, value) for name, value in request.args.items() if name not in PageQuery.PAGING)
-
-
-def _signer() -> URLSafeSerializer:
-    """Bound to the path and the filters: a cursor of one list is worth nothing on another."""
-    query = json.dumps([request.path, _filters()])
-    return URLSafeSerializer(access.settings().secret_key, salt="cursor " + hashlib.sha256(query.encode()).hexdigest())
-
-
-def _cursor(listing: Listing, row: Any) -> str:
-    signed: str | bytes = _signer().dumps([rfc3339(getattr(row, str(listing.time.key))), str(row.id)])
-    return signed if isinstance(signed, str) else signed.decode()
-
-
-def _opened(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        time, row_id = _signer().loads(cursor)
-    except BadSignature as error:
-        raise _at_fault(
-            "cursor", "Is not one of this list with these filters. Take it from the Link header as it is."
-        ) from error
-    return datetime.fromisoformat(time), UUID(row_id)
 
 
 def _at_fault(name: str, message: str) -> Invalid:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from marshmallow import fields, validate
 
-from catapult.api.fields import Query, QueryFlag, QueryNumber, Time, choice, says
+from catapult.contract.fields import Query, QueryFlag, QueryNumber, Time, choice, says
 from catapult.tables import DeploymentStatus, VersionStatus
 
 MAX_LIMIT, MAX_OFFSET = 1_000, 10_000

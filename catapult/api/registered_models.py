@@ -9,7 +9,7 @@ from catapult.actions import registered_models as actions
 from catapult.api import etags
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import DeleteModelQuery, ModelQuery, NoQuery, VersionQuery
-from catapult.api.schemas import ModelEdit, ModelIn, ModelOut, VersionOut
+from catapult.contract.schemas import ModelEdit, ModelIn, ModelOut, VersionOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import registered_models, versions
 from catapult.queries.paging import Listing

@@ -12,7 +12,7 @@ from catapult import migrations, version
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import NoQuery
 from catapult.api.rendering import encode
-from catapult.api.schemas import HealthOut, InfoOut
+from catapult.contract.schemas import HealthOut, InfoOut
 from catapult.queries import registry
 from catapult.tables import Role
 

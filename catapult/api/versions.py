@@ -9,7 +9,7 @@ from catapult.actions import versions as actions
 from catapult.api import etags
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import LatestQuery, NoQuery, PageQuery, VersionQuery
-from catapult.api.schemas import DeploymentOut, Reason, VersionEdit, VersionIn, VersionOut
+from catapult.contract.schemas import DeploymentOut, Reason, VersionEdit, VersionIn, VersionOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import deployments, versions
 from catapult.queries.paging import Listing

@@ -59,11 +59,11 @@ def listing(
 
 def export(listing: Listing) -> Iterator[Any]:
     """Every entry of that list, oldest first. Each portion is a transaction of its own: a reader may take its time."""
-    query = listing.rows.order_by(listing.time, listing.id).limit(CHUNK)
+    query = listing.rows.order_by(listing.by, listing.id).limit(CHUNK)
     rows = db.session.execute(query).all()
     while rows:
         db.session.rollback()
         yield from rows
         rows = db.session.execute(
-            query.where(tuple_(listing.time, listing.id) > tuple_(rows[-1].created_at, rows[-1].id))
+            query.where(tuple_(listing.by, listing.id) > tuple_(rows[-1].created_at, rows[-1].id))
         ).all()

@@ -1,6 +1,6 @@
 """Keyset paging: a page costs the same wherever it begins, and neither skips nor repeats a row while others write.
 
-Every list has one order, newest first by (time, id), and an index that ends in those two columns.
+Every list is ordered by one column and the id, and has an index that ends in those two: newest first by time, unless said.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,22 +17,28 @@ CHUNK = 100
 """A page of more rows than this is fetched in portions of it: 1,000 versions may hold 64 MB of metadata."""
 
 
+Position = tuple[datetime | str, UUID]
+"""Where a row stands in a list: what the list is ordered by, and its id."""
+
+
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list: `limit` rows after `after` (the last row's time and id), or after skipping `offset`."""
+    """Which part of a list: `limit` rows after `after` (where the last row stands), or after skipping `offset`."""
 
     limit: int = 100
-    after: tuple[datetime, UUID] | None = None
+    after: Position | None = None
     offset: int = 0
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A list that can be paged: its rows, and the two columns that order it."""
+    """A list that can be paged: its rows, and the two columns that order it, the newest or the greatest first."""
 
     rows: "Select[*tuple[Any, ...]]"
-    time: ColumnElement[datetime]
+    by: ColumnElement[Any]
     id: ColumnElement[UUID]
+    rising: bool = False
+    """From the least to the greatest instead."""
     check: Callable[[], None] | None = None
     """Raises NotFound where what the list belongs to is not there; asked only when a page is empty."""
 
@@ -46,9 +52,9 @@ class Listing:
 
     def page(self, page: Page) -> Iterator[Any]:
         """The page's rows, and one more if the list goes on; plain rows, fetched as they are read. Raises what `check` does."""
-        query = self.rows.order_by(self.time.desc(), self.id.desc()).limit(page.limit + 1)
+        query = self.rows.order_by(*self._order()).limit(page.limit + 1)
         if page.after:
-            query = query.where(tuple_(self.time, self.id) < tuple_(*page.after))
+            query = query.where(self._beyond(page.after))
         if page.offset:
             query = query.offset(page.offset)
         if page.limit > CHUNK:
@@ -62,6 +68,18 @@ class Listing:
             return
         yield first
         yield from rows
+
+    @property
+    def name(self) -> str:
+        """What the column that orders the list is called in its rows."""
+        return str(self.by.key)
+
+    def _order(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        return (self.by, self.id) if self.rising else (self.by.desc(), self.id.desc())
+
+    def _beyond(self, position: Position) -> ColumnElement[bool]:
+        row, there = tuple_(self.by, self.id), tuple_(*position)
+        return row > there if self.rising else row < there
 
     def count(self) -> int:
         """How many rows there are in all."""

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates, validates_schema
 
 from catapult import images, keys
-from catapult.api.fields import (
+from catapult.contract.fields import (
     OPTIONAL,
     ComputedString,
     Create,

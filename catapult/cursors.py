@@ -1,0 +1,43 @@
+"""Where a page of a list begins, as text that only this server can make: signed, and bound to one address and its filters."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from catapult import access
+from catapult.contract.fields import rfc3339
+from catapult.errors import Invalid
+from catapult.queries.paging import Listing, Position
+
+Filters = list[tuple[str, str]]
+
+
+def sign(listing: Listing, row: Any, filters: Filters) -> str:
+    """The cursor of what comes after that row."""
+    value = getattr(row, listing.name)
+    kind, at = ("time", rfc3339(value)) if isinstance(value, datetime) else ("text", value)
+    signed: str | bytes = _signer(filters).dumps([kind, at, str(row.id)])
+    return signed if isinstance(signed, str) else signed.decode()
+
+
+def opened(cursor: str, filters: Filters) -> Position:
+    """The position that a cursor of this address and these filters holds. Raises Invalid for any other text."""
+    try:
+        kind, at, row_id = _signer(filters).loads(cursor)
+    except BadSignature as error:
+        raise Invalid(
+            "Correct cursor: it is not one of this list with these filters.",
+            errors={"cursor": ["Is not one of this list with these filters. Take it from the Link header as it is."]},
+        ) from error
+    return (datetime.fromisoformat(at) if kind == "time" else at), UUID(row_id)
+
+
+def _signer(filters: Filters) -> URLSafeSerializer:
+    """A cursor of one list is worth nothing on another."""
+    query = json.dumps([request.path, filters])
+    return URLSafeSerializer(access.settings().secret_key, salt="cursor " + hashlib.sha256(query.encode()).hexdigest())

@@ -1,0 +1,1 @@
+"""Door 2: the pages for people, one file a noun."""
