@@ -21,6 +21,7 @@ from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
 from catapult.contract.fields import rfc3339
 from catapult.contract.schemas import ExportedOut, KeyOut
+from catapult.demo import fill
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, serving
 from catapult.errors import Invalid, NotFound, Refusal
 from catapult.extensions import db
@@ -37,8 +38,9 @@ audit = AppGroup("audit", help="Read the audit log.")
 
 
 def init_app(app: Flask) -> None:
-    """`flask up`, `flask keys …`, `flask audit …`."""
+    """`flask up`, `flask demo`, `flask keys …`, `flask audit …`."""
     app.cli.add_command(up)
+    app.cli.add_command(demo)
     app.cli.add_command(keys)
     app.cli.add_command(audit)
 
@@ -129,6 +131,16 @@ def _serve(settings: Settings, database: Embedded | None) -> None:
 def _stop(*_: Any) -> None:
     """SIGTERM before gunicorn takes over: unwinds, so that what was started is stopped."""
     sys.exit(143)
+
+
+@click.command("demo")
+@with_appcontext
+@on_database
+def demo() -> None:
+    """Fill an empty registry with half a year of models, versions and deployments to look at."""
+    made = fill()
+    click.echo(f"Made {', '.join(f'{number} {what}' for what, number in made.items())}, up to this moment.")
+    click.echo(f"Next: `flask up`, where it does not run yet, then open {access.settings().url}")
 
 
 def parse_end(_: Any, __: Any, value: str | None) -> datetime | None:
