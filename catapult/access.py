@@ -1,4 +1,4 @@
-"""Request -> actor: who asks, by the key the request bears. For the two web doors."""
+"""Request -> actor: who asks, by the key or the session that the request bears. For the two web doors."""
 
 import hmac
 import re
@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import current_app, g, request
@@ -18,8 +19,10 @@ from catapult.audit import Actor
 from catapult.config import Settings
 from catapult.errors import Forbidden, Refusal, Unauthenticated
 from catapult.queries import keys as stored_keys
-from catapult.tables import ApiKey, Role
+from catapult.queries import sessions
+from catapult.tables import ApiKey, Role, Session
 
+COOKIE = "catapult_session"
 TOUCH_AFTER = timedelta(minutes=1)
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
 NO_KEY = (
@@ -52,7 +55,11 @@ def request_id() -> str:
 
 def authenticate() -> Actor:
     """Who bears the request's key. Raises Unauthenticated, in the same words whatever is wrong with it."""
-    key = _sent_key()
+    return bearer_of(_sent_key())
+
+
+def bearer_of(key: str) -> Actor:
+    """Whose key this is. Raises Unauthenticated, in the same words whatever is wrong with it."""
     prefix = keys.prefix_of(key)
     row = stored_keys.find(prefix) if prefix else None
     if row is None or not hmac.compare_digest(keys.hashed(key, settings().api_key_salt), row.key_hash):
@@ -68,12 +75,44 @@ def authenticate() -> Actor:
     return actor
 
 
+def signed_in() -> Actor:
+    """Who is signed in with the browser that asks; `g.session` is the session. Raises Unauthenticated."""
+    token = request.cookies.get(COOKIE)
+    row = sessions.find(token) if token else None
+    if row is None or _ended(row):
+        raise Unauthenticated("Your session has ended. Sign in again.")
+    g.session, g.last_used_at, g.used_at = row, row.last_used_at, row.now
+    return _actor(row.name, Role(row.role), row.id)
+
+
+def is_poll() -> bool:
+    """Whether a page asks by itself, which is no use of the session."""
+    return "X-Poll" in request.headers
+
+
+def check_same_origin() -> None:
+    """Nothing, if one of our own pages sent this. Raises Forbidden for what another site made the browser send.
+
+    Source: the rule of Go 1.25's `net/http.CrossOriginProtection`. Nothing here is trusted but the origin itself.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        same = site in ("same-origin", "none")
+    else:
+        same = origin is not None and urlsplit(origin).netloc.lower() == request.host.lower()
+    if not same:
+        raise Forbidden("Another site sent this request, so nothing was done. Open Catapult itself and do it there.")
+
+
 def touch() -> None:
-    """The key's `last_used_at` is right to the minute: written by at most one request a minute."""
-    used_at, before = g.get("used_at"), g.get("last_used_at")
-    if used_at is None or (before is not None and used_at - before < TOUCH_AFTER):
+    """The key's `last_used_at` and the session's are right to the minute: written by at most one request a minute."""
+    used_at, before, session = g.get("used_at"), g.get("last_used_at"), g.get("session")
+    if used_at is None or is_poll():
         return
-    audit.note(_used(g.actor.key_id, used_at))
+    if before is None or used_at - before >= TOUCH_AFTER:
+        audit.note(_used(g.actor.key_id, used_at))
+    if session is not None and used_at - session.session_used_at >= TOUCH_AFTER:
+        audit.note(update(Session).where(Session.id == session.session_id).values(used_at=used_at))
 
 
 def record_refusal(refusal: Refusal) -> None:

@@ -9,10 +9,12 @@ from flask_cors import CORS
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import access, api, audit, commands, config, faults, logs, migrations
+from catapult import access, api, audit, commands, config, faults, logs, migrations, pages
 from catapult.api import idempotency, problems, registered_models
 from catapult.config import Settings
+from catapult.errors import Refusal
 from catapult.extensions import THREADS, db, migrate, tend
+from catapult.pages import errors as page_errors
 
 log = structlog.get_logger("catapult")
 MAX_BODY = 1024 * 1024
@@ -64,12 +66,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.before_request(logs.start_clock)
     app.after_request(logs.line)  # after_request runs from the last to the first: the line knows all the rest
     app.after_request(_finish)
-    faults.init_app(app, problems.answer)
+    faults.init_app(app, _answer)
     api.init_app(app)
+    pages.init_app(app)
     commands.init_app(app)
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins), expose_headers=EXPOSED, max_age=600)
     return app
+
+
+def _answer(refusal: Refusal) -> Response:
+    """A page for people, a problem document for programs."""
+    return page_errors.answer(refusal) if pages.answers_here() else problems.answer(refusal)
 
 
 class NoSessions(SessionInterface):

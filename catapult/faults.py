@@ -79,7 +79,13 @@ def try_again(view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def refused(refusal: Refusal) -> Response:
-    """What an action refused. Sign-ins and roles that were refused are recorded."""
+    """What an action refused."""
+    record(refusal)
+    return _answer(refusal)
+
+
+def record(refusal: Refusal) -> None:
+    """The request's transaction is undone; sign-ins and roles that were refused are in the audit log."""
     db.session.rollback()
     if isinstance(refusal, errors.Unauthenticated | errors.Forbidden):
         drain()
@@ -88,7 +94,6 @@ def refused(refusal: Refusal) -> Response:
     except exc.SQLAlchemyError as error:  # a refusal stays one, though it could not be recorded
         db.session.rollback()
         log.warning("refusal not recorded", error=type(error).__name__, request_id=access.request_id())
-    return _answer(refusal)
 
 
 def http(error: HTTPException) -> Response:

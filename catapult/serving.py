@@ -82,6 +82,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
+        """The application with its templates compiled, once for all workers: the first click waits for none."""
+        for name in self.app.jinja_env.list_templates(extensions=["html"]):
+            self.app.jinja_env.get_template(name)
         return self.app
 
     def run(self) -> None:

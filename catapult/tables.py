@@ -39,7 +39,7 @@ DEFAULT_PLATFORM = "linux/amd64"
 
 # One clock for a row's times: when PostgreSQL received the statement that writes it, which is after the locks were taken.
 NOW = func.statement_timestamp()
-KEPT = text("deleted_at IS NULL")
+KEPT, GONE = text("deleted_at IS NULL"), text("deleted_at IS NOT NULL")
 LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
 
 
@@ -80,6 +80,12 @@ def one_of(column: str, values: type[enum.StrEnum]) -> CheckConstraint:
 def at_most(length: int, *columns: str) -> list[CheckConstraint]:
     """Each of these text columns has at most so many characters; PostgreSQL keeps NULL out of it."""
     return [CheckConstraint(f"char_length({column}) <= {length}", name=f"{column}_length") for column in columns]
+
+
+def _by_its_beginning(name: str, column: Mapped[str], *rest: Mapped[Any]) -> Index:
+    """Finds equal texts, in order of the rest, and texts that begin alike whatever the database's collation."""
+    ops = {name: "varchar_pattern_ops"}
+    return Index(f"ix_versions_{name}", column, *rest, postgresql_where=KEPT, postgresql_ops=ops)
 
 
 def primary_key() -> Mapped[UUID]:
@@ -127,6 +133,7 @@ class RegisteredModel(Row):
         *at_most(TEXT_LENGTH, "description"),
         Index("uq_models_name", text("lower(name)"), unique=True, postgresql_where=KEPT),
         Index("ix_models_newest", created_at, id, postgresql_where=KEPT),
+        Index("ix_models_updated", updated_at, id, postgresql_where=KEPT),
         Index("ix_models_tags", tags, postgresql_using="gin", postgresql_where=KEPT),
         Index(
             "ix_models_search",
@@ -188,9 +195,9 @@ class Version(Row):
         Index("uq_versions_model_id_version", model_id, version, unique=True, postgresql_where=KEPT),
         Index("ix_versions_newest", created_at, id, postgresql_where=KEPT),
         Index("ix_versions_model", model_id, created_at, id, postgresql_where=KEPT),
-        Index("ix_versions_version", version, created_at, id, postgresql_where=KEPT),
-        Index("ix_versions_tag", tag, created_at, id, postgresql_where=KEPT),
-        Index("ix_versions_digest", digest, created_at, id, postgresql_where=KEPT),
+        _by_its_beginning("version", version, created_at, id),
+        _by_its_beginning("tag", tag, created_at, id),
+        _by_its_beginning("digest", digest, created_at, id),
         Index(
             "ix_versions_semver",
             model_id,
@@ -233,6 +240,7 @@ class Version(Row):
             id,
             postgresql_where=text("deleted_at IS NULL AND status = 'archived'"),
         ),
+        Index("ix_versions_gone", model_id, created_at, id, postgresql_where=GONE),
     )
 
     @property
@@ -312,12 +320,14 @@ class Deployment(Row):
         *at_most(PLACE_LENGTH, "endpoint_url"),
         Index("uq_deployments_live", text("lower(environment)"), model_id, unique=True, postgresql_where=text(LIVE)),
         Index("ix_deployments_live_release", release_id, postgresql_where=text(LIVE)),
+        Index("ix_deployments_live_model", model_id, postgresql_where=text(LIVE)),
         Index("ix_deployments_live_newest", deployed_at, id, postgresql_where=text(LIVE)),
         Index("ix_deployments_newest", deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_environment", text("lower(environment)"), deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_release", release_id, deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_model", model_id, deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_status", status, deployed_at, id, postgresql_where=KEPT),
+        Index("ix_deployments_gone", model_id, deployed_at, id, postgresql_where=GONE),
     )
 
     @property
@@ -408,6 +418,39 @@ class IdempotentAnswer(Row):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
     __table_args__ = (Index("ix_idempotent_answers_created_at", created_at),)
+
+
+class Session(Row):
+    """Somebody signed in with a key in a browser, whose cookie holds a token; only the token's SHA-256 is stored."""
+
+    __tablename__ = "sessions"
+    kind = "session"
+
+    id: Mapped[UUID] = primary_key()
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    used_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __mapper_args__ = {"eager_defaults": True}
+
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        Index("uq_sessions_token_hash", token_hash, unique=True),
+        Index("ix_sessions_used_at", used_at),
+    )
+
+
+class SignInCount(Row):
+    """How often somebody at this address tried to sign in within this minute, counted by every process together."""
+
+    __tablename__ = "sign_in_counts"
+
+    address: Mapped[str] = mapped_column(String(64), primary_key=True)
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    attempts: Mapped[int]
+
+    __table_args__ = (Index("ix_sign_in_counts_minute", minute),)
 
 
 def is_live() -> ColumnElement[bool]:

@@ -1,7 +1,6 @@
 """`/openapi.json`, `/docs` by Swagger UI from files of our own, and `/docs/errors/…`, a page for each kind of problem."""
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response as BaseResponse
+from flask import Blueprint, Response, current_app, render_template, request
 
 from catapult import errors
 from catapult.api import openapi
@@ -21,12 +20,6 @@ def document() -> Response:
     response = Response(made, content_type="application/json")
     response.add_etag()
     return response.make_conditional(request)  # type: ignore[return-value]
-
-
-@blp.get("/")
-def home() -> BaseResponse:
-    """Whoever opens the address is shown what is here."""
-    return redirect(url_for("docs.swagger"))
 
 
 @blp.get("/docs")

@@ -1,1 +1,111 @@
-"""Door 2: the pages for people, one file a noun."""
+"""Door 2: the pages for people, one file a noun. Templates have the same names.
+
+Every address answers with a whole page and every form works without JavaScript; HTMX swaps parts of the same templates.
+"""
+
+import hashlib
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, g, request, url_for
+from werkzeug.routing import BaseConverter
+
+from catapult import version
+from catapult.pages import (
+    api_keys,
+    audit_logs,
+    comparison,
+    deployments,
+    environments,
+    formats,
+    overview,
+    registered_models,
+    search,
+    sign_in,
+    versions,
+)
+from catapult.queries import registry
+from catapult.queries.sessions import LONGEST
+from catapult.tables import Role
+
+NOUNS = (
+    sign_in,
+    overview,
+    registered_models,
+    comparison,
+    versions,
+    deployments,
+    environments,
+    audit_logs,
+    api_keys,
+    search,
+)
+YEAR = 365 * 86_400
+STATIC = Path(__file__).parent.parent / "static"
+JSON_DOOR = ("/api/", "/openapi.json", "/livez", "/readyz")
+
+
+class ModelName(BaseConverter):
+    """A model's name in an address: its segments, of which none is a word that the pages' addresses use."""
+
+    part_isolating = False
+    _segment = r"(?!(?i:versions|compare)(?:/|$))[A-Za-z0-9][A-Za-z0-9._-]*"
+    regex = rf"{_segment}(?:/{_segment})*"
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+def init_app(app: Flask) -> None:
+    """The application has pages at `/`."""
+    app.url_map.converters["model"] = ModelName
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR
+    door = Blueprint("pages", __name__)
+    for noun in NOUNS:
+        door.register_blueprint(noun.blp)
+    app.register_blueprint(door)
+    app.jinja_env.filters.update(formats.FILTERS)
+    app.jinja_env.tests.update(formats.TESTS)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(_shell)
+
+
+def answers_here() -> bool:
+    """Whether a page is asked for, and not the JSON API."""
+    return "pages" in request.blueprints or (
+        not request.path.startswith(JSON_DOOR) and request.accept_mimetypes.accept_html and "Accept" in request.headers
+    )
+
+
+def _shell() -> dict[str, Any]:
+    """What the frame around every page needs."""
+    actor = g.get("actor")
+    return {
+        "actor": actor,
+        "may": lambda role: actor is not None and actor.role.holds(Role(role)),
+        "session": g.get("session"),
+        "asset": asset,
+        "theme": {"light": "light", "dark": "dark"}.get(request.cookies.get("theme", "")),
+        "model_count": registry.model_count,
+        "release": version.VERSION,
+        "session_ends": _ends,
+        "here": request.full_path.rstrip("?"),
+    }
+
+
+def _ends(session: Any) -> datetime:
+    """When the session is over at the latest: twelve hours after its beginning, or with its key."""
+    last: datetime = session.began_at + LONGEST
+    return min(last, session.expires_at) if session.expires_at else last
+
+
+def asset(name: str) -> str:
+    """The address of a static file, which changes with its content, so that browsers may keep it for a year."""
+    return url_for("static", filename=name, v=_mark(name))
+
+
+@cache
+def _mark(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]

@@ -1,18 +1,34 @@
 """The audit log, newest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Select, any_, cast, func, select, tuple_
 
 from catapult.extensions import db
 from catapult.queries.paging import CHUNK, Listing
 from catapult.queries.raw import as_text, raw
-from catapult.tables import AuditLog
+from catapult.tables import AuditLog, Deployment, Version
 
 A: Any = AuditLog.__table__.c
+
+V: Any = Version.__table__.c
+D: Any = Deployment.__table__.c
+
+OF_A_MODEL = 200
+TOLD = (
+    "model.create",
+    "model.update",
+    "model.delete",
+    "version.create",
+    "version.update",
+    "version.promote",
+    "version.demote",
+    "version.delete",
+    "deployment.create",
+)
 
 _COLUMNS: tuple[Any, ...] = (
     as_text(A.id),
@@ -55,6 +71,38 @@ def listing(
     if until is not None:
         conditions.append(A.created_at < until)
     return _ENTRIES.where(*conditions)
+
+
+def about(model_id: Any) -> Listing:
+    """Entries on that model, and on its newest versions and deployments, some hundred of each, deleted ones too."""
+    ids = select(cast(model_id, A.resource_id.type)).union_all(
+        *(
+            select(_newest(table, by, model_id, gone).subquery().c.id)
+            for table, by in ((V, V.created_at), (D, D.deployed_at))
+            for gone in (False, True)
+        )
+    )
+    return _ENTRIES.where(A.resource_id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(A.resource_id.type))))
+
+
+def _newest(table: Any, by: Any, model_id: Any, gone: bool) -> Select[Any]:
+    """Those that are there and those that are not have an index each."""
+    kept = table.deleted_at.is_not(None) if gone else table.deleted_at.is_(None)
+    return (
+        select(table.id).where(table.model_id == model_id, kept).order_by(by.desc(), table.id.desc()).limit(OF_A_MODEL)
+    )
+
+
+def last_actor(resource_id: UUID) -> str:
+    """Who changed that thing last."""
+    newest = select(A.api_key_name).where(A.resource_id == resource_id).order_by(A.created_at.desc(), A.id.desc())
+    return db.session.scalar(newest.limit(1)) or "somebody"
+
+
+def activity(limit: int) -> Sequence[Any]:
+    """The newest entries on models, versions and deployments: what people did, without who came and went."""
+    told = _ENTRIES.rows.where(A.action.in_(TOLD)).order_by(A.created_at.desc(), A.id.desc()).limit(limit)
+    return db.session.execute(told).all()
 
 
 def export(listing: Listing) -> Iterator[Any]:

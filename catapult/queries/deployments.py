@@ -50,6 +50,12 @@ def get(deployment_id: UUID) -> Any:
     return row
 
 
+def count_of(model_id: Any) -> int:
+    """How many deployments the model has, counted up to 10,000."""
+    some = select(D.id).where(D.model_id == model_id, D.deleted_at.is_(None)).limit(10_000).subquery()
+    return db.session.scalar(select(func.count()).select_from(some)) or 0
+
+
 def listing(
     *,
     environment: str | None = None,

@@ -1,15 +1,16 @@
 """Models: one by id, and lists of them."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, bindparam, func, null, or_, select
+from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Text, bindparam, func, null, or_, select
 
 from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text, raw
-from catapult.tables import RegisteredModel
+from catapult.tables import Deployment, RegisteredModel, Version, is_live
 
 M: Any = RegisteredModel.__table__.c
 
@@ -35,6 +36,49 @@ _MODELS = Listing(
     M.created_at,
     M.id,
 )
+_V: Any = Version.__table__.c
+_D: Any = Deployment.__table__.c
+
+
+def _newest_of(column: Any, *conditions: Any) -> Any:
+    """That column of the model's newest version that meets the conditions."""
+    rows = select(column).where(_V.model_id == M.id, _V.deleted_at.is_(None), *conditions)
+    return (
+        rows.order_by(_V.created_at.desc(), _V.id.desc())
+        .limit(1)
+        .correlate(RegisteredModel.__table__)
+        .scalar_subquery()
+    )
+
+
+_CARDS = Listing(
+    select(
+        as_text(M.id),
+        M.name,
+        func.lower(M.name).label("sort_name"),
+        M.description,
+        M.tags,
+        M.version_count,
+        M.latest_version,
+        M.created_at,
+        M.updated_at,
+        _newest_of(_V.version, _V.released_at.is_not(None)).label("latest_release"),
+        func.coalesce(_newest_of(_V.created_at), M.updated_at).label("moved_at"),
+        func.array(
+            select(_D.environment).where(_D.model_id == M.id, is_live()).order_by(_D.environment).scalar_subquery(),
+            type_=ARRAY(Text),
+        ).label("live_in"),
+    ).where(KEPT),
+    M.created_at,
+    M.id,
+)
+_SORTED = {
+    "newest": _CARDS,
+    "updated": replace(_CARDS, by=M.updated_at),
+    "name": replace(_CARDS, by=func.lower(M.name).label("sort_name"), rising=True),
+}
+SORTS = tuple(_SORTED)
+_BY_NAME = _MODELS.rows.where(func.lower(M.name) == bindparam("name"))
 _BY_ID = _MODELS.rows.where(M.id == bindparam("model_id"))
 _EXISTS = select(M.id).where(KEPT, M.id == bindparam("model_id"))
 
@@ -44,6 +88,14 @@ def get(model_id: UUID) -> Any:
     row = db.session.execute(_BY_ID, {"model_id": model_id}).one_or_none()
     if row is None:
         raise missing()
+    return row
+
+
+def called(name: str) -> Any:
+    """The model of that name, case ignored, as a plain row. Raises NotFound."""
+    row = db.session.execute(_BY_NAME, {"name": name.lower()}).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no model {name}, or it was deleted.")
     return row
 
 
@@ -59,14 +111,25 @@ def missing() -> NotFound:
 
 def listing(*, search: str | None = None, name: str | None = None, tag: str | None = None) -> Listing:
     """Models newest first: `search` anywhere in name or description and `name` exact, both with case ignored."""
-    conditions: list[ColumnElement[bool]] = []
-    if search:
-        conditions += _matches(search)
+    conditions = _conditions(search, tag)
     if name is not None:
         conditions.append(named(name))
+    return _MODELS.where(*conditions)
+
+
+def cards(*, search: str | None = None, tag: str | None = None, sort: str = "newest") -> Listing:
+    """Models as a list for people shows them, without metadata: their latest release, and where they are live.
+
+    `sort` is one of `SORTS`.
+    """
+    return _SORTED[sort].where(*_conditions(search, tag))
+
+
+def _conditions(search: str | None, tag: str | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = _matches(search) if search else []
     if tag is not None:
         conditions.append(M.tags.contains([tag]))
-    return _MODELS.where(*conditions)
+    return conditions
 
 
 def named(name: str) -> ColumnElement[bool]:

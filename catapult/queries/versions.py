@@ -1,5 +1,7 @@
 """Versions: one by id, the latest of a model, and lists of them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal
@@ -59,7 +61,13 @@ _VERSIONS = Listing(
     V.created_at,
     V.id,
 )
+_LISTED = _VERSIONS.rows.with_only_columns(
+    *(column for column in _COLUMNS if column.key not in ("metadata_", "release_notes")), maintain_column_froms=True
+)
 _BY_ID = _VERSIONS.rows.where(V.id == bindparam("version_id"))
+_BY_NAME = _VERSIONS.rows.where(
+    V.model_id == select(M.id).where(M.deleted_at.is_(None), func.lower(M.name) == bindparam("name")).scalar_subquery(),
+)
 _EXISTS = select(V.id).where(KEPT, V.id == bindparam("version_id"))
 
 Order = Literal["created", "semver"]
@@ -71,6 +79,46 @@ def get(version_id: UUID) -> Any:
     if row is None:
         raise missing()
     return row
+
+
+def named(model_name: str, version: str) -> Any:
+    """That version of that model, as a plain row. Raises NotFound."""
+    rows = compared(model_name, [version])
+    if not rows:
+        raise gone(model_name, version)
+    return rows[0]
+
+
+def identify(model_name: str, version: str) -> Any:
+    """`id status is_release` of that version of that model. Raises NotFound."""
+    columns = (V.id, V.status, V.released_at.is_not(None).label("is_release"))
+    query = select(*columns).where(KEPT, V.model_id == id_of(model_name), V.version == version)
+    found = db.session.execute(query).one_or_none()
+    if found is None:
+        raise gone(model_name, version)
+    return found
+
+
+def gone(model_name: str, version: str) -> NotFound:
+    return NotFound(f"There is no version {version} of {model_name}, or it was deleted.")
+
+
+def release_count(model_id: Any) -> int:
+    """How many releases the model has."""
+    return db.session.scalar(select(func.count()).where(KEPT, V.model_id == model_id, _released(True))) or 0
+
+
+def compared(model_name: str, names: Sequence[str]) -> list[Any]:
+    """Those of these versions that the model has, in the order they are named in; whole rows, metadata too."""
+    query = _BY_NAME.where(V.version.in_(list(names)))
+    found = {row.version: row for row in db.session.execute(query, {"name": model_name.lower()})}
+    return [found[name] for name in dict.fromkeys(names) if name in found]
+
+
+def released(model_id: Any) -> Any | None:
+    """The model's newest release that is not archived, as a plain row without metadata; None if it has none."""
+    query = _LISTED.where(V.model_id == model_id, _released(True), V.status == VersionStatus.ACTIVE.value)
+    return db.session.execute(query.order_by(V.created_at.desc(), V.id.desc()).limit(1)).one_or_none()
 
 
 def check(version_id: UUID) -> None:
@@ -85,6 +133,7 @@ def missing() -> NotFound:
 
 def listing(
     *,
+    whole: bool = True,
     model_id: UUID | None = None,
     model_name: str | None = None,
     version: str | None = None,
@@ -96,7 +145,10 @@ def listing(
     created_after: datetime | None = None,
     created_before: datetime | None = None,
 ) -> Listing:
-    """Versions newest first; `environment` is one they are live in, the two times are exclusive."""
+    """Versions newest first; `environment` is one they are live in, the two times are exclusive.
+
+    Not `whole`: without metadata and notes, which a list for people does not show.
+    """
     equal: dict[Any, Any] = {
         V.model_id: model_id,
         V.version: version,
@@ -115,7 +167,8 @@ def listing(
         conditions.append(V.created_at > created_after)
     if created_before is not None:
         conditions.append(V.created_at < created_before)
-    return _VERSIONS.where(*conditions)
+    versions = _VERSIONS if whole else replace(_VERSIONS, rows=_LISTED)
+    return versions.where(*conditions)
 
 
 def latest(

@@ -1,0 +1,178 @@
+"""`/audit`: who did what, when, on what and from where; the same as a file. And how a list's filters are read from its address."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any
+
+from flask import Blueprint, Response, request, stream_with_context, url_for
+from marshmallow import Schema, fields
+
+from catapult.contract import strict
+from catapult.contract.fields import Query, Time, rfc3339
+from catapult.contract.schemas import ExportedOut
+from catapult.errors import Invalid
+from catapult.pages import fragments, lists
+from catapult.pages.door import asked, page
+from catapult.pages.forms import Form
+from catapult.queries import audit_logs
+from catapult.queries.paging import CHUNK
+from catapult.tables import ApiKey, Deployment, RegisteredModel, Session, Version
+
+blp = Blueprint("audit_logs", __name__)
+LIST = "audit_logs/index.html"
+ACTIONS = (
+    *audit_logs.TOLD,
+    "api_key.create",
+    "api_key.revoke",
+    "api_key.rotate",
+    "auth.refused",
+    "auth.forbidden",
+    "session.create",
+    "session.delete",
+)
+KINDS = tuple(table.kind for table in (RegisteredModel, Version, Deployment, ApiKey, Session))
+COLUMNS = (
+    "id",
+    "created_at",
+    "api_key_name",
+    "action",
+    "resource_type",
+    "resource_id",
+    "ip_address",
+    "request_id",
+    "details",
+)
+MINUTE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""How a cell begins that a spreadsheet would run. The wide ones are the same to some of them."""
+
+
+class Minute(Time):
+    """A time as a browser's own field sends it, in UTC, or one with its zone."""
+
+    default_error_messages = {"invalid": "Is no time; it looks like 2026-11-23T10:15, in UTC."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        return super()._deserialize(f"{value}:00Z" if MINUTE.fullmatch(value) else value, attr, data, **kwargs)
+
+
+class AuditFilters(Query):
+    """What the log can be narrowed by."""
+
+    action = fields.String()
+    resource_type = fields.String()
+    resource_id = fields.UUID(error_messages={"invalid_uuid": "Is no id; ids are UUIDs."})
+    api_key_name = fields.String()
+    since = Minute()
+    until = Minute()
+
+
+@blp.get("/audit")
+@page()
+def index() -> Response:
+    """The entries that the address asks for, newest first."""
+    form, found = filters(AuditFilters)
+    part = lists.Part([], None) if form.errors else lists.part(audit_logs.listing(**found))
+    told = part._replace(rows=[entry(row) for row in part.rows])
+    narrowed: dict[str, Any] = {**form.values}
+    files = {kind: url_for(f".export_{kind}", **narrowed) for kind in ("csv", "jsonl")}
+    return filtered(LIST, form, part=told, files=files, actions=ACTIONS, kinds=KINDS)
+
+
+@blp.get("/audit/export.csv")
+@page()
+def export_csv() -> Response:
+    """What the address asks for as a table for spreadsheets, oldest first."""
+    rows = ([getattr(row, column) for column in COLUMNS] for row in _exported())
+    return _file("catapult-audit.csv", "text/csv; charset=utf-8", map(csv_line, chain([COLUMNS], rows)))
+
+
+@blp.get("/audit/export.jsonl")
+@page()
+def export_jsonl() -> Response:
+    """What the address asks for as JSON lines, oldest first, as `flask audit export` writes them."""
+    lines = (f"{ExportedOut.encode(row)}\n" for row in _exported())
+    return _file("catapult-audit.jsonl", "application/jsonl; charset=utf-8", lines)
+
+
+def csv_line(cells: Any) -> str:
+    """The cells as RFC 4180 has them, times as the API writes them."""
+    line = io.StringIO()
+    csv.writer(line).writerow([cell(value) for value in cells])
+    return line.getvalue()
+
+
+def cell(value: Any) -> str:
+    """The value as text that no spreadsheet takes for a formula: a leading apostrophe says that it is none.
+
+    Source: OWASP, CSV Injection.
+    """
+    text = "" if value is None else rfc3339(value) if isinstance(value, datetime) else str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def entry(row: Any) -> dict[str, Any]:
+    """The row with its details read: `details` whole, `facts` as text by name, `changes` as (field, old, new) in text."""
+    details = json.loads(row.details)
+    changes = details.get("changes", {})
+    return {
+        **row._mapping,
+        "details": details,
+        "facts": {name: said(value) for name, value in details.items() if name != "changes"},
+        "changes": [(name, said(change["old"]), said(change["new"])) for name, change in changes.items()],
+    }
+
+
+def said(value: Any) -> str:
+    """Text as it is, anything else as JSON. Numbers keep their digits: two that differ never look alike."""
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:
+    """What the address narrows a list by: as it was typed, with its faults, and loaded where it has none."""
+    made = schema()
+    sent = {name: text for name, text in request.args.items() if name in made.fields and text.strip()}
+    faults = {name: [fault] for name, text in sent.items() if (fault := strict.fault(text))}
+    try:
+        return Form(sent), strict.load(made, {name: text.strip() for name, text in sent.items()}, faults)
+    except Invalid as refusal:
+        return Form(sent, refusal.errors, refusal), {}
+
+
+def filtered(template: str, form: Form, **context: Any) -> Response:
+    """The page, or the part that is asked for. Where a filter is at fault the filters come along, to say what is wrong."""
+    block = asked("filtered", "list", "more")
+    at_fault = bool(form.errors)
+    response = fragments.whole_or(
+        "filtered" if block and at_fault else block, template, 422 if at_fault else 200, form=form, **context
+    )
+    if block and at_fault:
+        response.headers["HX-Retarget"] = "#filtered"
+    if block in ("filtered", "list"):
+        response.headers["HX-Push-Url"] = lists.here()  # a form sends its empty fields too
+    return response
+
+
+def _exported() -> Iterator[Any]:
+    """Raises Invalid."""
+    form, found = filters(AuditFilters)
+    if form.refusal:
+        raise form.refusal
+    return audit_logs.export(audit_logs.listing(**found))
+
+
+def _file(name: str, kind: str, lines: Iterator[str]) -> Response:
+    """The lines as a file that is sent while they are read: memory holds one portion of them."""
+    portions = iter(lambda: "".join(islice(lines, CHUNK)), "")
+    first = next(
+        portions, ""
+    )  # before the answer begins: a database that is down is a 503, and no file that breaks off
+    response = Response(stream_with_context(chain([first], portions)), content_type=kind)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,229 @@
+"""`/models/<name>/compare?v=…`: two to six versions of one model side by side."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+from markupsafe import escape
+
+from catapult.charts import Range, range_dots
+from catapult.comparison import Cell, Row, compare, parsed
+from catapult.pages import fragments, lists
+from catapult.pages.door import asked, page
+from catapult.pages.formats import commit_address, is_link, pretty
+from catapult.queries import metrics, versions
+from catapult.queries import registered_models as models
+from catapult.queries.paging import Page
+
+blp = Blueprint("comparison", __name__)
+SHOW = "comparison/show.html"
+FEWEST, MOST = 2, 6
+VERSION = re.compile(r"[!-.0-~]{1,128}")
+
+OFFERED = 200
+OFFERED_LETTERS = 12_000
+"""So many of the newest versions can be chosen, and fewer where their names are long: each column has its own list of them."""
+
+TABLE_LETTERS = 150_000
+"""A page's rows have about so many characters of HTML, whatever metadata holds; the others are on the next ones."""
+
+ROW_LETTERS, CELL_LETTERS = 180, 110
+"""What stands around a row and a value."""
+
+WORDS = 200
+"""Longer text is folded, and so are lists of more than `LINE` characters."""
+
+LINE = 48
+FOLDED = 4_000
+SUMMARY = 60
+KEY = 120
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the address asks for: versions by name, each once; the lists that nothing is chosen from yet; what is too much."""
+
+    names: list[str]
+    open: int
+    left_out: list[str]
+    only: bool
+
+    def without(self, name: str) -> list[str]:
+        return [other for other in self.names if other != name]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A value as the page shows it: on one line, or as a summary of what unfolds."""
+
+    cell: Cell
+    text: str
+    folded: str = ""
+    is_cut: bool = False
+    address: str | None = None
+
+    @property
+    def letters(self) -> int:
+        return CELL_LETTERS + len(escape(self.text)) + len(escape(self.folded)) + len(self.address or "")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table."""
+
+    key: str
+    cells: tuple[Shown, ...]
+    dots: Range | None
+
+    @property
+    def letters(self) -> int:
+        return ROW_LETTERS + len(escape(self.key)) + sum(cell.letters for cell in self.cells)
+
+
+@blp.get("/models/<model:name>/compare")
+@page()
+def show(name: str) -> Response:
+    """Those versions side by side. Names that the model has no version for are told; of more than six the first six are shown."""
+    model = models.called(name)
+    choice = _choice(request.args.getlist("v"))
+    context = _context(model, choice)
+    status = 422 if choice.left_out else 200
+    if not asked("comparison"):
+        return fragments.whole(SHOW, status, **context)
+    added = request.headers.get("HX-Trigger") == "add-version"
+    chooser = fragments.out_of_band(SHOW, "chooser", oob=True, added=added, **context)
+    return fragments.part(SHOW, "table", chooser, status=status, **context)
+
+
+def _context(model: Any, choice: Choice) -> dict[str, Any]:
+    """Everything that the page shows."""
+    found = versions.compared(model.name, [name for name in choice.names if VERSION.fullmatch(name)])
+    return {
+        "model": model,
+        "only": choice.only,
+        "left_out": choice.left_out,
+        "unknown": [name for name in choice.names if name not in {row.version for row in found}],
+        "versions": found,
+        **_chooser(model, choice, found),
+        **(_table(found, choice.only) if len(found) >= FEWEST else {}),
+    }
+
+
+def _choice(named: Sequence[str]) -> Choice:
+    names = list(dict.fromkeys(name for name in map(str.strip, named) if name))
+    return Choice(
+        names=names[:MOST],
+        open=sum(not name.strip() for name in named),
+        left_out=names[MOST : 2 * MOST],
+        only=request.args.get("only") == "1",
+    )
+
+
+def _chooser(model: Any, choice: Choice, found: Sequence[Any]) -> dict[str, Any]:
+    """A list for each column to choose its version from, and the addresses with a column more or less."""
+    chosen = [row.version for row in found]
+    blank = max(min(choice.open, MOST - len(chosen)), FEWEST - len(chosen), 0)
+    newest = [row.version for row in versions.listing(whole=False, model_id=UUID(model.id)).page(Page(OFFERED))]
+    return {
+        "lists": [*chosen, *[""] * blank],
+        "offered": list(_within(newest[:OFFERED], OFFERED_LETTERS)),
+        "version_count": model.version_count,
+        "fewer": {name: _address(model, choice.without(name), choice) for name in chosen},
+        "more": _address(model, [*chosen, ""], choice) if len(chosen) + blank < MOST else None,
+    }
+
+
+def _address(model: Any, names: list[str], choice: Choice) -> str:
+    return url_for("pages.comparison.show", name=model.name, v=names, only=1 if choice.only else None)
+
+
+def _within(names: Iterable[str], letters: int) -> Iterable[str]:
+    """The first of these names, as long as they have no more letters than that."""
+    for name in names:
+        letters -= len(escape(name))
+        if letters < 0:
+            return
+        yield name
+
+
+def _table(found: Sequence[Any], only: bool) -> dict[str, Any]:
+    """The rows that one page has room for, and where the others are."""
+    columns = [parsed(row.metadata_) for row in found]
+    compared = compare(columns, first=metrics.MAIN)
+    rows = compared.different if only else compared.rows
+    commits = [commit_address(column) for column in columns]
+    start = min(_start(), len(rows))
+    lines = _filling(rows[start:], commits, len("".join(row.version for row in found)))
+    after = start + len(lines)
+    return {
+        "lines": lines,
+        "ranges": any(line.dots for line in lines),
+        "key_count": len(compared.rows),
+        "different_count": len(compared.different),
+        "before": start,
+        "rest": len(rows) - after,
+        "next": lists.here(**{"from": str(after)}) if after < len(rows) else None,
+        "first": lists.here(**{"from": None}) if start else None,
+    }
+
+
+def _start() -> int:
+    text = request.args.get("from", "")
+    return int(text) if re.fullmatch(r"\d{1,6}", text) else 0
+
+
+def _filling(rows: Sequence[Row], commits: Sequence[str | None], names: int) -> list[Line]:
+    """The first of these rows, one at least, until the page is full; `names` are the letters of the columns' labels."""
+    lines: list[Line] = []
+    room = TABLE_LETTERS
+    for row in rows:
+        line = _line(row, commits)
+        room -= line.letters + names
+        if lines and room < 0:
+            break
+        lines.append(line)
+    return lines
+
+
+def _line(row: Row, commits: Sequence[str | None]) -> Line:
+    is_commit = row.path == ("git_commit",)
+    cells = tuple(
+        _commit(cell, address) if is_commit and address and cell.is_there else _value(cell)
+        for cell, address in zip(row.cells, commits, strict=True)
+    )
+    return Line(_short_key(row.key), cells, range_dots([cell.number for cell in row.cells]))
+
+
+def _commit(cell: Cell, address: str) -> Shown:
+    commit = str(cell.value)
+    return Shown(cell, commit[:7] if re.fullmatch(r"[0-9a-f]{40,64}", commit) else commit, address=address)
+
+
+def _value(cell: Cell) -> Shown:
+    if not cell.is_there:
+        return Shown(cell, "")
+    if isinstance(cell.value, list | dict):
+        return _structure(cell, pretty(cell.value))
+    text = pretty(cell.value)
+    if len(text) <= WORDS:
+        return Shown(cell, text, address=text if is_link(cell.value) else None)
+    return Shown(cell, f"{text[:SUMMARY]}…", text[:FOLDED], is_cut=len(text) > FOLDED)
+
+
+def _structure(cell: Cell, text: str) -> Shown:
+    """JSON on one line where it is short. No string in it has a line's end of its own: JSON writes that as two characters."""
+    line = re.sub(r"\n *", "", re.sub(r",\n *", ", ", text)) if len(text) <= 4 * LINE else text
+    if len(line) <= LINE:
+        return Shown(cell, line)
+    count = len(cell.value)
+    noun = "value" if isinstance(cell.value, list) else "key"
+    summary = f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return Shown(cell, summary, text[:FOLDED], is_cut=len(text) > FOLDED)
+
+
+def _short_key(key: str) -> str:
+    """The key, or its beginning and its end."""
+    return key if len(key) <= KEY else f"{key[: KEY * 2 // 3]}…{key[-KEY // 3 :]}"

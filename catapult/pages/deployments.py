@@ -1,0 +1,98 @@
+"""`/deployments`: what went where, and the form that records a deployment."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, g, request, url_for
+from marshmallow import fields
+
+from catapult.actions import deployments as actions
+from catapult.contract.fields import Id, Query, QueryFlag, choice
+from catapult.contract.schemas import DeploymentIn
+from catapult.errors import Invalid, NotFound
+from catapult.pages import forms, fragments, lists
+from catapult.pages.audit_logs import filtered, filters
+from catapult.pages.door import asked, page
+from catapult.pages.forms import Form
+from catapult.pages.registered_models import check_typed
+from catapult.queries import deployments, live, versions
+from catapult.tables import DeploymentStatus, Role
+
+blp = Blueprint("deployments", __name__)
+LIST, NEW = "deployments/index.html", "deployments/new.html"
+STATUSES = [str(status) for status in DeploymentStatus]
+
+
+class DeploymentFilters(Query):
+    """What the history can be narrowed by."""
+
+    environment = fields.String()
+    model_name = fields.String()
+    status = choice(DeploymentStatus)
+    live = QueryFlag()
+
+
+class DeploymentForm(DeploymentIn):
+    """A deployment as people name it: by model and version."""
+
+    release_id = Id(dump_only=True)  # found by the names
+    model = fields.String(required=True)
+    version = fields.String(required=True)
+
+
+@blp.get("/deployments")
+@page()
+def index() -> Response:
+    """The deployments that the address asks for, newest first."""
+    form, found = filters(DeploymentFilters)
+    part = lists.Part([], None) if form.errors else lists.part(deployments.listing(**found))
+    places = [] if asked("list", "more") else live.environments()
+    return filtered(LIST, form, part=part, statuses=STATUSES, environments=places)
+
+
+@blp.get("/new/deployment")
+@page(Role.PUBLISHER)
+def new() -> Response:
+    """The form to record a deployment, of the version that the address names."""
+    return _new(Form(request.args.to_dict()))
+
+
+@blp.post("/new/deployment")
+@page(Role.PUBLISHER)
+def create() -> Response:
+    """A deployment is recorded; on to its version's page."""
+
+    def act() -> Response:
+        sent = forms.read(DeploymentForm)
+        version = _version(sent.pop("model"), sent.pop("version"))
+        if at_the_end(sent["environment"]):
+            check_typed(version.model_name)
+        made = actions.create(actor=g.actor, release_id=UUID(version.id), **sent)
+        address = url_for("pages.versions.show", name=version.model_name, version=version.version)
+        return fragments.go(address, _what_happened(made))
+
+    return forms.submit(act, _new)
+
+
+def at_the_end(environment: str) -> bool:
+    """Whether what goes there meets the public, so that nobody should send it there by a slip."""
+    return environment.strip().lower() in live.AT_THE_END
+
+
+def _version(model: str, version: str) -> Any:
+    """Raises Invalid."""
+    try:
+        return versions.named(model, version)
+    except NotFound as missing:
+        raise Invalid(missing.detail, errors={"version": [missing.detail]}) from missing
+
+
+def _what_happened(deployment: Any) -> str:
+    what, where = f"{deployment.model_name} {deployment.version}", deployment.environment
+    return f"{what} is live in {where}." if deployment.live else f"{what} to {where}: {deployment.status}."
+
+
+def _new(form: Form, status: int = 200) -> Response:
+    guarded = at_the_end(form.values.get("environment", ""))
+    said = {"environments": live.environments(), "statuses": STATUSES, "guarded": guarded}
+    return fragments.whole_or(asked("dialog-body", "form") and "form", NEW, status, form=form, **said)

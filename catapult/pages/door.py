@@ -1,0 +1,45 @@
+"""What every page wears: who may open it, and which part of it the browser asked for."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import g, request
+
+from catapult import access
+from catapult.extensions import read_only
+from catapult.faults import try_again
+from catapult.tables import Role
+
+View = Callable[..., Any]
+SAFE = ("GET", "HEAD")
+
+
+def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
+    """Only somebody who is signed in with a key of this role or a higher one gets in, and a change only from our own pages."""
+
+    def decorator(view: View) -> View:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if request.method in SAFE:
+                read_only()
+            else:
+                access.check_same_origin()
+            g.actor = access.signed_in()
+            g.actor.needs(role)
+            return try_again(view, *args, **kwargs)
+
+        return wrapper
+
+    return decorator
+
+
+def by_htmx() -> bool:
+    """Whether a part of a page is asked for. Going back in history takes whole pages."""
+    return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+
+
+def asked(*parts: str) -> str | None:
+    """Which of these parts is asked for, by the id of the element it goes to; None for the whole page."""
+    target = request.headers.get("HX-Target")
+    return target if by_htmx() and target in parts else None

@@ -1,0 +1,82 @@
+"""Answers: whole pages, their parts, toasts, and where to go next."""
+
+import json
+from typing import Any
+
+from flask import Response, current_app, redirect, render_template, request
+
+from catapult.pages.door import by_htmx
+
+
+def whole(template: str, status: int = 200, /, **context: Any) -> Response:
+    """The page as a document of its own."""
+    return _html(render_template(template, **context), status)
+
+
+def part(template: str, block: str, *more: str, status: int = 200, **context: Any) -> Response:
+    """That block of the page, as HTMX swaps it in; `more` goes out of band beside it.
+
+    In a template of its own, since beside a table's row a browser would take a form apart.
+    """
+    beside = f"<template>{''.join(more)}</template>" if more else ""
+    return _html(out_of_band(template, block, **context) + beside, status)
+
+
+def whole_or(block: str | None, template: str, status: int = 200, /, **context: Any) -> Response:
+    """That block of the page, or all of it."""
+    if block is None:
+        return whole(template, status, **context)
+    return part(template, block, status=status, **context)
+
+
+def out_of_band(template: str, block: str, **context: Any) -> str:
+    """That block alone, in which all is known that the template imports and sets above its blocks.
+
+    Those lines have run, and the blocks of the templates above are known, when the document's first characters come.
+    """
+    current_app.update_template_context(context)
+    environment = current_app.jinja_env
+    page = environment.get_template(template)
+    known = page.new_context(context)
+    next(page.root_render_func(known), None)
+    return str(environment.concat(known.blocks[block][0](known)))
+
+
+def toast(text: str, *, bad: bool = False, undo: dict[str, str] | None = None) -> str:
+    """A toast, out of band. `undo` has the `action` of a form that takes it back and the `target` it swaps."""
+    return str(render_template("_toast.html", text=text, bad=bad, undo=undo))
+
+
+def only_toast(text: str, status: int) -> Response:
+    """A toast and no swap."""
+    response = _html(toast(text, bad=True), status)
+    response.headers["HX-Reswap"] = "none"
+    return response
+
+
+def go(address: str, said: str = "") -> Response:
+    """The browser goes on to that address, without losing the page it has where HTMX runs; `said` becomes a toast there."""
+    if not by_htmx():
+        return redirect(address, 303)  # type: ignore[return-value]
+    response = Response(status=204)
+    place = {"path": address, "target": "body", "swap": "innerHTML show:window:top"}
+    response.headers["HX-Location"] = json.dumps(place)
+    if said:
+        response.headers["HX-Trigger"] = json.dumps({"toast": {"text": said}})
+    return response
+
+
+def back(default: str) -> Response:
+    """To the page that the form stood on, or to `default`."""
+    return redirect(request.referrer if _is_ours(request.referrer) else default, 303)  # type: ignore[return-value]
+
+
+def _is_ours(address: str | None) -> bool:
+    return bool(address) and str(address).startswith(request.host_url)
+
+
+def _html(text: str, status: int) -> Response:
+    response = Response(text, status, content_type="text/html; charset=utf-8")
+    response.headers["Vary"] = "HX-Request"
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,212 @@
+"""`/models`: the list, a model with its tabs, and the forms that register, change and delete one."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, g, request, url_for
+
+from catapult import charts
+from catapult.actions import registered_models as actions
+from catapult.contract.schemas import ModelEdit, ModelIn
+from catapult.errors import Invalid
+from catapult.pages import forms, fragments, lists
+from catapult.pages.door import asked, page
+from catapult.pages.forms import Form
+from catapult.queries import audit_logs, deployments, metrics, registered_models, versions
+from catapult.tables import Role
+
+blp = Blueprint("registered_models", __name__)
+LIST, MODEL = "registered_models/index.html", "registered_models/show.html"
+NEW, EDIT, DELETE = "registered_models/new.html", "registered_models/edit.html", "registered_models/delete.html"
+COLUMNS, MOST_COLUMNS = 2, 6
+"""Numbers shown beside a version unless others are chosen, and how many may be."""
+
+SHOWN: dict[str, dict[str, Any]] = {"releases": {"is_release": True}, "archived": {"status": "archived"}}
+"""The filters of a model's versions, by their name in the address."""
+
+
+@blp.get("/models")
+@page()
+def index() -> Response:
+    """Every model, as the search, the tag and the order in the address have it."""
+    search, tag, sort = (request.args.get(name, "").strip() for name in ("search", "tag", "sort"))
+    listing = registered_models.cards(
+        search=search or None, tag=tag or None, sort=sort if sort in registered_models.SORTS else "newest"
+    )
+    part = lists.part(listing)
+    sparks = {
+        model_id: (path, charts.spark(values))
+        for model_id, (path, values) in metrics.sparks([row.id for row in part.rows]).items()
+    }
+    said = {
+        "part": part,
+        "sparks": sparks,
+        "search": search,
+        "tag": tag,
+        "sort": sort,
+        "sorts": registered_models.SORTS,
+    }
+    return fragments.whole_or(asked("list", "more"), LIST, without_tag=lists.here(tag=None), **said)
+
+
+@blp.get("/models/<model:name>")
+@page()
+def show(name: str) -> Response:
+    """The model's versions, with a number by version as a chart."""
+    model = registered_models.called(name)
+    return _tab(model, "versions", **version_list(model))
+
+
+@blp.get("/models/<model:name>/-/deployments")
+@page()
+def show_deployments(name: str) -> Response:
+    """Where the model went, newest first."""
+    model = registered_models.called(name)
+    return _tab(model, "deployments", part=lists.part(deployments.listing(model_name=name)))
+
+
+@blp.get("/models/<model:name>/-/activity")
+@page()
+def show_activity(name: str) -> Response:
+    """What happened to the model, newest first."""
+    model = registered_models.called(name)
+    return _tab(model, "activity", part=lists.part(audit_logs.about(UUID(model.id))))
+
+
+@blp.get("/models/<model:name>/-/settings")
+@page()
+def show_settings(name: str) -> Response:
+    """What the model says of itself, and the form to change it."""
+    return _settings(registered_models.called(name), Form())
+
+
+@blp.post("/models/<model:name>/-/settings")
+@page(Role.PUBLISHER)
+def edit(name: str) -> Response:
+    """The model's own fields are changed."""
+    model = registered_models.called(name)
+
+    def act() -> Response:
+        fields = forms.read(ModelEdit, clears=True)
+        actions.edit(UUID(model.id), fields, actor=g.actor, expected=forms.counter())
+        return fragments.go(url_for(".show_settings", name=model.name), f"{model.name} is changed.")
+
+    return forms.submit(act, lambda form, status: _settings(model, form, status))
+
+
+@blp.get("/new/model")
+@page(Role.PUBLISHER)
+def new() -> Response:
+    """The form to register a model."""
+    return _new(Form())
+
+
+@blp.post("/new/model")
+@page(Role.PUBLISHER)
+def create() -> Response:
+    """A model is registered; on to its page."""
+
+    def act() -> Response:
+        model = actions.create(actor=g.actor, **forms.read(ModelIn))
+        return fragments.go(url_for(".show", name=model.name), f"{model.name} is registered.")
+
+    return forms.submit(act, _new)
+
+
+@blp.get("/models/<model:name>/-/delete")
+@page(Role.ADMIN)
+def confirm_deletion(name: str) -> Response:
+    """What deleting would do, and the name to type."""
+    return _deletion(registered_models.called(name), Form())
+
+
+@blp.post("/models/<model:name>/-/delete")
+@page(Role.ADMIN)
+def delete(name: str) -> Response:
+    """The model is deleted, if its name was typed."""
+    model = registered_models.called(name)
+
+    def act() -> Response:
+        check_typed(model.name)
+        actions.delete(UUID(model.id), actor=g.actor, force="force" in request.form)
+        return fragments.go(url_for(".index"), f"{model.name} is deleted.")
+
+    return forms.submit(act, lambda form, status: _deletion(model, form, status))
+
+
+def check_typed(name: str) -> None:
+    """Nothing, if the form holds that name as its confirmation. Raises Invalid."""
+    if request.form.get("confirm", "").strip() != name:
+        raise Invalid("Type the name to confirm.", errors={"confirm": [f"Type {name} here, as it stands above."]})
+
+
+def version_list(model: Any) -> dict[str, Any]:
+    """What the versions' tab shows: the chart of one number, and a page of versions with the chosen ones."""
+    paths = metrics.paths(UUID(model.id))
+    shown = request.args.get("show", "")
+    columns = [path for path in request.args.getlist("c") if path in paths][:MOST_COLUMNS] or paths[:COLUMNS]
+    part = lists.part(versions.listing(whole=False, model_id=UUID(model.id), **SHOWN.get(shown, {})))
+    return {
+        "part": part,
+        "paths": paths,
+        "columns": columns,
+        "numbers": metrics.of_versions([row.id for row in part.rows], columns),
+        "shown": shown,
+        "candidate": model.latest_version,
+        "release_count": versions.release_count(UUID(model.id)),
+        **chart(model, paths),
+    }
+
+
+def version_list_beside(model: Any, row: Any) -> dict[str, Any]:
+    """What one row of that list shows, as the address of the form that changed it asks."""
+    paths = metrics.paths(UUID(model.id))
+    columns = [path for path in request.args.getlist("c") if path in paths][:MOST_COLUMNS] or paths[:COLUMNS]
+    numbers = metrics.of_versions([row.id], columns)
+    return {
+        "columns": columns,
+        "numbers": numbers,
+        "candidate": model.latest_version,
+        "paths": paths,
+        **chart(model, paths),
+    }
+
+
+def chart(model: Any, paths: list[str]) -> dict[str, Any]:
+    """The chart of the number that the address asks for, or of the main one."""
+    wanted = request.args.get("metric", "")
+    metric = wanted if wanted in paths else next(iter(paths), None)
+    points = metrics.series(UUID(model.id), metric) if metric else []
+    return {"metric": metric, "drawn": charts.chart(points) if points else None}
+
+
+def _tab(model: Any, tab: str, status: int = 200, **context: Any) -> Response:
+    block = asked("tab", "versions", "more")
+    counts = {} if block in ("versions", "more") else {"deployment_count": deployments.count_of(UUID(model.id))}
+    return fragments.whole_or(block, MODEL, status, model=model, tab=tab, **counts, **context)
+
+
+def _settings(model: Any, form: Form, status: int = 200) -> Response:
+    stored = {
+        "storage_path": model.storage_path,
+        "repository": model.repository or "",
+        "description": model.description or "",
+        "tags": ", ".join(model.tags),
+        "metadata": indented(model.metadata_),
+    }
+    changed_by = audit_logs.last_actor(UUID(model.id)) if form.refusal and form.refusal.status == 412 else ""
+    return _tab(model, "settings", status, form=form, stored=stored, changed_by=changed_by)
+
+
+def indented(metadata: str) -> str:
+    """Stored JSON as people edit it; nothing for an empty object."""
+    return "" if metadata == "{}" else json.dumps(json.loads(metadata), indent=2, ensure_ascii=False)
+
+
+def _new(form: Form, status: int = 200) -> Response:
+    return fragments.whole_or(asked("dialog-body", "form") and "form", NEW, status, form=form)
+
+
+def _deletion(model: Any, form: Form, status: int = 200) -> Response:
+    return fragments.whole_or(asked("dialog-body", "form") and "form", DELETE, status, form=form, model=model)

@@ -1,0 +1,91 @@
+"""`/login`, `/logout`, and the switch between light and dark."""
+
+import re
+
+from flask import Blueprint, Response, g, redirect, request, url_for
+
+from catapult import access
+from catapult.actions import sessions
+from catapult.errors import Refusal, Unauthenticated
+from catapult.faults import record
+from catapult.pages import fragments
+from catapult.pages.door import page
+from catapult.queries.sessions import LONGEST
+
+blp = Blueprint("sign_in", __name__)
+THEMES = ("light", "dark")
+NO_ENTRY = (
+    "This key does not open the door: it is unknown, expired or revoked. Check it, or ask an administrator for one."
+)
+
+
+@blp.get("/login")
+def form() -> Response:
+    """One field for the key."""
+    return _form()
+
+
+@blp.post("/login")
+def sign_in() -> Response:
+    """A new session, and on to the page that was asked for."""
+    access.check_same_origin()
+    try:
+        sessions.count_attempt(request.remote_addr or "unknown")
+        actor = access.bearer_of(request.form.get("key", "").strip())
+    except Refusal as refusal:
+        return _refused(refusal)
+    token = sessions.sign_in(actor=actor, former=request.cookies.get(access.COOKIE))
+    g.actor = actor
+    response: Response = redirect(_next(), 303)  # type: ignore[assignment]
+    response.set_cookie(
+        access.COOKIE,
+        token,
+        max_age=int(LONGEST.total_seconds()),
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+    )
+    return response
+
+
+@blp.post("/logout")
+@page()
+def sign_out() -> Response:
+    """The session has ended."""
+    sessions.sign_out(request.cookies[access.COOKIE], actor=g.actor)
+    response: Response = redirect(url_for("pages.sign_in.form"), 303)  # type: ignore[assignment]
+    response.delete_cookie(access.COOKIE, httponly=True, samesite="Lax", secure=request.is_secure)
+    return response
+
+
+@blp.post("/theme")
+def theme() -> Response:
+    """The switch without JavaScript: the browser remembers light or dark for a year."""
+    access.check_same_origin()
+    chosen = request.form.get("theme", "")
+    response = fragments.back(url_for("pages.overview.show"))
+    if chosen in THEMES:
+        response.set_cookie("theme", chosen, max_age=365 * 86_400, samesite="Lax", secure=request.is_secure)
+    else:
+        response.delete_cookie("theme")
+    return response
+
+
+def _refused(refusal: Refusal) -> Response:
+    """The form again; the refusal is recorded as one at the API is."""
+    record(refusal)
+    wrong = isinstance(refusal, Unauthenticated)  # 401 is for requests that could bring a key in a header
+    response = _form(NO_ENTRY, 422) if wrong else _form(refusal.detail, refusal.status)
+    if refusal.retry_after:
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def _form(error: str = "", status: int = 200) -> Response:
+    return fragments.whole("sign_in/form.html", status, error=error, next=_next())
+
+
+def _next() -> str:
+    """Where to go on: a place of our own, and nowhere else."""
+    wanted = request.values.get("next", "")
+    return wanted if re.fullmatch(r"/(?![/\\])[^\x00-\x20\\]*", wanted) else url_for("pages.overview.show")

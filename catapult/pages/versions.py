@@ -1,0 +1,237 @@
+"""`/models/<name>/versions/<version>`: one version, and what can be done with it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from flask import Blueprint, Response, g, request, url_for
+
+from catapult import images
+from catapult.actions import versions as actions
+from catapult.comparison import compare, parsed
+from catapult.contract.schemas import VersionEdit, VersionIn
+from catapult.errors import Conflict, NotFound
+from catapult.pages import formats, forms, fragments, overview, registered_models
+from catapult.pages.door import asked, by_htmx, page
+from catapult.pages.forms import Form
+from catapult.queries import audit_logs, deployments, metrics, versions
+from catapult.queries import registered_models as models
+from catapult.queries.paging import Page
+from catapult.tables import Role, VersionStatus
+
+blp = Blueprint("versions", __name__)
+AT = "/models/<model:name>/versions/<version>"
+VERSION, MODEL = "versions/show.html", "registered_models/show.html"
+NEW, EDIT, DELETE = "versions/new.html", "versions/edit.html", "versions/delete.html"
+SHOWN = 10
+KEYS, SMALL, LONG, SHORT = 150, 16 * 1024, 4_000, 160
+"""Keys that are shown, and characters of a value: many where the metadata is small, few where it is not."""
+
+
+class Verb(NamedTuple):
+    """What a button does: the action, how to tell that it was done before, what is said of it, and which verb takes it back."""
+
+    act: Callable[..., Any]
+    was: Callable[[Any], bool]
+    done: str
+    undo: str
+
+
+def _with_status(status: VersionStatus) -> Callable[..., Any]:
+    return lambda version_id, *, actor: actions.edit(version_id, {"status": status.value}, actor=actor)
+
+
+PROMOTE = Verb(actions.promote, lambda row: row.is_release, "a release", "demote")
+DEMOTE = Verb(actions.demote, lambda row: not row.is_release, "no release", "promote")
+ARCHIVE = Verb(_with_status(VersionStatus.ARCHIVED), lambda row: row.status == "archived", "archived", "activate")
+ACTIVATE = Verb(_with_status(VersionStatus.ACTIVE), lambda row: row.status == "active", "active", "archive")
+
+
+@blp.get(AT)
+@page()
+def show(name: str, version: str) -> Response:
+    """The version: its image, its metadata beside the release's, where it went, what happened to it."""
+    return fragments.whole(VERSION, **_version(versions.named(name, version)))
+
+
+@blp.post(f"{AT}/-/promote")
+@page(Role.RELEASER)
+def promote(name: str, version: str) -> Response:
+    """The version is a release."""
+    return _in_place(name, version, PROMOTE)
+
+
+@blp.post(f"{AT}/-/demote")
+@page(Role.RELEASER)
+def demote(name: str, version: str) -> Response:
+    """The version is no release any more."""
+    return _in_place(name, version, DEMOTE)
+
+
+@blp.post(f"{AT}/-/archive")
+@page(Role.PUBLISHER)
+def archive(name: str, version: str) -> Response:
+    """The version is archived."""
+    return _in_place(name, version, ARCHIVE)
+
+
+@blp.post(f"{AT}/-/activate")
+@page(Role.PUBLISHER)
+def activate(name: str, version: str) -> Response:
+    """The version is active again."""
+    return _in_place(name, version, ACTIVATE)
+
+
+@blp.get(f"{AT}/-/edit")
+@page(Role.PUBLISHER)
+def edit(name: str, version: str) -> Response:
+    """The form for what may change of a version."""
+    return _edit(versions.named(name, version), Form())
+
+
+@blp.post(f"{AT}/-/edit")
+@page(Role.PUBLISHER)
+def save(name: str, version: str) -> Response:
+    """Notes, metadata and places are changed."""
+    row = versions.named(name, version)
+
+    def act() -> Response:
+        fields = forms.read(VersionEdit, clears=True)
+        actions.edit(UUID(row.id), fields, actor=g.actor, expected=forms.counter())
+        return fragments.go(_address(row), f"{row.version} is changed.")
+
+    return forms.submit(act, lambda form, status: _edit(row, form, status))
+
+
+@blp.get("/new/version")
+@page(Role.PUBLISHER)
+def new() -> Response:
+    """The form to register a version."""
+    return _new(Form(request.args.to_dict()))
+
+
+@blp.post("/new/version")
+@page(Role.PUBLISHER)
+def create() -> Response:
+    """A version is registered; on to its page."""
+
+    def act() -> Response:
+        try:
+            row = actions.create(actor=g.actor, **forms.read(VersionIn))
+        except NotFound as missing:
+            raise Conflict(missing.detail, errors={"model_name": ["There is no such model."]}) from missing
+        return fragments.go(_address(row), f"{row.version} is registered.")
+
+    return forms.submit(act, _new)
+
+
+@blp.get(f"{AT}/-/delete")
+@page(Role.ADMIN)
+def confirm_deletion(name: str, version: str) -> Response:
+    """What deleting would do, and the name to type."""
+    return _deletion(versions.named(name, version), Form())
+
+
+@blp.post(f"{AT}/-/delete")
+@page(Role.ADMIN)
+def delete(name: str, version: str) -> Response:
+    """The version is deleted, if its name was typed."""
+    row = versions.named(name, version)
+
+    def act() -> Response:
+        registered_models.check_typed(row.version)
+        actions.delete(UUID(row.id), actor=g.actor)
+        return fragments.go(url_for("pages.registered_models.show", name=name), f"{row.version} is deleted.")
+
+    return forms.submit(act, lambda form, status: _deletion(row, form, status))
+
+
+def _in_place(name: str, version: str, verb: Verb) -> Response:
+    """The verb is done, and the part of the page it was asked from shows what is true now."""
+    target = request.headers.get("HX-Target", "")
+    try:
+        before = versions.identify(name, version)
+        row = verb.act(before.id, actor=g.actor)
+    except NotFound:
+        if by_htmx() and target.startswith("version-"):
+            return fragments.whole("registered_models/_gone.html", 404, row_id=target, version=version)
+        raise
+    if not by_htmx():
+        return fragments.back(_address(row))
+    toast = _told(row, verb, target, again=verb.was(before))
+    if target.startswith("version-"):
+        return _row(row, toast)
+    if target == "ready":
+        return fragments.part("overview/index.html", "ready", toast, **overview.ready())
+    return fragments.part(VERSION, "main", toast, **_version(versions.named(name, version)))
+
+
+def _told(row: Any, verb: Verb, target: str, *, again: bool) -> str:
+    """The toast: with Undo for what was done just now, and with whose doing it was for what was so before."""
+    if again:
+        by = f", promoted by {row.released_by}" if row.is_release else ""
+        return fragments.toast(f"{row.model_name} {row.version} was {verb.done} already{by}.")
+    place = {"name": row.model_name, "version": row.version, **_columns()}
+    swap = {"ready": "morph:outerHTML", "main": "morph:innerHTML"}.get(target, "outerHTML")
+    undo = {"action": url_for(f".{verb.undo}", **place), "target": f"#{target}", "swap": swap}
+    return fragments.toast(f"{row.model_name} {row.version} is {verb.done} now.", undo=undo)
+
+
+def _row(row: Any, toast: str) -> Response:
+    """The row, and out of band what counts releases or draws them."""
+    model = models.called(row.model_name)
+    listed = registered_models.version_list_beside(model, row)
+    listed |= {"model": model, "release_count": versions.release_count(UUID(model.id))}
+    counted = fragments.out_of_band(MODEL, "releases", oob=True, **listed)
+    drawn = fragments.out_of_band(MODEL, "chart", oob=True, **listed) if listed["drawn"] else ""
+    return fragments.part(MODEL, "row", toast, counted, drawn, version=row, **listed)
+
+
+def _columns() -> dict[str, Any]:
+    """What the model's page shows beside its versions, which the answer has to show too."""
+    return {name: request.args.getlist(name) for name in ("c", "metric") if name in request.args}
+
+
+def _address(row: Any) -> str:
+    return url_for("pages.versions.show", name=row.model_name, version=row.version)
+
+
+def _version(row: Any) -> dict[str, Any]:
+    """Everything that a version's page shows."""
+    release = versions.released(UUID(row.model_id))
+    base = versions.named(row.model_name, release.version) if release is not None and release.id != row.id else None
+    metadata = parsed(row.metadata_)
+    rows = compare([metadata, parsed(base.metadata_) if base else {}], base=1 if base else 0, first=metrics.MAIN).rows
+    return {
+        "version": row,
+        "image": images.image(row.model_repository, row.model_storage_path, row.digest),
+        "malformed": images.digest_status(row.digest) == "malformed",
+        "base": base,
+        "rows": rows[:KEYS],
+        "more_keys": len(rows) - KEYS,
+        "longest": LONG if len(row.metadata_) < SMALL else SHORT,
+        "commit": str(metadata.get("git_commit") or "")[:LONG],
+        "commit_address": formats.commit_address(metadata),
+        "deployments": list(deployments.listing(release_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
+        "entries": list(audit_logs.listing(resource_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
+    }
+
+
+def _edit(row: Any, form: Form, status: int = 200) -> Response:
+    stored = {
+        "release_notes": row.release_notes or "",
+        "quantization": row.quantization or "",
+        "ceph_path": row.ceph_path or "",
+        "metadata": registered_models.indented(row.metadata_),
+    }
+    changed_by = audit_logs.last_actor(UUID(row.id)) if status == 412 else ""
+    block = asked("dialog-body", "form") and "form"
+    return fragments.whole_or(block, EDIT, status, form=form, version=row, stored=stored, changed_by=changed_by)
+
+
+def _new(form: Form, status: int = 200) -> Response:
+    return fragments.whole_or(asked("dialog-body", "form") and "form", NEW, status, form=form)
+
+
+def _deletion(row: Any, form: Form, status: int = 200) -> Response:
+    return fragments.whole_or(asked("dialog-body", "form") and "form", DELETE, status, form=form, version=row)

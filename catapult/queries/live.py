@@ -1,0 +1,219 @@
+"""What is live where, and what waits: the overview's matrix, the board's columns, the candidates for a promotion."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, func, lateral, literal_column, select, text, true
+
+from catapult.extensions import db
+from catapult.queries.paging import Listing
+from catapult.queries.raw import as_text
+from catapult.queries.registered_models import KEPT
+from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
+
+D: Any = Deployment.__table__.c
+V: Any = Version.__table__.c
+M: Any = RegisteredModel.__table__.c
+
+MODELS, ALL = 7, 200
+"""Rows of the matrix, the models that were deployed last: a few, or as many as a page bears."""
+
+RECENT = 500
+"""So many of the newest rows are looked at for what is recent, whatever the tables hold."""
+
+BEHIND = 100
+"""Newer versions are counted up to here."""
+
+CANDIDATES = 6
+
+# One look-up an environment: `DISTINCT` would read every live deployment.
+_ENVIRONMENTS = text(
+    """
+    WITH RECURSIVE places AS (
+        (SELECT lower(environment) AS place FROM deployments WHERE live_from IS NOT NULL AND ended_at IS NULL
+         ORDER BY lower(environment) LIMIT 1)
+        UNION ALL
+        SELECT (SELECT lower(environment) FROM deployments WHERE live_from IS NOT NULL AND ended_at IS NULL
+                AND lower(environment) > places.place ORDER BY lower(environment) LIMIT 1)
+        FROM places WHERE places.place IS NOT NULL
+    )
+    SELECT place FROM places WHERE place IS NOT NULL LIMIT 50
+    """
+)
+
+ON_THE_WAY = (
+    "dev",
+    "develop",
+    "development",
+    "test",
+    "testing",
+    "qa",
+    "integration",
+    "canary",
+    "stage",
+    "staging",
+    "preprod",
+)
+AT_THE_END = ("prod", "production", "live")
+
+
+class Matrix(NamedTuple):
+    """What is live: a row a model with its deployment in each environment, in the order of the environments."""
+
+    environments: list[str]
+    rows: list[dict[str, Any]]
+    more: bool
+
+
+def environments() -> list[str]:
+    """Every environment where something is live, lower case, in the order in which a version usually passes them."""
+    return sorted(db.session.scalars(_ENVIRONMENTS), key=stage)
+
+
+def stage(name: str) -> tuple[int, str]:
+    """Where an environment stands on the way to production.
+
+    Nobody has ranked them, so well-known names say where they stand; the others stand before production.
+    """
+    name = name.lower()
+    if name in AT_THE_END:
+        return (len(ON_THE_WAY) + 1, name)
+    return (ON_THE_WAY.index(name) if name in ON_THE_WAY else len(ON_THE_WAY), name)
+
+
+def _newer() -> Any:
+    """How many versions of the model were registered after this one, archived ones left out; counted up to `BEHIND`."""
+    other = Version.__table__.alias("other")
+    later = (
+        select(literal_column("1"))
+        .select_from(other)
+        .where(
+            other.c.model_id == V.model_id,
+            other.c.created_at > V.created_at,
+            other.c.deleted_at.is_(None),
+            other.c.status == VersionStatus.ACTIVE.value,
+        )
+        .limit(BEHIND)
+        .correlate(Version.__table__)
+        .subquery()
+    )
+    return select(func.count()).select_from(later).scalar_subquery().label("behind")
+
+
+_COLUMNS: tuple[Any, ...] = (
+    as_text(D.id),
+    M.name.label("model_name"),
+    M.description.label("model_description"),
+    as_text(D.release_id),
+    V.version,
+    V.released_at.is_not(None).label("is_release"),
+    D.environment,
+    D.endpoint_url,
+    D.deployed_by,
+    D.deployed_at,
+    _newer(),
+)
+_LIVE = Listing(
+    select(*_COLUMNS)
+    .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
+    .join(RegisteredModel.__table__, M.id == D.model_id)
+    .where(is_live()),
+    D.deployed_at,
+    D.id,
+)
+
+
+def listing(environment: str) -> Listing:
+    """What is live in that environment, the newest first."""
+    return _LIVE.where(func.lower(D.environment) == environment.lower())
+
+
+def among(environment: str, release_ids: Sequence[str]) -> set[str]:
+    """Which of these versions are live in that environment."""
+    query = select(as_text(D.release_id)).where(
+        func.lower(D.environment) == environment.lower(), is_live(), D.release_id.in_(list(release_ids))
+    )
+    return set(db.session.scalars(query))
+
+
+def matrix(models: int = MODELS) -> Matrix:
+    """The models that were deployed last, and what of them is live where."""
+    recent = (
+        select(D.model_id, D.deployed_at).where(is_live()).order_by(D.deployed_at.desc(), D.id.desc()).limit(RECENT)
+    )
+    newest = recent.subquery()
+    chosen = (
+        select(newest.c.model_id)
+        .group_by(newest.c.model_id)
+        .order_by(func.max(newest.c.deployed_at).desc())
+        .limit(models + 1)
+    )
+    query = _LIVE.rows.where(D.model_id.in_(chosen)).order_by(D.deployed_at.desc(), D.id.desc())
+    rows: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in db.session.execute(query):
+        rows[row.model_name][row.environment.lower()] = row
+    return Matrix(environments(), list(rows.values())[:models], len(rows) > models)
+
+
+_COUNTED: Select[Any] = select(func.count()).select_from(
+    select(literal_column("1")).select_from(Deployment).where(is_live()).limit(10_000).subquery()
+)
+
+
+def count() -> int:
+    """How many deployments are live, counted up to 10,000."""
+    return db.session.scalar(_COUNTED) or 0
+
+
+def candidates() -> list[Any]:
+    """The newest versions that are their model's latest and newer than its release: ready to promote.
+
+    `id model_id model_name version created_at release` (the release's version or None), where it is live and since when.
+    """
+    kept = (V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value)
+    newest = select(V.id, V.model_id, V.version, V.created_at, V.released_at).where(*kept)
+    recent = newest.order_by(V.created_at.desc(), V.id.desc()).limit(RECENT).subquery()
+    # A look-up each, in order, until there are enough: a join may read every model.
+    model = lateral(
+        select(M.name)
+        .where(M.id == recent.c.model_id, KEPT, M.latest_version == recent.c.version, recent.c.released_at.is_(None))
+        .limit(1)
+    ).alias("model")
+    earlier = Version.__table__.alias("earlier")
+    release = lateral(
+        select(earlier.c.id, earlier.c.version)
+        .where(
+            earlier.c.model_id == recent.c.model_id,
+            earlier.c.released_at.is_not(None),
+            earlier.c.deleted_at.is_(None),
+        )
+        .order_by(earlier.c.created_at.desc(), earlier.c.id.desc())
+        .limit(1)
+    ).alias("release")
+    live = lateral(
+        select(D.environment, D.live_from)
+        .where(D.release_id == recent.c.id, is_live())
+        .order_by(D.live_from.desc())
+        .limit(1)
+    ).alias("live")
+    query = (
+        select(
+            as_text(recent.c.id),
+            as_text(recent.c.model_id),
+            model.c.name.label("model_name"),
+            recent.c.version,
+            recent.c.created_at,
+            as_text(release.c.id).label("release_id"),
+            release.c.version.label("release"),
+            live.c.environment,
+            live.c.live_from,
+        )
+        .select_from(recent)
+        .join(model, true())
+        .outerjoin(release, true())
+        .outerjoin(live, true())
+        .order_by(recent.c.created_at.desc(), recent.c.id.desc())
+        .limit(CANDIDATES)
+    )
+    return list(db.session.execute(query))

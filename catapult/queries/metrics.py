@@ -1,0 +1,122 @@
+"""Numbers in versions' metadata, from their own table: which there are, how they went, and those of some versions."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true
+
+from catapult.extensions import db
+from catapult.tables import Metric, RegisteredModel, Version
+
+T: Any = Metric.__table__.c
+V: Any = Version.__table__.c
+M: Any = RegisteredModel.__table__.c
+
+NEWEST = 200
+"""So many versions are looked at for what can be drawn, and so many points are."""
+
+SPARK = 20
+"""Points in a sparkline."""
+
+MAIN = (
+    *("accuracy", "f1", "auc", "roc_auc", "map", "map50", "iou", "ndcg", "ndcg_at_10", "mrr", "recall", "recall_at_10"),
+    *("precision", "mmlu", "bleu", "chrf", "rouge_l", "mos", "wer", "cer", "perplexity", "rmse", "mae", "mape"),
+    *("eval.accuracy", "eval.f1", "eval.auc", "eval.mmlu", "val_accuracy", "test_accuracy", "val_loss", "loss"),
+)
+"""What is shown of a model first, where it has it; else the first key in order of name."""
+
+
+def paths(model_id: UUID) -> list[str]:
+    """The keys that the newest versions hold as numbers, the main one first."""
+    newest = _newest(model_id, NEWEST).with_only_columns(V.id).scalar_subquery()
+    # An array, found first: a join may read every metric there is.
+    found = select(T.path).where(T.version_id == any_(func.array(newest, type_=ARRAY(V.id.type)))).distinct()
+    return sorted(db.session.scalars(found), key=rank)
+
+
+def series(model_id: UUID, path: str) -> Sequence[Any]:
+    """`version value is_release` of the newest versions that have this number, oldest first."""
+    newest = _newest(model_id, NEWEST).subquery()
+    number = lateral(select(T.value).where(T.version_id == newest.c.id, T.path == path).limit(1)).alias("number")
+    query = (
+        select(newest.c.version, number.c.value, newest.c.is_release)
+        .select_from(newest)
+        .join(number, true())
+        .order_by(newest.c.created_at, newest.c.id)
+    )
+    return db.session.execute(query).all()
+
+
+def of_versions(version_ids: Iterable[Any], paths: Sequence[str]) -> dict[str, dict[str, float]]:
+    """`{version id: {path: value}}` of these versions, for these keys."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    query = select(T.version_id, T.path, T.value).where(T.version_id.in_(list(version_ids)), T.path.in_(list(paths)))
+    for version_id, path, value in db.session.execute(query) if paths else ():
+        found[str(version_id)][path] = value
+    return found
+
+
+def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[float]]]:
+    """`{model id: (path, values oldest first)}`: the main number of each model's newest version, over its last versions."""
+    newest = lateral(_newest(M.id, 1)).alias("newest")
+    recent = lateral(_newest(M.id, SPARK)).alias("recent")
+    own = Metric.__table__.alias("own").c
+    chosen = select(own.path).where(own.version_id == newest.c.id).order_by(_preference(own.path), own.path).limit(1)
+    main = lateral(chosen).alias("main")
+    query = (
+        select(M.id, T.path, T.value)
+        .select_from(RegisteredModel.__table__)
+        .join(newest, true())
+        .join(main, true())
+        .join(recent, true())
+        .join(Metric.__table__, (T.version_id == recent.c.id) & (T.path == main.c.path))
+        .where(M.id.in_(list(model_ids)))
+        .order_by(M.id, recent.c.created_at, recent.c.id)
+    )
+    found: dict[str, tuple[str, list[float]]] = {}
+    for model_id, path, value in db.session.execute(query):
+        found.setdefault(str(model_id), (path, []))[1].append(value)
+    return found
+
+
+def mains(pairs: Sequence[tuple[str, str | None]]) -> dict[str, tuple[str, float, float | None]]:
+    """`{version id: (path, value, the other's value)}`: the main number of the first of each pair, and what the second has."""
+    ids = [version_id for pair in pairs for version_id in pair if version_id]
+    if not ids:
+        return {}
+    held: dict[str, dict[str, float]] = defaultdict(dict)
+    for version_id, path, value in db.session.execute(
+        select(T.version_id, T.path, T.value).where(T.version_id.in_(ids), T.path.in_(_leading(pairs)))
+    ):
+        held[str(version_id)][path] = value
+    found = {}
+    for version_id, other in pairs:
+        path = min(held[version_id], key=rank, default=None)
+        if path is not None:
+            found[version_id] = (path, held[version_id][path], held[other].get(path) if other else None)
+    return found
+
+
+def _leading(pairs: Sequence[tuple[str, str | None]]) -> Any:
+    """The first key of each version, in the order of `rank`: metadata may hold hundreds."""
+    first = [pair[0] for pair in pairs]
+    rows = select(T.path).where(T.version_id.in_(first)).distinct(T.version_id)
+    return rows.order_by(T.version_id, _preference(T.path), T.path)
+
+
+def rank(path: str) -> tuple[int, str]:
+    """Where a key stands among the others: those of `MAIN` first, then by name."""
+    return (MAIN.index(path) if path in MAIN else len(MAIN), path)
+
+
+def _preference(path: Any) -> Any:
+    return case({name: place for place, name in enumerate(MAIN)}, value=path, else_=len(MAIN))
+
+
+def _newest(model_id: Any, limit: int) -> Select[Any]:
+    """The newest versions of that model, of which nothing but the index is read for most of it."""
+    columns = (V.id, V.version, V.created_at, V.released_at.is_not(None).label("is_release"))
+    rows = select(*columns).where(V.model_id == model_id, V.deleted_at.is_(None))
+    return rows.order_by(V.created_at.desc(), V.id.desc()).limit(limit)

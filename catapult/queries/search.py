@@ -1,0 +1,54 @@
+"""The search at the top of every page: models by any part, versions, tags and digests by their beginning."""
+
+import re
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, select, text
+
+from catapult.extensions import db
+from catapult.queries import registered_models
+from catapult.queries.paging import Page
+from catapult.queries.raw import as_text
+from catapult.tables import RegisteredModel, Version
+
+M: Any = RegisteredModel.__table__.c
+V: Any = Version.__table__.c
+
+EACH = 8
+"""Hits of each kind at most."""
+
+BARE_DIGEST = re.compile(r"[0-9a-f]{4,64}")
+_FOUND: Select[Any] = (
+    select(as_text(V.id), M.name.label("model_name"), V.version, V.tag, V.digest, V.released_at, V.created_at)
+    .join_from(Version.__table__, RegisteredModel.__table__, M.id == V.model_id)
+    .where(V.deleted_at.is_(None))
+    .limit(EACH)
+)
+
+
+class Hits(NamedTuple):
+    """What was found, by kind."""
+
+    models: list[Any]
+    versions: list[Any]
+    tags: list[Any]
+    digests: list[Any]
+
+    @property
+    def any(self) -> bool:
+        return any(self)
+
+
+def search(words: str) -> Hits:
+    """Up to eight of each kind. A digest is found with and without `sha256:`; nothing is found for an empty text."""
+    if not words:
+        return Hits([], [], [], [])
+    models = list(registered_models.cards(search=words).page(Page(limit=EACH)))[:EACH]
+    bare = f"sha256:{words.lower()}" if BARE_DIGEST.fullmatch(words.lower()) else words
+    return Hits(models, _beginning(V.version, words), _beginning(V.tag, words), _beginning(V.digest, bare))
+
+
+def _beginning(column: Any, words: str) -> list[Any]:
+    """In the order of the index that finds them: an order by time would sort every version that begins so."""
+    query = _FOUND.where(column.startswith(words, autoescape=True)).order_by(text(f"versions.{column.name} USING ~<~"))
+    return list(db.session.execute(query))

@@ -1,0 +1,191 @@
+// What HTML and HTMX cannot do by themselves: theme, shortcuts, copying, dialogs, toasts, and polls that keep still.
+// Every page works without it. The listeners of `htmx:` events stand here and nowhere else.
+(() => {
+  "use strict";
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const on = (event, act) => document.addEventListener(event, act);
+  const dialog = () => $("#dialog");
+  const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
+
+  // --- toasts -----------------------------------------------------------------------------------------------------
+  const LASTS = 10_000;
+  const keepFor = (toast) => {
+    let timer;
+    const start = () => { timer = setTimeout(() => toast.remove(), LASTS); };
+    const stop = () => clearTimeout(timer);
+    toast.addEventListener("pointerenter", stop);
+    toast.addEventListener("pointerleave", start);
+    toast.addEventListener("focusin", stop);
+    toast.addEventListener("focusout", start);
+    start();
+  };
+  const toast = (text, retry) => {
+    const box = document.createElement("div");
+    box.className = "toast";
+    box.append(text);
+    if (retry) {
+      const again = document.createElement("button");
+      again.type = "button";
+      again.className = "link";
+      again.textContent = "Retry";
+      again.addEventListener("click", () => { box.remove(); retry(); });
+      box.append(again);
+    }
+    $("#toasts").append(box);
+    keepFor(box);
+  };
+  on("toast", (event) => toast(event.detail.text));
+  on("htmx:oobAfterSwap", (event) => {
+    if (event.detail.target.id === "toasts") event.detail.target.querySelectorAll(".toast").forEach(keepFor);
+  });
+
+  on("htmx:afterRequest", (event) => {
+    const box = event.detail.elt.closest(".toast");
+    if (box) box.remove(); // what its Undo did has a toast of its own
+  });
+
+  // --- what went wrong: a proxy's or a server's page is never swapped in -----------------------------------------------
+  const retryOf = (detail) => () => {
+    const element = detail.elt;
+    if (!element.isConnected) return location.reload();
+    return element.matches("form") ? element.requestSubmit() : htmx.trigger(element, element.dataset.event || "click");
+  };
+  on("htmx:responseError", (event) => {
+    const { xhr, elt } = event.detail;
+    if (elt.matches("[data-poll]")) return;
+    const id = xhr.getResponseHeader("X-Request-ID");
+    toast(`The server answered ${xhr.status}. Nothing is lost.${id ? ` Request ${id}` : ""}`, retryOf(event.detail));
+  });
+  ["htmx:sendError", "htmx:timeout"].forEach((name) => on(name, (event) => {
+    if (!event.detail.elt.matches("[data-poll]")) toast("The server cannot be reached.", retryOf(event.detail));
+  }));
+
+  // --- focus: the button that was pressed is disabled and replaced; what takes its place gets the focus ----------------------
+  let pressed = "";
+  on("htmx:beforeRequest", (event) => {
+    const active = document.activeElement;
+    if (!event.detail.elt.matches("[data-poll]")) pressed = event.detail.elt.contains(active) ? active.id || "none" : "";
+  });
+  on("htmx:afterSettle", (event) => {
+    if (!pressed || document.activeElement !== document.body || event.detail.elt.matches("[data-poll]:not(:has(form))")) return;
+    const heir = document.getElementById(pressed) || $("#toasts .toast:last-child button");
+    pressed = "";
+    if (heir) heir.focus({ preventScroll: true });
+  });
+
+  // --- polls: none in a hidden tab, and none that would move a row under the pointer or what has the focus ---------------
+  on("htmx:beforeRequest", (event) => {
+    const element = event.detail.elt;
+    if (!element.matches("[data-poll]")) return;
+    const used = element.matches(":hover") || (element.contains(document.activeElement) && document.activeElement !== document.body);
+    if (document.hidden || used) event.preventDefault();
+  });
+
+  // --- dialogs: a link with data-dialog is a page of its own where this does not run ------------------------------------
+  on("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "dialog-body" && !dialog().open) dialog().showModal();
+  });
+  on("htmx:afterSettle", () => {
+    const bad = $("[aria-invalid='true']");
+    if (bad && !(document.activeElement && document.activeElement.matches("[aria-invalid='true']"))) bad.focus();
+    count();
+  });
+  on("close-dialog", () => dialog().close());
+  on("click", (event) => {
+    if (event.target.closest("[data-close]")) { event.preventDefault(); dialog().close(); }
+    if (event.target === dialog()) dialog().close();
+    if (event.target.closest("[data-dismiss]")) event.target.closest(".toast").remove();
+  });
+
+  // --- copy -------------------------------------------------------------------------------------------------------
+  const copied = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = document.createElement("textarea"); // without https there is no clipboard but this one
+    area.value = text;
+    (dialog().open ? dialog() : document.body).append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  };
+  on("click", async (event) => {
+    const button = event.target.closest("[data-copy], [data-copy-from]");
+    if (!button) return;
+    const from = button.dataset.copyFrom;
+    const text = from === "address" ? location.href : from ? $(from).textContent : button.dataset.copy;
+    await copied(text);
+    toast("Copied.");
+  });
+
+  // --- theme: the server reads the cookie, so that no page flashes in the other one ------------------------------------
+  on("submit", (event) => {
+    if (!event.target.matches("[data-theme-switch]")) return;
+    event.preventDefault();
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+  });
+
+  // --- the field that shows a key, and the name that has to be typed ----------------------------------------------------
+  on("click", (event) => {
+    const button = event.target.closest("[data-reveal]");
+    if (!button) return;
+    const field = $(button.dataset.reveal);
+    field.type = field.type === "password" ? "text" : "password";
+    button.setAttribute("aria-pressed", String(field.type === "text"));
+  });
+  on("input", (event) => {
+    const { confirm } = event.target.dataset;
+    if (confirm !== undefined) $("[type=submit]", event.target.form).disabled = event.target.value !== confirm;
+  });
+
+  // --- compare: how many are ticked -----------------------------------------------------------------------------------
+  const count = () => {
+    const button = $("#compare-button");
+    if (!button) return;
+    const ticked = document.querySelectorAll("input[name=v][form=compare]:checked").length;
+    button.textContent = `Compare ${ticked}`;
+    button.disabled = ticked < 2 || ticked > 6;
+  };
+  on("change", (event) => { if (event.target.matches("input[name=v]")) count(); });
+
+  // --- shortcuts ------------------------------------------------------------------------------------------------------
+  const PLACES = { o: "/", m: "/models", d: "/deployments", e: "/environments", a: "/audit", k: "/keys" };
+  let going = 0;
+  const move = (step) => {
+    const links = [...document.querySelectorAll("#hits a")];
+    if (!links.length) return false;
+    const at = links.indexOf(document.activeElement) + step;
+    (at < 0 ? $("#search") : links[Math.min(at, links.length - 1)]).focus();
+    return true;
+  };
+  on("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const inSearch = event.target.closest(".search");
+    if (inSearch && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      if (move(event.key === "ArrowDown" ? 1 : -1)) event.preventDefault();
+      return;
+    }
+    if (inSearch && event.key === "Escape") { $("#hits").replaceChildren(); $("#search").blur(); return; }
+    if (typing(event.target) || dialog().open) return;
+    if (event.key === "/") { event.preventDefault(); $("#search").focus(); }
+    else if (event.key === "?") { $("#help").showModal(); }
+    else if (event.key === "g") { going = Date.now(); }
+    else if (Date.now() - going < 1500 && PLACES[event.key]) { location.assign(PLACES[event.key]); }
+  });
+  on("click", (event) => {
+    const hits = $("#hits");
+    if (hits && !event.target.closest(".search")) hits.replaceChildren();
+  });
+
+  // --- a page that waits for the server comes back by itself ------------------------------------------------------------
+  const waiting = $("[data-wait]");
+  if (waiting) {
+    setInterval(async () => {
+      try { if ((await fetch("/readyz")).ok) location.reload(); } catch { /* still away */ }
+    }, 3000);
+  }
+
+  document.documentElement.classList.add("js");
+  count();
+})();
