@@ -9,13 +9,10 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 from catapult import access
 from catapult.actions import api_keys as actions
 from catapult.contract.schemas import KeyIn
-from catapult.errors import NotFound
 from catapult.pages import forms, fragments, lists
 from catapult.pages.door import asked, by_htmx, page
 from catapult.pages.forms import Form
-from catapult.pages.registered_models import check_typed
 from catapult.queries import keys
-from catapult.queries.paging import Page
 from catapult.tables import ApiKey, Role
 
 blp = Blueprint("api_keys", __name__)
@@ -54,19 +51,19 @@ def create() -> Response:
 @page(Role.ADMIN)
 def confirm_revocation(key_id: UUID) -> Response:
     """What revoking would do, and the name to type."""
-    return _revocation(_key(key_id), Form())
+    return _revocation(keys.get(key_id), Form())
 
 
 @blp.post("/keys/<uuid:key_id>/revoke")
 @page(Role.ADMIN)
 def revoke(key_id: UUID) -> Response:
     """The key is refused from now on, if its name was typed."""
-    key = _key(key_id)
+    key = keys.get(key_id)
 
     def act() -> Response:
-        check_typed(key.name.strip())
+        forms.check_typed(key.name.strip())
         actions.revoke(key_id, actor=g.actor)
-        return _revoked(_key(key_id)) if by_htmx() else redirect(url_for(".index"), 303)  # type: ignore[return-value]
+        return _revoked(keys.get(key_id)) if by_htmx() else redirect(url_for(".index"), 303)  # type: ignore[return-value]
 
     return forms.submit(act, lambda form, status: _revocation(key, form, status))
 
@@ -75,15 +72,6 @@ def _expiring(fields: dict[str, Any]) -> dict[str, Any]:
     """With the end that was chosen, unless a time was typed."""
     days = ENDS.get(request.form.get("ends", ""))
     return {"expires_at": datetime.now(UTC) + timedelta(days=days), **fields} if days else fields
-
-
-def _key(key_id: UUID) -> Any:
-    """That key, as a plain row. Raises NotFound."""
-    listing = keys.listing()
-    row = next(listing.where(listing.id == key_id).page(Page(1)), None)
-    if row is None:
-        raise NotFound("There is no such key. The list of API keys shows those there are.")
-    return row
 
 
 def _new(form: Form, status: int = 200) -> Response:

@@ -1,4 +1,4 @@
-"""`/audit`: who did what, when, on what and from where; the same as a file. And how a list's filters are read from its address."""
+"""`/audit`: who did what, when, on what and from where; the same as a file."""
 
 import csv
 import io
@@ -9,16 +9,13 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-from flask import Blueprint, Response, request, stream_with_context, url_for
-from marshmallow import Schema, fields
+from flask import Blueprint, Response, stream_with_context, url_for
+from marshmallow import fields
 
-from catapult.contract import strict
 from catapult.contract.fields import Query, Time, rfc3339
 from catapult.contract.schemas import ExportedOut
-from catapult.errors import Invalid
-from catapult.pages import fragments, lists
-from catapult.pages.door import asked, page
-from catapult.pages.forms import Form
+from catapult.pages import lists
+from catapult.pages.door import page
 from catapult.queries import audit_logs
 from catapult.queries.paging import CHUNK
 from catapult.tables import ApiKey, Deployment, RegisteredModel, Session, Version
@@ -76,12 +73,12 @@ class AuditFilters(Query):
 @page()
 def index() -> Response:
     """The entries that the address asks for, newest first."""
-    form, found = filters(AuditFilters)
+    form, found = lists.filters(AuditFilters)
     part = lists.Part([], None) if form.errors else lists.part(audit_logs.listing(**found))
     told = part._replace(rows=[entry(row) for row in part.rows])
     narrowed: dict[str, Any] = {**form.values}
     files = {kind: url_for(f".export_{kind}", **narrowed) for kind in ("csv", "jsonl")}
-    return filtered(LIST, form, part=told, files=files, actions=ACTIONS, kinds=KINDS)
+    return lists.filtered(LIST, form, part=told, files=files, actions=ACTIONS, kinds=KINDS)
 
 
 @blp.get("/audit/export.csv")
@@ -133,34 +130,9 @@ def said(value: Any) -> str:
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:
-    """What the address narrows a list by: as it was typed, with its faults, and loaded where it has none."""
-    made = schema()
-    sent = {name: text for name, text in request.args.items() if name in made.fields and text.strip()}
-    faults = {name: [fault] for name, text in sent.items() if (fault := strict.fault(text))}
-    try:
-        return Form(sent), strict.load(made, {name: text.strip() for name, text in sent.items()}, faults)
-    except Invalid as refusal:
-        return Form(sent, refusal.errors, refusal), {}
-
-
-def filtered(template: str, form: Form, **context: Any) -> Response:
-    """The page, or the part that is asked for. Where a filter is at fault the filters come along, to say what is wrong."""
-    block = asked("filtered", "list", "more")
-    at_fault = bool(form.errors)
-    response = fragments.whole_or(
-        "filtered" if block and at_fault else block, template, 422 if at_fault else 200, form=form, **context
-    )
-    if block and at_fault:
-        response.headers["HX-Retarget"] = "#filtered"
-    if block in ("filtered", "list"):
-        response.headers["HX-Push-Url"] = lists.here()  # a form sends its empty fields too
-    return response
-
-
 def _exported() -> Iterator[Any]:
     """Raises Invalid."""
-    form, found = filters(AuditFilters)
+    form, found = lists.filters(AuditFilters)
     if form.refusal:
         raise form.refusal
     return audit_logs.export(audit_logs.listing(**found))

@@ -11,10 +11,8 @@ from catapult.contract.fields import Id, Query, QueryFlag, choice
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Invalid, NotFound
 from catapult.pages import forms, fragments, lists
-from catapult.pages.audit_logs import filtered, filters
 from catapult.pages.door import asked, page
 from catapult.pages.forms import Form
-from catapult.pages.registered_models import check_typed
 from catapult.queries import deployments, live, versions
 from catapult.tables import DeploymentStatus, Role
 
@@ -44,10 +42,10 @@ class DeploymentForm(DeploymentIn):
 @page()
 def index() -> Response:
     """The deployments that the address asks for, newest first."""
-    form, found = filters(DeploymentFilters)
+    form, found = lists.filters(DeploymentFilters)
     part = lists.Part([], None) if form.errors else lists.part(deployments.listing(**found))
     places = [] if asked("list", "more") else live.environments()
-    return filtered(LIST, form, part=part, statuses=STATUSES, environments=places)
+    return lists.filtered(LIST, form, part=part, statuses=STATUSES, environments=places)
 
 
 @blp.get("/new/deployment")
@@ -66,7 +64,7 @@ def create() -> Response:
         sent = forms.read(DeploymentForm)
         version = _version(sent.pop("model"), sent.pop("version"))
         if at_the_end(sent["environment"]):
-            check_typed(version.model_name)
+            forms.check_typed(version.model_name)
         made = actions.create(actor=g.actor, release_id=UUID(version.id), **sent)
         address = url_for("pages.versions.show", name=version.model_name, version=version.version)
         return fragments.go(address, _what_happened(made))

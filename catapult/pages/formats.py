@@ -32,7 +32,7 @@ def ago(time: datetime, now: datetime | None = None) -> str:
     """`12 min ago`; `just now` under ten seconds; `in 3 days` for what is to come."""
     seconds = ((now or datetime.now(UTC)) - time).total_seconds()
     if seconds <= -10:
-        return f"in {span(-seconds)}"
+        return f"in {span(-seconds + 59)}"  # a key made for 30 days ends in 30 days and not in 29
     return "just now" if seconds < 10 else f"{span(seconds)} ago"
 
 

@@ -70,6 +70,12 @@ def counter() -> set[int] | None:
     return {int(text)} if re.fullmatch(r"\d{1,9}", text) else None
 
 
+def check_typed(name: str) -> None:
+    """Nothing, if the form holds that name as its confirmation. Raises Invalid."""
+    if request.form.get("confirm", "").strip() != name:
+        raise Invalid("Type the name to confirm.", errors={"confirm": [f"Type {name} here, as it stands above."]})
+
+
 def _value(kind: Any, text: str) -> Any:
     """The text as the JSON API would have been sent it; None for an empty one."""
     if not text.strip():

@@ -59,10 +59,9 @@ def go(address: str, said: str = "") -> Response:
     if not by_htmx():
         return redirect(address, 303)  # type: ignore[return-value]
     response = Response(status=204)
-    place = {"path": address, "target": "body", "swap": "innerHTML show:window:top"}
+    place = {"path": address, "target": ".frame", "select": ".frame", "swap": "outerHTML show:window:top"}
     response.headers["HX-Location"] = json.dumps(place)
-    if said:
-        response.headers["HX-Trigger"] = json.dumps({"toast": {"text": said}})
+    response.headers["HX-Trigger"] = json.dumps({"close-dialog": True, **({"toast": {"text": said}} if said else {})})
     return response
 
 

@@ -1,13 +1,19 @@
-"""Lists on pages: a page of rows, and the address of the next."""
+"""Lists on pages: what narrows them, a page of rows, and the address of the next."""
 
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from flask import request
+from flask import Response, request
+from marshmallow import Schema
 from werkzeug.datastructures import MultiDict
 from werkzeug.urls import iri_to_uri
 
 from catapult import cursors
+from catapult.contract import strict
+from catapult.errors import Invalid
+from catapult.pages import fragments
+from catapult.pages.door import asked
+from catapult.pages.forms import Form
 from catapult.queries.paging import Listing, Page
 
 ROWS = 50
@@ -45,3 +51,28 @@ def here(**changed: str | None) -> str:
             query[name] = value
     asked = urlencode(list(query.items(multi=True)))
     return iri_to_uri(request.path) + (f"?{asked}" if asked else "")
+
+
+def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:
+    """What the address narrows a list by: as it was typed, with its faults, and loaded where it has none."""
+    made = schema()
+    sent = {name: text for name, text in request.args.items() if name in made.fields and text.strip()}
+    faults = {name: [fault] for name, text in sent.items() if (fault := strict.fault(text))}
+    try:
+        return Form(sent), strict.load(made, {name: text.strip() for name, text in sent.items()}, faults)
+    except Invalid as refusal:
+        return Form(sent, refusal.errors, refusal), {}
+
+
+def filtered(template: str, form: Form, **context: Any) -> Response:
+    """The page, or the part that is asked for. Where a filter is at fault the filters come along, to say what is wrong."""
+    block = asked("filtered", "list", "more")
+    at_fault = bool(form.errors)
+    response = fragments.whole_or(
+        "filtered" if block and at_fault else block, template, 422 if at_fault else 200, form=form, **context
+    )
+    if block and at_fault:
+        response.headers["HX-Retarget"] = "#filtered"
+    if block in ("filtered", "list"):
+        response.headers["HX-Push-Url"] = here()  # a form sends its empty fields too
+    return response

@@ -9,7 +9,6 @@ from flask import Blueprint, Response, g, request, url_for
 from catapult import charts
 from catapult.actions import registered_models as actions
 from catapult.contract.schemas import ModelEdit, ModelIn
-from catapult.errors import Invalid
 from catapult.pages import forms, fragments, lists
 from catapult.pages.door import asked, page
 from catapult.pages.forms import Form
@@ -47,7 +46,7 @@ def index() -> Response:
         "sort": sort,
         "sorts": registered_models.SORTS,
     }
-    return fragments.whole_or(asked("list", "more"), LIST, without_tag=lists.here(tag=None), **said)
+    return fragments.whole_or(asked("list", "more"), LIST, **said)
 
 
 @blp.get("/models/<model:name>")
@@ -128,17 +127,11 @@ def delete(name: str) -> Response:
     model = registered_models.called(name)
 
     def act() -> Response:
-        check_typed(model.name)
+        forms.check_typed(model.name)
         actions.delete(UUID(model.id), actor=g.actor, force="force" in request.form)
         return fragments.go(url_for(".index"), f"{model.name} is deleted.")
 
     return forms.submit(act, lambda form, status: _deletion(model, form, status))
-
-
-def check_typed(name: str) -> None:
-    """Nothing, if the form holds that name as its confirmation. Raises Invalid."""
-    if request.form.get("confirm", "").strip() != name:
-        raise Invalid("Type the name to confirm.", errors={"confirm": [f"Type {name} here, as it stands above."]})
 
 
 def version_list(model: Any) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def delete(name: str, version: str) -> Response:
     row = versions.named(name, version)
 
     def act() -> Response:
-        registered_models.check_typed(row.version)
+        forms.check_typed(row.version)
         actions.delete(UUID(row.id), actor=g.actor)
         return fragments.go(url_for("pages.registered_models.show", name=name), f"{row.version} is deleted.")
 

@@ -1,9 +1,11 @@
 """API keys: the one a request bears, and the list of them."""
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import bindparam, func, select
 
+from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text
@@ -44,6 +46,14 @@ _KEYS = Listing(
 def find(prefix: str) -> Any | None:
     """The key with that prefix, as a plain row with the database's `now`; None if there is none."""
     return db.session.execute(_BY_PREFIX, {"prefix": prefix}).one_or_none()
+
+
+def get(key_id: UUID) -> Any:
+    """That key, as a plain row. Raises NotFound."""
+    row = db.session.execute(_KEYS.rows.where(K.id == key_id)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such key. The list of API keys shows those there are.")
+    return row
 
 
 def listing() -> Listing:

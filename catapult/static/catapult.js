@@ -90,6 +90,9 @@
     if (bad && !(document.activeElement && document.activeElement.matches("[aria-invalid='true']"))) bad.focus();
     count();
   });
+  document.addEventListener("close", (event) => { // a new key must not stay in the page
+    if (event.target === dialog()) $("#dialog-body").replaceChildren();
+  }, true);
   on("close-dialog", () => dialog().close());
   on("click", (event) => {
     if (event.target.closest("[data-close]")) { event.preventDefault(); dialog().close(); }
