@@ -3,10 +3,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check bench clean
+.PHONY: help serve test check bench screenshots clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 serve: $(VENV)/.serve ## Set everything up and serve; HOST, PORT, DATABASE_URL … from the environment
 	@exec $(BIN)/flask --app wsgi up
@@ -19,6 +19,9 @@ check: $(VENV)/.test ## Style and types: ruff and mypy
 
 bench: $(VENV)/.test ## Measure speed, as ratios to a bare route in the same run
 	$(BIN)/python scripts/bench.py
+
+screenshots: $(VENV)/.test ## Take pictures of every page into docs/images; needs Chromium
+	$(BIN)/python scripts/screenshots.py
 
 clean: ## Remove the virtual environment and what builds left; the data in instance/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,10 @@
 """Refusals as pages, as toasts, or as the way to the sign-in and back."""
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from flask import Response, g, redirect, request, url_for
+from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import access
 from catapult.errors import Refusal, Unauthenticated
@@ -20,11 +22,19 @@ def answer(refusal: Refusal) -> Response:
     if by_htmx():
         response = fragments.only_toast(refusal.detail, refusal.status)
     else:
+        _recognise(refusal)
         said = {"refusal": refusal, "request_id": access.request_id(), "no_counts": refusal.status >= 500}
         response = fragments.whole("errors/page.html", refusal.status, **said)
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
+
+
+def _recognise(refusal: Refusal) -> None:
+    """Who is signed in sees the page in the usual frame, at an address that there is not, too."""
+    if "actor" not in g and refusal.status < 500:
+        with suppress(Unauthenticated, SQLAlchemyError):
+            g.actor = access.signed_in()
 
 
 def _to_sign_in() -> Response:

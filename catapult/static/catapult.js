@@ -83,7 +83,7 @@
 
   // --- dialogs: a link with data-dialog is a page of its own where this does not run ------------------------------------
   on("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "dialog-body" && !dialog().open) dialog().showModal();
+    if (event.detail.target?.id === "dialog-body" && !dialog().open) dialog().showModal();
   });
   on("htmx:afterSettle", () => {
     const bad = $("[aria-invalid='true']");

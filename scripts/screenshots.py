@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Pictures of every page in both themes, on the data of `flask demo`, into docs/images.
+
+    python scripts/screenshots.py [--into docs/images]
+
+It starts a server of its own in a temporary folder, and needs Chromium (Debian: `apt install chromium`).
+"""
+
+import argparse
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+SIZE = {"width": 1440, "height": 1000}
+MODEL = "/models/myorg/sentiment-model"
+PAGES = {
+    "overview": "/",
+    "models": "/models",
+    "model": MODEL,
+    "model-deployments": f"{MODEL}/-/deployments",
+    "model-activity": f"{MODEL}/-/activity",
+    "model-settings": f"{MODEL}/-/settings",
+    "version": f"{MODEL}/versions/2.4.0",
+    "compare": f"{MODEL}/compare?v=2.3.3&v=2.4.0&v=2.5.0&only=1",
+    "deployments": "/deployments",
+    "environments": "/environments",
+    "audit": "/audit?resource_type=version",
+    "keys": "/keys",
+    "search": "/search?q=sent",
+    "new-model": "/new/model",
+    "not-found": "/models/myorg/no-such-model",
+}
+
+
+@contextmanager
+def served() -> Iterator[tuple[str, str]]:
+    """A server on the demonstration's data, its address and an administrator's key."""
+    home = Path(tempfile.mkdtemp(prefix="catapult-shots-"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    surroundings = {**os.environ, "CATAPULT_HOME": str(home), "PORT": str(port), "LOG_LEVEL": "ERROR"}
+    surroundings.pop("DATABASE_URL", None)
+    try:
+        subprocess.run([*FLASK, "demo"], cwd=ROOT, env=surroundings, check=True, stdout=subprocess.DEVNULL)
+        server = subprocess.Popen([*FLASK, "up"], cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, text=True)
+        try:
+            yield f"http://127.0.0.1:{port}", _key(server)
+        finally:
+            server.terminate()
+            server.wait()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _key(server: "subprocess.Popen[str]") -> str:
+    """What the server prints the first time, once it has printed its address."""
+    key = ""
+    for line in server.stdout or ():
+        if match := re.fullmatch(r"Key: (\S+)\n", line):
+            key = match[1]
+        if line.startswith("Catapult ") and " at http" in line:
+            return key
+    raise SystemExit("screenshots: the server did not start")
+
+
+def take(browser: Browser, address: str, key: str, theme: str, into: Path) -> None:
+    """A picture of every page in that theme."""
+    context = browser.new_context(viewport=SIZE, color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{address}/login")
+    _picture(page, into / f"login-{theme}.png")
+    page.fill("#key", key)
+    page.click("text=Sign in")
+    page.wait_for_url(f"{address}/")
+    for name, path in PAGES.items():
+        page.goto(address + path)
+        _picture(page, into / f"{name}-{theme}.png")
+    context.close()
+
+
+def _picture(page: Page, file: Path) -> None:
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=file)
+    print(file)
+
+
+def main() -> None:
+    """Take them all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--into", type=Path, default=ROOT / "docs" / "images")
+    into = parser.parse_args().into
+    if not CHROMIUM:
+        raise SystemExit("screenshots: Chromium is not installed; on Debian, apt install chromium")
+    into.mkdir(parents=True, exist_ok=True)
+    with served() as (address, key), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
+        for theme in ("light", "dark"):
+            take(browser, address, key, theme, into)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
