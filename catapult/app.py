@@ -113,6 +113,8 @@ def engine_options(url: str) -> dict[str, object]:
 def _finish(response: Response) -> Response:
     """What every answer has, and the bookkeeping that waits until the request's transaction has ended."""
     response.headers.extend([("X-Request-ID", access.request_id()), *SECURITY])
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.path.startswith("/api/"):
         response.headers["Cache-Control"] = "no-cache"
     if request.path.startswith(registered_models.OLD_PREFIX):

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from flask import Response, g, redirect, request, url_for
+from flask import Response, current_app, g, redirect, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import access
@@ -38,16 +38,25 @@ def _recognise(refusal: Refusal) -> None:
 
 
 def _to_sign_in() -> Response:
-    """And from there back to the page that was open."""
+    """And from there back to the page that was open, or to the form that was sent."""
     g.pop("actor", None)
-    here = urlsplit(request.headers.get("HX-Current-URL", "")) if by_htmx() else None
-    if here is None:
-        place = request.full_path.rstrip("?") if request.method in SAFE else _came_from()
-        return redirect(url_for("pages.sign_in.form", next=place), 303)  # type: ignore[return-value]
-    place = here.path + (f"?{here.query}" if here.query else "")
-    return Response(status=401, headers={"HX-Redirect": url_for("pages.sign_in.form", next=place)})
+    place = _here() if request.method in SAFE or _is_form() else _came_from()
+    address = url_for("pages.sign_in.form", next=place)
+    if by_htmx():
+        return Response(status=401, headers={"HX-Redirect": address})
+    return redirect(address, 303)  # type: ignore[return-value]
+
+
+def _here() -> str:
+    """The page that is asked for; a part of one is none."""
+    return _came_from() if by_htmx() and not _is_form() else request.full_path.rstrip("?")
+
+
+def _is_form() -> bool:
+    """Whether a form was sent to the address that shows it, where the page's script puts back what was typed."""
+    return request.method not in SAFE and current_app.url_map.bind("").test(request.path, "GET")
 
 
 def _came_from() -> str:
-    came = urlsplit(request.referrer or "")
+    came = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
     return (came.path + (f"?{came.query}" if came.query else "")) if came.netloc == request.host else "/"

@@ -60,6 +60,26 @@
     if (!event.detail.elt.matches("[data-poll]")) toast("The server cannot be reached.", retryOf(event.detail));
   }));
 
+  // --- a session that ended while somebody typed: what was typed waits in this tab until they have signed in again ------------
+  const KEPT = "typed";
+  on("htmx:beforeOnLoad", (event) => {
+    const form = event.detail.elt;
+    if (event.detail.xhr.status !== 401 || !form.matches("form[method=post]")) return;
+    sessionStorage.setItem(KEPT, JSON.stringify([new URL(form.action).pathname, [...new FormData(form)]]));
+  });
+  const [place, fields] = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
+  if (place === location.pathname) {
+    sessionStorage.removeItem(KEPT);
+    for (const [name, value] of fields) {
+      const field = $(`main form[method=post] [name="${CSS.escape(name)}"]`);
+      if (field?.type === "checkbox") field.checked = true;
+      else if (field) field.value = value;
+    }
+  }
+
+  // Back to a page that is gone, or while the server is away: the browser itself shows what is there now.
+  on("htmx:historyCacheMissLoadError", () => location.reload());
+
   // --- focus: the button that was pressed is disabled and replaced; what takes its place gets the focus ----------------------
   let pressed = "";
   on("htmx:beforeRequest", (event) => {
@@ -88,6 +108,7 @@
   on("htmx:afterSettle", () => {
     const bad = $("[aria-invalid='true']");
     if (bad && !(document.activeElement && document.activeElement.matches("[aria-invalid='true']"))) bad.focus();
+    document.querySelectorAll("[data-confirm]").forEach(guard);
     count();
   });
   document.addEventListener("close", (event) => { // a new key must not stay in the page
@@ -137,10 +158,8 @@
     field.type = field.type === "password" ? "text" : "password";
     button.setAttribute("aria-pressed", String(field.type === "text"));
   });
-  on("input", (event) => {
-    const { confirm } = event.target.dataset;
-    if (confirm !== undefined) $("[type=submit]", event.target.form).disabled = event.target.value !== confirm;
-  });
+  const guard = (field) => { $("[type=submit]", field.form).disabled = field.value.trim() !== field.dataset.confirm.trim(); };
+  on("input", (event) => { if (event.target.matches("[data-confirm]")) guard(event.target); });
 
   // --- compare: how many are ticked -----------------------------------------------------------------------------------
   const count = () => {
@@ -190,5 +209,6 @@
   }
 
   document.documentElement.classList.add("js");
+  document.querySelectorAll("[data-confirm]").forEach(guard);
   count();
 })();
