@@ -5,13 +5,11 @@ from itertools import combinations
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
-import psycopg2
 import pytest
-from sqlalchemy import event, text
+from filled import filled_database, read, scanned, wasted
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from stage import Api, make_keys, settings_for
 
-from catapult.app import create_app
 from catapult.extensions import db
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -55,19 +53,27 @@ ROWS = {
         "headers": "{}",
         "body": b"",
     },
+    "sessions": {"id": None, "token_hash": b"x" * 32, "api_key_id": "@key"},
+    "sign_in_counts": {"address": "192.0.2.1", "minute": "2026-11-23T10:00:00Z", "attempts": 1},
 }
 NOWHERE = "00000000-0000-7000-8000-000000000000"
+TOKEN_HASH = b"t" * 32
 NOW, BEFORE = "2026-11-23T10:00:00Z", "2026-11-23T09:00:00Z"
 
 
 @pytest.fixture
-def there(api):
-    """The ids of a model, its live version and a key."""
+def there(api, sql):
+    """The ids of a model, its live version and a key that somebody is signed in with."""
     model = api.model()
     version = api.version(model)
     deployment = api.deployment(version)
     key = api.make("/api/v1/api-keys", {"name": "n"})
     assert deployment["live"]
+    sql(
+        "INSERT INTO sessions (id, token_hash, api_key_id) VALUES (gen_random_uuid(), :token_hash, :key)",
+        token_hash=TOKEN_HASH,
+        key=key["id"],
+    )
     return {"@model": model["id"], "@version": version["id"], "@key": key["id"], "@prefix": key["prefix"]}
 
 
@@ -143,6 +149,7 @@ CHECKS = [
     ("api_keys", "prefix", {"prefix": "cat_abc"}),
     ("api_keys", "key_hash", {"key_hash": b"short"}),
     ("audit_logs", "details", {"details": "[]"}),
+    ("sessions", "token_hash", {"token_hash": b"short"}),
 ]
 
 
@@ -166,6 +173,7 @@ def test_every_check_there_is_is_tried_above(app):
         ("versions", "uq_versions_model_id_version", {"version": "1.0.0"}),
         ("deployments", "uq_deployments_live", {"environment": "Production", "live_from": NOW}),
         ("api_keys", "uq_api_keys_prefix", {"prefix": "@prefix"}),
+        ("sessions", "uq_sessions_token_hash", {"token_hash": TOKEN_HASH}),
     ],
 )
 def test_what_has_to_be_unique_is(refused, there, table, name, changed):
@@ -195,6 +203,7 @@ def test_what_is_deleted_or_over_is_not_in_the_way(refused, there, table, change
         ("metrics", "fk_metrics_version_id", {"version_id": NOWHERE}),
         ("audit_logs", "fk_audit_logs_api_key_id", {"api_key_id": NOWHERE}),
         ("idempotent_answers", "fk_idempotent_answers_caller", {"caller": NOWHERE}),
+        ("sessions", "fk_sessions_api_key_id", {"api_key_id": NOWHERE}),
     ],
 )
 def test_what_is_referred_to_has_to_be_there(refused, there, table, name, changed):
@@ -260,47 +269,6 @@ def test_a_time_holds_its_zone(app):
 
 # --- what is found by an index ----------------------------------------------------------------------------------------
 
-VERSIONS, DEPLOYMENTS, ENTRIES, MODELS = 20_000, 3_000, 20_000, 5_000
-BIG = {"models", "versions", "deployments", "audit_logs", "metrics"}
-FILL = f"""
-INSERT INTO models (id, name, storage_path, description, tags, created_at)
-SELECT md5('model' || n)::uuid, 'org' || n % 20 || '/model-' || n, 'docker.io/org/m', 'Sentiment of reviews, number ' || n,
-       ARRAY['tag-' || n % 200, 'all'], now() - make_interval(mins => n)
-FROM generate_series(1, {MODELS}) AS n;
-
-INSERT INTO versions (id, model_id, version, semver_key, tag, digest, platform, status, released_at, released_by,
-                      created_by, metadata, created_at)
-SELECT md5('version' || n)::uuid, md5('model' || 1 + n % 50)::uuid, '1.' || n / 50 || '.0',
-       '0011' || lpad(length((n / 50)::text)::text, 3, '0') || n / 50 || '0010~', 'v1.' || n / 50, 'sha256:' || md5(n::text),
-       'linux/amd64', CASE WHEN n % 20 = 0 THEN 'archived' ELSE 'active' END,
-       CASE WHEN n % 50 < 5 THEN now() END, CASE WHEN n % 50 < 5 THEN 'releaser-key' END, 'training', '{{"accuracy": 0.9}}',
-       now() - make_interval(secs => n)
-FROM generate_series(1, {VERSIONS}) AS n;
-
-UPDATE models SET version_count = {VERSIONS} / 50, latest_version = '1.0.0' WHERE id IN (SELECT model_id FROM versions);
-
-INSERT INTO metrics (version_id, model_id, path, value) SELECT id, model_id, 'accuracy', 0.9 FROM versions;
-
-INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, live_from, ended_at)
-SELECT md5('deployment' || n)::uuid, v.id, v.model_id,
-       CASE WHEN n = 17 THEN 'canary' ELSE (ARRAY['production', 'staging', 'canary', 'lab'])[1 + n % 4] END, s.status,
-       'ci', at, CASE WHEN s.status = 'success' THEN at END, CASE WHEN s.status = 'success' AND n > 50 THEN now() END
-FROM generate_series(1, {DEPLOYMENTS}) AS n
-JOIN versions AS v ON v.id = md5('version' || n)::uuid,
-LATERAL (SELECT now() - make_interval(mins => n) AS at) AS t,
-LATERAL (SELECT CASE n % 40 WHEN 7 THEN 'failed' WHEN 8 THEN 'running' ELSE 'success' END AS status) AS s;
-
-INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_name, created_at)
-SELECT gen_random_uuid(), (ARRAY['version.create', 'version.update', 'deployment.create', 'model.create'])[1 + n % 4],
-       (ARRAY['version', 'version', 'deployment', 'model'])[1 + n % 4], md5('version' || n % 4000)::uuid,
-       'key-' || n % 20, now() - make_interval(secs => n)
-FROM generate_series(1, {ENTRIES}) AS n;
-"""
-VERSION, MODEL, DEPLOYMENT = (
-    "md5('version17')::uuid",
-    "md5('model18')::uuid",
-    "md5('deployment17')::uuid",
-)
 FILTERS = {
     "/api/v1/models": {"search": "number 4711", "name": "ORG7/model-27", "tag": "tag-27"},
     "/api/v1/versions": {
@@ -359,87 +327,10 @@ def asked():
     yield from OTHERS
 
 
-class Filled:
-    """The API on a filled database, and what its statements cost there."""
-
-    def __init__(self, url, app, api, values):
-        self.url, self.app, self.api, self.values = url, app, api, values
-
-    def request(self, method, path, query=None, body=None):
-        """The answer, and the statements that were sent, each with its parameters."""
-        sent = []
-
-        def listen(_, __, statement, parameters, *___):
-            sent.append((statement, parameters))
-
-        with self.app.app_context():
-            engine = db.engine
-        event.listen(engine, "before_cursor_execute", listen)
-        try:
-            query = {name: value.format(**self.values) for name, value in (query or {}).items()}
-            response = self.api.request(method, path.format(**self.values), body, query_string=query)
-        finally:
-            event.remove(engine, "before_cursor_execute", listen)
-        assert response.status_code < 300, response.text
-        return response, sent
-
-    def plan(self, statement, parameters, analyze=True):
-        """Every node of the statement's plan; what it changes is rolled back."""
-        connection = psycopg2.connect(self.url)
-        try:
-            with connection.cursor() as cursor:
-                options = "ANALYZE, FORMAT JSON" if analyze else "FORMAT JSON"
-                cursor.execute(f"EXPLAIN ({options}) {statement}", parameters)
-                return list(nodes(cursor.fetchone()[0][0]["Plan"]))
-        finally:
-            connection.rollback()
-            connection.close()
-
-
-def nodes(plan):
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from nodes(inner)
-
-
-def scanned(plan):
-    return [node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG]
-
-
-def wasted(plan):
-    """Rows that were read and thrown away."""
-    kinds = ("Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck")
-    return sum(node.get(kind, 0) * node["Actual Loops"] for node in plan for kind in kinds)
-
-
-def read(plan):
-    """Rows of big tables that were read, thrown away or not."""
-    return wasted(plan) + sum(
-        node["Actual Rows"] * node["Actual Loops"] for node in plan if node.get("Relation Name") in BIG
-    )
-
-
 @pytest.fixture(scope="module")
 def filled(make_database):
-    url = make_database()
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(FILL)
-        cursor.execute("ANALYZE")
-        cursor.execute(
-            f"""SELECT {MODEL}::text AS model, {VERSION}::text AS version, {DEPLOYMENT}::text AS deployment,
-                to_char(now() at time zone 'utc' - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS lately,
-                to_char(now() at time zone 'utc' - interval '5 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS long_ago"""
-        )
-        values = dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
-    connection.close()
-    app = create_app(settings_for(url))
-    api = Api(app, make_keys(app))
-    api.get("/api/v1/models")  # the key's last use is written, and then for a minute not again
-    yield Filled(url, app, api, values)
-    with app.app_context():
-        db.engine.dispose()
+    with filled_database(make_database()) as filled:
+        yield filled
 
 
 # A page is 100 rows and one: what is read beyond them and what they are joined with is work for nothing.

@@ -44,6 +44,9 @@ COLUMNS = (
     "request_id",
     "details",
 )
+FOLDED, AROUND = 4_000, 1_300
+"""Characters of a value that are shown, and of HTML around an entry's texts."""
+
 MINUTE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would run. The wide ones are the same to some of them."""
@@ -74,7 +77,7 @@ class AuditFilters(Query):
 def index() -> Response:
     """The entries that the address asks for, newest first."""
     form, found = lists.filters(AuditFilters)
-    part = lists.Part([], None) if form.errors else lists.part(audit_logs.listing(**found))
+    part = lists.Part([], None) if form.errors else lists.part(audit_logs.listing(**found), letters=_letters)
     told = part._replace(rows=[entry(row) for row in part.rows])
     narrowed: dict[str, Any] = {**form.values}
     files = {kind: url_for(f".export_{kind}", **narrowed) for kind in ("csv", "jsonl")}
@@ -126,8 +129,17 @@ def entry(row: Any) -> dict[str, Any]:
 
 
 def said(value: Any) -> str:
-    """Text as it is, anything else as JSON. Numbers keep their digits: two that differ never look alike."""
-    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, indent=2)
+    """Text as it is, anything else as JSON. Numbers keep their digits: two that differ never look alike.
+
+    Of more than `FOLDED` characters the beginning; files have all of it.
+    """
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, indent=2)
+    return text if len(text) <= FOLDED else f"{text[:FOLDED]}…"
+
+
+def _letters(row: Any) -> int:
+    """What an entry takes, with names in links."""
+    return AROUND + lists.text_letters(row.details[: 4 * FOLDED]) + lists.text_letters(row.api_key_name or "")
 
 
 def _exported() -> Iterator[Any]:

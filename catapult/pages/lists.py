@@ -1,9 +1,11 @@
 """Lists on pages: what narrows them, a page of rows, and the address of the next."""
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import Response, request
+from markupsafe import escape
 from marshmallow import Schema
 from werkzeug.datastructures import MultiDict
 from werkzeug.urls import iri_to_uri
@@ -18,6 +20,12 @@ from catapult.queries.paging import Listing, Page
 
 ROWS = 50
 
+ROOM = 200_000
+"""A page's rows have about so many characters of HTML, whatever they hold; the others are on the next pages."""
+
+AROUND, SHOWN, ITEMS, TIMES = 700, 300, 8, 4
+"""Of a row: what stands around its texts, how much of one is shown, how many of a list, and how often."""
+
 
 class Part(NamedTuple):
     """Some rows of a list, and the address of what comes after them; None at the end."""
@@ -26,15 +34,41 @@ class Part(NamedTuple):
     more: str | None
 
 
-def part(listing: Listing, rows: int = ROWS) -> Part:
-    """The rows that the address asks for by its cursor, from the list's beginning without one. Raises Invalid."""
+def part(listing: Listing, rows: int = ROWS, letters: Callable[[Any], int] | None = None) -> Part:
+    """The rows that the address asks for by its cursor, from the list's beginning without one; as many as have room.
+
+    `letters` says what a row takes of the room. Raises Invalid.
+    """
     filters = asked_for()
     cursor = request.args.get("cursor")
     page = Page(rows, after=cursors.opened(cursor, filters) if cursor else None)
     found = list(listing.page(page))
-    if len(found) <= rows:
+    shown = list(within(found[:rows], ROOM, letters or row_letters)) or found[:1]
+    if len(shown) == len(found):
         return Part(found, None)
-    return Part(found[:rows], here(cursor=cursors.sign(listing, found[rows - 1], filters)))
+    return Part(shown, here(cursor=cursors.sign(listing, shown[-1], filters)))
+
+
+def within(things: Iterable[Any], room: int, letters: Callable[[Any], int]) -> Iterator[Any]:
+    """The first of these things that have room together."""
+    for thing in things:
+        room -= letters(thing)
+        if room < 0:
+            return
+        yield thing
+
+
+def row_letters(row: Any) -> int:
+    """About what the row takes: a long text is cut, and most stand in links, too."""
+    lists = (value[:ITEMS] if isinstance(value, list) else [value] for value in row)
+    return AROUND + TIMES * sum(
+        text_letters(text[:SHOWN]) for texts in lists for text in texts if isinstance(text, str)
+    )
+
+
+def text_letters(text: str) -> int:
+    """What the text takes in HTML or in an address."""
+    return len(escape(text)) if text.isascii() else len(quote(text))
 
 
 def asked_for() -> cursors.Filters:

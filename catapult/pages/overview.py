@@ -5,12 +5,15 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from catapult.pages import fragments
+from catapult.pages import fragments, lists
 from catapult.pages.door import asked, page
 from catapult.queries import audit_logs, live, metrics
 
 blp = Blueprint("overview", __name__)
 ENTRIES = 8
+
+ROOM, CELL, NONE = 230_000, 340, 80
+"""Characters of HTML for what is live, for a cell beside its texts, and for one without anything."""
 
 
 @blp.get("/")
@@ -25,7 +28,19 @@ def show() -> Response:
 def matrix() -> dict[str, Any]:
     """What is live, a row a model and a column an environment."""
     found = live.matrix(live.ALL if "all" in request.args else live.MODELS)
+    rows = list(lists.within(found.rows, ROOM, lambda row: _letters(row, found.environments))) or found.rows[:1]
+    if len(rows) < len(found.rows):
+        found = found._replace(rows=rows, more=True)
     return {"matrix": found, "now": datetime.now(UTC), "last": found.environments[-1] if found.environments else None}
+
+
+def _letters(row: dict[str, Any], places: list[str]) -> int:
+    """What a row of the matrix takes: two links a cell at most, and little where nothing is."""
+    cells = sum(
+        CELL + len(it.model_name) + 2 * lists.text_letters(it.version) + lists.text_letters(it.deployed_by)
+        for it in row.values()
+    )
+    return CELL + 2 * len(next(iter(row.values())).model_name) + sum(NONE + len(place) for place in places) + cells
 
 
 def ready() -> dict[str, Any]:

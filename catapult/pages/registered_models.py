@@ -21,6 +21,10 @@ NEW, EDIT, DELETE = "registered_models/new.html", "registered_models/edit.html",
 COLUMNS, MOST_COLUMNS = 2, 6
 """Numbers shown beside a version unless others are chosen, and how many may be."""
 
+OFFERED, OFFERED_LETTERS = 100, 12_000
+CHART, POINT = 95_000, 330
+"""Characters of HTML for a chart's points, and for one beside its texts: 200 of them, but where names are very long."""
+
 SHOWN: dict[str, dict[str, Any]] = {"releases": {"is_release": True}, "archived": {"status": "archived"}}
 """The filters of a model's versions, by their name in the address."""
 
@@ -138,11 +142,12 @@ def version_list(model: Any) -> dict[str, Any]:
     """What the versions' tab shows: the chart of one number, and a page of versions with the chosen ones."""
     paths = metrics.paths(UUID(model.id))
     shown = request.args.get("show", "")
-    columns = [path for path in request.args.getlist("c") if path in paths][:MOST_COLUMNS] or paths[:COLUMNS]
+    columns = chosen(paths)
     part = lists.part(versions.listing(whole=False, model_id=UUID(model.id), **SHOWN.get(shown, {})))
     return {
         "part": part,
         "paths": paths,
+        "offered": offered(paths),
         "columns": columns,
         "numbers": metrics.of_versions([row.id for row in part.rows], columns),
         "shown": shown,
@@ -155,22 +160,35 @@ def version_list(model: Any) -> dict[str, Any]:
 def version_list_beside(model: Any, row: Any) -> dict[str, Any]:
     """What one row of that list shows, as the address of the form that changed it asks."""
     paths = metrics.paths(UUID(model.id))
-    columns = [path for path in request.args.getlist("c") if path in paths][:MOST_COLUMNS] or paths[:COLUMNS]
+    columns = chosen(paths)
     numbers = metrics.of_versions([row.id], columns)
     return {
         "columns": columns,
         "numbers": numbers,
         "candidate": model.latest_version,
         "paths": paths,
+        "offered": offered(paths),
         **chart(model, paths),
     }
 
 
+def chosen(paths: list[str]) -> list[str]:
+    """The numbers that are asked for as columns, or the first ones."""
+    return [path for path in request.values.getlist("c") if path in paths][:MOST_COLUMNS] or paths[:COLUMNS]
+
+
+def offered(paths: list[str]) -> list[str]:
+    """The first of them that have room in a list to choose from."""
+    return list(lists.within(paths[:OFFERED], OFFERED_LETTERS, lists.text_letters))
+
+
 def chart(model: Any, paths: list[str]) -> dict[str, Any]:
     """The chart of the number that the address asks for, or of the main one."""
-    wanted = request.args.get("metric", "")
+    wanted = request.values.get("metric", "")
     metric = wanted if wanted in paths else next(iter(paths), None)
     points = metrics.series(UUID(model.id), metric) if metric else []
+    newest = lists.within(reversed(points), CHART, lambda point: POINT + len(model.name) + 3 * len(point.version))
+    points = list(newest)[::-1]
     return {"metric": metric, "drawn": charts.chart(points) if points else None}
 
 

@@ -189,7 +189,7 @@ def _row(row: Any, toast: str) -> Response:
 
 def _columns() -> dict[str, Any]:
     """What the model's page shows beside its versions, which the answer has to show too."""
-    return {name: request.args.getlist(name) for name in ("c", "metric") if name in request.args}
+    return {name: request.values.getlist(name) for name in ("c", "metric") if name in request.values}
 
 
 def _address(row: Any) -> str:

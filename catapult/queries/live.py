@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, lateral, literal_column, select, text, true
+from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, select, text, true
 
 from catapult.extensions import db
 from catapult.queries.paging import Listing
@@ -18,6 +18,9 @@ M: Any = RegisteredModel.__table__.c
 
 MODELS, ALL = 7, 200
 """Rows of the matrix, the models that were deployed last: a few, or as many as a page bears."""
+
+CELLS = 600
+"""Of the matrix: fewer models are in it where there are many environments."""
 
 RECENT = 500
 """So many of the newest rows are looked at for what is recent, whatever the tables hold."""
@@ -129,18 +132,34 @@ def listing(environment: str) -> Listing:
     return _LIVE.where(func.lower(D.environment) == environment.lower())
 
 
-def among(environment: str, release_ids: Sequence[str]) -> set[str]:
-    """Which of these versions are live in that environment."""
-    query = select(as_text(D.release_id)).where(
-        func.lower(D.environment) == environment.lower(), is_live(), D.release_id.in_(list(release_ids))
+def board(places: Sequence[str], cards: int) -> dict[str, list[Any]]:
+    """What is live in each of these environments, named in lower case: the newest `cards` and one more if there are more."""
+    place = func.unnest(cast(list(places), ARRAY(Text))).table_valued("name", name="place")
+    newest = _LIVE.rows.where(func.lower(D.environment) == place.c.name).order_by(D.deployed_at.desc(), D.id.desc())
+    row = lateral(newest.limit(cards + 1)).alias("row")
+    query = select(place.c.name.label("place"), row).select_from(place).join(row, true())
+    found: dict[str, list[Any]] = {name: [] for name in places}
+    for one in db.session.execute(query.order_by(row.c.deployed_at.desc(), row.c.id.desc())):
+        found[one.place].append(one)
+    return found
+
+
+def places_of(release_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """`(environment in lower case, version's id)` of where these versions are live."""
+    query = select(func.lower(D.environment), as_text(D.release_id)).where(
+        is_live(), D.release_id.in_(list(release_ids))
     )
-    return set(db.session.scalars(query))
+    return {(place, release_id) for place, release_id in db.session.execute(query)}
 
 
 def matrix(models: int = MODELS) -> Matrix:
     """The models that were deployed last, and what of them is live where."""
+    places = environments()
+    models = max(1, min(models, CELLS // max(len(places), 1)))
+    # A model is live once in an environment, so that these are of one model more at least, if there is one.
+    enough = (models + 1) * len(places)
     recent = (
-        select(D.model_id, D.deployed_at).where(is_live()).order_by(D.deployed_at.desc(), D.id.desc()).limit(RECENT)
+        select(D.model_id, D.deployed_at).where(is_live()).order_by(D.deployed_at.desc(), D.id.desc()).limit(enough)
     )
     newest = recent.subquery()
     chosen = (
@@ -153,7 +172,7 @@ def matrix(models: int = MODELS) -> Matrix:
     rows: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in db.session.execute(query):
         rows[row.model_name][row.environment.lower()] = row
-    return Matrix(environments(), list(rows.values())[:models], len(rows) > models)
+    return Matrix(places, list(rows.values())[:models], len(rows) > models)
 
 
 _COUNTED: Select[Any] = select(func.count()).select_from(

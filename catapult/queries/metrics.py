@@ -62,9 +62,7 @@ def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[float]]]:
     """`{model id: (path, values oldest first)}`: the main number of each model's newest version, over its last versions."""
     newest = lateral(_newest(M.id, 1)).alias("newest")
     recent = lateral(_newest(M.id, SPARK)).alias("recent")
-    own = Metric.__table__.alias("own").c
-    chosen = select(own.path).where(own.version_id == newest.c.id).order_by(_preference(own.path), own.path).limit(1)
-    main = lateral(chosen).alias("main")
+    main = lateral(_main(newest.c.id)).alias("main")
     query = (
         select(M.id, T.path, T.value)
         .select_from(RegisteredModel.__table__)
@@ -101,14 +99,19 @@ def mains(pairs: Sequence[tuple[str, str | None]]) -> dict[str, tuple[str, float
 
 def _leading(pairs: Sequence[tuple[str, str | None]]) -> Any:
     """The first key of each version, in the order of `rank`: metadata may hold hundreds."""
-    first = [pair[0] for pair in pairs]
-    rows = select(T.path).where(T.version_id.in_(first)).distinct(T.version_id)
-    return rows.order_by(T.version_id, _preference(T.path), T.path)
+    first = lateral(_main(V.id)).alias("first")
+    return select(first.c.path).join_from(Version, first, true()).where(V.id.in_([pair[0] for pair in pairs]))
 
 
 def rank(path: str) -> tuple[int, str]:
     """Where a key stands among the others: those of `MAIN` first, then by name."""
     return (MAIN.index(path) if path in MAIN else len(MAIN), path)
+
+
+def _main(version_id: Any) -> Select[Any]:
+    """The first of that version's keys in the order of `rank`."""
+    own = Metric.__table__.alias("own").c
+    return select(own.path).where(own.version_id == version_id).order_by(_preference(own.path), own.path).limit(1)
 
 
 def _preference(path: Any) -> Any:

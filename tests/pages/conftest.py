@@ -1,0 +1,61 @@
+"""A browser that is signed in, without counting as one of the few sign-ins that a minute lets through."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from catapult import access
+from catapult.actions import sessions
+
+
+class Browser:
+    """The pages as somebody with a key of that role sees them; `htmx` is the id of the element that the answer goes to."""
+
+    def __init__(self, app: Flask, keys: dict[str, str], role: str | None = "admin") -> None:
+        self.app, self.keys = app, keys
+        self.client = app.test_client()
+        if role:
+            self.client.set_cookie(access.COOKIE, self._token(keys[role]))
+
+    def by(self, role: str | None) -> "Browser":
+        """Another browser, signed in with a key of another role, or with none."""
+        return Browser(self.app, self.keys, role)
+
+    def get(self, path: str, htmx: str | None = None, **kwargs: Any) -> TestResponse:
+        return self.client.get(path, headers={**_headers(htmx), **kwargs.pop("headers", {})}, **kwargs)
+
+    def post(
+        self, path: str, data: dict[str, Any] | None = None, htmx: str | None = None, **kwargs: Any
+    ) -> TestResponse:
+        """As our own pages send it, unless `headers` say something else."""
+        headers = {"Sec-Fetch-Site": "same-origin", **_headers(htmx), **kwargs.pop("headers", {})}
+        return self.client.post(path, data=data or {}, headers=headers, **kwargs)
+
+    def _token(self, key: str) -> str:
+        with self.app.test_request_context():
+            return sessions.sign_in(actor=access.bearer_of(key))
+
+
+def _headers(target: str | None) -> dict[str, str]:
+    return {} if target is None else {"HX-Request": "true", "HX-Target": target}
+
+
+@pytest.fixture
+def browser(app: Flask, keys: dict[str, str]) -> Browser:
+    """A browser of an admin; `browser.by("viewer")` is somebody else's."""
+    return Browser(app, keys)
+
+
+@pytest.fixture
+def statement_count(statements: Callable[..., Any]) -> Callable[[Callable[[], Any]], int]:
+    """How many statements a call sends."""
+
+    def count(act: Callable[[], Any]) -> int:
+        with statements() as sent:
+            act()
+        return len(sent)
+
+    return count

@@ -1,0 +1,285 @@
+import re
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+
+PATH = "/models/org/bert/compare"
+LIMIT = 300_000
+
+
+def tables(response):
+    """The rows of each table as texts, heads first; a picture is no text."""
+    return [
+        [
+            [
+                " ".join(unescape(re.sub(r"<[^>]+>", " ", cell)).split())
+                for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.S)
+            ]
+            for row in re.findall(r"<tr>.*?</tr>", table, re.S)
+        ]
+        for table in re.findall(r"<table.*?</table>", response.text, re.S)
+    ]
+
+
+def rows(response):
+    """`{key: its values}` of the metadata."""
+    return {key: cells for key, *cells in tables(response)[0][1:]}
+
+
+def chosen(response):
+    """What is chosen in each list; None in one that nothing is chosen from yet."""
+    chooser = response.text.partition('id="chooser"')[2].partition("</form>")[0]
+    found = re.findall(r"<option value=\"\">Choose a version|<option selected>([^<]*)", chooser)
+    return [unescape(name) or None for name in found]
+
+
+def address(*names, **more):
+    pairs = [("v", name) for name in names] + [(name, str(value)) for name, value in more.items()]
+    return PATH + "?" + "&".join(f"{name}={quote(value)}" for name, value in pairs)
+
+
+@pytest.fixture
+def model(api):
+    return api.model("org/bert")
+
+
+@pytest.fixture
+def three(api, model):
+    """Versions of a model: a release, one that is a little better, and one that is otherwise."""
+    nested = {"latency_ms": {"p99": 41.2}, "same": "x"}
+    first = {"accuracy": 0.941, "samples": 1_104_203, "torch": "2.12.1", **nested}
+    second = {"accuracy": 0.953, "samples": 1_204_880, "torch": "2.13.0", **nested}
+    third = {"accuracy": "n/a", "torch": "2.12.1", "distilled": True, "zero": 0, **nested}
+    api.version(model, "1.0.0", metadata=first, is_release=True, size_bytes=4_000_000_000, release_notes="The first.")
+    api.version(model, "1.1.0", metadata=second, quantization="fp16")
+    return api.version(model, "2.0.0-rc1", metadata=third, digest="sha256:abc123...")
+
+
+def test_versions_stand_side_by_side_measured_by_the_first(browser, three):
+    page = browser.get(address("1.0.0", "1.1.0", "2.0.0-rc1"))
+    assert page.status_code == 200
+    assert rows(page) == {
+        "accuracy": ["0.941", "0.953 +0.012 (+1.3 %)", "n/a changed", ""],
+        "distilled": ["—", "—", "true new", ""],
+        "latency_ms.p99": ["41.2", "41.2", "41.2", ""],
+        "same": ["x", "x", "x", ""],
+        "samples": ["1,104,203", "1,204,880 +100,677 (+9.1 %)", "—", ""],
+        "torch": ["2.12.1", "2.13.0 changed", "2.12.1", ""],
+        "zero": ["—", "—", "0 new", ""],
+    }
+    assert "1.0.0 is the base · 5 of 7 keys differ" in page.text
+    assert tables(page)[0][0] == ["Key", "1.0.0 release", "1.1.0", "2.0.0-rc1", "Range"]
+
+
+def test_the_order_of_the_address_is_that_of_the_columns(browser, three):
+    page = browser.get(address("1.1.0", "1.0.0"))
+    assert rows(page)["accuracy"] == ["0.953", "0.941 −0.012 (−1.3 %)", ""]
+    assert chosen(page) == ["1.1.0", "1.0.0"]
+
+
+def test_only_differences_leaves_out_what_is_the_same(browser, three):
+    page = browser.get(address("1.0.0", "1.1.0", only=1))
+    assert list(rows(page)) == ["accuracy", "samples", "torch"]
+    assert re.search(r'name="only"[^>]* checked', page.text)
+    assert "3 of 5 keys differ" in page.text
+
+
+def test_versions_with_the_same_metadata_are_told_so(browser, api, model):
+    for version in ("1.0.0", "2.0.0"):
+        api.version(model, version, metadata={"a": 1})
+    page = browser.get(address("1.0.0", "2.0.0", only=1))
+    assert "No key differs" in page.text
+    assert "0 of 1 key differs" in page.text
+
+
+def test_versions_without_metadata_are_compared_by_their_images(browser, api, model):
+    for version in ("1.0.0", "2.0.0"):
+        api.version(model, version)
+    page = browser.get(address("1.0.0", "2.0.0"))
+    assert "came without metadata" in page.text
+    assert ["tag", "v1.0.0", "v2.0.0"] in tables(page)[0]
+
+
+def test_the_images_stand_below_the_metadata(browser, api, three):
+    api.deployment(three, "staging")
+    found = {key: cells for key, *cells in tables(browser.get(address("1.0.0", "2.0.0-rc1")))[1][1:]}
+    assert found["digest"][:2] == ["sha256:aaaa…aaaa", "sha256:abc123... malformed"]
+    assert found["size"][:2] == ["4.0 GB", "—"]
+    assert found["platform"][:2] == ["linux/amd64", "linux/amd64"]
+    assert found["live in"][:2] == ["—", "staging"]
+    assert found["notes"][:2] == ["The first.", "—"]
+
+
+def test_dots_show_where_differing_numbers_lie(browser, three):
+    page = browser.get(address("1.0.0", "1.1.0"))
+    assert page.text.count('class="range"') == 2
+    assert re.findall(r'class="(c\d)" cx="(\S+)" cy="8"', page.text) == [("c1", "82.0"), ("c0", "6.0")] * 2
+
+
+def test_without_a_choice_the_page_says_what_to_do(browser, three):
+    page = browser.get(PATH)
+    assert page.status_code == 200
+    assert "Choose two versions" in page.text
+    assert chosen(page) == [None, None]
+    assert not tables(page)
+
+
+def test_one_version_is_kept_and_another_is_asked_for(browser, three):
+    page = browser.get(address("1.1.0"))
+    assert chosen(page) == ["1.1.0", None]
+    assert "Choose two versions" in page.text
+
+
+def test_a_model_with_one_version_has_nothing_to_compare(browser, api, model):
+    api.version(model)
+    assert "There is nothing to compare yet" in browser.get(PATH).text
+
+
+def test_a_version_that_is_not_there_is_named_and_the_others_are_compared(browser, api, three):
+    page = browser.get(address("1.0.0", "9.9.9", "<b>", "\0", "1.1.0"))
+    assert page.status_code == 200
+    assert "org/bert has no version 9.9.9, &lt;b&gt;," in page.text
+    assert chosen(page) == ["1.0.0", "1.1.0"]
+    assert "accuracy" in rows(page)
+
+
+def test_more_than_six_are_refused_and_the_first_six_are_shown(browser, api, model):
+    names = [f"{number}.0.0" for number in range(8)]
+    for name in names:
+        api.version(model, name, metadata={"a": name})
+    page = browser.get(address(*names))
+    assert page.status_code == 422
+    assert "At most six versions stand side by side. Not shown: 6.0.0, 7.0.0." in page.text
+    assert chosen(page) == names[:6]
+    assert "+ version" not in page.text
+    assert browser.get(address(*names[:6])).status_code == 200
+
+
+def test_the_same_version_twice_is_one_column(browser, three):
+    assert chosen(browser.get(address("1.0.0", "1.0.0", "1.1.0"))) == ["1.0.0", "1.1.0"]
+
+
+def test_an_unknown_model_is_not_found(browser):
+    assert browser.get(PATH).status_code == 404
+
+
+def test_nobody_gets_in_without_signing_in(browser, three):
+    response = browser.by(None).get(address("1.0.0", "1.1.0"))
+    assert (response.status_code, response.headers["Location"].partition("?")[0]) == (303, "/login")
+
+
+def test_a_column_more_and_less_are_addresses(browser, three):
+    page = browser.get(address("1.0.0", "1.1.0", only=1))
+    assert f'href="{PATH}?v=1.0.0&amp;v=1.1.0&amp;v=&amp;only=1"' in page.text
+    assert "Remove" not in page.text
+    more = browser.get(PATH + "?v=1.0.0&v=1.1.0&v=")
+    assert chosen(more) == ["1.0.0", "1.1.0", None]
+    less = browser.get(address("1.0.0", "1.1.0", "2.0.0-rc1"))
+    assert f'href="{PATH}?v=1.0.0&amp;v=2.0.0-rc1" hx-get' in less.text
+
+
+def test_htmx_gets_the_tables_and_the_lists_beside_them(browser, three):
+    part = browser.get(address("1.0.0", "1.1.0"), htmx="comparison")
+    assert "<html" not in part.text
+    assert 'id="comparison"' not in part.text
+    assert rows(part)["accuracy"][0] == "0.941"
+    assert 'id="chooser"' in part.text
+    assert 'hx-swap-oob="true"' in part.text
+    assert chosen(part) == ["1.0.0", "1.1.0"]
+    assert "hx-swap-oob" not in browser.get(address("1.0.0", "1.1.0")).text
+
+
+def test_a_list_that_was_just_added_gets_the_focus(browser, three):
+    added = {"HX-Trigger": "add-version"}
+    where = PATH + "?v=1.0.0&v=1.1.0&v="
+    assert 'id="version-3" name="v" autofocus' in browser.get(where, htmx="comparison", headers=added).text
+    assert "autofocus" not in browser.get(where, htmx="comparison").text
+
+
+def test_a_commit_is_a_link_only_where_metadata_says_in_which_repository(browser, api, model):
+    commit = "8c1f2ab" + "0" * 33
+    api.version(model, "1.0.0", metadata={"git_commit": commit, "git_url": "https://git.example/x.git"})
+    api.version(model, "2.0.0", metadata={"git_commit": "<i>", "git_url": "javascript:alert(1)"})
+    text = browser.get(address("1.0.0", "2.0.0")).text
+    assert f'<a href="https://git.example/x/commit/{commit}" rel="noopener noreferrer">8c1f2ab</a>' in text
+    assert "&lt;i&gt;" in text
+    assert 'href="javascript' not in text
+    assert "<i>" not in text
+
+
+def test_numbers_keep_every_digit(browser, api, model):
+    for version, big in (("1.0.0", 10**30), ("2.0.0", 10**30 + 1)):
+        api.version(model, version, metadata={"big": big})
+    page = browser.get(address("1.0.0", "2.0.0"))
+    assert rows(page)["big"][1].startswith("1,000,000,000,000,000,000,000,000,000,001 +1 (")
+
+
+def test_lists_and_long_texts_are_folded(browser, api, model):
+    api.version(model, "1.0.0", metadata={"short": [1, "a"], "long": list(range(100)), "text": "lorem " * 60})
+    api.version(model, "2.0.0", metadata={"short": [1, "b"], "text": "w" * 5000})
+    page = browser.get(address("1.0.0", "2.0.0"))
+    assert rows(page)["short"][:2] == ['[1, "a"]', '[1, "b"] changed']
+    assert "<details><summary>100 values</summary>" in page.text
+    assert ("w" * 4000 + "…</pre>") in page.text
+    assert "w" * 4001 not in page.text
+    assert "On the page of 2.0.0" in page.text
+
+
+def every_key(response, browser):
+    """The keys of all parts of a comparison, and how large the largest is."""
+    keys, largest = [], 0
+    while True:
+        largest = max(largest, len(response.data))
+        keys += [row[0] for row in tables(response)[0][1:]]
+        more = re.search(r'href="([^"]+)"[^>]*>The next of', response.text)
+        if not more:
+            return keys, largest
+        response = browser.get(unescape(more[1]))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        lambda number: {f"key_{place:03}": "x" * 100 for place in range(512)},
+        lambda number: {f"key_{number}_{place:03}": place for place in range(512)},
+        lambda number: {f"key_{place:03}": '<"&' * 26 + str(number) for place in range(500)},
+        lambda number: {f"key_{place}": "'" * 3900 + str(number) for place in range(16)},
+        lambda number: {f"key_{place:03}": 0.1234567890123 * 10**number + place for place in range(512)},
+        lambda number: {"k" * 200 + f"{place:03}": [place] * 20 for place in range(200)},
+    ],
+    ids=["texts", "keys of their own", "escapes", "folded escapes", "numbers", "long keys"],
+)
+def test_six_versions_at_the_limits_stay_small_and_every_key_is_reached(browser, api, model, metadata):
+    names = [f"{number}.0.0-" + "x" * (40 * number // 2) for number in range(6)]
+    for number, name in enumerate(names):
+        api.version(model, name, tag="t", metadata=metadata(number), release_notes="<" * 10_000)
+    wanted = {key for number in range(6) for key in metadata(number)}
+    keys, largest = every_key(browser.get(address(*names)), browser)
+    assert largest < LIMIT
+    assert len(keys) == len(wanted)
+
+
+def test_lists_of_long_names_stay_small_and_hold_what_is_chosen(browser, api, model, sql):
+    first = api.version(model, "1.0.0", tag="t")
+    sql(
+        "INSERT INTO versions (id, model_id, version, tag, digest, platform, metadata, status, created_by, created_at, updated_at)"
+        " SELECT gen_random_uuid(), model_id, repeat('<', 120) || i, tag, digest, platform, metadata, status, created_by,"
+        " created_at + i * interval '1 second', updated_at FROM versions, generate_series(1, 220) i WHERE id = :id",
+        id=first["id"],
+    )
+    names = ["1.0.0", *("<" * 120 + str(number) for number in range(1, 6))]
+    page = browser.get(address(*names))
+    assert chosen(page) == names
+    assert len(page.data) < LIMIT
+
+
+def test_a_page_beyond_the_end_leads_back_to_the_beginning(browser, three):
+    page = browser.get(address("1.0.0", "1.1.0", **{"from": 500}))
+    assert "There are no more keys." in page.text
+    assert browser.get(address("1.0.0", "1.1.0", **{"from": "x"})).status_code == 200
+
+
+def test_it_takes_few_statements(browser, three, statement_count):
+    few = statement_count(lambda: browser.get(address("1.0.0", "1.1.0")))
+    assert few == statement_count(lambda: browser.get(address("1.0.0", "1.1.0", "2.0.0-rc1")))
