@@ -13,6 +13,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from catapult import version
+from catapult.balance import Board, SharingWorker
 from catapult.config import Settings
 from catapult.embedded import Embedded, EmbeddedError
 from catapult.extensions import THREADS, db
@@ -58,6 +59,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, app: Flask, settings: Settings, database: Embedded | None) -> None:
         self.app, self.settings, self.database = app, settings, database
+        self.board = Board()
         super().__init__()
 
     def load_config(self) -> None:
@@ -65,7 +67,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         options: dict[str, Any] = {
             "bind": [f"{address}:{self.settings.port}"],
             "workers": self.settings.workers,
-            "worker_class": "gthread",
+            "worker_class": SharingWorker,
             "threads": THREADS,
             "preload_app": True,
             "timeout": 60,
@@ -76,7 +78,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             "proc_name": "catapult",
             "logger_class": Lines,
             "when_ready": self._ready,
+            "pre_fork": self.board.seat,
             "post_fork": _forget_connections,
+            "child_exit": self.board.clear,
         }
         for name, value in options.items():
             self.cfg.set(name, value)

@@ -173,7 +173,8 @@ def running(app: Flask, settings: Settings, workers: str) -> Iterator[int]:
     if process == 0:  # it must not unwind this stack, which would remove the database's folder
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
         server = Server(app, replace(settings, workers=int(count)), None)
-        server.cfg.set("worker_class", kind)
+        if kind != "gthread":  # the server's own are of that kind
+            server.cfg.set("worker_class", kind)
         server.cfg.set("threads", int(threads or 1))
         try:
             server.run()
