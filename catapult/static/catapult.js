@@ -103,7 +103,10 @@
 
   // --- dialogs: a link with data-dialog is a page of its own where this does not run ------------------------------------
   on("htmx:afterSwap", (event) => {
-    if (event.detail.target?.id === "dialog-body" && !dialog().open) dialog().showModal();
+    if (event.detail.target?.id === "dialog-body" && !dialog().open) {
+      dialog().showModal();
+      dialog().append($("#toasts")); // all else is out of reach now, and a toast may have Retry
+    }
   });
   on("htmx:afterSettle", () => {
     const bad = $("[aria-invalid='true']");
@@ -112,7 +115,9 @@
     count();
   });
   document.addEventListener("close", (event) => { // a new key must not stay in the page
-    if (event.target === dialog()) $("#dialog-body").replaceChildren();
+    if (event.target !== dialog()) return;
+    $("#dialog-body").replaceChildren();
+    document.body.append($("#toasts"));
   }, true);
   on("close-dialog", () => dialog().close());
   on("click", (event) => {
