@@ -7,6 +7,7 @@ from typing import Any
 from flask import g, request
 
 from catapult import access
+from catapult.errors import NotFound
 from catapult.extensions import read_only
 from catapult.faults import try_again
 from catapult.tables import Role
@@ -27,6 +28,8 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
                 access.check_same_origin()
             g.actor = access.signed_in()
             g.actor.needs(role)
+            if "\x00" in request.path:  # PostgreSQL holds no name with it
+                raise NotFound("There is nothing at this address.")
             return try_again(view, *args, **kwargs)
 
         return wrapper

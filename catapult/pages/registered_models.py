@@ -33,7 +33,7 @@ SHOWN: dict[str, dict[str, Any]] = {"releases": {"is_release": True}, "archived"
 @page()
 def index() -> Response:
     """Every model, as the search, the tag and the order in the address have it."""
-    search, tag, sort = (request.args.get(name, "").strip() for name in ("search", "tag", "sort"))
+    search, tag, sort = (request.args.get(name, "").replace("\x00", "").strip() for name in ("search", "tag", "sort"))
     listing = registered_models.cards(
         search=search or None, tag=tag or None, sort=sort if sort in registered_models.SORTS else "newest"
     )

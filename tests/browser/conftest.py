@@ -1,0 +1,189 @@
+"""One Chromium and one server with the demo's data for all of these tests; skipped in plain words where there is no browser."""
+
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage import settings_for
+
+from catapult import access, demo
+from catapult.actions import sessions
+from catapult.app import create_app
+from catapult.embedded import Embedded
+from catapult.extensions import db
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "live"))
+
+from up import SALT, Caller, Start, Up, for_a_team  # noqa: E402
+
+CHROMIUM = "/usr/bin/chromium"
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+FOR_PIP = [name for name in ("playwright", "axe_playwright_python") if importlib.util.find_spec(name) is None]
+MISSING = (
+    f"The tests in a real browser were skipped: {FOR_PIP[0]} is missing; install it with `pip install -e '.[dev]'`."
+    if FOR_PIP
+    else f"The tests in a real browser were skipped: {CHROMIUM} is missing; install it with `apt-get install chromium`."
+    if not Path(CHROMIUM).exists()
+    else None
+)
+IN_CI = os.environ.get("CI") == "true"
+collect_ignore_glob = ["test_*.py"] if FOR_PIP and not IN_CI else []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a browser these are skipped; in CI they fail instead."""
+    if MISSING and not IN_CI:
+        for item in items:
+            if HERE in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason=MISSING))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if MISSING and not IN_CI:
+        terminalreporter.write_line(MISSING, yellow=True)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Any]:
+    """The browser; windows are contexts of it."""
+    if MISSING:
+        pytest.fail(MISSING.replace("were skipped", "cannot run"), pytrace=False)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def start() -> Iterator[Start]:
+    """Starts servers with the settings it is given. What still runs in the end is ended."""
+    folders: list[Path] = []
+
+    def make_folder() -> Path:
+        folders.append(Path(tempfile.mkdtemp(prefix="catapult-browser-")))
+        return folders[-1]
+
+    start = Start(make_folder)
+    yield start
+    start.close()
+    for folder in folders:
+        for home in (folder, folder / "home"):
+            Embedded(home).stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="package")
+def server(start: Start, make_database: Callable[[], str]) -> Up:
+    """A server with the demo's data and a key of each role. Tests change what they made themselves, and break nothing."""
+    url = make_database()
+    app = create_app(settings_for(url, api_key_salt=SALT))
+    with app.app_context():
+        demo.fill()
+        db.session.remove()
+        db.engine.dispose()
+    server = start(**for_a_team(url)).ready()
+    server.make_keys()
+    return server
+
+
+@pytest.fixture(scope="package")
+def admin(server: Up) -> Iterator[Caller]:
+    """The API as an admin sees it."""
+    with server.by("admin") as caller:
+        yield caller
+
+
+@contextmanager
+def door_beside(server: Up) -> Iterator[Callable[[str], str]]:
+    """A function that makes a session of that role's key and returns its token, without the form, which lets ten a minute in."""
+    app = create_app(settings_for(server.database_url, api_key_salt=SALT))
+
+    def session_of(role: str) -> str:
+        with app.test_request_context():
+            token = sessions.sign_in(actor=access.bearer_of(server.keys[role]))
+            db.session.remove()
+            return token
+
+    yield session_of
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="package")
+def session_of(server: Up) -> Iterator[Callable[[str], str]]:
+    """A function that signs a role in."""
+    with door_beside(server) as session_of:
+        yield session_of
+
+
+@pytest.fixture
+def windows_on(chromium: Any) -> Iterator[Callable[[Up], Any]]:
+    """`windows` of another server."""
+    from browser.window import Windows
+
+    with ExitStack() as stack:
+
+        def on(server: Up) -> Windows:
+            windows = Windows(chromium, server, stack.enter_context(door_beside(server)))
+            stack.enter_context(windows.watched())
+            return windows
+
+        yield on
+
+
+@pytest.fixture
+def windows(chromium: Any, server: Up, session_of: Callable[[str], str]) -> Iterator[Any]:
+    """Opens windows. In the end nothing went wrong in them: console, scripts, policy, other origins, refusals."""
+    from browser.window import Windows
+
+    windows = Windows(chromium, server, session_of)
+    with windows.watched():
+        yield windows
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def model(admin: Caller) -> dict[str, Any]:
+    """A model of the test's own with three versions, of which the first is the release."""
+    made = admin.model(f"browser/model-{next(_numbers)}", description="Made by a test", tags=["browser"])
+    for number, accuracy in enumerate((0.91, 0.925, 0.94)):
+        metadata = {"accuracy": accuracy, "loss": 0.5 - accuracy / 3, "framework": "torch", "seed": number}
+        digest = f"sha256:{next(_numbers):064x}"
+        fields = {"tag": f"v1.{number}.0", "digest": digest, "metadata": metadata, "is_release": number == 0}
+        admin.version(made, f"1.{number}.0", **fields)
+    return made
+
+
+@pytest.fixture(scope="package")
+def addresses(server: Up, admin: Caller) -> dict[str, str]:
+    """Every page's address, by what it shows."""
+    from browser.places import NAMES, places
+
+    made = admin.made("/api/v1/api-keys", {"name": "revoked some day", "role": "viewer"})
+    found = places(server, made["id"])
+    assert set(found) == set(NAMES)
+    return found
+
+
+@pytest.fixture(scope="package")
+def empty(start: Start, make_database: Callable[[], str]) -> Up:
+    """A server on a registry that holds nothing but keys."""
+    server = start(**for_a_team(make_database())).ready()
+    server.make_keys()
+    return server

@@ -1,0 +1,124 @@
+"""The server away, its database away: the page says so, loses nothing, and goes on by itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+from up import Caller, Start, Up, for_a_team, until
+
+from browser.window import Windows, at, is_marked, mark, row, toast
+from catapult.embedded import Embedded, serving
+
+pytestmark = pytest.mark.live
+BACK = 15_000
+
+
+def fill(server: Up) -> str:
+    """A model with a candidate; its name."""
+    with server.by("admin") as admin:
+        made = admin.model("faults/seen")
+        admin.version(made, "1.0.0")
+    return str(made["name"])
+
+
+def test_a_server_that_is_away_is_a_toast_with_retry_and_nothing_is_lost(
+    start: Start, make_database: Callable[[], str], windows_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = for_a_team(make_database())
+    server = start(**settings).ready()
+    server.make_keys()
+    name = fill(server)
+    windows = windows_on(server)
+    page: Page = windows("admin")
+    page.goto(f"/models/{name}")
+    other: Page = windows("admin")
+    other.goto(f"/models/{name}/versions/1.0.0")
+    other.get_by_role("link", name="Edit notes…").click()
+    other.get_by_label("Release notes").fill("typed while the server was away")
+    mark(page)
+    mark(other)
+    server.end()
+    with windows.away():
+        row(page, "1.0.0").get_by_role("button", name="Promote").click()
+        expect(toast(page)).to_contain_text("cannot be reached")
+        expect(row(page, "1.0.0").get_by_role("button", name="Promote")).to_be_enabled()
+        toast(page).hover()
+        other.get_by_role("button", name="Save").click()
+        expect(toast(other)).to_contain_text("cannot be reached")
+        expect(other.get_by_label("Release notes")).to_have_value("typed while the server was away")
+        toast(other).hover()
+        monkeypatch.setattr("up.free_port", lambda: server.port)
+        start(**settings).ready()
+    toast(other).get_by_role("button", name="Retry").click()
+    expect(other.locator("[aria-labelledby=notes-name]")).to_contain_text("typed while the server was away")
+    expect(other.locator("#dialog")).to_be_hidden()
+    toast(page).get_by_role("button", name="Retry").click()
+    expect(row(page, "1.0.0").locator(".chip.release")).to_be_visible()
+    assert is_marked(page)
+    assert is_marked(other)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Embedded]:
+    """A PostgreSQL that tests may stop."""
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="catapult-browser-"))
+    with serving(folder) as database:
+        yield database
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_database_that_is_away_is_a_page_that_says_so_and_comes_back_by_itself(
+    start: Start, database: Embedded, windows_on: Any
+) -> None:
+    server = start(**for_a_team(database.url)).ready()
+    server.make_keys()
+    name = fill(server)
+    windows: Windows = windows_on(server)
+    windows.allow(503)
+    page, other, plain = windows("releaser"), windows("releaser"), windows("releaser", java_script_enabled=False)
+    page.goto(f"/models/{name}")
+    mark(page)
+    database.stop()
+    try:
+        with page.expect_response("**/promote*") as answer:
+            row(page, "1.0.0").get_by_role("button", name="Promote").click()
+        assert answer.value.status == 503
+        expect(toast(page)).to_contain_text(answer.value.headers["x-request-id"])
+        expect(toast(page)).to_contain_text("Nothing is lost")
+        toast(page).hover()
+        refused = other.goto("/audit?action=version.promote")
+        assert refused is not None
+        assert refused.status == 503
+        expect(other.locator("main code")).to_have_text(refused.headers["x-request-id"])
+        expect(other.locator(".rail")).to_be_visible()
+        assert "psycopg" not in other.content()
+        assert "Traceback" not in other.content()
+        assert int(refused.headers["retry-after"]) > 0
+        plain.goto("/models")
+        expect(plain.get_by_role("link", name="Try again")).to_have_attribute("href", "/models")
+    finally:
+        database.start()
+    until(lambda: answers(server))
+    expect(other.get_by_role("heading", name="Audit log", level=1)).to_be_visible(timeout=BACK)
+    assert at(other) == "/audit?action=version.promote"
+    plain.get_by_role("link", name="Try again").click()
+    expect(plain.get_by_role("heading", name="Models", level=1)).to_be_visible()
+    toast(page).get_by_role("button", name="Retry").click()
+    expect(row(page, "1.0.0").locator(".chip.release")).to_be_visible()
+    assert is_marked(page)
+    assert server.lines("fault") == []
+
+
+def answers(server: Up) -> bool:
+    with closing(Caller(server.url)) as anybody:
+        try:
+            return anybody.get("/readyz", timeout=2).status_code == 200
+        except requests.RequestException:
+            return False

@@ -1,0 +1,218 @@
+"""What is stored is shown as text, whatever it is: nothing runs, nothing opens, no element comes of it."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Dialog, Page, expect
+from up import Caller
+
+from browser.window import Windows, row, toast
+
+TAG = "<script>alert(1)</script>"
+BAD = f"{TAG}<img src=x onerror=alert(2) id=injected>\"'`\u202etxet\u202c{{{{ 7*7 }}}}"
+LONG = f"{BAD} " + "l" * (10_000 - len(BAD) - 1)
+NAME = "hostile/model"
+VERSION = "1.0.0-<script>alert(3)</script>\"'&".replace("/", "")
+PLAIN = "2.0.0"
+LINK = "https://example.com/\"onmouseover='alert(4)'"
+
+
+@pytest.fixture(scope="module")
+def hostile(admin: Caller) -> dict[str, Any]:
+    """One of everything, each field of it hostile, as far as its rules let it be."""
+    tags = [TAG, "\"'><b id=injected>", "t" * 128]
+    metadata = {
+        "accuracy": 0.5,
+        TAG: BAD,
+        "k" * 300: LONG,
+        "\u202ekey": {"<b id=injected>": [BAD, {"'": '"'}]},
+        "git_commit": BAD,
+    }
+    model = admin.model(NAME, storage_path=BAD, repository=BAD, description=LONG, tags=tags, metadata=metadata)
+    made = {"model": model, "versions": []}
+    for version in (VERSION, PLAIN):
+        fields = {
+            "release_notes": LONG,
+            "platform": BAD[:128],
+            "quantization": BAD[:128],
+            "ceph_path": BAD,
+            "metadata": metadata,
+        }
+        digest = f"sha256:<script>alert(5)</script>{version}"[:200]
+        one = admin.version(model, version, tag="v" + "t" * 127, digest=digest, **fields)
+        body = {"release_id": one["id"], "environment": "staging", "metadata": metadata}
+        answer = admin.post("/api/v1/deployments", json={**body, "endpoint_url": LINK})
+        if answer.status_code == 422:
+            admin.made("/api/v1/deployments", {**body, "endpoint_url": f"https://example.com/{'e' * 1000}"})
+        answer = admin.post(f"/api/v1/versions/{one['id']}/promote", json={"reason": BAD})
+        assert answer.status_code == 200, answer.text
+        made["versions"].append(one)
+    made["key"] = admin.made("/api/v1/api-keys", {"name": BAD[:255], "role": "admin"})
+    longest = admin.post("/api/v1/api-keys", json={"name": "n" * 255, "role": "viewer"})
+    assert longest.status_code == 201
+    changed = admin.put(f"/api/v1/models/{model['id']}", json={"description": f"{BAD} changed"})
+    assert changed.status_code == 200
+    return made
+
+
+@pytest.fixture
+def page(windows: Windows) -> Page:
+    """A window in which a dialog of the browser's is a fault."""
+    page = windows("admin")
+
+    def fault(dialog: Dialog) -> None:
+        windows.faults.append(f"a dialog opened: {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", fault)
+    return page
+
+
+def harmless(page: Page) -> None:
+    """Nothing that was stored has become an element, and no template's braces were worked out."""
+    assert page.locator("#injected, img, b, main script").count() == 0
+    assert page.evaluate("[...document.scripts].every((it) => it.src.startsWith(location.origin))")
+    odd = "[...document.querySelectorAll('*')].flatMap((it) => [...it.attributes]).filter((it) => it.name.startsWith('on')).length"
+    assert page.evaluate(odd) == 0
+    text = page.locator("body").inner_text()
+    assert "49" not in re.findall(r"\u202c(\S+)", text)
+
+
+def addresses(hostile: dict[str, Any]) -> list[str]:
+    from urllib.parse import quote
+
+    at = f"/models/{NAME}"
+    versions = [f"{at}/versions/{quote(version)}" for version in (VERSION, PLAIN)]
+    tabs = [at, *(f"{at}/-/{tab}" for tab in ("deployments", "activity", "settings", "delete"))]
+    forms = [f"{each}/-/{form}" for each in versions for form in ("edit", "delete")]
+    searches = [f"/search?q={quote(words)}" for words in (TAG, "hostile", VERSION[:12], "vttt", BAD)]
+    filters = [
+        f"/{path}={quote(BAD)}" for path in ("models?search", "models?tag", "audit?action", "audit?api_key_name")
+    ]
+    others = [
+        "/",
+        "/models",
+        "/deployments",
+        "/environments",
+        "/environments/staging",
+        "/audit",
+        "/keys",
+        "/login?next=" + quote(BAD),
+    ]
+    refused = [
+        f"/models/{quote(TAG)}",
+        f"/environments/{quote(TAG)}",
+        f"/audit?since={quote(BAD)}",
+        f"/new/version?model_name={quote(BAD)}",
+    ]
+    compare = f"{at}/compare?v={quote(VERSION)}&v={PLAIN}&v={quote(TAG)}"
+    return [
+        *(*tabs, *versions, *forms, *searches, *filters, *others, *refused),
+        *(
+            compare,
+            f"/keys/{hostile['key']['id']}/revoke",
+            f"/deployments?model_name={quote(BAD)}&environment={quote(TAG)}",
+        ),
+    ]
+
+
+def test_no_page_takes_what_is_stored_or_asked_for_as_markup(
+    windows: Windows, page: Page, hostile: dict[str, Any]
+) -> None:
+    windows.allow(404, 422)
+    seen = set()
+    for address in addresses(hostile):
+        page.goto(address)
+        page.evaluate("document.querySelectorAll('details').forEach((it) => { it.open = true; })")
+        harmless(page)
+        if TAG in page.locator("body").inner_text():
+            seen.add(address.partition("?")[0])
+    # It does stand there, as text:
+    assert {
+        "/models",
+        f"/models/{NAME}",
+        f"/models/{NAME}/-/activity",
+        "/keys",
+        "/audit",
+        f"/models/{NAME}/compare",
+    } <= seen
+
+
+def test_every_field_of_a_version_is_on_its_page_as_text(page: Page, hostile: dict[str, Any]) -> None:
+    page.goto(f"/models/{NAME}/versions/{PLAIN}")
+    page.evaluate("document.querySelectorAll('details').forEach((it) => { it.open = true; })")
+    text = page.locator("#main").text_content() or ""
+    assert text.count(BAD) >= 3
+    assert BAD[:128] in text
+    assert LONG in text
+    assert "k" * 100 in text
+    assert page.locator("[aria-labelledby=notes-name]").evaluate("(it) => it.scrollWidth <= it.clientWidth")
+    harmless(page)
+
+
+def test_forms_hold_what_is_stored_to_the_letter(page: Page, hostile: dict[str, Any], admin: Caller) -> None:
+    page.goto(f"/models/{NAME}/versions/{PLAIN}")
+    page.get_by_role("link", name="Edit notes…").click()
+    dialog = page.locator("#dialog")
+    expect(dialog.get_by_label("Release notes")).to_have_value(LONG)
+    expect(dialog.get_by_label("Path in shared storage")).to_have_value(BAD)
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    harmless(page)
+    stored = admin.get(f"/api/v1/versions/{hostile['versions'][1]['id']}").json()
+    for field in ("release_notes", "ceph_path", "quantization", "metadata"):
+        assert stored[field] == hostile["versions"][1][field], field
+
+
+def test_toasts_hits_and_the_row_of_a_new_key_are_text(page: Page, hostile: dict[str, Any]) -> None:
+    page.goto(f"/models/{NAME}")
+    row(page, VERSION).get_by_role("button", name="Demote").click()
+    expect(toast(page)).to_contain_text(VERSION)
+    harmless(page)
+    toast(page).get_by_role("button", name="Undo").click()
+    expect(row(page, VERSION).locator(".chip.release")).to_be_visible()
+    page.get_by_label("Search models").fill(VERSION[:10])
+    expect(page.locator("#hits a").first).to_contain_text(VERSION)
+    harmless(page)
+    page.goto("/keys")
+    page.get_by_role("link", name="New key").click()
+    page.locator("#dialog").get_by_label("Name").fill(f"{BAD} again")
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.locator("#new-key")).to_be_visible()
+    expect(page.locator("#rows tr").first).to_contain_text(f"{BAD} again")
+    harmless(page)
+
+
+def test_what_is_typed_and_refused_comes_back_as_text(windows: Windows, page: Page) -> None:
+    windows.allow(422)
+    page.goto("/models")
+    page.get_by_role("link", name="New model").click()
+    dialog = page.locator("#dialog")
+    dialog.get_by_label("Name", exact=True).fill(BAD)
+    dialog.get_by_label("Description").fill(f"</textarea>{BAD}")
+    dialog.get_by_label("Metadata").fill(BAD)
+    dialog.get_by_role("button", name="Register").click()
+    expect(dialog.locator("[aria-invalid=true]").first).to_be_focused()
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value(BAD)
+    expect(dialog.get_by_label("Description")).to_have_value(f"</textarea>{BAD}")
+    expect(dialog.get_by_label("Metadata")).to_have_value(BAD)
+    harmless(page)
+
+
+def test_no_page_of_hostile_text_scrolls_sideways_at_320_px(windows: Windows, hostile: dict[str, Any]) -> None:
+    page = windows("admin", viewport={"width": 320, "height": 640})
+    at = f"/models/{NAME}"
+    for address in (
+        at,
+        f"{at}/versions/{PLAIN}",
+        f"{at}/-/settings",
+        f"{at}/-/activity",
+        "/models",
+        "/keys",
+        "/audit",
+        "/",
+        "/environments",
+    ):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, address

@@ -1,0 +1,147 @@
+"""By keyboard alone; the focus is never lost."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.window import Windows, at, focused, row, toast
+
+IN_PLACE = """(row) => { const it = document.activeElement;
+  return it !== document.body && (it.closest(row) !== null || it.closest("#toasts") !== null)
+    && it.matches("button, a, input"); }"""
+
+
+def tab_to(page: Page, name: str, most: int = 120) -> None:
+    """Tab until the control of that name has the focus."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if name in focused(page):
+            return
+    raise AssertionError(f"Tab never came to {name}")
+
+
+def test_the_first_tab_is_a_link_that_skips_to_the_content(windows: Windows) -> None:
+    page = windows("releaser")
+    page.goto("/models")
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the content")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_a_version_is_promoted_and_taken_back_by_keyboard(windows: Windows, model: dict[str, Any]) -> None:
+    page = windows("releaser")
+    page.goto(f"/models/{model['name']}")
+    tab_to(page, "Promote 1.2.0")
+    mine = f"#{row(page, '1.2.0').get_attribute('id')}"
+    page.keyboard.press("Enter")
+    expect(row(page, "1.2.0").locator(".chip.release")).to_be_visible()
+    page.wait_for_function(IN_PLACE, arg=mine)
+    expect(row(page, "1.2.0").get_by_role("button", name="Demote")).to_be_focused()
+    tab_to(page, "Undo")
+    page.keyboard.press("Enter")
+    expect(row(page, "1.2.0").get_by_role("button", name="Promote")).to_be_visible()
+    expect(toast(page)).to_contain_text("no release")
+    page.wait_for_function(IN_PLACE, arg=mine)
+
+
+def test_the_focus_stays_on_the_version_s_page_after_promoting(windows: Windows, model: dict[str, Any]) -> None:
+    page = windows("releaser")
+    page.goto(f"/models/{model['name']}/versions/1.2.0")
+    tab_to(page, "Promote to release")
+    page.keyboard.press("Enter")
+    expect(page.locator(".title .chip")).to_have_text("release")
+    page.wait_for_function(IN_PLACE, arg="#main")
+
+
+def test_the_focus_stays_on_the_overview_after_promoting(windows: Windows, model: dict[str, Any]) -> None:
+    page = windows("releaser")
+    page.goto("/")
+    tab_to(page, f"Promote {model['name']} 1.2.0")
+    page.keyboard.press("Space")
+    expect(page.locator("#ready li", has_text=model["name"])).to_have_count(0)
+    page.wait_for_function(IN_PLACE, arg="#ready")
+
+
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        ("gm", "/models"),
+        ("gd", "/deployments"),
+        ("ge", "/environments"),
+        ("ga", "/audit"),
+        ("gk", "/keys"),
+        ("go", "/"),
+    ],
+)
+def test_g_and_a_letter_go_to_a_page(windows: Windows, keys: str, place: str) -> None:
+    page = windows("admin")
+    page.goto("/search")
+    for key in keys:
+        page.keyboard.press(key)
+    page.wait_for_url(f"**{place}")
+    assert at(page) == place
+
+
+def test_a_question_mark_opens_the_help_and_escape_closes_it(windows: Windows) -> None:
+    page = windows("viewer")
+    page.goto("/models")
+    page.keyboard.press("?")
+    help_ = page.locator("#help")
+    expect(help_).to_be_visible()
+    expect(help_).to_contain_text("Audit log")
+    page.keyboard.press("Escape")
+    expect(help_).to_be_hidden()
+
+
+def test_shortcuts_are_off_while_somebody_types(windows: Windows) -> None:
+    page = windows("admin")
+    page.goto("/models")
+    field = page.get_by_label("Name or description")
+    field.press_sequentially("gm?/")
+    expect(field).to_have_value("gm?/")
+    expect(page.locator("#help")).to_be_hidden()
+    expect(field).to_be_focused()
+    page.get_by_role("link", name="New model").click()
+    description = page.locator("#dialog").get_by_label("Description")
+    description.press_sequentially("go ga ?/")
+    expect(description).to_have_value("go ga ?/")
+    expect(page.locator("#help")).to_be_hidden()
+    assert at(page).startswith("/models")
+
+
+def test_shortcuts_leave_the_browser_s_own_alone(windows: Windows) -> None:
+    page = windows("admin")
+    page.goto("/models")
+    page.keyboard.press("Control+/")
+    expect(page.get_by_label("Search models")).not_to_be_focused()
+    page.keyboard.press("g")
+    page.keyboard.press("Control+d")
+    page.keyboard.press("x")
+    assert at(page) == "/models"
+
+
+def test_what_has_the_focus_is_seen(windows: Windows, model: dict[str, Any]) -> None:
+    page = windows("releaser")
+    page.goto(f"/models/{model['name']}")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        width = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+        assert page.evaluate("document.activeElement === document.body") or width != "0px", focused(page)
+
+
+def test_a_dialog_keeps_the_focus_inside(windows: Windows) -> None:
+    page = windows("publisher")
+    page.goto("/models")
+    page.get_by_role("link", name="New model").click()
+    expect(page.locator("#dialog form.card")).to_be_visible()
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement === document.body || document.activeElement.closest('#dialog') !== null"
+        )

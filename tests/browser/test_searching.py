@@ -1,0 +1,122 @@
+"""The search at the top of every page: while typing, by keyboard, by what people have at hand."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from up import Caller
+
+from browser.window import Windows, at
+
+TORCH = "needles/torch-7"
+DIGEST = "sha256:" + "5eaec4" + "0" * 58
+
+
+@pytest.fixture(scope="module")
+def searched(admin: Caller) -> None:
+    """Two models, one of which has a version with this digest and tag."""
+    made = admin.model(TORCH, description="Finds them")
+    admin.model("needles/haystack")
+    admin.version(made, "7.31.0", tag="needle-7.31", digest=DIGEST)
+
+
+@pytest.fixture
+def page(windows: Windows, searched: None) -> Page:
+    page = windows("viewer")
+    page.goto("/audit")
+    return page
+
+
+def hits(page: Page) -> Locator:
+    return page.locator("#hits a")
+
+
+def find(page: Page, words: str) -> None:
+    page.get_by_label("Search models").press_sequentially(words)
+
+
+def test_what_is_found_is_shown_while_typing_in_groups(page: Page) -> None:
+    find(page, "needle")
+    expect(page.locator("#hits h2")).to_have_text(["Models", "Tags"])
+    expect(hits(page)).to_have_count(3)
+    expect(hits(page).filter(has_text=TORCH)).to_have_count(2)
+    expect(hits(page).last).to_contain_text("needle-7.31")
+    assert at(page) == "/audit"
+
+
+def test_a_hit_is_reached_and_opened_by_keyboard(page: Page) -> None:
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search models")).to_be_focused()
+    page.keyboard.type("needles/")
+    expect(hits(page)).to_have_count(2)
+    page.keyboard.press("ArrowDown")
+    expect(hits(page).nth(0)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(hits(page).nth(1)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(hits(page).nth(1)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    name = hits(page).nth(0).locator(".bold").inner_text()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    assert at(page) == f"/models/{name}"
+
+
+def test_arrow_up_from_the_first_hit_goes_back_to_the_field(page: Page) -> None:
+    find(page, "needles/")
+    expect(hits(page)).to_have_count(2)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("Search models")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("words", "group"),
+    [("7.31", "Versions"), ("needle-7", "Tags"), (DIGEST[:14], "Digests"), (DIGEST[7:14], "Digests")],
+)
+def test_a_version_is_found_by_the_beginning_of_its_number_tag_and_digest(page: Page, words: str, group: str) -> None:
+    find(page, words)
+    expect(page.locator("#hits h2", has_text=group)).to_be_visible()
+    hits(page).filter(has_text=TORCH).filter(has_text="7.31.0").click()
+    expect(page.get_by_role("heading", name="7.31.0", level=1)).to_be_visible()
+    assert at(page) == f"/models/{TORCH}/versions/7.31.0"
+
+
+def test_escape_closes_what_was_found(page: Page) -> None:
+    find(page, "needles/")
+    expect(hits(page)).to_have_count(2)
+    page.keyboard.press("Escape")
+    expect(page.locator("#hits")).to_be_hidden()
+    expect(page.get_by_label("Search models")).not_to_be_focused()
+
+
+def test_a_click_elsewhere_closes_what_was_found(page: Page) -> None:
+    find(page, "needles/")
+    expect(hits(page)).to_have_count(2)
+    page.get_by_role("heading", name="Audit log", level=1).click()
+    expect(page.locator("#hits")).to_be_hidden()
+
+
+def test_nothing_found_says_how_to_search(page: Page) -> None:
+    find(page, "zzz-no-such-thing")
+    expect(page.locator("#hits")).to_contain_text("Nothing matches “zzz-no-such-thing”")
+
+
+def test_enter_in_the_field_opens_a_page_of_what_was_found(page: Page) -> None:
+    find(page, "needle")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Search", level=1)).to_be_visible()
+    assert at(page) == "/search?q=needle"
+    expect(page.locator(".found a")).to_have_count(3)
+
+
+def test_the_models_list_narrows_while_typing_and_the_address_follows(page: Page) -> None:
+    page.goto("/models")
+    some: Any = page.get_by_label("Name or description")
+    some.press_sequentially("haystack")
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    expect(page.locator("#list")).to_contain_text("needles/haystack")
+    expect(some).to_be_focused()
+    page.wait_for_url("**search=haystack**")
+    page.reload()
+    expect(page.locator("#list tbody tr")).to_have_count(1)

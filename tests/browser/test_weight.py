@@ -1,0 +1,49 @@
+"""What the browser has to load before somebody sees the first page."""
+
+import gzip
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Response, expect
+
+from browser.window import Windows
+
+MOST = 90 * 1000
+STAYS = "public, max-age=31536000"
+
+
+def test_the_first_page_is_at_most_90_kb_gzipped_in_all(windows: Windows) -> None:
+    page = windows("admin")
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer))
+    page.goto("/", wait_until="networkidle")
+    expect(page.get_by_role("heading", name="What is live")).to_be_visible()
+    weights = {urlsplit(each.url).path: len(gzip.compress(each.body(), 6)) for each in answers}
+    assert {path.rpartition(".")[2] for path in weights} >= {"/", "css", "js"}
+    print(
+        "\n" + "".join(f"{weight:8,} {path}\n" for path, weight in weights.items()),
+        f"added up: {sum(weights.values()):,} bytes",
+    )
+    assert sum(weights.values()) <= MOST
+
+
+def test_the_second_page_loads_nothing_but_itself(windows: Windows) -> None:
+    page = windows("admin")
+    page.goto("/", wait_until="networkidle")
+    page.goto("/models", wait_until="networkidle")
+    loaded = page.evaluate(
+        "performance.getEntriesByType('resource').map((it) => [new URL(it.name).pathname, it.transferSize])"
+    )
+    assert len(loaded) >= 3
+    assert [path for path, size in loaded if size] == []
+
+
+def test_what_scripts_and_styles_are_loaded_is_ours_and_may_be_kept(windows: Windows) -> None:
+    page = windows("admin")
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer))
+    page.goto("/", wait_until="networkidle")
+    files = [each for each in answers if "/static/" in each.url]
+    assert files
+    for each in files:
+        assert each.headers["cache-control"] in (STAYS, f"{STAYS}, immutable"), each.url
+        assert "?v=" in each.url

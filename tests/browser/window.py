@@ -1,0 +1,130 @@
+"""Windows of a browser that notice whatever goes wrong in them, and what tests find on the pages."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Response
+from up import Up
+
+WAIT = 5_000
+"""How long something may take to appear, in milliseconds."""
+
+LISTEN = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  console.error(`policy broken: ${event.violatedDirective} by ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`);
+});
+"""
+REFUSED = re.compile(r"status of (\d{3})|Response Status Error Code (\d{3})")
+
+
+class Windows:
+    """Opens windows, each in a context of its own: `windows("releaser")` is signed in with a key of that role.
+
+    What goes wrong in any of them is in `faults`, but the answers that the test expects by `allow`.
+    """
+
+    def __init__(self, chromium: Browser, server: Up, session_of: Callable[[str], str]) -> None:
+        self.chromium, self.server, self.session_of = chromium, server, session_of
+        self.contexts: list[BrowserContext] = []
+        self.faults: list[str] = []
+        self.allowed: set[int] = set()
+        self.is_away = False
+
+    def __call__(self, role: str | None = "admin", **options: Any) -> Page:
+        chosen = {"reduced_motion": "reduce", "locale": "en-GB", "viewport": {"width": 1280, "height": 900}, **options}
+        context = self.chromium.new_context(base_url=self.server.url, **chosen)
+        self.contexts.append(context)
+        context.set_default_timeout(WAIT)
+        if chosen.get("java_script_enabled", True):
+            context.add_init_script(LISTEN)
+        if role:
+            context.add_cookies([self.cookie(self.session_of(role))])
+        context.on("console", lambda message: self._said(message.type, message.text))
+        context.on("weberror", lambda error: self.faults.append(f"script: {error.error}"))
+        context.on("request", self._asked)
+        context.on("response", self._answered)
+        context.on("requestfailed", self._failed)
+        return context.new_page()
+
+    def cookie(self, token: str) -> Any:
+        return {"name": "catapult_session", "value": token, "url": self.server.url, "httpOnly": True, "sameSite": "Lax"}
+
+    def allow(self, *statuses: int) -> None:
+        """The test expects answers of these statuses."""
+        self.allowed.update(statuses)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The server cannot be reached meanwhile, which is no fault."""
+        self.is_away = True
+        yield
+        self.is_away = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """In the end the windows are closed, and nothing went wrong in them."""
+        yield
+        for context in self.contexts:
+            context.close()
+        logged = [str(line) for line in self.server.lines("fault")[-1:]]
+        assert self.faults == [], "\n".join(["went wrong:", *self.faults, *logged])
+
+    def _said(self, kind: str, text: str) -> None:
+        if kind not in ("error", "warning"):
+            return
+        status = REFUSED.search(text)
+        expected = status is not None and int(status[1] or status[2]) in self.allowed
+        if not expected and not (self.is_away and "policy" not in text):
+            self.faults.append(f"console: {text}")
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.server.url}/", "data:")):
+            self.faults.append(f"another origin: {request.url}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400 and response.status not in self.allowed:
+            self.faults.append(f"{response.status} {response.request.method} {response.url}")
+
+    def _failed(self, request: Request) -> None:
+        aborted = "ERR_ABORTED" in (request.failure or "")  # the page went on, or a later request took its place
+        if not aborted and not self.is_away:
+            self.faults.append(f"failed: {request.url} {request.failure}")
+
+
+def at(page: Page) -> str:
+    """Where the page is: path and query."""
+    place = urlsplit(page.url)
+    return place.path + (f"?{place.query}" if place.query else "")
+
+
+def row(page: Page, version: str) -> Locator:
+    """The row of that version in a model's list."""
+    return page.locator("#versions tbody tr", has=page.get_by_role("link", name=version, exact=True))
+
+
+def toast(page: Page) -> Locator:
+    return page.locator("#toasts .toast")
+
+
+def mark(page: Page) -> None:
+    """A mark that is gone as soon as the page is loaded again."""
+    page.evaluate("window.marked = true")
+
+
+def is_marked(page: Page) -> bool:
+    found: bool = page.evaluate("window.marked === true")
+    return found
+
+
+def focused(page: Page) -> str:
+    """What has the focus: its tag, id and name."""
+    found: str = page.evaluate(
+        """() => { const it = document.activeElement;
+        return [it.tagName.toLowerCase(), it.id && `#${it.id}`,
+          it.getAttribute("aria-label") || it.name || it.textContent.trim().slice(0, 40)]
+          .filter(Boolean).join(" "); }"""
+    )
+    return found

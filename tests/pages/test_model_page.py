@@ -1,0 +1,338 @@
+import pytest
+from markup import Page, is_whole
+
+MODEL = "/models/org/bert"
+
+
+@pytest.fixture
+def model(api):
+    return api.model(description="Reads reviews", tags=["nlp"])
+
+
+def promote(browser, version, verb="promote", **kwargs):
+    address = f"/models/{version['model_name']}/versions/{version['version']}/-/{verb}"
+    return browser.post(address, htmx=f"version-{version['id']}", **kwargs)
+
+
+def versions(response):
+    return [box["value"] for box in Page(response).all("input", name="v")]
+
+
+def many(sql, model, first, last):
+    """Versions of which some share a time."""
+    sql(
+        "INSERT INTO versions (id, model_id, version, tag, digest, platform, status, released_at, released_by, created_by, created_at)"
+        " SELECT gen_random_uuid(), :model, '1.' || i, 'v1', 'sha256:x', 'linux/amd64', CASE WHEN i % 3 = 0 THEN 'archived' ELSE 'active' END,"
+        " CASE WHEN i % 2 = 0 THEN now() END, CASE WHEN i % 2 = 0 THEN 'x' END, 'x', now() + i / 7 * interval '1 second'"
+        " FROM generate_series(:first, :last) AS i",
+        model=model["id"],
+        first=first,
+        last=last,
+    )
+
+
+# --- what it shows ----------------------------------------------------------------------------------------------------
+
+
+def test_the_heading_says_what_the_model_is(browser, api, model):
+    api.version(model)
+    page = Page(browser.get(MODEL))
+    assert page.one("h1").text == "org/bert"
+    assert "/models?tag=nlp" in page.links
+    assert "Reads reviews" in page.has_class("lead")[0].text
+    assert page.texts("nav", class_="tabs") == ["Versions 1 Deployments 0 Activity Settings"]
+    assert page.one("a", id="tab-versions").get("aria-current") == "page"
+
+
+def test_a_row_says_what_a_version_is(browser, api, model):
+    version = api.version(model, "1.0.0", metadata={"accuracy": 0.9123456, "loss": 12}, is_release=True)
+    api.deployment(version, "production")
+    row = Page(browser.get(MODEL)).all("tr")[1].text
+    for said in ("1.0.0", "release", "sha256:aaaa…aaaa", "0.912346", "12", "production", "admin-key"):
+        assert said in row
+
+
+def test_a_digest_that_no_registry_takes_is_marked(browser, api, model):
+    api.version(model, "1.0.0", digest="sha256:short")
+    assert "digest malformed" in browser.get(MODEL).text
+
+
+def test_names_know_no_case_and_names_with_slashes_are_whole(browser, api, model):
+    api.model("a/b/c")
+    assert Page(browser.get("/models/ORG/Bert")).one("h1").text == "org/bert"
+    assert Page(browser.get("/models/a/b/c")).one("h1").text == "a/b/c"
+
+
+def test_no_versions_yet_is_another_text_than_nothing_matches(browser, api, model):
+    empty = browser.get(MODEL).text
+    assert "No versions yet" in empty
+    assert "http://localhost/api/v1/versions" in empty
+    assert "create_version(&#34;org/bert&#34;" in empty
+    api.version(model)
+    for shown in ("releases", "archived"):
+        nothing = browser.get(f"{MODEL}?show={shown}").text
+        assert "Nothing matches" in nothing
+        assert "No versions yet" not in nothing
+
+
+def test_versions_can_be_narrowed(browser, api, model):
+    api.version(model, "1.0.0", is_release=True)
+    archived = api.version(model, "1.1.0")
+    api.put(f"/api/v1/versions/{archived['id']}", {"status": "archived"})
+    api.version(model, "1.2.0")
+    assert versions(browser.get(MODEL)) == ["1.2.0", "1.1.0", "1.0.0"]
+    assert versions(browser.get(f"{MODEL}?show=releases")) == ["1.0.0"]
+    assert versions(browser.get(f"{MODEL}?show=archived")) == ["1.1.0"]
+    assert versions(browser.get(f"{MODEL}?show=nonsense")) == ["1.2.0", "1.1.0", "1.0.0"]
+
+
+def test_numbers_are_columns_and_a_chart_as_the_address_asks(browser, api, model):
+    api.version(model, "1.0.0", metadata={"accuracy": 0.5, "b": 1, "a": {"x": 2}, "name": "text"})
+    api.version(model, "1.1.0", metadata={"accuracy": 0.6, "b": 3})
+    page = Page(browser.get(MODEL))
+    assert [cell["data-label"] for cell in page.all("td", class_="number")][:2] == ["accuracy", "a.x"]
+    assert page.one("h2", id="chart-name").text == "accuracy"
+    chosen = Page(browser.get(f"{MODEL}?c=b&c=name&c=nothing&metric=b"))
+    assert [cell["data-label"] for cell in chosen.all("td", class_="number")] == ["b", "b"]
+    assert chosen.one("h2", id="chart-name").text == "b"
+    assert [link.get("aria-label") for link in chosen.all("a") if (link.get("aria-label") or "").startswith("1.")] == [
+        "1.0.0: 1",
+        "1.1.0: 3",
+    ]
+    assert "name" not in [option.text for option in chosen.all("option")]
+
+
+@pytest.mark.parametrize("htmx", [None, "more"])
+@pytest.mark.parametrize("query", ["", "show=releases", "show=archived"])
+def test_loading_more_neither_skips_nor_repeats_a_version_while_others_arrive(browser, sql, model, query, htmx):
+    many(sql, model, 1, 200)
+    condition = {"show=releases": "released_at IS NOT NULL", "show=archived": "status = 'archived'"}.get(query, "true")
+    there = [
+        row["version"]
+        for row in sql(f"SELECT version FROM versions WHERE {condition} ORDER BY created_at DESC, id DESC")
+    ]
+    found, address, arriving = [], f"{MODEL}?{query}", 1_000
+    while address:
+        response = browser.get(address, htmx=htmx)
+        found += versions(response)
+        address = Page(response).more
+        many(sql, model, arriving, arriving + 5)
+        arriving += 6
+    assert found == there
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (MODEL, "Versions of org/bert"),
+        (f"{MODEL}/-/deployments", "Deployments of org/bert"),
+        (f"{MODEL}/-/activity", "registered"),
+        (f"{MODEL}/-/settings", "the name never changes"),
+    ],
+)
+def test_a_tab_is_a_part_to_htmx_and_a_page_to_anybody_else(browser, api, model, path, said):
+    api.deployment(api.version(model))
+    part, page = browser.get(path, htmx="tab"), browser.get(path)
+    again = browser.get(path, htmx="tab", headers={"HX-History-Restore-Request": "true"})
+    assert part.text.lstrip().startswith('<div class="stack" id="tab">')
+    assert (is_whole(part), is_whole(page), is_whole(again)) == (False, True, True)
+    assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request"
+    for response in (part, page):
+        assert said in response.text
+        assert "Deployments 1" in Page(response).one("a", id="tab-deployments").text
+        assert [tab["href"] for tab in Page(response).all("a", aria_current="page", hx_target="#tab")] == [path]
+
+
+def test_filtering_versions_swaps_only_them(browser, api, model):
+    api.version(model, metadata={"accuracy": 1})
+    part = browser.get(f"{MODEL}?show=releases", htmx="versions")
+    assert part.text.lstrip().startswith('<div class="stack" id="versions">')
+    assert 'class="tabs"' not in part.text
+
+
+def test_deployments_and_activity_page_too(browser, api, model, sql):
+    version = api.version(model)
+    sql(
+        "INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by)"
+        " SELECT gen_random_uuid(), :version, :model, 'env-' || i, 'failed', 'x' FROM generate_series(1, 60) AS i",
+        version=version["id"],
+        model=model["id"],
+    )
+    first = Page(browser.get(f"{MODEL}/-/deployments"))
+    second = Page(browser.get(first.more))
+    assert len(first.all("td", data_label="Environment")) == 50
+    assert len(second.all("td", data_label="Environment")) == 10
+    assert second.more is None
+
+
+def test_activity_tells_of_versions_and_deployments_and_of_what_was_deleted(browser, api, model):
+    other = api.model("org/other")
+    api.version(other, "9.9.9")
+    gone = api.version(model, "1.0.0")
+    api.deployment(gone, "lab", status="failed")
+    api.delete(f"/api/v1/versions/{gone['id']}")
+    feed = Page(browser.get(f"{MODEL}/-/activity")).one("ul", class_="feed").text
+    told = [
+        "deleted org/bert 1.0.0",
+        "deployed org/bert 1.0.0 to lab (failed)",
+        "registered org/bert 1.0.0",
+        "the model org/bert",
+    ]
+    assert [feed.index(text) for text in told] == sorted(feed.index(text) for text in told)
+    assert "9.9.9" not in feed
+
+
+# --- who may do what --------------------------------------------------------------------------------------------------
+
+MAY = {"viewer": set(), "publisher": {"new"}, "releaser": {"new", "promote"}, "admin": {"new", "promote"}}
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_the_role_decides_which_buttons_there_are_and_the_server_again(browser, api, model, sql, trail, role):
+    version = api.version(model)
+    somebody = browser.by(role)
+    page = Page(somebody.get(MODEL))
+    found = {"new"} if "/new/version?model_name=org/bert" in page.links else set()
+    found |= {"promote"} if f"{MODEL}/versions/1.0.0/-/promote" in page.actions else set()
+    assert found == MAY[role]
+    answer = promote(somebody, version)
+    may = "promote" in MAY[role]
+    assert answer.status_code == (200 if may else 403)
+    assert bool(sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL")) is may
+    if not may:
+        assert answer.headers["HX-Reswap"] == "none"
+        assert "takes the role releaser" in Page(answer).has_class("toast")[0].text
+        plain = somebody.post(f"{MODEL}/versions/1.0.0/-/promote")
+        assert (plain.status_code, is_whole(plain)) == (403, True)
+        assert trail("auth.forbidden")[0]["api_key_name"] == f"{role}-key"
+
+
+@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("publisher", True), ("admin", True)])
+def test_settings_are_saved_by_who_may(browser, model, role, may):
+    somebody = browser.by(role)
+    page = Page(somebody.get(f"{MODEL}/-/settings"))
+    assert ("Save" in page.texts("button")) is may
+    answer = somebody.post(f"{MODEL}/-/settings", {"description": "new"})
+    assert answer.status_code == (303 if may else 403)
+
+
+@pytest.mark.parametrize("path", [f"{MODEL}/-/delete", f"{MODEL}/versions/1.0.0/-/delete"])
+@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser"])
+def test_nobody_but_an_admin_deletes(browser, api, model, path, role):
+    api.version(model)
+    somebody = browser.by(role)
+    assert somebody.get(path).status_code == 403
+    assert somebody.post(path, {"confirm": "org/bert"}).status_code == 403
+    assert path not in Page(somebody.get(path.rsplit("/", 2)[0] if "versions" in path else f"{MODEL}/-/settings")).links
+    assert browser.get(path).status_code == 200
+
+
+# --- promoting in place -----------------------------------------------------------------------------------------------
+
+
+def test_promoting_answers_with_the_row_the_counter_the_chart_and_a_toast(browser, api, model, trail):
+    version = api.version(model, metadata={"accuracy": 0.5})
+    answer = promote(browser.by("releaser"), version)
+    page = Page(answer)
+    assert answer.text.lstrip().startswith(f'<tr id="version-{version["id"]}"')
+    assert page.all("span", class_="chip release")
+    assert f"{MODEL}/versions/1.0.0/-/demote" in page.actions
+    assert {element["id"] for element in page.all(hx_swap_oob="true")} == {"release-count", "chart"}
+    assert page.one(id="release-count").text == "1 release"
+    assert "1.0.0: 0.5, release" in [link.get("aria-label") for link in page.all("a")]
+    assert page.one(hx_swap_oob="beforeend:#toasts")
+    assert "org/bert 1.0.0" in page.has_class("toast")[0].text
+    [entry] = trail("version.promote")
+    assert entry["api_key_name"] == "releaser-key"
+
+
+def test_undo_takes_it_back_in_the_same_row(browser, api, model, sql):
+    version = api.version(model, metadata={"accuracy": 1, "loss": 2})
+    shown = {"c": "loss", "metric": "loss"}
+    [undo] = [
+        form
+        for form in Page(promote(browser, version, data=shown)).all("form")
+        if form.get("hx-target") and "?" in form["action"]
+    ]
+    assert undo["hx-target"] == f"#version-{version['id']}"
+    answer = browser.post(undo["action"], htmx=undo["hx-target"][1:])
+    page = Page(answer)
+    assert [cell["data-label"] for cell in page.all("td", class_="number")] == ["loss"]
+    assert page.one("h2", id="chart-name").text == "loss"
+    assert page.one(id="release-count").text == "0 releases"
+    assert f"{MODEL}/versions/1.0.0/-/promote" in page.actions
+    assert sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL") == []
+
+
+def test_a_row_shows_the_columns_that_are_beside_it(browser, api, model):
+    version = api.version(model, metadata={"accuracy": 1, "loss": 2, "wer": 3})
+    page = browser.get(f"{MODEL}?c=loss&c=wer&metric=wer")
+    sent = [(box["name"], box["value"]) for box in Page(page).all("input", type="hidden")]
+    assert {("c", "loss"), ("c", "wer"), ("metric", "wer")} <= set(sent)
+    [form] = Page(page).all("form", action=f"{MODEL}/versions/1.0.0/-/promote")
+    assert form["hx-include"] == "#shown"
+    answer = Page(promote(browser, version, data={"c": ["loss", "wer"], "metric": "wer"}))
+    assert [cell["data-label"] for cell in answer.all("td", class_="number")] == ["loss", "wer"]
+    assert answer.one("h2", id="chart-name").text == "wer"
+    plain = Page(promote(browser, version, "demote"))
+    assert [cell["data-label"] for cell in plain.all("td", class_="number")] == ["accuracy", "wer"]
+
+
+def test_promoting_a_release_again_writes_no_entry_and_shows_what_is_true(browser, api, model, trail):
+    version = api.version(model)
+    for somebody in (browser.by("releaser"), browser):
+        page = Page(promote(somebody, version))
+        assert page.all("span", class_="chip release")
+    assert "releaser-key" in page.has_class("toast")[0].text
+    assert "Undo" not in page.texts("button")
+    assert len(trail("version.promote")) == 1
+
+
+def test_a_version_that_is_gone_meanwhile_says_so_in_its_row(browser, api, model):
+    version = api.version(model)
+    api.delete(f"/api/v1/versions/{version['id']}")
+    answer = promote(browser, version)
+    assert answer.status_code == 404
+    assert answer.text.lstrip().startswith(f'<tr id="version-{version["id"]}"')
+    assert "deleted" in Page(answer).one("tr").text
+    assert "HX-Reswap" not in answer.headers
+
+
+def test_a_model_that_is_gone_meanwhile_is_a_toast_in_its_page(browser, api, model):
+    api.delete(f"/api/v1/models/{model['id']}")
+    answer = browser.get(f"{MODEL}?show=releases", htmx="versions")
+    assert (answer.status_code, answer.headers["HX-Reswap"]) == (404, "none")
+    assert browser.get(MODEL).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("referrer", "to"),
+    [
+        ("http://localhost/models/org/bert?show=releases", "http://localhost/models/org/bert?show=releases"),
+        ("https://evil.test/", f"{MODEL}/versions/1.0.0"),
+        ("http://localhost.evil.test/", f"{MODEL}/versions/1.0.0"),
+        (None, f"{MODEL}/versions/1.0.0"),
+    ],
+)
+def test_without_htmx_one_comes_back_to_where_one_was(browser, api, model, sql, referrer, to):
+    api.version(model)
+    answer = browser.post(f"{MODEL}/versions/1.0.0/-/promote", headers={"Referer": referrer} if referrer else {})
+    assert (answer.status_code, answer.headers["Location"]) == (303, to)
+    assert len(sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL")) == 1
+
+
+@pytest.mark.parametrize("verb", ["promote", "demote", "archive", "activate", "delete"])
+def test_no_link_changes_anything(browser, api, model, verb):
+    api.version(model)
+    answer = browser.get(f"{MODEL}/versions/1.0.0/-/{verb}")
+    assert answer.status_code == (200 if verb == "delete" else 405)
+
+
+def test_every_button_of_a_row_is_named(browser, api, model):
+    api.version(model)
+    page = Page(browser.get(MODEL))
+    assert "Promote 1.0.0" in [button.get("aria-label") for button in page.all("button")]
+    assert all(button.text or button.get("aria-label") for button in page.all("button"))

@@ -1,0 +1,129 @@
+import pytest
+from markup import Page, is_whole
+
+DIGEST = "sha256:9f2c" + "0" * 56 + "a1e0"
+
+
+@pytest.fixture
+def things(api):
+    model = api.model("org/bert", description="Reads reviews")
+    api.version(model, "1.2.0", tag="nightly-7", digest=DIGEST)
+    api.version(api.model("org/gpt", description="Writes"), "2.1.2", tag="v2", digest="sha256:" + "b" * 64)
+
+
+def found(response):
+    """`{kind: [what each hit says]}`."""
+    groups, kind = {}, None
+    for element in Page(response).elements:
+        if element.tag == "h2" and element.get("id") is None:
+            kind = element.text
+        elif (
+            element.tag == "a"
+            and kind
+            and element.get(
+                "href",
+            ).startswith("/models/")
+            if element.get("href")
+            else False
+        ):
+            groups.setdefault(kind, []).append(element.text)
+    return groups
+
+
+@pytest.mark.parametrize(
+    ("words", "hits"),
+    [
+        (
+            "bert",
+            {
+                "Models": [
+                    "org/bert Reads reviews",
+                ]
+            },
+        ),
+        ("ERT", {"Models": ["org/bert Reads reviews"]}),
+        ("review", {"Models": ["org/bert Reads reviews"]}),
+        ("1.2", {"Versions": ["org/bert 1.2.0"]}),
+        (".1", {}),
+        ("nightly", {"Tags": ["org/bert 1.2.0 nightly-7"]}),
+        ("ightly", {}),
+        ("sha256:9f2c", {"Digests": ["org/bert 1.2.0"]}),
+        ("9f2c", {"Digests": ["org/bert 1.2.0"]}),
+        ("9F2C0000", {"Digests": ["org/bert 1.2.0"]}),
+        ("9f2", {}),
+        ("a1e0", {}),
+        (DIGEST, {"Digests": ["org/bert 1.2.0"]}),
+        ("%", {}),
+        ("_", {}),
+        ("1_2", {}),
+        ("\\", {}),
+        ("nothing", {}),
+        ("be\x00rt", {"Models": ["org/bert Reads reviews"]}),
+        ("  bert  ", {"Models": ["org/bert Reads reviews"]}),
+    ],
+)
+def test_models_are_found_by_any_part_and_the_rest_by_its_beginning(browser, things, words, hits):
+    said = found(browser.get("/search", query_string={"q": words}, htmx="hits"))
+    assert set(said) == set(hits)
+    for kind, texts in hits.items():
+        assert len(said[kind]) == len(texts)
+        for text, want in zip(said[kind], texts, strict=True):
+            assert text.replace(" ", "").startswith(want.replace(" ", ""))
+
+
+def test_what_is_found_in_several_ways_stands_in_each_group(browser, api):
+    model = api.model("org/v1-model")
+    api.version(model, "v1", tag="v1")
+    assert list(found(browser.get("/search?q=v1"))) == ["Models", "Versions", "Tags"]
+
+
+def test_hits_lead_to_their_page(browser, things):
+    assert "/models/org/bert" in Page(browser.get("/search?q=bert", htmx="hits")).links
+    assert "/models/org/bert/versions/1.2.0" in Page(browser.get("/search?q=9f2c", htmx="hits")).links
+
+
+def test_eight_of_a_kind_at_most(browser, api):
+    for number in range(12):
+        api.model(f"org/model-{number}")
+    assert len(found(browser.get("/search?q=model", htmx="hits"))["Models"]) == 8
+
+
+def test_what_is_deleted_is_not_found(browser, api, things):
+    [model] = [one for one in api.get("/api/v1/models").json if one["name"] == "org/bert"]
+    api.delete(f"/api/v1/models/{model['id']}")
+    for words in ("bert", "1.2", "nightly", "9f2c"):
+        assert found(browser.get(f"/search?q={words}", htmx="hits")) == {}
+
+
+def test_nothing_matches_is_another_text_than_nothing_typed(browser, things):
+    nothing, empty = (browser.get(path).text for path in ("/search?q=zzz", "/search?q="))
+    assert "Nothing matches “zzz”" in nothing
+    assert "Nothing matches" not in empty
+    assert "Type a part of" in empty
+
+
+def test_a_search_is_a_part_to_htmx_and_a_page_without_it(browser, things):
+    part, page = browser.get("/search?q=bert", htmx="hits"), browser.get("/search?q=bert")
+    again = browser.get("/search?q=bert", htmx="hits", headers={"HX-History-Restore-Request": "true"})
+    assert (is_whole(part), is_whole(page), is_whole(again)) == (False, True, True)
+    assert "<form" not in part.text
+    assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request"
+
+
+def test_what_people_typed_is_never_markup(browser, api):
+    evil = "<script>alert(1)</script>"
+    api.model("org/x", description=evil)
+    for path in ("/search?q=<script>nothing", "/search?q=alert"):
+        assert "<script>nothing" not in browser.get(path).text
+        assert "<script>alert" not in browser.get(path).text
+
+
+def test_very_long_words_are_cut(browser):
+    assert browser.get("/search?q=" + "x" * 5_000).status_code == 200
+
+
+def test_the_search_field_is_on_every_page(browser, things):
+    for path in ("/", "/models", "/models/org/bert", "/deployments", "/environments", "/audit", "/keys", "/nowhere"):
+        page = Page(browser.get(path))
+        assert page.one("input", id="search")["name"] == "q", path
+        assert "/search" in [form["action"] for form in page.all("form", method="get")]

@@ -1,0 +1,264 @@
+import pytest
+from markup import Page, is_whole
+
+AT = "/models/org/bert/versions/1.0.0"
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.fixture
+def model(api):
+    return api.model(repository="docker.io/org/bert")
+
+
+@pytest.fixture
+def version(api, model):
+    return api.version(model, "1.0.0")
+
+
+def change(browser, verb, htmx="main", at=AT, **kwargs):
+    return browser.post(f"{at}/-/{verb}", htmx=htmx, **kwargs)
+
+
+# --- what it shows ----------------------------------------------------------------------------------------------------
+
+
+def test_it_says_what_the_version_is(browser, api, model):
+    version = api.version(
+        model,
+        "1.0.0",
+        size_bytes=4_100_000_000,
+        quantization="int8",
+        ceph_path="s3://weights/bert",
+        release_notes="Line one\nLine two",
+        metadata={"git_url": "https://git.test/org/bert.git", "git_commit": "c" * 40},
+    )
+    api.deployment(version, "staging", endpoint_url="https://staging.test/bert")
+    page = Page(browser.get(AT))
+    facts = page.one("dl", class_="facts").text
+    for said in (
+        f"docker pull docker.io/org/bert@{DIGEST}",
+        "v1.0.0",
+        DIGEST,
+        "linux/amd64 · 4.1 GB · int8",
+        "s3://weights/bert",
+        "admin-key",
+    ):
+        assert said in facts
+    assert page.one("a", class_="mono", href=f"https://git.test/org/bert/commit/{'c' * 40}").text == "c" * 12
+    assert page.one("p", class_="text").text == "Line one Line two"
+    assert "https://staging.test/bert" in page.links
+    assert page.one("h1").text == "1.0.0"
+    assert "candidate" in page.texts("span", class_="chip")
+
+
+def test_it_says_how_to_use_it(browser, api, version):
+    def lines():
+        return Page(browser.get(AT)).one("pre", id="use-lines").text
+
+    assert lines().startswith("from catapult import Registry")
+    assert '"org/bert")' in lines()
+    api.post(f"/api/v1/versions/{version['id']}/promote")
+    assert "is_release=True" in lines()
+    api.deployment(version, "production")
+    assert 'environment="production"' in lines()
+
+
+def test_a_digest_that_no_registry_takes_has_no_pull_command(browser, api, model):
+    api.version(model, "1.0.0", digest="sha256:short")
+    page = browser.get(AT).text
+    assert "digest malformed" in page
+    assert "docker pull" not in page
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:text/html,x", "HTTPS://a.test/ onclick=x", "ftp://a.test"]
+)
+def test_only_web_addresses_become_links(browser, api, model, address):
+    api.version(model, "1.0.0", ceph_path=address, metadata={"git_url": address, "git_commit": "abc", "run": address})
+    assert address not in Page(browser.get(AT)).links
+
+
+def test_metadata_stands_beside_that_of_the_release(browser, api, model):
+    old = {"accuracy": 0.5, "loss": 2, "gone": 1, "same": "x", "list": [1, 2]}
+    api.version(model, "0.9.0", metadata=old, is_release=True)
+    api.version(model, "1.0.0", metadata={"accuracy": 0.75, "loss": 1, "new": 1, "same": "x", "list": [1, 3]})
+    page = Page(browser.get(AT))
+    rows = {row.text.split()[0]: row.text for row in page.all("tr") if row.text}
+    assert "+0.25" in rows["accuracy"]
+    assert "−1" in rows["loss"]
+    for key, state in (("new", "new"), ("gone", "gone"), ("same", "same"), ("list", "changed")):
+        assert rows[key].endswith(state), rows[key]
+    assert "against the release 0.9.0" in page.one("h2", id="metadata-name").text + page.one("main").text
+    assert "/models/org/bert/compare?v=0.9.0&v=1.0.0" in page.links
+
+
+def test_a_release_is_not_compared_with_itself(browser, api, model):
+    api.version(model, "1.0.0", metadata={"accuracy": 0.5}, is_release=True)
+    assert "against the release" not in browser.get(AT).text
+
+
+def test_an_archived_release_is_nothing_to_compare_with(browser, api, model):
+    old = api.version(model, "0.9.0", metadata={"accuracy": 0.5}, is_release=True)
+    api.put(f"/api/v1/versions/{old['id']}", {"status": "archived"})
+    api.version(model, "1.0.0", metadata={"accuracy": 0.75})
+    assert "against the release" not in browser.get(AT).text
+
+
+def test_what_people_typed_is_never_markup(browser, api, model):
+    evil = "<script>alert(1)</script>\"'"
+    api.version(
+        model, "1.0.0", release_notes=evil, metadata={evil: evil, "list": [evil], "long": evil * 20}, quantization=evil
+    )
+    text = browser.get(AT).text
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;" in text
+
+
+def test_versions_with_odd_names_have_a_page(browser, api, model):
+    for name in ("1.0.0+build", "50%", "a?b", "#1", "<b>", '"q"'):
+        api.version(model, name, tag="t")
+        links = Page(browser.get("/models/org/bert")).links
+        [to] = [link for link in links if link.startswith("/models/org/bert/versions/")][:1]
+        assert Page(browser.get(to)).one("h1").text == name
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/models/org/bert/versions/2.0.0", "/models/no/such/versions/1.0.0", "/models/org/bert/versions/%00", f"{AT}/x"],
+)
+def test_what_is_not_there_is_a_404(browser, version, path):
+    assert browser.get(path).status_code == 404
+
+
+# --- who may do what --------------------------------------------------------------------------------------------------
+
+MAY = {
+    "viewer": set(),
+    "publisher": {"archive", "edit", "deploy"},
+    "releaser": {"archive", "edit", "deploy", "promote"},
+    "admin": {"archive", "edit", "deploy", "promote", "delete"},
+}
+
+
+def offered(page):
+    links = {
+        "edit": f"{AT}/-/edit",
+        "delete": f"{AT}/-/delete",
+        "deploy": "/new/deployment?model=org/bert&version=1.0.0",
+    }
+    verbs = {"promote", "demote", "archive", "activate"}
+    return {name for name, link in links.items() if link in page.links} | {
+        verb for verb in verbs if f"{AT}/-/{verb}" in page.actions
+    }
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_the_role_decides_which_buttons_there_are(browser, version, role):
+    page = Page(browser.by(role).get(AT))
+    assert offered(page) == MAY[role]
+    assert ("Promoting takes the role releaser." in page.one("main").text) is ("promote" not in MAY[role])
+
+
+@pytest.mark.parametrize("role", MAY)
+@pytest.mark.parametrize(
+    ("verb", "needs"),
+    [
+        ("promote", "promote"),
+        ("demote", "promote"),
+        ("archive", "archive"),
+        ("activate", "archive"),
+        ("edit", "edit"),
+        ("delete", "delete"),
+    ],
+)
+def test_the_server_decides_again(browser, version, sql, role, verb, needs):
+    before = sql("SELECT * FROM versions")
+    answer, plain = change(browser.by(role), verb), browser.by(role).post(f"{AT}/-/{verb}")
+    if needs in MAY[role]:
+        assert 403 not in (answer.status_code, plain.status_code)
+        return
+    assert (answer.status_code, answer.headers["HX-Reswap"]) == (403, "none")
+    assert Page(answer).one(hx_swap_oob="beforeend:#toasts")
+    assert (plain.status_code, is_whole(plain)) == (403, True)
+    assert sql("SELECT * FROM versions") == before
+
+
+def test_the_state_decides_which_buttons_there_are(browser, api, version):
+    api.post(f"/api/v1/versions/{version['id']}/promote")
+    assert offered(Page(browser.get(AT))) == {"archive", "edit", "deploy", "demote", "delete"}
+    api.put(f"/api/v1/versions/{version['id']}", {"is_release": False, "status": "archived"})
+    assert offered(Page(browser.get(AT))) == {"activate", "edit", "delete"}
+
+
+# --- in place ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "undo", "chip", "action"),
+    [("promote", "demote", "release", "version.promote"), ("archive", "activate", "archived", "version.update")],
+)
+def test_a_change_answers_with_the_pages_main_part_and_undo(browser, version, trail, verb, undo, chip, action):
+    answer = change(browser.by("releaser"), verb)
+    page = Page(answer)
+    assert not is_whole(answer)
+    assert page.one("h1").text == "1.0.0"
+    assert chip in [element.text for element in page.has_class("chip")]
+    [back] = [
+        form
+        for form in page.all("form", method="post")
+        if form.get("hx-target") == "#main" and form["action"].endswith(undo)
+    ][-1:]
+    assert "org/bert 1.0.0" in page.has_class("toast")[0].text
+    assert [entry["api_key_name"] for entry in trail(action)] == ["releaser-key"]
+    after = Page(browser.post(back["action"], htmx="main"))
+    assert "candidate" in [element.text for element in after.has_class("chip")]
+
+
+def test_promoting_at_the_same_time_writes_one_entry(browser, version, trail):
+    answers = [change(somebody, "promote") for somebody in (browser, browser.by("releaser"), browser)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(trail("version.promote")) == 1
+    assert "admin-key" in Page(answers[1]).has_class("toast")[0].text
+
+
+@pytest.mark.parametrize("again", ["demote", "activate"])
+def test_what_is_so_already_changes_nothing(browser, version, trail, again):
+    entries = len(trail())
+    assert change(browser, again).status_code == 200
+    assert len(trail()) == entries
+
+
+def test_what_is_live_is_not_archived(browser, api, version):
+    api.deployment(version, "production")
+    answer = change(browser, "archive")
+    assert (answer.status_code, answer.headers["HX-Reswap"]) == (409, "none")
+    assert "live in production" in Page(answer).has_class("toast")[0].text
+    plain = browser.post(f"{AT}/-/archive")
+    assert (plain.status_code, is_whole(plain)) == (409, True)
+
+
+def test_what_is_archived_is_not_promoted(browser, api, version, sql):
+    api.put(f"/api/v1/versions/{version['id']}", {"status": "archived"})
+    assert change(browser, "promote").status_code == 409
+    assert sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL") == []
+
+
+def test_a_version_that_is_gone_meanwhile_is_a_toast_on_its_page(browser, api, version):
+    api.delete(f"/api/v1/versions/{version['id']}")
+    answer = change(browser, "promote")
+    assert (answer.status_code, answer.headers["HX-Reswap"]) == (404, "none")
+    assert "was deleted" in Page(answer).has_class("toast")[0].text
+    assert browser.post(f"{AT}/-/promote").status_code == 404
+
+
+def test_its_own_activity_and_no_other(browser, api, model, version):
+    api.version(model, "2.0.0")
+    change(browser, "promote")
+    feed = Page(browser.get(AT)).one("ul", class_="feed").text
+    assert "promoted org/bert 1.0.0" in feed
+    assert "registered org/bert 1.0.0" in feed
+    assert "2.0.0" not in feed
+
+
+def test_going_back_in_history_gets_the_whole_page(browser, version):
+    assert is_whole(browser.get(AT, htmx="main", headers={"HX-History-Restore-Request": "true"}))
