@@ -1,12 +1,16 @@
-"""How many statements a request sends: a read three at most, a create seven without Idempotency-Key."""
+"""How many statements a request sends: a read three at most, a create seven without Idempotency-Key, a page ten."""
 
 from itertools import count
 
 import pytest
 from stage import counted
 
+from catapult import access
+from catapult.actions import sessions
+
 NUMBERS = count()
 READ, CREATE = 3, 7
+PAGE = 10
 
 
 @pytest.fixture
@@ -101,4 +105,68 @@ def test_last_used_is_written_once_a_minute(api, app, things):
     with counted(app) as statements:
         for _ in range(5):
             api.get("/api/v1/models")
+    assert not [statement for statement in statements if statement.startswith("UPDATE")]
+
+
+@pytest.fixture
+def browser(app, keys):
+    """Somebody who is signed in, with a session that was used this minute."""
+    client = app.test_client()
+    with app.test_request_context():
+        client.set_cookie(access.COOKIE, sessions.sign_in(actor=access.bearer_of(keys["admin"])))
+    client.get("/models")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("/", 7),
+        ("/models", 4),
+        ("/models?search=model&tag=nlp&sort=name", 4),
+        ("/models/{name}", 9),
+        ("/models/{name}/-/deployments", 5),
+        ("/models/{name}/-/activity", 5),
+        ("/models/{name}/-/settings", 4),
+        ("/models/{name}/versions/1.0.0", 6),
+        ("/models/{name}/versions/1.0.0/-/edit", 3),
+        ("/environments", 5),
+        ("/environments/production", 3),
+        ("/deployments", 4),
+        ("/audit", 3),
+        ("/keys", 3),
+        ("/search?q=org", 6),
+        ("/new/version", 2),
+    ],
+)
+def test_a_page_takes_few_statements_and_no_transaction(app, browser, things, path, most):
+    with counted(app) as statements:
+        assert browser.get(path.format(**things)).status_code == 200
+    assert len(statements) <= most <= PAGE, statements
+    assert not [statement for statement in statements if not statement.lstrip().startswith(("SELECT", "WITH"))]
+
+
+@pytest.mark.parametrize("path", ["/", "/environments"])
+def test_what_polls_takes_no_more_than_it_shows(app, browser, things, path):
+    part = {"/": "live", "/environments": "board"}[path]
+    with counted(app) as statements:
+        browser.get(path, headers={"HX-Request": "true", "HX-Target": part, "X-Poll": "1"})
+    assert len(statements) <= 4, statements
+
+
+@pytest.mark.parametrize(("target", "most"), [("version-x", 12), ("main", 10), ("ready", 7)])
+def test_a_promotion_in_a_page_takes_few_statements(app, api, browser, things, target, most):
+    api.version({"id": things["model"]}, "2.0.0", metadata={"accuracy": 0.95})
+    headers = {"HX-Request": "true", "HX-Target": target, "Sec-Fetch-Site": "same-origin"}
+    with counted(app) as statements:
+        answer = browser.post(f"/models/{things['name']}/versions/2.0.0/-/promote", headers=headers)
+    assert answer.status_code == 200
+    assert len(statements) <= most, statements
+    assert len([statement for statement in statements if statement.startswith(("UPDATE", "INSERT"))]) == 2
+
+
+def test_a_session_is_written_once_a_minute(app, browser, things):
+    with counted(app) as statements:
+        for _ in range(5):
+            browser.get("/models")
     assert not [statement for statement in statements if statement.startswith("UPDATE")]

@@ -42,7 +42,7 @@ def upgrade() -> None:
     op.create_index("ix_deployments_live_model", "deployments", ["model_id"], postgresql_where=LIVE)
     op.create_index("ix_versions_gone", "versions", ["model_id", "created_at", "id"], postgresql_where=GONE)
     op.create_index("ix_deployments_gone", "deployments", ["model_id", "deployed_at", "id"], postgresql_where=GONE)
-    _index_texts({"postgresql_ops": {name: "varchar_pattern_ops" for name in ("version", "tag", "digest")}})
+    _index_texts({"postgresql_ops": dict.fromkeys(("version", "tag", "digest"), "varchar_pattern_ops")})
 
 
 def downgrade() -> None:

@@ -145,6 +145,16 @@ def windows_on(chromium: Any) -> Iterator[Callable[[Up], Any]]:
         yield on
 
 
+@pytest.fixture(scope="module")
+def lasting(chromium: Any, server: Up, session_of: Callable[[str], str]) -> Iterator[Any]:
+    """`windows` that a module's tests share, where each looks at one page; they call `lasting.check()`."""
+    from browser.window import Windows
+
+    windows = Windows(chromium, server, session_of)
+    with windows.watched():
+        yield windows
+
+
 @pytest.fixture
 def windows(chromium: Any, server: Up, session_of: Callable[[str], str]) -> Iterator[Any]:
     """Opens windows. In the end nothing went wrong in them: console, scripts, policy, other origins, refusals."""

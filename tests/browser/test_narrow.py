@@ -27,10 +27,18 @@ def fits(page: Page) -> None:
     assert max(found) <= 320, page.evaluate(WIDE)
 
 
+@pytest.fixture(scope="module")
+def phone(lasting: Windows) -> Page:
+    """An admin's window on a phone."""
+    return lasting("admin", **PHONE)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_no_page_scrolls_sideways_at_320_px(windows: Windows, addresses: dict[str, str], name: str) -> None:
-    windows.allow(REFUSED.get(name, 200))
-    page = windows(**PHONE)
+def test_no_page_scrolls_sideways_at_320_px(
+    lasting: Windows, phone: Page, addresses: dict[str, str], name: str
+) -> None:
+    lasting.allow(REFUSED.get(name, 200))
+    page = phone
     page.goto(addresses[name])
     fits(page)
     for details in page.locator("main details").all()[:5]:
@@ -43,6 +51,7 @@ def test_no_page_scrolls_sideways_at_320_px(windows: Windows, addresses: dict[st
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 320
+    lasting.check()
 
 
 def test_the_sign_in_does_not_scroll_sideways_at_320_px(windows: Windows) -> None:

@@ -69,8 +69,13 @@ class Windows:
         yield
         for context in self.contexts:
             context.close()
+        self.check()
+
+    def check(self) -> None:
+        """Nothing went wrong since the last look, and nothing is allowed any more."""
+        faults, self.faults, self.allowed = self.faults, [], set()
         logged = [str(line) for line in self.server.lines("fault")[-1:]]
-        assert self.faults == [], "\n".join(["went wrong:", *self.faults, *logged])
+        assert faults == [], "\n".join(["went wrong:", *faults, *logged])
 
     def _said(self, kind: str, text: str) -> None:
         if kind not in ("error", "warning"):

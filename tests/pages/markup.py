@@ -3,6 +3,7 @@
 from html.parser import HTMLParser
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+APART = {"div", "p", "span", "li", "td", "th", "dd", "dt"}
 
 
 class Element:
@@ -34,6 +35,8 @@ class Page(HTMLParser):
         self.feed(response if isinstance(response, str) else response.text)
 
     def handle_starttag(self, tag, attrs):
+        if tag in APART:
+            self.handle_data(" ")
         element = Element(tag, attrs)
         self.elements.append(element)
         if tag not in VOID:

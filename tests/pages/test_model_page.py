@@ -21,9 +21,11 @@ def versions(response):
 def many(sql, model, first, last):
     """Versions of which some share a time."""
     sql(
-        "INSERT INTO versions (id, model_id, version, tag, digest, platform, status, released_at, released_by, created_by, created_at)"
-        " SELECT gen_random_uuid(), :model, '1.' || i, 'v1', 'sha256:x', 'linux/amd64', CASE WHEN i % 3 = 0 THEN 'archived' ELSE 'active' END,"
-        " CASE WHEN i % 2 = 0 THEN now() END, CASE WHEN i % 2 = 0 THEN 'x' END, 'x', now() + i / 7 * interval '1 second'"
+        "INSERT INTO versions"
+        " (id, model_id, version, tag, digest, platform, status, released_at, released_by, created_by, created_at)"
+        " SELECT gen_random_uuid(), :model, '1.' || i, 'v1', 'sha256:x', 'linux/amd64',"
+        " CASE WHEN i % 3 = 0 THEN 'archived' ELSE 'active' END, CASE WHEN i % 2 = 0 THEN now() END,"
+        " CASE WHEN i % 2 = 0 THEN 'x' END, 'x', now() + i / 7 * interval '1 second'"
         " FROM generate_series(:first, :last) AS i",
         model=model["id"],
         first=first,

@@ -1,0 +1,237 @@
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from markup import Page, is_whole
+from sqlalchemy.exc import OperationalError
+
+from catapult import errors
+from catapult.queries import live
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PROBLEM = "application/problem+json"
+PLACES = [
+    "/",
+    "/models",
+    "/models?search=a%20b&tag=c%26d",
+    "/models/org/bert",
+    "/models/org/bert/-/settings",
+    "/models/org/bert/versions/1.0.0+x",
+    "/models/org/bert/versions/a%3Fb%23c%25",
+    "/models/org/bert/compare?v=1&v=2",
+    "/deployments",
+    "/environments",
+    "/environments/lab",
+    "/audit?action=x",
+    "/keys",
+    "/search?q=%D7%A9",
+    "/new/model",
+    "/new/version?model_name=org/bert",
+    "/new/deployment",
+]
+
+
+def place_in(address):
+    """Where one goes on to after the sign-in."""
+    at = urlsplit(address)
+    assert (at.path, at.netloc) == ("/login", "")
+    return parse_qs(at.query)["next"][0]
+
+
+# --- nobody is signed in ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_who_is_not_signed_in_goes_to_the_sign_in_and_back(browser, place):
+    answer = browser.by(None).get(place)
+    assert answer.status_code == 303
+    to = answer.headers["Location"]
+    assert to.startswith("/login?next=")
+    [back] = Page(browser.by(None).get(to)).all("input", name="next")
+    assert back["value"] == place
+
+
+def test_a_part_that_asks_by_itself_goes_there_with_the_whole_page(browser):
+    answer = browser.by(None).get(
+        "/?all=1", htmx="live", headers={"HX-Current-URL": "http://localhost/?all=1&x=%26", "X-Poll": "1"}
+    )
+    assert answer.status_code == 401
+    assert place_in(answer.headers["HX-Redirect"]) == "/?all=1&x=%26"
+    assert answer.text == ""
+
+
+def test_a_change_without_a_session_comes_back_to_its_page(browser, api):
+    api.version(api.model())
+    somebody = browser.by(None)
+    address = "/models/org/bert/versions/1.0.0/-/promote"
+    answer = somebody.post(address, headers={"Referer": "http://localhost/models/org/bert?show=releases"})
+    assert (answer.status_code, place_in(answer.headers["Location"])) == (303, "/models/org/bert?show=releases")
+    foreign = somebody.post(address, headers={"Referer": "https://evil.test/x"})
+    assert foreign.headers["Location"] == "/login?next=/"
+    by_htmx = somebody.post(address, htmx="version-x", headers={"HX-Current-URL": "http://localhost/models/org/bert"})
+    assert (by_htmx.status_code, by_htmx.headers["HX-Redirect"]) == (401, "/login?next=/models/org/bert")
+
+
+def test_a_form_that_was_sent_too_late_leads_back_to_the_form(browser):
+    answer = browser.by(None).post("/new/model", {"name": "org/x"}, headers={"Referer": "http://localhost/new/model"})
+    assert answer.headers["Location"] == "/login?next=/new/model"
+
+
+@pytest.mark.parametrize("current", ["https://evil.test/x", "javascript:alert(1)", "", "//evil.test"])
+def test_no_header_leads_to_another_site(browser, current):
+    answer = browser.by(None).get("/", htmx="live", headers={"HX-Current-URL": current})
+    assert "evil" not in answer.headers["HX-Redirect"]
+    assert answer.headers["HX-Redirect"].startswith("/login?next=")
+
+
+# --- what is not there ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/models/no/such", "/new/thing", "/static/none.css", "/models/../x"])
+def test_what_is_not_there_is_a_page_in_the_usual_frame(browser, path):
+    answer = browser.get(path, headers={**HTML, "X-Request-ID": "run-42"})
+    page = Page(answer)
+    assert (answer.status_code, answer.headers["X-Request-ID"]) == (404, "run-42")
+    assert is_whole(answer)
+    assert "run-42" in page.texts("code")
+    assert "404" in page.one("main").text
+    assert "/models" in page.links
+    assert "admin-key" in answer.text
+
+
+def test_a_stranger_sees_the_page_without_the_way_around(browser):
+    answer = browser.by(None).get("/nowhere", headers=HTML)
+    assert answer.status_code == 404
+    assert "/models" not in Page(answer).links
+    assert "admin-key" not in answer.text
+
+
+def test_part_of_what_is_not_there_is_a_toast(browser):
+    answer = browser.get("/models/no/such", htmx="tab")
+    assert (answer.status_code, answer.headers["HX-Reswap"]) == (404, "none")
+    assert Page(answer).one(hx_swap_oob="beforeend:#toasts")
+    assert not is_whole(answer)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Accept": "application/json"}, {"Accept": "application/problem+json"}])
+@pytest.mark.parametrize("path", ["/nowhere", "/api/v1/nowhere", "/models-of-ours"])
+def test_a_program_gets_a_problem_document(app, path, headers):
+    answer = app.test_client().get(path, headers=headers)
+    assert (answer.status_code, answer.content_type) == (404, PROBLEM)
+    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nowhere", "/api/v1/models"])
+def test_the_json_api_answers_a_browser_as_it_does_anybody(browser, path):
+    assert browser.get(path, headers=HTML).content_type == PROBLEM
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "POST"])
+def test_a_method_that_a_page_has_not_is_a_405(browser, method):
+    answer = browser.client.open("/models", method=method, headers={**HTML, "Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 405
+    assert {"GET", "HEAD"} <= set(re.split(r", *", answer.headers["Allow"]))
+    assert is_whole(answer)
+
+
+def test_a_body_that_is_too_large_is_a_413(browser):
+    answer = browser.post("/new/model", {"name": "x" * 1_100_000}, headers=HTML)
+    assert answer.status_code == 413
+    assert is_whole(answer)
+
+
+# --- what goes wrong here ---------------------------------------------------------------------------------------------
+
+
+def broken(monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(live, "matrix", fail)
+
+
+def test_a_fault_of_ours_is_a_page_with_the_request_id_and_without_the_cause(browser, monkeypatch):
+    broken(monkeypatch, RuntimeError("secret of the house"))
+    answer = browser.get("/", headers={"X-Request-ID": "run-42"})
+    assert (answer.status_code, is_whole(answer)) == (500, True)
+    assert "run-42" in Page(answer).texts("code")
+    assert "secret" not in answer.text
+    assert "/" in Page(answer).links
+
+
+def test_a_database_that_is_down_is_a_page_that_waits_and_asks_nothing_of_it(browser, monkeypatch, statements):
+    broken(monkeypatch, OperationalError("SELECT 1", {}, Exception("no route to host db.internal")))
+    with statements() as sent:
+        answer = browser.get("/", headers={"X-Request-ID": "run-42"})
+    page = Page(answer)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert page.all("div", data_wait="")
+    assert "run-42" in page.texts("code")
+    assert "db.internal" not in answer.text
+    assert page.one("a", class_="button")["href"] == "/"
+    assert len(sent) == 1  # the session, before
+
+
+def test_a_poll_while_the_database_is_down_is_told_without_a_swap(browser, monkeypatch):
+    broken(monkeypatch, OperationalError("SELECT 1", {}, Exception("gone")))
+    answer = browser.get("/", htmx="live")
+    assert (answer.status_code, answer.headers["HX-Reswap"]) == (503, "none")
+    assert answer.headers["X-Request-ID"]
+
+
+def test_a_refusal_is_not_markup(browser, monkeypatch):
+    broken(monkeypatch, errors.Conflict("<b>taken</b>"))
+    for htmx in (None, "live"):
+        text = browser.get("/", htmx=htmx).text
+        assert "<b>taken" not in text
+        assert "&lt;b&gt;taken" in text
+
+
+# --- what every answer has --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/models", "/login", "/nowhere", "/search?q=x"])
+def test_every_page_has_the_policy_and_is_kept_nowhere(browser, path):
+    answer = browser.get(path, headers=HTML)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "form-action 'self'" in policy
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Vary"] == "HX-Request"
+
+
+@pytest.mark.parametrize("path", ["/", "/models", "/login"])
+def test_no_page_has_script_or_style_in_it_or_from_elsewhere(browser, api, path):
+    api.deployment(api.version(api.model(), metadata={"accuracy": 1}))
+    page = Page(browser.get(path))
+    assert all(script.get("src") and not script.text for script in page.all("script"))
+    assert not page.all("style")
+    assert not [one.tag for one in page.elements for name in one.attributes if name == "style" or name.startswith("on")]
+    for one in page.elements:
+        for name in ("src", "href", "action"):
+            assert (one.get(name) or "/").startswith(("/", "#")), one.get(name)
+
+
+def test_static_files_are_kept_a_year_under_an_address_that_changes_with_them(browser):
+    page = Page(browser.get("/models"))
+    files = [one["src"] for one in page.all("script")] + [one["href"] for one in page.all("link")]
+    assert len(files) >= 4
+    for file in files:
+        assert re.search(r"^/static/.+\?v=[0-9a-f]{10}$", file)
+        with browser.by(None).get(file) as answer:
+            assert answer.status_code == 200
+            assert "max-age=31536000" in answer.headers["Cache-Control"]
+            assert "no-store" not in answer.headers["Cache-Control"]
+    assert len({file.split("?v=")[1] for file in files}) == len(files)
+
+
+def test_theme_without_a_script_is_a_cookie_and_comes_back(browser):
+    answer = browser.post("/theme", {"theme": "dark"}, headers={"Referer": "http://localhost/models?tag=a"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "http://localhost/models?tag=a")
+    assert Page(browser.get("/models")).one("html").get("data-theme") == "dark"
+    browser.post("/theme", {"theme": "light"})
+    assert Page(browser.get("/models")).one("html").get("data-theme") == "light"
+    browser.post("/theme", {"theme": '"><script>'})
+    assert Page(browser.get("/models")).one("html").get("data-theme") is None
