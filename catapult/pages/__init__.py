@@ -26,6 +26,7 @@ from catapult.pages import (
     sign_in,
     versions,
 )
+from catapult.pages.door import own_address
 from catapult.queries import registry
 from catapult.queries.sessions import LONGEST
 from catapult.tables import Role
@@ -91,7 +92,7 @@ def _shell() -> dict[str, Any]:
         "model_count": registry.model_count,
         "release": version.VERSION,
         "session_ends": _ends,
-        "here": request.full_path.rstrip("?"),
+        "here": own_address(),
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import quote
 
 from flask import g, request
 
@@ -35,6 +36,12 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
         return wrapper
 
     return decorator
+
+
+def own_address() -> str:
+    """The address that is asked for, as it stands in a link: a version's name may hold `?`, `#` and `%`."""
+    query = request.query_string.decode("ascii", "replace")
+    return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
 def by_htmx() -> bool:

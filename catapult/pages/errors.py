@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from catapult import access
 from catapult.errors import Refusal, Unauthenticated
 from catapult.pages import fragments
-from catapult.pages.door import SAFE, by_htmx
+from catapult.pages.door import SAFE, by_htmx, own_address
 
 SWAPPED = (403, 404, 409, 412, 422, 429)
 """What HTMX is told to take as markup; of the rest the page's script makes a toast."""
@@ -49,7 +49,7 @@ def _to_sign_in() -> Response:
 
 def _here() -> str:
     """The page that is asked for; a part of one is none."""
-    return _came_from() if by_htmx() and not _is_form() else request.full_path.rstrip("?")
+    return _came_from() if by_htmx() and not _is_form() else own_address()
 
 
 def _is_form() -> bool:

@@ -11,6 +11,7 @@ from marshmallow import Schema
 from catapult.contract import strict
 from catapult.contract.fields import Labels, Metadata, Time, Whole
 from catapult.errors import BadRequest, Conflict, Invalid, PreconditionFailed, Refusal
+from catapult.extensions import db
 
 PLACE = re.compile(r"line (\d+) column (\d+)")
 
@@ -33,6 +34,7 @@ def submit(act: Callable[[], Response], show: Callable[[Form, int], Response]) -
     try:
         return act()
     except (Invalid, Conflict, PreconditionFailed) as refusal:
+        db.session.rollback()  # what PostgreSQL refused has ended the transaction, and the page asks it for more
         errors = {name: _sentences(said) for name, said in refusal.errors.items()}
         return show(Form(typed(), errors, refusal), refusal.status)
 
