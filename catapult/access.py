@@ -86,8 +86,8 @@ def signed_in() -> Actor:
 
 
 def is_poll() -> bool:
-    """Whether a page asks by itself, which is no use of the session."""
-    return "X-Poll" in request.headers
+    """Whether a page asks by itself, which is no use of the session. A key in a header is always used."""
+    return "X-Poll" in request.headers and "session" in g and request.method in ("GET", "HEAD")
 
 
 def check_same_origin() -> None:
@@ -96,12 +96,16 @@ def check_same_origin() -> None:
     Source: the rule of Go 1.25's `net/http.CrossOriginProtection`. Nothing here is trusted but the origin itself.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site is not None:
-        same = site in ("same-origin", "none")
-    else:
-        same = origin is not None and urlsplit(origin).netloc.lower() == request.host.lower()
-    if not same:
+    by_host = origin is not None and _host(origin) == request.host.lower()
+    if not (by_host if site is None else site in ("same-origin", "none")):
         raise Forbidden("Another site sent this request, so nothing was done. Open Catapult itself and do it there.")
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def touch() -> None:

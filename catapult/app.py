@@ -10,6 +10,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import access, api, audit, commands, config, faults, logs, migrations, pages
+from catapult.actions import sessions
 from catapult.api import idempotency, problems, registered_models
 from catapult.config import Settings
 from catapult.errors import Refusal
@@ -19,6 +20,7 @@ from catapult.pages import errors as page_errors
 log = structlog.get_logger("catapult")
 MAX_BODY = 1024 * 1024
 SWEEP_EVERY = 600.0
+SIGN_IN = "pages.sign_in.sign_in"
 
 # Kept by the server, so that nothing a client does holds a connection or a lock for long.
 LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
@@ -128,6 +130,8 @@ def _keep_books() -> None:
     """The request is done: that its bookkeeping fails must not fail it."""
     try:
         access.touch()
+        if request.endpoint == SIGN_IN:
+            sessions.sweep()
         _sweep()
     except SQLAlchemyError as error:
         db.session.rollback()

@@ -9,6 +9,7 @@ from functools import lru_cache
 _HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 _REGISTERED = {name: re.compile(rf"[a-f0-9]{{{length}}}") for name, length in _HEX.items()}
 _OCI_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")  # nothing that a shell would take for more than a word
 _HOST_AND_PATH = re.compile(r"(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*")
 
 
@@ -33,7 +34,7 @@ def pull_from(repository: str | None, storage_path: str) -> str | None:
     A host has a dot or a port, which is how container tools tell it from a Docker Hub user.
     """
     if repository:
-        return repository
+        return repository if _REPOSITORY.fullmatch(repository) else None
     match = _HOST_AND_PATH.fullmatch(storage_path)
     return storage_path if match and ("." in match["host"] or ":" in match["host"]) else None
 

@@ -101,3 +101,8 @@ def test_any_other_storage_path_cannot(storage_path):
 @pytest.mark.parametrize("digest", ["sha256:abc123...", "sha256:...", "blake3:a/b"])
 def test_a_malformed_digest_makes_no_image(digest):
     assert image(REPOSITORY, "docker.io/org/bert", digest) is None
+
+
+@pytest.mark.parametrize("repository", ["ghcr.io/a/b\ncurl evil", "ghcr.io/a/b; rm", "$(id)", "ghcr.io/a b", "-v/:/x"])
+def test_what_a_shell_would_take_for_more_than_an_image_is_none(repository):
+    assert image(repository, "docker.io/a/b", "sha256:" + "a" * 64) is None

@@ -87,3 +87,11 @@ def test_after_the_sign_in_one_is_where_one_wanted_to_be(client, sign_in, place)
     wanted = unescape(re.search(r'name="next" value="([^"]*)"', form)[1])
     assert wanted == place
     assert sign_in(data={"next": wanted})[0].headers["Location"] == place
+
+
+@pytest.mark.parametrize("name", ["Origin", "Referer", "HX-Current-URL"])
+def test_an_address_that_is_none_is_no_fault_of_ours(client, name):
+    headers = {name: "http://[", "HX-Request": "true"}
+    assert client.post("/theme", headers=headers).status_code == 403
+    assert client.get("/models", headers=headers).status_code == 401
+    assert client.post("/logout", headers={**headers, "Sec-Fetch-Site": "same-origin"}).status_code == 401

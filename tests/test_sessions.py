@@ -316,3 +316,8 @@ def test_a_page_does_not_take_a_key_in_a_header(client, keys):
 
 def test_the_cookies_name_is_the_one_that_operators_were_told():
     assert access.COOKIE == COOKIE
+
+
+def test_a_key_in_a_header_is_used_whatever_else_the_request_says(api, sql):
+    api.get("/api/v1/models", headers={"X-Poll": "1"})
+    assert sql("SELECT count(*) AS n FROM api_keys WHERE last_used_at IS NOT NULL")[0]["n"] == 1

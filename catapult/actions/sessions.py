@@ -43,7 +43,6 @@ def sign_in(*, actor: Actor, former: str | None = None) -> str:
     if former:
         db.session.execute(delete(Session).where(Session.token_hash == hashed(former)))
     audit.commit(actor, row, audit.entry("session.create", row))
-    _sweep()
     return token
 
 
@@ -56,9 +55,9 @@ def sign_out(token: str, *, actor: Actor) -> None:
     audit.commit(actor, row, audit.entry("session.delete", row))
 
 
-def _sweep() -> None:
-    """Sessions that are over and counts of former minutes are forgotten, some at each sign-in."""
+def sweep() -> None:
+    """Sessions that are over and counts of former minutes are forgotten, some at a time."""
     over = or_(Session.used_at <= NOW - IDLE, Session.created_at <= NOW - LONGEST)
-    some = select(Session.id).where(over).limit(SWEEP).scalar_subquery()
+    some = select(Session.id).where(over).limit(SWEEP).with_for_update(skip_locked=True).scalar_subquery()
     audit.note(delete(Session).where(Session.id.in_(some)))
     audit.note(delete(SignInCount).where(SignInCount.minute < NOW - IDLE))

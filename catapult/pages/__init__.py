@@ -76,7 +76,7 @@ def init_app(app: Flask) -> None:
 def answers_here() -> bool:
     """Whether a page is asked for, and not the JSON API."""
     return "pages" in request.blueprints or (
-        not request.path.startswith(JSON_DOOR) and request.accept_mimetypes.accept_html and "Accept" in request.headers
+        not f"{request.path}/".startswith(JSON_DOOR) and "text/html" in request.headers.get("Accept", "")
     )
 
 

@@ -9,8 +9,9 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 from catapult import access
 from catapult.actions import api_keys as actions
 from catapult.contract.schemas import KeyIn
+from catapult.errors import Invalid
 from catapult.pages import forms, fragments, lists
-from catapult.pages.door import asked, by_htmx, page
+from catapult.pages.door import asked, by_htmx, current_address, page
 from catapult.pages.forms import Form
 from catapult.queries import keys
 from catapult.tables import ApiKey, Role
@@ -70,7 +71,10 @@ def revoke(key_id: UUID) -> Response:
 
 def _expiring(fields: dict[str, Any]) -> dict[str, Any]:
     """With the end that was chosen, unless a time was typed."""
-    days = ENDS.get(request.form.get("ends", ""))
+    chosen = request.form.get("ends", "never")
+    if chosen not in ("never", *ENDS):
+        raise Invalid("Choose an end from the list.", errors={"ends": ["Is not in the list."]})
+    days = ENDS.get(chosen)
     return {"expires_at": datetime.now(UTC) + timedelta(days=days), **fields} if days else fields
 
 
@@ -82,8 +86,14 @@ def _new(form: Form, status: int = 200) -> Response:
 def _made(key: ApiKey) -> Response:
     """The key itself; and where HTMX runs, its row for the list behind the dialog."""
     if not by_htmx():
-        return fragments.whole(NEW, made=key)
-    return fragments.part(NEW, "form", fragments.out_of_band(LIST, "new_row", key=key), made=key)
+        return fragments.whole(NEW, made=key, no_counts=True)  # nothing may go wrong now: the key is shown this once
+    behind = [fragments.out_of_band(LIST, "new_row", key=key)] if over_the_list() else []
+    return fragments.part(NEW, "form", *behind, made=key)
+
+
+def over_the_list() -> bool:
+    """Whether the form stands in a dialog over the list of keys."""
+    return current_address() == url_for(".index")
 
 
 def _revocation(key: Any, form: Form, status: int = 200) -> Response:
@@ -91,7 +101,9 @@ def _revocation(key: Any, form: Form, status: int = 200) -> Response:
 
 
 def _revoked(key: Any) -> Response:
-    """Its row, and the dialog closes."""
+    """Its row, and the dialog closes; from the form's own page, on to the list."""
+    if not over_the_list():
+        return fragments.go(url_for(".index"), f"{key.name} is revoked.")
     response = fragments.part(LIST, "row", fragments.toast(f"{key.name} is revoked."), key=key)
     response.headers["HX-Retarget"], response.headers["HX-Reswap"] = f"#key-{key.id}", "outerHTML"
     response.headers["HX-Trigger"] = "close-dialog"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from flask import g, request
 
@@ -42,6 +42,17 @@ def own_address() -> str:
     """The address that is asked for, as it stands in a link: a version's name may hold `?`, `#` and `%`."""
     query = request.query_string.decode("ascii", "replace")
     return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+
+
+def current_address(query: bool = False) -> str:
+    """The path of the page that HTMX runs on, or that a form stood on; "/" where no page of ours is named."""
+    try:
+        came = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    except ValueError:
+        return "/"
+    if came.netloc != request.host:
+        return "/"
+    return f"{came.path}?{came.query}" if query and came.query else came.path or "/"
 
 
 def by_htmx() -> bool:

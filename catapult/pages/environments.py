@@ -32,7 +32,7 @@ def index() -> Response:
 def show(name: str) -> Response:
     """All that is live in one environment."""
     part = lists.part(live.listing(name))
-    return fragments.whole_or(asked("cards", "more"), "environments/show.html", name=name, part=part)
+    return fragments.whole("environments/show.html", name=name, part=part)
 
 
 def board(names: list[str]) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Refusals as pages, as toasts, or as the way to the sign-in and back."""
 
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from flask import Response, current_app, g, redirect, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
@@ -9,10 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from catapult import access
 from catapult.errors import Refusal, Unauthenticated
 from catapult.pages import fragments
-from catapult.pages.door import SAFE, by_htmx, own_address
-
-SWAPPED = (403, 404, 409, 412, 422, 429)
-"""What HTMX is told to take as markup; of the rest the page's script makes a toast."""
+from catapult.pages.door import SAFE, by_htmx, current_address, own_address
 
 
 def answer(refusal: Refusal) -> Response:
@@ -24,6 +20,7 @@ def answer(refusal: Refusal) -> Response:
     else:
         _recognise(refusal)
         said = {"refusal": refusal, "request_id": access.request_id(), "no_counts": refusal.status >= 500}
+        said["back"] = own_address() if request.method in SAFE else current_address(query=True)
         response = fragments.whole("errors/page.html", refusal.status, **said)
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
@@ -40,7 +37,7 @@ def _recognise(refusal: Refusal) -> None:
 def _to_sign_in() -> Response:
     """And from there back to the page that was open, or to the form that was sent."""
     g.pop("actor", None)
-    place = _here() if request.method in SAFE or _is_form() else _came_from()
+    place = _here() if request.method in SAFE or _is_form() else current_address(query=True)
     address = url_for("pages.sign_in.form", next=place)
     if by_htmx():
         return Response(status=401, headers={"HX-Redirect": address})
@@ -49,14 +46,9 @@ def _to_sign_in() -> Response:
 
 def _here() -> str:
     """The page that is asked for; a part of one is none."""
-    return _came_from() if by_htmx() and not _is_form() else own_address()
+    return current_address(query=True) if by_htmx() and not _is_form() else own_address()
 
 
 def _is_form() -> bool:
     """Whether a form was sent to the address that shows it, where the page's script puts back what was typed."""
     return request.method not in SAFE and current_app.url_map.bind("").test(request.path, "GET")
-
-
-def _came_from() -> str:
-    came = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
-    return (came.path + (f"?{came.query}" if came.query else "")) if came.netloc == request.host else "/"

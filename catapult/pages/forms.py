@@ -24,10 +24,6 @@ class Form:
     errors: dict[str, list[str]] = field(default_factory=dict)
     refusal: Refusal | None = None
 
-    def first_bad(self, *names: str) -> str | None:
-        """The first of these fields that is at fault, which gets the focus."""
-        return next((name for name in names if name in self.errors), None)
-
 
 def submit(act: Callable[[], Response], show: Callable[[Form, int], Response]) -> Response:
     """What `act` answers; where it refuses what was typed, the form again with everything that was typed."""
@@ -44,21 +40,25 @@ def typed() -> dict[str, str]:
     return request.form.to_dict()
 
 
-def read(schema: type[Schema], *, clears: bool = False) -> dict[str, Any]:
-    """The form's fields, loaded. An empty one is left out, or cleared where `clears`. Raises Invalid."""
+def read(schema: type[Schema], *, shown: dict[str, str] | None = None) -> dict[str, Any]:
+    """The form's fields, loaded. Raises Invalid.
+
+    An empty one is left out. Where the form was `shown` with these texts, one that says the same is left out, whatever a browser
+    makes of its line ends, and an empty one clears.
+    """
     data: dict[str, Any] = {}
     faults: dict[str, list[str]] = {}
     made = schema()
     for name, kind in made.load_fields.items():
         text = request.form.get(name)
-        if text is None:
+        if text is None or (shown is not None and _plain(text) == _plain(shown.get(name, ""))):
             continue
         try:
             value = _value(kind, text.strip() if not isinstance(kind, Metadata) else text)
         except Invalid as fault:
             faults[name] = [fault.detail]
             continue
-        if value is not None or clears:
+        if value is not None or shown is not None:
             data[name] = value
     for name, value in data.items():
         if found := strict.fault(value):
@@ -76,6 +76,10 @@ def check_typed(name: str) -> None:
     """Nothing, if the form holds that name as its confirmation. Raises Invalid."""
     if request.form.get("confirm", "").strip() != name:
         raise Invalid("Type the name to confirm.", errors={"confirm": [f"Type {name} here, as it stands above."]})
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
 
 
 def _value(kind: Any, text: str) -> Any:
@@ -107,4 +111,7 @@ def json_object(text: str) -> Any:
 
 
 def _sentences(said: Any) -> list[str]:
-    return [str(one) for one in said] if isinstance(said, list) else [str(said)]
+    """Every sentence in it: of a list, each item that is at fault has its own."""
+    if isinstance(said, dict | list):
+        return [one for inner in (said.values() if isinstance(said, dict) else said) for one in _sentences(inner)]
+    return [str(said)]

@@ -48,8 +48,13 @@ def toast(text: str, *, bad: bool = False, undo: dict[str, str] | None = None) -
 
 
 def only_toast(text: str, status: int) -> Response:
-    """A toast and no swap."""
-    response = _html(toast(text, bad=True), status)
+    """A toast that says what was refused, and no swap."""
+    return alone(toast(text, bad=True), status)
+
+
+def alone(toast: str, status: int = 200) -> Response:
+    """That toast and no swap."""
+    response = _html(toast, status)
     response.headers["HX-Reswap"] = "none"
     return response
 

@@ -40,7 +40,8 @@ def _letters(row: dict[str, Any], places: list[str]) -> int:
         CELL + len(it.model_name) + 2 * lists.text_letters(it.version) + lists.text_letters(it.deployed_by)
         for it in row.values()
     )
-    return CELL + 2 * len(next(iter(row.values())).model_name) + sum(NONE + len(place) for place in places) + cells
+    empty = NONE * len(set(places) - set(row)) + sum(map(len, places))
+    return CELL + 2 * len(next(iter(row.values())).model_name) + empty + cells
 
 
 def ready() -> dict[str, Any]:

@@ -17,10 +17,11 @@ from catapult.tables import Role
 
 blp = Blueprint("registered_models", __name__)
 LIST, MODEL = "registered_models/index.html", "registered_models/show.html"
-NEW, EDIT, DELETE = "registered_models/new.html", "registered_models/edit.html", "registered_models/delete.html"
+NEW, DELETE = "registered_models/new.html", "registered_models/delete.html"
 COLUMNS, MOST_COLUMNS = 2, 6
 """Numbers shown beside a version unless others are chosen, and how many may be."""
 
+EDITABLE = 80_000
 OFFERED, OFFERED_LETTERS = 100, 12_000
 CHART, POINT = 95_000, 330
 """Characters of HTML for a chart's points, and for one beside its texts: 200 of them, but where names are very long."""
@@ -91,7 +92,7 @@ def edit(name: str) -> Response:
     model = registered_models.called(name)
 
     def act() -> Response:
-        fields = forms.read(ModelEdit, clears=True)
+        fields = forms.read(ModelEdit, shown=_stored(model))
         actions.edit(UUID(model.id), fields, actor=g.actor, expected=forms.counter())
         return fragments.go(url_for(".show_settings", name=model.name), f"{model.name} is changed.")
 
@@ -193,26 +194,33 @@ def chart(model: Any, paths: list[str]) -> dict[str, Any]:
 
 
 def _tab(model: Any, tab: str, status: int = 200, **context: Any) -> Response:
-    block = asked("tab", "versions", "more")
+    block = asked("tab", "versions", "more") if tab == "versions" else asked("tab")
     counts = {} if block in ("versions", "more") else {"deployment_count": deployments.count_of(UUID(model.id))}
     return fragments.whole_or(block, MODEL, status, model=model, tab=tab, **counts, **context)
 
 
 def _settings(model: Any, form: Form, status: int = 200) -> Response:
-    stored = {
+    changed_by = audit_logs.last_actor(UUID(model.id)) if form.refusal and form.refusal.status == 412 else ""
+    return _tab(model, "settings", status, form=form, stored=_stored(model), changed_by=changed_by)
+
+
+def _stored(model: Any) -> dict[str, str]:
+    """What the form shows of the model."""
+    return {
         "storage_path": model.storage_path,
         "repository": model.repository or "",
         "description": model.description or "",
         "tags": ", ".join(model.tags),
         "metadata": indented(model.metadata_),
     }
-    changed_by = audit_logs.last_actor(UUID(model.id)) if form.refusal and form.refusal.status == 412 else ""
-    return _tab(model, "settings", status, form=form, stored=stored, changed_by=changed_by)
 
 
 def indented(metadata: str) -> str:
     """Stored JSON as people edit it; nothing for an empty object."""
-    return "" if metadata == "{}" else json.dumps(json.loads(metadata), indent=2, ensure_ascii=False)
+    if metadata == "{}":
+        return ""
+    text = json.dumps(json.loads(metadata), indent=2, ensure_ascii=False)
+    return text if len(text) <= EDITABLE else metadata  # deep lists would take more in blanks than a form may send
 
 
 def _new(form: Form, status: int = 200) -> Response:

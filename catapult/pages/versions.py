@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask import Blueprint, Response, g, request, url_for
+from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import images
 from catapult.actions import versions as actions
 from catapult.comparison import compare, parsed
 from catapult.contract.schemas import VersionEdit, VersionIn
 from catapult.errors import Conflict, NotFound
+from catapult.extensions import db
 from catapult.pages import formats, forms, fragments, overview, registered_models
 from catapult.pages.door import asked, by_htmx, page
 from catapult.pages.forms import Form
@@ -96,7 +98,7 @@ def save(name: str, version: str) -> Response:
     row = versions.named(name, version)
 
     def act() -> Response:
-        fields = forms.read(VersionEdit, clears=True)
+        fields = forms.read(VersionEdit, shown=_stored(row))
         actions.edit(UUID(row.id), fields, actor=g.actor, expected=forms.counter())
         return fragments.go(_address(row), f"{row.version} is changed.")
 
@@ -159,11 +161,20 @@ def _in_place(name: str, version: str, verb: Verb) -> Response:
     if not by_htmx():
         return fragments.back(_address(row))
     toast = _told(row, verb, target, again=verb.was(before))
+    try:
+        return _shown(row, toast, target)
+    except (NotFound, SQLAlchemyError):  # the verb is done, whatever has happened since: never say that it is not
+        db.session.rollback()
+        return fragments.alone(toast)
+
+
+def _shown(row: Any, toast: str, target: str) -> Response:
+    """The part of the page that the verb was asked from."""
     if target.startswith("version-"):
         return _row(row, toast)
     if target == "ready":
         return fragments.part("overview/index.html", "ready", toast, **overview.ready())
-    return fragments.part(VERSION, "main", toast, **_version(versions.named(name, version)))
+    return fragments.part(VERSION, "main", toast, **_version(versions.named(row.model_name, row.version)))
 
 
 def _told(row: Any, verb: Verb, target: str, *, again: bool) -> str:
@@ -172,7 +183,7 @@ def _told(row: Any, verb: Verb, target: str, *, again: bool) -> str:
         by = f", promoted by {row.released_by}" if row.is_release else ""
         return fragments.toast(f"{row.model_name} {row.version} was {verb.done} already{by}.")
     place = {"name": row.model_name, "version": row.version, **_columns()}
-    swap = {"ready": "morph:outerHTML", "main": "morph:innerHTML"}.get(target, "outerHTML")
+    swap = "innerHTML" if target == "main" else "outerHTML"
     undo = {"action": url_for(f".{verb.undo}", **place), "target": f"#{target}", "swap": swap}
     return fragments.toast(f"{row.model_name} {row.version} is {verb.done} now.", undo=undo)
 
@@ -217,13 +228,18 @@ def _version(row: Any) -> dict[str, Any]:
     }
 
 
-def _edit(row: Any, form: Form, status: int = 200) -> Response:
-    stored = {
+def _stored(row: Any) -> dict[str, str]:
+    """What the form shows of the version."""
+    return {
         "release_notes": row.release_notes or "",
         "quantization": row.quantization or "",
         "ceph_path": row.ceph_path or "",
         "metadata": registered_models.indented(row.metadata_),
     }
+
+
+def _edit(row: Any, form: Form, status: int = 200) -> Response:
+    stored = _stored(row)
     changed_by = audit_logs.last_actor(UUID(row.id)) if status == 412 else ""
     block = asked("dialog-body", "form") and "form"
     return fragments.whole_or(block, EDIT, status, form=form, version=row, stored=stored, changed_by=changed_by)

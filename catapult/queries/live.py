@@ -206,6 +206,7 @@ def candidates() -> list[Any]:
             earlier.c.model_id == recent.c.model_id,
             earlier.c.released_at.is_not(None),
             earlier.c.deleted_at.is_(None),
+            earlier.c.status == VersionStatus.ACTIVE.value,
         )
         .order_by(earlier.c.created_at.desc(), earlier.c.id.desc())
         .limit(1)

@@ -10,7 +10,7 @@ from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text, raw
-from catapult.tables import Deployment, RegisteredModel, Version, is_live
+from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 
@@ -62,7 +62,9 @@ _CARDS = Listing(
         M.latest_version,
         M.created_at,
         M.updated_at,
-        _newest_of(_V.version, _V.released_at.is_not(None)).label("latest_release"),
+        _newest_of(_V.version, _V.released_at.is_not(None), _V.status == VersionStatus.ACTIVE.value).label(
+            "latest_release"
+        ),
         func.coalesce(_newest_of(_V.created_at), M.updated_at).label("moved_at"),
         func.array(
             select(_D.environment).where(_D.model_id == M.id, is_live()).order_by(_D.environment).scalar_subquery(),

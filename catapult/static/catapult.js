@@ -11,7 +11,7 @@
   const LASTS = 10_000;
   const keepFor = (toast) => {
     let timer;
-    const start = () => { timer = setTimeout(() => toast.remove(), LASTS); };
+    const start = () => { clearTimeout(timer); timer = setTimeout(() => toast.remove(), LASTS); };
     const stop = () => clearTimeout(timer);
     toast.addEventListener("pointerenter", stop);
     toast.addEventListener("pointerleave", start);
@@ -41,14 +41,14 @@
 
   on("htmx:afterRequest", (event) => {
     const box = event.detail.elt.closest(".toast");
-    if (box) box.remove(); // what its Undo did has a toast of its own
+    if (box && event.detail.successful) box.remove(); // what its Undo did has a toast of its own
   });
 
   // --- what went wrong: a proxy's or a server's page is never swapped in -----------------------------------------------
   const retryOf = (detail) => () => {
     const element = detail.elt;
     if (!element.isConnected) return location.reload();
-    return element.matches("form") ? element.requestSubmit() : htmx.trigger(element, element.dataset.event || "click");
+    return element.matches("form") ? element.requestSubmit() : htmx.trigger(element, element.matches("input") ? "search" : "click");
   };
   on("htmx:responseError", (event) => {
     const { xhr, elt } = event.detail;
@@ -63,8 +63,8 @@
   // --- a session that ended while somebody typed: what was typed waits in this tab until they have signed in again ------------
   const KEPT = "typed";
   on("htmx:beforeOnLoad", (event) => {
-    const form = event.detail.elt;
-    if (event.detail.xhr.status !== 401 || !form.matches("form[method=post]")) return;
+    const form = event.detail.elt.matches("form[method=post]") ? event.detail.elt : $("#dialog form[method=post], main form.fields");
+    if (event.detail.xhr.status !== 401 || !form) return;
     sessionStorage.setItem(KEPT, JSON.stringify([new URL(form.action).pathname, [...new FormData(form)]]));
   });
   const [place, fields] = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
@@ -108,9 +108,9 @@
       dialog().append($("#toasts")); // all else is out of reach now, and a toast may have Retry
     }
   });
-  on("htmx:afterSettle", () => {
-    const bad = $("[aria-invalid='true']");
-    if (bad && !(document.activeElement && document.activeElement.matches("[aria-invalid='true']"))) bad.focus();
+  on("htmx:afterSettle", (event) => {
+    const bad = $("[aria-invalid='true']", event.detail.elt);
+    if (bad && event.detail.elt.matches("form, main, .stack") && !document.activeElement.matches("[aria-invalid='true']")) bad.focus();
     document.querySelectorAll("[data-confirm]").forEach(guard);
     count();
   });
@@ -120,15 +120,17 @@
     document.body.append($("#toasts"));
   }, true);
   on("close-dialog", () => dialog().close());
+  let pointed;
+  on("pointerdown", (event) => { pointed = event.target; });
   on("click", (event) => {
-    if (event.target.closest("[data-close]")) { event.preventDefault(); dialog().close(); }
-    if (event.target === dialog()) dialog().close();
+    if (event.target.closest("#dialog [data-close]")) { event.preventDefault(); dialog().close(); }
+    if (event.target === dialog() && pointed === dialog()) dialog().close(); // not where a selection of text ended
     if (event.target.closest("[data-dismiss]")) event.target.closest(".toast").remove();
   });
 
   // --- copy -------------------------------------------------------------------------------------------------------
   const copied = async (text) => {
-    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    try { return await navigator.clipboard.writeText(text); } catch { /* not allowed, or there is none */ }
     const area = document.createElement("textarea"); // without https there is no clipboard but this one
     area.value = text;
     (dialog().open ? dialog() : document.body).append(area);
@@ -195,8 +197,8 @@
     }
     if (inSearch && event.key === "Escape") { $("#hits").replaceChildren(); $("#search").blur(); return; }
     if (typing(event.target) || dialog().open) return;
-    if (event.key === "/") { event.preventDefault(); $("#search").focus(); }
-    else if (event.key === "?") { $("#help").showModal(); }
+    if (event.key === "/" && $("#search")) { event.preventDefault(); $("#search").focus(); }
+    else if (event.key === "?") { $("#help")?.showModal(); }
     else if (event.key === "g") { going = Date.now(); }
     else if (Date.now() - going < 1500 && PLACES[event.key]) { location.assign(PLACES[event.key]); }
   });
@@ -209,7 +211,7 @@
   const waiting = $("[data-wait]");
   if (waiting) {
     setInterval(async () => {
-      try { if ((await fetch("/readyz")).ok) location.reload(); } catch { /* still away */ }
+      try { if ((await fetch("/readyz")).ok) location.assign(waiting.dataset.wait); } catch { /* still away */ }
     }, 3000);
   }
 

@@ -165,7 +165,7 @@ def test_a_database_that_is_down_is_a_page_that_waits_and_asks_nothing_of_it(bro
         answer = browser.get("/", headers={"X-Request-ID": "run-42"})
     page = Page(answer)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert page.all("div", data_wait="")
+    assert page.all("div", data_wait="/")
     assert "run-42" in page.texts("code")
     assert "db.internal" not in answer.text
     assert page.one("a", class_="button")["href"] == "/"

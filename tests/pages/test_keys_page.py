@@ -38,6 +38,9 @@ def test_keys_are_for_admins(browser, role, path):
     assert "the role admin" in response.text
 
 
+OVER_THE_LIST = {"HX-Current-URL": "http://localhost/keys"}
+
+
 def test_nobody_else_makes_or_revokes_one(browser, made, trail):
     before = len(trail("api_key.create"))
     releaser = browser.by("releaser")
@@ -109,7 +112,7 @@ def test_a_new_key_is_shown_once_and_opens_the_door(browser, api):
 
 
 def test_htmx_gets_the_key_and_its_row_for_the_list_behind(browser):
-    response = browser.post("/new/key", {"name": "ci", "role": "viewer"}, htmx="form")
+    response = browser.post("/new/key", {"name": "ci", "role": "viewer"}, htmx="form", headers=OVER_THE_LIST)
     assert response.status_code == 200
     assert "<!doctype" not in response.text
     assert KEY.search(response.text)
@@ -179,7 +182,7 @@ def test_revoking_without_javascript_goes_back_to_the_list(browser, api, made, t
 
 
 def test_revoking_by_htmx_swaps_the_row_and_closes_the_dialog(browser, made):
-    response = browser.post(f"/keys/{made['id']}/revoke", {"confirm": "training"}, htmx="form")
+    response = browser.post(f"/keys/{made['id']}/revoke", {"confirm": "training"}, htmx="form", headers=OVER_THE_LIST)
     assert response.status_code == 200
     assert response.headers["HX-Retarget"] == f"#key-{made['id']}"
     assert response.headers["HX-Trigger"] == "close-dialog"
@@ -210,3 +213,14 @@ def test_the_key_in_use_is_refused_in_place(browser, api, trail, htmx):
 def test_a_key_that_is_not_there_is_not_found(browser):
     assert browser.get("/keys/019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11/revoke").status_code == 404
     assert browser.get("/keys/no-id/revoke").status_code == 404
+
+
+def test_revoking_on_a_page_of_its_own_leads_to_the_list(browser, made):
+    here = {"HX-Current-URL": f"http://localhost/keys/{made['id']}/revoke"}
+    response = browser.post(f"/keys/{made['id']}/revoke", {"confirm": "training"}, htmx="form", headers=here)
+    assert response.status_code == 204
+    assert '"path": "/keys"' in response.headers["HX-Location"]
+
+
+def test_an_end_that_is_not_in_the_list_is_refused(browser):
+    assert browser.post("/new/key", {"name": "ci", "role": "viewer", "ends": "never ever"}).status_code == 422

@@ -99,6 +99,9 @@ def test_many_environments_do_not_hide_that_there_are_more_models(browser, sql):
     few = browser.get("/")
     assert list(live(few)) == [f"org/m{number}" for number in range(14, 14 - MODELS, -1)]
     assert "/?all=1" in Page(few).links
+    every = browser.get("/?all=1")
+    assert list(live(every)) == [f"org/m{number}" for number in range(14, 1, -1)]
+    assert "The 13 models that were deployed last" in every.text
 
 
 # --- ready to promote -------------------------------------------------------------------------------------------------
