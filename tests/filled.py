@@ -184,7 +184,7 @@ def filled_database(url: str, fill: str = FILL) -> Iterator[Filled]:
     values = run(
         url,
         fill,
-        "ANALYZE",
+        "VACUUM ANALYZE",  # what waits to enter the GIN indexes would make them look dear
         f"""SELECT {MODEL}::text AS model, {VERSION}::text AS version, {DEPLOYMENT}::text AS deployment,
             to_char(now() at time zone 'utc' - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS lately,
             to_char(now() at time zone 'utc' - interval '5 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS long_ago""",
