@@ -31,7 +31,7 @@ PAGES = [
         )
     ),
     "/models?sort=name&tag=all",
-    "/models?sort=updated&tag=tag-27&search=sentiment",
+    "/models?sort=updated&tag=tag-27&search=number+4711",
     MODEL,
     f"{MODEL}?show=releases",
     f"{MODEL}?show=archived",
