@@ -16,7 +16,7 @@ from catapult.metadata import numbers
 from catapult.semver_order import semver_key
 from catapult.tables import DeploymentStatus, VersionStatus
 
-TYPED = ("sha256:abc123...", "sha256:...", "sha256:TODO", "sha256:0d1f")
+TYPED = ("sha256:abc123...", "sha256:...", "sha256:pending", "sha256:0d1f")
 ERRORS = (
     "readiness probe failed: 503 after 120 s",
     "image pull failed: manifest unknown",
