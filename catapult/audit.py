@@ -3,6 +3,7 @@
 `note` saves bookkeeping that is no change (last use of a key, refused sign-ins). `session.commit` stands nowhere else.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar, cast
@@ -13,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden, Refusal
-from catapult.extensions import Row, db
+from catapult.extensions import Row, check_in_transaction, db
 from catapult.metadata import as_stored
 from catapult.tables import AuditLog, Role
 
@@ -21,6 +22,18 @@ R = TypeVar("R", bound=Row)
 _INSERT = insert(cast(Table, AuditLog.__table__))
 BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
+
+RECORDED = """recorded AS (
+    INSERT INTO audit_logs (id, action, resource_type, resource_id, details, created_at,
+        api_key_id, api_key_name, ip_address, request_id)
+    SELECT said.id, said.action, said.resource_type, said.resource_id, told || CAST(said.details AS jsonb), now,
+        CAST(:actor_key_id AS uuid), :actor_name, :actor_ip_address, :actor_request_id
+    FROM moment, unnest(CAST(:said_ids AS uuid[]), CAST(:said_actions AS varchar[]), CAST(:said_types AS varchar[]),
+        CAST(:said_resource_ids AS uuid[]), CAST(:said_details AS text[]))
+        AS said (id, action, resource_type, resource_id, details)
+)"""
+"""The part of a statement that writes its entries (`commit_statement`); beside it stands `moment`, one row with the time
+`now` of the change and `told`, an object of what only the statement knows, which every entry says too."""
 
 REFUSALS: dict[str, tuple[type[Refusal], str]] = {
     "uq_models_name": (Conflict, "A model of this name is there already (case does not count). Take another name."),
@@ -77,20 +90,25 @@ def commit(actor: Actor, row: R, *entries: Entry) -> R:
     Raises what `REFUSALS` names for the constraint that was broken; then nothing was saved.
     """
     flush()
+    check_in_transaction()
     db.session.execute(_INSERT, [_values(actor, said) for said in entries])
-    before_commit: Callable[[Row], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
-    if before_commit:
-        before_commit(row)
-    db.session.commit()
-    return row
+    return _finish(row)
 
 
-def execute(statement: Executable, values: dict[str, Any]) -> Any:
-    """The statement's result. Raises as `commit` does."""
+def commit_statement(
+    statement: Executable, values: dict[str, Any], made: Callable[[Any], R], actor: Actor, *entries: Entry
+) -> R:
+    """The change that this one statement makes, and its entries, which it writes too, are saved together or not at all.
+
+    The statement has `RECORDED` among its parts. `made` is given its result and says what row came of it, or refuses.
+    Outside of a transaction it is one by itself: nothing is sent after it, so its locks are held no longer than it runs.
+    Raises as `commit` does.
+    """
     try:
-        return db.session.execute(statement, values)
+        result = db.session.execute(statement, values | _recorded(actor, entries))
     except IntegrityError as error:
         raise refusal(error) from error
+    return _finish(made(result))
 
 
 def flush() -> None:
@@ -108,6 +126,15 @@ def refusal(error: IntegrityError) -> Refusal:
         raise error
     kind, detail = REFUSALS[name]
     return kind(detail)
+
+
+def _finish(row: R) -> R:
+    before_commit: Callable[[Row], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
+    if before_commit:
+        check_in_transaction()
+        before_commit(row)
+    db.session.commit()
+    return row
 
 
 def note(statement: Executable) -> int:
@@ -140,6 +167,20 @@ def _same(old: Any, new: Any) -> bool:
     if isinstance(old, dict | list):
         return as_stored(old) == as_stored(new)
     return bool(old == new)
+
+
+def _recorded(actor: Actor, entries: tuple[Entry, ...]) -> dict[str, Any]:
+    """What `RECORDED` is given."""
+    written = [_values(actor, said) for said in entries]
+    return {
+        **{f"actor_{name}": written[0][column] for name, column in _ACTOR.items()},
+        **{f"said_{name}": [str(values[column]) for values in written] for name, column in _SAID.items()},
+        "said_details": [json.dumps(said.details) for said in entries],
+    }
+
+
+_ACTOR = {"key_id": "api_key_id", "name": "api_key_name", "ip_address": "ip_address", "request_id": "request_id"}
+_SAID = {"ids": "id", "actions": "action", "types": "resource_type", "resource_ids": "resource_id"}
 
 
 def _values(actor: Actor, said: Entry) -> dict[str, Any]:

@@ -47,11 +47,17 @@ IDLE = 1.0
 """Seconds after which a connection is asked whether it lives before it is used again: under load nothing is asked."""
 
 
-def read_only() -> None:
+def by_statement() -> None:
     """From here each statement is a transaction of its own: a read sends no BEGIN and no ROLLBACK, half of its trips."""
     connection = _raw()  # in a transaction already where a test has opened one around everything
     if connection.status == STATUS_READY:
         connection.autocommit = True
+
+
+def check_in_transaction() -> None:
+    """Nothing, if what is sent belongs to one transaction. Raises RuntimeError: halves of a change would be saved."""
+    if _raw().autocommit:
+        raise RuntimeError("A change of several statements needs a transaction; this connection has none.")
 
 
 def in_transaction() -> None:

@@ -1,7 +1,8 @@
 """The one statement that registers a version: what training jobs wait for, and what holds its model's lock the shortest.
 
-It counts the version on its model, which locks the model's row; takes the time after that; inserts the version, and the
-numbers in its metadata. In statements of their own these took three trips more, all of them while others waited.
+It counts the version on its model, which locks the model's row; takes the time after that; inserts the version, the
+numbers in its metadata and its audit entries. In statements of their own these took four trips more, all of them while
+others waited.
 """
 
 import json
@@ -14,6 +15,8 @@ from sqlalchemy import ColumnElement, TextClause, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from catapult import audit, metadata
+from catapult.audit import Actor, Entry
+from catapult.errors import Invalid, Refusal
 from catapult.queries import registered_models
 from catapult.tables import RegisteredModel, Version
 
@@ -50,7 +53,9 @@ def _statement(condition: str) -> TextClause:
             WHERE {condition} AND deleted_at IS NULL
             RETURNING id AS model_id, name, repository, storage_path
         ), moment AS MATERIALIZED (
-            SELECT model_id, name, repository, storage_path, clock_timestamp() AS now FROM counted
+            SELECT model_id, name, repository, storage_path, clock_timestamp() AS now,
+                jsonb_build_object('model', name) AS told
+            FROM counted
         ), made AS (
             INSERT INTO versions ({names}, model_id, created_at, updated_at, released_at)
             SELECT {values}, model_id, now, now, CASE WHEN :is_release THEN now END FROM moment
@@ -58,31 +63,50 @@ def _statement(condition: str) -> TextClause:
             INSERT INTO metrics (version_id, model_id, path, value)
             SELECT :id, model_id, path, value
             FROM moment, unnest(CAST(:paths AS varchar[]), CAST(:numbers AS double precision[])) AS found (path, value)
-        )
+        ), {audit.RECORDED}
         SELECT model_id, name, repository, storage_path, now FROM moment
         """  # noqa: S608 - of the tables' own names
     )
 
 
-_BY_ID = _statement("id = :model")
-_BY_NAME = _statement("lower(name) = lower(:model)")
+_BY_ID = _statement("id = :model_id")
+_BY_NAME = _statement("lower(name) = lower(:model_name)")
+_BY_BOTH = _statement("id = :model_id AND lower(name) = lower(:model_name)")
 
 
-def register(version: Version, model: UUID | str) -> None:
-    """The version is in the database, and the object has its model and its times.
+def register(version: Version, actor: Actor, *entries: Entry, model_id: UUID | None, model_name: str | None) -> Version:
+    """The version and its entries, to each of which the model's name is added, are saved; it has its model and its times.
 
-    Raises NotFound (model), Conflict (the model has this version).
+    Raises NotFound (model), Invalid (the id is not that model's), Conflict (the model has this version).
     """
     numbers = dict(metadata.numbers(version.metadata_))
     values = {column.name: getattr(version, attribute) for attribute, column in _GIVEN.items()}
     values |= {"metadata": json.dumps(version.metadata_), "is_release": version.released_by is not None}
-    values |= {"model": model, "paths": list(numbers), "numbers": list(numbers.values())}
-    row = audit.execute(_BY_ID if isinstance(model, UUID) else _BY_NAME, values).one_or_none()
-    if row is None:
-        raise registered_models.missing()
-    found = Registered(*row)
+    values |= {"paths": list(numbers), "numbers": list(numbers.values())}
+    values |= {"model_id": model_id, "model_name": model_name}
+
+    def made(result: Any) -> Version:
+        row = result.one_or_none()
+        if row is None:
+            raise _unknown(model_id, model_name)
+        return _with_model(version, Registered(*row))
+
+    statement = _BY_NAME if model_id is None else _BY_ID if model_name is None else _BY_BOTH
+    return audit.commit_statement(statement, values, made, actor, *entries)
+
+
+def _with_model(version: Version, found: Registered) -> Version:
     version.model_id, version.created_at, version.updated_at = found.model_id, found.now, found.now
     version.released_at = found.now if version.released_by is not None else None
     version.model = RegisteredModel(
         id=found.model_id, name=found.name, repository=found.repository, storage_path=found.storage_path
     )
+    return version
+
+
+def _unknown(model_id: UUID | None, model_name: str | None) -> Refusal:
+    """No model has this name, or this id, or the id is another one's."""
+    if model_id is None or model_name is None:
+        return registered_models.missing()
+    name = registered_models.get(model_id).name
+    return Invalid("model_id and model_name name two models.", errors={"model_name": [f"The id is {name}'s."]})

@@ -43,16 +43,11 @@ def create(
         **{"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "counter": 1, **fields},
     )
     version.live_in = []
-    registration.register(version, model_id or model_name or "")
-    if model_name is not None and version.model_name.lower() != model_name.lower():
-        raise Invalid(
-            "model_id and model_name name two models.", errors={"model_name": [f"The id is {version.model_name}'s."]}
-        )
     said = {name: fields[name] for name in ("version", "tag", "digest")}
-    entries = [audit.entry("version.create", version, model=version.model_name, **said)]
+    entries = [audit.entry("version.create", version, **said)]
     if is_release:
-        entries.append(_said("version.promote", version, None))
-    return audit.commit(actor, version, *entries)
+        entries.append(audit.entry("version.promote", version, version=version.version))
+    return registration.register(version, actor, *entries, model_id=model_id, model_name=model_name)
 
 
 def edit(

@@ -13,7 +13,7 @@ from catapult.api import etags, idempotency, paging
 from catapult.api.bodies import receiver
 from catapult.contract.fields import Out
 from catapult.errors import Refusal
-from catapult.extensions import read_only
+from catapult.extensions import by_statement
 from catapult.faults import try_again
 from catapult.tables import Role
 
@@ -40,17 +40,18 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
         return decorator
 
-    def needs(self, role: Role) -> Callable[[View], View]:
+    def needs(self, role: Role, *, one_statement: bool = False) -> Callable[[View], View]:
         """Only a key of this role or a higher one gets in; stands above what reads the body.
 
+        `one_statement` says that the view's change is one, which needs no transaction around it, unless an answer is kept.
         A transaction that PostgreSQL ended because of another one is tried again, up to three times in all.
         """
 
         def decorator(view: View) -> View:
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                if request.method in ("GET", "HEAD"):
-                    read_only()
+                if request.method in ("GET", "HEAD") or (one_statement and idempotency.HEADER not in request.headers):
+                    by_statement()
                 g.actor = access.authenticate()
                 g.actor.needs(role)
                 return try_again(view, *args, **kwargs)

@@ -28,7 +28,7 @@ def list_versions(filters: dict[str, Any]) -> Listing:
 
 
 @blp.route("", methods=["POST"])
-@blp.needs(Role.PUBLISHER)
+@blp.needs(Role.PUBLISHER, one_statement=True)
 @blp.arguments(VersionIn)
 @blp.answers(201, VersionOut, etag=True, location="/api/v1/versions/{id}", refuses=(NotFound, Conflict))
 def create_version(body: dict[str, Any]) -> Version:

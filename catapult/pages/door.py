@@ -9,7 +9,7 @@ from flask import g, request
 
 from catapult import access
 from catapult.errors import NotFound
-from catapult.extensions import read_only
+from catapult.extensions import by_statement
 from catapult.faults import try_again
 from catapult.tables import Role
 
@@ -24,7 +24,7 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if request.method in SAFE:
-                read_only()
+                by_statement()
             else:
                 access.check_same_origin()
             g.actor = access.signed_in()
