@@ -24,14 +24,14 @@ FEWEST, MOST = 2, 6
 VERSION = re.compile(r"[!-.0-~]{1,128}")
 
 OFFERED = 200
-OFFERED_LETTERS = 12_000
+OFFERED_LETTERS = 8_000
 """So many of the newest versions can be chosen, and fewer where their names are long: each column has its own list of them."""
 
 TABLE_LETTERS = 150_000
 """A page's rows have about so many characters of HTML, whatever metadata holds; the others are on the next ones."""
 
-ROW_LETTERS, CELL_LETTERS = 180, 110
-"""What stands around a row and a value."""
+ROW_LETTERS, CELL_LETTERS, CUT_LETTERS = 180, 110, 1_300
+"""What stands around a row and a value, and the link to what was cut from one, where all names are of the longest."""
 
 WORDS = 200
 """Longer text is folded, and so are lists of more than `LINE` characters."""
@@ -39,7 +39,8 @@ WORDS = 200
 LINE = 48
 FOLDED = 4_000
 SUMMARY = 60
-KEY = 120
+KEY, LABEL = 120, 32
+"""Of a key, and of a version's name beside each of its values on a narrow screen, what is more is left out of the middle."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Shown:
 
     @property
     def letters(self) -> int:
-        return CELL_LETTERS + len(escape(self.text)) + len(escape(self.folded)) + len(self.address or "")
+        around = CELL_LETTERS + (CUT_LETTERS if self.is_cut else 0)
+        return around + len(escape(self.text)) + len(escape(self.folded)) + len(escape(self.address or ""))
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def _context(model: Any, choice: Choice) -> dict[str, Any]:
         "left_out": choice.left_out,
         "unknown": [name for name in choice.names if name not in {row.version for row in found}],
         "versions": found,
+        "labels": [_short(row.version, LABEL) for row in found],
         **_chooser(model, choice, found),
         **(_table(found, choice.only) if len(found) >= FEWEST else {}),
     }
@@ -156,7 +159,7 @@ def _table(found: Sequence[Any], only: bool) -> dict[str, Any]:
     rows = compared.different if only else compared.rows
     commits = [commit_address(column) for column in columns]
     start = min(_start(), len(rows))
-    lines = _filling(rows[start:], commits, len("".join(row.version for row in found)))
+    lines = _filling(rows[start:], commits, sum(len(escape(_short(row.version, LABEL))) for row in found))
     after = start + len(lines)
     return {
         "lines": lines,
@@ -194,7 +197,7 @@ def _line(row: Row, commits: Sequence[str | None]) -> Line:
         _commit(cell, address) if is_commit and address and cell.is_there else _value(cell)
         for cell, address in zip(row.cells, commits, strict=True)
     )
-    return Line(_short_key(row.key), cells, range_dots([cell.number for cell in row.cells]))
+    return Line(_short(row.key, KEY), cells, range_dots([cell.number for cell in row.cells]))
 
 
 def _commit(cell: Cell, address: str) -> Shown:
@@ -224,6 +227,6 @@ def _structure(cell: Cell, text: str) -> Shown:
     return Shown(cell, summary, text[:FOLDED], is_cut=len(text) > FOLDED)
 
 
-def _short_key(key: str) -> str:
-    """The key, or its beginning and its end."""
-    return key if len(key) <= KEY else f"{key[: KEY * 2 // 3]}…{key[-KEY // 3 :]}"
+def _short(text: str, longest: int) -> str:
+    """The text, or its beginning and its end."""
+    return text if len(text) <= longest else f"{text[: longest * 2 // 3]}…{text[-longest // 3 :]}"
