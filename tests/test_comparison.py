@@ -101,7 +101,12 @@ def test_the_same_number_written_otherwise_is_the_same_but_true_is_not_one():
     assert same(1, 1.0)
     assert same(Decimal("1.50"), 1.5)
     assert same([1, {"a": 0.1}], [1.0, {"a": Decimal("0.1")}])
+    assert same({"a": [1], "b": None}, {"b": None, "a": [1.0]})
     assert not same([1], [True])
+    assert not same([1], [1, 2])
+    assert not same({"a": 1}, {"b": 1})
+    assert not same("1", 1)
+    assert not same([], {})
     assert not same({"a": 0}, {"a": False})
     assert not same(None, {})
 

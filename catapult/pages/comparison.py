@@ -10,10 +10,11 @@ from flask import Blueprint, Response, request, url_for
 from markupsafe import escape
 
 from catapult.charts import Range, range_dots
-from catapult.comparison import Cell, Row, compare, parsed
-from catapult.pages import fragments, lists
+from catapult.comparison import Row, compare, parsed
+from catapult.pages import fragments, lists, values
 from catapult.pages.door import asked, page
-from catapult.pages.formats import commit_address, is_link, pretty
+from catapult.pages.formats import commit_address
+from catapult.pages.values import Line
 from catapult.queries import metrics, versions
 from catapult.queries import registered_models as models
 from catapult.queries.paging import Page
@@ -30,17 +31,8 @@ OFFERED_LETTERS = 8_000
 TABLE_LETTERS = 150_000
 """A page's rows have about so many characters of HTML, whatever metadata holds; the others are on the next ones."""
 
-ROW_LETTERS, CELL_LETTERS, CUT_LETTERS = 180, 110, 1_300
-"""What stands around a row and a value, and the link to what was cut from one, where all names are of the longest."""
-
-WORDS = 200
-"""Longer text is folded, and so are lists of more than `LINE` characters."""
-
-LINE = 48
-FOLDED = 4_000
-SUMMARY = 60
-KEY, LABEL = 120, 32
-"""Of a key, and of a version's name beside each of its values on a narrow screen, what is more is left out of the middle."""
+LABEL = 32
+"""Of a version's name beside each of its values on a narrow screen, what is more is left out of the middle."""
 
 
 @dataclass(frozen=True)
@@ -54,35 +46,6 @@ class Choice:
 
     def without(self, name: str) -> list[str]:
         return [other for other in self.names if other != name]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A value as the page shows it: on one line, or as a summary of what unfolds."""
-
-    cell: Cell
-    text: str
-    folded: str = ""
-    is_cut: bool = False
-    address: str | None = None
-
-    @property
-    def letters(self) -> int:
-        around = CELL_LETTERS + (CUT_LETTERS if self.is_cut else 0)
-        return around + len(escape(self.text)) + len(escape(self.folded)) + len(escape(self.address or ""))
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of the table."""
-
-    key: str
-    cells: tuple[Shown, ...]
-    dots: Range | None
-
-    @property
-    def letters(self) -> int:
-        return ROW_LETTERS + len(escape(self.key)) + sum(cell.letters for cell in self.cells)
 
 
 @blp.get("/models/<model:name>/compare")
@@ -109,7 +72,7 @@ def _context(model: Any, choice: Choice) -> dict[str, Any]:
         "left_out": choice.left_out,
         "unknown": [name for name in choice.names if name not in {row.version for row in found}],
         "versions": found,
-        "labels": [_short(row.version, LABEL) for row in found],
+        "labels": _labels(found),
         **_chooser(model, choice, found),
         **(_table(found, choice.only) if len(found) >= FEWEST else {}),
     }
@@ -157,13 +120,12 @@ def _table(found: Sequence[Any], only: bool) -> dict[str, Any]:
     columns = [parsed(row.metadata_) for row in found]
     compared = compare(columns, first=metrics.MAIN)
     rows = compared.different if only else compared.rows
-    commits = [commit_address(column) for column in columns]
     start = min(_start(), len(rows))
-    lines = _filling(rows[start:], commits, sum(len(escape(_short(row.version, LABEL))) for row in found))
+    lines = _filling(rows[start:], columns, sum(len(escape(label)) for label in _labels(found)))
     after = start + len(lines)
     return {
         "lines": lines,
-        "ranges": any(line.dots for line in lines),
+        "ranges": any(dots for _, dots in lines),
         "key_count": len(compared.rows),
         "different_count": len(compared.different),
         "before": start,
@@ -178,55 +140,19 @@ def _start() -> int:
     return int(text) if re.fullmatch(r"\d{1,6}", text) else 0
 
 
-def _filling(rows: Sequence[Row], commits: Sequence[str | None], names: int) -> list[Line]:
-    """The first of these rows, one at least, until the page is full; `names` are the letters of the columns' labels."""
-    lines: list[Line] = []
+def _filling(rows: Sequence[Row], columns: Sequence[dict[str, Any]], names: int) -> list[tuple[Line, Range | None]]:
+    """The first of these rows, one at least, each with its dots, until the page is full; `names` are the letters of its labels."""
+    commits = [commit_address(column) for column in columns]
+    lines: list[tuple[Line, Range | None]] = []
     room = TABLE_LETTERS
     for row in rows:
-        line = _line(row, commits)
+        line = values.line(row, commits)
         room -= line.letters + names
         if lines and room < 0:
             break
-        lines.append(line)
+        lines.append((line, range_dots([cell.number for cell in row.cells])))
     return lines
 
 
-def _line(row: Row, commits: Sequence[str | None]) -> Line:
-    is_commit = row.path == ("git_commit",)
-    cells = tuple(
-        _commit(cell, address) if is_commit and address and cell.is_there else _value(cell)
-        for cell, address in zip(row.cells, commits, strict=True)
-    )
-    return Line(_short(row.key, KEY), cells, range_dots([cell.number for cell in row.cells]))
-
-
-def _commit(cell: Cell, address: str) -> Shown:
-    commit = str(cell.value)
-    return Shown(cell, commit[:7] if re.fullmatch(r"[0-9a-f]{40,64}", commit) else commit, address=address)
-
-
-def _value(cell: Cell) -> Shown:
-    if not cell.is_there:
-        return Shown(cell, "")
-    if isinstance(cell.value, list | dict):
-        return _structure(cell, pretty(cell.value))
-    text = pretty(cell.value)
-    if len(text) <= WORDS:
-        return Shown(cell, text, address=text if is_link(cell.value) else None)
-    return Shown(cell, f"{text[:SUMMARY]}…", text[:FOLDED], is_cut=len(text) > FOLDED)
-
-
-def _structure(cell: Cell, text: str) -> Shown:
-    """JSON on one line where it is short. No string in it has a line's end of its own: JSON writes that as two characters."""
-    line = re.sub(r"\n *", "", re.sub(r",\n *", ", ", text)) if len(text) <= 4 * LINE else text
-    if len(line) <= LINE:
-        return Shown(cell, line)
-    count = len(cell.value)
-    noun = "value" if isinstance(cell.value, list) else "key"
-    summary = f"{count:,} {noun}{'' if count == 1 else 's'}"
-    return Shown(cell, summary, text[:FOLDED], is_cut=len(text) > FOLDED)
-
-
-def _short(text: str, longest: int) -> str:
-    """The text, or its beginning and its end."""
-    return text if len(text) <= longest else f"{text[: longest * 2 // 3]}…{text[-longest // 3 :]}"
+def _labels(found: Sequence[Any]) -> list[str]:
+    return [values.short(row.version, LABEL) for row in found]

@@ -1,11 +1,14 @@
 """How values read on a page: times, sizes, digests, numbers."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
+
+from markupsafe import Markup
 
 from catapult.contract.fields import rfc3339
 from catapult.images import is_oci_digest
@@ -19,6 +22,7 @@ SURE = 1e15
 """Below this every whole number is a float of its own, so that all its digits mean something."""
 LONGEST_WHOLE = 1e40
 LONGEST_COMMIT = 200
+REFERENCE, TAG = re.compile(r"&(?=[A-Za-z0-9#])"), re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def span(seconds: float) -> str:
@@ -91,24 +95,50 @@ def percent(value: float | Decimal) -> str:
     return f"{signed(float(f'{share:.2g}') if abs(share) < 1 else round(share, 0))} %"
 
 
-def pretty(value: Any) -> str:
-    """A value of metadata as people read it: text as it is, the rest as JSON."""
+def pretty(value: Any, longest: int | None = None) -> str:
+    """A value of metadata as people read it: text as it is, the rest as JSON; of that no more than so many characters."""
     if isinstance(value, str):
-        return value
+        return value[:longest]
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return number(value)
-    return _json(value)
+    return beginning(_json(value), longest)
 
 
-def _json(value: Any, before: str = "\n") -> str:
+def beginning(parts: Iterable[str], longest: int | None = None) -> str:
+    """So many characters of what the parts are together; the parts after them are not asked for."""
+    taken, length = [], 0
+    for part in parts:
+        taken.append(part)
+        length += len(part)
+        if longest is not None and length >= longest:
+            break
+    return "".join(taken)[:longest]
+
+
+def _json(value: Any, before: str = "\n") -> Iterator[str]:
     """JSON on lines of their own, with the numbers as they are written, which `json.dumps` takes no decimals for."""
     within = f"{before}  "
     if isinstance(value, dict) and value:
-        inner = (f"{within}{_json(key)}: {_json(item, within)}" for key, item in value.items())
-        return "{" + ",".join(inner) + before + "}"
-    if isinstance(value, list) and value:
-        return "[" + ",".join(within + _json(item, within) for item in value) + before + "]"
-    return f"{value:f}" if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+        for place, (key, item) in enumerate(value.items()):
+            yield f"{',' if place else '{'}{within}{json.dumps(key, ensure_ascii=False)}: "
+            yield from _json(item, within)
+        yield before + "}"
+    elif isinstance(value, list) and value:
+        for place, item in enumerate(value):
+            yield f"{',' if place else '['}{within}"
+            yield from _json(item, within)
+        yield before + "]"
+    else:
+        yield f"{value:f}" if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+
+
+def escapable(text: str) -> Markup:
+    """The text within a `textarea`, where nothing but its end and references to characters mean anything.
+
+    Only what could begin a tag or a reference is escaped: 64 KiB of quotes or ampersands would be 320 KiB else.
+    Source: HTML, "Escapable raw text elements".
+    """
+    return Markup(TAG.sub("&lt;", REFERENCE.sub("&amp;", text)))  # noqa: S704 - what is no text was just escaped
 
 
 def is_link(value: Any) -> bool:
@@ -147,5 +177,6 @@ FILTERS = {
     "signed": signed,
     "percent": percent,
     "pretty": pretty,
+    "escapable": escapable,
 }
 TESTS = {"link": is_link}

@@ -1,6 +1,6 @@
 """`/models/<name>/versions/<version>`: one version, and what can be done with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -9,13 +9,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import images
 from catapult.actions import versions as actions
-from catapult.comparison import compare, parsed
+from catapult.comparison import Row, compare, parsed
 from catapult.contract.schemas import VersionEdit, VersionIn
 from catapult.errors import Conflict, NotFound
 from catapult.extensions import db
-from catapult.pages import formats, forms, fragments, overview, registered_models
+from catapult.pages import formats, forms, fragments, lists, overview, registered_models, values
 from catapult.pages.door import asked, by_htmx, page
 from catapult.pages.forms import Form
+from catapult.pages.values import Line
 from catapult.queries import audit_logs, deployments, metrics, versions
 from catapult.queries import registered_models as models
 from catapult.queries.paging import Page
@@ -26,8 +27,9 @@ AT = "/models/<model:name>/versions/<version>"
 VERSION, MODEL = "versions/show.html", "registered_models/show.html"
 NEW, EDIT, DELETE = "versions/new.html", "versions/edit.html", "versions/delete.html"
 SHOWN = 10
-KEYS, SMALL, LONG, SHORT = 150, 16 * 1024, 4_000, 160
-"""Keys that are shown, and characters of a value: many where the metadata is small, few where it is not."""
+KEYS, ROOM = 150, 100_000
+"""Keys that are shown, and about so many characters of HTML for them."""
+COMMIT = 200
 
 
 class Verb(NamedTuple):
@@ -212,20 +214,27 @@ def _version(row: Any) -> dict[str, Any]:
     release = versions.released(UUID(row.model_id))
     base = versions.named(row.model_name, release.version) if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
-    rows = compare([metadata, parsed(base.metadata_) if base else {}], base=1 if base else 0, first=metrics.MAIN).rows
+    columns = [metadata, parsed(base.metadata_)] if base else [metadata]
+    rows = compare(columns, base=len(columns) - 1, first=metrics.MAIN).rows
     return {
         "version": row,
         "image": images.image(row.model_repository, row.model_storage_path, row.digest),
         "malformed": images.digest_status(row.digest) == "malformed",
         "base": base,
-        "rows": rows[:KEYS],
-        "more_keys": len(rows) - KEYS,
-        "longest": LONG if len(row.metadata_) < SMALL else SHORT,
-        "commit": str(metadata.get("git_commit") or "")[:LONG],
+        "rows": (shown := _lines(rows, columns)),
+        "more_keys": len(rows) - len(shown),
+        "commit": str(metadata.get("git_commit") or "")[:COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": list(deployments.listing(release_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
         "entries": list(audit_logs.listing(resource_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
     }
+
+
+def _lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]]) -> list[Line]:
+    """The first of these rows, as many as there is room for."""
+    commits = [formats.commit_address(column) for column in columns]
+    lines = (values.line(row, commits) for row in rows[:KEYS])
+    return list(lists.within(lines, ROOM, lambda line: line.letters))
 
 
 def _stored(row: Any) -> dict[str, str]:

@@ -195,3 +195,23 @@ def test_a_commit_leads_nowhere_else_in_its_repository():
 @pytest.mark.parametrize(("digest", "is_one"), [("sha256:" + "a" * 64, True), ("sha256:abc123...", False)])
 def test_a_digest_that_no_registry_takes_is_told(digest, is_one):
     assert formats.FILTERS["oci"](digest) is is_one
+
+
+def test_of_a_large_value_no_more_is_written_than_is_asked_for():
+    whole = formats.pretty({"a": [1, {"b": "c"}], "d": []})
+    assert [formats.pretty({"a": [1, {"b": "c"}], "d": []}, length) for length in range(len(whole) + 2)] == [
+        whole[:length] for length in range(len(whole) + 2)
+    ]
+    assert formats.beginning(iter(lambda: "endless", None), 10) == "endlessend"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("&amp; &#38; &x &; && &", "&amp;amp; &amp;#38; &amp;x &; && &"),
+        ("</textarea><b <!-- <? < <1 <", "&lt;/textarea>&lt;b &lt;!-- &lt;? < <1 <"),
+        ("\"'>", "\"'>"),
+    ],
+)
+def test_in_a_text_field_only_what_begins_a_tag_or_a_reference_is_escaped(text, written):
+    assert formats.escapable(text) == written
