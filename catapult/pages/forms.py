@@ -89,7 +89,7 @@ def _value(kind: Any, text: str) -> Any:
     if isinstance(kind, Metadata):
         return json_object(text)
     if isinstance(kind, Labels):
-        return [label.strip() for label in text.split(",") if label.strip()]
+        return [label.strip() for label in text.splitlines() if label.strip()]  # a label may hold a comma
     if isinstance(kind, Whole):
         return int(text) if re.fullmatch(r"-?\d{1,30}", text) else text
     if isinstance(kind, Time):

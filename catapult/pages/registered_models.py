@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, request, url_for
 from catapult import charts
 from catapult.actions import registered_models as actions
 from catapult.contract.schemas import ModelEdit, ModelIn
-from catapult.pages import forms, fragments, lists
+from catapult.pages import formats, forms, fragments, lists
 from catapult.pages.door import asked, page
 from catapult.pages.forms import Form
 from catapult.queries import audit_logs, deployments, metrics, registered_models, versions
@@ -21,7 +21,7 @@ NEW, DELETE = "registered_models/new.html", "registered_models/delete.html"
 COLUMNS, MOST_COLUMNS = 2, 6
 """Numbers shown beside a version unless others are chosen, and how many may be."""
 
-EDITABLE = 80_000
+EDITABLE, INDENTING = 80_000, json.JSONEncoder(indent=2, ensure_ascii=False)
 OFFERED, OFFERED_LETTERS = 100, 12_000
 CHART, POINT = 95_000, 330
 """Characters of HTML for a chart's points, and for one beside its texts: 200 of them, but where names are very long."""
@@ -210,7 +210,7 @@ def _stored(model: Any) -> dict[str, str]:
         "storage_path": model.storage_path,
         "repository": model.repository or "",
         "description": model.description or "",
-        "tags": ", ".join(model.tags),
+        "tags": "\n".join(model.tags),
         "metadata": indented(model.metadata_),
     }
 
@@ -219,7 +219,7 @@ def indented(metadata: str) -> str:
     """Stored JSON as people edit it; nothing for an empty object."""
     if metadata == "{}":
         return ""
-    text = json.dumps(json.loads(metadata), indent=2, ensure_ascii=False)
+    text = formats.beginning(INDENTING.iterencode(json.loads(metadata)), EDITABLE + 1)
     return text if len(text) <= EDITABLE else metadata  # deep lists would take more in blanks than a form may send
 
 

@@ -38,7 +38,12 @@ def as_shown(page):
 
 
 def test_a_model_is_registered_and_its_page_opens(browser, api, trail):
-    data = {**NEW_MODEL, "description": "One\r\nTwo", "tags": "nlp, a b ,,", "metadata": '{"owner": "team", "n": 1.50}'}
+    data = {
+        **NEW_MODEL,
+        "description": "One\r\nTwo",
+        "tags": "nlp\r\n a b \r\n\r\n",
+        "metadata": '{"owner": "team", "n": 1.50}',
+    }
     answer = browser.by("publisher").post("/new/model", data)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/models/org/new")
     [model] = api.get("/api/v1/models").json
@@ -100,7 +105,7 @@ def test_a_form_is_a_page_and_in_a_dialog_a_part(browser, path):
         ({"storage_path": ""}, ["storage_path"]),
         ({"storage_path": "x" * 1025}, ["storage_path"]),
         ({"description": "x" * 10_001}, ["description"]),
-        ({"tags": ",".join(f"t{number}" for number in range(51))}, ["tags"]),
+        ({"tags": "\n".join(f"t{number}" for number in range(51))}, ["tags"]),
         ({"tags": "x" * 129}, ["tags"]),
         ({"metadata": "{"}, ["metadata"]),
         ({"metadata": "[1]"}, ["metadata"]),
@@ -304,6 +309,25 @@ def test_text_that_begins_with_a_line_end_keeps_it(browser, api, model):
     path = "/models/org/bert/versions/2.0.0/-/edit"
     assert Page(browser.get(path)).field("release_notes").value == "\nOne"
     assert version["release_notes"] == "\nOne"
+
+
+def test_a_tag_with_a_comma_stays_one(browser, api, model, trail):
+    api.put(f"/api/v1/models/{model['id']}", {"tags": ["a,b", "c, d", '"e"']})
+    shown = as_shown(Page(browser.get(SETTINGS)))
+    browser.post(SETTINGS, {**shown, "description": "changed"})
+    assert "tags" not in trail("model.update")[0]["details"]["changes"]
+    browser.post(SETTINGS, {**as_shown(Page(browser.get(SETTINGS))), "tags": shown["tags"] + "\r\nnew"})
+    assert api.get(f"/api/v1/models/{model['id']}").json["tags"] == ["a,b", "c, d", '"e"', "new"]
+
+
+@pytest.mark.parametrize(
+    "text", ["</textarea><script>alert(1)</script>", "&lt;&amp;&#34;&quot;&&&<<", "&copy &notit; &#x26; <!--", "<"]
+)
+def test_a_text_comes_back_from_a_form_as_it_is(browser, api, model, text):
+    api.version(model, "2.0.0", release_notes=text)
+    page = browser.get("/models/org/bert/versions/2.0.0/-/edit")
+    assert Page(page).field("release_notes").value == text
+    assert page.text.count("</textarea>") == 2
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------
