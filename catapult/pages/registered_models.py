@@ -141,9 +141,10 @@ def delete(name: str) -> Response:
 
 def version_list(model: Any) -> dict[str, Any]:
     """What the versions' tab shows: the chart of one number, and a page of versions with the chosen ones."""
-    paths = metrics.paths(UUID(model.id))
+    paths = metrics.paths(UUID(model.id), [*_asked("c"), *_asked("metric")])
     shown = request.args.get("show", "")
-    columns = chosen(paths)
+    columns = [path for path in _asked("c") if path in paths] or paths[:COLUMNS]
+    metric = next((path for path in (*_asked("metric"), *paths) if path in paths), None)
     part = lists.part(versions.listing(whole=False, model_id=UUID(model.id), **SHOWN.get(shown, {})))
     return {
         "part": part,
@@ -154,28 +155,26 @@ def version_list(model: Any) -> dict[str, Any]:
         "shown": shown,
         "candidate": model.latest_version,
         "release_count": versions.release_count(UUID(model.id)),
-        **chart(model, paths),
+        "metric": metric,
+        "drawn": drawn(model, metric),
     }
 
 
 def version_list_beside(model: Any, row: Any) -> dict[str, Any]:
-    """What one row of that list shows, as the address of the form that changed it asks."""
-    paths = metrics.paths(UUID(model.id))
-    columns = chosen(paths)
-    numbers = metrics.of_versions([row.id], columns)
+    """What one row of that list shows, and the chart, as the form that changed it says that they are shown."""
+    columns, metric = _asked("c"), next(iter(_asked("metric")), None)
     return {
         "columns": columns,
-        "numbers": numbers,
+        "numbers": metrics.of_versions([row.id], columns),
         "candidate": model.latest_version,
-        "paths": paths,
-        "offered": offered(paths),
-        **chart(model, paths),
+        "metric": metric,
+        "drawn": drawn(model, metric),
     }
 
 
-def chosen(paths: list[str]) -> list[str]:
-    """The numbers that are asked for as columns, or the first ones."""
-    return [path for path in request.values.getlist("c") if path in paths][:MOST_COLUMNS] or paths[:COLUMNS]
+def _asked(name: str) -> list[str]:
+    """The keys that the request names so."""
+    return [path for path in request.values.getlist(name) if "\x00" not in path][:MOST_COLUMNS]
 
 
 def offered(paths: list[str]) -> list[str]:
@@ -183,14 +182,12 @@ def offered(paths: list[str]) -> list[str]:
     return list(lists.within(paths[:OFFERED], OFFERED_LETTERS, lists.text_letters))
 
 
-def chart(model: Any, paths: list[str]) -> dict[str, Any]:
-    """The chart of the number that the address asks for, or of the main one."""
-    wanted = request.values.get("metric", "")
-    metric = wanted if wanted in paths else next(iter(paths), None)
+def drawn(model: Any, metric: str | None) -> charts.Chart | None:
+    """The chart of that number; of the newest versions where names are very long."""
     points = metrics.series(UUID(model.id), metric) if metric else []
     newest = lists.within(reversed(points), CHART, lambda point: POINT + len(model.name) + 3 * len(point.version))
     points = list(newest)[::-1]
-    return {"metric": metric, "drawn": charts.chart(points) if points else None}
+    return charts.chart(points) if points else None
 
 
 def _tab(model: Any, tab: str, status: int = 200, **context: Any) -> Response:

@@ -196,7 +196,7 @@ def _row(row: Any, toast: str) -> Response:
     listed = registered_models.version_list_beside(model, row)
     listed |= {"model": model, "release_count": versions.release_count(UUID(model.id))}
     counted = fragments.out_of_band(MODEL, "releases", oob=True, **listed)
-    drawn = fragments.out_of_band(MODEL, "chart", oob=True, **listed) if listed["drawn"] else ""
+    drawn = fragments.out_of_band(MODEL, "drawing", oob=True, **listed) if listed["drawn"] else ""
     return fragments.part(MODEL, "row", toast, counted, drawn, version=row, **listed)
 
 

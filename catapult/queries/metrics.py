@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true
+from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true, union_all
 
 from catapult.extensions import db
 from catapult.tables import Metric, RegisteredModel, Version
@@ -16,6 +16,9 @@ M: Any = RegisteredModel.__table__.c
 
 NEWEST = 200
 """So many versions are looked at for what can be drawn, and so many points are."""
+
+MOST_PATHS = 150
+"""So many keys are looked at, and so many of the latest version's, beside those of `MAIN`."""
 
 SPARK = 20
 """Points in a sparkline."""
@@ -28,12 +31,38 @@ MAIN = (
 """What is shown of a model first, where it has it; else the first key in order of name."""
 
 
-def paths(model_id: UUID) -> list[str]:
-    """The keys that the newest versions hold as numbers, the main one first."""
-    newest = _newest(model_id, NEWEST).with_only_columns(V.id).scalar_subquery()
-    # An array, found first: a join may read every metric there is.
-    found = select(T.path).where(T.version_id == any_(func.array(newest, type_=ARRAY(V.id.type)))).distinct()
-    return sorted(db.session.scalars(found), key=rank)
+def paths(model_id: UUID, also: Sequence[str] = ()) -> list[str]:
+    """The keys that the newest versions hold as numbers, the main one first; of hundreds the first by name, and any of `also`.
+
+    Each is found by one descent of an index from the one before: reading all that there are would take ten times as long.
+    """
+    newest = _newest(model_id, NEWEST).with_only_columns(V.id)
+    latest, all_of_them = (
+        newest.limit(1).scalar_subquery(),
+        func.array(newest.scalar_subquery(), type_=ARRAY(V.id.type)),
+    )
+    held = _held(model_id, latest, [*MAIN, *also])
+    there = func.coalesce(_at(held.c.path, T.version_id == latest), _at(held.c.path, T.version_id == any_(all_of_them)))
+    return sorted(set(db.session.scalars(select(held.c.path).where(there.is_not(None)))), key=rank)
+
+
+def _held(model_id: UUID, latest: Any, names: list[str]) -> Any:
+    """Those of these names that any version of the model has a number at, the latest version's keys, and the first of all."""
+    own, name = T.model_id == model_id, func.unnest(names).table_valued("path").render_derived(name="named")
+    named = select(_at(name.c.path, own).label("path")).select_from(name)
+    last = select(T.path).where(T.version_id == latest).order_by(T.path).limit(MOST_PATHS)
+    walk = select(_first(own).label("path")).cte("walk", recursive=True)
+    walk = walk.union_all(select(_first(own, T.path > walk.c.path)).where(walk.c.path.is_not(None)))
+    return union_all(named, last, select(walk.c.path).limit(MOST_PATHS)).subquery("held")
+
+
+def _at(path: Any, *conditions: Any) -> Any:
+    return _first(T.path == path, *conditions)
+
+
+def _first(*conditions: Any) -> Any:
+    """The first key of such numbers. The limit keeps plans from reading them all."""
+    return select(T.path).where(*conditions).order_by(T.path).limit(1).scalar_subquery()
 
 
 def series(model_id: UUID, path: str) -> Sequence[Any]:

@@ -237,12 +237,12 @@ def test_nobody_but_an_admin_deletes(browser, api, model, path, role):
 
 def test_promoting_answers_with_the_row_the_counter_the_chart_and_a_toast(browser, api, model, trail):
     version = api.version(model, metadata={"accuracy": 0.5})
-    answer = promote(browser.by("releaser"), version)
+    answer = promote(browser.by("releaser"), version, data={"c": "accuracy", "metric": "accuracy"})
     page = Page(answer)
     assert answer.text.lstrip().startswith(f'<tr id="version-{version["id"]}"')
     assert page.all("span", class_="chip release")
     assert f"{MODEL}/versions/1.0.0/-/demote" in page.actions
-    assert {element["id"] for element in page.all(hx_swap_oob="true")} == {"release-count", "chart"}
+    assert {element["id"] for element in page.all(hx_swap_oob="true")} == {"release-count", "drawing"}
     assert page.one(id="release-count").text == "1 release"
     assert "1.0.0: 0.5, release" in [link.get("aria-label") for link in page.all("a")]
     assert page.one(hx_swap_oob="beforeend:#toasts")
@@ -263,7 +263,7 @@ def test_undo_takes_it_back_in_the_same_row(browser, api, model, sql):
     answer = browser.post(undo["action"], htmx=undo["hx-target"][1:])
     page = Page(answer)
     assert [cell["data-label"] for cell in page.all("td", class_="number")] == ["loss"]
-    assert page.one("h2", id="chart-name").text == "loss"
+    assert page.one("title", id="chart-title").text == "loss by version of org/bert"
     assert page.one(id="release-count").text == "0 releases"
     assert f"{MODEL}/versions/1.0.0/-/promote" in page.actions
     assert sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL") == []
@@ -278,9 +278,26 @@ def test_a_row_shows_the_columns_that_are_beside_it(browser, api, model):
     assert form["hx-include"] == "#shown"
     answer = Page(promote(browser, version, data={"c": ["loss", "wer"], "metric": "wer"}))
     assert [cell["data-label"] for cell in answer.all("td", class_="number")] == ["loss", "wer"]
-    assert answer.one("h2", id="chart-name").text == "wer"
+    assert answer.one("title", id="chart-title").text == "wer by version of org/bert"
     plain = Page(promote(browser, version, "demote"))
-    assert [cell["data-label"] for cell in plain.all("td", class_="number")] == ["accuracy", "wer"]
+    assert plain.all("td", class_="number") == plain.all(id="drawing") == []
+
+
+@pytest.mark.parametrize("name", ["c", "metric"])
+def test_a_number_that_no_version_could_have_is_none(browser, api, model, name):
+    version = api.version(model, metadata={"accuracy": 1})
+    assert browser.get(f"{MODEL}?{name}=a%00b").status_code == 200
+    assert promote(browser, version, data={name: "a\x00b"}).status_code == 200
+
+
+def test_of_hundreds_of_numbers_any_can_be_asked_for_and_old_ones_are_none(browser, api, model, sql):
+    api.version(model, "0.1.0", metadata={"old": 1})
+    api.version(model, "1.0.0", metadata={f"k{number:03}": number for number in range(400)} | {"wer": 1})
+    sql("UPDATE versions SET deleted_at = now() WHERE version = '0.1.0'")
+    page = Page(browser.get(f"{MODEL}?c=k399&c=old&metric=k398"))
+    assert [cell["data-label"] for cell in page.all("td", class_="number")] == ["k399"]
+    assert page.one("h2", id="chart-name").text == "k398"
+    assert page.one("select", id="metric").text.startswith("werk000k001")
 
 
 def test_promoting_a_release_again_writes_no_entry_and_shows_what_is_true(browser, api, model, trail):
