@@ -186,6 +186,18 @@ def test_coming_and_going_is_audited_with_the_keys_name(sign_in, trail, sql):
     )
 
 
+def test_a_session_that_a_sign_in_ends_reads_as_ended_by_it(sign_in, trail, sql, keys):
+    _, client = sign_in()
+    [former] = sql("SELECT id FROM sessions")
+    client.post("/login", data={"key": keys["viewer"]}, headers=OURS)
+    [entry] = trail("session.delete")
+    assert (entry["resource_id"], entry["api_key_name"]) == (former["id"], "viewer-key")
+    assert entry["request_id"] == trail("session.create")[0]["request_id"]
+    client.set_cookie("catapult_session", "of nobody")
+    client.post("/login", data={"key": keys["viewer"]}, headers=OURS)
+    assert len(trail("session.delete")) == 1
+
+
 def test_the_key_of_a_sign_in_was_used(sign_in, sql):
     sql("UPDATE api_keys SET last_used_at = NULL")
     sign_in()

@@ -37,22 +37,27 @@ def count_attempt(address: str) -> None:
 
 def sign_in(*, actor: Actor, former: str | None = None) -> str:
     """A new session of the actor's key; its token, which is stored nowhere. The `former` token's session has ended."""
+    ended = _ended(former) if former else None
     token = secrets.token_urlsafe(32)
     row = Session(id=uuid7(), token_hash=hashed(token), api_key_id=actor.key_id)
     db.session.add(row)
-    if former:
-        db.session.execute(delete(Session).where(Session.token_hash == hashed(former)))
-    audit.commit(actor, row, audit.entry("session.create", row))
+    said = [audit.entry("session.delete", ended)] if ended else []
+    audit.commit(actor, row, *said, audit.entry("session.create", row))
     return token
 
 
 def sign_out(token: str, *, actor: Actor) -> None:
     """That session has ended; one that is not there stays so and writes no entry."""
+    if row := _ended(token):
+        audit.commit(actor, row, audit.entry("session.delete", row))
+
+
+def _ended(token: str) -> Session | None:
+    """The session of that token, which the transaction deletes; None if it is not there."""
     row = db.session.scalar(select(Session).where(Session.token_hash == hashed(token)).with_for_update())
-    if row is None:
-        return
-    db.session.delete(row)
-    audit.commit(actor, row, audit.entry("session.delete", row))
+    if row is not None:
+        db.session.delete(row)
+    return row
 
 
 def sweep() -> None:
