@@ -32,7 +32,7 @@ RECORDED = """recorded AS (
         CAST(:said_resource_ids AS uuid[]), CAST(:said_details AS text[]))
         AS said (id, action, resource_type, resource_id, details)
 )"""
-"""The part of a statement that writes its entries (`commit_statement`); beside it stands `moment`, one row with the time
+"""The part of a statement that writes its entries (`execute_recorded`); beside it stands `moment`, one row with the time
 `now` of the change and `told`, an object of what only the statement knows, which every entry says too."""
 
 REFUSALS: dict[str, tuple[type[Refusal], str]] = {
@@ -45,6 +45,7 @@ REFUSALS: dict[str, tuple[type[Refusal], str]] = {
         Conflict,
         "Another deployment to this environment came first. Read what is live and try again.",
     ),
+    "uq_approvals_key": (Conflict, "This key has approved it already."),
     "uq_api_keys_prefix": (Conflict, "The new key's prefix is taken. Try again."),
 }
 """What the database refuses, by the constraint's name and never by the error's text."""
@@ -95,20 +96,21 @@ def commit(actor: Actor, row: R, *entries: Entry) -> R:
     return _finish(row)
 
 
-def commit_statement(
-    statement: Executable, values: dict[str, Any], made: Callable[[Any], R], actor: Actor, *entries: Entry
-) -> R:
-    """The change that this one statement makes, and its entries, which it writes too, are saved together or not at all.
+def execute_recorded(statement: Executable, values: dict[str, Any], actor: Actor, *entries: Entry) -> Any:
+    """The result of a statement that makes a change and has `RECORDED`, which writes its entries, among its parts.
 
-    The statement has `RECORDED` among its parts. `made` is given its result and says what row came of it, or refuses.
     Outside of a transaction it is one by itself: nothing is sent after it, so its locks are held no longer than it runs.
     Raises as `commit` does.
     """
     try:
-        result = db.session.execute(statement, values | _recorded(actor, entries))
+        return db.session.execute(statement, values | _recorded(actor, entries))
     except IntegrityError as error:
         raise refusal(error) from error
-    return _finish(made(result))
+
+
+def commit_recorded(row: R) -> R:
+    """What `execute_recorded` did to the row is saved. Returns the row."""
+    return _finish(row)
 
 
 def flush() -> None:

@@ -19,6 +19,7 @@ Refusal
 └── InsufficientStorage        507
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 Fields = dict[str, Any]
@@ -77,8 +78,17 @@ class Conflict(Refusal):
 
 
 class Blocked(Conflict):
+    """`gates` are the verdicts of all of them, those that let it through too."""
+
     code, title = "blocked", "A gate blocks this"
-    advice = "The answer's `gates` say what is missing."
+    advice = (
+        "The answer's `gates` say what is missing. An administrator can pass them with `force` and a `reason`, which the audit "
+        "log keeps."
+    )
+
+    def __init__(self, detail: str, *, gates: Sequence[Any] = ()) -> None:
+        super().__init__(detail)
+        self.gates = gates
 
 
 class Frozen(Conflict):

@@ -1,7 +1,8 @@
 """The whole database on one page: tables, enums, constraints, indexes.
 
-What PostgreSQL can hold is held here, so that no door and no bug gets past it. Two things stand only in the migrations:
-the trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, and the function `catapult_trigrams`.
+What PostgreSQL can hold is held here, so that no door and no bug gets past it. Three things stand only in the migrations:
+the trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, the one that writes `deployment_states`, and the function
+`catapult_trigrams`.
 Nothing is ever deleted: `deleted_at` takes a row out of every list and frees its name. Times are UTC.
 """
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ColumnElement,
+    Computed,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
@@ -41,6 +43,16 @@ DEFAULT_PLATFORM = "linux/amd64"
 NOW = func.statement_timestamp()
 KEPT, GONE = text("deleted_at IS NULL"), text("deleted_at IS NOT NULL")
 LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
+OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
+
+RELEASE = "release"
+"""The target of gates and approvals that stands for becoming a release; every other one is an environment."""
+
+TARGET_RULE = "{} ~ '^[a-z0-9][a-z0-9._-]{{0,62}}$'"
+"""A target, or an environment, in lower case."""
+
+PATTERN = r"^[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*$"
+"""Which models a gate is for: a name, in which each `*` stands for any text, slashes too."""
 
 
 class Role(enum.StrEnum):
@@ -69,6 +81,35 @@ class DeploymentStatus(enum.StrEnum):
     RUNNING = "running"
     SUCCESS = "success"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class GateKind(enum.StrEnum):
+    """What a gate looks at."""
+
+    METRIC = "metric"
+    NO_REGRESSION = "no_regression"
+    METADATA_PRESENT = "metadata_present"
+    RELEASED = "released"
+    SOAKED = "soaked"
+    APPROVED = "approved"
+
+
+class Operator(enum.StrEnum):
+    """How a number is compared by a gate on a metric."""
+
+    AT_LEAST = ">="
+    ABOVE = ">"
+    AT_MOST = "<="
+    BELOW = "<"
+    EQUAL = "=="
+
+
+class Direction(enum.StrEnum):
+    """Which numbers are better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
 
 
 def one_of(column: str, values: type[enum.StrEnum]) -> CheckConstraint:
@@ -169,6 +210,8 @@ class Version(Row):
     released_at: Mapped[datetime | None]
     released_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    # The name may be another key's too, and an approval by the key that registered the version does not count.
+    created_by_key: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
     deleted_at: Mapped[datetime | None]
@@ -195,6 +238,13 @@ class Version(Row):
         Index("uq_versions_model_id_version", model_id, version, unique=True, postgresql_where=KEPT),
         Index("ix_versions_newest", created_at, id, postgresql_where=KEPT),
         Index("ix_versions_model", model_id, created_at, id, postgresql_where=KEPT),
+        # Counts, without reading a row, how many versions of a model came after one.
+        Index(
+            "ix_versions_active",
+            model_id,
+            created_at,
+            postgresql_where=text("deleted_at IS NULL AND status = 'active'"),
+        ),
         _by_its_beginning("version", version, created_at, id),
         _by_its_beginning("tag", tag, created_at, id),
         _by_its_beginning("digest", digest, created_at, id),
@@ -276,10 +326,46 @@ class Metric(Row):
     )
 
 
+class Environment(Row):
+    """A place that versions are deployed to. Its name stays taken: deploying to a deleted one makes it again."""
+
+    __tablename__ = "environments"
+    kind = "environment"
+
+    id: Mapped[UUID] = primary_key()
+    name: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
+    # What it is looked up by, and what deployments refer to.
+    place: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH), Computed("lower(name)", persisted=True))
+    rank: Mapped[int]
+    protected: Mapped[bool] = mapped_column(default=False, server_default="false")
+    frozen: Mapped[bool] = mapped_column(default=False, server_default="false")
+    frozen_reason: Mapped[str | None] = mapped_column(Text)
+    frozen_until: Mapped[datetime | None]
+    description: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
+    deleted_at: Mapped[datetime | None]
+    counter: Mapped[int] = counter()
+
+    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
+
+    __table_args__ = (
+        UniqueConstraint("place"),
+        CheckConstraint(r"name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' AND lower(name) <> 'release'", name="name"),
+        CheckConstraint("rank >= 0", name="rank"),
+        CheckConstraint("frozen = (frozen_reason IS NOT NULL) AND frozen_reason <> ''", name="frozen"),
+        CheckConstraint("frozen OR frozen_until IS NULL", name="frozen_until"),
+        *at_most(PLACE_LENGTH, "frozen_reason"),
+        *at_most(TEXT_LENGTH, "description"),
+    )
+
+
 class Deployment(Row):
     """The record that a version went to an environment.
 
-    It is live from `live_from` until `ended_at`. In each model and environment at most one is live.
+    It is live from `live_from` until just before `ended_at`. In each model and environment at most one is live, and each one
+    begins when or after the one before has ended.
     """
 
     __tablename__ = "deployments"
@@ -289,14 +375,24 @@ class Deployment(Row):
     release_id: Mapped[UUID] = mapped_column()
     model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
     environment: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
+    place: Mapped[str] = mapped_column(
+        String(ENVIRONMENT_LENGTH), Computed("lower(environment)", persisted=True), ForeignKey(Environment.place)
+    )
     status: Mapped[str] = mapped_column(String(16))
     endpoint_url: Mapped[str | None] = mapped_column(Text)
+    log_url: Mapped[str | None] = mapped_column(Text)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default="{}")
     deployed_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     deployed_at: Mapped[datetime] = mapped_column(server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
-    live_from: Mapped[datetime | None]
+    live_from: Mapped[datetime | None] = mapped_column()
     ended_at: Mapped[datetime | None]
+    # What took its place, where it did not end for another reason.
+    superseded_by: Mapped[UUID | None] = mapped_column(
+        ForeignKey("deployments.id", deferrable=True, initially="DEFERRED")  # it ends before the other one is there
+    )
+    # The one that was live and was rolled back from.
+    rollback_of: Mapped[UUID | None] = mapped_column(ForeignKey("deployments.id"))
     deleted_at: Mapped[datetime | None]
     counter: Mapped[int] = counter()
 
@@ -311,23 +407,36 @@ class Deployment(Row):
             r"environment ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' AND lower(environment) <> 'release'", name="environment"
         ),
         CheckConstraint("endpoint_url ~* '^https?://'", name="endpoint_url"),
+        CheckConstraint("log_url ~* '^https?://'", name="log_url"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("live_from IS NULL OR status = 'success'", name="live_from"),
         CheckConstraint("ended_at >= live_from", name="ended_at"),
         CheckConstraint("ended_at IS NULL OR live_from IS NOT NULL", name="ended"),
+        CheckConstraint("superseded_by IS NULL OR ended_at IS NOT NULL", name="superseded"),
+        CheckConstraint("rollback_of IS NULL OR status = 'success'", name="rollback_of"),
         CheckConstraint("deleted_at IS NULL OR NOT (live_from IS NOT NULL AND ended_at IS NULL)", name="deleted"),
         one_of("status", DeploymentStatus),
-        *at_most(PLACE_LENGTH, "endpoint_url"),
-        Index("uq_deployments_live", text("lower(environment)"), model_id, unique=True, postgresql_where=text(LIVE)),
+        *at_most(PLACE_LENGTH, "endpoint_url", "log_url"),
+        Index("uq_deployments_live", place, model_id, unique=True, postgresql_where=text(LIVE)),
         Index("ix_deployments_live_release", release_id, postgresql_where=text(LIVE)),
         Index("ix_deployments_live_model", model_id, postgresql_where=text(LIVE)),
         Index("ix_deployments_live_newest", deployed_at, id, postgresql_where=text(LIVE)),
         Index("ix_deployments_newest", deployed_at, id, postgresql_where=KEPT),
-        Index("ix_deployments_environment", text("lower(environment)"), deployed_at, id, postgresql_where=KEPT),
+        Index("ix_deployments_environment", place, deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_release", release_id, deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_model", model_id, deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_status", status, deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_gone", model_id, deployed_at, id, postgresql_where=GONE),
+        Index("ix_deployments_open", model_id, postgresql_where=text(OPEN)),
+        # What was live in an environment, one after the other; and what was live anywhere at a moment.
+        Index("ix_deployments_history", model_id, place, live_from, postgresql_where=text("live_from IS NOT NULL")),
+        Index(
+            "ix_deployments_when",
+            text("tstzrange(live_from, ended_at)"),
+            postgresql_using="gist",
+            postgresql_where=text("live_from IS NOT NULL"),
+        ),
+        Index("ix_deployments_superseded_by", superseded_by, postgresql_where=text("superseded_by IS NOT NULL")),
     )
 
     @property
@@ -341,6 +450,112 @@ class Deployment(Row):
     @property
     def live(self) -> bool:
         return self.live_from is not None and self.ended_at is None
+
+
+class DeploymentState(Row):
+    """When a deployment came to a state. It comes to each at most once, and a trigger writes each: none can be left out."""
+
+    __tablename__ = "deployment_states"
+
+    deployment_id: Mapped[UUID] = mapped_column(ForeignKey("deployments.id"), primary_key=True)
+    status: Mapped[str] = mapped_column(String(16), primary_key=True)
+    at: Mapped[datetime] = mapped_column()
+
+    __table_args__ = (one_of("status", DeploymentStatus),)
+
+
+class Gate(Row):
+    """A rule on becoming a release, or on reaching an environment. Which of its fields are set depends on its kind."""
+
+    __tablename__ = "gates"
+    kind = "gate"
+
+    id: Mapped[UUID] = primary_key()
+    model: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    target: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
+    kind_: Mapped[str] = mapped_column("kind", String(32))
+    path: Mapped[str | None] = mapped_column(String(METRIC_PATH_LENGTH))
+    op: Mapped[str | None] = mapped_column(String(2))
+    value: Mapped[float | None] = mapped_column(Double)
+    direction: Mapped[str | None] = mapped_column(String(8))
+    tolerance: Mapped[float | None] = mapped_column(Double)
+    paths: Mapped[list[str] | None]
+    environment: Mapped[str | None] = mapped_column(String(ENVIRONMENT_LENGTH))
+    seconds: Mapped[int | None] = mapped_column(BigInteger)
+    count_: Mapped[int | None] = mapped_column("count")
+    role: Mapped[str | None] = mapped_column(String(16))
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
+    deleted_at: Mapped[datetime | None]
+    counter: Mapped[int] = counter()
+
+    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
+
+    __table_args__ = (
+        CheckConstraint(f"model ~ '{PATTERN}'", name="model"),
+        CheckConstraint(TARGET_RULE.format("target"), name="target"),
+        one_of("kind", GateKind),
+        one_of("op", Operator),
+        one_of("direction", Direction),
+        one_of("role", Role),
+        CheckConstraint("value > '-infinity' AND value < 'infinity'", name="value"),
+        CheckConstraint("tolerance >= 0 AND tolerance < 'infinity'", name="tolerance"),
+        CheckConstraint("cardinality(paths) BETWEEN 1 AND 50", name="paths"),
+        CheckConstraint(
+            f"{TARGET_RULE.format('environment')} AND environment NOT IN ('release', target)", name="environment"
+        ),
+        CheckConstraint("seconds > 0", name="seconds"),
+        CheckConstraint("count BETWEEN 1 AND 20", name="count"),
+        CheckConstraint("kind <> 'released' OR target <> 'release'", name="released"),
+        CheckConstraint(
+            "CASE kind WHEN 'metric' THEN num_nonnulls(path, op, value) = 3"
+            " WHEN 'no_regression' THEN num_nonnulls(path, direction, tolerance) = 3"
+            " WHEN 'metadata_present' THEN paths IS NOT NULL"
+            " WHEN 'soaked' THEN num_nonnulls(environment, seconds) = 2"
+            " WHEN 'approved' THEN num_nonnulls(count, role) = 2 ELSE true END"
+            " AND num_nonnulls(path, op, value, direction, tolerance, paths, environment, seconds, count, role)"
+            " = CASE kind WHEN 'metric' THEN 3 WHEN 'no_regression' THEN 3 WHEN 'metadata_present' THEN 1"
+            " WHEN 'soaked' THEN 2 WHEN 'approved' THEN 2 ELSE 0 END",
+            name="fields",
+        ),
+        Index("ix_gates_newest", created_at, id, postgresql_where=KEPT),
+        Index("ix_gates_target", target, text("lower(model)"), postgresql_where=KEPT),
+    )
+
+
+class Approval(Row):
+    """A key's word that a version may reach a target. It counts only as long as the gates stand as they stood."""
+
+    __tablename__ = "approvals"
+    kind = "approval"
+
+    id: Mapped[UUID] = primary_key()
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"))
+    target: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
+    comment: Mapped[str | None] = mapped_column(Text)
+    # The gates of this version and target as they stood: `catapult.gates.standing`.
+    standing: Mapped[str] = mapped_column(String(64))
+    api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
+    approved_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    withdrawn_at: Mapped[datetime | None]
+
+    __mapper_args__ = {"eager_defaults": True}
+
+    __table_args__ = (
+        CheckConstraint(TARGET_RULE.format("target"), name="target"),
+        *at_most(TEXT_LENGTH, "comment"),
+        Index(
+            "uq_approvals_key",
+            version_id,
+            target,
+            api_key_id,
+            standing,
+            unique=True,
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+    )
 
 
 class ApiKey(Row):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import psycopg2
 from sqlalchemy import event
-from stage import Api, make_keys, settings_for
+from stage import Api, environments, make_keys, settings_for
 
 from catapult import access
 from catapult.actions import sessions
@@ -14,7 +14,7 @@ from catapult.extensions import db
 
 VERSIONS, DEPLOYMENTS, ENTRIES, MODELS = 20_000, 3_000, 20_000, 5_000
 BIG = {"models", "versions", "deployments", "audit_logs", "metrics"}
-FILL = f"""
+FILL = f"""{environments("lab", "canary", "staging", "production")}
 INSERT INTO models (id, name, storage_path, description, tags, created_at)
 SELECT md5('model' || n)::uuid, 'org' || n % 20 || '/model-' || n, 'docker.io/org/m', 'Sentiment of reviews, number ' || n,
        ARRAY['tag-' || n % 200, 'all'], now() - make_interval(mins => n)
@@ -78,6 +78,9 @@ UPDATE models SET version_count = 1100 WHERE id = md5('model1')::uuid;
 INSERT INTO metrics (version_id, model_id, path, value)
 SELECT md5('version' || n)::uuid, md5('model1')::uuid, rpad('key-' || k || '-', 100, 'k'), k + random()
 FROM generate_series(1, 210) AS n, generate_series(1, 512) AS k;
+
+INSERT INTO environments (id, name, rank, created_by)
+SELECT gen_random_uuid(), rpad('env-' || e, 63, 'x'), e, 'x' FROM generate_series(1, 50) AS e;
 
 INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, endpoint_url, deployed_at, live_from)
 SELECT gen_random_uuid(), CASE WHEN n = 1 THEN md5('version2') ELSE md5('other' || n) END::uuid, md5('model' || n)::uuid,

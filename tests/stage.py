@@ -22,6 +22,15 @@ from catapult.tables import Role
 SALT = "a salt for tests, long enough to be one"
 
 
+def environments(*names: str, numbered: int = 0) -> str:
+    """SQL for environments, ranked as they are named, and for `env-1` and on; rows of deployments that a test writes need them."""
+    listed = ", ".join(f"'{name}'" for name in [*names, *(f"env-{n + 1}" for n in range(numbered))])
+    return (
+        "INSERT INTO environments (id, name, rank, created_by) SELECT gen_random_uuid(), name, rank, 'x'"
+        f" FROM unnest(ARRAY[{listed}]) WITH ORDINALITY AS listed (name, rank) ON CONFLICT DO NOTHING;"
+    )
+
+
 def on_server(cluster: Embedded, statement: str) -> None:
     """Run a statement that PostgreSQL takes in no transaction."""
     connection = psycopg2.connect(cluster.url)

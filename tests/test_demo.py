@@ -319,7 +319,7 @@ def test_an_entrys_details_have_the_form_that_the_actions_write(filled, api, tra
     for entry in filled.story():
         kind, names = real[entry["action"]]
         assert entry["resource_type"] == kind
-        assert names - set(entry["details"]) <= {"reason", "ended_deployment"}
+        assert names - set(entry["details"]) <= {"reason", "ended_deployment", "made_environment"}
         assert set(entry["details"]) <= names
 
 

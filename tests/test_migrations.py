@@ -32,6 +32,7 @@ VALUES ('00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-0000000
         'linux/amd64', 'active', 'x');
 INSERT INTO metrics (version_id, model_id, path, value)
 VALUES ('00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-000000000001', 'accuracy', 0.9);
+INSERT INTO environments (id, name, rank, created_by) VALUES (gen_random_uuid(), 'production', 1, 'x');
 INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, live_from)
 VALUES ('00000000-0000-7000-8000-000000000003', '00000000-0000-7000-8000-000000000002',
         '00000000-0000-7000-8000-000000000001', 'production', 'success', 'x', now());

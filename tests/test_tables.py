@@ -30,9 +30,27 @@ ROWS = {
         "id": None,
         "release_id": "@version",
         "model_id": "@model",
-        "environment": "staging",
+        "environment": "production",
         "status": "success",
         "deployed_by": "x",
+    },
+    "environments": {"id": None, "name": "canary", "rank": 9, "created_by": "x"},
+    "deployment_states": {"deployment_id": "@deployment", "status": "running", "at": "2026-11-23T10:00:00Z"},
+    "gates": {
+        "id": None,
+        "model": "*",
+        "target": "release",
+        "kind": "metadata_present",
+        "paths": "{a}",
+        "created_by": "x",
+    },
+    "approvals": {
+        "id": None,
+        "version_id": "@version",
+        "target": "release",
+        "standing": "x",
+        "api_key_id": "@key",
+        "approved_by": "x",
     },
     "metrics": {"version_id": "@version", "model_id": "@model", "path": "a", "value": 1},
     "api_keys": {
@@ -74,7 +92,8 @@ def there(api, sql):
         token_hash=TOKEN_HASH,
         key=key["id"],
     )
-    return {"@model": model["id"], "@version": version["id"], "@key": key["id"], "@prefix": key["prefix"]}
+    ids = {"@model": model["id"], "@version": version["id"], "@deployment": deployment["id"]}
+    return {**ids, "@key": key["id"], "@prefix": key["prefix"]}
 
 
 @pytest.fixture
@@ -140,6 +159,43 @@ CHECKS = [
     ("deployments", "metadata", {"metadata": "null"}),
     ("deployments", "endpoint_url", {"endpoint_url": "javascript:alert(1)"}),
     ("deployments", "endpoint_url_length", {"endpoint_url": "https://" + "x" * 1024}),
+    ("deployments", "log_url", {"log_url": "javascript:alert(1)"}),
+    ("deployments", "log_url_length", {"log_url": "https://" + "x" * 1024}),
+    ("deployments", "superseded", {"superseded_by": "@deployment"}),
+    ("deployments", "rollback_of", {"status": "pending", "rollback_of": "@deployment"}),
+    ("environments", "name", {"name": "Release"}),
+    ("environments", "name", {"name": "a b"}),
+    ("environments", "rank", {"rank": -1}),
+    ("environments", "frozen", {"frozen": True}),
+    ("environments", "frozen", {"frozen": True, "frozen_reason": ""}),
+    ("environments", "frozen", {"frozen_reason": "x"}),
+    ("environments", "frozen_until", {"frozen_until": NOW}),
+    ("environments", "frozen_reason_length", {"frozen": True, "frozen_reason": "x" * 1025}),
+    ("environments", "description_length", {"description": "x" * 10_001}),
+    ("deployment_states", "status", {"status": "done"}),
+    ("gates", "model", {"model": "org/"}),
+    ("gates", "target", {"target": "A"}),
+    ("gates", "kind", {"kind": "other", "paths": None}),
+    ("gates", "op", {"kind": "metric", "paths": None, "path": "a", "op": "!=", "value": 1}),
+    ("gates", "value", {"kind": "metric", "paths": None, "path": "a", "op": ">", "value": float("inf")}),
+    ("gates", "value", {"kind": "metric", "paths": None, "path": "a", "op": ">", "value": float("nan")}),
+    ("gates", "direction", {"kind": "no_regression", "paths": None, "path": "a", "direction": "up", "tolerance": 0}),
+    (
+        "gates",
+        "tolerance",
+        {"kind": "no_regression", "paths": None, "path": "a", "direction": "lower", "tolerance": -1},
+    ),
+    ("gates", "paths", {"paths": "{}"}),
+    ("gates", "environment", {"kind": "soaked", "paths": None, "environment": "release", "seconds": 1}),
+    ("gates", "seconds", {"kind": "soaked", "paths": None, "environment": "staging", "seconds": 0}),
+    ("gates", "count", {"kind": "approved", "paths": None, "count": 0, "role": "admin"}),
+    ("gates", "role", {"kind": "approved", "paths": None, "count": 1, "role": "other"}),
+    ("gates", "released", {"kind": "released", "paths": None}),
+    ("gates", "fields", {"kind": "metric"}),
+    ("gates", "fields", {"path": "a"}),
+    ("gates", "fields", {"paths": None}),
+    ("approvals", "target", {"target": "A"}),
+    ("approvals", "comment_length", {"comment": "x" * 10_001}),
     ("deployments", "live_from", {"status": "failed", "live_from": NOW}),
     ("deployments", "ended_at", {"live_from": NOW, "ended_at": BEFORE}),
     ("deployments", "ended", {"ended_at": NOW}),
@@ -199,7 +255,13 @@ def test_what_is_deleted_or_over_is_not_in_the_way(refused, there, table, change
     ("table", "name", "changed"),
     [
         ("versions", "fk_versions_model_id", {"model_id": NOWHERE}),
+        ("versions", "fk_versions_created_by_key", {"created_by_key": NOWHERE}),
         ("deployments", "fk_deployments_release_id", {"release_id": NOWHERE}),
+        ("deployments", "fk_deployments_place", {"environment": "nowhere"}),
+        ("deployments", "fk_deployments_rollback_of", {"rollback_of": NOWHERE}),
+        ("deployment_states", "fk_deployment_states_deployment_id", {"deployment_id": NOWHERE}),
+        ("approvals", "fk_approvals_version_id", {"version_id": NOWHERE}),
+        ("approvals", "fk_approvals_api_key_id", {"api_key_id": NOWHERE}),
         ("metrics", "fk_metrics_version_id", {"version_id": NOWHERE}),
         ("audit_logs", "fk_audit_logs_api_key_id", {"api_key_id": NOWHERE}),
         ("idempotent_answers", "fk_idempotent_answers_caller", {"caller": NOWHERE}),
@@ -247,7 +309,7 @@ def test_no_foreign_key_takes_history_with_it(app):
         "DELETE FROM audit_logs",
         "DELETE FROM audit_logs WHERE false",
         "TRUNCATE audit_logs",
-        "TRUNCATE api_keys CASCADE",
+        "SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE api_keys CASCADE",
         "INSERT INTO audit_logs (id, action, resource_type) SELECT id, 'x', 'x' FROM audit_logs"
         " ON CONFLICT (id) DO UPDATE SET action = 'x'",
     ],
@@ -419,7 +481,7 @@ def test_a_change_finds_its_rows_by_an_index(filled, method, path, body):
             name: value.format(**filled.values) if isinstance(value, str) else value for name, value in body.items()
         }
     _, sent = filled.request(method, path, body=body)
-    assert len(sent) > 2
+    assert len(sent) >= 2
     for statement, parameters in sent:
         if statement.startswith(("SELECT", "UPDATE", "DELETE")):
             assert not scanned(filled.plan(statement, parameters, analyze=False)), statement

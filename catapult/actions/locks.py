@@ -1,4 +1,4 @@
-"""The rows a verb works on, locked in one order: model, version, deployment.
+"""The rows a verb works on, locked in one order: environment, model, version, deployment; the gates before a model.
 
 `FOR NO KEY UPDATE`, so that a foreign-key check of another transaction does not wait. A row is read again after the lock
 was granted, since what came before it may have changed everything.
@@ -15,24 +15,31 @@ from catapult.extensions import db
 from catapult.queries import registered_models, versions
 from catapult.tables import ApiKey, RegisteredModel, Role, Version
 
+GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
+"""Held alone while gates change, and together while versions are held to them."""
 
-def model(condition: ColumnElement[bool]) -> RegisteredModel:
-    """The model that meets the condition, locked. Raises NotFound."""
-    row: RegisteredModel | None = db.session.scalar(_locked(select(RegisteredModel).where(condition)))
+_GATES_STAND = func.pg_advisory_xact_lock_shared(GATES)
+
+
+def model(condition: ColumnElement[bool], *, gated: bool = False) -> RegisteredModel:
+    """The model that meets the condition, locked, and with `gated` no gate changes either. Raises NotFound."""
+    query: Select[Any] = select(RegisteredModel).where(condition)
+    row: RegisteredModel | None = db.session.scalar(_locked(query.add_columns(_GATES_STAND) if gated else query))
     if row is None:
         raise registered_models.missing()
     return row
 
 
-def version(version_id: UUID) -> tuple[Version, list[str], datetime]:
+def version(version_id: UUID, *, gated: bool = False) -> tuple[Version, list[str], datetime]:
     """That version with its model locked, where it is live, and the time after the lock. Raises NotFound.
 
     The model's lock is enough: whatever changes a version takes it, and two versions of one model queue up.
+    `gated`: no gate changes either before the transaction ends.
     """
     query = (
         select(RegisteredModel).join(Version, Version.model_id == RegisteredModel.id).where(Version.id == version_id)
     )
-    owner = db.session.scalar(_locked(query))
+    owner = db.session.scalar(_locked(query.add_columns(_GATES_STAND) if gated else query))
     if owner is None:
         raise versions.missing()
     found = select(Version, versions.LIVE_IN, func.clock_timestamp()).where(Version.id == version_id, versions.KEPT)

@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from uuid_utils.compat import uuid7
 
 from catapult import audit
 from catapult import metadata as limits
-from catapult.actions import locks
+from catapult.actions import locks, progress
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
@@ -74,26 +74,22 @@ def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[i
     model = locks.model(RegisteredModel.id == model_id)
     locks.check_counter(model, expected)
     ended = _end_live(model, force)
+    cancelled = [str(one) for one in progress.cancel(Deployment.model_id == model.id)]
     model.deleted_at = NOW
     left = {"versions": _leave(Version, model), "deployments": _leave(Deployment, model)}
-    said = audit.entry("model.delete", model, name=model.name, **left, ended_deployments=ended or None)
-    audit.commit(actor, model, said)
+    ends = {"ended_deployments": ended or None, "cancelled_deployments": cancelled or None}
+    audit.commit(actor, model, audit.entry("model.delete", model, name=model.name, **left, **ends))
 
 
 def _end_live(model: RegisteredModel, force: bool) -> list[dict[str, str]]:
     """What was live of this model has ended. Raises Conflict where something is and `force` is not given."""
     live = (Deployment.model_id == model.id) & is_live()
-    running = list(db.session.execute(select(Deployment.id, Deployment.environment).where(live)))
+    running = list(db.session.scalars(select(Deployment.environment).where(live).order_by(Deployment.environment)))
     if running and not force:
-        places = ", ".join(sorted(row.environment for row in running))
-        raise Conflict(f"{model.name} is live in {places}. Send force=true to end those deployments with it.")
-    # Never before it began, not even where the clock was set back.
-    ended = {"ended_at": func.greatest(NOW, Deployment.live_from), "counter": Deployment.counter + 1}
-    if running:
-        db.session.execute(
-            update(Deployment).where(live).values(ended), execution_options={"synchronize_session": False}
+        raise Conflict(
+            f"{model.name} is live in {', '.join(running)}. Send force=true to end those deployments with it."
         )
-    return [{"id": str(row.id), "environment": row.environment} for row in running]
+    return progress.end_live(live) if running else []
 
 
 def _leave(table: Any, model: RegisteredModel) -> int:

@@ -20,7 +20,7 @@ from catapult.errors import Invalid, Refusal
 from catapult.queries import registered_models
 from catapult.tables import RegisteredModel, Version
 
-_BY_MOMENT = ("created_at", "updated_at", "released_at", "deleted_at", "model_id")
+_BY_MOMENT = ("created_at", "updated_at", "released_at", "released_by", "deleted_at", "model_id")
 _GIVEN = {
     attribute.key: attribute.columns[0]
     for attribute in Version.__mapper__.column_attrs
@@ -57,8 +57,8 @@ def _statement(condition: str) -> TextClause:
                 jsonb_build_object('model', name) AS told
             FROM counted
         ), made AS (
-            INSERT INTO versions ({names}, model_id, created_at, updated_at, released_at)
-            SELECT {values}, model_id, now, now, CASE WHEN :is_release THEN now END FROM moment
+            INSERT INTO versions ({names}, model_id, created_at, updated_at)
+            SELECT {values}, model_id, now, now FROM moment
         ), kept AS (
             INSERT INTO metrics (version_id, model_id, path, value)
             SELECT :id, model_id, path, value
@@ -74,30 +74,25 @@ _BY_NAME = _statement("lower(name) = lower(:model_name)")
 _BY_BOTH = _statement("id = :model_id AND lower(name) = lower(:model_name)")
 
 
-def register(version: Version, actor: Actor, *entries: Entry, model_id: UUID | None, model_name: str | None) -> Version:
-    """The version and its entries, to each of which the model's name is added, are saved; it has its model and its times.
+def register(version: Version, actor: Actor, said: Entry, *, model_id: UUID | None, model_name: str | None) -> Version:
+    """The version is in the database with its entry, to which the model's name is added; it has its model and its times.
 
-    Raises NotFound (model), Invalid (the id is not that model's), Conflict (the model has this version).
+    `audit.commit_recorded` saves it. Raises NotFound (model), Invalid (the id is not that model's), Conflict (the model has
+    this version).
     """
     numbers = dict(metadata.numbers(version.metadata_))
     values = {column.name: getattr(version, attribute) for attribute, column in _GIVEN.items()}
-    values |= {"metadata": json.dumps(version.metadata_), "is_release": version.released_by is not None}
-    values |= {"paths": list(numbers), "numbers": list(numbers.values())}
+    values |= {"metadata": json.dumps(version.metadata_), "paths": list(numbers), "numbers": list(numbers.values())}
     values |= {"model_id": model_id, "model_name": model_name}
-
-    def made(result: Any) -> Version:
-        row = result.one_or_none()
-        if row is None:
-            raise _unknown(model_id, model_name)
-        return _with_model(version, Registered(*row))
-
     statement = _BY_NAME if model_id is None else _BY_ID if model_name is None else _BY_BOTH
-    return audit.commit_statement(statement, values, made, actor, *entries)
+    row = audit.execute_recorded(statement, values, actor, said).one_or_none()
+    if row is None:
+        raise _unknown(model_id, model_name)
+    return _with_model(version, Registered(*row))
 
 
 def _with_model(version: Version, found: Registered) -> Version:
     version.model_id, version.created_at, version.updated_at = found.model_id, found.now, found.now
-    version.released_at = found.now if version.released_by is not None else None
     version.model = RegisteredModel(
         id=found.model_id, name=found.name, repository=found.repository, storage_path=found.storage_path
     )

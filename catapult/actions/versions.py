@@ -1,5 +1,6 @@
 """Register, change, promote, demote and delete versions."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,12 +10,22 @@ from uuid_utils.compat import uuid7
 
 from catapult import audit
 from catapult import metadata as limits
-from catapult.actions import locks, registration
+from catapult.actions import gates, locks, progress, registration
 from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Invalid
-from catapult.extensions import db
+from catapult.extensions import db, in_transaction
 from catapult.semver_order import semver_key
-from catapult.tables import DEFAULT_PLATFORM, NOW, Deployment, Metric, RegisteredModel, Role, Version, VersionStatus
+from catapult.tables import (
+    DEFAULT_PLATFORM,
+    NOW,
+    RELEASE,
+    Deployment,
+    Metric,
+    RegisteredModel,
+    Role,
+    Version,
+    VersionStatus,
+)
 
 
 def create(
@@ -28,7 +39,8 @@ def create(
 ) -> Version:
     """Register a version of the model that `model_id` or `model_name` names, and promote it if `is_release`.
 
-    `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden.
+    `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden, and Blocked where
+    a gate lets it not be a release: then it is not registered either.
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
     limits.check(metadata)
@@ -38,16 +50,20 @@ def create(
         id=uuid7(),
         metadata_=metadata or {},
         semver_key=semver_key(fields["version"]),
-        released_by=actor.name if is_release else None,
         created_by=actor.name,
+        created_by_key=actor.key_id,
         **{"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "counter": 1, **fields},
     )
     version.live_in = []
-    said = {name: fields[name] for name in ("version", "tag", "digest")}
-    entries = [audit.entry("version.create", version, **said)]
-    if is_release:
-        entries.append(audit.entry("version.promote", version, version=version.version))
-    return registration.register(version, actor, *entries, model_id=model_id, model_name=model_name)
+    said = audit.entry("version.create", version, **{name: fields[name] for name in ("version", "tag", "digest")})
+    if not is_release:
+        return audit.commit_recorded(
+            registration.register(version, actor, said, model_id=model_id, model_name=model_name)
+        )
+    in_transaction()
+    registration.register(version, actor, said, model_id=model_id, model_name=model_name)
+    version, now = _locked(version.id, gated=True)
+    return audit.commit(actor, version, *_promote(version, actor, now))
 
 
 def edit(
@@ -60,26 +76,28 @@ def edit(
 ) -> Version:
     """These fields have these values, and it is a release or not if `is_release` says so; all in one transaction.
 
-    Raises NotFound, PreconditionFailed, Forbidden, and Conflict for archiving what is live or promoting what is archived.
+    Raises NotFound, PreconditionFailed, Forbidden, Blocked, and Conflict for archiving what is live or promoting what is archived.
     """
     actor.needs(Role.PUBLISHER if is_release is None else Role.RELEASER)
     limits.check(fields.get("metadata_"))
-    version = _locked(version_id)
+    version, now = _locked(version_id, gated=bool(is_release))
     locks.check_counter(version, expected)
     entries = _change(version, fields)
     if is_release is not None:
-        entries += _promote(version, actor) if is_release else _demote(version)
+        entries += _promote(version, actor, now) if is_release else _demote(version)
     return audit.commit(actor, version, *entries) if entries else version
 
 
-def promote(version_id: UUID, *, actor: Actor, reason: str | None = None) -> Version:
+def promote(version_id: UUID, *, actor: Actor, reason: str | None = None, force: bool = False) -> Version:
     """Make this version a release. Promoting a release changes nothing and writes no entry.
 
-    Raises NotFound, Forbidden, and Conflict where it is archived.
+    `force`, with a reason and by an admin, passes the gates, and writes an entry of that too. Raises NotFound, Forbidden, Blocked,
+    and Conflict where it is archived.
     """
     actor.needs(Role.RELEASER)
-    version = _locked(version_id)
-    entries = _promote(version, actor, reason)
+    gates.check_force(actor, force, reason)
+    version, now = _locked(version_id, gated=True)
+    entries = _promote(version, actor, now, reason, force)
     return audit.commit(actor, version, *entries) if entries else version
 
 
@@ -89,7 +107,7 @@ def demote(version_id: UUID, *, actor: Actor, reason: str | None = None) -> Vers
     Raises NotFound, Forbidden.
     """
     actor.needs(Role.RELEASER)
-    version = _locked(version_id)
+    version, _ = _locked(version_id)
     entries = _demote(version, reason)
     return audit.commit(actor, version, *entries) if entries else version
 
@@ -100,9 +118,10 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
     Raises NotFound, PreconditionFailed, and Conflict while it is live somewhere.
     """
     actor.needs(Role.ADMIN)
-    version = _locked(version_id)
+    version, _ = _locked(version_id)
     locks.check_counter(version, expected)
     _check_not_live(version, "deleted")
+    cancelled = [str(one) for one in progress.cancel(Deployment.release_id == version.id)]
     version.deleted_at = NOW
     of_it = update(Deployment).where(Deployment.release_id == version.id, Deployment.deleted_at.is_(None))
     left: Any = db.session.execute(
@@ -110,7 +129,11 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
     )
     audit.flush()
     _count_again(version, by=-1)
-    audit.commit(actor, version, _said("version.delete", version, None, deployments=left.rowcount))
+    audit.commit(
+        actor,
+        version,
+        _said("version.delete", version, None, deployments=left.rowcount, cancelled_deployments=cancelled or None),
+    )
 
 
 _MODELS: Any = RegisteredModel.__table__
@@ -121,19 +144,23 @@ _INSERT_METRICS = text(
 )
 
 
-def _locked(version_id: UUID) -> Version:
-    version, live_in, _ = locks.version(version_id)
+def _locked(version_id: UUID, *, gated: bool = False) -> tuple[Version, datetime]:
+    version, live_in, now = locks.version(version_id, gated=gated)
     version.live_in = live_in
-    return version
+    return version, now
 
 
-def _promote(version: Version, actor: Actor, reason: str | None = None) -> list[Entry]:
+def _promote(
+    version: Version, actor: Actor, now: datetime, reason: str | None = None, force: bool = False
+) -> list[Entry]:
     if version.is_release:
         return []
     if version.status == VersionStatus.ARCHIVED:
         raise Conflict(f"{version.version} is archived. Set its status to active first, then promote it.")
-    version.released_at, version.released_by = NOW, actor.name
-    return [_said("version.promote", version, reason)]
+    broken = gates.passed(version.id, RELEASE, actor=actor, force=force)
+    version.released_at, version.released_by = now, actor.name
+    told = {"model": version.model_name, "version": version.version}
+    return [_said("version.promote", version, reason), *gates.override(version, broken, RELEASE, reason, **told)]
 
 
 def _demote(version: Version, reason: str | None = None) -> list[Entry]:

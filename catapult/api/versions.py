@@ -9,7 +9,7 @@ from catapult.actions import versions as actions
 from catapult.api import etags
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import LatestQuery, NoQuery, PageQuery, VersionQuery
-from catapult.contract.schemas import DeploymentOut, Reason, VersionEdit, VersionIn, VersionOut
+from catapult.contract.schemas import DeploymentOut, Promotion, Reason, VersionEdit, VersionIn, VersionOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import deployments, versions
 from catapult.queries.paging import Listing
@@ -77,7 +77,7 @@ def delete_version(_: dict[str, Any], version_id: UUID) -> None:
 
 @blp.route("/<uuid:version_id>/promote", methods=["POST"])
 @blp.needs(Role.RELEASER)
-@blp.arguments(Reason, required=False)
+@blp.arguments(Promotion, required=False)
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound, Conflict))
 def promote(body: dict[str, Any], version_id: UUID) -> Version:
     """Promote a version to a release"""

@@ -225,6 +225,12 @@ class Reason(In):
     reason = text(TEXT_LENGTH, allow_none=True, metadata=says("Why.", "Best recall so far"))
 
 
+class Promotion(Reason):
+    """Why, and whether gates are passed by force."""
+
+    force = Flag(metadata=says("Pass the gates; takes the role admin and a reason.", False))
+
+
 class VersionOut(Out):
     """A version of a model; a release if somebody promoted it."""
 
@@ -272,9 +278,15 @@ class DeploymentIn(Create):
 
     release_id = Id(required=True, metadata=says("The version's id.", EXAMPLE_ID))
     environment = environment_name(required=True, metadata=says("Where to, case ignored.", "production"))
-    status = choice(DeploymentStatus, metadata=says("success when not sent, which makes it live.", "success"))
+    status = choice(
+        [status for status in DeploymentStatus if status != DeploymentStatus.CANCELLED],
+        metadata=says("success when not sent, which makes it live.", "success"),
+    )
     metadata = metadata_field()
     endpoint_url = link(PLACE_LENGTH, metadata=says("Where it answers.", "https://bert.example.com"))
+    log_url = link(PLACE_LENGTH, metadata=says("Where its log can be read.", "https://ci.example.com/runs/42"))
+    force = Flag(metadata=says("Pass the gates; takes the role admin and a reason.", False))
+    reason = text(TEXT_LENGTH, metadata=says("Why; it stands in the audit log.", "Customers wait for the fix"))
 
     @validates("environment")
     def check_environment(self, value: str, **_: Any) -> None:
@@ -294,9 +306,14 @@ class DeploymentOut(Out):
     live = fields.Boolean(metadata=says("Whether it runs there now: at most one a model and environment does.", True))
     endpoint_url = fields.String(allow_none=True, metadata=says("Where it answers."))
     metadata = fields.Dict(attribute="metadata_", metadata=says("Free metadata.", {"replicas": 3}))
+    log_url = fields.String(allow_none=True, metadata=says("Where its log can be read."))
     deployed_by = fields.String(metadata=says("The name of the key that recorded it.", "ci"))
     deployed_at = Time(metadata=says("When it was recorded.", EXAMPLE_TIME))
     updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))
+    live_from = Time(allow_none=True, metadata=says("Since when it is or was live.", EXAMPLE_TIME))
+    ended_at = Time(allow_none=True, metadata=says("Until just before when it was live.", EXAMPLE_TIME))
+    superseded_by = fields.UUID(allow_none=True, metadata=says("The deployment that took its place."))
+    rollback_of = fields.UUID(allow_none=True, metadata=says("The deployment that it rolled back from."))
 
 
 # --- keys, audit, the service ---------------------------------------------------------------------------------------

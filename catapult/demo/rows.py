@@ -10,7 +10,7 @@ from uuid import UUID
 
 from catapult.demo.figures import Figures
 from catapult.demo.kinds import KINDS
-from catapult.demo.story import HOSTS, MODELS, PRODUCTION, SEED, STAGING
+from catapult.demo.story import DEVELOPMENT, HOSTS, MODELS, PRODUCTION, SEED, STAGING
 from catapult.demo.timeline import HOURS, Life, Moment, Placed, live_through
 from catapult.metadata import numbers
 from catapult.semver_order import semver_key
@@ -23,6 +23,11 @@ ERRORS = (
     "out of memory while loading the weights",
     "smoke test failed: 3 of 40 requests timed out",
 )
+ENVIRONMENTS = {
+    DEVELOPMENT: "Whatever was trained last; anybody may deploy here.",
+    STAGING: "Mirrored traffic of the day before, for a day at least.",
+    PRODUCTION: "What customers see.",
+}
 REASONS = ("Meets every target on the held-out set.", "Signed off in the weekly release round.", None, None)
 
 
@@ -33,6 +38,7 @@ class Rows:
     models: list[dict[str, Any]] = field(default_factory=list)
     versions: list[dict[str, Any]] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    environments: list[dict[str, Any]] = field(default_factory=list)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
@@ -53,8 +59,28 @@ def rows(now: datetime) -> Rows:
     made = Rows()
     for told in MODELS:
         _Model(live_through(told, now), made).tell()
+    _environments(made)
     made.entries.sort(key=lambda entry: (entry["created_at"], entry["id"]))
     return made
+
+
+def _environments(made: Rows) -> None:
+    """As the first deployments to them made them, and an admin ranked and described them."""
+    rng = Random(f"{SEED} environments")  # noqa: S311 - as in timeline.py
+    for rank, (name, description) in enumerate(ENVIRONMENTS.items(), start=1):
+        first = min(row["deployed_at"] for row in made.deployments if row["environment"] == name)
+        made.environments.append(
+            {
+                "id": uuid7_at(first, rng),
+                "name": name,
+                "rank": rank,
+                "protected": name == PRODUCTION,
+                "description": description,
+                "created_by": "ci",
+                "created_at": first,
+                "updated_at": first,
+            }
+        )
 
 
 class _Model:
@@ -190,7 +216,8 @@ class _Model:
         ended_by = {follower: placed for placed, follower in followers.items()}
         for placed, id_ in ids.items():
             ended = ended_by.get(placed)
-            self._deployment(placed, id_, followers.get(placed))
+            follower = followers.get(placed)
+            self._deployment(placed, id_, follower, ids[follower] if follower else None)
             self._entry(
                 Moment(placed.at, placed.by),
                 "deployment.create",
@@ -203,7 +230,7 @@ class _Model:
                 ended_deployment=str(ids[ended]) if ended else None,
             )
 
-    def _deployment(self, placed: Placed, id_: UUID, follower: Placed | None) -> None:
+    def _deployment(self, placed: Placed, id_: UUID, follower: Placed | None, next_id: UUID | None) -> None:
         """It was live until the one that followed it."""
         success = placed.status == DeploymentStatus.SUCCESS
         self.made.deployments.append(
@@ -220,6 +247,7 @@ class _Model:
                 "updated_at": follower.at if follower else placed.at,
                 "live_from": placed.at if success else None,
                 "ended_at": follower and follower.at,
+                "superseded_by": next_id,
                 "counter": 2 if follower else 1,
             }
         )

@@ -10,11 +10,12 @@ from catapult.extensions import db
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text, raw
 from catapult.queries.registered_models import id_of
-from catapult.tables import Deployment, RegisteredModel, Version, is_live
+from catapult.tables import Deployment, DeploymentState, RegisteredModel, Version, is_live
 
 M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
+S: Any = DeploymentState.__table__.c
 
 _COLUMNS: tuple[Any, ...] = (
     as_text(D.id),
@@ -25,10 +26,15 @@ _COLUMNS: tuple[Any, ...] = (
     D.status,
     is_live().label("live"),
     D.endpoint_url,
+    D.log_url,
     raw(D.metadata),
     D.deployed_by,
     D.deployed_at,
     D.updated_at,
+    D.live_from,
+    D.ended_at,
+    as_text(D.superseded_by),
+    as_text(D.rollback_of),
     D.counter,
 )
 _DEPLOYMENTS = Listing(
@@ -46,8 +52,18 @@ def get(deployment_id: UUID) -> Any:
     """That deployment, as a plain row. Raises NotFound."""
     row = db.session.execute(_BY_ID, {"deployment_id": deployment_id}).one_or_none()
     if row is None:
-        raise NotFound("There is no such deployment. GET /api/v1/deployments lists those there are.")
+        raise missing()
     return row
+
+
+def missing() -> NotFound:
+    return NotFound("There is no such deployment. GET /api/v1/deployments lists those there are.")
+
+
+def states(deployment_id: UUID) -> list[Any]:
+    """`status at` of every state that the deployment came to, oldest first."""
+    columns = select(S.status, S.at).where(S.deployment_id == deployment_id)
+    return list(db.session.execute(columns.order_by(S.at, S.status)))
 
 
 def count_of(model_id: Any) -> int:
@@ -67,7 +83,7 @@ def listing(
     """Deployments newest first."""
     conditions: list[ColumnElement[bool]] = []
     if environment is not None:
-        conditions.append(func.lower(D.environment) == environment.lower())
+        conditions.append(D.place == environment.lower())
     if release_id is not None:
         conditions.append(D.release_id == release_id)
     if model_name is not None:

@@ -4,17 +4,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, select, text, true
+from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, select, true
 
 from catapult.extensions import db
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text
 from catapult.queries.registered_models import KEPT
-from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
+from catapult.tables import Deployment, Environment, RegisteredModel, Version, VersionStatus, is_live
 
 D: Any = Deployment.__table__.c
 V: Any = Version.__table__.c
 M: Any = RegisteredModel.__table__.c
+E: Any = Environment.__table__.c
+
+ENVIRONMENTS = 50
 
 MODELS, ALL = 7, 200
 """Rows of the matrix, the models that were deployed last: a few, or as many as a page bears."""
@@ -29,21 +32,6 @@ BEHIND = 100
 """Newer versions are counted up to here."""
 
 CANDIDATES = 6
-
-# One look-up an environment: `DISTINCT` would read every live deployment.
-_ENVIRONMENTS = text(
-    """
-    WITH RECURSIVE places AS (
-        (SELECT lower(environment) AS place FROM deployments WHERE live_from IS NOT NULL AND ended_at IS NULL
-         ORDER BY lower(environment) LIMIT 1)
-        UNION ALL
-        SELECT (SELECT lower(environment) FROM deployments WHERE live_from IS NOT NULL AND ended_at IS NULL
-                AND lower(environment) > places.place ORDER BY lower(environment) LIMIT 1)
-        FROM places WHERE places.place IS NOT NULL
-    )
-    SELECT place FROM places WHERE place IS NOT NULL LIMIT 50
-    """
-)
 
 ON_THE_WAY = (
     "dev",
@@ -70,8 +58,10 @@ class Matrix(NamedTuple):
 
 
 def environments() -> list[str]:
-    """Every environment where something is live, lower case, in the order in which a version usually passes them."""
-    return sorted(db.session.scalars(_ENVIRONMENTS), key=stage)
+    """Every environment where something is live, lower case, in the order in which they are ranked; fifty at most."""
+    live_there = select(literal_column("1")).where(D.place == E.place, is_live()).exists()
+    query = select(E.place).where(E.deleted_at.is_(None), live_there).order_by(E.rank, E.place)
+    return list(db.session.scalars(query.limit(ENVIRONMENTS)))
 
 
 def stage(name: str) -> tuple[int, str]:
@@ -129,13 +119,13 @@ _LIVE = Listing(
 
 def listing(environment: str) -> Listing:
     """What is live in that environment, the newest first."""
-    return _LIVE.where(func.lower(D.environment) == environment.lower())
+    return _LIVE.where(D.place == environment.lower())
 
 
 def board(places: Sequence[str], cards: int) -> dict[str, list[Any]]:
     """What is live in each of these environments, named in lower case: the newest `cards` and one more if there are more."""
     place = func.unnest(cast(list(places), ARRAY(Text))).table_valued("name", name="place")
-    newest = _LIVE.rows.where(func.lower(D.environment) == place.c.name).order_by(D.deployed_at.desc(), D.id.desc())
+    newest = _LIVE.rows.where(D.place == place.c.name).order_by(D.deployed_at.desc(), D.id.desc())
     row = lateral(newest.limit(cards + 1)).alias("row")
     query = select(place.c.name.label("place"), row).select_from(place).join(row, true())
     found: dict[str, list[Any]] = {name: [] for name in places}
@@ -146,9 +136,7 @@ def board(places: Sequence[str], cards: int) -> dict[str, list[Any]]:
 
 def places_of(release_ids: Sequence[str]) -> set[tuple[str, str]]:
     """`(environment in lower case, version's id)` of where these versions are live."""
-    query = select(func.lower(D.environment), as_text(D.release_id)).where(
-        is_live(), D.release_id.in_(list(release_ids))
-    )
+    query = select(D.place, as_text(D.release_id)).where(is_live(), D.release_id.in_(list(release_ids)))
     return {(place, release_id) for place, release_id in db.session.execute(query)}
 
 

@@ -209,6 +209,6 @@ def _released(wanted: bool) -> ColumnElement[bool]:
 
 def _live_in(environment: Any) -> ColumnElement[bool]:
     """An array, found first: at most one version a model, where a join might walk every version for them."""
-    live = select(D.release_id).where(func.lower(D.environment) == func.lower(environment), is_live())
+    live = select(D.release_id).where(D.place == func.lower(environment), is_live())
     found: ColumnElement[bool] = V.id == any_(func.array(live.scalar_subquery(), type_=ARRAY(V.id.type)))
     return found

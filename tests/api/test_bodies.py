@@ -365,7 +365,7 @@ def test_the_nul_character_is_refused_in_a_query(api, query):
         f"{VERSIONS}/latest",
         f"{VERSIONS}/latest?model_name=x&order=newest",
         f"{DEPLOYMENTS}?live=maybe",
-        f"{DEPLOYMENTS}?status=cancelled",
+        f"{DEPLOYMENTS}?status=done",
         "/api/v1/audit-logs?resource_id=1",
         "/api/v1/audit-logs?since=now",
     ],

@@ -4,7 +4,7 @@ import pytest
 
 FIELDS = {
     "id", "release_id", "model_name", "version", "environment", "status", "live", "endpoint_url", "metadata",
-    "deployed_by", "deployed_at", "updated_at",
+    "log_url", "deployed_by", "deployed_at", "updated_at", "live_from", "ended_at", "superseded_by", "rollback_of",
 }  # fmt: skip
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -51,8 +51,13 @@ def test_a_deployment_that_says_little_has_defaults(api, version):
         "status": "success",
         "live": True,
         "endpoint_url": None,
+        "log_url": None,
         "metadata": {},
         "deployed_by": "publisher-key",
+        "live_from": deployment["deployed_at"],
+        "ended_at": None,
+        "superseded_by": None,
+        "rollback_of": None,
     }
 
 
@@ -84,7 +89,7 @@ def test_null_in_a_new_deployment_is_the_same_as_leaving_it_out(api, version):
 
 
 def test_every_bad_field_of_a_new_deployment_is_named_at_once(api, version):
-    bad = {"environment": "a b", "status": "done", "metadata": [], "endpoint_url": "x", "log_url": "https://x"}
+    bad = {"environment": "a b", "status": "done", "metadata": [], "endpoint_url": "x", "log_url": "x"}
     refused = api.post(DEPLOYMENTS, {"release_id": version["id"], **bad})
     assert refused.status_code == 422
     assert set(refused.json["errors"]) == set(bad)

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from stage import environments
 
 ROW = re.compile(r'<tr id="deployment-([0-9a-f-]{36})"')
 LINES = '{"replicas": 3,\n "note": "</textarea><script>x()</script>"'
@@ -29,6 +30,7 @@ def rows(response):
 
 
 def many(sql, version, count, environment="bulk"):
+    sql(environments(environment))
     sql(
         "INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at)"
         " SELECT gen_random_uuid(), :version, :model, :environment, 'failed', 'ci',"

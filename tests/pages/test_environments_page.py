@@ -1,4 +1,5 @@
 import pytest
+import stage
 from markup import Page, is_whole
 
 
@@ -25,6 +26,7 @@ def fill(sql, models, environments):
         " SELECT md5('m' || n)::uuid, md5('m' || n)::uuid, '1.0', 't', 'a:b', 'p', 'active', 'x' FROM generate_series(1, :models) AS n",
         models=models,
     )
+    sql(stage.environments(numbered=environments))
     sql(
         "INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, live_from)"
         " SELECT gen_random_uuid(), md5('m' || n)::uuid, md5('m' || n)::uuid, 'env-' || e, 'success', 'ci',"

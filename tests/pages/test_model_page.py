@@ -1,5 +1,6 @@
 import pytest
 from markup import Page, is_whole
+from stage import environments
 
 MODEL = "/models/org/bert"
 
@@ -157,6 +158,7 @@ def test_filtering_versions_swaps_only_them(browser, api, model):
 
 def test_deployments_and_activity_page_too(browser, api, model, sql):
     version = api.version(model)
+    sql(environments(numbered=60))
     sql(
         "INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by)"
         " SELECT gen_random_uuid(), :version, :model, 'env-' || i, 'failed', 'x' FROM generate_series(1, 60) AS i",

@@ -1,5 +1,6 @@
 import pytest
 from markup import Page, is_whole
+from stage import environments
 
 from catapult.queries.live import MODELS
 
@@ -91,6 +92,7 @@ def test_many_environments_do_not_hide_that_there_are_more_models(browser, sql):
         "INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by)"
         " SELECT md5('m' || n)::uuid, md5('m' || n)::uuid, '1', 't', 'a:b', 'p', 'active', 'x' FROM generate_series(1, 14) AS n"
     )
+    sql(environments(numbered=45))
     sql(
         "INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, live_from)"
         " SELECT gen_random_uuid(), md5('m' || n)::uuid, md5('m' || n)::uuid, 'env-' || e, 'success', 'x', now() + n * interval '1 s', now()"

@@ -170,6 +170,9 @@ def test_activity_of_a_model_tells_of_deleted_versions_by_an_index_too(filled):
 # --- statements -------------------------------------------------------------------------------------------------------
 
 ROWS = """
+INSERT INTO environments (id, name, rank, created_by)
+SELECT gen_random_uuid(), 'env-' || n, n, 'x' FROM generate_series(:first, :last) AS n;
+INSERT INTO environments (id, name, rank, created_by) VALUES (gen_random_uuid(), 'production', 9, 'x') ON CONFLICT DO NOTHING;
 INSERT INTO models (id, name, storage_path, tags, version_count, latest_version)
 SELECT md5('model' || n)::uuid, 'org/m' || n, 'x', ARRAY['all'], 1, '1.' || n FROM generate_series(:first, :last) AS n;
 INSERT INTO versions (id, model_id, version, tag, digest, platform, status, released_at, released_by, created_by, metadata)

@@ -1,0 +1,75 @@
+"""Environments: one by name, all of them by rank."""
+
+from typing import Any
+
+from sqlalchemy import Text, bindparam, cast, func, or_, select
+
+from catapult.errors import Invalid, NotFound
+from catapult.extensions import db
+from catapult.queries.paging import Listing
+from catapult.queries.raw import as_text
+from catapult.tables import NOW, RELEASE, Environment
+
+E: Any = Environment.__table__.c
+KEPT = E.deleted_at.is_(None)
+FROZEN = E.frozen & or_(E.frozen_until.is_(None), E.frozen_until > NOW)
+LISTED = 50
+"""So many names are named in an error."""
+
+# One text to page by: the ranks of two environments may be the same.
+_IN_ORDER = func.concat(func.lpad(cast(E.rank, Text), 10, "0"), " ", E.place).label("in_order")
+_COLUMNS: tuple[Any, ...] = (
+    as_text(E.id),
+    E.name,
+    E.place,
+    E.rank,
+    E.protected,
+    FROZEN.label("frozen"),
+    E.frozen_reason,
+    E.frozen_until,
+    E.description,
+    E.created_by,
+    E.created_at,
+    E.updated_at,
+    E.counter,
+    _IN_ORDER,
+)
+_ENVIRONMENTS = Listing(select(*_COLUMNS).where(KEPT), _IN_ORDER, E.id, rising=True)
+_NAMED = _ENVIRONMENTS.rows.where(E.place == bindparam("place"))
+
+
+def listing() -> Listing:
+    """Every environment, in order of rank."""
+    return _ENVIRONMENTS
+
+
+def named(name: str) -> Any:
+    """That environment, as a plain row. Raises NotFound."""
+    row = db.session.execute(_NAMED, {"place": name.lower()}).one_or_none()
+    if row is None:
+        raise missing(name)
+    return row
+
+
+def missing(name: str) -> NotFound:
+    return NotFound(f"There is no environment {name}. GET /api/v1/environments lists those there are.")
+
+
+def check(name: str, field: str = "environment") -> None:
+    """Nothing, if there is such an environment. Raises Invalid, which names those there are."""
+    if db.session.execute(_NAMED, {"place": name.lower()}).one_or_none() is None:
+        raise unknown(name, field)
+
+
+def check_target(target: str) -> None:
+    """Nothing, if it is `release` or an environment. Raises Invalid, which names those there are."""
+    if target != RELEASE:
+        check(target, "target")
+
+
+def unknown(name: str, field: str) -> Invalid:
+    """What names the environments that there are."""
+    places = list(db.session.scalars(select(E.name).where(KEPT).order_by(E.rank, E.place).limit(LISTED)))
+    known = ", ".join([RELEASE, *places] if field == "target" else places) or "none yet"
+    said = f"There is no environment {name}; there is {known}." if len(places) < 2 else f"Has to be one of {known}."
+    return Invalid(f"{field} names no environment that there is: {said}", errors={field: [said]})

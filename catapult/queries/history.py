@@ -1,0 +1,71 @@
+"""What was live when, and what there is to go back to."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
+
+from catapult.extensions import db
+from catapult.queries.deployments import _COLUMNS
+from catapult.queries.paging import Listing
+from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus
+
+M: Any = RegisteredModel.__table__.c
+V: Any = Version.__table__.c
+D: Any = Deployment.__table__.c
+
+# History is told whole: of models and versions that were deleted since, too.
+_EVER_LIVE = (
+    select(*_COLUMNS)
+    .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
+    .join(RegisteredModel.__table__, M.id == D.model_id)
+    .where(D.live_from.is_not(None))
+)
+
+
+class Steps(NamedTuple):
+    """What is live of a model in an environment, and the deployment to go back to; None for what there is not."""
+
+    live: Any
+    target: Any
+
+
+def live_at(environment: str, at: datetime) -> Listing:
+    """What was live in that environment at that moment, one a model, the newest first; deleted models too.
+
+    A deployment is live from `live_from` until just before `ended_at`, to the microsecond.
+    """
+    then = func.tstzrange(D.live_from, D.ended_at).op("@>")(at)
+    return Listing(_EVER_LIVE.where(then, D.place == environment.lower()), D.deployed_at, D.id)
+
+
+def steps_back(model_id: UUID, place: str, to: UUID | None) -> Steps:
+    """What is live there, and the newest earlier deployment to go back to, or the one called `to` if it was live there.
+
+    Left out are the present version, those rolled back from since the last ordinary deployment, and what is archived or deleted.
+    """
+    there = (D.model_id == model_id, D.place == place, D.live_from.is_not(None))
+    columns = (D.id, D.release_id, V.version, D.metadata.label("metadata_"), D.endpoint_url, D.live_from)
+    past = select(*columns).join_from(Deployment.__table__, Version.__table__, V.id == D.release_id).where(*there)
+    live = db.session.execute(past.where(D.ended_at.is_(None))).one_or_none()
+    if live is None:
+        return Steps(None, None)
+    if to is not None:
+        return Steps(
+            live, db.session.execute(past.where(D.id == to, D.id != live.id, V.deleted_at.is_(None))).one_or_none()
+        )
+    usable = (V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value, D.release_id != live.release_id)
+    earlier = past.where(*usable, D.release_id.not_in(_rolled_back_from(model_id, place)))
+    return Steps(live, db.session.execute(earlier.order_by(D.live_from.desc()).limit(1)).one_or_none())
+
+
+def _rolled_back_from(model_id: UUID, place: str) -> Any:
+    """The versions that were rolled back from there since the last ordinary deployment, one without `rollback_of`."""
+    back, left = aliased(Deployment.__table__), aliased(Deployment.__table__)
+    b, f = back.c, left.c
+    there = (D.model_id == model_id, D.place == place, D.live_from.is_not(None))
+    ordinary = select(func.max(D.live_from)).where(*there, D.rollback_of.is_(None)).scalar_subquery()
+    since = (b.model_id == model_id, b.place == place, b.live_from > ordinary)
+    return select(f.release_id).join_from(back, left, f.id == b.rollback_of).where(*since)
