@@ -62,20 +62,37 @@
 
   // --- a session that ended while somebody typed: what was typed waits in this tab until they have signed in again ------------
   const KEPT = "typed";
+  const placeOf = (form) => new URL(form.action).pathname;
+  const isChanged = (field) => field.options
+    ? field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected))
+    : field.value !== (field.defaultValue ?? field.value) || field.checked !== field.defaultChecked;
+  const isTyped = (form) => form.closest("#dialog") || $("[aria-invalid='true']", form) || [...form.elements].some(isChanged);
+  const kept = () => JSON.parse(sessionStorage.getItem(KEPT) || "{}");
   on("htmx:beforeOnLoad", (event) => {
-    const form = event.detail.elt.matches("form[method=post]") ? event.detail.elt : $("#dialog form[method=post], main form.fields");
-    if (event.detail.xhr.status !== 401 || !form) return;
-    sessionStorage.setItem(KEPT, JSON.stringify([new URL(form.action).pathname, [...new FormData(form)]]));
+    const { elt, xhr } = event.detail;
+    if (xhr.status !== 401) return;
+    const typed = [...document.querySelectorAll("#dialog form[method=post], main form[method=post]")].filter((form) => form === elt || isTyped(form));
+    sessionStorage.setItem(KEPT, JSON.stringify({ ...kept(), ...Object.fromEntries(typed.map((form) => [placeOf(form), [...new FormData(form)]])) }));
+    const form = typed.find((each) => each.closest("#dialog")) || typed[0];
+    if (!form || typed.includes(elt)) return; // a form that was sent is where the answer leads to, too
+    event.preventDefault();
+    const address = new URL(xhr.getResponseHeader("HX-Redirect"), location);
+    address.searchParams.set("next", placeOf(form) === location.pathname ? location.pathname + location.search : placeOf(form));
+    location.assign(address);
   });
-  const [place, fields] = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
-  if (place === location.pathname) {
-    sessionStorage.removeItem(KEPT);
+  const restore = (form) => {
+    const { [placeOf(form)]: fields, ...others } = kept();
+    if (!fields) return;
+    sessionStorage.setItem(KEPT, JSON.stringify(others));
     for (const [name, value] of fields) {
-      const field = $(`main form[method=post] [name="${CSS.escape(name)}"]`);
+      const field = $(`[name="${CSS.escape(name)}"]`, form);
       if (field?.type === "checkbox") field.checked = true;
       else if (field) field.value = value;
     }
-  }
+  };
+  const restoreAll = () => document.querySelectorAll("#dialog form[method=post], main form[method=post]").forEach(restore);
+  on("htmx:afterSettle", restoreAll);
+  restoreAll();
 
   // Back to a page that is gone, or while the server is away: the browser itself shows what is there now.
   on("htmx:historyCacheMissLoadError", () => location.reload());

@@ -225,18 +225,22 @@ def test_escape_and_cancel_close_a_dialog_and_the_focus_goes_back(page: Page) ->
         assert at(page) == "/models"
 
 
+def sign_in_again(page: Page, server: Up) -> None:
+    server.sql("DELETE FROM sign_in_counts")
+    page.get_by_label("API key").fill(server.keys["admin"])
+    page.get_by_role("button", name="Sign in").click()
+
+
 def test_what_is_typed_into_a_form_waits_over_a_new_sign_in(
     windows: Windows, page: Page, server: Up, model: dict[str, Any]
 ) -> None:
     windows.allow(401)
-    server.sql("DELETE FROM sign_in_counts")
     place = f"/models/{model['name']}/-/settings"
     page.goto(place)
     page.get_by_label("Description").fill("typed before the session ended")
     server.sql("DELETE FROM sessions")
     page.get_by_role("button", name="Save").click()
-    page.get_by_label("API key").fill(server.keys["admin"])
-    page.get_by_role("button", name="Sign in").click()
+    sign_in_again(page, server)
     expect(page.get_by_label("Description")).to_have_value("typed before the session ended")
     assert at(page) == place
     assert focused(page)
@@ -246,16 +250,49 @@ def test_what_is_typed_into_a_dialog_waits_over_a_new_sign_in(
     windows: Windows, page: Page, server: Up, model: dict[str, Any]
 ) -> None:
     windows.allow(401)
-    server.sql("DELETE FROM sign_in_counts")
     place = f"/models/{model['name']}/versions/1.2.0"
     page.goto(place)
     page.get_by_role("link", name="Edit notes…").click()
     page.get_by_label("Release notes").fill("typed in a dialog")
     server.sql("DELETE FROM sessions")
     page.get_by_role("button", name="Save").click()
-    page.get_by_label("API key").fill(server.keys["admin"])
-    page.get_by_role("button", name="Sign in").click()
+    sign_in_again(page, server)
     expect(page.get_by_label("Release notes")).to_have_value("typed in a dialog")
     assert at(page) == f"{place}/-/edit"
     page.get_by_role("button", name="Save").click()
     expect(page.locator("[aria-labelledby=notes-name]")).to_contain_text("typed in a dialog")
+
+
+def test_what_is_typed_while_a_page_polls_waits_over_a_new_sign_in(
+    windows: Windows, page: Page, server: Up, model: dict[str, Any]
+) -> None:
+    windows.allow(401)
+    page.goto("/deployments")
+    page.get_by_role("link", name="Record deployment").click()
+    page.locator("#dialog").get_by_label("Version").fill("typed in a dialog")
+    server.sql("DELETE FROM sessions")
+    page.evaluate("htmx.ajax('GET', '/', {source: '#list', target: '#list'})")
+    sign_in_again(page, server)
+    expect(page.locator("#field-version")).to_have_value("typed in a dialog")
+    assert at(page) == "/new/deployment"
+
+
+def test_every_form_keeps_what_is_typed_over_a_new_sign_in(
+    windows: Windows, page: Page, server: Up, model: dict[str, Any]
+) -> None:
+    windows.allow(401)
+    for place, name in (
+        ("/new/model", "name"),
+        ("/new/version", "version"),
+        (f"/models/{model['name']}/versions/1.2.0/-/edit", "quantization"),
+        (f"/models/{model['name']}/-/settings", "description"),
+    ):
+        page.goto(place)
+        page.locator(f"#field-{name}").fill("typed on a page")
+        server.sql("DELETE FROM sessions")
+        page.get_by_role("searchbox").fill("somewhere else")
+        sign_in_again(page, server)
+        expect(page.locator(f"#field-{name}")).to_have_value("typed on a page")
+        assert at(page) == place
+    page.goto("/new/model")
+    expect(page.locator("#field-name")).to_have_value("")
