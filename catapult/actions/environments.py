@@ -1,5 +1,6 @@
 """Rank, protect, freeze and delete environments; deploying to a name makes it one."""
 
+import re
 from typing import Any
 
 from sqlalchemy import func, select
@@ -12,8 +13,9 @@ from catapult.audit import Actor
 from catapult.errors import Conflict, Frozen, Invalid
 from catapult.extensions import db
 from catapult.queries import environments, gates
-from catapult.tables import NOW, Deployment, Environment, Role, is_live
+from catapult.tables import NOW, RELEASE, Deployment, Environment, Role, is_live
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 UNRANKED = {"protected": False, "frozen": False, "frozen_reason": None, "frozen_until": None, "description": None}
 """What a new environment is, beside ranked last."""
 
@@ -26,6 +28,7 @@ def put(
     Raises Forbidden, PreconditionFailed, and Invalid for a freeze without a reason or one that is over.
     """
     actor.needs(Role.ADMIN)
+    _check_name(name)
     environment, made = _taken(name, actor, share=False)
     if not made:
         locks.check_counter(environment, expected)
@@ -134,6 +137,12 @@ def _again(name: str, actor: Actor, *, share: bool) -> Environment:
 def _last_rank() -> Any:
     highest = select(func.coalesce(func.max(Environment.rank), 0) + 1).where(Environment.deleted_at.is_(None))
     return highest.scalar_subquery()
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name) or name.lower() == RELEASE:
+        rule = "Has to begin with a letter or digit and hold letters, digits and ._- only, 63 at most; not release."
+        raise Invalid("That is no name of an environment.", errors={"name": [rule]})
 
 
 def _checked(environment: Environment, fields: dict[str, Any]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def blocked(verdicts: Sequence[Verdict], target: str) -> Blocked:
     """What names each gate that does not let it through, and holds what all of them say."""
     reasons = "; ".join(verdict.detail for verdict in verdicts if not verdict.passed)
     goal = "become a release" if target == RELEASE else f"go to {target}"
-    return Blocked(f"A gate blocks this: it may not {goal}. {reasons[:1].upper()}{reasons[1:]}.", gates=list(verdicts))
+    return Blocked(f"It may not {goal}: {reasons}.", gates=list(verdicts))
 
 
 def override(row: Any, broken: Sequence[Verdict], target: str, reason: str | None, **details: Any) -> list[Entry]:

@@ -45,14 +45,17 @@ def go_live(deployment: Deployment, now: datetime) -> Ended:
     `now` was taken with the model's lock held. Times never run backwards here, not even where the clock was set back.
     """
     there = (_D.c.model_id == deployment.model_id, _D.c.place == deployment.environment.lower())
-    last, older = _before(deployment, *there)
-    times = [last.live_from, last.ended_at] if last is not None else []
-    deployment.live_from = now = max([now, *(time + INSTANT for time in times if time)])
-    live = last.id if last is not None and last.ended_at is None else None
-    if live is not None:  # it has to leave the partial unique index before the new one enters it
-        values = {"ended_at": now, "superseded_by": deployment.id, "counter": _D.c.counter + 1, "updated_at": now}
-        db.session.execute(update(_D).where(_D.c.id == live).values(values))
-    return Ended(live, cancel(_D.c.id.in_(older)) if older else [])
+    with db.session.no_autoflush:  # the one before has to leave the partial unique index before this one enters it
+        last, older = _before(deployment, *there)
+        times = [last.live_from, last.ended_at] if last is not None else []
+        now = max([now, *(time + INSTANT for time in times if time)])
+        live = last.id if last is not None and last.ended_at is None else None
+        if live is not None:
+            values = {"ended_at": now, "superseded_by": deployment.id, "counter": _D.c.counter + 1, "updated_at": now}
+            db.session.execute(update(_D).where(_D.c.id == live).values(values))
+        cancelled = cancel(_D.c.id.in_(older)) if older else []
+    deployment.live_from = now
+    return Ended(live, cancelled)
 
 
 def cancel(condition: ColumnElement[bool]) -> list[UUID]:

@@ -7,13 +7,15 @@ from catapult.api import (
     audit_logs,
     deployments,
     docs,
+    environments,
+    gates,
     openapi,
     registered_models,
     service,
     versions,
 )
 
-NOUNS = (service, registered_models, versions, deployments, api_keys, audit_logs)
+NOUNS = (service, registered_models, versions, deployments, environments, gates, api_keys, audit_logs)
 
 
 def init_app(app: Flask) -> None:

@@ -92,6 +92,20 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
         return decorator
 
+    def answers_each(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Callable[[View], View]:
+        """The view's list is answered whole, each as `schema` has it."""
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Response:
+                found = ",".join(schema.encode(row) for row in view(*args, **kwargs))
+                return Response(f"[{found}]", content_type="application/json")
+
+            documented(wrapper, refuses=refuses)
+            return _described(wrapper, self.response(200, schema(many=True))(wrapper))
+
+        return decorator
+
     def opens(self, schema: type[Out], *statuses: int) -> Callable[[View], View]:
         """The view makes its response itself, of this schema whatever the status, and anybody may have it."""
 

@@ -6,10 +6,12 @@ from uuid import UUID
 from flask import g
 
 from catapult.actions import deployments as actions
+from catapult.api import etags
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import DeploymentQuery, NoQuery
+from catapult.contract.control import DeploymentEdit
 from catapult.contract.schemas import DeploymentIn, DeploymentOut
-from catapult.errors import Conflict, NotFound
+from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import deployments
 from catapult.queries.paging import Listing
 from catapult.tables import Deployment, Role
@@ -35,6 +37,15 @@ def list_deployments(filters: dict[str, Any]) -> Listing:
 def create_deployment(body: dict[str, Any]) -> Deployment:
     """Record a deployment"""
     return actions.create(actor=g.actor, **body)
+
+
+@blp.route("/<uuid:deployment_id>", methods=["PUT"])
+@blp.needs(Role.PUBLISHER)
+@blp.arguments(DeploymentEdit)
+@blp.answers(200, DeploymentOut, etag=True, refuses=(NotFound, Conflict, PreconditionFailed))
+def edit_deployment(body: dict[str, Any], deployment_id: UUID) -> Deployment:
+    """Say how far a deployment came"""
+    return actions.edit(deployment_id, body, actor=g.actor, expected=etags.expected())
 
 
 @blp.route("/<uuid:deployment_id>", methods=["GET"])

@@ -1,5 +1,7 @@
-"""The OpenAPI 3.1 document: flask-smorest makes it from the schemas; what every endpoint shares is written here, once."""
+"""The OpenAPI 3.1 document: flask-smorest makes it import re
+from the schemas; what every endpoint shares is written here, once."""
 
+import re
 from typing import Any
 
 from flask import Flask
@@ -96,7 +98,7 @@ def _said(app: Flask) -> dict[tuple[str, str], dict[str, Any]]:
     """What the decorators left on each view, by path and method."""
     found = {}
     for rule in app.url_map.iter_rules():
-        path = rule.rule.replace("<uuid:", "{").replace(">", "}")
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in rule.methods or ():
             found[path, method.lower()] = getattr(app.view_functions[rule.endpoint], "said", {})
     return found

@@ -5,7 +5,8 @@ from typing import ClassVar
 from marshmallow import fields, validate
 
 from catapult.contract.fields import Query, QueryFlag, QueryNumber, Time, choice, says
-from catapult.tables import DeploymentStatus, VersionStatus
+from catapult.contract.filters import AuditFilters, DeploymentFilters
+from catapult.tables import VersionStatus
 
 MAX_LIMIT, MAX_OFFSET = 1_000, 10_000
 
@@ -60,25 +61,24 @@ class LatestQuery(Query):
     )
 
 
-class DeploymentQuery(PageQuery):
-    environment = fields.String(metadata=says("To this environment, case ignored."))
-    release_id = fields.UUID(metadata=says("Of this version."))
-    model_name = fields.String(metadata=says("Of this model, case ignored."))
-    status = choice(DeploymentStatus, metadata=says("With this status."))
-    live = QueryFlag(metadata=says("What is live now, or what is not."))
+class DeploymentQuery(PageQuery, DeploymentFilters):
+    pass
 
 
-class AuditQuery(PageQuery):
-    action = fields.String(metadata=says("This action.", "version.promote"))
-    resource_type = fields.String(metadata=says("On this kind of thing.", "version"))
-    resource_id = fields.UUID(metadata=says("On this one."))
-    api_key_name = fields.String(metadata=says("By the key of this name."))
-    since = Time(metadata=says("From this moment on."))
-    until = Time(metadata=says("Before this moment."))
+class AuditQuery(PageQuery, AuditFilters):
+    pass
 
 
 class DeleteModelQuery(Query):
     force = QueryFlag(metadata=says("End what is live with it."))
+
+
+class LiveQuery(PageQuery):
+    at = Time(metadata=says("What was live at this moment; now when not sent."))
+
+
+class TargetQuery(Query):
+    target = fields.String(required=True, metadata=says("release, or an environment.", "release"))
 
 
 class NoQuery(Query):

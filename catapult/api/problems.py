@@ -6,7 +6,8 @@ from typing import Any
 from flask import Response, request
 
 from catapult import access
-from catapult.errors import Refusal
+from catapult.contract.control import VerdictOut
+from catapult.errors import Blocked, Refusal
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -23,6 +24,8 @@ def answer(refusal: Refusal) -> Response:
     }
     if refusal.errors:
         body["errors"] = refusal.errors
+    if isinstance(refusal, Blocked):
+        body["gates"] = [json.loads(VerdictOut.encode(verdict)) for verdict in refusal.gates]
     response = Response(json.dumps(body), refusal.status, content_type=MEDIA_TYPE)
     if refusal.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="catapult"'

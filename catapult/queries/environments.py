@@ -51,6 +51,12 @@ def named(name: str) -> Any:
     return row
 
 
+def check_ever(name: str) -> None:
+    """Nothing, if there is such an environment, or was one: its history is still there. Raises NotFound."""
+    if db.session.scalar(select(E.id).where(E.place == name.lower())) is None:
+        raise missing(name)
+
+
 def missing(name: str) -> NotFound:
     return NotFound(f"There is no environment {name}. GET /api/v1/environments lists those there are.")
 

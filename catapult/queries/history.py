@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from catapult.extensions import db
 from catapult.queries.deployments import _COLUMNS
 from catapult.queries.paging import Listing
-from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus
+from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
@@ -32,12 +32,12 @@ class Steps(NamedTuple):
     target: Any
 
 
-def live_at(environment: str, at: datetime) -> Listing:
-    """What was live in that environment at that moment, one a model, the newest first; deleted models too.
+def live(environment: str, at: datetime | None = None) -> Listing:
+    """What is live in that environment, or was at that moment: one a model, the newest first; of deleted models, too.
 
     A deployment is live from `live_from` until just before `ended_at`, to the microsecond.
     """
-    then = func.tstzrange(D.live_from, D.ended_at).op("@>")(at)
+    then = is_live() if at is None else func.tstzrange(D.live_from, D.ended_at).op("@>")(at)
     return Listing(_EVER_LIVE.where(then, D.place == environment.lower()), D.deployed_at, D.id)
 
 

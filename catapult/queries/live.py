@@ -1,13 +1,14 @@
 """What is live where, and what waits: the overview's matrix, the board's columns, the candidates for a promotion."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, select, true
 
 from catapult.extensions import db
-from catapult.queries.paging import Listing
+from catapult.queries.paging import Listing, Page
 from catapult.queries.raw import as_text
 from catapult.queries.registered_models import KEPT
 from catapult.tables import Deployment, Environment, RegisteredModel, Version, VersionStatus, is_live
@@ -75,8 +76,8 @@ def stage(name: str) -> tuple[int, str]:
     return (ON_THE_WAY.index(name) if name in ON_THE_WAY else len(ON_THE_WAY), name)
 
 
-def _newer() -> Any:
-    """How many versions of the model were registered after this one, archived ones left out; counted up to `BEHIND`."""
+def _newer(most: int | None = BEHIND) -> Any:
+    """How many versions of the model were registered after this one, archived ones left out; counted up to `most`."""
     other = Version.__table__.alias("other")
     later = (
         select(literal_column("1"))
@@ -87,7 +88,7 @@ def _newer() -> Any:
             other.c.deleted_at.is_(None),
             other.c.status == VersionStatus.ACTIVE.value,
         )
-        .limit(BEHIND)
+        .limit(most)
         .correlate(Version.__table__)
         .subquery()
     )
@@ -120,6 +121,65 @@ _LIVE = Listing(
 def listing(environment: str) -> Listing:
     """What is live in that environment, the newest first."""
     return _LIVE.where(D.place == environment.lower())
+
+
+class ByModel(Listing):
+    """Models of which something is live, each with `environments`, what is live where: one look-up more a page."""
+
+    def page(self, page: Page) -> Iterator[Any]:
+        """As any listing's."""
+        models = list(super().page(page))
+        cells = _cells([model.id for model in models])
+        for model in models:
+            yield Row(
+                model.id, model.model_id, model.model_name, model.latest_version, cells[model.id], model.created_at
+            )
+
+
+class Row(NamedTuple):
+    """A model of the matrix; `environments` has a plain row of what is live in each, in order of rank."""
+
+    id: str
+    model_id: str
+    model_name: str
+    latest_version: str | None
+    environments: dict[str, Any]
+    created_at: datetime
+
+
+_SOMETHING_IS_LIVE = select(literal_column("1")).where(D.model_id == M.id, is_live()).exists()
+_BY_MODEL = ByModel(
+    select(
+        as_text(M.id),
+        as_text(M.id).label("model_id"),
+        M.name.label("model_name"),
+        M.latest_version,
+        M.created_at,
+    ).where(KEPT, _SOMETHING_IS_LIVE),
+    M.created_at,
+    M.id,
+)
+
+
+def by_model() -> Listing:
+    """What is live of each model, by environment; the newest models first, those of which nothing is left out."""
+    return _BY_MODEL
+
+
+def _cells(model_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`{model's id: {environment: what is live there}}`, in order of rank."""
+    columns = (as_text(D.id), as_text(D.model_id), as_text(D.release_id), D.environment, D.live_from, D.deployed_by)
+    query = (
+        select(*columns, V.version, V.released_at.is_not(None).label("is_release"), _newer(None))
+        .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
+        .join(Environment.__table__, E.place == D.place)
+        .where(is_live(), D.model_id.in_(list(model_ids)))
+        .order_by(E.rank, E.place)
+    )
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in db.session.execute(query) if model_ids else ():
+        found[row.model_id][row.environment] = row
+    return found
 
 
 def board(places: Sequence[str], cards: int) -> dict[str, list[Any]]:

@@ -30,6 +30,21 @@ TABLE = {
     "GET /api/v1/api-keys": "admin",
     "DELETE /api/v1/api-keys/{id}": "admin",
     "GET /api/v1/audit-logs": "viewer",
+    "GET /api/v1/environments": "viewer",
+    "GET /api/v1/environments/{id}": "viewer",
+    "PUT /api/v1/environments/{id}": "admin",
+    "DELETE /api/v1/environments/{id}": "admin",
+    "GET /api/v1/environments/{id}/live": "viewer",
+    "POST /api/v1/environments/{id}/rollback": "releaser",
+    "GET /api/v1/live": "viewer",
+    "PUT /api/v1/deployments/{id}": "publisher",
+    "GET /api/v1/gates": "viewer",
+    "POST /api/v1/gates": "admin",
+    "PUT /api/v1/gates/{id}": "admin",
+    "DELETE /api/v1/gates/{id}": "admin",
+    "GET /api/v1/versions/{id}/gates": "viewer",
+    "POST /api/v1/versions/{id}/approvals": "publisher",
+    "DELETE /api/v1/versions/{id}/approvals/{id}": "publisher",
 }
 GUARDED = {call: role for call, role in TABLE.items() if role}
 
