@@ -19,22 +19,30 @@ Filters = list[tuple[str, str]]
 
 def sign(listing: Listing, row: Any, filters: Filters) -> str:
     """The cursor of what comes after that row."""
-    value = getattr(row, listing.name)
-    kind, at = ("time", rfc3339(value)) if isinstance(value, datetime) else ("text", value)
-    signed: str | bytes = _signer(filters).dumps([kind, at, str(row.id)])
+    *values, row_id = listing.standing(row)
+    signed: str | bytes = _signer(filters).dumps([*map(_plain, values), str(row_id)])
     return signed if isinstance(signed, str) else signed.decode()
 
 
 def opened(cursor: str, filters: Filters) -> Position:
     """The position that a cursor of this address and these filters holds. Raises Invalid for any other text."""
     try:
-        kind, at, row_id = _signer(filters).loads(cursor)
+        *values, row_id = _signer(filters).loads(cursor)
     except BadSignature as error:
         raise Invalid(
             "Correct cursor: it is not one of this list with these filters.",
             errors={"cursor": ["Is not one of this list with these filters. Take it from the Link header as it is."]},
         ) from error
-    return (datetime.fromisoformat(at) if kind == "time" else at), UUID(row_id)
+    return (*map(_value, values), UUID(row_id))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON, a time as an object."""
+    return {"time": rfc3339(value)} if isinstance(value, datetime) else value
+
+
+def _value(plain: Any) -> Any:
+    return datetime.fromisoformat(plain["time"]) if isinstance(plain, dict) else plain
 
 
 def _signer(filters: Filters) -> URLSafeSerializer:

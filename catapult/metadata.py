@@ -42,14 +42,23 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
         pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
 
 
-def numbers(metadata: dict[str, Any], path: str | None = None) -> Iterator[tuple[str, float]]:
-    """Every number in it with its dotted path, `("eval.f1", 0.9)`. Lists and true/false hold none."""
+def numbers(metadata: dict[str, Any]) -> list[tuple[str, float]]:
+    """Every number in it with its dotted path, `("eval.f1", 0.9)`. Lists and true/false hold none.
+
+    Of several that read alike the last is that without a dot in any of its keys: the one that a filter means by the path.
+    """
+    found = [(keys, float(value)) for keys, value in _numbers(metadata, ())]
+    found.sort(key=lambda number: not any("." in key for key in number[0]))
+    paths = ((".".join(keys), value) for keys, value in found)
+    return [(path, value) for path, value in paths if len(path) <= METRIC_PATH_LENGTH]
+
+
+def _numbers(metadata: dict[str, Any], within: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int | float]]:
     for key, value in metadata.items():
-        at = key if path is None else f"{path}.{key}"
         if isinstance(value, dict):
-            yield from numbers(value, at)
-        elif isinstance(value, int | float) and not isinstance(value, bool) and len(at) <= METRIC_PATH_LENGTH:
-            yield at, float(value)
+            yield from _numbers(value, (*within, key))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*within, key), value
 
 
 def as_stored(value: Any) -> str:

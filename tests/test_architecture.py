@@ -16,6 +16,7 @@ DOORS = {"api", "pages", "commands"}
 LEVELS = [
     {"extensions"},
     {"tables"},
+    {"filters"},
     {"audit"},
     {"queries"},
     {"actions"},

@@ -32,10 +32,15 @@ class PageQuery(Query):
     count = QueryFlag(metadata=says("Send X-Total-Count with the number of all rows."))
 
 
+SORT = "Fields, the first one first, - before one for the greatest first; what has no value comes last."
+
+
 class ModelQuery(PageQuery):
     search = fields.String(metadata=says("Anywhere in name or description, case ignored."))
     name = fields.String(metadata=says("The exact name, case ignored."))
     tag = fields.String(metadata=says("Those with this label."))
+    filter = fields.String(metadata=says("What they hold.", 'tags = "nlp" and version_count > 3'))
+    sort = fields.String(metadata=says(SORT, "name"))
 
 
 class VersionQuery(PageQuery):
@@ -49,6 +54,8 @@ class VersionQuery(PageQuery):
     environment = fields.String(metadata=says("Live in this environment, case ignored."))
     created_after = Time(metadata=says("Registered after this moment."))
     created_before = Time(metadata=says("Registered before this moment."))
+    filter = fields.String(metadata=says("What they hold.", 'metadata.accuracy >= 0.9 and tag = "gpu"'))
+    sort = fields.String(metadata=says(SORT, "-metadata.accuracy,created_at"))
 
 
 class LatestQuery(Query):

@@ -1,24 +1,27 @@
 """Keyset paging: a page costs the same wherever it begins, and neither skips nor repeats a row while others write.
 
 Every list is ordered by one column and the id, and has an index that ends in those two: newest first by time, unless said.
+One may be sorted by other columns instead (`ordered.py`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, func, tuple_
 
 from catapult.extensions import db, in_transaction
+from catapult.filters.numbers import Passing
+from catapult.filters.sorting import Column
+from catapult.queries import ordered
 
 CHUNK = 100
 """A page of more rows than this is fetched in portions of it: 1,000 versions may hold 64 MB of metadata."""
 
 
-Position = tuple[datetime | str, UUID]
-"""Where a row stands in a list: what the list is ordered by, and its id."""
+Position = tuple[Any, ...]
+"""Where a row stands in a list: its values of what the list is ordered by, its id the last."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,13 @@ class Listing:
     """From the least to the greatest instead."""
     check: Callable[[], None] | None = None
     """Raises NotFound where what the list belongs to is not there; asked only when a page is empty."""
+    columns: tuple[Column, ...] = ()
+    """What it is sorted by instead, the id the last; `shown` are then the rows to show, among which the list chooses."""
+    shown: "Select[*tuple[Any, ...]] | None" = None
+    few: tuple[Passing, ...] = ()
+    """What may choose so few of the rows that they are read first."""
+    counted: "Callable[[], Select[*tuple[Any, ...]]] | None" = None
+    """The same rows as they are counted better."""
 
     def of(self, check: Callable[[], None]) -> "Listing":
         """The same list, of something that may not be there."""
@@ -50,13 +60,13 @@ class Listing:
         """The part of this list that meets the conditions."""
         return replace(self, rows=self.rows.where(*conditions)) if conditions else self
 
+    def sorted_by(self, columns: Sequence[Column], shown: "Select[*tuple[Any, ...]]") -> "Listing":
+        """The same rows in that order; `shown` selects them, and may select others."""
+        return replace(self, columns=tuple(columns), shown=shown)
+
     def page(self, page: Page) -> Iterator[Any]:
         """The page's rows, and one more if the list goes on; plain rows, fetched as they are read. Raises what `check` does."""
-        query = self.rows.order_by(*self._order()).limit(page.limit + 1)
-        if page.after:
-            query = query.where(self._beyond(page.after))
-        if page.offset:
-            query = query.offset(page.offset)
+        query = self._query(page)
         if page.limit > CHUNK:
             in_transaction()  # a cursor that fetches in portions lives in one
             query = query.execution_options(yield_per=CHUNK)
@@ -69,10 +79,21 @@ class Listing:
         yield first
         yield from rows
 
-    @property
-    def name(self) -> str:
-        """What the column that orders the list is called in its rows."""
-        return str(self.by.key)
+    def standing(self, row: Any) -> Position:
+        """Where one of its rows stands."""
+        names = ordered.names(self.columns) if self.columns else [str(self.by.key)]
+        return (*(getattr(row, name) for name in names), UUID(str(row.id)))
+
+    def _query(self, page: Page) -> "Select[*tuple[Any, ...]]":
+        if self.shown is not None:
+            window = ordered.Window(page.limit + 1, page.offset, page.after)
+            rows = ordered.Choosable(self.rows, self.few)
+            found: Select[*tuple[Any, ...]] = ordered.query(rows, self.shown, self.columns, window)
+            return found
+        query = self.rows.order_by(*self._order()).limit(page.limit + 1)
+        if page.after:
+            query = query.where(self._beyond(page.after))
+        return query.offset(page.offset) if page.offset else query
 
     def _order(self) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
         return (self.by, self.id) if self.rising else (self.by.desc(), self.id.desc())
@@ -83,5 +104,6 @@ class Listing:
 
     def count(self) -> int:
         """How many rows there are in all."""
-        counted = self.rows.with_only_columns(func.count(), maintain_column_froms=True)
+        rows = self.counted() if self.counted else self.rows
+        counted = rows.with_only_columns(func.count(), maintain_column_froms=True)
         return db.session.scalar(counted) or 0

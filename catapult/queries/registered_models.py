@@ -8,6 +8,8 @@ from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Text, bindparam, func
 
 from catapult.errors import NotFound
 from catapult.extensions import db
+from catapult.filters import conditions as filters
+from catapult.filters.nouns import MODELS
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text, raw
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
@@ -111,12 +113,25 @@ def missing() -> NotFound:
     return NotFound("There is no such model, or it was deleted. GET /api/v1/models lists those there are.")
 
 
-def listing(*, search: str | None = None, name: str | None = None, tag: str | None = None) -> Listing:
-    """Models newest first: `search` anywhere in name or description and `name` exact, both with case ignored."""
+def listing(
+    *,
+    search: str | None = None,
+    name: str | None = None,
+    tag: str | None = None,
+    filter: str | None = None,
+    sort: str | None = None,
+) -> Listing:
+    """Models newest first: `search` anywhere in name or description and `name` exact, both with case ignored.
+
+    `filter` and `sort` are texts as people write them (`filters.nouns` has the fields). Raises Misread, which is Invalid.
+    """
     conditions = _conditions(search, tag)
     if name is not None:
         conditions.append(named(name))
-    return _MODELS.where(*conditions)
+    if filter is not None:
+        conditions.append(filters.of(MODELS, filter))
+    found = _MODELS.where(*conditions)
+    return found if sort is None else found.sorted_by(filters.order(MODELS, sort), _MODELS.rows)
 
 
 def cards(*, search: str | None = None, tag: str | None = None, sort: str = "newest") -> Listing:

@@ -11,6 +11,8 @@ from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select
 
 from catapult.errors import NotFound
 from catapult.extensions import db
+from catapult.filters import conditions as filters
+from catapult.filters.nouns import VERSIONS
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text, raw
 from catapult.queries.registered_models import id_of
@@ -71,6 +73,7 @@ _BY_NAME = _VERSIONS.rows.where(
 _EXISTS = select(V.id).where(KEPT, V.id == bindparam("version_id"))
 
 Order = Literal["created", "semver"]
+NEWEST_FIRST = "-created_at"
 
 
 def get(version_id: UUID) -> Any:
@@ -144,10 +147,13 @@ def listing(
     environment: str | None = None,
     created_after: datetime | None = None,
     created_before: datetime | None = None,
+    filter: str | None = None,
+    sort: str | None = None,
 ) -> Listing:
     """Versions newest first; `environment` is one they are live in, the two times are exclusive.
 
-    Not `whole`: without metadata and notes, which a list for people does not show.
+    `filter` and `sort` are texts as people write them (`filters.nouns` has the fields). Not `whole`: without metadata and
+    notes, which a list for people does not show. Raises Misread, which is Invalid, for a filter or an order.
     """
     equal: dict[Any, Any] = {
         V.model_id: model_id,
@@ -168,7 +174,25 @@ def listing(
     if created_before is not None:
         conditions.append(V.created_at < created_before)
     versions = _VERSIONS if whole else replace(_VERSIONS, rows=_LISTED)
-    return versions.where(*conditions)
+    found = versions.where(*conditions)
+    if filter is not None:
+        model = model_id if model_id is not None else id_of(model_name) if model_name is not None else None
+        found = _filtered(found, filter, model, walked=sort in (None, NEWEST_FIRST))
+    if filter is None and sort is None:
+        return found
+    return found.sorted_by(filters.order(VERSIONS, NEWEST_FIRST if sort is None else sort), versions.rows)
+
+
+def _filtered(found: Listing, text: str, model: Any, walked: bool) -> Listing:
+    """The part that the filter chooses. Only a list that is walked along its index gains by the choice's condition."""
+    choice = filters.choice(text, model)
+    if not walked:
+        return replace(found.where(filters.of(VERSIONS, text)), few=choice.few)
+
+    def counted() -> Any:
+        return found.rows.where(filters.of(VERSIONS, text))
+
+    return replace(found.where(choice.condition), few=choice.few, counted=counted)
 
 
 def latest(

@@ -94,15 +94,24 @@ class ModelCalls(Calls[Gone]):
 
     @listing
     def list_models(
-        self, *, search: str | None = None, name: str | None = None, tag: str | None = None, limit: int | None = None
+        self,
+        *,
+        search: str | None = None,
+        name: str | None = None,
+        tag: str | None = None,
+        filter: str | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[Model]:
         """Every model, newest first, fetched page by page as the iterator is read.
 
-        `search` is anywhere in name or description (case ignored), `name` is exact. `limit` is the rows that one
+        `search` is anywhere in name or description (case ignored), `name` is exact. `filter` is about content,
+        `'tags = "nlp" and version_count > 3'`, and `sort` names fields, `"-metadata.size,name"`. `limit` is the rows that one
         request fetches (1 to 1000), not those of the iterator: `itertools.islice` takes the first few.
         The iterator raises Validation and whatever a request can.
         """
-        return self._pages(Model, "/v1/models", {"search": search, "name": name, "tag": tag, "limit": limit})
+        query = {"search": search, "name": name, "tag": tag, "filter": filter, "sort": sort, "limit": limit}
+        return self._pages(Model, "/v1/models", query)
 
     @call
     def update_model(

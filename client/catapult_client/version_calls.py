@@ -153,12 +153,15 @@ class VersionCalls(Calls[Gone]):
         environment: str | None = None,
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
+        filter: str | None = None,
+        sort: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Version]:
         """Every version that fits all filters, newest first, fetched page by page as the iterator is read.
 
-        `environment`: live there. Times are datetimes with a zone, or RFC 3339 text. `limit` is the rows that one
-        request fetches (1 to 1000). Raises InvalidArgument; the iterator raises Validation and whatever a request can.
+        `filter` is about content, `'metadata.accuracy >= 0.9 and tag = "gpu" and not is_release'`, and `sort` names
+        fields, `"-metadata.accuracy,created_at"`, - for the greatest first. `environment`: live there. Times are datetimes
+        with a zone, or RFC 3339 text. `limit` is the rows that one request fetches (1 to 1000). Raises InvalidArgument; the iterator raises Validation and whatever a request can.
         """
         query = {
             "model_name": model_name,
@@ -171,6 +174,8 @@ class VersionCalls(Calls[Gone]):
             "environment": environment,
             "created_after": created_after,
             "created_before": created_before,
+            "filter": filter,
+            "sort": sort,
             "limit": limit,
         }
         return self._pages(Version, "/v1/versions", query)
@@ -188,6 +193,8 @@ class VersionCalls(Calls[Gone]):
         environment: str | None = None,
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
+        filter: str | None = None,
+        sort: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Version]:
         """Every version of one model, as `list_versions`; the iterator raises NotFound where there is none."""
@@ -200,6 +207,8 @@ class VersionCalls(Calls[Gone]):
             "environment": environment,
             "created_after": created_after,
             "created_before": created_before,
+            "filter": filter,
+            "sort": sort,
             "limit": limit,
         }
         return self._pages(Version, f"/v1/models/{identity(model_id, 'model_id')}/versions", query)

@@ -86,8 +86,9 @@ def every(app, admin_key, there):
 
 
 def agree(case):
-    """What the document allows each of, and not together: which part of a list, and where a new thing belongs."""
-    for name in ("cursor", "size", "page"):
+    """What the document allows each of, and not together: which part of a list, where a new thing belongs, and texts
+    with a grammar."""
+    for name in ("cursor", "size", "page", "filter", "sort"):
         case.query.pop(name, None)
     case.headers.pop("If-Match", None)
     if isinstance(case.body, dict):

@@ -312,3 +312,18 @@ def test_an_address_that_is_none_is_not_found(registry: Registry) -> None:
         registry._send(Ask("GET", "/v1/nothing"))
     with pytest.raises(NotFound):
         registry.get_model("not-there")
+
+
+def test_lists_are_filtered_and_sorted_by_content(registry):
+    model = registry.create_model("org/filtered", "docker.io/org/filtered", tags=["nlp"])
+    for name, accuracy in (("1", 0.7), ("2", 0.95), ("3", 0.9)):
+        metadata = {"accuracy": accuracy}
+        registry.create_version(model_id=model, version=name, tag="t", digest=DIGEST, metadata=metadata)
+    best = registry.list_model_versions(model, filter="metadata.accuracy >= 0.9", sort="-metadata.accuracy", limit=1)
+    assert [version.version for version in best] == ["2", "3"]
+    named = registry.list_versions(filter='model_name = "org/filtered" and metadata.accuracy < 0.9')
+    assert [version.version for version in named] == ["1"]
+    assert [found.id for found in registry.list_models(filter='tags = "nlp"', sort="name")] == [model.id]
+    with pytest.raises(Validation) as refused:
+        list(registry.list_models(filter="tag = 1"))
+    assert "column 1" in refused.value.errors["filter"][0]

@@ -1,0 +1,211 @@
+"""`filter=` and `sort=` on versions and models, and versions compared, at the API."""
+
+from itertools import product
+from urllib.parse import urlencode
+
+import pytest
+from requests.utils import parse_header_links
+from stage import counted
+
+NAMES = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
+SORTED = [
+    "-metadata.accuracy",
+    "metadata.accuracy",
+    "metadata.accuracy,-metadata.loss",
+    "-metadata.loss,metadata.accuracy,tag",
+    "-metadata.eval.f1",
+    "size_bytes",
+    "-size_bytes,-metadata.accuracy",
+    "quantization,-created_at",
+    "created_at",
+    "-created_at",
+    "-is_release,version",
+    "-version",
+    "model_name,-released_at",
+    "metadata.nothing",
+    "release_notes,updated_at",
+]
+
+
+def asked(path, **query):
+    return f"{path}?{urlencode(query)}"
+
+
+def found(api, path="/api/v1/versions", **query):
+    response = api.get(asked(path, **query))
+    assert response.status_code == 200, response.text
+    return response.json
+
+
+def names(rows):
+    return [row["version"] for row in rows]
+
+
+def walked(api, path, limit, **query):
+    """Every row, by `Link` alone."""
+    rows, path = [], asked(path, limit=limit, **query)
+    while path:
+        response = api.get(path)
+        assert response.status_code == 200, response.text
+        rows += response.json
+        following = {link["rel"]: link["url"] for link in parse_header_links(response.headers["Link"])}.get("next")
+        path = following and following.removeprefix("http://localhost")
+        assert len(rows) < 1_000
+    return rows
+
+
+@pytest.fixture
+def model(api):
+    return api.model()
+
+
+@pytest.fixture
+def versions(api, model):
+    """Twelve with equal and missing values; accuracy is a text in one and null in another."""
+    accuracies = [0.9, 0.95, 0.9, None, 0.7, "0.8", 0.9, "high", 0.99, 0.9, -1, 10**40]
+    for place, (name, accuracy) in enumerate(zip(NAMES, accuracies, strict=True)):
+        metadata = {"accuracy": accuracy, "loss": place % 3, "eval": {"f1": place / 10}}
+        if name == "d":
+            metadata = {"eval.f1": 5, "eval": {"f1": "none"}}
+        fields = (
+            {} if place % 4 == 0 else {"size_bytes": place % 2, "quantization": f"q{place % 3}", "release_notes": "n"}
+        )
+        api.version(model, name, metadata=metadata, is_release=place % 5 == 0, tag=f"t{place % 2}", **fields)
+    return NAMES
+
+
+def test_a_filter_chooses_by_metadata_and_columns(api, versions):
+    assert names(found(api, filter="metadata.accuracy >= 0.95")) == ["l", "i", "b"]
+    assert names(found(api, filter='metadata.accuracy >= 0.9 and tag = "t0" and not is_release')) == ["i", "g", "c"]
+    assert names(found(api, filter='metadata.accuracy = "0.8" or metadata.accuracy ~ "IG"')) == ["h", "f"]
+    assert names(found(api, filter="metadata.eval.f1 > 0.9")) == ["l", "k"]
+    assert names(found(api, filter='metadata."eval.f1" exists')) == ["d"]
+
+
+def test_what_is_not_there_is_neither_above_nor_below(api, versions):
+    above = names(found(api, filter="metadata.accuracy > 0.9"))
+    assert set(names(found(api, filter="not metadata.accuracy > 0.9"))) == set(versions) - set(above)
+    assert names(found(api, filter="not metadata.accuracy exists")) == ["d"]
+
+
+def test_a_filter_goes_with_the_other_parameters_and_the_count(api, model, versions):
+    query = {"filter": "metadata.accuracy >= 0.9", "is_release": "false", "model_name": "ORG/bert", "tag": "t0"}
+    assert names(found(api, **query)) == ["i", "g", "c"]
+    response = api.get(asked("/api/v1/versions", **query, count="true", limit=1, sort="version"))
+    assert (response.headers["X-Total-Count"], len(response.json)) == ("3", 1)
+    path = f"/api/v1/models/{model['id']}/versions"
+    assert names(found(api, path, filter="metadata.accuracy > 0.9")) == ["l", "i", "b"]
+
+
+def test_numbers_are_sorted_before_texts_and_those_before_the_rest(api, versions):
+    falling = names(found(api, sort="-metadata.accuracy"))
+    assert falling == ["l", "i", "b", "j", "g", "c", "a", "e", "k", "h", "f", "d"]
+    rising = names(found(api, sort="metadata.accuracy"))
+    assert rising == ["k", "e", "j", "g", "c", "a", "b", "i", "l", "f", "h", "d"]
+    assert names(found(api, sort="metadata.accuracy,created_at"))[2:6] == ["a", "c", "g", "j"]
+
+
+def test_versions_are_sorted_and_compared_as_semver_says(api, model):
+    for name in ("1.10.0", "1.9.0", "1.10.0-rc.1", "v2.0.0", "latest"):
+        api.version(model, name, tag="t")
+    assert names(found(api, sort="version")) == ["1.9.0", "1.10.0-rc.1", "1.10.0", "v2.0.0", "latest"]
+    assert names(found(api, sort="-version")) == ["v2.0.0", "1.10.0", "1.10.0-rc.1", "1.9.0", "latest"]
+    assert names(found(api, filter='version >= "1.10.0"')) == ["v2.0.0", "1.10.0"]
+
+
+@pytest.mark.parametrize(("order", "limit"), list(product(SORTED, (1, 2, 5, 11))))
+@pytest.mark.parametrize("chosen", ["", 'tag = "t1" or metadata.loss < 2'])
+def test_a_sorted_walk_gives_every_row_once_in_order(api, versions, order, limit, chosen):
+    query = {"sort": order, **({"filter": chosen} if chosen else {})}
+    whole = found(api, **query, limit=1000)
+    assert sorted(names(whole)) == sorted(names(found(api, **{**query, "sort": "created_at"})))
+    assert walked(api, "/api/v1/versions", limit, **query) == whole
+    assert found(api, **query, limit=limit, offset=3) == whole[3 : 3 + limit]
+
+
+def test_a_cursor_of_another_order_or_filter_is_refused(api, versions):
+    following = parse_header_links(
+        api.get(asked("/api/v1/versions", sort="-metadata.accuracy", filter="is_release", limit=1)).headers["Link"]
+    )[0]["url"].removeprefix("http://localhost")
+    assert api.get(following).status_code == 200
+    for old, new in (("-metadata", "metadata"), ("is_release", "not+is_release"), ("sort=-metadata.accuracy&", "")):
+        changed = following.replace(old, new)
+        assert changed != following
+        assert "cursor" in api.get(changed).json["errors"]
+
+
+def test_models_are_filtered_and_sorted(api):
+    first = api.model("org/Bert", tags=["nlp", "gpu"], metadata={"task": "ner", "size": 3}, description="Tags names")
+    api.model("org/unet", tags=["vision"], metadata={"size": 20, "a.b": {"c d": 1}})
+    api.model("lab/x", metadata={"size": "large"}, repository="ghcr.io/lab/x")
+    api.version(first)
+
+    def models(**query):
+        return [row["name"] for row in found(api, "/api/v1/models", **query)]
+
+    assert models(filter='tags = "gpu"') == ["org/Bert"]
+    assert models(filter='tags in ("gpu", "vision")') == ["org/unet", "org/Bert"]
+    assert models(filter='tags ~ "VIS"') == ["org/unet"]
+    assert models(filter='tags != "gpu"') == ["org/unet"]
+    assert models(filter="not tags exists") == ["lab/x"]
+    assert models(filter='name = "ORG/BERT"') == ["org/Bert"]
+    assert models(filter='name ~ "org/" and version_count = 0') == ["org/unet"]
+    assert models(filter="metadata.size > 2.5", sort="-metadata.size") == ["org/unet", "org/Bert"]
+    assert models(filter='metadata."a.b"."c d" = 1') == ["org/unet"]
+    assert models(filter='repository exists or latest_version = "1.0.0"') == ["lab/x", "org/Bert"]
+    assert models(filter='description ~ "names"') == ["org/Bert"]
+    assert models(sort="name") == ["lab/x", "org/Bert", "org/unet"]
+    assert models(sort="metadata.size") == ["org/Bert", "org/unet", "lab/x"]
+    for order in ("name", "-name", "metadata.size", "-version_count,metadata.task", "latest_version", "repository"):
+        if order != "latest_version":
+            whole = found(api, "/api/v1/models", sort=order)
+            assert walked(api, "/api/v1/models", 1, sort=order) == whole
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "column"),
+    [
+        ({"filter": "accuracy > 1"}, "filter", 1),
+        ({"filter": "metadata.x = gpu"}, "filter", 14),
+        ({"filter": ""}, "filter", 1),
+        ({"sort": "-accuracy"}, "sort", 2),
+        ({"sort": ""}, "sort", 1),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/versions", "/api/v1/models", "/api/v1/images"])
+def test_a_mistake_is_a_422_with_its_column(api, path, query, field, column):
+    response = api.get(asked(path, **query))
+    assert response.status_code == 422
+    assert f" at column {column}: " in response.json["errors"][field][0]
+
+
+def test_the_list_of_no_model_is_not_found_sorted_or_not(api):
+    path = "/api/v1/models/019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11/versions"
+    assert api.get(asked(path, sort="-metadata.accuracy")).status_code == 404
+    assert api.get(asked(path, filter="is_release")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {
+            "filter": "metadata.accuracy > 0.5 and model_name = 'org/bert'",
+            "sort": "-metadata.accuracy",
+            "count": "true",
+        },
+        {"sort": "metadata.eval.f1,version", "count": "true"},
+    ],
+)
+def test_a_filter_and_an_order_take_no_more_statements(api, app, versions, query):
+    api.get("/api/v1/versions")
+    with counted(app) as statements:
+        assert api.get(asked("/api/v1/versions", **query)).status_code == 200
+    assert len(statements) <= 3
+
+
+def test_a_long_text_to_sort_by_makes_no_long_address(api, model):
+    for name in "abc":
+        api.version(model, name, metadata={"text": name + "é" * 5_000}, release_notes="ש" * 10_000)
+    response = api.get(asked("/api/v1/versions", sort="metadata.text,release_notes", limit=1))
+    assert len(response.headers["Link"]) < 4_000
+    assert names(walked(api, "/api/v1/versions", 1, sort="metadata.text,release_notes")) == ["a", "b", "c"]
