@@ -17,6 +17,7 @@ from catapult.errors import NotFound
 from catapult.queries.raw import Json
 
 RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+MINUTE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 LINK = re.compile(r"https?://[^\s\x00-\x20\x7f-\x9f/?#\\]+[^\s\x00-\x20\x7f-\x9f\\]*", re.IGNORECASE)
 
 
@@ -44,6 +45,20 @@ class Time(fields.Field[datetime]):
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else rfc3339(value)
+
+
+class Minute(Time):
+    """A time as a browser's own field sends it, in UTC, or one with its zone."""
+
+    default_error_messages = {"invalid": "Is no time; it looks like 2026-11-23T10:15, in UTC."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        return super()._deserialize(with_zone(value), attr, data, **kwargs)
+
+
+def with_zone(text: str) -> str:
+    """A minute as a browser's own field sends it is in UTC; other text stays as it is."""
+    return f"{text}:00Z" if MINUTE.fullmatch(text) else text
 
 
 class Flag(fields.Boolean):

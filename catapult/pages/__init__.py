@@ -13,6 +13,7 @@ from flask import Blueprint, Flask, g, request, url_for
 from werkzeug.routing import BaseConverter
 
 from catapult import version
+from catapult.contract.schemas import SEGMENT
 from catapult.pages import (
     api_keys,
     audit_logs,
@@ -52,7 +53,7 @@ class ModelName(BaseConverter):
     """A model's name in an address: its segments, of which none is a word that the pages' addresses use."""
 
     part_isolating = False
-    _segment = r"(?!(?i:versions|compare)(?:/|$))[A-Za-z0-9][A-Za-z0-9._-]*"
+    _segment = rf"(?!(?i:versions|compare)(?:/|$)){SEGMENT}"
     regex = rf"{_segment}(?:/{_segment})*"
 
     def to_url(self, value: str) -> str:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, islice
@@ -12,7 +11,8 @@ from typing import Any
 from flask import Blueprint, Response, stream_with_context, url_for
 from marshmallow import fields
 
-from catapult.contract.fields import Query, Time, rfc3339
+from catapult.contract.fields import Minute, rfc3339
+from catapult.contract.filters import AuditFilters
 from catapult.contract.schemas import ExportedOut
 from catapult.pages import lists
 from catapult.pages.door import page
@@ -47,27 +47,14 @@ COLUMNS = (
 FOLDED, AROUND = 4_000, 1_300
 """Characters of a value that are shown, and of HTML around an entry's texts."""
 
-MINUTE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would run. The wide ones are the same to some of them."""
 
 
-class Minute(Time):
-    """A time as a browser's own field sends it, in UTC, or one with its zone."""
+class Filters(AuditFilters):
+    """What the log can be narrowed by, with times as browsers send them."""
 
-    default_error_messages = {"invalid": "Is no time; it looks like 2026-11-23T10:15, in UTC."}  # noqa: RUF012
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
-        return super()._deserialize(f"{value}:00Z" if MINUTE.fullmatch(value) else value, attr, data, **kwargs)
-
-
-class AuditFilters(Query):
-    """What the log can be narrowed by."""
-
-    action = fields.String()
-    resource_type = fields.String()
     resource_id = fields.UUID(error_messages={"invalid_uuid": "Is no id; ids are UUIDs."})
-    api_key_name = fields.String()
     since = Minute()
     until = Minute()
 
@@ -76,7 +63,7 @@ class AuditFilters(Query):
 @page()
 def index() -> Response:
     """The entries that the address asks for, newest first."""
-    form, found = lists.filters(AuditFilters)
+    form, found = lists.filters(Filters)
     part = lists.Part([], None) if form.errors else lists.part(audit_logs.listing(**found), letters=_letters)
     told = part._replace(rows=[entry(row) for row in part.rows])
     narrowed: dict[str, Any] = {**form.values}
@@ -144,7 +131,7 @@ def _letters(row: Any) -> int:
 
 def _exported() -> Iterator[Any]:
     """Raises Invalid."""
-    form, found = lists.filters(AuditFilters)
+    form, found = lists.filters(Filters)
     if form.refusal:
         raise form.refusal
     return audit_logs.export(audit_logs.listing(**found))

@@ -11,6 +11,7 @@ from markupsafe import escape
 
 from catapult.charts import Range, range_dots
 from catapult.comparison import Row, compare, parsed
+from catapult.contract.schemas import VersionIn
 from catapult.pages import fragments, lists, values
 from catapult.pages.door import asked, page
 from catapult.pages.formats import commit_address
@@ -22,7 +23,7 @@ from catapult.queries.paging import Page
 blp = Blueprint("comparison", __name__)
 SHOW = "comparison/show.html"
 FEWEST, MOST = 2, 6
-VERSION = re.compile(r"[!-.0-~]{1,128}")
+VERSION = VersionIn()
 
 OFFERED = 200
 OFFERED_LETTERS = 8_000
@@ -65,7 +66,7 @@ def show(name: str) -> Response:
 
 def _context(model: Any, choice: Choice) -> dict[str, Any]:
     """Everything that the page shows."""
-    found = versions.compared(model.name, [name for name in choice.names if VERSION.fullmatch(name)])
+    found = versions.compared(model.name, [name for name in choice.names if "version" not in VERSION.validate({"version": name})])
     return {
         "model": model,
         "only": choice.only,

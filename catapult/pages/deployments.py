@@ -7,7 +7,8 @@ from flask import Blueprint, Response, g, request, url_for
 from marshmallow import fields
 
 from catapult.actions import deployments as actions
-from catapult.contract.fields import Id, Query, QueryFlag, choice
+from catapult.contract.fields import Id
+from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Invalid, NotFound
 from catapult.pages import forms, fragments, lists
@@ -19,15 +20,6 @@ from catapult.tables import DeploymentStatus, Role
 blp = Blueprint("deployments", __name__)
 LIST, NEW = "deployments/index.html", "deployments/new.html"
 STATUSES = [str(status) for status in DeploymentStatus]
-
-
-class DeploymentFilters(Query):
-    """What the history can be narrowed by."""
-
-    environment = fields.String()
-    model_name = fields.String()
-    status = choice(DeploymentStatus)
-    live = QueryFlag()
 
 
 class DeploymentForm(DeploymentIn):

@@ -9,7 +9,7 @@ from flask import Response, request
 from marshmallow import Schema
 
 from catapult.contract import strict
-from catapult.contract.fields import Labels, Metadata, Time, Whole
+from catapult.contract.fields import Labels, Metadata, Time, Whole, with_zone
 from catapult.errors import BadRequest, Conflict, Invalid, PreconditionFailed, Refusal
 from catapult.extensions import db
 
@@ -93,7 +93,7 @@ def _value(kind: Any, text: str) -> Any:
     if isinstance(kind, Whole):
         return int(text) if re.fullmatch(r"-?\d{1,30}", text) else text
     if isinstance(kind, Time):
-        return f"{text}:00Z" if re.fullmatch(r"[\d-]{10}T[\d:]{5}", text) else text
+        return with_zone(text)
     # A browser sends every line's end as two characters, which would count as a change.
     return text.replace("\r\n", "\n")
 

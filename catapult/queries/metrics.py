@@ -30,6 +30,8 @@ MAIN = (
 )
 """What is shown of a model first, where it has it; else the first key in order of name."""
 
+PLACES = {name: place for place, name in enumerate(MAIN)}
+
 
 def paths(model_id: UUID, also: Sequence[str] = ()) -> list[str]:
     """The keys that the newest versions hold as numbers, the main one first; of hundreds the first by name, and any of `also`.
@@ -134,7 +136,7 @@ def _leading(pairs: Sequence[tuple[str, str | None]]) -> Any:
 
 def rank(path: str) -> tuple[int, str]:
     """Where a key stands among the others: those of `MAIN` first, then by name."""
-    return (MAIN.index(path) if path in MAIN else len(MAIN), path)
+    return (PLACES.get(path, len(MAIN)), path)
 
 
 def _main(version_id: Any) -> Select[Any]:
@@ -144,7 +146,7 @@ def _main(version_id: Any) -> Select[Any]:
 
 
 def _preference(path: Any) -> Any:
-    return case({name: place for place, name in enumerate(MAIN)}, value=path, else_=len(MAIN))
+    return case(PLACES, value=path, else_=len(MAIN))
 
 
 def _newest(model_id: Any, limit: int) -> Select[Any]:
