@@ -207,7 +207,7 @@ def test_what_is_at_fault_is_marked_and_what_was_typed_stays(browser, version, t
     if field != "endpoint_url":
         assert 'value="https://kept.example"' in response.text
     if changed.get("metadata") == LINES:
-        assert "&lt;/textarea&gt;&lt;script&gt;x()&lt;/script&gt;" in response.text
+        assert "&lt;/textarea>&lt;script>x()&lt;/script>" in response.text
         assert "<script>x()" not in response.text
     assert not trail("deployment.create")
 
