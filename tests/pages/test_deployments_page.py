@@ -74,6 +74,7 @@ def test_a_row_says_what_went_where_how_by_whom(browser, told):
 
 
 def test_only_http_and_https_become_links(browser, told, sql, app):
+    sql("SET CONSTRAINTS ALL IMMEDIATE")
     sql("ALTER TABLE deployments DROP CONSTRAINT ck_deployments_endpoint_url")
     sql("UPDATE deployments SET endpoint_url = 'javascript:alert(1)' WHERE id = :id", id=told["staging"]["id"])
     page = browser.get("/deployments").text

@@ -38,7 +38,8 @@ def fill(sql, models, environments):
 
 
 @pytest.fixture
-def things(api):
+def things(api, sql):
+    sql(stage.environments("dev", "staging", "production"))
     model = api.model()
     old = api.version(model, "1.0.0", is_release=True)
     api.deployment(old, "Production")

@@ -23,7 +23,8 @@ def ready(response):
     return [item.text for item in page.all("li") if (item.get("id") or "").startswith("ready-")]
 
 
-def test_what_is_live_is_a_row_a_model_and_a_column_an_environment(browser, api):
+def test_what_is_live_is_a_row_a_model_and_a_column_an_environment(browser, api, sql):
+    sql(environments("dev", "staging", "production"))
     bert, gpt = api.model("org/bert", description="Reads reviews"), api.model("org/gpt")
     old, new = api.version(bert, "1.0.0", is_release=True), api.version(bert, "1.1.0")
     api.deployment(old, "Production")
