@@ -5,7 +5,10 @@ The floor is a bare Flask route with one `text()` SELECT by key through the sess
 the same gunicorn and database. Everything is printed in requests a second and as a ratio to the floor, so that a figure of
 one machine says something about another. Nothing here passes or fails.
 
-    python scripts/bench.py [--seconds 1] [--rounds 3] [--connections 1,8,32] [--workers gthread:2x8,sync:2x1]
+    python scripts/bench.py [--seconds 1] [--rounds 3] [--connections 1,8,32] [--workers gthread:2x8,sync:2x1] [--large]
+
+With `--large` it asks a database of 100,000 deployments and as many versions of one model (`large.sql`), and what stands beside
+is a page of 100 versions.
 
 It needs wrk (Debian: `apt install wrk`), which takes little of the processor that the server is measured on.
 """
@@ -23,8 +26,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from flask import Flask
 from sqlalchemy import text
@@ -82,6 +87,19 @@ def fill(app: Flask) -> Fixture:
     return Fixture(key, model["id"], ids)
 
 
+def grow(app: Flask) -> None:
+    """The database holds what `large.sql` writes, too."""
+    with app.app_context():
+        connection = db.session.connection().connection
+        with connection.cursor() as cursor:
+            cursor.execute(Path(__file__).with_name("large.sql").read_text())
+            connection.commit()
+        db.session.remove()
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as tidy:
+            tidy.execute(text("VACUUM ANALYZE"))
+        db.engine.dispose()
+
+
 def version_body(model_id: str, version: str) -> dict[str, Any]:
     digest = "sha256:" + "ab" * 32
     return {"model_id": model_id, "version": version, "tag": f"v{version}", "digest": digest, "metadata": METADATA}
@@ -125,6 +143,25 @@ def cases(fixture: Fixture) -> list[Case]:
         Case("GET 100 versions", reading([page]), read, 0.12),
         Case(write, writing("/write", "{}")),
         Case("POST a version", writing("/api/v1/versions", json.dumps(version_body(fixture.model, "@"))), write, 0.25),
+    ]
+
+
+def large_cases() -> list[Case]:
+    """What has to stay within twice a page of 100 versions, whatever the tables hold."""
+    page = "GET 100 versions"
+    then = (datetime.now(UTC) - timedelta(days=60)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    place, number = "/api/v1/environments/production/live", quote("metadata.accuracy >= 0.95")
+    return [
+        Case(page, reading(["/api/v1/versions?limit=100"])),
+        Case("matrix of 100 models", reading(["/api/v1/live?limit=100"]), page, 0.5),
+        Case("live at a time", reading([f"{place}?at={then}&limit=100"]), page, 0.5),
+        Case("live now", reading([f"{place}?limit=100"]), page, 0.5),
+        Case(
+            "filter by a number",
+            reading([f"/api/v1/versions?model_name=large/big&limit=100&filter={number}"]),
+            page,
+            0.5,
+        ),
     ]
 
 
@@ -226,6 +263,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", default="1,8,32")
     parser.add_argument("--workers", default="gthread:2x8")
+    parser.add_argument("--large", action="store_true", help="ask a large database what grows with it elsewhere")
     options = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("bench: wrk is not installed; on Debian, apt install wrk")
@@ -253,21 +291,23 @@ def compare(settings: Settings, options: argparse.Namespace) -> None:
     """Both servers run at once and are asked in turn, so that whatever else the machine does meets both alike."""
     app, bare = create_app(settings), floor_app(settings)
     fixture = fill(app)
+    if options.large:
+        grow(app)
     floor_settings = replace(settings, port=free_port())
     counts = [int(count) for count in options.connections.split(",")]
     for workers in options.workers.split(","):
         print(
             f"\n{workers}: requests/s at {options.connections} connections, and as a ratio to the floor (least wanted)"
         )
-        listed = cases(fixture)
+        listed = large_cases() if options.large else cases(fixture)
         with running(bare, floor_settings, workers), running(app, settings, workers) as master:
             table = {case.name: [0.0] * len(counts) for case in listed}
             for case in listed:
-                measure(settings.port if case.floor else floor_settings.port, fixture.key, case, 1, 8)
+                measure(settings.port if case.floor or options.large else floor_settings.port, fixture.key, case, 1, 8)
             for place, count in enumerate(counts):
                 for _ in range(options.rounds):
                     for case in listed:
-                        port = settings.port if case.floor else floor_settings.port
+                        port = settings.port if case.floor or options.large else floor_settings.port
                         rate = measure(port, fixture.key, case, options.seconds, count)
                         table[case.name][place] += rate / options.rounds
             print(f"  memory (PSS) of gunicorn: {memory(master):.0f} MB")
