@@ -1,8 +1,10 @@
 """What a query string may hold, one class a list. They make the OpenAPI document, as `schemas.py` does."""
 
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
+from uuid import UUID
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from catapult.contract.fields import Query, QueryFlag, QueryNumber, Time, choice, says
 from catapult.contract.filters import AuditFilters, DeploymentFilters
@@ -56,6 +58,26 @@ class VersionQuery(PageQuery):
     created_before = Time(metadata=says("Registered before this moment."))
     filter = fields.String(metadata=says("What they hold.", 'metadata.accuracy >= 0.9 and tag = "gpu"'))
     sort = fields.String(metadata=says(SORT, "-metadata.accuracy,created_at"))
+
+
+class Ids(fields.String):
+    """Two to six ids with commas between them."""
+
+    FEWEST, MOST = 2, 6
+    ONE = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    SHOWN: ClassVar[dict[str, str]] = {"pattern": f"^{ONE}(,{ONE}){{{FEWEST - 1},{MOST - 1}}}$"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        ids = value.split(",")
+        if not self.FEWEST <= len(ids) <= self.MOST:
+            raise ValidationError(f"Has to be {self.FEWEST} to {self.MOST} ids with commas between them.")
+        for wrong in (one for one in ids if not re.fullmatch(self.ONE, one)):
+            raise ValidationError(f"{wrong[:80]!r} is no id; ids are UUIDs.")
+        return [UUID(one) for one in ids]
+
+
+class CompareQuery(Query):
+    ids = Ids(required=True, metadata=says("Versions; the others are measured by the first.") | Ids.SHOWN)
 
 
 class LatestQuery(Query):

@@ -6,10 +6,18 @@ from uuid import UUID
 from flask import g
 
 from catapult.actions import versions as actions
-from catapult.api import etags
+from catapult.api import comparison, etags
 from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import LatestQuery, NoQuery, PageQuery, VersionQuery
-from catapult.contract.schemas import DeploymentOut, Promotion, Reason, VersionEdit, VersionIn, VersionOut
+from catapult.api.parameters import CompareQuery, LatestQuery, NoQuery, PageQuery, VersionQuery
+from catapult.contract.schemas import (
+    ComparisonOut,
+    DeploymentOut,
+    Promotion,
+    Reason,
+    VersionEdit,
+    VersionIn,
+    VersionOut,
+)
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import deployments, versions
 from catapult.queries.paging import Listing
@@ -45,6 +53,15 @@ def create_version(body: dict[str, Any]) -> Version:
 def get_latest_version(query: dict[str, Any]) -> Any:
     """Get a model's latest version"""
     return versions.latest(query.pop("model_name"), **query)
+
+
+@blp.route("/compare", methods=["GET"])
+@blp.needs(Role.VIEWER)
+@blp.arguments(CompareQuery, location="query")
+@blp.answers(200, ComparisonOut, refuses=(NotFound,))
+def compare_versions(query: dict[str, Any]) -> Any:
+    """Compare versions key by key"""
+    return comparison.of(versions.of_ids(query["ids"]))
 
 
 @blp.route("/<uuid:version_id>", methods=["GET"])

@@ -270,6 +270,42 @@ class VersionOut(Out):
     updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))
 
 
+class ComparedOut(Out):
+    """One of the versions that are compared."""
+
+    id = fields.UUID(metadata=says("UUID version 7.", EXAMPLE_ID))
+    model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
+    version = fields.String(metadata=says("Unique within the model.", "1.0.0"))
+
+
+class CellOut(Out):
+    """What a version has under a key, beside what the first one has."""
+
+    state = fields.String(
+        validate=validate.OneOf(["base", "same", "changed", "new", "gone", "none"]),
+        metadata=says("base is the first version's; new is what it has not, gone what only it has.", "changed"),
+    )
+    value = fields.Raw(allow_none=True, metadata=says("Left out where there is none.", 0.95) | OPTIONAL)
+    difference = fields.Float(metadata=says("Of two numbers that differ.", 0.05) | OPTIONAL)
+    percent = fields.Float(metadata=says("The same in per cent of the first; of 0 there is none.", 5.5) | OPTIONAL)
+
+
+class ComparedKeyOut(Out):
+    """One key of the metadata in all versions."""
+
+    path = fields.List(fields.String(), metadata=says("The keys that lead to it.", ["eval", "f1"]))
+    key = fields.String(metadata=says("The same as it reads.", "eval.f1"))
+    differs = fields.Boolean(metadata=says("Whether any version has another value.", True))
+    cells = fields.List(fields.Nested(CellOut), metadata=says("One a version, in their order."))
+
+
+class ComparisonOut(Out):
+    """Versions side by side, each measured by the first."""
+
+    versions = fields.List(fields.Nested(ComparedOut), metadata=says("In the order they were asked for."))
+    keys = fields.List(fields.Nested(ComparedKeyOut), metadata=says("Every key that any of them has, by name."))
+
+
 # --- deployments ----------------------------------------------------------------------------------------------------
 
 

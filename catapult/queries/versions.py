@@ -84,6 +84,14 @@ def get(version_id: UUID) -> Any:
     return row
 
 
+def of_ids(version_ids: Sequence[UUID]) -> list[Any]:
+    """Those versions, as plain rows, in the order they are named in. Raises NotFound, naming one that is not there."""
+    found = {row.id: row for row in db.session.execute(_VERSIONS.rows.where(V.id.in_(list(version_ids))))}
+    if gone_one := next((one for one in version_ids if str(one) not in found), None):
+        raise NotFound(f"There is no version with the id {gone_one}, or it was deleted.")
+    return [found[str(one)] for one in version_ids]
+
+
 def named(model_name: str, version: str) -> Any:
     """That version of that model, as a plain row. Raises NotFound."""
     rows = compared(model_name, [version])

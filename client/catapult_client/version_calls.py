@@ -160,8 +160,9 @@ class VersionCalls(Calls[Gone]):
         """Every version that fits all filters, newest first, fetched page by page as the iterator is read.
 
         `filter` is about content, `'metadata.accuracy >= 0.9 and tag = "gpu" and not is_release'`, and `sort` names
-        fields, `"-metadata.accuracy,created_at"`, - for the greatest first. `environment`: live there. Times are datetimes
-        with a zone, or RFC 3339 text. `limit` is the rows that one request fetches (1 to 1000). Raises InvalidArgument; the iterator raises Validation and whatever a request can.
+        fields, `"-metadata.accuracy,created_at"`, - for the greatest first. `environment`: live there. Times are
+        datetimes with a zone, or RFC 3339 text. `limit` is the rows that one request fetches (1 to 1000).
+        Raises InvalidArgument; the iterator raises Validation and whatever a request can.
         """
         query = {
             "model_name": model_name,

@@ -209,3 +209,66 @@ def test_a_long_text_to_sort_by_makes_no_long_address(api, model):
     response = api.get(asked("/api/v1/versions", sort="metadata.text,release_notes", limit=1))
     assert len(response.headers["Link"]) < 4_000
     assert names(walked(api, "/api/v1/versions", 1, sort="metadata.text,release_notes")) == ["a", "b", "c"]
+
+
+# --- versions compared ------------------------------------------------------------------------------------------------
+
+NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
+
+
+def compared(api, *ids):
+    return api.get(asked("/api/v1/versions/compare", ids=",".join(ids)))
+
+
+def test_versions_are_compared_key_by_key(api, model):
+    first = api.version(model, "1", metadata={"accuracy": 0.8, "eval": {"f1": 1}, "note": "a", "same": [1]})
+    second = api.version(model, "2", metadata={"accuracy": 0.9, "eval": {"f1": 1.0}, "same": [1], "big": 10**40})
+    other = api.version(api.model("org/other"), "1", metadata={"note": None})
+    response = compared(api.by("viewer"), first["id"], second["id"], other["id"])
+    assert response.status_code == 200, response.text
+    assert [row["model_name"] for row in response.json["versions"]] == ["org/bert", "org/bert", "org/other"]
+    keys = {row["key"]: row for row in response.json["keys"]}
+    assert list(keys) == ["accuracy", "big", "eval.f1", "note", "same"]
+    assert keys["accuracy"]["cells"] == [
+        {"state": "base", "value": 0.8},
+        {"state": "changed", "value": 0.9, "difference": 0.1, "percent": 12.5},
+        {"state": "gone"},
+    ]
+    assert (keys["eval.f1"]["path"], keys["eval.f1"]["cells"][1]["state"]) == (["eval", "f1"], "same")
+    assert keys["big"]["cells"] == [{"state": "base"}, {"state": "new", "value": 10**40}, {"state": "none"}]
+    assert keys["note"]["cells"][2] == {"state": "changed", "value": None}
+    assert [row["differs"] for row in keys.values()] == [True, True, True, True, True]
+
+
+def test_a_difference_that_no_float_holds_is_left_out(api, model):
+    first = api.version(model, "1", metadata={"x": -1.7e308, "y": 5e-324})
+    second = api.version(model, "2", metadata={"x": 1.7e308, "y": 1e308})
+    cells = [row["cells"][1] for row in compared(api, first["id"], second["id"]).json["keys"]]
+    assert [sorted(cell) for cell in cells] == [["percent", "state", "value"], ["difference", "state", "value"]]
+    assert (float(cells[0]["value"]), cells[0]["percent"], float(cells[1]["difference"])) == (1.7e308, 200, 1e308)
+
+
+def test_only_two_to_six_ids_are_compared(api, model):
+    one = api.version(model)["id"]
+    assert compared(api, one, one).status_code == 200
+    assert compared(api, *[one] * 6).status_code == 200
+    for wrong in ([one], [one] * 7, [""], [one, "x"], [one, one.replace("-", "")], [one, ""], [one, "\x00"]):
+        response = compared(api, *wrong)
+        assert (response.status_code, list(response.json.get("errors", {}))) == (422, ["ids"]), (wrong, response.text)
+    assert "ids" in api.get("/api/v1/versions/compare").json["errors"]
+
+
+def test_a_version_that_is_not_there_is_not_compared(api, model):
+    one, gone = api.version(model, "1")["id"], api.version(model, "2")["id"]
+    assert api.delete(f"/api/v1/versions/{gone}").status_code == 204
+    for other in (NOWHERE, gone):
+        response = compared(api, one, other)
+        assert response.status_code == 404
+        assert other in response.json["detail"]
+
+
+def test_a_comparison_takes_three_statements_at_most(api, app, model):
+    one, two = api.version(model, "1")["id"], api.version(model, "2")["id"]
+    with counted(app) as statements:
+        assert compared(api, one, two).status_code == 200
+    assert len(statements) <= 3

@@ -17,6 +17,7 @@ TABLE = {
     "POST /api/v1/versions": "publisher",
     "GET /api/v1/versions": "viewer",
     "GET /api/v1/versions/latest": "viewer",
+    "GET /api/v1/versions/compare": "viewer",
     "GET /api/v1/versions/{id}": "viewer",
     "PUT /api/v1/versions/{id}": "publisher",
     "DELETE /api/v1/versions/{id}": "admin",
