@@ -11,15 +11,23 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Invalid, NotFound
-from catapult.pages import forms, fragments, lists
+from catapult.pages import formats, forms, fragments, lists, values
 from catapult.pages.door import asked, page
 from catapult.pages.forms import Form
-from catapult.queries import deployments, live, versions
+from catapult.queries import deployments, environments, live, versions
+from catapult.queries.paging import Page
 from catapult.tables import DeploymentStatus, Role
 
 blp = Blueprint("deployments", __name__)
 LIST, NEW = "deployments/index.html", "deployments/new.html"
 STATUSES = [str(status) for status in DeploymentStatus]
+RECORDED = [status for status in STATUSES if status != DeploymentStatus.CANCELLED]
+"""What a deployment may begin as."""
+
+PUBLIC = ("prod", "production", "live")
+KNOWN = 200
+"""So many environments are offered."""
+REASON = 160
 
 
 class DeploymentForm(DeploymentIn):
@@ -55,7 +63,7 @@ def create() -> Response:
     def act() -> Response:
         sent = forms.read(DeploymentForm)
         version = _version(sent.pop("model"), sent.pop("version"))
-        if at_the_end(sent["environment"]):
+        if guarded(sent["environment"], environments.find(sent["environment"])):
             forms.check_typed(version.model_name)
         made = actions.create(actor=g.actor, release_id=UUID(version.id), **sent)
         address = url_for("pages.versions.show", name=version.model_name, version=version.version)
@@ -64,9 +72,16 @@ def create() -> Response:
     return forms.submit(act, _new)
 
 
-def at_the_end(environment: str) -> bool:
-    """Whether what goes there meets the public, so that nobody should send it there by a slip."""
-    return environment.strip().lower() in live.AT_THE_END
+def guarded(name: str, place: Any = None) -> bool:
+    """Whether what goes to that environment meets the public, so that nobody should send it there by a slip."""
+    return name.lower() in PUBLIC or (place is not None and place.protected)
+
+
+def about(place: Any) -> str:
+    """`protected · frozen until 2026-11-30 08:00:00 UTC: Sale`: what whoever deploys there should know."""
+    until = f" until {formats.exact(place.frozen_until)}" if place.frozen and place.frozen_until else ""
+    frozen = f"frozen{until}: {values.short(place.frozen_reason, REASON)}" if place.frozen else ""
+    return " · ".join(filter(None, ["protected" if place.protected else "", frozen]))
 
 
 def _version(model: str, version: str) -> Any:
@@ -83,6 +98,13 @@ def _what_happened(deployment: Any) -> str:
 
 
 def _new(form: Form, status: int = 200) -> Response:
-    guarded = at_the_end(form.values.get("environment", ""))
-    said = {"environments": live.environments(), "statuses": STATUSES, "guarded": guarded}
+    name = form.values.get("environment", "").strip()
+    places = list(environments.listing().page(Page(KNOWN)))
+    place = next((one for one in places if one.place == name.lower()), None)
+    said = {
+        "known": [(one.name, about(one)) for one in places],
+        "about": about(place) if place else "",
+        "statuses": RECORDED,
+        "guarded": guarded(name, place),
+    }
     return fragments.whole_or(asked("dialog-body", "form") and "form", NEW, status, form=form, **said)

@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from flask import g
 from markupsafe import Markup
 
 from catapult.contract.fields import rfc3339
 from catapult.images import is_oci_digest
-from catapult.queries import live
+from catapult.queries import environments
 
 STEPS = ((60, "s"), (3600, "min"), (86_400, "h"), (30 * 86_400, "day"), (365 * 86_400, "month"), (0, "year"))
 UNITS = {"s": 1, "min": 60, "h": 3600, "day": 86_400, "month": 30 * 86_400, "year": 365 * 86_400}
@@ -159,9 +160,13 @@ def commit_address(metadata: Mapping[str, Any]) -> str | None:
     return f"{place}/commit/{quote(commit, safe='')}"
 
 
-def staged(environments: list[str]) -> list[str]:
-    """In the order in which a version passes them."""
-    return sorted(environments, key=live.stage)
+def staged(names: list[str]) -> list[str]:
+    """Environments in the order in which a version passes them; their ranks are read once a request."""
+    if len(names) < 2:
+        return names
+    if "ranks" not in g:
+        g.ranks = environments.ranks()
+    return sorted(names, key=lambda name: (g.ranks.get(name.lower(), len(g.ranks)), name.lower()))
 
 
 FILTERS = {

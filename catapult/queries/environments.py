@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, or_, select
+from sqlalchemy import Text, bindparam, cast, func, or_, select, text
 
 from catapult.errors import Invalid, NotFound
 from catapult.extensions import db
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text
-from catapult.tables import NOW, RELEASE, Environment
+from catapult.tables import NOW, OPEN, RELEASE, Deployment, Environment, is_live
 
 E: Any = Environment.__table__.c
+D: Any = Deployment.__table__.c
 KEPT = E.deleted_at.is_(None)
 FROZEN = E.frozen & or_(E.frozen_until.is_(None), E.frozen_until > NOW)
 LISTED = 50
@@ -36,6 +37,7 @@ _COLUMNS: tuple[Any, ...] = (
 )
 _ENVIRONMENTS = Listing(select(*_COLUMNS).where(KEPT), _IN_ORDER, E.id, rising=True)
 _NAMED = _ENVIRONMENTS.rows.where(E.place == bindparam("place"))
+_EVER = select(*_COLUMNS, E.deleted_at).where(E.place == bindparam("place"))
 
 
 def listing() -> Listing:
@@ -45,10 +47,38 @@ def listing() -> Listing:
 
 def named(name: str) -> Any:
     """That environment, as a plain row. Raises NotFound."""
-    row = db.session.execute(_NAMED, {"place": name.lower()}).one_or_none()
+    row = find(name)
     if row is None:
         raise missing(name)
     return row
+
+
+def find(name: str) -> Any | None:
+    """That environment, as a plain row; None if there is none."""
+    return db.session.execute(_NAMED, {"place": name.lower()}).one_or_none()
+
+
+def ever(name: str) -> Any:
+    """That environment, as a plain row, also if it was deleted since: its history is still there. Raises NotFound."""
+    row = db.session.execute(_EVER, {"place": name.lower()}).one_or_none()
+    if row is None:
+        raise missing(name)
+    return row
+
+
+def ranks() -> dict[str, int]:
+    """`{environment in lower case: its place among them}` of all that there are, in order of rank."""
+    places = db.session.scalars(select(E.place).where(KEPT).order_by(E.rank, E.place))
+    return {place: number for number, place in enumerate(places)}
+
+
+def bound_to(place: str) -> Any:
+    """What deleting an environment would end: how many deployments are `live` there, and how many are `on_their_way`."""
+    there = select(func.count()).select_from(Deployment).where(D.place == place)
+    live, open_ = there.where(is_live()), there.where(text(OPEN))
+    return db.session.execute(
+        select(live.scalar_subquery().label("live"), open_.scalar_subquery().label("on_their_way"))
+    ).one()
 
 
 def check_ever(name: str) -> None:
@@ -63,7 +93,7 @@ def missing(name: str) -> NotFound:
 
 def check(name: str, field: str = "environment") -> None:
     """Nothing, if there is such an environment. Raises Invalid, which names those there are."""
-    if db.session.execute(_NAMED, {"place": name.lower()}).one_or_none() is None:
+    if find(name) is None:
         raise unknown(name, field)
 
 

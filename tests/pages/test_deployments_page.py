@@ -225,3 +225,45 @@ def test_an_archived_version_is_refused_in_place(browser, api, version, trail):
     assert "1.0.0 is archived" in response.text
     assert 'value="staging"' in response.text
     assert not trail("deployment.create")
+
+
+def test_what_is_protected_takes_the_models_name_as_production_does(browser, api, version, trail):
+    api.put("/api/v1/environments/edge", {"protected": True})
+    form = browser.get("/new/deployment?environment=Edge").text
+    assert 'name="confirm"' in form
+    assert 'label="edge · protected"' in form
+    assert send(browser, environment="Edge").status_code == 422
+    assert not trail("deployment.create")
+    assert send(browser, environment="Edge", confirm="org/bert").status_code == 303
+
+
+def test_a_publisher_is_refused_where_it_is_protected(browser, api, version, trail):
+    api.put("/api/v1/environments/edge", {"protected": True})
+    response = send(browser.by("publisher"), environment="edge", confirm="org/bert")
+    assert response.status_code == 403
+    assert "releaser" in response.text
+    assert not trail("deployment.create")
+
+
+@pytest.mark.parametrize("htmx", [None, "form"])
+def test_a_freeze_is_told_beside_the_name_and_refuses_with_its_reason(browser, api, version, trail, htmx):
+    freeze = {"frozen": True, "frozen_reason": "Sale <b>", "frozen_until": "2100-01-02T03:04:05Z"}
+    api.put("/api/v1/environments/staging", freeze)
+    told = "frozen until 2100-01-02 03:04:05 UTC: Sale &lt;b&gt;"
+    page = browser.get("/new/deployment?environment=staging").text
+    assert f'label="staging · {told}"' in page
+    assert f'id="field-environment-hint">{told}' in page
+    response = send(browser, htmx, log_url="https://ci.example/1")
+    assert response.status_code == 409
+    assert "staging is frozen until 2100-01-02 03:04:05 UTC: Sale &lt;b&gt;" in response.text
+    assert 'value="https://ci.example/1"' in response.text
+    assert not trail("deployment.create")
+    assert send(browser, htmx, status="failed").status_code in (204, 303)
+
+
+def test_the_log_is_kept_and_nothing_begins_as_cancelled(browser, api, version):
+    assert send(browser, status="running", log_url="https://ci.example/1").status_code == 303
+    (made,) = api.get("/api/v1/deployments").json
+    assert (made["status"], made["log_url"]) == ("running", "https://ci.example/1")
+    assert "<option>cancelled</option>" not in browser.get("/new/deployment").text
+    assert send(browser, status="cancelled").status_code == 422

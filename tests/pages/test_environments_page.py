@@ -139,3 +139,13 @@ def test_the_board_asks_for_itself(browser, things):
     assert not is_whole(part)
     assert part.headers["Vary"] == "HX-Request"
     assert is_whole(browser.get("/environments", htmx="board", headers={"HX-History-Restore-Request": "true"}))
+
+
+def test_where_a_version_is_live_is_told_in_order_of_rank(browser, api):
+    version = api.version(api.model())
+    for rank, name in ((3, "alpha"), (1, "zeta"), (2, "production")):
+        api.put(f"/api/v1/environments/{name}", {"rank": rank})
+        api.deployment(version, name)
+    for path in ("/models", "/models/org/bert", "/models/org/bert/versions/1.0.0"):
+        chips = [link.text for link in Page(browser.get(path)).all("a") if "chip" in (link.get("class") or "")]
+        assert chips[:3] == ["zeta", "production", "alpha"], path
