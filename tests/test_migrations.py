@@ -188,6 +188,8 @@ def test_every_constraint_is_written_as_in_the_code(empty, cluster):
     with engine.begin() as connection:
         (source,) = run(empty, "SELECT pg_get_functiondef('catapult_trigrams(text, text)'::regprocedure)")
         connection.exec_driver_sql(source[0].replace("%", "%%"))
+        connection.exec_driver_sql('CREATE TYPE catapult_place AS RANGE (subtype = text, collation = "C")')
+        connection.exec_driver_sql('CREATE TYPE catapult_place AS RANGE (subtype = text, collation = "C")')
         Row.metadata.create_all(connection)
     engine.dispose()
     assert definitions(empty) == definitions(url_of(cluster, other))
@@ -258,3 +260,170 @@ def test_there_is_no_table_that_the_code_does_not_know(empty):
     there = set(inspect(engine).get_table_names())
     engine.dispose()
     assert there == {table.name for table in Row.metadata.sorted_tables} | {"alembic_version"}
+
+
+# --- 0003: from a database that was in use
+
+
+FILL_0002 = """
+INSERT INTO api_keys (id, name, role, prefix, key_hash, salt_mark, created_by)
+VALUES ('00000000-0000-7000-8000-0000000000a1', 'ci', 'publisher', 'cat_abcdefgh', sha256('1'), 'x', 'cli'),
+       ('00000000-0000-7000-8000-0000000000a2', 'ci', 'publisher', 'cat_abcdefgi', sha256('2'), 'x', 'cli');
+INSERT INTO models (id, name, storage_path, version_count, latest_version, deleted_at)
+VALUES ('00000000-0000-7000-8000-000000000001', 'org/bert', 'docker.io/org/bert', 2, '3', NULL),
+       ('00000000-0000-7000-8000-000000000002', 'org/gone', 'docker.io/org/gone', 1, '1', '2026-02-01Z');
+INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, created_at, deleted_at)
+SELECT ('00000000-0000-7000-8000-0000000000' || id)::uuid, ('00000000-0000-7000-8000-00000000000' || model)::uuid, version,
+    'v', 'a:b', 'linux/amd64', status, 'ci', '2026-01-01Z'::timestamptz + make_interval(hours => id::int), gone::timestamptz
+FROM (VALUES ('11', '1', '1', 'archived', NULL), ('12', '1', '2', 'active', '2026-01-20Z'), ('13', '1', '3', 'active', NULL),
+    ('21', '2', '1', 'active', '2026-02-01Z')) AS listed (id, model, version, status, gone);
+INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_id, api_key_name)
+SELECT gen_random_uuid(), action, 'version', ('00000000-0000-7000-8000-0000000000' || id)::uuid,
+    ('00000000-0000-7000-8000-0000000000' || key)::uuid, 'ci'
+FROM (VALUES ('version.create', '11', 'a1'), ('version.promote', '11', 'a2'), ('version.create', '12', 'a2'),
+    ('version.create', '13', NULL), ('version.update', '13', 'a1'), ('version.create', '21', 'a1')) AS said (action, id, key);
+INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, updated_at, live_from, ended_at,
+    deleted_at)
+SELECT ('00000000-0000-7000-8000-0000000001' || id)::uuid, ('00000000-0000-7000-8000-0000000000' || release)::uuid,
+    ('00000000-0000-7000-8000-00000000000' || left(release, 1))::uuid, environment, status, 'ci', at::timestamptz,
+    at::timestamptz, CASE WHEN status = 'success' THEN at::timestamptz END, ended::timestamptz, gone::timestamptz
+FROM (VALUES
+    ('01', '11', 'Production', 'success', '2026-01-02Z', '2026-01-03Z', NULL),
+    ('02', '12', 'production', 'success', '2026-01-03Z', '2026-01-04Z', '2026-01-20Z'),
+    ('03', '13', 'PRODUCTION', 'success', '2026-01-04Z', NULL, NULL),
+    ('04', '13', 'production', 'failed', '2026-01-05Z', NULL, NULL),
+    ('05', '11', 'staging', 'success', '2026-01-02Z', '2026-01-06Z', NULL),
+    ('06', '13', 'Staging', 'success', '2026-01-07Z', NULL, NULL),
+    ('07', '13', 'canary-7', 'pending', '2026-01-07Z', NULL, NULL),
+    ('08', '21', 'dev', 'success', '2026-01-02Z', '2026-02-01Z', '2026-02-01Z'),
+    ('09', '21', 'production', 'running', '2026-01-09Z', NULL, '2026-02-01Z')
+) AS listed (id, release, environment, status, at, ended, gone);
+"""
+CHAIN = "SELECT right(id::text, 2), right(superseded_by::text, 2) FROM deployments WHERE superseded_by IS NOT NULL ORDER BY 1"
+PLACES = "SELECT name, place, protected, frozen, created_by, deleted_at FROM environments ORDER BY rank"
+
+
+@pytest.fixture
+def in_use(empty):
+    """A filled database as 0002 left it."""
+    migrated(empty, lambda: flask_migrate.upgrade(revision="0002"))
+    run(empty, FILL_0002)
+    return empty
+
+
+@pytest.fixture
+def under_control(in_use):
+    migrated(in_use, flask_migrate.upgrade)
+    return in_use
+
+
+def test_environments_are_made_of_what_was_deployed_and_ranked(under_control):
+    """As their names say where a version goes; one thing whatever the case, with the name that was written last."""
+    assert run(under_control, PLACES) == [
+        (name, name.lower(), False, False, "migration", None) for name in ("dev", "Staging", "canary-7", "production")
+    ]
+    ranks = [rank for (rank,) in run(under_control, "SELECT rank FROM environments ORDER BY rank")]
+    assert ranks == [1, 2, 3, 4]
+
+
+def test_what_took_the_place_of_what_is_read_from_the_times(under_control):
+    """05 ended a day before 06 began, and 08 with its model: nothing took their place."""
+    assert run(under_control, CHAIN) == [("01", "02"), ("02", "03")]
+
+
+def test_every_deployment_that_was_there_has_its_state(under_control):
+    rows = run(
+        under_control,
+        "SELECT count(*), bool_and(s.status = d.status AND s.at = d.deployed_at)"
+        " FROM deployments AS d JOIN deployment_states AS s ON s.deployment_id = d.id",
+    )
+    assert rows == [(9, True)]
+
+
+def test_a_version_knows_which_key_registered_it(under_control):
+    """Of two keys with one name, the one in the audit entry; None where no key did."""
+    rows = run(under_control, "SELECT version, right(created_by_key::text, 2) FROM versions ORDER BY created_at")
+    assert rows == [("1", "a1"), ("2", "a2"), ("3", None), ("1", "a1")]
+
+
+def test_a_database_in_use_goes_up_down_and_up_again(under_control):
+    """What was live when, and the audit entries, are as they were."""
+    kept = "SELECT id, environment, status, live_from, ended_at, deleted_at, counter, updated_at FROM deployments ORDER BY id"
+    made = "SELECT name, rank, created_at FROM environments ORDER BY rank"
+    before, places, chain = run(under_control, kept), run(under_control, made), run(under_control, CHAIN)
+    migrated(under_control, lambda: flask_migrate.downgrade(revision="0002"))
+    assert run(under_control, kept) == before
+    assert run(under_control, "SELECT count(*) FROM audit_logs") == [(6,)]
+    migrated(under_control, flask_migrate.upgrade, flask_migrate.check)
+    assert (run(under_control, kept), run(under_control, made), run(under_control, CHAIN)) == (before, places, chain)
+
+
+def test_what_came_under_control_goes_down(under_control):
+    """A cancelled deployment reads as failed then, and gates, freezes and approvals are gone."""
+    run(
+        under_control,
+        """
+        UPDATE deployments SET status = 'cancelled' WHERE status = 'pending';
+        UPDATE environments SET frozen = true, frozen_reason = 'sale' WHERE place = 'production';
+        INSERT INTO gates (id, model, target, kind, created_by) VALUES (gen_random_uuid(), '*', 'production', 'released', 'x');
+        INSERT INTO approvals (id, version_id, target, standing, api_key_id, approved_by)
+        SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000013', 'release', 'x', id, 'ci' FROM api_keys;
+        """,
+    )
+    migrated(under_control, lambda: flask_migrate.downgrade(revision="0002"))
+    assert run(under_control, "SELECT status FROM deployments WHERE environment = 'canary-7'") == [("failed",)]
+    migrated(under_control, flask_migrate.upgrade, flask_migrate.check)
+    assert run(under_control, "SELECT count(*) FROM gates") == [(0,)]
+    assert run(under_control, "SELECT status FROM deployment_states WHERE right(deployment_id::text, 2) = '07'") == [
+        ("failed",)
+    ]
+
+
+def test_a_second_registration_in_the_audit_log_changes_nothing(in_use):
+    """A migration reads what is there and never fails on it: two entries of one version are one registration."""
+    run(
+        in_use,
+        "INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_id)"
+        " SELECT gen_random_uuid(), action, resource_type, resource_id, api_key_id FROM audit_logs",
+    )
+    migrated(in_use, flask_migrate.upgrade)
+    rows = run(in_use, "SELECT version, right(created_by_key::text, 2) FROM versions ORDER BY created_at")
+    assert rows == [("1", "a1"), ("2", "a2"), ("3", None), ("1", "a1")]
+
+
+# --- history stays
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM versions WHERE right(id::text, 2) = '13'",
+        "DELETE FROM versions WHERE right(id::text, 2) = '12'",
+        "DELETE FROM versions",
+        "DELETE FROM models",
+        "DELETE FROM deployments WHERE right(id::text, 2) = '03'",
+        "DELETE FROM deployments WHERE right(id::text, 2) = '07'",
+        "DELETE FROM environments WHERE place = 'production'",
+        "DELETE FROM api_keys",
+        "TRUNCATE versions",
+        "TRUNCATE deployments",
+    ],
+)
+def test_what_has_a_history_is_never_deleted_for_good(under_control, statement):
+    """Of live and ended, deleted and archived, deployed and approved things alike: foreign keys refuse it."""
+    with pytest.raises((psycopg2.errors.ForeignKeyViolation, psycopg2.errors.FeatureNotSupported)):
+        run(under_control, statement)
+
+
+def test_a_version_that_was_only_approved_is_never_deleted_for_good(under_control):
+    run(
+        under_control,
+        """
+        INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by)
+        SELECT '00000000-0000-7000-8000-000000000019', id, '9', 'v', 'a:b', 'linux/amd64', 'active', 'x' FROM models LIMIT 1;
+        INSERT INTO approvals (id, version_id, target, standing, api_key_id, approved_by, withdrawn_at)
+        SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000019', 'release', 'x', id, 'ci', now() FROM api_keys;
+        """,
+    )
+    with pytest.raises(psycopg2.errors.ForeignKeyViolation, match="approvals"):
+        run(under_control, "DELETE FROM versions WHERE version = '9'")

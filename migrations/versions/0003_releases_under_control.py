@@ -131,11 +131,12 @@ def _deployments() -> None:
     place = sa.Computed("lower(environment)", persisted=True)
     op.add_column("deployments", sa.Column("place", sa.String(63), place, nullable=False))
     op.add_column("deployments", sa.Column("log_url", sa.Text()))
-    for name, options in (("superseded_by", {"deferrable": True, "initially": "DEFERRED"}), ("rollback_of", {})):
+    for name in ("superseded_by", "rollback_of"):
         op.add_column("deployments", sa.Column(name, sa.Uuid()))
+    op.execute(SUPERSEDED)  # before its foreign key: with deferred checks waiting, the table takes no other change
+    for name, options in (("superseded_by", {"deferrable": True, "initially": "DEFERRED"}), ("rollback_of", {})):
         op.create_foreign_key(f"fk_deployments_{name}", "deployments", "deployments", [name], ["id"], **options)
     op.create_foreign_key("fk_deployments_place", "deployments", "environments", ["place"], ["place"])
-    op.execute(SUPERSEDED)
     _check_status("'pending', 'running', 'success', 'failed', 'cancelled'")
     for name, condition in (
         ("log_url", "log_url ~* '^https?://'"),
