@@ -111,7 +111,7 @@ def _released(fact: Any) -> tuple[bool, str]:
 def _soaked(fact: Any) -> tuple[bool, str]:
     if fact.since is None:
         return False, f"it is not live in {fact.environment}; it must be for {span(fact.seconds)}"
-    lasted = int((fact.now - fact.since).total_seconds())
+    lasted = max(0, int((fact.now - fact.since).total_seconds()))  # it began later than now where the clock was set back
     said = f"it is live in {fact.environment} for {span(lasted)} without break; it must be for {span(fact.seconds)}"
     return lasted >= fact.seconds, said
 
@@ -151,6 +151,8 @@ def _word(fact: Any, approval: Any, stands: str, asker: UUID | None) -> Word:
 def _no_number(fact: Any) -> str:
     if fact.found is None or fact.found == "null":
         return f"no {fact.path} in its metadata"
+    if fact.found == "number":
+        return f"{fact.path} in its metadata stands in a list, and those are not read"
     kind = {"string": "text", "boolean": "true or false", "array": "a list", "object": "an object"}
     return f"{fact.path} in its metadata is no number but {kind.get(fact.found, fact.found)}"
 

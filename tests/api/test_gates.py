@@ -1,0 +1,589 @@
+"""Gates: each kind by the shared table through every door of the API; which models they are for; who writes and passes them."""
+
+import pytest
+from gatecases import CASES, IT, MODEL, gate, key_of, set_up, told
+
+NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
+GATES = "/api/v1/gates"
+ENVIRONMENTS = "/api/v1/environments"
+DIGEST = "sha256:" + "a" * 64
+FIELDS = {
+    "id", "model", "target", "kind", "path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds",
+    "count", "role", "created_by", "created_at", "updated_at",
+}  # fmt: skip
+
+each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+ON_RELEASE = [case for case in CASES if case.target == "release"]
+ON_PLACES = [case for case in CASES if case.target != "release"]
+on_release = pytest.mark.parametrize("case", ON_RELEASE, ids=lambda case: case.name)
+on_places = pytest.mark.parametrize("case", ON_PLACES, ids=lambda case: case.name)
+METRIC = gate("metric", path="accuracy", op=">=", value=0.9)
+
+
+def path_of(version, *rest):
+    return "/".join(("/api/v1/versions", version["id"], *rest))
+
+
+def verdicts(api, version, target="release"):
+    answer = api.get(f"{path_of(version, 'gates')}?target={target}")
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def said(found):
+    return [(verdict["passed"], told(verdict["detail"])) for verdict in found]
+
+
+def check(case, answer, status=200):
+    """It went through, or was blocked with the verdict."""
+    if case.passed:
+        assert answer.status_code == status, answer.text
+        return
+    assert (answer.status_code, answer.json["type"]) == (409, "/docs/errors/blocked")
+    assert said(answer.json["gates"]) == [(False, case.detail)]
+    assert case.detail in told(answer.json["detail"])
+
+
+# --- each kind
+
+
+@each
+def test_what_a_gate_says(api, sql, case):
+    version = set_up(case, api, sql)
+    (verdict,) = verdicts(api, version, case.target)
+    assert (verdict["passed"], told(verdict["detail"])) == (case.passed, case.detail)
+    told_of = {**case.gate, **({"environment": "staging"} if case.gate.get("environment") else {})}
+    assert told_of.items() <= verdict["gate"].items()
+    assert len(verdict["approvals"]) == len(case.approved_by)
+
+
+@on_release
+def test_a_promotion_is_held_to_it(api, sql, case):
+    version = set_up(case, api, sql)
+    check(case, api.post(path_of(version, "promote")))
+    assert api.get(path_of(version)).json["is_release"] is case.passed
+
+
+@on_release
+def test_a_put_of_is_release_is_held_to_it(api, sql, case):
+    version = set_up(case, api, sql)
+    check(case, api.put(path_of(version), {"is_release": True, "release_notes": "new"}))
+    found = api.get(path_of(version)).json
+    assert (found["is_release"], found["release_notes"]) == (case.passed, "new" if case.passed else None)
+
+
+@pytest.mark.parametrize("case", [c for c in ON_RELEASE if not c.approved_by], ids=lambda case: case.name)
+def test_a_version_that_is_registered_as_a_release_is_held_to_it(api, sql, case):
+    version = set_up(case, api, sql)
+    body = {"model_name": MODEL, "version": "1.0.1", "tag": "v1", "digest": DIGEST, "metadata": case.metadata}
+    answer = api.post("/api/v1/versions", {**body, "is_release": True})
+    check(case, answer, status=201)
+    registered = {found["version"] for found in api.get("/api/v1/versions").json}
+    assert ("1.0.1" in registered) is case.passed
+    assert api.get(f"/api/v1/models/{version['model_id']}").json["latest_version"] == ("1.0.1" if case.passed else IT)
+
+
+@on_places
+@pytest.mark.parametrize("status", ["success", "pending"])
+def test_a_deployment_is_held_to_it(api, sql, case, status):
+    version = set_up(case, api, sql)
+    answer = api.post(
+        "/api/v1/deployments", {"release_id": version["id"], "environment": "Production", "status": status}
+    )
+    check(case, answer, status=201)
+    made = api.get(f"/api/v1/deployments?environment=production&release_id={version['id']}").json
+    assert len(made) == case.passed
+
+
+def test_what_failed_is_recorded_whatever_gates_say(api, sql):
+    case = next(case for case in ON_PLACES if not case.passed)
+    version = set_up(case, api, sql)
+    assert api.deployment(version, status="failed")["status"] == "failed"
+
+
+def test_a_deployment_on_its_way_is_not_asked_again(api):
+    version = api.version(api.model())
+    pending = api.deployment(version, status="pending")
+    api.make(GATES, gate("released", "production"))
+    assert api.put(f"/api/v1/deployments/{pending['id']}", {"status": "success"}).json["live"] is True
+
+
+def test_a_change_of_metadata_and_a_promotion_at_once_are_judged_by_the_new(api):
+    version = api.version(api.model(), metadata={"accuracy": 0.5})
+    api.make(GATES, METRIC)
+    assert api.put(path_of(version), {"metadata": {"accuracy": 0.95}, "is_release": True}).json["is_release"] is True
+    other = api.version({"id": version["model_id"]}, "2.0.0", metadata={"accuracy": 0.95})
+    refused = api.put(path_of(other), {"metadata": {"accuracy": 0.5}, "is_release": True})
+    assert said(refused.json["gates"]) == [(False, "accuracy is 0.5; it must be >= 0.9")]
+    assert api.get(path_of(other)).json["metadata"] == {"accuracy": 0.95}
+
+
+def test_all_gates_are_answered_in_the_order_they_were_written(api):
+    version = api.version(api.model(), metadata={"accuracy": 0.95})
+    api.make(GATES, METRIC)
+    api.make(GATES, gate("metadata_present", paths=["dataset"]))
+    api.make(GATES, gate("approved"))
+    assert [(v["gate"]["kind"], v["passed"]) for v in verdicts(api, version)] == [
+        ("metric", True),
+        ("metadata_present", False),
+        ("approved", False),
+    ]
+    refused = api.post(path_of(version, "promote"))
+    assert [v["passed"] for v in refused.json["gates"]] == [True, False, False]
+    assert refused.json["detail"] == (
+        "It may not become a release: no dataset in its metadata;"
+        " approved by 0 of 1 that it takes, each by a releaser or higher."
+    )
+
+
+def test_a_release_that_is_promoted_again_is_not_asked(api, trail):
+    version = api.version(api.model(), is_release=True)
+    api.make(GATES, METRIC)
+    before = len(trail())
+    assert api.post(path_of(version, "promote")).json["is_release"] is True
+    assert len(trail()) == before
+
+
+def test_the_release_to_compare_with_is_no_archived_and_no_deleted_one(api):
+    model = api.model()
+    old, archived, deleted = (
+        api.version(model, name, metadata={"accuracy": number}, is_release=True)
+        for name, number in (("1", 0.8), ("2", 0.95), ("3", 0.96))
+    )
+    assert api.put(path_of(archived), {"status": "archived"}).status_code == 200
+    assert api.delete(path_of(deleted)).status_code == 204
+    api.make(GATES, gate("no_regression", path="accuracy", direction="higher"))
+    version = api.version(model, "4", metadata={"accuracy": 0.85})
+    assert said(verdicts(api, version)) == [
+        (True, "accuracy is 0.85; it must not be lower than 0.8 of the present release, 1")
+    ]
+    assert old["is_release"]
+
+
+def test_no_gate_asks_more_than_three_statements(api, statements):
+    version = api.version(api.model(), metadata={"accuracy": 0.95})
+    for n in range(20):
+        api.make(GATES, {**METRIC, "value": n / 100})
+        api.make(GATES, gate("approved", count=n % 5 + 1))
+    api.get(path_of(version))
+    with statements() as sent:
+        assert len(verdicts(api, version)) == 40
+    asked = [one for one in sent if "gate." in one or "approvals" in one]
+    assert len(asked) <= 3
+
+
+# --- no gate
+
+
+def test_without_a_gate_nothing_is_asked(api, trail):
+    version = api.version(api.model())
+    assert verdicts(api, version) == []
+    assert api.by("releaser").post(path_of(version, "promote")).json["is_release"] is True
+    assert api.by("publisher").deployment(version)["live"] is True
+    assert [entry["action"] for entry in trail()][:3] == ["deployment.create", "version.promote", "version.create"]
+
+
+def test_a_gate_for_others_is_not_asked(api):
+    version = api.version(api.model())
+    other = api.model("org/other")
+    api.put(f"{ENVIRONMENTS}/production", {})
+    api.make(GATES, {**METRIC, "model": "org/other"})
+    api.make(GATES, {**METRIC, "target": "production"})
+    assert verdicts(api, version) == []
+    assert len(verdicts(api, version, "production")) == 1
+    assert len(verdicts(api, api.version(other))) == 1
+    assert api.post(path_of(version, "promote")).status_code == 200
+
+
+# --- which models
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "met"),
+    [
+        ("*", "bert", True),
+        ("*", "org/team/bert", True),
+        ("org/*", "org/bert", True),
+        ("ORG/*", "org/Bert", True),
+        ("org/*", "Org/team/bert", True),
+        ("org/*", "org2/bert", False),
+        ("org/*", "org", False),
+        ("*/bert", "org/bert", True),
+        ("*/bert", "org/bert2", False),
+        ("org/bert*", "org/bert", True),
+        ("org/b*t", "org/bert", True),
+        ("org/b*t*", "org/bert-large", True),
+        ("org/bert", "org/BERT", True),
+        ("org/bert", "org/bert2", False),
+        ("org/b_rt", "org/b_rt", True),
+        ("org/b_rt", "org/bert", False),
+        ("org/_*", "org/bert", None),
+        ("b.rt", "bert", False),
+    ],
+)
+def test_patterns(api, pattern, name, met):
+    """`*` stands for any text, slashes too; case is ignored; `_` and `.` are themselves."""
+    version = api.version(api.model(name))
+    made = api.post(GATES, {**METRIC, "model": pattern})
+    if met is None:
+        assert set(made.json["errors"]) == {"model"}
+        return
+    assert made.status_code == 201
+    assert bool(verdicts(api, version)) is met
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "/", "org/", "/bert", "a//b", "a b", "a%", "a\\b", "é", "x" * 256, "a\n", 1, ["a"]]
+)
+def test_patterns_that_are_refused(api, pattern):
+    refused = api.post(GATES, {**METRIC, "model": pattern})
+    assert refused.status_code == 422
+    assert set(refused.json["errors"]) == {"model"}
+
+
+# --- written
+
+
+OWN = {
+    "metric": {"path": "accuracy", "op": ">=", "value": 0.9},
+    "no_regression": {"path": "accuracy", "direction": "higher", "tolerance": 0.01},
+    "metadata_present": {"paths": ["dataset", "data.sha256"]},
+    "released": {},
+    "soaked": {"environment": "staging", "seconds": 60},
+    "approved": {"count": 2, "role": "admin"},
+}
+
+
+@pytest.fixture
+def places(api):
+    for place in ("staging", "production"):
+        api.put(f"{ENVIRONMENTS}/{place}", {})
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_gate_answers_with_every_field_and_no_other(api, places, kind):
+    made = api.post(GATES, gate(kind, "Production", **OWN[kind]))
+    assert made.status_code == 201, made.text
+    assert set(made.json) == FIELDS
+    others = dict.fromkeys(("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds"))
+    rest = {**others, "count": None, "role": None, **OWN[kind]}
+    meant = {"model": MODEL, "target": "production", "kind": kind, "created_by": "admin-key", **rest}
+    assert {name: made.json[name] for name in meant} == meant
+    assert api.get(GATES).json == [made.json]
+    assert made.headers["Location"] == f"{GATES}/{made.json['id']}"
+
+
+def test_what_a_gate_has_when_it_says_little(api, places):
+    assert api.make(GATES, gate("no_regression", path="a", direction="lower"))["tolerance"] == 0
+    approved = api.make(GATES, gate("approved"))
+    assert (approved["count"], approved["role"]) == (1, "releaser")
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_gate_needs_the_fields_of_its_kind_and_no_other(api, places, kind):
+    foreign = {name: value for own in OWN.values() for name, value in own.items() if name not in OWN[kind]}
+    refused = api.post(GATES, gate(kind, "production", **foreign))
+    assert refused.status_code == 422
+    optional = {"tolerance", "count", "role"}
+    assert set(refused.json["errors"]) == set(foreign) | (set(OWN[kind]) - optional)
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        ("path", ""), ("path", "x" * 256), ("path", 1), ("op", "="), ("op", "!="), ("value", "0.9"), ("value", True),
+        ("value", None), ("direction", "up"), ("tolerance", -0.1), ("tolerance", "0"), ("paths", []),
+        ("paths", ["a"] * 51), ("paths", "a"), ("paths", [1]), ("paths", [""]), ("environment", "a b"),
+        ("environment", "release"), ("seconds", 0), ("seconds", 1.5), ("seconds", 10**9), ("count", 0), ("count", 21),
+        ("role", "boss"), ("target", ""), ("target", "a b"), ("kind", "magic"), ("unknown", 1),
+    ],
+)  # fmt: skip
+def test_bad_fields_are_named(api, places, field, bad):
+    kind = next((kind for kind, own in OWN.items() if field in own), "metric")
+    refused = api.post(GATES, {**gate(kind, "production", **OWN[kind]), field: bad})
+    assert refused.status_code == 422, refused.text
+    assert set(refused.json["errors"]) == {field}
+
+
+def test_every_bad_field_is_named_at_once(api):
+    refused = api.post(GATES, {"model": "a b", "target": "", "kind": "magic", "op": "=", "value": "x", "count": 0})
+    assert set(refused.json["errors"]) == {"model", "target", "kind", "op", "value", "count"}
+    assert set(api.post(GATES, {}).json["errors"]) == {"model", "target", "kind"}
+
+
+def test_a_number_beyond_float64_is_no_value(api):
+    raw = (
+        b'{"model": "*", "target": "release", "kind": "metric", "path": "a", "op": ">", "value": 1' + b"0" * 400 + b"}"
+    )
+    assert api.post(GATES, raw).status_code == 422
+
+
+def test_an_unknown_kind_names_those_there_are(api):
+    (message,) = api.post(GATES, gate("magic")).json["errors"]["kind"]
+    assert all(kind in message for kind in OWN)
+
+
+def test_an_unknown_target_names_those_there_are(api, places):
+    version = api.version(api.model())
+    refused = [
+        api.post(GATES, {**METRIC, "target": "nowhere"}),
+        api.get(f"{path_of(version, 'gates')}?target=nowhere"),
+        api.get(f"{path_of(version, 'gates')}?target=a%20b"),
+        api.post(path_of(version, "approvals"), {"target": "nowhere"}),
+    ]
+    for answer in refused:
+        assert answer.status_code == 422
+        (message,) = answer.json["errors"]["target"]
+        assert all(name in message for name in ("release", "staging", "production"))
+
+
+def test_an_unknown_environment_to_soak_in_names_those_there_are(api, places):
+    refused = api.post(GATES, gate("soaked", environment="nowhere", seconds=1))
+    assert refused.status_code == 422
+    (message,) = refused.json["errors"]["environment"]
+    assert "staging" in message
+    assert "production" in message
+
+
+@pytest.mark.parametrize("query", ["", "?target=", "?target=release&target=release", "?targets=release", "?target=%00"])
+def test_a_query_without_one_good_target_is_refused(api, query):
+    version = api.version(api.model())
+    assert api.get(path_of(version, "gates") + query).status_code == 422
+
+
+def test_targets_ignore_case(api, places):
+    version = api.version(api.model())
+    api.make(GATES, {**METRIC, "target": "PRODUCTION"})
+    api.make(GATES, {**METRIC, "target": "Release"})
+    assert len(verdicts(api, version, "Production")) == len(verdicts(api, version, "RELEASE")) == 1
+
+
+def test_only_releases_is_no_rule_on_becoming_one(api):
+    assert set(api.post(GATES, gate("released")).json["errors"]) == {"target"}
+
+
+def test_a_version_cannot_soak_where_it_is_going(api, places):
+    refused = api.post(GATES, gate("soaked", "production", environment="Production", seconds=1))
+    assert set(refused.json["errors"]) == {"environment"}
+
+
+@pytest.mark.parametrize("version_id", [NOWHERE, "no-uuid"])
+def test_a_version_that_is_not_there_has_no_gates(api, version_id):
+    assert api.get(f"/api/v1/versions/{version_id}/gates?target=release").status_code == 404
+
+
+def test_gates_are_listed_newest_first_page_by_page(api):
+    made = [api.make(GATES, {**METRIC, "value": n})["id"] for n in range(5)]
+    first = api.get(f"{GATES}?limit=2&count=true")
+    assert first.headers["X-Total-Count"] == "5"
+    assert [one["id"] for one in first.json] == made[:-3:-1]
+    assert 'rel="next"' in first.headers["Link"]
+
+
+@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser"])
+def test_only_an_admin_writes_gates(api, role):
+    made = api.make(GATES, METRIC)
+    caller = api.by(role)
+    assert caller.get(GATES).json == [made]
+    assert caller.post(GATES, METRIC).status_code == 403
+    assert caller.put(f"{GATES}/{made['id']}", {"value": 0.1}).status_code == 403
+    assert caller.delete(f"{GATES}/{made['id']}").status_code == 403
+
+
+# --- changed and deleted
+
+
+def test_a_put_changes_the_fields_sent_and_leaves_the_others(api, trail):
+    made = api.make(GATES, METRIC)
+    changed = api.put(f"{GATES}/{made['id']}", {"value": 0.8, "model": "org/*"}).json
+    assert {name: changed[name] for name in FIELDS - {"updated_at"}} == {
+        **{name: made[name] for name in FIELDS - {"updated_at"}},
+        "value": 0.8,
+        "model": "org/*",
+    }
+    assert changed["updated_at"] > made["updated_at"]
+    entry = trail("gate.update")[0]
+    assert (str(entry["resource_id"]), entry["resource_type"]) == (made["id"], "gate")
+    assert entry["details"]["changes"] == {
+        "value": {"old": 0.9, "new": 0.8},
+        "model": {"old": MODEL, "new": "org/*"},
+    }
+
+
+def test_count_and_target_may_change_too(api, places):
+    made = api.make(GATES, gate("approved"))
+    changed = api.put(f"{GATES}/{made['id']}", {"count": 3, "role": "admin", "target": "Production"}).json
+    assert (changed["count"], changed["role"], changed["target"]) == (3, "admin", "production")
+
+
+def test_a_put_that_changes_nothing_writes_no_entry(api, trail):
+    made = api.post(GATES, METRIC)
+    again = api.put(f"{GATES}/{made.json['id']}", {"value": 0.9, "op": ">="})
+    assert (again.json, again.headers["ETag"]) == (made.json, made.headers["ETag"])
+    assert trail("gate.update") == []
+
+
+def test_the_kind_never_changes(api):
+    made = api.make(GATES, METRIC)
+    for kind in ("metric", "released", None):
+        refused = api.put(f"{GATES}/{made['id']}", {"kind": kind})
+        assert (refused.status_code, set(refused.json["errors"])) == (422, {"kind"})
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"value": None}, {"value"}),
+        ({"path": None, "op": "="}, {"path", "op"}),
+        ({"count": 2}, {"count"}),
+        ({"tolerance": 0.1, "paths": ["a"]}, {"tolerance", "paths"}),
+        ({"target": "nowhere"}, {"target"}),
+        ({"id": NOWHERE}, {"id"}),
+    ],
+)
+def test_bad_changes_are_named(api, body, fields):
+    made = api.make(GATES, METRIC)
+    refused = api.put(f"{GATES}/{made['id']}", body)
+    assert (refused.status_code, set(refused.json["errors"])) == (422, fields)
+    assert api.get(GATES).json == [made]
+
+
+def test_a_deleted_gate_asks_no_more(api, trail):
+    version = api.version(api.model())
+    made = api.make(GATES, METRIC)
+    assert api.delete(f"{GATES}/{made['id']}").status_code == 204
+    assert (api.get(GATES).json, verdicts(api, version)) == ([], [])
+    assert api.post(path_of(version, "promote")).status_code == 200
+    for again in (api.delete(f"{GATES}/{made['id']}"), api.put(f"{GATES}/{made['id']}", {"value": 1})):
+        assert again.status_code == 404
+    entry = trail("gate.delete")[0]
+    assert entry["details"] == {name: METRIC[name] for name in METRIC}
+
+
+def test_a_new_gate_is_audited(api, trail):
+    made = api.make(GATES, METRIC)
+    entry = trail()[0]
+    assert (entry["action"], entry["resource_type"], str(entry["resource_id"])) == ("gate.create", "gate", made["id"])
+    assert entry["details"] == METRIC
+
+
+def test_a_change_is_held_to_what_its_maker_saw(api):
+    made = api.post(GATES, METRIC)
+    path, tag = f"{GATES}/{made.json['id']}", made.headers["ETag"]
+    assert api.put(path, {"value": 0.8}, headers={"If-Match": tag}).status_code == 200
+    stale = [
+        api.put(path, {"value": 0.7}, headers={"If-Match": tag}),
+        api.delete(path, headers={"If-Match": tag}),
+    ]
+    assert [(answer.status_code, answer.json["type"]) for answer in stale] == [
+        (412, "/docs/errors/precondition-failed")
+    ] * 2
+    assert api.get(GATES).json[0]["value"] == 0.8
+
+
+def test_a_repeated_post_makes_one_gate(api):
+    headers = {"Idempotency-Key": "gate-1"}
+    first, second = (api.post(GATES, METRIC, headers=headers) for _ in range(2))
+    assert (first.status_code, second.status_code, first.json) == (201, 201, second.json)
+    assert len(api.get(GATES).json) == 1
+
+
+# --- passed by force
+
+
+@pytest.fixture
+def held(api):
+    """A version that two gates keep from production and one from becoming a release."""
+    version = api.version(api.model(), metadata={"accuracy": 0.5})
+    api.put(f"{ENVIRONMENTS}/production", {})
+    api.make(GATES, METRIC)
+    api.make(GATES, gate("metadata_present", paths=["accuracy"]))
+    api.make(GATES, gate("released", "production"))
+    api.make(GATES, gate("metric", "production", path="f1", op=">", value=0))
+    return version
+
+
+def test_an_admin_with_a_reason_passes_the_gates_of_a_release(api, held, trail):
+    answer = api.post(path_of(held, "promote"), {"force": True, "reason": "the board said so"})
+    assert answer.json["is_release"] is True
+    override, promotion = trail()[:2] if trail()[0]["action"] == "gate.override" else trail()[1::-1]
+    assert (override["action"], promotion["action"]) == ("gate.override", "version.promote")
+    assert (override["resource_type"], str(override["resource_id"])) == ("version", held["id"])
+    details = override["details"]
+    assert (details["target"], details["reason"]) == ("release", "the board said so")
+    assert (details["model"], details["version"]) == (MODEL, IT)
+    (broken,) = details["gates"]
+    assert (broken["kind"], broken["detail"]) == ("metric", "accuracy is 0.5; it must be >= 0.9")
+    assert promotion["details"]["reason"] == "the board said so"
+
+
+def test_an_admin_with_a_reason_passes_the_gates_of_an_environment(api, held, trail):
+    made = api.deployment(held, "Production", force=True, reason="the board said so")
+    assert made["live"] is True
+    override = trail("gate.override")[0]
+    assert (override["resource_type"], str(override["resource_id"])) == ("deployment", made["id"])
+    assert override["details"]["target"] == "production"
+    assert [broken["kind"] for broken in override["details"]["gates"]] == ["released", "metric"]
+    assert trail("deployment.create")[0]["details"]["reason"] == "the board said so"
+
+
+def doors(api, version, **how):
+    return [
+        api.post(path_of(version, "promote"), how),
+        api.post("/api/v1/deployments", {"release_id": version["id"], "environment": "production", **how}),
+    ]
+
+
+def test_nobody_else_forces(api, held, trail):
+    for answer in doors(api.by("releaser"), held, force=True, reason="please"):
+        assert (answer.status_code, answer.json["type"]) == (403, "/docs/errors/forbidden")
+        assert "admin" in answer.json["detail"]
+    assert {entry["action"] for entry in trail()[:2]} == {"auth.forbidden"}
+    assert api.get(path_of(held)).json == held
+
+
+@pytest.mark.parametrize("reason", [{}, {"reason": None}, {"reason": ""}])
+def test_force_needs_a_reason(api, held, trail, reason):
+    before = len(trail())
+    for answer in doors(api, held, force=True, **reason):
+        assert (answer.status_code, set(answer.json["errors"])) == (422, {"reason"})
+    assert len(trail()) == before
+
+
+def test_a_reason_alone_forces_nothing(api, held):
+    for answer in doors(api, held, reason="please", force=False):
+        assert (answer.status_code, answer.json["type"]) == (409, "/docs/errors/blocked")
+
+
+def test_force_where_nothing_is_broken_is_no_override(api, trail):
+    version = api.version(api.model(), metadata={"accuracy": 0.95})
+    api.make(GATES, METRIC)
+    assert [answer.status_code for answer in doors(api, version, force=True, reason="to be sure")] == [200, 201]
+    assert trail("gate.override") == []
+
+
+def test_what_was_blocked_leaves_no_trace(api, held, trail):
+    before = len(trail())
+    assert [answer.status_code for answer in doors(api, held)] == [409, 409]
+    assert api.get(path_of(held)).json == held
+    assert api.get("/api/v1/deployments").json == []
+    assert len(trail()) == before
+
+
+def test_a_blocked_deployment_makes_no_environment(api):
+    """Gates need an environment that is there; the version's own refusal comes after it was made."""
+    version = api.version(api.model())
+    api.put(path_of(version), {"status": "archived"})
+    assert api.post("/api/v1/deployments", {"release_id": version["id"], "environment": "new"}).status_code == 409
+    assert api.get(f"{ENVIRONMENTS}/new").status_code == 404
+
+
+def test_a_key_that_asks_sees_its_own_approval_as_void(api):
+    version = api.version(api.model())
+    api.make(GATES, gate("approved"))
+    releaser = key_of("second releaser", api)
+    releaser.make(path_of(version, "approvals"), {"target": "release"})
+    assert said(verdicts(api.by("releaser"), version))[0][0] is True
+    assert said(verdicts(releaser, version))[0][0] is False
+    assert releaser.post(path_of(version, "promote")).status_code == 409
+    assert api.by("releaser").post(path_of(version, "promote")).status_code == 200
