@@ -2,7 +2,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catapult.comparison import MISSING, compare, parsed, same
@@ -11,6 +11,8 @@ LEAVES = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5)
 )
 KEYS = st.sampled_from(["a", "b", "a.b", "b.a", '"', "", "c"])
+# A machine with other work takes seconds for what is slow to make.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OBJECTS = st.dictionaries(
     KEYS,
     st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)),
@@ -48,12 +50,14 @@ def test_a_key_with_a_dot_reads_like_a_nested_one_until_both_are_there():
     assert states({"eval.f1": 1}, {"eval": {"f1": 1}}) == {"eval.f1": ["base", "new"], '"eval.f1"': ["base", "gone"]}
 
 
+@UNHURRIED
 @given(st.lists(OBJECTS, min_size=1, max_size=4))
 def test_no_two_rows_have_the_same_key(columns):
     found = keys(*columns)
     assert len(set(found)) == len(found)
 
 
+@UNHURRIED
 @given(st.lists(OBJECTS, min_size=2, max_size=4))
 def test_a_column_differs_in_nothing_from_itself(columns):
     assert compare([columns[0], columns[0]]).different == ()

@@ -66,7 +66,9 @@ def show(name: str) -> Response:
 
 def _context(model: Any, choice: Choice) -> dict[str, Any]:
     """Everything that the page shows."""
-    found = versions.compared(model.name, [name for name in choice.names if "version" not in VERSION.validate({"version": name})])
+    found = versions.compared(
+        model.name, [name for name in choice.names if "version" not in VERSION.validate({"version": name})]
+    )
     return {
         "model": model,
         "only": choice.only,

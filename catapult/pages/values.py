@@ -17,7 +17,7 @@ WORDS, LINE = 200, 48
 FOLDED, SUMMARY = 4_000, 60
 """Characters of what unfolds, and of a text's beginning before it does."""
 
-KEY = 120
+KEY = 160
 
 
 @dataclass(frozen=True)
