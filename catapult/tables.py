@@ -1,8 +1,8 @@
 """The whole database on one page: tables, enums, constraints, indexes.
 
-What PostgreSQL can hold is held here, so that no door and no bug gets past it. Three things stand only in the migrations:
-the trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, the one that writes `deployment_states`, and the function
-`catapult_trigrams`.
+What PostgreSQL can hold is held here, so that no door and no bug gets past it. These stand only in the migrations:
+the trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, the one that writes `deployment_states`, the function
+`catapult_trigrams` and the type `catapult_place`.
 Nothing is ever deleted: `deleted_at` takes a row out of every list and frees its name. Times are UTC.
 """
 
@@ -428,10 +428,12 @@ class Deployment(Row):
         Index("ix_deployments_status", status, deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_gone", model_id, deployed_at, id, postgresql_where=GONE),
         Index("ix_deployments_open", model_id, postgresql_where=text(OPEN)),
-        # What was live in an environment, one after the other; and what was live anywhere at a moment.
+        # What was live of a model in an environment, one after the other; and what was live in one at a moment: a GiST index has
+        # operators for ranges and not for text, so a place is a range, of itself alone.
         Index("ix_deployments_history", model_id, place, live_from, postgresql_where=text("live_from IS NOT NULL")),
         Index(
             "ix_deployments_when",
+            text("catapult_place(place, place, '[]')"),
             text("tstzrange(live_from, ended_at)"),
             postgresql_using="gist",
             postgresql_where=text("live_from IS NOT NULL"),

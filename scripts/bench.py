@@ -91,9 +91,8 @@ def grow(app: Flask) -> None:
     """The database holds what `large.sql` writes, too."""
     with app.app_context():
         connection = db.session.connection().connection
-        with connection.cursor() as cursor:
-            cursor.execute(Path(__file__).with_name("large.sql").read_text())
-            connection.commit()
+        connection.cursor().execute(Path(__file__).with_name("large.sql").read_text())
+        connection.commit()
         db.session.remove()
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as tidy:
             tidy.execute(text("VACUUM ANALYZE"))

@@ -1,7 +1,6 @@
 """Releases under control: what goes in and out of environments, gates, approvals and rollbacks."""
 
 import math
-from collections import OrderedDict
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates
@@ -111,34 +110,13 @@ class Rollback(Create):
     )
 
 
-def cells_told(cells: dict[str, Any]) -> OrderedDict[str, dict[str, Any]]:
-    """What is live, by environment, in the order it was read in: a plain dict is written in PostgreSQL's order of keys."""
-    return OrderedDict(
-        (
-            environment,
-            {
-                "deployment_id": row.id,
-                "version_id": row.release_id,
-                "version": row.version,
-                "is_release": row.is_release,
-                "live_from": row.live_from,
-                "deployed_by": row.deployed_by,
-                "behind": row.behind,
-            },
-        )
-        for environment, row in cells.items()
-    )
-
-
 class LiveOut(Out):
     """What is live of a model, an environment at a time."""
 
     model_id = fields.UUID(metadata=says("The model's id.", EXAMPLE_ID))
     model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
     latest_version = fields.String(allow_none=True, metadata=says("The newest version that is not archived.", "1.2.0"))
-    environments = ComputedObject(
-        cells_told,
-        "environments",
+    environments = fields.Dict(
         metadata=says(
             "By environment: the deployment that is live there, its version, since when, and how many versions were registered "
             "after that one (archived ones left out).",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, func, literal_column, select
 from sqlalchemy.orm import aliased
 
 from catapult.extensions import db
@@ -16,11 +16,15 @@ M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 
+# Looked up once a page is chosen, where a join would be made for all that were live then.
+_NAMES = {
+    "model_name": select(M.name).where(M.id == D.model_id).scalar_subquery().label("model_name"),
+    "version": select(V.version).where(V.id == D.release_id).scalar_subquery().label("version"),
+}
 # History is told whole: of models and versions that were deleted since, too.
 _EVER_LIVE = (
-    select(*_COLUMNS)
-    .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
-    .join(RegisteredModel.__table__, M.id == D.model_id)
+    select(*(_NAMES.get(column.key, column) for column in _COLUMNS))
+    .select_from(Deployment.__table__)
     .where(D.live_from.is_not(None))
 )
 
@@ -37,8 +41,12 @@ def live(environment: str, at: datetime | None = None) -> Listing:
 
     A deployment is live from `live_from` until just before `ended_at`, to the microsecond.
     """
-    then = is_live() if at is None else func.tstzrange(D.live_from, D.ended_at).op("@>")(at)
-    return Listing(_EVER_LIVE.where(then, D.place == environment.lower()), D.deployed_at, D.id)
+    place = environment.lower()
+    if at is None:
+        return Listing(_EVER_LIVE.where(is_live(), D.place == place), D.deployed_at, D.id)
+    there = func.catapult_place(D.place, D.place, literal_column("'[]'")).op("@>")(cast(place, Text))
+    then = func.tstzrange(D.live_from, D.ended_at).op("@>")(at)
+    return Listing(_EVER_LIVE.where(there, then), D.deployed_at, D.id)
 
 
 def steps_back(model_id: UUID, place: str, to: UUID | None) -> Steps:

@@ -33,8 +33,6 @@ RECENT = 500
 BEHIND = 100
 """Newer versions are counted up to here."""
 
-CANDIDATES = 6
-
 
 class Matrix(NamedTuple):
     """What is live: a row a model with its deployment in each environment, in the order of the environments."""
@@ -197,8 +195,8 @@ def count() -> int:
     return db.session.scalar(_COUNTED) or 0
 
 
-def candidates() -> list[Any]:
-    """The newest versions that are their model's latest and newer than its release: ready to promote.
+def candidates(most: int) -> list[Any]:
+    """The `most` newest versions that are their model's latest and newer than its release: its gates allowing, ready to promote.
 
     `id model_id model_name version created_at release` (the release's version or None), where it is live and since when.
     """
@@ -246,6 +244,6 @@ def candidates() -> list[Any]:
         .outerjoin(release, true())
         .outerjoin(live, true())
         .order_by(recent.c.created_at.desc(), recent.c.id.desc())
-        .limit(CANDIDATES)
+        .limit(most)
     )
     return list(db.session.execute(query))

@@ -24,6 +24,11 @@ def as_text(column: Any) -> ColumnElement[Any]:
     return cast(column, Text).label(column.name)
 
 
+def as_json(value: Any) -> ColumnElement[Any]:
+    """That JSON as `Json`."""
+    return type_coerce(cast(value, Text), _Raw())
+
+
 def raw(column: Any) -> ColumnElement[Any]:
     """That JSONB column as `Json`, under its attribute's name."""
     return type_coerce(cast(column, Text), _Raw()).label("metadata_" if column.name == "metadata" else column.name)

@@ -84,6 +84,7 @@ def downgrade() -> None:
         op.drop_table(table)
     for name in ("history", "when", "open", "superseded_by"):
         op.drop_index(f"ix_deployments_{name}", table_name="deployments")
+    op.execute("DROP TYPE catapult_place")
     _index_places("lower(environment)")
     op.execute("UPDATE deployments SET status = 'failed' WHERE status = 'cancelled'")
     _check_status("'pending', 'running', 'success', 'failed'")
@@ -148,7 +149,9 @@ def _deployments() -> None:
     _index_places("place")
     _index("open", ["model_id"], sa.text("status IN ('pending', 'running') AND deleted_at IS NULL"))
     _index("history", ["model_id", "place", "live_from"], BEGUN)
-    _index("when", [sa.text("tstzrange(live_from, ended_at)")], BEGUN, postgresql_using="gist")
+    op.execute('CREATE TYPE catapult_place AS RANGE (subtype = text, collation = "C")')
+    when = [sa.text("catapult_place(place, place, '[]')"), sa.text("tstzrange(live_from, ended_at)")]
+    _index("when", when, BEGUN, postgresql_using="gist")
     _index("superseded_by", ["superseded_by"], sa.text("superseded_by IS NOT NULL"))
     op.create_table(
         "deployment_states",
