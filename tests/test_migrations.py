@@ -189,7 +189,6 @@ def test_every_constraint_is_written_as_in_the_code(empty, cluster):
         (source,) = run(empty, "SELECT pg_get_functiondef('catapult_trigrams(text, text)'::regprocedure)")
         connection.exec_driver_sql(source[0].replace("%", "%%"))
         connection.exec_driver_sql('CREATE TYPE catapult_place AS RANGE (subtype = text, collation = "C")')
-        connection.exec_driver_sql('CREATE TYPE catapult_place AS RANGE (subtype = text, collation = "C")')
         Row.metadata.create_all(connection)
     engine.dispose()
     assert definitions(empty) == definitions(url_of(cluster, other))
