@@ -1,5 +1,6 @@
 """The Python SDK of Catapult, a model registry: `from catapult import Registry`."""
 
+from .deployment_run import DeploymentRun
 from .errors import (
     BadRequest,
     Blocked,
@@ -28,19 +29,45 @@ from .errors import (
     UnsupportedMediaType,
     Validation,
 )
-from .records import ApiKey, AuditEntry, Deployment, Health, Info, Model, Version
+from .records import (
+    ApiKey,
+    Approval,
+    AuditEntry,
+    ComparedCell,
+    ComparedKey,
+    ComparedVersion,
+    Comparison,
+    Deployment,
+    Environment,
+    Gate,
+    Health,
+    Info,
+    LiveModel,
+    LiveVersion,
+    Model,
+    Verdict,
+    Version,
+)
 from .registry import Registry
 
 __all__ = [
     "ApiKey",
+    "Approval",
     "AuditEntry",
     "BadRequest",
     "Blocked",
+    "ComparedCell",
+    "ComparedKey",
+    "ComparedVersion",
+    "Comparison",
     "Conflict",
     "ConnectionFailed",
     "Deployment",
+    "DeploymentRun",
+    "Environment",
     "Forbidden",
     "Frozen",
+    "Gate",
     "Health",
     "IdempotencyInProgress",
     "IdempotencyMismatch",
@@ -48,6 +75,8 @@ __all__ = [
     "InsufficientStorage",
     "Internal",
     "InvalidArgument",
+    "LiveModel",
+    "LiveVersion",
     "MethodNotAllowed",
     "Model",
     "NotFound",
@@ -65,5 +94,6 @@ __all__ = [
     "UnexpectedAnswer",
     "UnsupportedMediaType",
     "Validation",
+    "Verdict",
     "Version",
 ]

@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from .errors import InvalidArgument, NotFound, PreconditionFailed, TimedOut, UnexpectedAnswer
+from .errors import InvalidArgument, MethodNotAllowed, NotFound, PreconditionFailed, TimedOut, UnexpectedAnswer
 from .plain import plain, rfc3339, same
 from .records import Record, RecordT
 from .transport import Ask, Deadline, Transport, decoded, log
@@ -145,7 +145,10 @@ class Calls(Generic[Gone]):
 
     def _holds(self, path: str, sent: Mapping[str, Any]) -> bool:
         ask = Ask("GET", path)
-        there = decoded(ask, self._send(ask))
+        try:
+            there = decoded(ask, self._send(ask))
+        except MethodNotAllowed:  # a thing that is only ever listed: nobody can tell
+            return False
         return isinstance(there, dict) and all(name in there and same(there[name], sent[name]) for name in sent)
 
     def _delete(self, path: str, query: Mapping[str, Any], if_match: str | Record | None) -> None:
@@ -159,6 +162,11 @@ class Calls(Generic[Gone]):
             return
         if response.content:  # 204 has none; a page of HTML under 200 is a proxy's, and nothing was deleted
             decoded(ask, response)
+
+    def _all(self, kind: type[RecordT], path: str, query: Mapping[str, Any]) -> list[RecordT]:
+        """The records of a list that is one page."""
+        ask = Ask("GET", path + question(query))
+        return _records(kind, ask, self._send(ask))
 
     def _pages(self, kind: type[RecordT], path: str, query: Mapping[str, Any]) -> Iterator[RecordT]:
         """Every record of a list, over all pages; the query is checked now, and the first page fetched when read."""
@@ -177,10 +185,7 @@ class Calls(Generic[Gone]):
         """One page and the next one's query, None after the last. With `on_error="warn"` None when it failed."""
         ask = Ask("GET", path + query)
         response = self._send(ask)
-        body = decoded(ask, response)
-        if not isinstance(body, list):
-            raise UnexpectedAnswer(f"{ask}: the answer is no list.")
-        return [kind.from_json(item) for item in body], _next_query(ask, query, response)
+        return _records(kind, ask, response), _next_query(ask, query, response)
 
 
 def _next_query(ask: Ask, query: str, response: requests.Response) -> str | None:
@@ -205,6 +210,13 @@ def _record(kind: type[RecordT], ask: Ask, response: requests.Response) -> Recor
     return kind.from_json(decoded(ask, response), etag.removeprefix("W/") if etag and known else None)
 
 
+def _records(kind: type[RecordT], ask: Ask, response: requests.Response) -> list[RecordT]:
+    body = decoded(ask, response)
+    if not isinstance(body, list):
+        raise UnexpectedAnswer(f"{ask}: the answer is no list.")
+    return [kind.from_json(item) for item in body]
+
+
 def _precondition(if_match: str | Record | None) -> dict[str, str]:
     if if_match is None:
         return {}
@@ -220,7 +232,7 @@ def question(query: Mapping[str, Any]) -> str:
     return "?" + urlencode(given) if given else ""
 
 
-TIMES = frozenset({"created_after", "created_before", "since", "until"})
+TIMES = frozenset({"at", "created_after", "created_before", "since", "until"})
 
 
 def _parameter(name: str, value: Any) -> str:
@@ -243,6 +255,17 @@ def identity(thing: Any, name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
         raise InvalidArgument(f"{name} is {text!r:.80}, which is no id: send a record or its id; names go by name.")
     return text
+
+
+def place(environment: Any, name: str) -> str:
+    """An environment's name, which becomes part of an address. Raises InvalidArgument for what can be none."""
+    if environment is None:
+        raise InvalidArgument(f"{name} is None: the call that should have given it did not.")
+    if not isinstance(environment, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", environment):
+        raise InvalidArgument(
+            f"{name} is {environment!r:.80}, which is no environment's name: letters, digits and ._- only, 63 at most."
+        )
+    return environment
 
 
 def checked_key(idempotency_key: str | None) -> str:

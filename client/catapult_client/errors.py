@@ -25,7 +25,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .records import Verdict
 
 
 class RegistryError(Exception):
@@ -120,7 +123,15 @@ class Conflict(RegistryError):
 
 
 class Blocked(Conflict):
-    """409: a gate is not passed; `problem["gates"]` says which."""
+    """409: a gate is not passed; nothing was changed."""
+
+    @property
+    def gates(self) -> list[Verdict]:
+        """What every gate says, those that are passed too; `[]` from a server that does not tell."""
+        from .records import Verdict  # not above: records raise these errors
+
+        told = self.problem.get("gates")
+        return [Verdict.from_json(one) for one in told] if isinstance(told, list) else []
 
 
 class Frozen(Conflict):

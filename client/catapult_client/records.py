@@ -36,12 +36,30 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(f"{match['date']}T{match['clock']}.{fraction}{zone}").astimezone(timezone.utc)
 
 
+def _records(kind: Callable[[], type[Record]]) -> Callable[[Any], Any]:
+    """What makes a list, or a dict of any keys, of JSON objects one of records. Asked late: the class may stand below."""
+
+    def parse(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: kind().from_json(one) for name, one in value.items()}
+        return [kind().from_json(one) for one in value]
+
+    return parse
+
+
 # How a value becomes what its field's annotation says; with the annotations kept as text, that text is the key.
 PARSE: dict[Any, Callable[[Any], Any]] = {
     "datetime | None": moment,
     "dict[str, Any]": dict,
     "dict[str, int]": dict,
     "list[str]": list,
+    "list[str] | None": list,
+    "Gate": lambda value: Gate.from_json(value),
+    "list[Approval]": _records(lambda: Approval),
+    "dict[str, LiveVersion]": _records(lambda: LiveVersion),
+    "list[ComparedVersion]": _records(lambda: ComparedVersion),
+    "list[ComparedKey]": _records(lambda: ComparedKey),
+    "list[ComparedCell]": _records(lambda: ComparedCell),
 }
 
 
@@ -120,8 +138,54 @@ class Version(Record):
 
 
 @dataclass(frozen=True)
+class ComparedVersion(Record):
+    """One of the versions that are compared."""
+
+    id: str = ""
+    model_name: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class ComparedCell(Record):
+    """What a version has under a key, beside what the first one has.
+
+    `state` is `base` (the first one's), `same`, `changed`, `new` (only this one has it), `gone` (only the first has
+    it) or `none`; in the last two `value` is None. Of two numbers that differ there is their `difference`, and the same
+    in `percent` of the first.
+    """
+
+    state: str = ""
+    value: Any = field(default=None, hash=False)
+    difference: float | None = None
+    percent: float | None = None
+
+
+@dataclass(frozen=True)
+class ComparedKey(Record):
+    """One key of the metadata: `path` are the keys that lead to it, `key` is how that reads; a cell a version."""
+
+    path: list[str] = field(default_factory=list, hash=False)
+    key: str = ""
+    differs: bool = False
+    cells: list[ComparedCell] = field(default_factory=list, hash=False)
+
+
+@dataclass(frozen=True)
+class Comparison(Record):
+    """Versions side by side, each measured by the first; `keys` are all that any of them has, by name."""
+
+    versions: list[ComparedVersion] = field(default_factory=list, hash=False)
+    keys: list[ComparedKey] = field(default_factory=list, hash=False)
+
+
+@dataclass(frozen=True)
 class Deployment(Record):
-    """The record that a version went to an environment. `release_id` is the version's id."""
+    """The record that a version went to an environment. `release_id` is the version's id.
+
+    It was live there from `live_from` until just before `ended_at`, when the deployment `superseded_by` took its place;
+    `rollback_of` is the deployment that it led back from. All four are None as long as there is none.
+    """
 
     id: str = ""
     release_id: str = ""
@@ -141,6 +205,105 @@ class Deployment(Record):
     rollback_of: str | None = None
     updated_at: datetime | None = None
     etag: str | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Environment(Record):
+    """A place that versions are deployed to.
+
+    `rank` is its place in order, from the first that a version reaches; deploying to a `protected` one takes the role
+    `releaser`. While it is `frozen` it takes no deployments, until `frozen_until` if that is set.
+    """
+
+    name: str = ""
+    rank: int = 0
+    protected: bool = False
+    frozen: bool = False
+    frozen_reason: str | None = None
+    frozen_until: datetime | None = None
+    description: str | None = None
+    created_by: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    etag: str | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class LiveVersion(Record):
+    """What is live of a model in one environment; `behind` versions were registered after it, archived ones left out."""
+
+    deployment_id: str = ""
+    version_id: str = ""
+    version: str = ""
+    is_release: bool = False
+    live_from: datetime | None = None
+    deployed_by: str | None = None
+    behind: int = 0
+
+
+@dataclass(frozen=True)
+class LiveModel(Record):
+    """What is live of a model, by environment; `latest_version` is a version string."""
+
+    model_id: str = ""
+    model_name: str = ""
+    latest_version: str | None = None
+    environments: dict[str, LiveVersion] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Gate(Record):
+    """A rule on becoming a release (`target` is `release`) or on reaching an environment.
+
+    `model` is a name, or a pattern as `myorg/*`. The fields below `kind` are those of one kind or another, None in the
+    others: `metric` has `path op value`, `no_regression` `path direction tolerance`, `metadata_present` `paths`,
+    `soaked` `environment seconds`, `approved` `count role`, and `released` none.
+    """
+
+    id: str = ""
+    model: str = ""
+    target: str = ""
+    kind: str = ""
+    path: str | None = None
+    op: str | None = None
+    value: float | None = None
+    direction: str | None = None
+    tolerance: float | None = None
+    paths: list[str] | None = field(default=None, hash=False)
+    environment: str | None = None
+    seconds: int | None = None
+    count: int | None = None
+    role: str | None = None
+    created_by: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    etag: str | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Approval(Record):
+    """A key's word that a version may reach a target. `void` says why it does not count; None where it does.
+
+    Within a verdict `version_id` and `target` are empty: they are what was asked about.
+    """
+
+    id: str = ""
+    version_id: str = ""
+    target: str = ""
+    comment: str | None = None
+    approved_by: str | None = None
+    created_at: datetime | None = None
+    void: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict(Record):
+    """What a gate says of a version: whether it lets it through, and why, in a sentence with both numbers."""
+
+    gate: Gate = field(default_factory=Gate)
+    passed: bool = False
+    detail: str = ""
+    approvals: list[Approval] = field(default_factory=list, hash=False)
 
 
 @dataclass(frozen=True)

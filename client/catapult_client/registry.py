@@ -11,7 +11,9 @@ import requests
 from .access_calls import AccessCalls
 from .calls import Gone, call
 from .deployment_calls import DeploymentCalls
+from .environment_calls import EnvironmentCalls
 from .errors import InvalidArgument, Unavailable
+from .gate_calls import GateCalls
 from .model_calls import ModelCalls
 from .records import Health, Info
 from .transport import Ask, Timeout, Transport, api_root, checked_timeout, decoded, secret
@@ -29,7 +31,14 @@ SETTINGS = {
 }
 
 
-class Registry(ModelCalls[Gone], VersionCalls[Gone], DeploymentCalls[Gone], AccessCalls[Gone]):
+class Registry(
+    ModelCalls[Gone],
+    VersionCalls[Gone],
+    DeploymentCalls[Gone],
+    EnvironmentCalls[Gone],
+    GateCalls[Gone],
+    AccessCalls[Gone],
+):
     """A model registry at an address, opened with a key.
 
         registry = Registry(base_url="http://localhost/api", api_key="…")      # or Registry.from_env()

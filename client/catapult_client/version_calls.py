@@ -10,7 +10,7 @@ from typing import Any
 from .calls import UNSET, Calls, Gone, Unset, call, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
-from .records import Deployment, Model, Version
+from .records import Comparison, Deployment, Model, Version
 
 
 class VersionCalls(Calls[Gone]):
@@ -214,6 +214,15 @@ class VersionCalls(Calls[Gone]):
         }
         return self._pages(Version, f"/v1/models/{identity(model_id, 'model_id')}/versions", query)
 
+    @call
+    def compare_versions(self, *version_ids: str | uuid.UUID | Version | Gone) -> Comparison | Gone:
+        """Two to six versions side by side, key by key of their metadata, each measured by the first.
+
+        Raises NotFound, Validation.
+        """
+        ids = ",".join(identity(one, "version_ids") for one in version_ids)
+        return self._get(Comparison, "/v1/versions/compare", {"ids": ids})
+
     @listing
     def list_version_deployments(
         self, version_id: str | uuid.UUID | Version | Gone, *, limit: int | None = None
@@ -272,20 +281,25 @@ class VersionCalls(Calls[Gone]):
         is_release: bool = True,
         reason: str | None = None,
         *,
+        force: bool = False,
         idempotency_key: str | None = None,
     ) -> Version | Gone:
         """The version is a release or, with `is_release=False`, none any more; if it was already, nothing changes.
 
-        Raises NotFound, Conflict (archived), Blocked (a gate), Forbidden (takes `releaser`).
+        `force` passes the gates, takes `admin` and a `reason`, and stands in the audit log with what it passed.
+        Raises NotFound, Conflict (archived), Blocked (a gate; its `gates` say what is missing), Validation, Forbidden
+        (takes `releaser`).
         """
         verb = "promote" if is_release else "demote"
         path = f"/v1/versions/{identity(version_id, 'version_id')}/{verb}"
-        return self._post(Version, path, {"reason": reason}, idempotency_key)
+        return self._post(Version, path, {"reason": reason, "force": force or None}, idempotency_key)
 
     @call
-    def promote(self, version_id: str | uuid.UUID | Version | Gone, reason: str | None = None) -> Version | Gone:
-        """`promote_version(version_id, True, reason)`"""
-        return self.promote_version(version_id, True, reason)
+    def promote(
+        self, version_id: str | uuid.UUID | Version | Gone, reason: str | None = None, *, force: bool = False
+    ) -> Version | Gone:
+        """`promote_version(version_id, True, reason, force=force)`"""
+        return self.promote_version(version_id, True, reason, force=force)
 
     @call
     def demote(self, version_id: str | uuid.UUID | Version | Gone, reason: str | None = None) -> Version | Gone:

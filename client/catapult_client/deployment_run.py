@@ -1,0 +1,129 @@
+"""A deployment that is under way: on record from its beginning, and in the end as what became of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from .calls import UNSET, Gone, Unset
+from .errors import RegistryError
+from .records import Deployment, Version
+from .transport import log
+
+if TYPE_CHECKING:
+    from .deployment_calls import DeploymentCalls
+
+Self = TypeVar("Self", bound="DeploymentRun[Any]")
+
+OVER = frozenset({"success", "failed", "cancelled"})
+LONGEST = 2000  # characters of an exception's text that are kept
+
+
+class DeploymentRun(Generic[Gone]):
+    """What `with registry.deployment(…) as d:` gives. See there.
+
+    With `on_error="warn"` its `record` is None if it could not be made; then nothing more is reported of it.
+    """
+
+    def __init__(
+        self,
+        registry: DeploymentCalls[Gone],
+        release_id: str | uuid.UUID | Version | Gone,
+        environment: str,
+        fields: Mapping[str, Any],
+    ) -> None:
+        self._registry = registry
+        self._release_id = release_id
+        self._environment = environment
+        self._fields = fields
+        self._record: Deployment | None = None
+
+    @property
+    def record(self) -> Deployment | Gone:
+        """The deployment as it was last reported."""
+        return cast("Deployment | Gone", self._record)
+
+    @property
+    def id(self) -> str | None:
+        """The deployment's id; None where it could not be made."""
+        return self._record.id if self._record else None
+
+    @property
+    def log_url(self) -> str | None:
+        """Where its log can be read. To set it is to report it at once, as `update(log_url=…)` does."""
+        return self._record.log_url if self._record else None
+
+    @log_url.setter
+    def log_url(self, url: str | None) -> None:
+        self.update(log_url=url)
+
+    def update(
+        self,
+        *,
+        status: str | Unset = UNSET,
+        metadata: Mapping[str, Any] | Unset = UNSET,
+        endpoint_url: str | Unset | None = UNSET,
+        log_url: str | Unset | None = UNSET,
+    ) -> Deployment | Gone | None:
+        """The fields sent are on record, `metadata` as a whole. After a last `status` none is reported at the end.
+
+        Raises what `update_deployment` does.
+        """
+        if self._record is None:
+            return None
+        fields = {"status": status, "metadata": metadata, "endpoint_url": endpoint_url, "log_url": log_url}
+        told = self._registry.update_deployment(self._record, **fields)  # type: ignore[arg-type]
+        self._record = cast("Deployment | None", told) or self._record
+        return told
+
+    def __enter__(self: Self) -> Self:
+        made = self._registry.deploy(self._release_id, self._environment, status="pending", **self._fields)
+        self._record = cast("Deployment | None", made)
+        try:
+            self.update(status="running")
+        except BaseException as fault:
+            self._report_failure(fault)  # or it would stay pending for ever: __exit__ is not called
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        if fault is not None:
+            self._report_failure(fault)
+        elif self._record is not None and self._record.status not in OVER:
+            self.update(status="success")
+
+    def _report_failure(self, fault: BaseException) -> None:
+        """It is on record as failed, with why; where that cannot be, it is logged, and `fault` is what goes on."""
+        if self._record is None or self._record.status in OVER:
+            return
+        try:
+            self._registry._run("deployment", lambda: self._fail(said(fault)))
+        except Exception as other:
+            log.warning("Deployment %s failed, and that could not be reported: %s", self.id, other)
+
+    def _fail(self, error: str) -> None:
+        """One call, so that the time limit is one over all of its requests, and a warning is one, too."""
+        there = self._registry.get_deployment(cast(Deployment, self._record))  # others may have added to its metadata
+        self._record = there = cast(Deployment, there)
+        if there.status in OVER:
+            return
+        try:
+            self.update(status="failed", metadata={**there.metadata, "error": error})
+        except RegistryError as refused:
+            if refused.status != 422:
+                raise
+            self.update(status="failed")  # its metadata is full
+
+
+def said(fault: BaseException) -> str:
+    """`ValueError: no such layer`, in at most LONGEST characters that JSON and the registry can hold."""
+    try:
+        text = str(fault)
+    except Exception:  # an exception's own __str__ may be what is broken
+        text = ""
+    name = type(fault).__name__
+    text = f"{name}: {text}" if text else name
+    text = text.replace("\0", "").encode("utf-8", "replace").decode()
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
