@@ -18,7 +18,10 @@ from sqlalchemy import ARRAY, ColumnElement, and_, any_, case, false, func, lite
 from catapult.tables import Metric, Version
 
 V: Any = Version.__table__.c
-FEW, MANY = 1_000, 5_000
+ROWS: Any = Metric.__table__.alias()
+"""Every subquery has its own rows of `metrics` under this name: a new name for each is dear to make."""
+
+FEW, MANY = 1_000, 10_000
 
 Condition = ColumnElement[bool]
 Test = Callable[[Any], Condition]
@@ -37,21 +40,19 @@ class Numbers:
 
     def where(self, test: Test) -> Condition:
         """Whether the version has such a number and it passes the test; never NULL."""
-        rows = Metric.__table__.alias()
-        return self._of(rows, test(rows.c.value))
+        return self._of(test(ROWS.c.value))
 
     def passing(self, test: Test) -> "Passing | None":
         """The versions of the model that may pass the test; None without a model, whose versions alone have an index for it."""
         if self.model is None:
             return None
-        rows = Metric.__table__.alias()
-        ids = select(rows.c.version_id).where(rows.c.model_id == self.model, rows.c.path == self.path)
-        return Passing(ids.where(test(rows.c.value)), rows.c.value, self._looked_up(test), self.certain)
+        ids = select(ROWS.c.version_id).where(ROWS.c.model_id == self.model, ROWS.c.path == self.path)
+        return Passing(ids.where(test(ROWS.c.value)), self._looked_up(test), self.certain)
 
     @property
     def missing(self) -> Condition:
         """Whether the version has no such number."""
-        return ~self._of(Metric.__table__.alias())
+        return ~self._of()
 
     @cached_property
     def table(self) -> Any:
@@ -68,12 +69,11 @@ class Numbers:
 
     def _looked_up(self, test: Test) -> Condition:
         """As `where`. Not by EXISTS, which PostgreSQL may turn into a hash of all there are."""
-        rows = Metric.__table__.alias()
-        number = select(rows.c.value).where(self._belongs(rows)).correlate(Version.__table__).scalar_subquery()
+        number = select(ROWS.c.value).where(self._belongs(ROWS)).correlate(Version.__table__).scalar_subquery()
         return func.coalesce(test(number), false())
 
-    def _of(self, rows: Any, *conditions: Condition) -> Condition:
-        query: Any = select(literal_column("1")).select_from(rows).where(self._belongs(rows), *conditions)
+    def _of(self, *conditions: Condition) -> Condition:
+        query: Any = select(literal_column("1")).select_from(ROWS).where(self._belongs(ROWS), *conditions)
         found: Condition = query.correlate(Version.__table__).exists()
         return found
 
@@ -91,7 +91,6 @@ class Passing:
     """Versions by their ids, the query `ids`; whether a version is one of them is `looked_up` in an index."""
 
     ids: Any
-    by: Any
     looked_up: Condition
     certain: Condition | None
 
@@ -117,7 +116,7 @@ def among_few(several: tuple[Passing, ...]) -> Condition:
     least = fewest(several)
     # Sorted, as the index is: PostgreSQL would read the whole table for a thousand that it thinks are many.
     arrays = [
-        (one.count == least, func.array(one.ids.order_by(one.by).limit(FEW).scalar_subquery())) for one in several
+        (one.count == least, func.array(one.ids.order_by(ROWS.c.value).limit(FEW).scalar_subquery())) for one in several
     ]
     ids = case(*arrays) if len(arrays) > 1 else arrays[0][1]
     found: Condition = V.id == any_(func.coalesce(ids, type_=ARRAY(V.id.type)))
