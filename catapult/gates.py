@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from catapult.tables import RELEASE, GateKind, Operator, Role
+from catapult.tables import RELEASE, Direction, GateKind, Operator, Role
 
 COMPARED: dict[str, Callable[[float, float], bool]] = {
     Operator.AT_LEAST: operator.ge,
@@ -30,6 +30,9 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
     GateKind.APPROVED: ("count", "role"),
 }
 """The fields of each kind of gate, beside `model` and `target`."""
+
+CHANGED, ASKS = "a gate was changed since", "its key is the one that asks"
+"""Why an approval does not count that its key may give again, and why one counts only for whoever else asks."""
 
 UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -58,6 +61,26 @@ class Verdict:
         """For an audit entry."""
         return {"id": str(self.gate.id), "kind": self.gate.kind_, "model": self.gate.model, "detail": self.detail}
 
+    @property
+    def passes_for_others(self) -> bool:
+        """Whether it lets the version through at least where somebody asks who has not approved of it."""
+        if self.passed or self.gate.kind_ != GateKind.APPROVED:
+            return self.passed
+        needed: int = self.gate.count_
+        return len({word.api_key_id for word in self.approvals if word.void in (None, ASKS)}) >= needed
+
+    def wants(self, key_id: UUID | None, role: Role) -> bool:
+        """Whether approvals are missing and one by this key would be among those that count."""
+        if self.gate.kind_ != GateKind.APPROVED or self.passes_for_others or key_id is None:
+            return False
+        given = {word.api_key_id for word in self.approvals if word.void != CHANGED}
+        return key_id not in given and _unfit(self.gate, key_id, role) is None
+
+
+def rule(gate: Any) -> str:
+    """What the gate asks for, in a few words: `accuracy >= 0.9`."""
+    return _RULES[gate.kind_](gate)
+
 
 def standing(gates: Iterable[Any]) -> str:
     """The gates as they stand, as text that is another one once any of them is changed, added or deleted."""
@@ -84,17 +107,16 @@ def _metric(fact: Any) -> tuple[bool, str]:
 def _no_regression(fact: Any) -> tuple[bool, str]:
     if fact.number is None:
         return False, _no_number(fact)
-    other = "the present release" if fact.target == RELEASE else f"what is live in {fact.target}"
+    other = _other(fact)
     if fact.base_id is None:
         none = "there is no release yet" if fact.target == RELEASE else f"nothing is live in {fact.target} yet"
         return True, f"{fact.path} is {number(fact.number)}; {none}"
     if fact.base_number is None:
         return True, f"{fact.path} is {number(fact.number)}; {other}, {fact.base_version}, has none"
-    higher = fact.direction == "higher"
+    higher = fact.direction == Direction.HIGHER
     bound = _exact(fact.base_number) + (-1 if higher else 1) * _exact(fact.tolerance)
     passed = _exact(fact.number) >= bound if higher else _exact(fact.number) <= bound
-    by = f" by more than {number(fact.tolerance)}" if fact.tolerance else ""
-    than = f"it must not be {'lower' if higher else 'higher'}{by} than {number(fact.base_number)} of {other}"
+    than = f"it must not be {_worse(fact)} than {number(fact.base_number)} of {other}"
     return passed, f"{fact.path} is {number(fact.number)}; {than}, {fact.base_version}"
 
 
@@ -125,10 +147,37 @@ _JUDGES: dict[str, Callable[[Any], tuple[bool, str]]] = {
 }
 
 
+_RULES: dict[str, Callable[[Any], str]] = {
+    GateKind.METRIC: lambda gate: f"{gate.path} {gate.op} {number(gate.value)}",
+    GateKind.NO_REGRESSION: lambda gate: f"{gate.path} not {_worse(gate)} than of {_other(gate)}",
+    GateKind.METADATA_PRESENT: lambda gate: f"{', '.join(gate.paths)} in its metadata",
+    GateKind.RELEASED: lambda gate: "releases only",
+    GateKind.SOAKED: lambda gate: f"live in {gate.environment} for {span(gate.seconds)} without break",
+    GateKind.APPROVED: lambda gate: f"approved by {_keys(gate.count_)}, each {_who(gate.role)}",
+}
+
+
+def _other(gate: Any) -> str:
+    """What a version is compared with on its way to the gate's target."""
+    return "the present release" if gate.target == RELEASE else f"what is live in {gate.target}"
+
+
+def _worse(gate: Any) -> str:
+    by = f" by more than {number(gate.tolerance)}" if gate.tolerance else ""
+    return f"{'lower' if gate.direction == Direction.HIGHER else 'higher'}{by}"
+
+
+def _who(role: str) -> str:
+    return "an admin" if role == Role.ADMIN else f"a {role} or higher"
+
+
+def _keys(count: int) -> str:
+    return "another key" if count == 1 else f"{count} other keys"
+
+
 def _approved(fact: Any, words: list[Word]) -> Verdict:
     counted = len({word.api_key_id for word in words if word.void is None})
-    who = "an admin" if fact.role == Role.ADMIN else f"a {fact.role} or higher"
-    detail = f"approved by {counted} of {fact.count_} that it takes, each by {who}"
+    detail = f"approved by {counted} of {fact.count_} that it takes, each by {_who(fact.role)}"
     void = "; ".join(f"that of {word.approved_by} does not count: {word.void}" for word in words if word.void)
     return Verdict(fact, counted >= fact.count_, f"{detail}; {void}" if void else detail, words)
 
@@ -136,16 +185,21 @@ def _approved(fact: Any, words: list[Word]) -> Verdict:
 def _word(fact: Any, approval: Any, stands: str, asker: UUID | None) -> Word:
     void = None
     if approval.standing != stands:
-        void = "a gate was changed since"
+        void = CHANGED
     elif approval.revoked_at is not None:
         void = "its key was revoked"
-    elif not Role(approval.role).holds(Role(fact.role)):
-        void = f"its key is a {approval.role}"
-    elif approval.api_key_id == fact.created_by_key:
-        void = "its key registered the version"
+    elif unfit := _unfit(fact, approval.api_key_id, Role(approval.role)):
+        void = unfit
     elif approval.api_key_id == asker:
-        void = "its key is the one that asks"
+        void = ASKS
     return Word(approval.id, approval.approved_by, approval.api_key_id, approval.comment, approval.created_at, void)
+
+
+def _unfit(fact: Any, key_id: UUID, role: Role) -> str | None:
+    """Why no approval by that key counts, whenever it is given; None where one does."""
+    if not role.holds(Role(fact.role)):
+        return f"its key is a {role}"
+    return "its key registered the version" if key_id == fact.created_by_key else None
 
 
 def _no_number(fact: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, bindparam, func, or_, select, text
+from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, bindparam, func, or_, select, text
 
 from catapult import gates
 from catapult.errors import Conflict, NotFound
@@ -14,11 +14,16 @@ from catapult.extensions import db
 from catapult.gates import Verdict
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text
-from catapult.tables import ApiKey, Approval, Gate, GateKind
+from catapult.tables import RELEASE, ApiKey, Approval, Gate, GateKind, RegisteredModel, Version, VersionStatus
 
 G: Any = Gate.__table__.c
 A: Any = Approval.__table__.c
 K: Any = ApiKey.__table__.c
+V: Any = Version.__table__.c
+M: Any = RegisteredModel.__table__.c
+
+MOST_VOID = 1_000
+"""Approvals are counted up to here."""
 
 OWN = ("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds", "count", "role")
 _COLUMNS: tuple[Any, ...] = (
@@ -61,28 +66,33 @@ SELECT asked.id AS version_id, asked.created_by_key, asked.released_at IS NOT NU
         ) SELECT min(live_from) FROM stretch) END AS since
 FROM versions AS asked
 JOIN models AS model ON model.id = asked.model_id
-JOIN {gates} AS gate ON gate.deleted_at IS NULL AND gate.target = :target
+JOIN {gates} AS gate ON gate.deleted_at IS NULL AND {target}
     AND lower(model.name) LIKE replace(replace(lower(gate.model), '_', '\\_'), '*', '%')
 LEFT JOIN LATERAL (
     SELECT id, version FROM (
         SELECT release.id, release.version FROM versions AS release
-        WHERE :target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
+        WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
             AND release.deleted_at IS NULL AND release.status = 'active'
         ORDER BY release.created_at DESC, release.id DESC LIMIT 1
     ) AS present
     UNION ALL
     SELECT there.id, there.version FROM deployments JOIN versions AS there ON there.id = deployments.release_id
-    WHERE :target <> 'release' AND deployments.model_id = asked.model_id AND deployments.place = :target
+    WHERE deployments.model_id = asked.model_id AND deployments.place = gate.target
         AND deployments.live_from IS NOT NULL AND deployments.ended_at IS NULL
 ) AS base ON gate.kind = 'no_regression'
 WHERE asked.id = ANY(:versions)
 ORDER BY gate.created_at, gate.id
 """
-_STORED = text(_FACTS.format(gates="gates")).bindparams(bindparam("versions", type_=ARRAY(Uuid)))
+
+
+def _asking(gates: str, target: str) -> Any:
+    return text(_FACTS.format(gates=gates, target=target)).bindparams(bindparam("versions", type_=ARRAY(Uuid)))
+
+
+_STORED = _asking("gates", "gate.target = :target")
+_EVERYWHERE = _asking("gates", "true")
 # As if it were there: `jsonb_populate_record` gives a row of that table.
-_TRIED = text(_FACTS.format(gates="jsonb_populate_record(CAST(NULL AS gates), CAST(:gate AS jsonb))")).bindparams(
-    bindparam("versions", type_=ARRAY(Uuid))
-)
+_TRIED = _asking("jsonb_populate_record(CAST(NULL AS gates), CAST(:gate AS jsonb))", "gate.target = :target")
 
 
 def get(gate_id: UUID) -> Any:
@@ -109,8 +119,21 @@ def verdicts(version_ids: Iterable[Any], target: str, asker: UUID | None) -> dic
     """
     ids = [UUID(str(one)) for one in version_ids]
     found = facts(ids, target)
-    words = _approvals(ids, target) if any(_asks_approval(of) for of in found.values()) else {}
-    return {one: _judged(found.get(one, []), words.get(one, []), asker) for one in ids}
+    words = _approvals(ids, target.lower()) if any(_asks_approval(of) for of in found.values()) else {}
+    return {one: _judged(found.get(one, []), words.get((one, target.lower()), []), asker) for one in ids}
+
+
+def verdicts_everywhere(version_ids: Iterable[Any], asker: UUID | None) -> dict[UUID, dict[str, list[Verdict]]]:
+    """`{version's id: {target: what each gate says}}`, for every target that a gate is for; as `verdicts`, two statements."""
+    found: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
+    ids = [UUID(str(one)) for one in version_ids]
+    for fact in db.session.execute(_EVERYWHERE, {"versions": ids}) if ids else ():
+        found[fact.version_id, fact.target].append(fact)
+    words = _approvals(ids) if any(_asks_approval(of) for of in found.values()) else {}
+    said: dict[UUID, dict[str, list[Verdict]]] = {one: {} for one in ids}
+    for (one, target), facts_there in found.items():
+        said[one][target] = _judged(facts_there, words.get((one, target), []), asker)
+    return said
 
 
 def tried(version_ids: Iterable[Any], gate: Mapping[str, Any]) -> dict[UUID, Verdict]:
@@ -121,6 +144,38 @@ def tried(version_ids: Iterable[Any], gate: Mapping[str, Any]) -> dict[UUID, Ver
     ids = [UUID(str(one)) for one in version_ids]
     asked = {"versions": ids, "target": gate["target"], "gate": json.dumps(dict(gate))}
     return {fact.version_id: gates.judge(fact, [], "", None) for fact in db.session.execute(_TRIED, asked)}
+
+
+def newest_for(pattern: str, most: int) -> list[Any]:
+    """`id model_name version created_at` of the newest active versions that a gate for such models would be for."""
+    query = (
+        select(V.id, M.name.label("model_name"), V.version, V.created_at)
+        .join_from(Version.__table__, RegisteredModel.__table__, M.id == V.model_id)
+        .where(V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value, _for(pattern))
+    )
+    return list(db.session.execute(query.order_by(V.created_at.desc(), V.id.desc()).limit(most)))
+
+
+def approval_count(*meant: tuple[str, str]) -> int:
+    """How many approvals there are that a change of gates for these patterns and targets would void, up to `MOST_VOID`.
+
+    Of those for a release, only where the version is none yet.
+    """
+    voided = or_(*(and_(A.target == target, _for(pattern)) for pattern, target in meant))
+    found = (
+        select(A.id)
+        .join_from(Approval.__table__, Version.__table__, V.id == A.version_id)
+        .join(RegisteredModel.__table__, M.id == V.model_id)
+        .where(A.withdrawn_at.is_(None), V.deleted_at.is_(None), voided)
+        .where(or_(A.target != RELEASE, V.released_at.is_(None)))
+    )
+    return db.session.scalar(select(func.count()).select_from(found.limit(MOST_VOID).subquery())) or 0
+
+
+def _for(pattern: str) -> ColumnElement[bool]:
+    """Whether a gate with this pattern is for the model: as `_FACTS` has it."""
+    like = pattern.lower().replace("_", "\\_").replace("*", "%")
+    return func.lower(M.name).like(like)
 
 
 def facts(version_ids: Sequence[UUID], target: str) -> dict[UUID, list[Any]]:
@@ -139,19 +194,20 @@ def check_unnamed(place: str) -> None:
         raise Conflict(f"{count} gates name {place}. Delete or change them first: GET /api/v1/gates lists them.")
 
 
-def _approvals(version_ids: Sequence[UUID], target: str) -> dict[UUID, list[Any]]:
-    """Those that were not withdrawn, oldest first, with the role and the end of their keys."""
+def _approvals(version_ids: Sequence[UUID], target: str | None = None) -> dict[tuple[UUID, str], list[Any]]:
+    """Those that were not withdrawn, by version and target, oldest first, with the role and the end of their keys."""
     query = (
         select(
-            A.id, A.version_id, A.approved_by, A.api_key_id, A.comment, A.standing, A.created_at, K.role, K.revoked_at
+            *(A.id, A.version_id, A.target, A.approved_by, A.api_key_id, A.comment, A.standing, A.created_at),
+            *(K.role, K.revoked_at),
         )
         .join_from(Approval.__table__, ApiKey.__table__, A.api_key_id == K.id)
-        .where(A.version_id.in_(list(version_ids)), A.target == target.lower(), A.withdrawn_at.is_(None))
+        .where(A.version_id.in_(list(version_ids)), A.withdrawn_at.is_(None))
         .order_by(A.created_at, A.id)
     )
-    found: dict[UUID, list[Any]] = defaultdict(list)
-    for approval in db.session.execute(query):
-        found[approval.version_id].append(approval)
+    found: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
+    for approval in db.session.execute(query if target is None else query.where(A.target == target)):
+        found[approval.version_id, approval.target].append(approval)
     return found
 
 

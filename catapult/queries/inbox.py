@@ -1,0 +1,84 @@
+"""What waits for approvals: versions on their way to a target whose gates ask for them."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, text
+
+from catapult.audit import Actor
+from catapult.extensions import db
+from catapult.gates import Verdict
+from catapult.queries import gates
+from catapult.queries.live import RECENT
+from catapult.tables import Gate, GateKind
+
+G: Any = Gate.__table__.c
+MOST = 50
+"""So many are looked at, the newest."""
+
+# Of the newest versions: those newer than their model's release, on their way to be one; and the newest version and the newest
+# release of a model, on their way to where they are not live and nothing newer is.
+_CANDIDATES = text(
+    """
+SELECT recent.id, model.name AS model_name, recent.version, recent.created_at, recent.created_by, asked.target
+FROM (
+    SELECT id, model_id, version, created_at, created_by, created_by_key, released_at FROM versions
+    WHERE deleted_at IS NULL AND status = 'active' ORDER BY created_at DESC, id DESC LIMIT :recent
+) AS recent
+JOIN models AS model ON model.id = recent.model_id AND model.deleted_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT DISTINCT target FROM gates
+    WHERE deleted_at IS NULL AND kind = 'approved'
+        AND lower(model.name) LIKE replace(replace(lower(gates.model), '_', '\\_'), '*', '%')
+) AS asked
+LEFT JOIN LATERAL (
+    SELECT id, created_at FROM versions AS other
+    WHERE other.model_id = recent.model_id AND other.released_at IS NOT NULL AND other.deleted_at IS NULL
+        AND other.status = 'active' ORDER BY other.created_at DESC, other.id DESC LIMIT 1
+) AS release ON true
+LEFT JOIN LATERAL (
+    SELECT there.created_at FROM deployments JOIN versions AS there ON there.id = deployments.release_id
+    WHERE deployments.model_id = recent.model_id AND deployments.place = asked.target
+        AND deployments.live_from IS NOT NULL AND deployments.ended_at IS NULL
+) AS live ON asked.target <> 'release'
+WHERE recent.created_by_key IS DISTINCT FROM CAST(:key AS uuid) AND CASE asked.target
+    WHEN 'release' THEN recent.released_at IS NULL AND (release.id IS NULL OR release.created_at < recent.created_at)
+    ELSE (recent.id = release.id OR recent.version = model.latest_version)
+        AND (live.created_at IS NULL OR live.created_at < recent.created_at) END
+ORDER BY recent.created_at DESC, recent.id DESC, asked.target LIMIT :most
+"""
+)
+
+
+class Waiting(NamedTuple):
+    """A version that misses approvals on its way to a target, with what all gates there say of it."""
+
+    id: UUID
+    model_name: str
+    version: str
+    created_at: datetime
+    created_by: str
+    target: str
+    verdicts: list[Verdict]
+
+
+def waiting(actor: Actor) -> list[Waiting]:
+    """What waits for an approval that this actor could give, the newest versions first. Three statements at most."""
+    asked = {"recent": RECENT, "key": actor.key_id, "most": MOST}
+    rows = list(db.session.execute(_CANDIDATES, asked))
+    said = gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None)
+    found = (Waiting(**row._asdict(), verdicts=said[row.id].get(row.target, [])) for row in rows)
+    return [one for one in found if _waits_for(actor, one.verdicts)]
+
+
+def _waits_for(actor: Actor, verdicts: list[Verdict]) -> bool:
+    """What is no release waits for nobody where only releases get."""
+    may_get_there = all(verdict.passed for verdict in verdicts if verdict.gate.kind_ == GateKind.RELEASED)
+    return may_get_there and any(verdict.wants(actor.key_id, actor.role) for verdict in verdicts)
+
+
+def anything_asks() -> bool:
+    """Whether any gate asks for approvals."""
+    query = select(G.id).where(G.deleted_at.is_(None), G.kind == GateKind.APPROVED.value).limit(1)
+    return db.session.scalar(query) is not None
