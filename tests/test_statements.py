@@ -127,14 +127,14 @@ def browser(app, keys):
 @pytest.mark.parametrize(
     ("path", "most"),
     [
-        ("/", 7),
+        ("/", 9),
         ("/models", 4),
         ("/models?search=model&tag=nlp&sort=name", 4),
         ("/models/{name}", 9),
         ("/models/{name}/-/deployments", 5),
         ("/models/{name}/-/activity", 5),
         ("/models/{name}/-/settings", 4),
-        ("/models/{name}/versions/1.0.0", 6),
+        ("/models/{name}/versions/1.0.0", 8),
         ("/models/{name}/versions/1.0.0/-/edit", 3),
         ("/environments", 5),
         ("/environments/production", 3),
@@ -160,7 +160,7 @@ def test_what_polls_takes_no_more_than_it_shows(app, browser, things, path):
     assert len(statements) <= 4, statements
 
 
-@pytest.mark.parametrize(("target", "most"), [("version-x", 12), ("main", 11), ("ready", 8)])
+@pytest.mark.parametrize(("target", "most"), [("version-x", 12), ("main", 13), ("ready", 10)])
 def test_a_promotion_in_a_page_takes_few_statements(app, api, browser, things, target, most):
     api.version({"id": things["model"]}, "2.0.0", metadata={"accuracy": 0.95})
     headers = {"HX-Request": "true", "HX-Target": target, "Sec-Fetch-Site": "same-origin"}

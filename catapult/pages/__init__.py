@@ -14,6 +14,7 @@ from werkzeug.routing import BaseConverter
 
 from catapult import version
 from catapult.contract.schemas import SEGMENT
+from catapult.gates import ASKS
 from catapult.pages import (
     api_keys,
     audit_logs,
@@ -21,6 +22,8 @@ from catapult.pages import (
     deployments,
     environments,
     formats,
+    gates,
+    inbox,
     overview,
     registered_models,
     search,
@@ -40,6 +43,8 @@ NOUNS = (
     versions,
     deployments,
     environments,
+    gates,
+    inbox,
     audit_logs,
     api_keys,
     search,
@@ -69,6 +74,7 @@ def init_app(app: Flask) -> None:
         door.register_blueprint(noun.blp)
     app.register_blueprint(door)
     app.jinja_env.filters.update(formats.FILTERS)
+    app.jinja_env.globals["asks"] = ASKS
     app.jinja_env.tests.update(formats.TESTS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_shell)

@@ -11,9 +11,11 @@ from urllib.parse import quote
 from flask import g
 from markupsafe import Markup
 
+from catapult import gates
 from catapult.contract.fields import rfc3339
 from catapult.images import is_oci_digest
 from catapult.queries import environments
+from catapult.tables import GateKind
 
 STEPS = ((60, "s"), (3600, "min"), (86_400, "h"), (30 * 86_400, "day"), (365 * 86_400, "month"), (0, "year"))
 UNITS = {"s": 1, "min": 60, "h": 3600, "day": 86_400, "month": 30 * 86_400, "year": 365 * 86_400}
@@ -169,7 +171,16 @@ def staged(names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: (g.ranks.get(name.lower(), len(g.ranks)), name.lower()))
 
 
+def rule(gate: Any) -> str:
+    """What a gate asks for: `accuracy ≥ 0.9`, `Approved by another key, each an admin`."""
+    said = gates.rule(gate)
+    if gate.kind_ in (GateKind.METRIC, GateKind.NO_REGRESSION, GateKind.METADATA_PRESENT):
+        return said.replace(" >= ", " ≥ ").replace(" <= ", " ≤ ")  # begins with a path, which is as it is
+    return said[:1].upper() + said[1:]
+
+
 FILTERS = {
+    "rule": rule,
     "staged": staged,
     "fromjson": json.loads,
     "oci": is_oci_digest,

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Response, request
-from marshmallow import Schema
+from marshmallow import Schema, fields
 
 from catapult.contract import strict
-from catapult.contract.fields import Labels, Metadata, Time, Whole, with_zone
+from catapult.contract.fields import Flag, Metadata, Time, Whole, with_zone
 from catapult.errors import BadRequest, Conflict, Invalid, PreconditionFailed, Refusal
 from catapult.extensions import db
 
+NUMBER = re.compile(r"[+-]?(\d{1,400}\.?\d{0,400}|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
 PLACE = re.compile(r"line (\d+) column (\d+)")
 
 
@@ -88,10 +89,14 @@ def _value(kind: Any, text: str) -> Any:
         return None
     if isinstance(kind, Metadata):
         return json_object(text)
-    if isinstance(kind, Labels):
-        return [label.strip() for label in text.splitlines() if label.strip()]  # a label may hold a comma
+    if isinstance(kind, fields.List):
+        return [one.strip() for one in text.splitlines() if one.strip()]  # a label or a path may hold a comma
     if isinstance(kind, Whole):
         return int(text) if re.fullmatch(r"-?\d{1,30}", text) else text
+    if isinstance(kind, fields.Float):
+        return float(text) if NUMBER.fullmatch(text) else text
+    if isinstance(kind, Flag):
+        return {"true": True, "false": False}.get(text, text)
     if isinstance(kind, Time):
         return with_zone(text)
     # A browser sends every line's end as two characters, which would count as a change.

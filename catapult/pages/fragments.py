@@ -42,9 +42,14 @@ def out_of_band(template: str, block: str, **context: Any) -> str:
     return str(environment.concat(known.blocks[block][0](known)))
 
 
-def toast(text: str, *, bad: bool = False, undo: dict[str, str] | None = None) -> str:
-    """A toast, out of band. `undo` has the `action` of a form that takes it back and the `target` it swaps."""
-    return str(render_template("_toast.html", text=text, bad=bad, undo=undo))
+def toast(
+    text: str, *, bad: bool = False, undo: dict[str, str] | None = None, link: dict[str, str] | None = None
+) -> str:
+    """A toast, out of band. `undo` has the `action` of a form that takes it back and the `target` it swaps.
+
+    `link` has the `address` of a form that opens in the dialog, and its `label`.
+    """
+    return str(render_template("_toast.html", text=text, bad=bad, undo=undo, link=link))
 
 
 def only_toast(text: str, status: int) -> Response:

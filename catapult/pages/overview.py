@@ -2,15 +2,20 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from catapult.pages import fragments, lists
 from catapult.pages.door import asked, page
-from catapult.queries import audit_logs, live, metrics
+from catapult.pages.verdicts import Panel
+from catapult.queries import audit_logs, gates, live, metrics
+from catapult.tables import RELEASE
 
 blp = Blueprint("overview", __name__)
 ENTRIES = 8
+NEWER, READY, WAITING = 30, 6, 3
+"""Versions ahead of their model's release: so many are asked about, shown as ready, and shown as missing approvals alone."""
 
 ROOM, CELL, NONE = 230_000, 340, 80
 """Characters of HTML for what is live, for a cell beside its texts, and for one without anything."""
@@ -45,10 +50,18 @@ def _letters(row: dict[str, Any], places: list[str]) -> int:
 
 
 def ready() -> dict[str, Any]:
-    """The newest versions that are ahead of their model's release, with their main number beside the release's."""
-    candidates = live.candidates()
+    """The newest versions that are ahead of their model's release and pass every gate, with their main number beside its.
+
+    And a few of those that miss nothing but approvals, `waiting`.
+    """
+    newer = live.candidates(NEWER)
+    said = gates.verdicts([row.id for row in newer], RELEASE, g.actor.key_id)
+    panels = [(row, Panel(RELEASE, said[UUID(row.id)], g.actor)) for row in newer]
+    candidates = [row for row, panel in panels if not panel.missing][:READY]
     return {
+        "newer": newer,
         "candidates": candidates,
+        "waiting": [(row, panel) for row, panel in panels if panel.waits_for_approval][:WAITING],
         "now": datetime.now(UTC),
         "mains": metrics.mains([(row.id, row.release_id) for row in candidates]),
     }

@@ -10,22 +10,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from catapult import images
 from catapult.actions import versions as actions
 from catapult.comparison import Row, compare, parsed
-from catapult.contract.schemas import VersionEdit, VersionIn
-from catapult.errors import Conflict, NotFound
+from catapult.contract.schemas import Reason, VersionEdit, VersionIn
+from catapult.errors import Blocked, Conflict, NotFound, Refusal
 from catapult.extensions import db
-from catapult.pages import formats, forms, fragments, lists, overview, registered_models, values
+from catapult.pages import formats, forms, fragments, lists, overview, registered_models, values, verdicts
 from catapult.pages.door import asked, by_htmx, page
 from catapult.pages.forms import Form
 from catapult.pages.values import Line
-from catapult.queries import audit_logs, deployments, metrics, versions
+from catapult.pages.verdicts import Panel
+from catapult.queries import audit_logs, deployments, gates, metrics, versions
 from catapult.queries import registered_models as models
 from catapult.queries.paging import Page
-from catapult.tables import Role, VersionStatus
+from catapult.tables import RELEASE, Role, VersionStatus
 
 blp = Blueprint("versions", __name__)
 AT = "/models/<model:name>/versions/<version>"
 VERSION, MODEL = "versions/show.html", "registered_models/show.html"
 NEW, EDIT, DELETE = "versions/new.html", "versions/edit.html", "versions/delete.html"
+OVERRIDE = "versions/override.html"
 SHOWN = 10
 KEYS, ROOM = 150, 100_000
 """Keys that are shown, and about so many characters of HTML for them."""
@@ -61,8 +63,32 @@ def show(name: str, version: str) -> Response:
 @blp.post(f"{AT}/-/promote")
 @page(Role.RELEASER)
 def promote(name: str, version: str) -> Response:
-    """The version is a release."""
-    return _in_place(name, version, PROMOTE)
+    """The version is a release, if its gates let it."""
+    try:
+        return _in_place(name, version, PROMOTE)
+    except Blocked as blocked:
+        db.session.rollback()
+        return _blocked(versions.named(name, version), blocked)
+
+
+@blp.get(f"{AT}/-/override")
+@page(Role.ADMIN)
+def override(name: str, version: str) -> Response:
+    """The gates that stand in the way of a release, and the reason to pass them all the same."""
+    return _override(versions.named(name, version), Form())
+
+
+@blp.post(f"{AT}/-/override")
+@page(Role.ADMIN)
+def force(name: str, version: str) -> Response:
+    """The version is a release whatever its gates say, and the reason is kept."""
+    row = versions.named(name, version)
+
+    def act() -> Response:
+        actions.promote(UUID(row.id), actor=g.actor, force=True, **forms.read(Reason))
+        return fragments.go(address(row), f"{row.model_name} {row.version} is a release now.")
+
+    return forms.submit(act, lambda form, status: _override(row, form, status))
 
 
 @blp.post(f"{AT}/-/demote")
@@ -102,7 +128,7 @@ def save(name: str, version: str) -> Response:
     def act() -> Response:
         fields = forms.read(VersionEdit, shown=_stored(row))
         actions.edit(UUID(row.id), fields, actor=g.actor, expected=forms.counter())
-        return fragments.go(_address(row), f"{row.version} is changed.")
+        return fragments.go(address(row), f"{row.version} is changed.")
 
     return forms.submit(act, lambda form, status: _edit(row, form, status))
 
@@ -124,7 +150,7 @@ def create() -> Response:
             row = actions.create(actor=g.actor, **forms.read(VersionIn))
         except NotFound as missing:
             raise Conflict(missing.detail, errors={"model_name": ["There is no such model."]}) from missing
-        return fragments.go(_address(row), f"{row.version} is registered.")
+        return fragments.go(address(row), f"{row.version} is registered.")
 
     return forms.submit(act, _new)
 
@@ -161,7 +187,7 @@ def _in_place(name: str, version: str, verb: Verb) -> Response:
             return fragments.whole("registered_models/_gone.html", 404, row_id=target, version=version)
         raise
     if not by_htmx():
-        return fragments.back(_address(row))
+        return fragments.back(address(row))
     toast = _told(row, verb, target, again=verb.was(before))
     try:
         return _shown(row, toast, target)
@@ -205,7 +231,24 @@ def _columns() -> dict[str, Any]:
     return {name: request.values.getlist(name) for name in ("c", "metric") if name in request.values}
 
 
-def _address(row: Any) -> str:
+def again(row: Any, toast: str, refused: Refusal | None = None) -> Response:
+    """The version's page as it is now, or its main part with that toast; with what was refused."""
+    status = refused.status if refused else 200
+    if not by_htmx():
+        return fragments.whole(VERSION, status, refused=refused, **_version(row))
+    return fragments.part(VERSION, "main", toast, status=status, refused=refused, **_version(row))
+
+
+def _blocked(row: Any, blocked: Blocked) -> Response:
+    """In a list nothing changes but that a toast says why; the version's page shows its gates again."""
+    toast = verdicts.toast(blocked, url_for(".override", name=row.model_name, version=row.version))
+    if by_htmx() and request.headers.get("HX-Target") != "main":
+        return fragments.alone(toast, blocked.status)
+    return again(row, toast, blocked)
+
+
+def address(row: Any) -> str:
+    """Where the version's page is."""
     return url_for("pages.versions.show", name=row.model_name, version=row.version)
 
 
@@ -215,12 +258,15 @@ def _version(row: Any) -> dict[str, Any]:
     base = versions.named(row.model_name, release.version) if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
+    panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.key_id)[UUID(row.id)])
     rows = compare(columns, base=len(columns) - 1, first=metrics.MAIN).rows
     return {
         "version": row,
         "image": images.image(row.model_repository, row.model_storage_path, row.digest),
         "malformed": images.digest_status(row.digest) == "malformed",
         "base": base,
+        "promotion": next((panel for panel in panels if panel.target == RELEASE), None),
+        "elsewhere": [panel for panel in panels if panel.target != RELEASE],
         "rows": (shown := _lines(rows, columns)),
         "more_keys": len(rows) - len(shown),
         "commit": str(metadata.get("git_commit") or "")[:COMMIT],
@@ -252,6 +298,13 @@ def _edit(row: Any, form: Form, status: int = 200) -> Response:
     changed_by = audit_logs.last_actor(UUID(row.id)) if status == 412 else ""
     block = asked("dialog-body", "form") and "form"
     return fragments.whole_or(block, EDIT, status, form=form, version=row, stored=stored, changed_by=changed_by)
+
+
+def _override(row: Any, form: Form, status: int = 200) -> Response:
+    said = gates.verdicts([row.id], RELEASE, g.actor.key_id)[UUID(row.id)]
+    panel = Panel(RELEASE, [verdict for verdict in said if not verdict.passed], g.actor)
+    block = asked("dialog-body", "form") and "form"
+    return fragments.whole_or(block, OVERRIDE, status, form=form, version=row, panel=panel)
 
 
 def _new(form: Form, status: int = 200) -> Response:

@@ -196,7 +196,7 @@
   on("change", (event) => { if (event.target.matches("input[name=v]")) count(); });
 
   // --- shortcuts ------------------------------------------------------------------------------------------------------
-  const PLACES = { o: "/", m: "/models", d: "/deployments", e: "/environments", a: "/audit", k: "/keys" };
+  const PLACES = { o: "/", m: "/models", d: "/deployments", e: "/environments", t: "/gates", i: "/inbox", a: "/audit", k: "/keys" };
   let going = 0;
   const move = (step) => {
     const links = [...document.querySelectorAll("#hits a")];
