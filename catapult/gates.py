@@ -133,7 +133,7 @@ def _released(fact: Any) -> tuple[bool, str]:
 def _soaked(fact: Any) -> tuple[bool, str]:
     if fact.since is None:
         return False, f"it is not live in {fact.environment}; it must be for {span(fact.seconds)}"
-    lasted = max(0, int((fact.now - fact.since).total_seconds()))  # it began later than now where the clock was set back
+    lasted = max(0, int((fact.now - fact.since).total_seconds()))  # below 0 where the clock was set back
     said = f"it is live in {fact.environment} for {span(lasted)} without break; it must be for {span(fact.seconds)}"
     return lasted >= fact.seconds, said
 

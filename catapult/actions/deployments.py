@@ -72,12 +72,13 @@ def create(
 def edit(deployment_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> Deployment:
     """These fields have these values. A `status` only ever moves on; with success it is live, as in `create`.
 
-    Gates and freezes were asked when it began. Raises NotFound, PreconditionFailed, Forbidden, and Conflict for a step back.
+    Gates and freezes were asked when it began. Raises NotFound, PreconditionFailed, Forbidden, and Conflict for a step back or
+    where the version was archived since.
     """
     actor.needs(Role.PUBLISHER)
     limits.check(fields.get("metadata_"))
     found = deployments.get(deployment_id)
-    place = environments.held(found.environment)
+    place = environments.held(found.environment, ever=True)
     _check_role(place, actor)
     version, _, now = locks.version(UUID(found.release_id))
     deployment = _locked(deployment_id, version)
@@ -86,8 +87,11 @@ def edit(deployment_id: UUID, fields: dict[str, Any], *, actor: Actor, expected:
     if not changed:
         return deployment
     ended: dict[str, Any] = {}
+    if "status" in changed and deployment.status not in NEVER_THERE:
+        _check_active(version)
     if "status" in changed and deployment.status == DeploymentStatus.SUCCESS:
         ended = progress.go_live(deployment, now).said()
+        deployment.updated_at = deployment.live_from or now  # one time for the state and for what is live from then
     told = {**_details(deployment), **ended, "changes": changed}
     return audit.commit(actor, deployment, audit.entry("deployment.update", deployment, **told))
 

@@ -10,14 +10,15 @@ from uuid_utils.compat import uuid7
 from catapult import audit
 from catapult.actions import locks, progress
 from catapult.audit import Actor
-from catapult.errors import Conflict, Frozen, Invalid
+from catapult.errors import Conflict, Frozen, Invalid, PreconditionFailed
 from catapult.extensions import db
 from catapult.queries import environments, gates
-from catapult.tables import NOW, RELEASE, Deployment, Environment, Role, is_live
+from catapult.tables import MAX_RANK, NOW, RELEASE, Deployment, Environment, Role, is_live
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 UNRANKED = {"protected": False, "frozen": False, "frozen_reason": None, "frozen_until": None, "description": None}
 """What a new environment is, beside ranked last."""
+FREEZE = ("frozen", "frozen_reason", "frozen_until")
 
 
 def put(
@@ -30,8 +31,9 @@ def put(
     actor.needs(Role.ADMIN)
     _check_name(name)
     environment, made = _taken(name, actor, share=False)
-    if not made:
-        locks.check_counter(environment, expected)
+    if made and expected is not None:
+        raise PreconditionFailed(f"There is no environment {name} any more. Send it without If-Match to make it.")
+    locks.check_counter(environment, expected)
     changed = audit.changes(environment, _checked(environment, fields))
     if made:
         said = audit.entry("environment.create", environment, name=environment.name, **_told(environment))
@@ -52,6 +54,7 @@ def delete(name: str, *, actor: Actor, force: bool = False, expected: set[int] |
     if environment is None or environment.deleted_at is not None:
         raise environments.missing(name)
     locks.check_counter(environment, expected)
+    locks.hold_gates()  # none that is being written meanwhile may name it
     gates.check_unnamed(environment.place)
     there = Deployment.place == environment.place
     running = db.session.scalar(select(func.count()).select_from(Deployment).where(there, is_live())) or 0
@@ -72,10 +75,10 @@ def taken(name: str, actor: Actor) -> tuple[Environment, bool]:
     return _taken(name, actor, share=True)
 
 
-def held(name: str) -> Environment:
-    """That environment, which nobody changes meanwhile. Raises NotFound."""
+def held(name: str, *, ever: bool = False) -> Environment:
+    """That environment, which nobody changes meanwhile; with `ever` a deleted one, too. Raises NotFound."""
     environment = _locked(name, share=True)
-    if environment is None or environment.deleted_at is not None:
+    if environment is None or (environment.deleted_at is not None and not ever):
         raise environments.missing(name)
     return environment
 
@@ -95,48 +98,41 @@ def freeze_of(environment: Environment) -> str | None:
 
 
 def _taken(name: str, actor: Actor, *, share: bool) -> tuple[Environment, bool]:
-    environment = _locked(name, share=share)
-    made = environment is None or environment.deleted_at is not None
-    if environment is None:
-        environment, made = _made(name, actor, share=share)
-    elif made:
-        environment = _again(name, actor, share=share)
-    return environment, made
+    environment = _locked(name, share=share, kept=True)
+    return (environment, False) if environment is not None else _made(name, actor)
 
 
-def _locked(name: str, *, share: bool) -> Environment | None:
-    """Deployments hold it together, and a change of it alone."""
-    query = select(Environment).where(Environment.place == name.lower())
+def _locked(name: str, *, share: bool, kept: bool = False) -> Environment | None:
+    """Deployments hold it together, and a change of it alone; with `kept`, one that was deleted is not there."""
+    query = select(Environment).where(Environment.place == environments.place_of(name))
+    query = query.where(Environment.deleted_at.is_(None)) if kept else query
     locked = query.with_for_update(read=share, key_share=not share).execution_options(populate_existing=True)
     found: Environment | None = db.session.scalar(locked)
     return found
 
 
-def _made(name: str, actor: Actor, *, share: bool) -> tuple[Environment, bool]:
-    """Of several at once one makes it; the others wait for that, and find it."""
+def _made(name: str, actor: Actor) -> tuple[Environment, bool]:
+    """Of several at once one makes it; the others wait for that, and find it. A deleted one is as new.
+
+    Held alone: several that held it together could not each go on to change it.
+    """
     values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.name}
     added: Any = db.session.execute(insert(Environment).values(values).on_conflict_do_nothing())
-    environment = _locked(name, share=share)
-    assert environment is not None, "an environment is never deleted for good"
-    return environment, bool(added.rowcount)
-
-
-def _again(name: str, actor: Actor, *, share: bool) -> Environment:
-    """A deleted one is as new; whoever comes first makes it so."""
     environment = _locked(name, share=False)
     assert environment is not None, "an environment is never deleted for good"
-    if environment.deleted_at is not None:
-        values = {"name": name, "created_by": actor.name, "created_at": NOW, "deleted_at": None, **UNRANKED}
-        for field, value in values.items():
+    again = environment.deleted_at is not None
+    if again:
+        rank = db.session.scalar(select(_last_rank()))
+        values = {"name": name, "rank": rank, "created_by": actor.name, "created_at": NOW, "deleted_at": None}
+        for field, value in {**values, **UNRANKED}.items():
             setattr(environment, field, value)
-        environment.rank = db.session.scalar(select(_last_rank())) or 0
         db.session.flush()
-    return environment
+    return environment, again or bool(added.rowcount)
 
 
 def _last_rank() -> Any:
-    highest = select(func.coalesce(func.max(Environment.rank), 0) + 1).where(Environment.deleted_at.is_(None))
-    return highest.scalar_subquery()
+    highest = func.least(func.coalesce(func.max(Environment.rank), 0), MAX_RANK - 1)
+    return select(highest + 1).where(Environment.deleted_at.is_(None)).scalar_subquery()
 
 
 def _check_name(name: str) -> None:
@@ -146,12 +142,17 @@ def _check_name(name: str) -> None:
 
 
 def _checked(environment: Environment, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields, with what thawing forgets: why and until when it was frozen. Raises Invalid."""
-    if not fields.get("frozen", environment.frozen):
+    """The fields, with what thawing forgets: why and until when it was frozen. A freeze that is over is none. Raises Invalid."""
+    if not any(name in fields for name in FREEZE):
+        return fields
+    frozen = freeze_of(environment) is not None
+    if not fields.get("frozen", frozen):
         sent = [name for name in ("frozen_reason", "frozen_until") if fields.get(name) is not None]
         if sent:
             raise Invalid("Send frozen=true with it.", errors={name: ["Belongs to a freeze."] for name in sent})
-        return {**fields, "frozen_reason": None, "frozen_until": None}
+        return {**fields, "frozen": False, "frozen_reason": None, "frozen_until": None}
+    if not frozen:
+        fields = {"frozen_reason": None, "frozen_until": None, **fields}
     if not fields.get("frozen_reason", environment.frozen_reason):
         raise Invalid(
             "Say why it is frozen: whoever is refused reads it.", errors={"frozen_reason": ["Needed for a freeze."]}

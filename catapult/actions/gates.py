@@ -24,8 +24,8 @@ SINGULAR = {"kind": "kind_", "count": "count_"}
 def create(*, actor: Actor, model: str, target: str, kind: str, **own: Any) -> Gate:
     """The gate holds from now on. `own` are the fields of its kind. Raises Forbidden, Invalid."""
     actor.needs(Role.ADMIN)
+    _alone()  # before it is checked: the environments it names are not deleted meanwhile
     fields = checked(model=model, target=target, kind=kind, **own)
-    _alone()
     gate = Gate(
         id=uuid7(), created_by=actor.name, **{SINGULAR.get(name, name): value for name, value in fields.items()}
     )

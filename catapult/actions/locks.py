@@ -50,6 +50,11 @@ def version(version_id: UUID, *, gated: bool = False) -> tuple[Version, list[str
     return row[0], row[1], row[2]
 
 
+def hold_gates() -> None:
+    """No gate changes before the transaction ends, for whoever locks no model with it or has to hold them before."""
+    db.session.execute(select(_GATES_STAND))
+
+
 def admins() -> list[ApiKey]:
     """Every admin key that works now, locked, so that two admins cannot revoke each other at once."""
     query = select(ApiKey).where(ApiKey.role == Role.ADMIN, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, text, update
+from sqlalchemy.orm import joinedload
 from uuid_utils.compat import uuid7
 
 from catapult import audit
@@ -61,9 +62,11 @@ def create(
             registration.register(version, actor, said, model_id=model_id, model_name=model_name)
         )
     in_transaction()
+    locks.hold_gates()  # before the model, which registering locks
     registration.register(version, actor, said, model_id=model_id, model_name=model_name)
-    version, now = _locked(version.id, gated=True)
-    return audit.commit(actor, version, *_promote(version, actor, now))
+    registered = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
+    registered.live_in = []
+    return audit.commit(actor, registered, *_promote(registered, actor, registered.created_at))
 
 
 def edit(

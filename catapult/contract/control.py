@@ -23,6 +23,7 @@ from catapult.contract.fields import (
 from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, environment_name, metadata_field, never_changes
 from catapult.contract.schemas import model_name as name_of_a_model
 from catapult.tables import (
+    MAX_RANK,
     METRIC_PATH_LENGTH,
     NAME_LENGTH,
     PATTERN,
@@ -71,7 +72,7 @@ class EnvironmentPut(In):
     """What an environment is; only the fields sent change."""
 
     rank = Whole(
-        validate=validate.Range(0, MAX_INT, error=f"Has to be 0 to {MAX_INT}."),
+        validate=validate.Range(0, MAX_RANK, error=f"Has to be 0 to {MAX_RANK}."),
         metadata=says("Where it stands on a version's way; the last when not sent.", 3),
     )
     protected = Flag(metadata=says("Deploying to it takes the role releaser.", True))

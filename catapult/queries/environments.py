@@ -40,6 +40,11 @@ _NAMED = _ENVIRONMENTS.rows.where(E.place == bindparam("place"))
 _EVER = select(*_COLUMNS, E.deleted_at).where(E.place == bindparam("place"))
 
 
+def place_of(name: str) -> str:
+    """What it is looked up by. U+0000, of which PostgreSQL takes no parameter, is in no name and may stand in an address."""
+    return name.lower().replace("\0", "?")
+
+
 def listing() -> Listing:
     """Every environment, in order of rank."""
     return _ENVIRONMENTS
@@ -55,12 +60,12 @@ def named(name: str) -> Any:
 
 def find(name: str) -> Any | None:
     """That environment, as a plain row; None if there is none."""
-    return db.session.execute(_NAMED, {"place": name.lower()}).one_or_none()
+    return db.session.execute(_NAMED, {"place": place_of(name)}).one_or_none()
 
 
 def ever(name: str) -> Any:
     """That environment, as a plain row, also if it was deleted since: its history is still there. Raises NotFound."""
-    row = db.session.execute(_EVER, {"place": name.lower()}).one_or_none()
+    row = db.session.execute(_EVER, {"place": place_of(name)}).one_or_none()
     if row is None:
         raise missing(name)
     return row
@@ -83,7 +88,7 @@ def bound_to(place: str) -> Any:
 
 def check_ever(name: str) -> None:
     """Nothing, if there is such an environment, or was one: its history is still there. Raises NotFound."""
-    if db.session.scalar(select(E.id).where(E.place == name.lower())) is None:
+    if db.session.scalar(select(E.id).where(E.place == place_of(name))) is None:
         raise missing(name)
 
 

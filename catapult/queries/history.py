@@ -8,6 +8,7 @@ from sqlalchemy import Text, cast, func, literal_column, select
 from sqlalchemy.orm import aliased
 
 from catapult.extensions import db
+from catapult.queries import environments
 from catapult.queries.deployments import _COLUMNS
 from catapult.queries.paging import Listing
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
@@ -41,7 +42,7 @@ def live(environment: str, at: datetime | None = None) -> Listing:
 
     A deployment is live from `live_from` until just before `ended_at`, to the microsecond.
     """
-    place = environment.lower()
+    place = environments.place_of(environment)
     if at is None:
         return Listing(_EVER_LIVE.where(is_live(), D.place == place), D.deployed_at, D.id)
     there = func.catapult_place(D.place, D.place, literal_column("'[]'")).op("@>")(cast(place, Text))

@@ -1,0 +1,341 @@
+"""Approvals: whose count and how many, for what, how long, and who may take one back."""
+
+import pytest
+from gatecases import gate, key_of
+
+NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
+TIME_FIELDS = {"id", "version_id", "target", "comment", "approved_by", "created_at"}
+
+
+def path_of(version, *rest):
+    return "/".join(("/api/v1/versions", version["id"], *rest))
+
+
+@pytest.fixture
+def version(api):
+    """Registered by a publisher."""
+    api.put("/api/v1/environments/production", {})
+    return api.by("publisher").version(api.model())
+
+
+def approve(api, version, target="release", **fields):
+    return api.make(path_of(version, "approvals"), {"target": target, **fields})
+
+
+def verdict(api, version, target="release"):
+    """What the gate that asks for approvals says."""
+    found = api.get(f"{path_of(version, 'gates')}?target={target}").json
+    (one,) = [verdict for verdict in found if verdict["gate"]["kind"] == "approved"]
+    return one
+
+
+def voids(api, version, target="release"):
+    """By each approval's maker, why it does not count."""
+    return {word["approved_by"]: word["void"] for word in verdict(api, version, target)["approvals"]}
+
+
+def promoted(api, version):
+    answer = api.post(path_of(version, "promote"))
+    assert answer.status_code in (200, 409), answer.text
+    return answer.status_code == 200
+
+
+# --- given
+
+
+def test_an_approval_answers_with_every_field_and_is_audited(api, version, trail):
+    made = approve(api.by("releaser"), version, "Production", comment="looked at it")
+    assert set(made) == TIME_FIELDS
+    assert {name: made[name] for name in TIME_FIELDS - {"id", "created_at"}} == {
+        "version_id": version["id"],
+        "target": "production",
+        "comment": "looked at it",
+        "approved_by": "releaser-key",
+    }
+    entry = trail()[0]
+    assert (entry["action"], entry["resource_type"], str(entry["resource_id"]), entry["api_key_name"]) == (
+        "approval.create",
+        "approval",
+        made["id"],
+        "releaser-key",
+    )
+    assert entry["details"] == {
+        "model": "org/bert",
+        "version": "1.0.0",
+        "version_id": version["id"],
+        "target": "production",
+        "comment": "looked at it",
+    }
+
+
+def test_the_gate_names_the_approvals_that_there_are(api, version):
+    api.make("/api/v1/gates", gate("approved"))
+    made = approve(api.by("releaser"), version, comment="fine")
+    (word,) = verdict(api, version)["approvals"]
+    told = {name: made[name] for name in ("id", "approved_by", "comment", "created_at")}
+    assert word == {**told, "void": None}
+
+
+def test_a_viewer_may_not_approve(api, version):
+    assert api.by("viewer").post(path_of(version, "approvals"), {"target": "release"}).status_code == 403
+
+
+def test_a_publisher_may_and_the_gate_says_whether_it_counts(api, version):
+    approve(key_of("second publisher", api), version)
+    api.make("/api/v1/gates", gate("approved", "production", role="publisher"))
+    approve(key_of("third publisher", api), version, "production")
+    assert verdict(api, version, "production")["passed"] is True
+
+
+def test_the_same_key_approves_once(api, version, trail):
+    approve(api.by("releaser"), version)
+    again = api.by("releaser").post(path_of(version, "approvals"), {"target": "RELEASE", "comment": "again"})
+    assert (again.status_code, again.json["type"]) == (409, "/docs/errors/conflict")
+    assert len(trail("approval.create")) == 1
+    approve(api.by("releaser"), version, "production")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"target"}),
+        ({"target": None}, {"target"}),
+        ({"target": "nowhere"}, {"target"}),
+        ({"target": "a b", "comment": 1}, {"target", "comment"}),
+        ({"target": "release", "comment": "x" * 10_001}, {"comment"}),
+        ({"target": "release", "by": "me"}, {"by"}),
+    ],
+)
+def test_bad_fields_are_named(api, version, body, fields):
+    refused = api.post(path_of(version, "approvals"), body)
+    assert (refused.status_code, set(refused.json["errors"])) == (422, fields)
+
+
+@pytest.mark.parametrize("version_id", [NOWHERE, "no-uuid"])
+def test_a_version_that_is_not_there_takes_none(api, version_id):
+    assert api.post(f"/api/v1/versions/{version_id}/approvals", {"target": "release"}).status_code == 404
+
+
+def test_an_archived_version_takes_none(api, version):
+    api.put(path_of(version), {"status": "archived"})
+    refused = api.post(path_of(version, "approvals"), {"target": "release"})
+    assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/conflict")
+
+
+def test_a_deleted_version_takes_none_and_gives_none_back(api, version):
+    made = approve(api, version)
+    api.delete(path_of(version))
+    assert api.post(path_of(version, "approvals"), {"target": "release"}).status_code == 404
+    assert api.delete(path_of(version, "approvals", made["id"])).status_code == 404
+
+
+def test_a_repeated_post_is_one_approval(api, version):
+    headers = {"Idempotency-Key": "approval-1"}
+    answers = [api.post(path_of(version, "approvals"), {"target": "release"}, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json == answers[1].json
+
+
+# --- counted
+
+
+def test_each_key_counts_once(api, version):
+    """A key that approved, and approved again after a change, is one key."""
+    api.make("/api/v1/gates", gate("approved", count=2))
+    approve(api.by("releaser"), version)
+    api.make("/api/v1/gates", gate("metadata_present", "release", paths=["x"]))
+    approve(api.by("releaser"), version)
+    found = verdict(api, version)
+    assert found["passed"] is False
+    assert found["detail"].startswith("approved by 1 of 2 that it takes")
+    assert len(found["approvals"]) == 2
+
+
+def test_two_keys_of_one_name_are_two(api, version):
+    api.make("/api/v1/gates", gate("approved", count=2))
+    for who in ("second releaser", "third releaser"):
+        other = key_of(who, api)
+        approve(other, version)
+    assert promoted(api, version)
+
+
+def test_what_was_approved_of_one_version_and_target_counts_for_no_other(api, version):
+    other = api.by("publisher").version({"id": version["model_id"]}, "2.0.0")
+    for target in ("release", "production"):
+        api.make("/api/v1/gates", gate("approved", target))
+    approve(api.by("releaser"), version)
+    assert verdict(api, version)["passed"] is True
+    assert verdict(api, version, "production")["passed"] is False
+    assert verdict(api, other)["passed"] is False
+
+
+def test_neither_the_registrar_nor_the_one_that_asks_counts(api, version):
+    api.make("/api/v1/gates", gate("approved", role="publisher"))
+    approve(api.by("publisher"), version)
+    approve(api.by("releaser"), version)
+    assert not promoted(api.by("releaser"), version)
+    assert voids(api.by("releaser"), version) == {
+        "publisher-key": "its key registered the version",
+        "releaser-key": "its key is the one that asks",
+    }
+    assert promoted(api, version)
+
+
+def test_another_key_of_the_registrars_name_counts(api, version):
+    """Keys are told apart, not names."""
+    namesake = api.make("/api/v1/api-keys", {"name": "publisher-key", "role": "publisher"})
+    api.make("/api/v1/gates", gate("approved", role="publisher"))
+    other = api.by("publisher")
+    other.keys = {**other.keys, "publisher": namesake["key"]}
+    approve(other, version)
+    assert promoted(api, version)
+
+
+def test_an_approval_holds_for_every_door(api, version):
+    api.make("/api/v1/gates", gate("approved", "production"))
+    assert (
+        api.post("/api/v1/deployments", {"release_id": version["id"], "environment": "production"}).status_code == 409
+    )
+    approve(api.by("releaser"), version, "production")
+    assert api.by("publisher").deployment(version)["live"] is True
+
+
+# --- void
+
+
+CHANGED = "a gate was changed since"
+
+
+@pytest.fixture
+def approved(api, version):
+    """A version that would become a release, by a gate on its metadata and one on approvals."""
+    other = api.make("/api/v1/gates", gate("metadata_present", paths=["x"]))
+    api.put(path_of(version), {"metadata": {"x": 1}})
+    asks = api.make("/api/v1/gates", gate("approved"))
+    approve(api.by("releaser"), version)
+    assert voids(api, version) == {"releaser-key": None}
+    return {"other": other["id"], "asks": asks["id"]}
+
+
+def change_the_gate_itself(api, gates):
+    assert api.put(f"/api/v1/gates/{gates['asks']}", {"role": "publisher"}).status_code == 200
+
+
+def change_another_gate(api, gates):
+    assert api.put(f"/api/v1/gates/{gates['other']}", {"paths": ["x", "x"]}).status_code == 200
+
+
+def change_and_change_back(api, gates):
+    for role in ("publisher", "releaser"):
+        assert api.put(f"/api/v1/gates/{gates['asks']}", {"role": role}).status_code == 200
+
+
+def write_another_gate(api, gates):
+    api.make("/api/v1/gates", {**gate("metadata_present", paths=["x"]), "model": "*"})
+
+
+def delete_another_gate(api, gates):
+    assert api.delete(f"/api/v1/gates/{gates['other']}").status_code == 204
+
+
+def lead_another_gate_away(api, gates):
+    assert api.put(f"/api/v1/gates/{gates['other']}", {"target": "production"}).status_code == 200
+
+
+def write_the_gate_anew(api, gates):
+    assert api.delete(f"/api/v1/gates/{gates['asks']}").status_code == 204
+    api.make("/api/v1/gates", gate("approved"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_the_gate_itself,
+        change_another_gate,
+        change_and_change_back,
+        write_another_gate,
+        delete_another_gate,
+        lead_another_gate_away,
+        write_the_gate_anew,
+    ],
+    ids=lambda change: change.__name__,
+)
+def test_a_change_of_the_gates_voids_it_visibly(api, version, approved, change):
+    change(api, approved)
+    found = verdict(api, version)
+    assert (found["passed"], [word["void"] for word in found["approvals"]]) == (False, [CHANGED])
+    assert f"that of releaser-key does not count: {CHANGED}" in found["detail"]
+    refused = api.post(path_of(version, "promote"))
+    assert refused.status_code == 409
+    assert CHANGED in refused.json["detail"]
+    approve(api.by("releaser"), version)
+    assert promoted(api, version)
+
+
+def test_a_change_that_is_none_and_gates_for_others_leave_it(api, version, approved):
+    api.put(f"/api/v1/gates/{approved['asks']}", {"role": "releaser"})
+    api.make("/api/v1/gates", {**gate("metadata_present", paths=["y"]), "model": "other/*"})
+    api.make("/api/v1/gates", gate("metadata_present", "production", paths=["y"]))
+    assert voids(api, version) == {"releaser-key": None}
+    assert promoted(api, version)
+
+
+def test_one_that_was_given_before_any_gate_does_not_count_for_a_new_one(api, version):
+    approve(api.by("releaser"), version)
+    api.make("/api/v1/gates", gate("approved"))
+    assert voids(api, version) == {"releaser-key": CHANGED}
+    assert not promoted(api, version)
+
+
+def test_that_of_a_revoked_key_counts_no_more(api, version):
+    api.make("/api/v1/gates", gate("approved"))
+    approve(key_of("second releaser", api), version)
+    (made,) = [key for key in api.get("/api/v1/api-keys").json if key["name"] == "second releaser-key"]
+    assert api.delete(f"/api/v1/api-keys/{made['id']}").status_code == 204
+    assert voids(api, version) == {"second releaser-key": "its key was revoked"}
+    assert not promoted(api, version)
+
+
+# --- taken back
+
+
+def test_its_maker_takes_it_back(api, version, trail):
+    api.make("/api/v1/gates", gate("approved"))
+    releaser = api.by("releaser")
+    made = approve(releaser, version)
+    path = path_of(version, "approvals", made["id"])
+    assert releaser.delete(path).status_code == 204
+    assert voids(api, version) == {}
+    assert not promoted(api, version)
+    entry = trail()[0]
+    assert (entry["action"], str(entry["resource_id"])) == ("approval.withdraw", made["id"])
+    assert entry["details"]["target"] == "release"
+    assert releaser.delete(path).status_code == 204
+    assert len(trail("approval.withdraw")) == 1
+    approve(releaser, version)
+    assert promoted(api, version)
+
+
+@pytest.mark.parametrize("who", ["admin", "second releaser", "publisher"])
+def test_nobody_else_takes_it_back(api, version, trail, who):
+    api.make("/api/v1/gates", gate("approved"))
+    made = approve(api.by("releaser"), version)
+    refused = key_of(who, api).delete(path_of(version, "approvals", made["id"]))
+    assert (refused.status_code, refused.json["type"]) == (403, "/docs/errors/forbidden")
+    assert "releaser-key" in refused.json["detail"]
+    assert verdict(api, version)["passed"] is True
+    assert trail("approval.withdraw") == []
+
+
+def test_one_that_is_not_there_or_of_another_version_is_a_404(api, version):
+    other = api.version({"id": version["model_id"]}, "2.0.0")
+    made = approve(api, version)
+    for path in (path_of(other, "approvals", made["id"]), path_of(version, "approvals", NOWHERE)):
+        assert api.delete(path).status_code == 404
+
+
+def test_a_void_one_may_be_taken_back(api, version, approved):
+    change_the_gate_itself(api, approved)
+    (word,) = verdict(api, version)["approvals"]
+    assert api.by("releaser").delete(path_of(version, "approvals", word["id"])).status_code == 204
+    assert verdict(api, version)["approvals"] == []

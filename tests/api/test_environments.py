@@ -1,0 +1,438 @@
+"""Environments: made by whoever deploys there, ranked, protected, frozen, deleted, and made again."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from gatecases import gate
+
+ENVIRONMENTS = "/api/v1/environments"
+FIELDS = {
+    "name", "rank", "protected", "frozen", "frozen_reason", "frozen_until", "description", "created_by", "created_at",
+    "updated_at",
+}  # fmt: skip
+NEW = {"protected": False, "frozen": False, "frozen_reason": None, "frozen_until": None, "description": None}
+FREEZE = {"frozen": True, "frozen_reason": "Sale until Monday"}
+
+
+@pytest.fixture
+def version(api):
+    return api.version(api.model())
+
+
+def put(api, name, **fields):
+    answer = api.put(f"{ENVIRONMENTS}/{name}", fields)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def get(api, name):
+    return api.get(f"{ENVIRONMENTS}/{name}").json
+
+
+def names(api):
+    return [place["name"] for place in api.get(ENVIRONMENTS).json]
+
+
+def deploy(api, version, environment="production", **fields):
+    return api.post("/api/v1/deployments", {"release_id": version["id"], "environment": environment, **fields})
+
+
+def later(**span):
+    return (datetime.now(UTC) + timedelta(**span)).isoformat()
+
+
+# --- made
+
+
+def test_a_deployment_to_an_unknown_name_makes_it(api, version, trail):
+    put(api, "dev", rank=7)
+    api.by("publisher").deployment(version, "Production")
+    place = get(api, "production")
+    assert set(place) == FIELDS
+    assert {name: place[name] for name in FIELDS - {"created_at", "updated_at"}} == {
+        **NEW,
+        "name": "Production",
+        "rank": 8,
+        "created_by": "publisher-key",
+    }
+    assert trail()[0]["details"]["made_environment"] is True
+    api.deployment(version, "production")
+    assert "made_environment" not in trail()[0]["details"]
+    assert names(api) == ["dev", "Production"]
+
+
+def test_the_last_rank_that_there_is_may_be_shared(api, version):
+    put(api, "a", rank=2**31 - 1)
+    api.deployment(version, "b")
+    assert get(api, "b")["rank"] == 2**31 - 1
+
+
+@pytest.mark.parametrize("status", ["pending", "running", "failed"])
+def test_any_deployment_makes_it(api, version, status):
+    api.deployment(version, "new", status=status)
+    assert names(api) == ["new"]
+
+
+def test_the_first_one_is_ranked_first(api, version):
+    for name in ("b", "a", "c"):
+        api.deployment(version, name)
+    assert [(place["name"], place["rank"]) for place in api.get(ENVIRONMENTS).json] == [("b", 1), ("a", 2), ("c", 3)]
+
+
+def test_a_deployment_that_was_refused_makes_none(api, version):
+    assert deploy(api, version, "new", endpoint_url="x").status_code == 422
+    api.put(f"/api/v1/versions/{version['id']}", {"status": "archived"})
+    assert deploy(api, version, "new").status_code == 409
+    assert names(api) == []
+
+
+def test_a_put_makes_one(api, trail):
+    told = {"rank": 3, "protected": True, "description": "where customers are", **FREEZE, "frozen_until": later(days=1)}
+    made = put(api, "Production", **told)
+    assert set(made) == FIELDS
+    assert {name: made[name] for name in told if name != "frozen_until"} == {
+        name: value for name, value in told.items() if name != "frozen_until"
+    }
+    assert (made["name"], made["created_by"]) == ("Production", "admin-key")
+    assert get(api, "PRODUCTION") == made
+    entry = trail()[0]
+    assert (entry["action"], entry["resource_type"]) == ("environment.create", "environment")
+    assert entry["details"]["name"] == "Production"
+    assert entry["details"]["rank"] == 3
+    assert len(trail("environment.create")) == 1
+
+
+def test_a_put_without_a_field_makes_one_ranked_last(api):
+    assert put(api, "a", rank=5)["rank"] == 5
+    made = put(api, "b")
+    assert {name: made[name] for name in (*NEW, "rank")} == {**NEW, "rank": 6}
+
+
+def test_a_put_changes_the_fields_sent_and_leaves_the_others(api, trail):
+    before = put(api, "production", rank=3, protected=True, description="x")
+    after = put(api, "PRODUCTION", rank=4, description=None)
+    assert {name: after[name] for name in FIELDS - {"updated_at"}} == {
+        **{name: before[name] for name in FIELDS - {"updated_at"}},
+        "rank": 4,
+        "description": None,
+    }
+    entry = trail("environment.update")[0]
+    assert entry["details"] == {
+        "name": "production",
+        "changes": {"rank": {"old": 3, "new": 4}, "description": {"old": "x", "new": None}},
+    }
+
+
+def test_a_put_that_changes_nothing_writes_no_entry(api, trail):
+    first = put(api, "production", rank=3)
+    for fields in ({}, {"rank": 3}, {"frozen": False}, {"frozen_reason": None, "frozen_until": None}):
+        assert put(api, "production", **fields) == first
+    assert trail("environment.update") == []
+
+
+def test_they_are_listed_by_rank_page_by_page(api):
+    for name, rank in (("c", 2), ("a", 10), ("b", 2), ("D", 0)):
+        put(api, name, rank=rank)
+    assert names(api) == ["D", "b", "c", "a"]
+    first = api.get(f"{ENVIRONMENTS}?limit=3&count=true")
+    assert first.headers["X-Total-Count"] == "4"
+    following = first.headers["Link"].split(">")[0].lstrip("<")
+    assert [place["name"] for place in api.get(following[following.index("/api") :]).json] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"rank": -1}, {"rank"}),
+        ({"rank": 2**31}, {"rank"}),
+        ({"rank": 1.5, "protected": "yes", "frozen": 1}, {"rank", "protected", "frozen"}),
+        ({"rank": None, "protected": None, "frozen": None}, {"rank", "protected", "frozen"}),
+        ({"description": "x" * 10_001, "frozen_reason": "", "frozen_until": "tomorrow"},
+         {"description", "frozen_reason", "frozen_until"}),
+        ({**FREEZE, "frozen_reason": "x" * 1_025}, {"frozen_reason"}),
+        ({**FREEZE, "frozen_until": "2099-01-01T00:00:00"}, {"frozen_until"}),
+        ({"name": "other"}, {"name"}),
+        ({"created_by": "me"}, {"created_by"}),
+    ],
+)  # fmt: skip
+def test_every_bad_field_is_named_at_once(api, fields, named):
+    refused = api.put(f"{ENVIRONMENTS}/production", fields)
+    assert (refused.status_code, set(refused.json["errors"])) == (422, named)
+    assert names(api) == []
+
+
+@pytest.mark.parametrize("name", [".a", "-a", "a b", "a%2Fb", "é", "a\u2028", "x" * 64, "release", "Release", "a%00"])
+def test_bad_names_are_refused(api, name):
+    refused = api.put(f"{ENVIRONMENTS}/{name}", {"rank": 1})
+    assert refused.status_code in (404, 422), refused.text
+    if refused.status_code == 422:
+        assert set(refused.json["errors"]) == {"name"}
+    assert names(api) == []
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a%20b", "release", "%00", "x" * 300])
+def test_what_is_not_there_is_a_404(api, name):
+    for answer in (
+        api.get(f"{ENVIRONMENTS}/{name}"),
+        api.delete(f"{ENVIRONMENTS}/{name}"),
+        api.get(f"{ENVIRONMENTS}/{name}/live"),
+    ):
+        assert (answer.status_code, answer.json["type"]) == (404, "/docs/errors/not-found")
+
+
+@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser"])
+def test_only_an_admin_changes_them(api, role):
+    put(api, "production", rank=1)
+    caller = api.by(role)
+    assert caller.get(f"{ENVIRONMENTS}/production").status_code == 200
+    assert caller.put(f"{ENVIRONMENTS}/production", {"rank": 2}).status_code == 403
+    assert caller.delete(f"{ENVIRONMENTS}/production").status_code == 403
+
+
+def test_a_change_is_held_to_what_its_maker_saw(api):
+    put(api, "production", rank=1)
+    path = f"{ENVIRONMENTS}/production"
+    tag = api.get(path).headers["ETag"]
+    assert api.get(path, headers={"If-None-Match": tag}).status_code == 304
+    changed = api.put(path, {"rank": 2}, headers={"If-Match": tag})
+    assert (changed.status_code, changed.headers["ETag"]) == (200, api.get(path).headers["ETag"])
+    for stale in (
+        api.put(path, {"rank": 3}, headers={"If-Match": tag}),
+        api.delete(path, headers={"If-Match": tag}),
+    ):
+        assert (stale.status_code, stale.json["type"]) == (412, "/docs/errors/precondition-failed")
+    assert get(api, "production")["rank"] == 2
+
+
+def test_a_change_of_what_was_deleted_meanwhile_makes_nothing(api):
+    put(api, "production", rank=1)
+    path = f"{ENVIRONMENTS}/production"
+    tag = api.get(path).headers["ETag"]
+    api.delete(path)
+    assert api.put(path, {"rank": 2}, headers={"If-Match": tag}).status_code == 412
+    assert names(api) == []
+    assert api.put(f"{ENVIRONMENTS}/never", {}, headers={"If-Match": tag}).status_code == 412
+    assert names(api) == []
+
+
+def test_a_deployment_does_not_change_the_tag_of_its_environment(api, version):
+    put(api, "production")
+    tag = api.get(f"{ENVIRONMENTS}/production").headers["ETag"]
+    api.deployment(version, "production")
+    assert api.get(f"{ENVIRONMENTS}/production").headers["ETag"] == tag
+
+
+# --- protected
+
+
+def test_a_protected_one_takes_a_releaser(api, version):
+    put(api, "Production", protected=True)
+    refused = deploy(api.by("publisher"), version, "PRODUCTION")
+    assert (refused.status_code, refused.json["type"]) == (403, "/docs/errors/forbidden")
+    assert "releaser" in refused.json["detail"]
+    assert deploy(api.by("publisher"), version, "staging").status_code == 201
+    assert deploy(api.by("releaser"), version, "production").status_code == 201
+
+
+def test_how_far_a_deployment_to_a_protected_one_came_takes_a_releaser_too(api, version):
+    made = api.by("publisher").deployment(version, status="pending")
+    put(api, "production", protected=True)
+    path = f"/api/v1/deployments/{made['id']}"
+    assert api.by("publisher").put(path, {"status": "running"}).status_code == 403
+    assert api.by("publisher").put(path, {"log_url": "https://x"}).status_code == 403
+    assert api.by("releaser").put(path, {"status": "running"}).status_code == 200
+
+
+# --- frozen
+
+
+def test_a_frozen_one_refuses_deployments_with_the_reason(api, version, trail):
+    put(api, "production", **FREEZE)
+    before = len(trail())
+    for status in ("success", "pending", "running"):
+        refused = deploy(api, version, "PRODUCTION", status=status)
+        assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/frozen")
+        assert refused.json["detail"] == "production is frozen: Sale until Monday"
+    assert (api.get("/api/v1/deployments").json, len(trail())) == ([], before)
+    assert deploy(api, version, "staging").status_code == 201
+
+
+def test_force_passes_gates_and_no_freeze(api, version):
+    put(api, "production", **FREEZE)
+    refused = deploy(api, version, force=True, reason="please")
+    assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/frozen")
+
+
+def test_what_failed_is_recorded_in_a_frozen_one(api, version):
+    put(api, "production", **FREEZE)
+    assert api.deployment(version, status="failed")["status"] == "failed"
+
+
+def test_what_was_on_its_way_before_a_freeze_goes_on(api, version):
+    made = api.deployment(version, status="pending")
+    put(api, "production", **FREEZE)
+    for status in ("running", "success"):
+        assert api.put(f"/api/v1/deployments/{made['id']}", {"status": status}).json["status"] == status
+
+
+def test_a_thaw_forgets_the_reason(api, version):
+    put(api, "production", **FREEZE, frozen_until=later(hours=1))
+    thawed = put(api, "production", frozen=False)
+    assert {name: thawed[name] for name in ("frozen", "frozen_reason", "frozen_until")} == {
+        "frozen": False,
+        "frozen_reason": None,
+        "frozen_until": None,
+    }
+    assert deploy(api, version).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"frozen": True}, {"frozen_reason"}),
+        ({"frozen": True, "frozen_reason": None}, {"frozen_reason"}),
+        ({"frozen_reason": "x"}, {"frozen_reason"}),
+        ({"frozen": False, "frozen_reason": "x"}, {"frozen_reason"}),
+        ({"frozen_until": "2099-01-01T00:00:00Z"}, {"frozen_until"}),
+        ({**FREEZE, "frozen_until": "2001-01-01T00:00:00Z"}, {"frozen_until"}),
+    ],
+)
+def test_a_freeze_needs_a_reason_and_a_future(api, fields, named):
+    put(api, "production")
+    refused = api.put(f"{ENVIRONMENTS}/production", fields)
+    assert (refused.status_code, set(refused.json["errors"])) == (422, named)
+
+
+def test_a_freeze_keeps_its_reason_while_its_end_moves(api):
+    put(api, "production", **FREEZE, frozen_until=later(hours=1))
+    moved = put(api, "production", frozen_until=None)
+    assert (moved["frozen"], moved["frozen_reason"], moved["frozen_until"]) == (True, "Sale until Monday", None)
+    assert api.put(f"{ENVIRONMENTS}/production", {"frozen_reason": None}).status_code == 422
+
+
+def test_a_freeze_says_when_it_ends(api, version):
+    put(api, "production", **FREEZE, frozen_until="2099-12-24T18:00:00+01:00")
+    refused = deploy(api, version)
+    assert refused.json["detail"] == "production is frozen until 2099-12-24 17:00:00 UTC: Sale until Monday"
+
+
+@pytest.fixture
+def over(api, sql):
+    """An environment whose freeze is over by itself."""
+    put(api, "production", **FREEZE, frozen_until=later(hours=1))
+    sql("UPDATE environments SET frozen_until = statement_timestamp() - interval '1 second'")
+
+
+def test_a_freeze_ends_by_itself(api, version, over):
+    assert get(api, "production")["frozen"] is False
+    assert deploy(api, version).status_code == 201
+
+
+def test_a_freeze_after_one_that_is_over_holds(api, version, over):
+    again = put(api, "production", frozen=True, frozen_reason="again")
+    assert (again["frozen"], again["frozen_reason"], again["frozen_until"]) == (True, "again", None)
+    assert deploy(api, version).json["type"] == "/docs/errors/frozen"
+
+
+def test_a_freeze_that_is_over_lends_a_new_one_no_reason(api, over):
+    refused = api.put(f"{ENVIRONMENTS}/production", {"frozen": True})
+    assert (refused.status_code, set(refused.json["errors"])) == (422, {"frozen_reason"})
+    assert api.put(f"{ENVIRONMENTS}/production", {"frozen_until": later(hours=1)}).status_code == 422
+
+
+def test_a_freeze_that_is_over_may_be_cleared_and_is_in_nobodys_way(api, over, trail):
+    assert put(api, "production", rank=9)["rank"] == 9
+    assert set(trail()[0]["details"]["changes"]) == {"rank"}
+    assert put(api, "production", frozen=False)["frozen_reason"] is None
+
+
+# --- deleted
+
+
+def test_an_empty_one_is_deleted_and_audited(api, trail):
+    put(api, "Production")
+    assert api.delete(f"{ENVIRONMENTS}/PRODUCTION").status_code == 204
+    assert names(api) == []
+    assert api.delete(f"{ENVIRONMENTS}/production").status_code == 404
+    entry = trail()[0]
+    assert (entry["action"], entry["details"]) == ("environment.delete", {"name": "Production"})
+
+
+def test_one_where_something_is_live_is_not_deleted_without_force(api, version, trail):
+    made = api.deployment(version, "Production")
+    pending = api.deployment(version, "production", status="pending")
+    refused = api.delete(f"{ENVIRONMENTS}/production")
+    assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/conflict")
+    assert "force=true" in refused.json["detail"]
+    assert api.delete(f"{ENVIRONMENTS}/production?force=true").status_code == 204
+    ended, cancelled = (api.get(f"/api/v1/deployments/{one['id']}").json for one in (made, pending))
+    assert (ended["live"], ended["status"], ended["superseded_by"]) == (False, "success", None)
+    assert ended["ended_at"] > ended["live_from"]
+    assert cancelled["status"] == "cancelled"
+    assert trail()[0]["details"] == {
+        "name": "Production",
+        "ended_deployments": [{"id": made["id"], "environment": "Production"}],
+        "cancelled_deployments": [pending["id"]],
+    }
+    assert api.get(f"/api/v1/versions/{version['id']}").json["live_in"] == []
+
+
+def test_what_is_only_on_its_way_there_is_cancelled_without_force(api, version):
+    pending = api.deployment(version, status="running")
+    assert api.delete(f"{ENVIRONMENTS}/production").status_code == 204
+    assert api.get(f"/api/v1/deployments/{pending['id']}").json["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [gate("released", "production"), gate("soaked", environment="Production", seconds=1)],
+    ids=lambda g: g["kind"],
+)
+def test_one_that_a_gate_names_is_not_deleted(api, named):
+    put(api, "production")
+    made = api.make("/api/v1/gates", named)
+    for query in ("", "?force=true"):
+        refused = api.delete(f"{ENVIRONMENTS}/production{query}")
+        assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/conflict")
+        assert "gates" in refused.json["detail"]
+    api.delete(f"/api/v1/gates/{made['id']}")
+    assert api.delete(f"{ENVIRONMENTS}/production").status_code == 204
+
+
+def test_a_deleted_one_is_made_again_as_new_by_a_deployment(api, version):
+    put(api, "first", rank=1)
+    old = put(api, "Production", rank=7, protected=True, description="old", **FREEZE)
+    api.delete(f"{ENVIRONMENTS}/production")
+    made = api.by("publisher").deployment(version, "PRODUCTION")
+    assert made["live"] is True
+    new = get(api, "production")
+    assert {name: new[name] for name in (*NEW, "name", "rank", "created_by")} == {
+        **NEW,
+        "name": "PRODUCTION",
+        "rank": 2,
+        "created_by": "publisher-key",
+    }
+    assert new["created_at"] > old["created_at"]
+
+
+def test_a_deleted_one_is_made_again_as_new_by_a_put(api, trail):
+    put(api, "Production", rank=7, protected=True, description="old", **FREEZE)
+    api.delete(f"{ENVIRONMENTS}/production")
+    new = put(api, "production", description="new")
+    assert {name: new[name] for name in (*NEW, "name", "rank")} == {
+        **NEW,
+        "name": "production",
+        "rank": 1,
+        "description": "new",
+    }
+    assert trail()[0]["action"] == "environment.create"
+
+
+def test_a_deployment_in_a_deleted_one_still_takes_its_log(api, version):
+    made = api.deployment(version)
+    api.delete(f"{ENVIRONMENTS}/production?force=true")
+    path = f"/api/v1/deployments/{made['id']}"
+    assert api.put(path, {"log_url": "https://ci.example.com/1"}).json["log_url"] == "https://ci.example.com/1"
+    pending = api.deployment(version, status="pending")
+    api.delete(f"{ENVIRONMENTS}/production")
+    assert api.put(f"/api/v1/deployments/{pending['id']}", {"status": "running"}).status_code == 409
