@@ -113,6 +113,6 @@ class EnvironmentCalls(Calls[Gone]):
         deployment; `to` is an earlier live deployment, the record or its id. Neither gates nor a freeze stop it.
         Raises NotFound, Conflict (nothing to go back to), Validation (`to`), Forbidden (takes `releaser`).
         """
-        fields = {"model_name": model_name, "reason": reason, "to": to and identity(to, "to")}
+        fields = {"model_name": model_name, "reason": reason, "to": None if to is None else identity(to, "to")}
         path = f"/v1/environments/{place(environment, 'environment')}/rollback"
         return self._post(Deployment, path, fields, idempotency_key)

@@ -1,0 +1,7 @@
+"""`python -m catapult_client` is the command `catapult`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

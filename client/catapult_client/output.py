@@ -1,0 +1,134 @@
+"""What the command line writes: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TextIO
+
+from .errors import Blocked, RegistryError
+from .plain import rfc3339
+from .records import Record, Verdict
+
+KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]+")
+SHORTEST = 8  # characters of a key: what is shorter stands in other words, too
+COLOURS = {"green": "32", "red": "31"}
+
+
+class Output:
+    """Where a command writes to. `as_json`: results are JSON documents; `secrets` are never written."""
+
+    def __init__(self) -> None:
+        self.as_json = False
+        self.secrets: list[str] = []
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a terminal of another encoding shows an escape, and nothing is raised
+                stream.reconfigure(errors="backslashreplace")
+
+    def result(self, value: Any, *lines: str) -> None:
+        """The value is written as JSON, or else these lines. Raises OSError."""
+        if self.as_json:
+            self._write(sys.stdout, json.dumps(told(value), indent=2))
+            return
+        for line in lines:
+            self._write(sys.stdout, visible(line))
+
+    def verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """What each gate says is the result, a line each. Raises OSError."""
+        if self.as_json:
+            self.result(verdicts)
+            return
+        for row in _rows(verdicts, sys.stdout):
+            self._write(sys.stdout, row)
+
+    def tell(self, text: str) -> None:
+        """A line for people. A standard error that takes none is no reason to fail."""
+        with contextlib.suppress(OSError, ValueError):
+            self._write(sys.stderr, f"catapult: {visible(text)}")
+
+    def refused(self, fault: Exception) -> None:
+        """Why it failed, with what the gates say where one was in the way. Raises OSError."""
+        gates = fault.gates if isinstance(fault, Blocked) else []
+        if self.as_json:
+            self._write(sys.stdout, json.dumps(_failure(fault, gates), indent=2))
+        self.tell(str(fault) or type(fault).__name__)
+        for row in _rows(gates, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                self._write(sys.stderr, row)
+
+    def flush(self) -> None:
+        """Everything has been written. Raises OSError."""
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+    def give_up(self) -> None:
+        """What is still to be written goes nowhere: or Python would complain about it once more at its end."""
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _write(self, stream: TextIO | None, text: str) -> None:
+        if stream is not None:
+            stream.write(self.hidden(text) + "\n")
+
+    def hidden(self, text: str) -> str:
+        """The text without a key, wherever it came from."""
+        for secret in self.secrets:
+            if len(secret) >= SHORTEST:
+                text = text.replace(secret, "…")
+        return KEY.sub("cat_…", text)
+
+
+def told(value: Any) -> Any:
+    """Records as JSON: all of their fields but the `etag`, and times as the registry writes them."""
+    if isinstance(value, Record):
+        names = [field.name for field in fields(value) if field.name != "etag"]  # type: ignore[arg-type]
+        return {name: told(getattr(value, name)) for name in names}
+    if isinstance(value, datetime):
+        return rfc3339(value, "")
+    if isinstance(value, Mapping):
+        return {name: told(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [told(inner) for inner in value]
+    return value
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would act upon shown as an escape."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines, each column as wide as its widest cell."""
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown]
+
+
+def _rows(verdicts: Sequence[Verdict], stream: TextIO | None) -> list[str]:
+    """`PASS  metric  accuracy is 0.95; it must be >= 0.9`, a line a gate."""
+    words = [("PASS", "green") if verdict.passed else ("FAIL", "red") for verdict in verdicts]
+    rest = columns([(verdict.gate.kind, verdict.detail) for verdict in verdicts])
+    return [f"{_painted(word, colour, stream)}  {row}" for (word, colour), row in zip(words, rest)]
+
+
+def _painted(text: str, colour: str, stream: TextIO | None) -> str:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if plain or stream is None or not stream.isatty():
+        return text
+    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
+
+
+def _failure(fault: Exception, gates: Sequence[Verdict]) -> dict[str, Any]:
+    known = isinstance(fault, RegistryError)
+    return {
+        "error": (getattr(fault, "type", None) if known else None) or "failed",
+        "detail": (getattr(fault, "detail", None) if known else None) or str(fault),
+        "request_id": getattr(fault, "request_id", None),
+        "gates": told(gates),
+    }

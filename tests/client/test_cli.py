@@ -1,0 +1,608 @@
+"""The command line against the real application: each command, what it writes and where, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+from catapult_client import cli, commands, transport
+from peer import KEY, Answer, Peer, problem
+from wsgi_adapter import WSGIAdapter
+
+from catapult import Registry, Version
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+MODEL = "org/held"
+IMAGE = f"docker.io/{MODEL}@{DIGEST}"
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+Cli = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REGISTRY_URL", "REGISTRY_API_KEY", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs the command line as it is."""
+
+    def run(*arguments: str) -> Ended:
+        capsys.readouterr()
+        status = cli.main(arguments)
+        return Ended(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def as_key(app: Any, run: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Cli]:
+    """A function (key) that gives a function that runs the command line at the real application."""
+
+    def session() -> requests.Session:
+        made = requests.Session()
+        made.mount("http://", WSGIAdapter(app))
+        return made
+
+    def given(key: str) -> Cli:
+        def ready(*arguments: str) -> Ended:
+            monkeypatch.setenv("REGISTRY_URL", "http://localhost/api")
+            monkeypatch.setenv("REGISTRY_API_KEY", key)
+            ended = run(*arguments)
+            assert key not in ended.out + ended.err
+            return ended
+
+        return ready
+
+    monkeypatch.setattr(transport, "_open", session)
+    return given
+
+
+@pytest.fixture
+def catapult(as_key: Callable[[str], Cli], releaser_key: str) -> Cli:
+    return as_key(releaser_key)
+
+
+@pytest.fixture
+def by_admin(as_key: Callable[[str], Cli], admin_key: str) -> Cli:
+    return as_key(admin_key)
+
+
+@pytest.fixture
+def version(registry: Registry) -> Version:
+    registry.create_model(MODEL, f"docker.io/{MODEL}")
+    return registry.create_version(MODEL, "1.0", "v1.0", DIGEST, metadata={"accuracy": 0.89})
+
+
+@pytest.fixture
+def newer(registry: Registry, version: Version) -> Version:
+    return registry.create_version(MODEL, "1.1", "v1.1", DIGEST, metadata={"accuracy": 0.95})
+
+
+@pytest.fixture
+def accurate(admin: Registry) -> None:
+    """What becomes a release, or gets to production, is accurate."""
+    admin.put_environment("production")
+    for target in ("release", "production"):
+        admin.create_gate("org/*", target, "metric", path="accuracy", op=">=", value=0.9)
+        admin.create_gate("org/*", target, "metadata_present", paths=["accuracy"])
+
+
+@pytest.fixture
+def at_peer_cli(peer: Peer, run: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.setenv("REGISTRY_URL", peer.url)
+    monkeypatch.setenv("REGISTRY_API_KEY", KEY)
+    return run
+
+
+REGISTER = ("register", MODEL, "1.0", "--tag", "v1.0", "--digest", DIGEST)
+
+
+def test_registering_makes_the_model_and_the_version_and_again_is_no_mistake(
+    catapult: Cli, registry: Registry, tmp_path: Path
+) -> None:
+    metadata = tmp_path / "metadata.json"
+    metadata.write_text('{"accuracy": 0.95, "data": {"sha256": "ü"}}', "utf-8")
+    refused = catapult(*REGISTER)
+    assert (refused.status, refused.out) == (1, "")
+    command = (*REGISTER, "--create-model", f"docker.io/{MODEL}", "--metadata", str(metadata), "--notes", "Better")
+    for _ in range(2):
+        assert catapult(*command, "--size-bytes", "10") == (0, f"{MODEL} 1.0 is registered\n", "")
+    made = registry.get_version(model_name=MODEL, version="1.0")
+    assert (made.metadata, made.release_notes, made.size_bytes, made.is_release) == (
+        {"accuracy": 0.95, "data": {"sha256": "ü"}},
+        "Better",
+        10,
+        False,
+    )
+    other = catapult("register", MODEL, "1.0", "--tag", "v2", "--digest", DIGEST)
+    assert other.status == 1
+    assert "tag is 'v1.0' there, 'v2' was sent" in other.err
+
+
+def test_metadata_may_come_from_standard_input(
+    catapult: Cli, registry: Registry, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"rows": 5}')))
+    assert catapult("register", MODEL, "2.0", "--tag", "t", "--digest", DIGEST, "--metadata", "-").status == 0
+    assert registry.get_version(model_name=MODEL, version="2.0").metadata == {"rows": 5}
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff", b"", b'{"loss": NaN}', b"[" * 100_000, None])
+def test_metadata_that_is_no_object_is_a_usage_error(
+    catapult: Cli, version: Version, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "metadata.json"
+    if content is not None:
+        file.write_bytes(content)
+    ended = catapult("register", MODEL, "2.0", "--tag", "t", "--digest", DIGEST, "--metadata", str(file))
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "metadata" in ended.err
+
+
+def test_a_digest_that_nobody_can_pull_is_registered_and_told(catapult: Cli, version: Version) -> None:
+    ended = catapult("register", MODEL, "2.0", "--tag", "t", "--digest", "sha256:abc")
+    assert (ended.status, ended.out) == (0, f"{MODEL} 2.0 is registered\n")
+    assert "sha256:abc is no digest" in ended.err
+
+
+def test_registering_a_release_waits_for_no_gate_but_says_what_is_missing(
+    catapult: Cli, registry: Registry, accurate: None, version: Version, newer: Version
+) -> None:
+    blocked = catapult(*REGISTER, "--release")
+    assert (blocked.status, blocked.out) == (1, "")
+    assert f"{MODEL} 1.0 is registered, but is no release.\n" in blocked.err
+    assert "FAIL  metric            accuracy is 0.89; it must be >= 0.9\n" in blocked.err
+    command = ("register", MODEL, "1.1", "--tag", "v1.1", "--digest", DIGEST, "--release")
+    for _ in range(2):
+        assert catapult(*command) == (0, f"{MODEL} 1.1 is registered and a release\n", "")
+    assert [entry.action for entry in registry.list_audit_logs(action="version.promote")] == ["version.promote"]
+
+
+def test_promoting_ends_with_0_or_lists_the_gates_and_ends_with_1(
+    catapult: Cli, by_admin: Cli, registry: Registry, accurate: None, version: Version, newer: Version
+) -> None:
+    assert catapult("promote", MODEL, "1.1", "--reason", "best so far") == (0, f"{MODEL} 1.1 is a release\n", "")
+    blocked = catapult("promote", MODEL.upper(), "1.0")
+    assert (blocked.status, blocked.out) == (1, "")
+    assert blocked.err.splitlines()[1:] == [
+        "FAIL  metric            accuracy is 0.89; it must be >= 0.9",
+        "PASS  metadata_present  accuracy is in its metadata",
+    ]
+    assert catapult("promote", MODEL, "1.0", "--force").status == 2
+    forbidden = catapult("promote", MODEL, "1.0", "--force", "--reason", "urgent")
+    assert (forbidden.status, "admin" in forbidden.err) == (1, True)
+    assert by_admin("promote", MODEL, "1.0", "--force", "--reason", "urgent").status == 0
+    assert registry.get_version(version).is_release
+    assert catapult("promote", MODEL, "9").status == 1
+
+
+def test_a_refusal_as_json_holds_the_verdicts(catapult: Cli, accurate: None, version: Version) -> None:
+    blocked = catapult("promote", MODEL, "1.0", "--json")
+    told = json.loads(blocked.out)
+    assert (blocked.status, told["error"]) == (1, "blocked")
+    assert [(gate["passed"], gate["gate"]["kind"]) for gate in told["gates"]] == [
+        (False, "metric"),
+        (True, "metadata_present"),
+    ]
+    missing = catapult("--json", "live", "production", MODEL)
+    assert (missing.status, json.loads(missing.out)["error"], missing.err.count("\n")) == (1, "failed", 1)
+    unknown = catapult("promote", MODEL, "9", "--json")
+    assert json.loads(unknown.out)["error"] == "not-found"
+
+
+def test_deploying_says_where_it_is_live(
+    catapult: Cli, registry: Registry, accurate: None, version: Version, tmp_path: Path
+) -> None:
+    metadata = tmp_path / "metadata.json"
+    metadata.write_text('{"replicas": 3}')
+    log = ("--log-url", "https://ci.example/1", "--endpoint-url", "https://bert.example/")
+    ended = catapult("deploy", MODEL, "1.0", "staging", "--metadata", str(metadata), *log)
+    assert ended == (0, f"{MODEL} 1.0 is live in staging\n", "")
+    (made,) = registry.list_deployments(environment="staging")
+    assert (made.metadata, made.log_url, made.endpoint_url) == (
+        {"replicas": 3},
+        "https://ci.example/1",
+        "https://bert.example/",
+    )
+    pending = catapult("deploy", MODEL, "1.0", "staging", "--status", "pending", "--json")
+    assert json.loads(pending.out)["status"] == "pending"
+    assert "is on record as failed in" in catapult("deploy", MODEL, "1.0", "staging", "--status", "failed").out
+    blocked = catapult("deploy", MODEL, "1.0", "production")
+    assert (blocked.status, blocked.out, "FAIL  metric" in blocked.err) == (1, "", True)
+    assert catapult("deploy", MODEL, "1.0", "staging", "--status", "cancelled").status == 2
+    assert catapult("deploy", MODEL, "1.0", "staging", "--force").status == 2
+
+
+def test_a_frozen_environment_is_told_with_its_reason(catapult: Cli, admin: Registry, version: Version) -> None:
+    admin.freeze("production", "Sale until Monday")
+    ended = catapult("deploy", MODEL, "1.0", "production")
+    assert (ended.status, ended.out, "Sale until Monday" in ended.err) == (1, "", True)
+
+
+def test_rolling_back_makes_the_version_before_live(
+    catapult: Cli, registry: Registry, version: Version, newer: Version
+) -> None:
+    first = registry.deploy(version, "production")
+    nothing = catapult("rollback", "production", MODEL, "--reason", "slow")
+    assert (nothing.status, nothing.out) == (1, "")
+    second = registry.deploy(newer, "production")
+    assert catapult("rollback", "production", MODEL, "--reason", "slow") == (
+        0,
+        f"{MODEL} 1.0 is live again in production\n",
+        "",
+    )
+    back = catapult("rollback", "production", MODEL, "--reason", "it was not that", "--to", second.id, "--json")
+    assert json.loads(back.out)["version"] == "1.1"
+    assert catapult("rollback", "production", MODEL).status == 2
+    for empty in ("", "not an id"):  # an unset variable in a pipeline must not mean the default
+        assert catapult("rollback", "production", MODEL, "--reason", "x", "--to", empty).status == 2
+    assert next(registry.live("production")).version == "1.1"
+    assert first.live
+
+
+def test_what_is_live_is_its_image_alone(catapult: Cli, registry: Registry, version: Version, newer: Version) -> None:
+    nothing = catapult("live", "production", MODEL)
+    assert (nothing.status, nothing.out, nothing.err.count("\n")) == (1, "", 1)
+    first = registry.deploy(version, "production")
+    assert catapult("live", "Production", MODEL.upper()) == (0, f"{IMAGE}\n", "")
+    second = registry.deploy(newer, "production")
+    assert second.live_from is not None
+    before = second.live_from - timedelta(microseconds=1)
+    for at, there in ((before, first), (second.live_from, second)):
+        told = json.loads(catapult("live", "production", MODEL, "--at", at.isoformat(), "--json").out)
+        assert (told["id"], told["version"], told["image"]) == (there.id, there.version, IMAGE)
+    past = catapult("live", "production", MODEL, "--at", "2001-01-01T00:00:00Z")
+    assert (past.status, past.out) == (1, "")
+    assert "was, at 2001-01-01T00:00:00Z, live" in past.err
+
+
+def test_without_a_model_what_is_live_is_a_line_a_model(catapult: Cli, registry: Registry, version: Version) -> None:
+    registry.create_model("a/b", "docker.io/a/b")
+    registry.deploy(registry.create_version("a/b", "2024-05-05", "t", DIGEST), "production")
+    there = registry.deploy(version, "production")
+    assert there.live_from is not None
+    ended = catapult("live", "production")
+    assert (ended.status, [line.split()[:2] for line in ended.out.splitlines()], ended.err) == (
+        0,
+        [["a/b", "2024-05-05"], [MODEL, "1.0"]],
+        "",
+    )
+    assert f"{there.live_from:%Y-%m-%dT%H:%M:%SZ}" in ended.out
+    assert [one["model_name"] for one in json.loads(catapult("live", "production", "--json").out)] == ["a/b", MODEL]
+    past = catapult("live", "production", "--at", "2001-01-01T00:00:00Z")
+    assert (past.status, past.out) == (0, "")
+    assert "Nothing was" in past.err
+
+
+def test_an_image_that_cannot_be_pulled_is_no_image(catapult: Cli, registry: Registry, version: Version) -> None:
+    registry.deploy(registry.create_version(MODEL, "2.0", "t", "sha256:abc"), "production")
+    ended = catapult("live", "production", MODEL)
+    assert (ended.status, ended.out, "sha256:abc" in ended.err) == (1, "", True)
+    registry.create_model("bare", "bare/path")
+    registry.deploy(registry.create_version("bare", "1", "t", DIGEST), "production")
+    ended = catapult("live", "production", "bare")
+    assert (ended.status, ended.out, "no host" in ended.err) == (1, "", True)
+
+
+def test_of_what_was_deleted_since_the_image_is_not_known(
+    catapult: Cli, registry: Registry, admin: Registry, version: Version, newer: Version
+) -> None:
+    registry.deploy(version, "production")
+    admin.delete_environment("production", force=True)
+    registry.deploy(newer, "production")
+    then = registry.get_deployment(next(registry.list_version_deployments(version)).id).live_from
+    assert then is not None
+    admin.delete_version(version)
+    ended = catapult("live", "production", MODEL, "--at", then.isoformat())
+    assert (ended.status, ended.out) == (1, "")
+    assert "deleted since" in ended.err
+
+
+def test_a_misspelt_environment_or_model_is_told_from_one_where_nothing_is_live(
+    catapult: Cli, registry: Registry, version: Version
+) -> None:
+    registry.deploy(version, "production")
+    assert "producton" in catapult("live", "producton", MODEL).err
+    assert "org/hled" in catapult("live", "production", "org/hled").err
+    assert catapult("live", "producton").status == 1
+    assert catapult("live", "production", "").status == 2
+    assert catapult("live", "a b", MODEL).status == 2
+
+
+def test_gates_are_listed_and_the_status_is_theirs(
+    catapult: Cli, accurate: None, version: Version, newer: Version
+) -> None:
+    assert catapult("gates", MODEL, "1.1", "--target", "production") == (
+        0,
+        "PASS  metric            accuracy is 0.95; it must be >= 0.9\n"
+        "PASS  metadata_present  accuracy is in its metadata\n",
+        "",
+    )
+    failed = catapult("gates", MODEL, "1.0", "--target", "Production")
+    assert (failed.status, failed.out) == (
+        1,
+        "FAIL  metric            accuracy is 0.89; it must be >= 0.9\n"
+        "PASS  metadata_present  accuracy is in its metadata\n",
+    )
+    assert "1 of 2 gates stop" in failed.err
+    told = catapult("gates", MODEL, "1.0", "--target", "release", "--json")
+    assert told.status == 1
+    first = json.loads(told.out)[0]
+    assert (first["passed"], first["detail"], first["gate"]["value"]) == (
+        False,
+        "accuracy is 0.89; it must be >= 0.9",
+        0.9,
+    )
+    unknown = catapult("gates", MODEL, "1.0", "--target", "producton")
+    assert (unknown.status, unknown.out, "producton" in unknown.err) == (1, "", True)
+    assert catapult("gates", MODEL, "1.0").status == 2
+
+
+def test_where_no_gate_is_nothing_stops(catapult: Cli, version: Version) -> None:
+    ended = catapult("gates", MODEL, "1.0", "--target", "release")
+    assert (ended.status, ended.out) == (0, "")
+    assert "No gate is for" in ended.err
+    assert catapult("gates", MODEL, "1.0", "--target", "release", "--json").out == "[]\n"
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, *works: Callable[[], Any]) -> list[float]:
+    """Each work is done in one of the pauses; gives the pauses, in seconds, as they come."""
+    pauses: list[float] = []
+    left = list(works)
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if left:
+            left.pop(0)()
+
+    monkeypatch.setattr(commands.time, "sleep", sleep)
+    return pauses
+
+
+def test_waiting_ends_when_every_gate_passes(
+    catapult: Cli, registry: Registry, accurate: None, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = meanwhile(
+        monkeypatch,
+        lambda: registry.update_version(version, metadata={}),
+        lambda: None,
+        lambda: registry.update_version(version, metadata={"accuracy": 0.99}),
+    )
+    ended = catapult("wait", MODEL, "1.0", "--target", "production", "--interval", "7")
+    assert (ended.status, ended.out.splitlines()[0], pauses) == (
+        0,
+        "PASS  metric            accuracy is 0.99; it must be >= 0.9",
+        [7, 7, 7],
+    )
+    assert ended.err.splitlines() == [
+        "catapult: Waiting: accuracy is 0.89; it must be >= 0.9.",
+        "catapult: Waiting: no accuracy in its metadata; no accuracy in its metadata.",
+    ]
+
+
+def test_waiting_ends_with_1_when_the_time_is_over_and_names_what_is_missing(
+    catapult: Cli, accurate: None, version: Version
+) -> None:
+    ended = catapult("wait", MODEL, "1.0", "--target", "production", "--timeout", "0.05", "--interval", "0.02")
+    assert (ended.status, "FAIL  metric" in ended.out) == (1, True)
+    assert ended.err.endswith("catapult: Not within 0.05 s: accuracy is 0.89; it must be >= 0.9.\n")
+    told = catapult("wait", MODEL, "1.0", "--target", "production", "--timeout", "0", "--json")
+    assert [gate["passed"] for gate in json.loads(told.out)] == [False, True]
+
+
+def test_waiting_until_it_is_live(
+    catapult: Cli, registry: Registry, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = registry.deploy(version, "staging", status="running")
+    never = catapult("wait", MODEL, "1.0", "--live-in", "production", "--timeout", "0")
+    assert (never.status, "never deployed there" in never.err) == (1, True)
+    meanwhile(monkeypatch, lambda: registry.update_deployment(begun, status="success"))
+    ended = catapult("wait", MODEL, "1.0", "--live-in", "Staging")
+    assert (ended.status, ended.out) == (0, f"{MODEL} 1.0 is live in Staging\n")
+    assert "its newest deployment there is running" in ended.err
+
+
+def test_waiting_outlasts_a_registry_that_is_down_for_a_while(
+    peer: Peer, at_peer_cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Answer(200, [{"id": "v1", "version": "1.0", "live_in": ["staging"]}])
+    peer.answers = [*[Answer(drop=True)] * 6, there, Answer(200, []), there]
+    sleep = meanwhile(monkeypatch)
+    ended = at_peer_cli("wait", MODEL, "1.0", "--live-in", "staging", "--interval", "0.01")
+    assert (ended.status, len(sleep)) == (0, 1 + 5)  # those between tries are slept there, too
+    assert "no answer from" in ended.err
+
+
+def test_waiting_for_what_is_not_there_fails_at_once(catapult: Cli, version: Version) -> None:
+    assert catapult("wait", MODEL, "9", "--target", "release").status == 1
+    assert catapult("wait", MODEL, "1.0", "--target", "nowhere").status == 1
+    for wrong in ((), ("--target", "release", "--live-in", "staging"), ("--target", "release", "--timeout", "-1")):
+        assert catapult("wait", MODEL, "1.0", *wrong).status == 2
+    assert "invalid number of seconds value: 'nan'" in catapult("wait", MODEL, "1.0", "--timeout", "nan").err
+
+
+def test_settings_that_are_missing_are_told_all_at_once(run: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = run("live", "production")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    for name in ("REGISTRY_URL", "--url", "REGISTRY_API_KEY", "--key-file"):
+        assert name in ended.err
+    monkeypatch.setenv("REGISTRY_API_KEY", KEY)
+    ended = run("live", "production", "--url", "nowhere")
+    assert (ended.status, "base_url" in ended.err) == (2, True)
+
+
+def test_the_key_may_come_from_a_file_and_options_stand_before_or_after_the_command(
+    run: Cli, as_key: Callable[[str], Cli], releaser_key: str, version: Version, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{releaser_key}\n")
+    own = ("--url", "http://localhost", "--key-file", str(file), "--json")
+    for command in ((*own, "gates", MODEL, "1.0", "--target", "release"), ("live", "production", MODEL, *own)):
+        assert json.loads(run(*command).out or "0") is not None
+    assert run(*own, "gates", MODEL, "1.0", "--target", "release") == run(
+        "gates", MODEL, "1.0", "--target", "release", *own
+    )
+    missing = run("gates", MODEL, "1.0", "--target", "release", "--url", "http://localhost", "--key-file", "/nowhere")
+    assert (missing.status, missing.out, missing.err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("fly",),
+        ("live",),
+        ("promote", MODEL),
+        ("live", "production", "--at", "yesterday"),
+        ("live", "production", "--at", "2026-01-01T00:00:00"),
+        ("register", MODEL, "1.0", "--digest", DIGEST),
+        ("live", "production", "--js"),
+    ],
+)
+def test_what_is_not_called_rightly_ends_with_2_in_one_line(catapult: Cli, arguments: tuple[str, ...]) -> None:
+    ended = catapult(*arguments)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+
+
+def test_a_key_among_the_arguments_is_no_option_and_is_not_repeated(catapult: Cli) -> None:
+    key = "cat_AbCd1234_" + "x" * 40
+    for arguments in (("--key", key), (f"--key={key}",), ("--key-file", key), (key,)):
+        ended = catapult("live", "production", *arguments)
+        assert ended.status in (1, 2)
+        assert key not in ended.out + ended.err
+
+
+def test_help_ends_with_0(run: Cli) -> None:
+    for command in ("register", "promote", "deploy", "rollback", "live", "gates", "wait"):
+        assert command in run("--help").out
+        assert run(command, "--help").status == 0
+    assert run("--version").out.startswith("catapult-sdk ")
+
+
+def test_a_wrong_key_is_one_line_that_does_not_show_it(as_key: Callable[[str], Cli]) -> None:
+    ended = as_key("cat_AbCd1234_wrong")("live", "production")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert "401" in ended.err
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(drop=True),
+        problem(503, "unavailable"),
+        Answer(502, "<html>"),
+        Answer(200, "<html>"),
+        Answer(302, headers={"Location": "http://other/"}),
+        Answer(200, {"no": "list"}),
+        problem(409, "conflict", detail=f"The key {KEY}\nsays \x1b[31mred"),
+    ],
+)
+def test_whatever_the_network_does_is_one_line_and_never_a_traceback(
+    peer: Peer, at_peer_cli: Cli, answer: Answer
+) -> None:
+    peer.answers = [answer]
+    ended = at_peer_cli("live", "production")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert ended.err.startswith("catapult: ")
+    assert KEY not in ended.err
+    assert "\x1b" not in ended.err
+
+
+def test_ctrl_c_ends_with_130(catapult: Cli, accurate: None, version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    meanwhile(monkeypatch, interrupt)
+    ended = catapult("wait", MODEL, "1.0", "--target", "production")
+    assert (ended.status, ended.out) == (130, "")
+    assert ended.err.endswith("catapult: Interrupted.\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_colours_are_for_terminals_that_want_them(
+    catapult: Cli,
+    accurate: None,
+    version: Version,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    coloured: bool,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert "\x1b" not in catapult("gates", MODEL, "1.0", "--target", "production").out
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert catapult("gates", MODEL, "1.0", "--target", "production").status == 1
+    assert ("\x1b[31mFAIL\x1b[0m" in terminal.getvalue()) is coloured
+    assert "accuracy is 0.89; it must be >= 0.9" in terminal.getvalue()
+
+
+def test_a_result_that_nobody_reads_any_more_ends_with_1_in_one_line(peer: Peer) -> None:
+    peer.answers = [Answer(200, [{"id": "d", "model_name": "a/b", "version": "1"}] * 2000)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = by_itself(peer, "live", "production", "--json", stdout=writing)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, "catapult: Not everything could be written: Broken pipe.\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="takes /dev/full")
+def test_a_full_disk_ends_with_1_in_one_line(peer: Peer) -> None:
+    peer.answers = [Answer(200, [])]
+    with Path("/dev/full").open("w") as full:
+        ended = by_itself(peer, "live", "production", "--json", stdout=full.fileno())
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
+        1,
+        "catapult: Not everything could be written: No space left on device.",
+    )
+
+
+def by_itself(peer: Peer, *arguments: str, stdout: int) -> subprocess.CompletedProcess[str]:
+    """`python -m catapult_client`, as a process."""
+    settings = {"REGISTRY_URL": peer.url, "REGISTRY_API_KEY": KEY, "PYTHONPATH": ":".join(filter(None, sys.path))}
+    return subprocess.run(
+        [sys.executable, "-m", "catapult_client", *arguments],
+        env=settings,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_json_holds_times_as_the_registry_writes_them_and_no_etag(
+    catapult: Cli, registry: Registry, version: Version
+) -> None:
+    told = json.loads(catapult("deploy", MODEL, "1.0", "staging", "--json").out)
+    assert "etag" not in told
+    assert told["live_from"].endswith("Z")
+    assert datetime.fromisoformat(told["live_from"]) <= datetime.now(UTC)
+    assert set(told) >= {"log_url", "live_from", "ended_at", "superseded_by", "rollback_of", "metadata"}
