@@ -13,7 +13,7 @@ from stage import Api, counted, make_keys, settings_for
 from catapult.app import create_app
 from catapult.demo import fill
 from catapult.demo.rows import rows, uuid7_at
-from catapult.demo.story import HOSTS, MODELS
+from catapult.demo.story import GATES, HOSTS, MODELS
 from catapult.extensions import db
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, 123456, tzinfo=UTC)
@@ -246,7 +246,7 @@ def replay(entries):
             assert said["changes"] == {"status": {"old": versions[resource]["status"], "new": "archived"}}
             assert resource not in {version for version, _ in live.values()}
             versions[resource]["status"] = "archived"
-        else:
+        elif entry["action"] != "gate.create":
             assert entry["action"] == "deployment.create"
             deploy(entry, versions, live)
     return models, versions, live
@@ -304,6 +304,11 @@ def test_no_entry_is_out_of_order(filled):
     assert all(UUID(entry["request_id"]).version == 7 for entry in entries)
 
 
+def form(entry):
+    """Entries of one form: those of gates tell other things by kind."""
+    return entry["action"], entry["details"].get("kind")
+
+
 def test_an_entrys_details_have_the_form_that_the_actions_write(filled, api, trail):
     """Each of the verbs is done once by the API, and the names of its details are compared."""
     model = api.model()
@@ -313,11 +318,14 @@ def test_an_entrys_details_have_the_form_that_the_actions_write(filled, api, tra
         api.deployment(version)
     api.post(f"/api/v1/versions/{first['id']}/demote", {"reason": "bad"})
     api.request("PUT", f"/api/v1/versions/{first['id']}", {"status": "archived"})
+    for gate in GATES:
+        api.put("/api/v1/environments/staging", {})
+        api.make("/api/v1/gates", gate)
     real = {}
     for entry in trail():
-        real.setdefault(entry["action"], (entry["resource_type"], set()))[1].update(entry["details"])
+        real.setdefault(form(entry), (entry["resource_type"], set()))[1].update(entry["details"])
     for entry in filled.story():
-        kind, names = real[entry["action"]]
+        kind, names = real[form(entry)]
         assert entry["resource_type"] == kind
         assert names - set(entry["details"]) <= {"reason", "ended_deployment", "made_environment"}
         assert set(entry["details"]) <= names
@@ -337,6 +345,30 @@ def test_the_api_lists_it(filled):
     assert versions[0]["image"].startswith("docker.io/myorg/sentiment-model@sha256:")
     assert api.get("/api/v1/audit-logs?action=version.promote").json
     assert api.get("/api/v1/deployments?live=true").json
+
+
+def test_a_gate_is_younger_than_all_that_it_would_have_held_back(filled):
+    older = filled.sql(
+        "SELECT 1 FROM gates JOIN models ON name LIKE replace(gates.model, '*', '%') JOIN versions ON model_id = models.id"
+        " LEFT JOIN deployments ON release_id = versions.id AND deployments.environment = target"
+        " WHERE deployed_at > gates.created_at OR (target = 'release' AND released_at > gates.created_at)"
+    )
+    assert not older
+    assert len(filled.sql("SELECT 1 FROM gates")) == len(GATES)
+
+
+def test_gates_hold_some_versions_back_and_let_others_through(filled):
+    api = Api(filled.app, filled.keys, "admin")
+    said = [
+        api.get(f"/api/v1/versions/{row['id']}/gates?target=release").json
+        for row in filled.sql(
+            "SELECT versions.id FROM versions JOIN models ON model_id = models.id"
+            " WHERE version = latest_version AND released_at IS NULL"
+        )
+    ]
+    states = [all(verdict["passed"] for verdict in verdicts) for verdicts in said if verdicts]
+    assert True in states
+    assert False in states
 
 
 def test_latencies_are_in_order(filled):

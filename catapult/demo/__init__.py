@@ -14,7 +14,7 @@ from catapult.audit import CLI
 from catapult.demo.rows import rows
 from catapult.errors import Conflict
 from catapult.extensions import db
-from catapult.tables import AuditLog, Deployment, Environment, Metric, RegisteredModel, Version
+from catapult.tables import AuditLog, Deployment, Environment, Gate, Metric, RegisteredModel, Version
 
 # Nobody registers a model, nor fills the registry a second time, between the look at it and the end of this.
 _LOCK = text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE")
@@ -36,6 +36,7 @@ def fill(now: datetime | None = None) -> dict[str, int]:
     _insert(Metric, made.metrics)
     _insert(Environment, made.environments)
     _insert(Deployment, made.deployments)
+    _insert(Gate, made.gates)
     _insert(AuditLog, made.entries)
     counts = {"models": len(made.models), "versions": len(made.versions), "deployments": len(made.deployments)}
     first = db.session.get_one(RegisteredModel, made.models[0]["id"])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -10,11 +11,12 @@ from uuid import UUID
 
 from catapult.demo.figures import Figures
 from catapult.demo.kinds import KINDS
-from catapult.demo.story import DEVELOPMENT, HOSTS, MODELS, PRODUCTION, SEED, STAGING
+from catapult.demo.story import DEVELOPMENT, GATES, HOSTS, MODELS, OWNER, PRODUCTION, SEED, STAGING
 from catapult.demo.timeline import HOURS, Life, Moment, Placed, live_through
 from catapult.metadata import numbers
+from catapult.queries.gates import OWN
 from catapult.semver_order import semver_key
-from catapult.tables import DeploymentStatus, VersionStatus
+from catapult.tables import RELEASE, DeploymentStatus, VersionStatus
 
 TYPED = ("sha256:abc123...", "sha256:...", "sha256:pending", "sha256:0d1f")
 ERRORS = (
@@ -40,6 +42,7 @@ class Rows:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     environments: list[dict[str, Any]] = field(default_factory=list)
     deployments: list[dict[str, Any]] = field(default_factory=list)
+    gates: list[dict[str, Any]] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -60,6 +63,7 @@ def rows(now: datetime) -> Rows:
     for told in MODELS:
         _Model(live_through(told, now), made).tell()
     _environments(made)
+    _gates(made, now)
     made.entries.sort(key=lambda entry: (entry["created_at"], entry["id"]))
     return made
 
@@ -81,6 +85,39 @@ def _environments(made: Rows) -> None:
                 "updated_at": first,
             }
         )
+
+
+def _gates(made: Rows, now: datetime) -> None:
+    """As an admin wrote them, each after the last version that it would have been for: none was held to them yet."""
+    rng = Random(f"{SEED} gates")  # noqa: S311 - as in timeline.py
+    for said in GATES:
+        last = max(entry["created_at"] for entry in made.entries if _is_for(said, entry))
+        at = last + (now - last) * rng.uniform(0.3, 0.7)
+        row = {"id": uuid7_at(at, rng), **said, "created_by": OWNER, "created_at": at, "updated_at": at}
+        made.gates.append(dict.fromkeys(OWN, None) | row)
+        made.entries.append(_entry(Moment(at, OWNER), "gate.create", row["id"], said, rng))
+
+
+def _is_for(gate: dict[str, Any], entry: dict[str, Any]) -> bool:
+    """Whether the gate would have been asked about what the entry tells of."""
+    goal = RELEASE if entry["action"] == "version.promote" else entry["details"].get("environment")
+    return goal == gate["target"] and fnmatchcase(entry["details"]["model"], gate["model"])
+
+
+def _entry(moment: Moment, action: str, resource: UUID, details: dict[str, Any], rng: Random) -> dict[str, Any]:
+    """As `audit.entry`: details that are None are left out."""
+    received = moment.at - timedelta(milliseconds=rng.uniform(3, 9))
+    return {
+        "id": uuid7_at(moment.at, rng),
+        "action": action,
+        "resource_type": action.split(".")[0],
+        "resource_id": resource,
+        "api_key_name": moment.by,
+        "details": {name: value for name, value in details.items() if value is not None},
+        "ip_address": HOSTS[moment.by],
+        "request_id": str(uuid7_at(received, rng)),
+        "created_at": moment.at,
+    }
 
 
 class _Model:
@@ -105,22 +142,7 @@ class _Model:
         return uuid7_at(at, self.rng)
 
     def _entry(self, moment: Moment, action: str, resource: UUID, **details: Any) -> None:
-        """As `audit.entry`: details that are None are left out."""
-        kind, _ = action.split(".")
-        received = moment.at - timedelta(milliseconds=self.rng.uniform(3, 9))
-        self.made.entries.append(
-            {
-                "id": self._id(moment.at),
-                "action": action,
-                "resource_type": kind,
-                "resource_id": resource,
-                "api_key_name": moment.by,
-                "details": {name: value for name, value in details.items() if value is not None},
-                "ip_address": HOSTS[moment.by],
-                "request_id": str(self._id(received)),
-                "created_at": moment.at,
-            }
-        )
+        self.made.entries.append(_entry(moment, action, resource, details, self.rng))
 
     def _model(self) -> None:
         life, told = self.life, self.told

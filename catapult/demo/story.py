@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from catapult.tables import RELEASE
+
 SEED = "catapult"
 
 HOSTS = {
@@ -338,3 +340,32 @@ MODELS = (
         newest=0,
     ),
 )
+
+OWNER = "release-eng"
+"""Whose key wrote the gates."""
+
+GATES: tuple[dict[str, Any], ...] = (
+    {"model": "*", "target": PRODUCTION, "kind": "released"},
+    {"model": "*", "target": PRODUCTION, "kind": "soaked", "environment": STAGING, "seconds": 86_400},
+    {
+        "model": "myorg/sentiment-model",
+        "target": RELEASE,
+        "kind": "metric",
+        "path": "accuracy",
+        "op": ">=",
+        "value": 0.94,
+    },
+    {
+        "model": "myorg/sentiment-model",
+        "target": RELEASE,
+        "kind": "no_regression",
+        "path": "f1",
+        "direction": "higher",
+        "tolerance": 0.005,
+    },
+    {"model": "myorg/*", "target": RELEASE, "kind": "soaked", "environment": STAGING, "seconds": 3_600},
+    {"model": "myorg/sentiment-model", "target": RELEASE, "kind": "approved", "count": 1, "role": "releaser"},
+    {"model": "risk/*", "target": RELEASE, "kind": "metadata_present", "paths": ["git_commit"]},
+    {"model": "risk/*", "target": RELEASE, "kind": "approved", "count": 2, "role": "releaser"},
+)
+"""The gates there are. Each was written after the last version that it would have been for."""
