@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-from catapult_client import transport
+from catapult_client import cli, transport
 from peer import KEY, Peer, running
+from shell import Cli, Ended
 from wsgi_adapter import WSGIAdapter
 
 from catapult import Registry
@@ -74,3 +75,50 @@ def at_peer(peer: Peer) -> Iterator[Callable[..., Registry[Any]]]:
 def faulty(at_peer: Callable[..., Registry[Any]]) -> Registry[Any]:
     """A Registry at the peer, with everything as it is unless set."""
     return at_peer()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs the command line in this process, without settings."""
+    for name in ("REGISTRY_URL", "REGISTRY_API_KEY", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str) -> Ended:
+        capsys.readouterr()
+        status = cli.main(arguments)
+        return Ended(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def as_key(app: Any, run: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Cli]:
+    """A function (key) that gives a function that runs the command line at the real application."""
+
+    def session() -> requests.Session:
+        made = requests.Session()
+        made.mount("http://", WSGIAdapter(app))
+        return made
+
+    def given(key: str) -> Cli:
+        def ready(*arguments: str) -> Ended:
+            monkeypatch.setenv("REGISTRY_URL", "http://localhost/api")
+            monkeypatch.setenv("REGISTRY_API_KEY", key)
+            ended = run(*arguments)
+            assert key not in ended.out + ended.err
+            return ended
+
+        return ready
+
+    monkeypatch.setattr(transport, "_open", session)
+    return given
+
+
+@pytest.fixture
+def catapult(as_key: Callable[[str], Cli], releaser_key: str) -> Cli:
+    return as_key(releaser_key)
+
+
+@pytest.fixture
+def by_admin(as_key: Callable[[str], Cli], admin_key: str) -> Cli:
+    return as_key(admin_key)

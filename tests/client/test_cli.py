@@ -10,13 +10,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-import requests
-from catapult_client import cli, commands, transport
+from catapult_client import commands
 from peer import KEY, Answer, Peer, problem
-from wsgi_adapter import WSGIAdapter
+from shell import Cli
 
 from catapult import Registry, Version
 
@@ -25,69 +24,9 @@ MODEL = "org/held"
 IMAGE = f"docker.io/{MODEL}@{DIGEST}"
 
 
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-Cli = Callable[..., Ended]
-
-
-@pytest.fixture(autouse=True)
-def settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REGISTRY_URL", "REGISTRY_API_KEY", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Runs the command line as it is."""
-
-    def run(*arguments: str) -> Ended:
-        capsys.readouterr()
-        status = cli.main(arguments)
-        return Ended(status, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def as_key(app: Any, run: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Cli]:
-    """A function (key) that gives a function that runs the command line at the real application."""
-
-    def session() -> requests.Session:
-        made = requests.Session()
-        made.mount("http://", WSGIAdapter(app))
-        return made
-
-    def given(key: str) -> Cli:
-        def ready(*arguments: str) -> Ended:
-            monkeypatch.setenv("REGISTRY_URL", "http://localhost/api")
-            monkeypatch.setenv("REGISTRY_API_KEY", key)
-            ended = run(*arguments)
-            assert key not in ended.out + ended.err
-            return ended
-
-        return ready
-
-    monkeypatch.setattr(transport, "_open", session)
-    return given
-
-
-@pytest.fixture
-def catapult(as_key: Callable[[str], Cli], releaser_key: str) -> Cli:
-    return as_key(releaser_key)
-
-
-@pytest.fixture
-def by_admin(as_key: Callable[[str], Cli], admin_key: str) -> Cli:
-    return as_key(admin_key)
 
 
 @pytest.fixture
