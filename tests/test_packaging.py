@@ -1,15 +1,14 @@
 """What is shipped: a wheel that needs requests alone, and vendored files that are what they say."""
 
 import hashlib
+import os
 import subprocess
-import sys
 import venv
 import zipfile
-from pathlib import Path
 
 import pytest
+from built import ROOT, run, wheel_in
 
-ROOT = Path(__file__).parent.parent
 STATIC = ROOT / "catapult" / "static"
 WITHOUT_SERVER = """
 import sys
@@ -29,31 +28,9 @@ print("ok", catapult.__file__)
 """
 
 
-def run(*command, **kwargs):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **kwargs)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel as a release would have it, built from the files that are there."""
-    target = tmp_path_factory.mktemp("wheel")
-    source = target / "source"
-    for name in ("catapult", "client", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        copy(ROOT / name, source / name)
-    run(sys.executable, "-m", "pip", "wheel", str(source), "--no-deps", "--quiet", "--wheel-dir", str(target))
-    (made,) = target.glob("*.whl")
-    return made
-
-
-def copy(here, there):
-    """The file or folder at another place, since a build leaves files beside what it builds; caches are left out."""
-    for path in [here] if here.is_file() else here.rglob("*"):
-        if path.is_file() and "__pycache__" not in path.parts:
-            goal = there if here.is_file() else there / path.relative_to(here)
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            goal.write_bytes(path.read_bytes())
+    return wheel_in(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +45,12 @@ def test_the_wheel_runs_where_there_is_only_requests(wheel, tmp_path):
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
     said = run(python, "-I", "-c", WITHOUT_SERVER, cwd=tmp_path)
     assert said.startswith(f"ok {tmp_path}")
+    nothing_set = {name: value for name, value in os.environ.items() if not name.startswith(("REGISTRY_", "PYTHON"))}
+    for command in ([python.with_name("catapult")], [python, "-m", "catapult_client"]):
+        assert run(*command, "--version", cwd=tmp_path, env=nothing_set).startswith("catapult-sdk 0.")
+        ended = subprocess.run([*command, "live", "production"], capture_output=True, text=True, env=nothing_set)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("catapult: Set REGISTRY_URL")
     installed = run(python, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check").lower()
     assert "flask" not in installed
     assert "sqlalchemy" not in installed
@@ -110,6 +93,12 @@ def test_the_wheel_needs_requests_alone_and_names_its_extras(wheel):
     }
     assert "Requires-Python: >=3.9" in said
     assert "License-Expression: MIT" in said or "License: MIT" in said
+
+
+def test_the_wheel_has_one_command_and_it_is_the_clients(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        assert archive.read(path).decode().split() == ["[console_scripts]", "catapult", "=", "catapult_client.cli:main"]
 
 
 def listed():
