@@ -1,0 +1,294 @@
+"""The life of a deployment: which state follows which, what success ends and cancels, and when each state was."""
+
+import itertools
+
+import pytest
+
+DEPLOYMENTS = "/api/v1/deployments"
+AFTER = {
+    "pending": {"running", "success", "failed", "cancelled"},
+    "running": {"success", "failed", "cancelled"},
+    "success": set(),
+    "failed": set(),
+    "cancelled": set(),
+}
+STATES = list(AFTER)
+
+
+@pytest.fixture
+def model(api):
+    return api.model()
+
+
+@pytest.fixture
+def version(api, model):
+    return api.version(model)
+
+
+def move(api, deployment, status, **fields):
+    return api.put(f"{DEPLOYMENTS}/{deployment['id']}", {"status": status, **fields})
+
+
+def get(api, deployment):
+    return api.get(f"{DEPLOYMENTS}/{deployment['id']}").json
+
+
+def in_state(api, version, status, environment="production"):
+    """A deployment that came to that state."""
+    if status != "cancelled":
+        return api.deployment(version, environment, status=status)
+    made = api.deployment(version, environment, status="pending")
+    return move(api, made, "cancelled").json
+
+
+def states(sql, deployment):
+    """Every state that it came to, with its time, oldest first."""
+    rows = sql(
+        "SELECT status, at FROM deployment_states WHERE deployment_id = :id ORDER BY at, status", id=deployment["id"]
+    )
+    return [(row["status"], row["at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")) for row in rows]
+
+
+# --- from state to state
+
+
+@pytest.mark.parametrize(("now", "then"), [(a, b) for a, b in itertools.permutations(STATES, 2)])
+def test_which_state_follows_which(api, version, trail, now, then):
+    made = in_state(api, version, now)
+    before = len(trail())
+    answer = move(api, made, then)
+    if then in AFTER[now]:
+        assert answer.status_code == 200
+        assert answer.json["status"] == then
+        assert answer.json["live"] is (then == "success")
+        return
+    assert (answer.status_code, answer.json["type"]) == (409, "/docs/errors/conflict")
+    assert f"is {now} and can't become {then}" in answer.json["detail"]
+    follow = answer.json["detail"].partition("What may follow is ")[2]
+    assert {state for state in STATES if state in follow} == AFTER[now]
+    assert (get(api, made), len(trail())) == (made, before)
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_the_state_that_it_has_changes_nothing(api, version, trail, status):
+    made = in_state(api, version, status)
+    before = len(trail())
+    answer = move(api, made, status)
+    assert (answer.status_code, answer.json, len(trail())) == (200, made, before)
+
+
+@pytest.mark.parametrize("status", ["SUCCESS", "done", "", 1, None])
+def test_what_is_no_state_is_refused(api, version, status):
+    refused = move(api, api.deployment(version, status="pending"), status)
+    assert (refused.status_code, set(refused.json["errors"])) == (422, {"status"})
+
+
+def test_every_state_is_a_row_with_its_time(api, version, sql):
+    made = api.deployment(version, status="pending")
+    running = move(api, made, "running").json
+    done = move(api, made, "success").json
+    assert states(sql, made) == [
+        ("pending", made["deployed_at"]),
+        ("running", running["updated_at"]),
+        ("success", done["updated_at"]),
+    ]
+    assert done["live_from"] == done["updated_at"] > running["updated_at"] > made["deployed_at"]
+
+
+@pytest.mark.parametrize("status", ["success", "failed", "running"])
+def test_one_that_began_in_a_state_has_that_state_alone(api, version, sql, status):
+    made = api.deployment(version, status=status)
+    assert states(sql, made) == [(status, made["deployed_at"])]
+
+
+def test_a_change_of_something_else_is_no_state(api, version, sql):
+    made = api.deployment(version, status="running")
+    move(api, made, "running", log_url="https://x")
+    assert len(states(sql, made)) == 1
+
+
+def test_a_change_is_held_to_what_its_maker_saw(api, version):
+    made = api.deployment(version, status="pending")
+    path = f"{DEPLOYMENTS}/{made['id']}"
+    tag = api.get(path).headers["ETag"]
+    assert api.put(path, {"status": "running"}, headers={"If-Match": tag}).status_code == 200
+    assert api.put(path, {"status": "failed"}, headers={"If-Match": tag}).status_code == 412
+
+
+def test_one_that_is_not_there_is_a_404(api):
+    assert move(api, {"id": "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"}, "running").status_code == 404
+
+
+def test_a_viewer_moves_nothing(api, version):
+    assert move(api.by("viewer"), api.deployment(version, status="pending"), "running").status_code == 403
+
+
+def test_an_archived_version_goes_live_no_more(api, version):
+    made = api.deployment(version, status="pending")
+    api.put(f"/api/v1/versions/{version['id']}", {"status": "archived"})
+    for status in ("running", "success"):
+        refused = move(api, made, status)
+        assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/conflict")
+        assert "archived" in refused.json["detail"]
+    assert move(api, made, "failed").json["status"] == "failed"
+
+
+# --- what success does
+
+
+def test_success_ends_the_one_before_at_that_very_moment(api, model, version):
+    first = api.deployment(version)
+    pending = api.deployment(api.version(model, "2"), status="pending")
+    assert get(api, first)["live"] is True
+    second = move(api, pending, "success").json
+    ended = get(api, first)
+    assert (ended["live"], ended["status"]) == (False, "success")
+    assert ended["ended_at"] == second["live_from"]
+    assert ended["superseded_by"] == second["id"]
+    assert (second["live"], second["ended_at"], second["superseded_by"]) == (True, None, None)
+
+
+def test_success_cancels_older_ones_that_are_on_their_way_and_no_newer_ones(api, model, version, sql):
+    older = [api.deployment(version, "Production", status=status) for status in ("pending", "running")]
+    this = api.deployment(version, status="running")
+    newer = [api.deployment(version, status=status) for status in ("pending", "running")]
+    assert move(api, this, "success").json["live"] is True
+    assert [get(api, one)["status"] for one in older] == ["cancelled", "cancelled"]
+    assert [get(api, one)["status"] for one in newer] == ["pending", "running"]
+    for one in older:
+        assert states(sql, one)[-1] == ("cancelled", get(api, one)["updated_at"])
+        assert move(api, one, "success").status_code == 409
+    assert move(api, newer[0], "success").json["live"] is True
+    assert get(api, this)["superseded_by"] == newer[0]["id"]
+    assert get(api, newer[1])["status"] == "running"
+
+
+def test_success_leaves_other_environments_models_and_what_is_over(api, model, version):
+    others = [
+        api.deployment(version, "staging", status="pending"),
+        api.deployment(api.version(api.model("org/other")), status="pending"),
+        api.deployment(version, status="failed"),
+    ]
+    api.deployment(version)
+    assert [get(api, one) for one in others] == others
+
+
+def test_a_deployment_that_succeeded_at_once_cancels_all_that_is_on_its_way(api, version):
+    older = [api.deployment(version, status=status) for status in ("pending", "running")]
+    api.deployment(version)
+    assert [get(api, one)["status"] for one in older] == ["cancelled"] * 2
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "cancelled"])
+def test_what_is_no_success_ends_and_cancels_nothing(api, version, status):
+    live = api.deployment(version)
+    older = api.deployment(version, status="pending")
+    move(api, api.deployment(version, status="pending"), status)
+    assert (get(api, live)["live"], get(api, older)["status"]) == (True, "pending")
+
+
+def test_an_older_one_that_succeeds_first_is_live_until_the_newer_one_does(api, version):
+    first, second = (api.deployment(version, status="pending") for _ in range(2))
+    assert move(api, first, "success").json["live"] is True
+    assert move(api, second, "success").json["live"] is True
+    assert get(api, first)["superseded_by"] == second["id"]
+
+
+# --- what may follow later
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_addresses_and_metadata_may_follow_in_any_state(api, version, status, trail):
+    made = in_state(api, version, status)
+    told = {"endpoint_url": "https://bert.example.com", "log_url": "https://ci.example.com/1", "metadata": {"pods": 3}}
+    answer = api.put(f"{DEPLOYMENTS}/{made['id']}", told)
+    assert answer.status_code == 200
+    assert {name: answer.json[name] for name in told} == told
+    assert get(api, made) == answer.json
+    kept = made.keys() - {*told, "updated_at"}
+    assert {name: answer.json[name] for name in kept} == {name: made[name] for name in kept}
+    changes = trail("deployment.update")[0]["details"]["changes"]
+    assert changes == {
+        "endpoint_url": {"old": None, "new": "https://bert.example.com"},
+        "log_url": {"old": None, "new": "https://ci.example.com/1"},
+        "metadata": {"old": {}, "new": {"pods": 3}},
+    }
+
+
+def test_null_clears_and_what_is_not_sent_stays(api, version):
+    made = api.deployment(version, endpoint_url="https://a", log_url="https://b", metadata={"x": 1}, status="pending")
+    assert made["log_url"] == "https://b"
+    changed = api.put(f"{DEPLOYMENTS}/{made['id']}", {"log_url": None, "metadata": None}).json
+    assert (changed["endpoint_url"], changed["log_url"], changed["metadata"]) == ("https://a", None, {})
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (
+            {"log_url": "javascript:alert(1)", "endpoint_url": "x", "metadata": []},
+            {"log_url", "endpoint_url", "metadata"},
+        ),
+        ({"environment": "staging"}, {"environment"}),
+        ({"release_id": "x", "force": True}, {"release_id", "force"}),
+        ({"live": False, "ended_at": None}, {"live", "ended_at"}),
+    ],
+)
+def test_bad_fields_are_named(api, version, body, fields):
+    refused = api.put(f"{DEPLOYMENTS}/{api.deployment(version)['id']}", body)
+    assert (refused.status_code, set(refused.json["errors"])) == (422, fields)
+
+
+# --- said
+
+
+def test_an_entry_says_what_a_success_did(api, model, version, trail):
+    live = api.deployment(version)
+    older = api.deployment(version, status="running")
+    made = api.deployment(api.version(model, "2"), status="pending")
+    move(api.by("publisher"), made, "success", log_url="https://x")
+    entry = trail()[0]
+    assert (entry["action"], entry["resource_type"], str(entry["resource_id"]), entry["api_key_name"]) == (
+        "deployment.update",
+        "deployment",
+        made["id"],
+        "publisher-key",
+    )
+    assert entry["details"] == {
+        "model": "org/bert",
+        "version": "2",
+        "version_id": made["release_id"],
+        "environment": "production",
+        "status": "success",
+        "ended_deployment": live["id"],
+        "cancelled_deployments": [older["id"]],
+        "changes": {"status": {"old": "pending", "new": "success"}, "log_url": {"old": None, "new": "https://x"}},
+    }
+
+
+def test_a_deleted_version_cancels_what_was_on_its_way(api, version, trail, sql):
+    made = [api.deployment(version, "staging", status=status) for status in ("pending", "running")]
+    done = api.deployment(version, "staging", status="failed")
+    assert api.delete(f"/api/v1/versions/{version['id']}").status_code == 204
+    rows = sql("SELECT id, status FROM deployments")
+    assert {str(row["id"]): row["status"] for row in rows} == {
+        **{one["id"]: "cancelled" for one in made},
+        done["id"]: "failed",
+    }
+    details = trail("version.delete")[0]["details"]
+    assert set(details["cancelled_deployments"]) == {one["id"] for one in made}
+    assert details["deployments"] == 3
+    assert [move(api, one, "success").status_code for one in made] == [404, 404]
+
+
+def test_a_deleted_model_cancels_what_was_on_its_way_and_ends_what_is_live(api, model, version, trail, sql):
+    live = api.deployment(version)
+    made = api.deployment(version, status="running")
+    assert api.delete(f"/api/v1/models/{model['id']}").status_code == 409
+    assert get(api, made)["status"] == "running"
+    assert api.delete(f"/api/v1/models/{model['id']}?force=true").status_code == 204
+    details = trail("model.delete")[0]["details"]
+    assert details["cancelled_deployments"] == [made["id"]]
+    assert details["ended_deployments"] == [{"id": live["id"], "environment": "production"}]
+    rows = sql("SELECT status, ended_at > live_from AS ended FROM deployments ORDER BY id")
+    assert [tuple(row.values()) for row in rows] == [("success", True), ("cancelled", None)]
