@@ -1,0 +1,272 @@
+"""What was live at a moment is what a plain list of intervals says, whatever happened, and also if the clock was set back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from stage import Api
+
+from catapult.extensions import db
+
+MODELS, PLACES = ("org/a", "org/b"), ("Staging", "production")
+INSTANT = timedelta(microseconds=1)
+RUNS = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+
+_model, _place, _number = st.sampled_from(MODELS), st.sampled_from(PLACES), st.integers(0, 5)
+STEPS = st.one_of(
+    st.tuples(st.just("deploy"), _model, _place),
+    st.tuples(st.just("deploy"), _model, _place),
+    st.tuples(st.just("begin"), _model, _place),
+    st.tuples(st.just("succeed"), _number),
+    st.tuples(st.just("fail"), _number),
+    st.tuples(st.just("roll back"), _model, _place),
+    st.tuples(st.just("delete environment"), _place),
+    st.tuples(st.just("delete model"), _model),
+    st.tuples(st.just("delete version"), _model),
+    st.tuples(st.just("set clock back"), st.sampled_from([1, 3600, 86_400])),
+)
+
+
+@dataclass
+class Stay:
+    """A version that was live somewhere, from when until when."""
+
+    model: str
+    place: str
+    version: str
+    began: datetime
+    ended: datetime | None = None
+
+
+@dataclass
+class World:
+    """The API, and beside it what was live as a plain list."""
+
+    api: Api
+    sql: Callable[..., list[dict[str, Any]]]
+    stays: list[Stay] = field(default_factory=list)
+    open: list[dict[str, Any]] = field(default_factory=list)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    count: int = 0
+
+    def version(self, name: str) -> dict[str, Any]:
+        """A new version of that model, which is registered where it is not there."""
+        if name not in self.models:
+            self.models[name] = self.api.model(name)
+        self.count += 1
+        return self.api.version(self.models[name], str(self.count))
+
+    def live(self, model: str, place: str) -> Stay | None:
+        for stay in self.stays:
+            if (stay.model, stay.place.lower(), stay.ended) == (model, place.lower(), None):
+                return stay
+        return None
+
+    def went_live(self, deployment: dict[str, Any]) -> None:
+        """Ends the one before just when this one began; says what is on its way no more."""
+        began = time(deployment["live_from"])
+        before = self.live(deployment["model_name"], deployment["environment"])
+        if before is not None:
+            before.ended = began
+        self.stays.append(Stay(deployment["model_name"], deployment["environment"], deployment["version"], began))
+        mine = (deployment["model_name"], deployment["environment"])
+        self.open = [
+            one
+            for one in self.open
+            if (one["model_name"], one["environment"]) != mine or one["deployed_at"] > deployment["deployed_at"]
+        ]
+
+    def ended(self, *stays: Stay | None) -> None:
+        """They ended with nothing in their place: when, only the database knows."""
+        for stay in stays:
+            if stay is not None:
+                (row,) = self.sql(
+                    "SELECT ended_at FROM deployments AS d JOIN versions AS v ON v.id = d.release_id"
+                    " WHERE v.version = :version AND live_from = :began AND place = lower(:place)",
+                    version=stay.version,
+                    began=stay.began,
+                    place=stay.place,
+                )
+                stay.ended = row["ended_at"]
+                assert stay.ended is not None
+                assert stay.ended > stay.began
+
+
+def time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def deploy(world: World, model: str, place: str) -> None:
+    world.went_live(world.api.deployment(world.version(model), place))
+
+
+def begin(world: World, model: str, place: str) -> None:
+    world.open.append(world.api.deployment(world.version(model), place, status="pending"))
+
+
+def succeed(world: World, number: int) -> None:
+    if number < len(world.open):
+        made = world.open.pop(number)
+        answer = world.api.put(f"/api/v1/deployments/{made['id']}", {"status": "success"})
+        assert answer.status_code == 200, answer.text
+        world.went_live(answer.json)
+
+
+def fail(world: World, number: int) -> None:
+    if number < len(world.open):
+        made = world.open.pop(number)
+        assert world.api.put(f"/api/v1/deployments/{made['id']}", {"status": "failed"}).status_code == 200
+
+
+def roll_back(world: World, model: str, place: str) -> None:
+    body = {"model_name": model, "reason": "a test"}
+    answer = world.api.post(f"/api/v1/environments/{place}/rollback", body)
+    assert answer.status_code in (201, 404, 409), answer.text
+    if answer.status_code == 201:
+        before = world.live(model, place)
+        assert before is not None
+        assert answer.json["version"] != before.version
+        world.went_live(answer.json)
+
+
+def delete_environment(world: World, place: str) -> None:
+    if world.api.delete(f"/api/v1/environments/{place}?force=true").status_code == 204:
+        world.ended(*[world.live(model, place) for model in MODELS])
+        world.open = [one for one in world.open if one["environment"] != place]
+
+
+def delete_model(world: World, model: str) -> None:
+    if gone := world.models.pop(model, None):
+        assert world.api.delete(f"/api/v1/models/{gone['id']}?force=true").status_code == 204
+        world.ended(*[world.live(model, place) for place in PLACES])
+        world.open = [one for one in world.open if one["model_name"] != model]
+
+
+def delete_version(world: World, model: str) -> None:
+    """The newest that is not live; what was live keeps its history."""
+    if model in world.models:
+        listed = world.api.get(f"/api/v1/models/{world.models[model]['id']}/versions").json
+        if gone := next((one for one in listed if not one["live_in"]), None):
+            assert world.api.delete(f"/api/v1/versions/{gone['id']}").status_code == 204
+            world.open = [one for one in world.open if one["release_id"] != gone["id"]]
+
+
+def set_clock_back(world: World, seconds: int) -> None:
+    """Everything that happened so far, happened so much later: to what comes now the clock was set back."""
+    world.sql(
+        "UPDATE deployments SET live_from = live_from + make_interval(secs => :s), ended_at = ended_at + make_interval(secs => :s)",
+        s=seconds,
+    )
+    later = timedelta(seconds=seconds)
+    for stay in world.stays:
+        stay.began += later
+        stay.ended = stay.ended + later if stay.ended else None
+
+
+ACTIONS: dict[str, Callable[..., None]] = {
+    "deploy": deploy,
+    "begin": begin,
+    "succeed": succeed,
+    "fail": fail,
+    "roll back": roll_back,
+    "delete environment": delete_environment,
+    "delete model": delete_model,
+    "delete version": delete_version,
+    "set clock back": set_clock_back,
+}
+
+
+def check(world: World) -> None:
+    """The API says of every moment what the list says, and the list is one that may be."""
+    for place in PLACES:
+        for at in moments(world):
+            assert answered(world, place, at) == listed(world, place, at), (place, at)
+        now = {(stay.model, stay.version) for stay in world.stays if stay.place == place and stay.ended is None}
+        assert answered(world, place) == sorted(now)
+    rows = world.sql(
+        "SELECT d.model_id, place, live_from, ended_at, superseded_by IS NOT NULL AS followed FROM deployments AS d"
+        " WHERE live_from IS NOT NULL ORDER BY 1, 2, 3, 4 NULLS LAST"
+    )
+    assert len(rows) == len(world.stays)
+    for row, following in pairwise(rows):
+        assert row["ended_at"] is None or row["ended_at"] > row["live_from"]
+        if (row["model_id"], row["place"]) == (following["model_id"], following["place"]):
+            assert row["ended_at"] is not None
+            assert row["ended_at"] <= following["live_from"]
+            assert row["followed"] is (row["ended_at"] == following["live_from"])
+
+
+def moments(world: World) -> list[datetime]:
+    """Each change, and the microseconds before and after it."""
+    changes = {stay.began for stay in world.stays} | {stay.ended for stay in world.stays if stay.ended}
+    return sorted({change + step for change in changes for step in (-INSTANT, timedelta(), INSTANT)})
+
+
+def answered(world: World, place: str, at: datetime | None = None) -> list[tuple[str, str]]:
+    query = "" if at is None else f"?at={at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    answer = world.api.get(f"/api/v1/environments/{place}/live{query}")
+    if answer.status_code == 404:
+        return []
+    return sorted((one["model_name"], one["version"]) for one in answer.json)
+
+
+def listed(world: World, place: str, at: datetime) -> list[tuple[str, str]]:
+    return sorted(
+        (stay.model, stay.version)
+        for stay in world.stays
+        if stay.place == place and stay.began <= at and (stay.ended is None or at < stay.ended)
+    )
+
+
+@RUNS
+@given(st.lists(STEPS, min_size=1, max_size=14))
+@example(
+    [
+        ("deploy", "org/a", "production"),
+        ("set clock back", 3600),
+        ("delete environment", "production"),
+        ("deploy", "org/a", "production"),
+    ]
+)
+@example(
+    [
+        ("deploy", "org/a", "Staging"),
+        ("set clock back", 1),
+        ("deploy", "org/a", "Staging"),
+        ("roll back", "org/a", "Staging"),
+    ]
+)
+@example([("begin", "org/a", "Staging"), ("deploy", "org/b", "Staging"), ("begin", "org/a", "Staging"), ("succeed", 1)])
+@example([("deploy", "org/a", "Staging"), ("delete model", "org/a"), ("deploy", "org/a", "Staging")])
+def test_what_was_live_is_what_a_list_says(app, keys, steps):
+    """Each history in a transaction of its own, so that one leaves nothing to the next."""
+    with app.app_context():
+        connection: Any = db.engines[None]
+    history = connection.begin_nested()
+    try:
+        world = World(Api(app, keys), beside(connection))
+        for name, *arguments in steps:
+            ACTIONS[name](world, *arguments)
+        check(world)
+    finally:
+        history.rollback()
+
+
+def beside(connection: Any) -> Callable[..., list[dict[str, Any]]]:
+    def run(statement: str, **values: Any) -> list[dict[str, Any]]:
+        result = connection.execute(text(statement), values)
+        return [dict(row._mapping) for row in result] if result.returns_rows else []
+
+    return run
