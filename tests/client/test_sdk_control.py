@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from catapult import (
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 MODEL = "org/held"
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture
@@ -310,3 +313,24 @@ def test_nested_records_ignore_what_they_do_not_know_and_hash() -> None:
     assert (told.gate.id, told.gate.paths, told.approvals[0].id) == ("g", ["a"], "a")
     assert len({told, told}) == 1
     assert Verdict.from_json({"gate": None}).gate == Gate()
+
+
+def test_the_lines_of_the_readme_run_to_the_letter(
+    app: Any,
+    open_registry: Callable[..., Registry],
+    registry: Registry,
+    admin_key: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = README.read_text("utf-8").partition("## Releases under control\n")[2].partition("\n## ")[0]
+    rules, use = re.findall(r"```python\n(.*?)```", text, re.S)
+    registry.create_model("myorg/bert", "docker.io/myorg/bert")
+    registry.create_version("myorg/bert", "1.0.0", "v1.0.0", DIGEST, metadata={"accuracy": 0.89})
+    monkeypatch.setattr(Registry, "from_env", lambda: open_registry(admin_key))
+    exec(rules + use, {})
+    said = capsys.readouterr().out
+    assert "False approved approved by 0 of 2" in said
+    assert "['accuracy is 0.89; it must be >= 0.9']" in said
+    assert "running\n" in said
+    assert [there.version for there in registry.live("staging")] == ["1.0.0"]
