@@ -149,11 +149,11 @@ _JUDGES: dict[str, Callable[[Any], tuple[bool, str]]] = {
 
 _RULES: dict[str, Callable[[Any], str]] = {
     GateKind.METRIC: lambda gate: f"{gate.path} {gate.op} {number(gate.value)}",
-    GateKind.NO_REGRESSION: lambda gate: f"{gate.path} not {_worse(gate)} than of {_other(gate)}",
+    GateKind.NO_REGRESSION: lambda gate: f"{gate.path} not {_worse(gate)} than that of {_other(gate)}",
     GateKind.METADATA_PRESENT: lambda gate: f"{', '.join(gate.paths)} in its metadata",
     GateKind.RELEASED: lambda gate: "releases only",
     GateKind.SOAKED: lambda gate: f"live in {gate.environment} for {span(gate.seconds)} without break",
-    GateKind.APPROVED: lambda gate: f"approved by {_keys(gate.count_)}, each {_who(gate.role)}",
+    GateKind.APPROVED: lambda gate: f"approved by {_keys(gate.count_)} {_who(gate.role)}",
 }
 
 
@@ -172,7 +172,7 @@ def _who(role: str) -> str:
 
 
 def _keys(count: int) -> str:
-    return "another key" if count == 1 else f"{count} other keys"
+    return "another key," if count == 1 else f"{count} other keys, each"
 
 
 def _approved(fact: Any, words: list[Word]) -> Verdict:

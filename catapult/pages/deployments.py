@@ -11,10 +11,9 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
-from catapult.pages import formats, forms, fragments, lists, values
+from catapult.pages import formats, forms, fragments, lists, values, verdicts
 from catapult.pages.door import asked, page
 from catapult.pages.forms import Form
-from catapult.pages.verdicts import Panel
 from catapult.queries import deployments, environments, live, versions
 from catapult.queries.paging import Page
 from catapult.tables import DeploymentStatus, Role
@@ -107,6 +106,6 @@ def _new(form: Form, status: int = 200) -> Response:
         "about": about(place) if place else "",
         "statuses": RECORDED,
         "guarded": guarded(name, place),
-        "blocked": Panel(name, list(form.refusal.gates), g.actor) if isinstance(form.refusal, Blocked) else None,
+        "blocked": verdicts.panel(name, list(form.refusal.gates)) if isinstance(form.refusal, Blocked) else None,
     }
     return fragments.whole_or(asked("dialog-body", "form") and "form", NEW, status, form=form, **said)

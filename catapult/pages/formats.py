@@ -172,7 +172,7 @@ def staged(names: list[str]) -> list[str]:
 
 
 def rule(gate: Any) -> str:
-    """What a gate asks for: `accuracy ≥ 0.9`, `Approved by another key, each an admin`."""
+    """What a gate asks for: `accuracy ≥ 0.9`, `Approved by another key, an admin`."""
     said = gates.rule(gate)
     if gate.kind_ in (GateKind.METRIC, GateKind.NO_REGRESSION, GateKind.METADATA_PRESENT):
         return said.replace(" >= ", " ≥ ").replace(" <= ", " ≤ ")  # begins with a path, which is as it is

@@ -10,9 +10,8 @@ from catapult.actions import approvals as actions
 from catapult.contract.control import ApprovalIn
 from catapult.errors import Conflict, Invalid, Refusal
 from catapult.extensions import db
-from catapult.pages import forms, fragments, lists, versions
+from catapult.pages import forms, fragments, lists, verdicts, versions
 from catapult.pages.door import asked, by_htmx, page
-from catapult.pages.verdicts import Panel
 from catapult.queries import inbox
 from catapult.queries import versions as stored
 from catapult.tables import RELEASE, Role
@@ -82,11 +81,11 @@ def _goal(target: str) -> str:
 
 def _waiting() -> dict[str, Any]:
     found = inbox.waiting(g.actor)
-    rows = [(row, Panel(row.target, row.verdicts, g.actor)) for row in found]
+    rows = [(row, verdicts.panel(row.target, row.verdicts)) for row in found]
     shown = list(lists.within(rows, ROOM, lambda row: _letters(*row))) or rows[:1]
     return {"rows": shown, "more": len(rows) - len(shown), "asks": None if rows else inbox.anything_asks()}
 
 
-def _letters(row: Any, panel: Panel) -> int:
+def _letters(row: Any, panel: verdicts.Panel) -> int:
     names = 3 * len(row.model_name) + 5 * lists.text_letters(row.version) + lists.text_letters(row.created_by)
     return AROUND + names + sum(len(verdict.detail[:300]) * 2 for verdict in panel.missing[:4])

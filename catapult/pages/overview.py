@@ -6,9 +6,8 @@ from uuid import UUID
 
 from flask import Blueprint, Response, g, request
 
-from catapult.pages import fragments, lists
+from catapult.pages import fragments, lists, verdicts
 from catapult.pages.door import asked, page
-from catapult.pages.verdicts import Panel
 from catapult.queries import audit_logs, gates, live, metrics
 from catapult.tables import RELEASE
 
@@ -56,7 +55,7 @@ def ready() -> dict[str, Any]:
     """
     newer = live.candidates(NEWER)
     said = gates.verdicts([row.id for row in newer], RELEASE, g.actor.key_id)
-    panels = [(row, Panel(RELEASE, said[UUID(row.id)], g.actor)) for row in newer]
+    panels = [(row, verdicts.panel(RELEASE, said[UUID(row.id)])) for row in newer]
     candidates = [row for row, panel in panels if not panel.missing][:READY]
     return {
         "newer": newer,

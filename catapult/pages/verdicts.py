@@ -1,5 +1,6 @@
 """What gates say of a version, as a page shows it: beside the button that they hold back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from catapult.gates import Verdict
 from catapult.pages import fragments, lists, values
 from catapult.tables import GateKind, Role
 
+ORDER = {kind.value: place for place, kind in enumerate(GateKind)}
 ROOM = 24_000
 """Characters of HTML for all that is said of one target."""
 
@@ -66,9 +68,14 @@ class Panel:
         return bool(self.missing) and all(verdict.gate.kind_ == GateKind.APPROVED for verdict in self.missing)
 
 
+def panel(target: str, verdicts: Sequence[Verdict]) -> Panel:
+    """The panel for whoever is signed in, in order of the gates' kinds: what takes people comes last."""
+    return Panel(target, sorted(verdicts, key=lambda verdict: ORDER[verdict.gate.kind_]), g.actor)
+
+
 def panels(said: dict[str, list[Verdict]]) -> list[Panel]:
     """Those of every target, in order of name."""
-    return [Panel(target, said[target], g.actor) for target in sorted(said)]
+    return [panel(target, said[target]) for target in sorted(said)]
 
 
 def toast(blocked: Blocked, override: str) -> str:

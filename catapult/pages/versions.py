@@ -17,7 +17,6 @@ from catapult.pages import formats, forms, fragments, lists, overview, registere
 from catapult.pages.door import asked, by_htmx, page
 from catapult.pages.forms import Form
 from catapult.pages.values import Line
-from catapult.pages.verdicts import Panel
 from catapult.queries import audit_logs, deployments, gates, metrics, versions
 from catapult.queries import registered_models as models
 from catapult.queries.paging import Page
@@ -302,7 +301,7 @@ def _edit(row: Any, form: Form, status: int = 200) -> Response:
 
 def _override(row: Any, form: Form, status: int = 200) -> Response:
     said = gates.verdicts([row.id], RELEASE, g.actor.key_id)[UUID(row.id)]
-    panel = Panel(RELEASE, [verdict for verdict in said if not verdict.passed], g.actor)
+    panel = verdicts.panel(RELEASE, [verdict for verdict in said if not verdict.passed])
     block = asked("dialog-body", "form") and "form"
     return fragments.whole_or(block, OVERRIDE, status, form=form, version=row, panel=panel)
 

@@ -1,0 +1,441 @@
+"""Promoting and deploying against gates, approving in place, and `/inbox`."""
+
+import pytest
+from gatecases import key_of
+from markup import Page, is_whole
+
+AT = "/models/org/bert/versions/1.0.0"
+ROLES = ("viewer", "publisher", "releaser", "admin")
+
+
+@pytest.fixture
+def model(api):
+    return api.model()
+
+
+@pytest.fixture
+def version(api, model):
+    """Registered by a publisher's key."""
+    return api.by("publisher").version(model, metadata={"accuracy": 0.89})
+
+
+@pytest.fixture
+def gate(api):
+    def make(kind="approved", target="release", model="*", **own):
+        if kind == "metric":
+            own = {"path": "accuracy", "op": ">=", "value": 0.9, **own}
+        if target != "release":
+            api.put(f"/api/v1/environments/{target}", {})
+        return api.make("/api/v1/gates", {"model": model, "target": target, "kind": kind, **own})
+
+    return make
+
+
+@pytest.fixture
+def second(api, browser):
+    """Somebody else with that role: their browser."""
+
+    def somebody(role):
+        keys = key_of(f"second {role}", api).keys
+        return type(browser)(browser.app, keys, f"second {role}")
+
+    return somebody
+
+
+def approve(browser, target="release", comment="", at=AT, htmx="main"):
+    return browser.post(f"{at}/-/approve", {"target": target, "comment": comment}, htmx=htmx)
+
+
+def promote(browser, htmx=None, at=AT):
+    return browser.post(f"{at}/-/promote", htmx=htmx)
+
+
+def is_release(api, version):
+    return api.get(f"/api/v1/versions/{version['id']}").json["is_release"]
+
+
+def toast(answer):
+    return Page(answer).has_class("toast")[0].text
+
+
+def state(browser):
+    """What is said of the gates beside Promote, and what is offered there."""
+    page = Page(browser.get(AT))
+    offered = {link.rsplit("/", 1)[-1] for link in page.links if "/-/" in link} & {"override"}
+    offered |= {action.rsplit("/", 1)[-1] for action in page.actions} & {"promote", "approve"}
+    return page.one("span", id="promotion-state").text, offered
+
+
+def waiting(browser):
+    page = Page(browser.get("/inbox"))
+    return [item.text.split(" registered")[0] for item in page.all("li") if (item.get("id") or "").startswith("waits-")]
+
+
+# --- beside Promote ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "offered"),
+    [("viewer", set()), ("publisher", set()), ("releaser", {"approve"}), ("admin", {"approve", "override"})],
+)
+def test_what_is_missing_stands_beside_the_button(browser, version, gate, role, offered):
+    gate("metric", value=0.8)
+    gate("metric")
+    gate()
+    assert state(browser.by(role)) == ("1 of 3 gates pass", offered)
+    page = Page(browser.by(role).get(AT))
+    disabled = [button for button in page.all("button", disabled="") if button.text == "Promote to release"]
+    assert len(disabled) == (role in ("releaser", "admin"))
+    assert all(button["aria-describedby"] == "promotion-state" for button in disabled)
+
+
+def test_where_every_gate_passes_promoting_is_a_click(browser, version, gate):
+    gate("metric", value=0.8)
+    gate("metadata_present", paths=["accuracy"])
+    assert state(browser) == ("All 2 gates pass", {"promote"})
+    assert promote(browser, "main").status_code == 200
+    assert "promotion-state" not in browser.get(AT).text
+
+
+def test_gates_for_other_models_are_none_of_its(browser, version, gate):
+    gate(model="other/*")
+    assert "promotion-state" not in browser.get(AT).text
+    assert promote(browser, "main").status_code == 200
+
+
+def test_what_environments_ask_for_is_listed_beside(browser, version, gate):
+    gate("released", "production")
+    gate("metric", "staging", value=0.8)
+    card = Page(browser.get(AT)).one("section", id="elsewhere").text
+    assert "production 1 gate does not pass Releases only Does not pass: it is no release" in card
+    assert "staging The gate passes" in card
+    assert "elsewhere" not in browser.get("/models/org/bert").text
+
+
+# --- promoting what is blocked ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["version-x", "ready"])
+@pytest.mark.parametrize("role", ["releaser", "admin"])
+def test_in_a_list_a_toast_names_what_is_missing_and_nothing_else_changes(browser, api, version, gate, role, target):
+    gate("metric")
+    gate()
+    answer = promote(browser.by(role), target)
+    assert (answer.status_code, answer.headers["HX-Reswap"]) == (409, "none")
+    assert toast(answer).startswith(
+        "It may not become a release: accuracy is 0.89; it must be >= 0.9; approved by 0 of 1 that it takes"
+    )
+    links = [link for link in Page(answer).all("a") if link["href"] == f"{AT}/-/override"]
+    assert [link["hx-target"] for link in links] == (["#dialog-body"] if role == "admin" else [])
+    assert not is_release(api, version)
+
+
+def test_on_its_page_the_gates_are_shown_again_with_what_was_refused(browser, api, version, gate):
+    gate("metric")
+    answer = promote(browser.by("releaser"), "main")
+    page = Page(answer)
+    assert (answer.status_code, is_whole(answer)) == (409, False)
+    assert "accuracy is 0.89" in page.one("p", role="alert").text
+    assert page.one("span", id="promotion-state").text == "1 gate does not pass"
+    assert page.has_class("toast")
+
+
+def test_without_javascript_the_page_says_what_was_refused(browser, api, version, gate):
+    gate("metric")
+    for role, link in (("releaser", False), ("admin", True)):
+        answer = promote(browser.by(role))
+        assert (answer.status_code, is_whole(answer)) == (409, True)
+        assert "accuracy is 0.89" in Page(answer).one("p", role="alert").text
+        assert (f"{AT}/-/override" in Page(answer).links) is link
+    assert not is_release(api, version)
+
+
+# --- overriding -------------------------------------------------------------------------------------------------------
+
+
+def test_the_override_lists_what_does_not_pass_and_needs_a_reason(browser, api, version, gate, trail):
+    gate("metric")
+    gate("metric", value=0.8)
+    form = Page(browser.get(f"{AT}/-/override", htmx="dialog-body")).one("form", id="form")
+    assert "it must be >= 0.9" in form.text
+    assert "it must be >= 0.8" not in form.text
+    for reason in ("", "   "):
+        answer = browser.post(f"{AT}/-/override", {"reason": reason}, htmx="form")
+        assert (answer.status_code, Page(answer).invalid) == (422, ["reason"])
+    assert not is_release(api, version)
+    answer = browser.post(f"{AT}/-/override", {"reason": "The fix cannot wait"}, htmx="form")
+    assert answer.status_code == 204
+    assert AT in answer.headers["HX-Location"]
+    assert is_release(api, version)
+    (entry,) = trail("gate.override")
+    assert (entry["details"]["reason"], len(entry["details"]["gates"])) == ("The fix cannot wait", 1)
+    assert (
+        "overrode the gates of org/bert 1.0.0 for release “The fix cannot wait”"
+        in Page(browser.get(AT)).one("main").text
+    )
+
+
+def test_an_override_of_what_passes_meanwhile_is_a_promotion(browser, api, version, gate, trail):
+    made = gate("metric")
+    api.delete(f"/api/v1/gates/{made['id']}")
+    assert "nothing to override" in browser.get(f"{AT}/-/override").text
+    assert browser.post(f"{AT}/-/override", {"reason": "x"}).status_code == 303
+    assert is_release(api, version)
+    assert trail("gate.override") == []
+
+
+@pytest.mark.parametrize("role", ROLES[:3])
+def test_nobody_but_an_admin_overrides(browser, api, version, gate, role):
+    gate("metric")
+    somebody = browser.by(role)
+    assert somebody.get(f"{AT}/-/override").status_code == 403
+    assert somebody.post(f"{AT}/-/override", {"reason": "x"}).status_code == 403
+    assert f"{AT}/-/override" not in somebody.get(AT).text
+    assert not is_release(api, version)
+
+
+# --- deploying what is blocked ----------------------------------------------------------------------------------------
+
+
+def deploy(browser, htmx=None, **more):
+    data = {"model": "org/bert", "version": "1.0.0", "environment": "staging", "status": "success", **more}
+    return browser.post("/new/deployment", data, htmx=htmx)
+
+
+@pytest.mark.parametrize("htmx", [None, "form"])
+def test_the_form_shows_what_stands_in_the_way_of_a_deployment(browser, sql, version, gate, htmx):
+    gate("metric", "staging")
+    gate("metric", "staging", value=0.8)
+    for role, may in (("publisher", False), ("admin", True)):
+        answer = deploy(browser.by(role), htmx, endpoint_url="https://typed.test/")
+        page = Page(answer)
+        assert (answer.status_code, is_whole(answer)) == (409, htmx is None)
+        assert "1 of 2 gates pass" in page.one("p", role="alert").text
+        assert "accuracy is 0.89; it must be >= 0.9" in page.one("div", class_="blocked").text
+        assert bool(page.all("input", name="force")) is bool(page.all("textarea", name="reason")) is may
+        assert page.field("endpoint_url").value == "https://typed.test/"
+    assert sql("SELECT 1 FROM deployments") == []
+
+
+def test_an_admin_deploys_against_the_gates_with_a_reason(browser, sql, version, gate, trail):
+    gate("metric", "staging")
+    answer = deploy(browser, "form", force="true")
+    page = Page(answer)
+    assert (answer.status_code, page.invalid) == (422, ["reason"])
+    assert "checked" in page.one("input", name="force").attributes
+    assert deploy(browser.by("releaser"), "form", force="true", reason="x").status_code == 403
+    assert deploy(browser, "form", force="true", reason="Customers wait").status_code == 204
+    assert [row["environment"] for row in sql("SELECT environment FROM deployments")] == ["staging"]
+    assert trail("gate.override")[0]["details"]["reason"] == "Customers wait"
+
+
+# --- approving in place -----------------------------------------------------------------------------------------------
+
+
+def test_one_approves_and_another_promotes(browser, api, version, gate, trail):
+    gate()
+    answer = approve(browser.by("releaser"), comment="Checked on last week's tickets")
+    page = Page(answer)
+    assert not is_whole(answer)
+    assert toast(answer).startswith("You approved org/bert 1.0.0 for release.")
+    (word,) = [item for item in page.texts("li") if item.startswith("releaser-key")]
+    assert (
+        word == "releaser-key approved just now “Checked on last week's tickets” counts for whoever else asks Withdraw"
+    )
+    assert "somebody else has to promote it" in page.one("section", id="promotion").text
+    assert state(browser.by("releaser")) == ("1 gate does not pass", set())
+    assert promote(browser.by("releaser"), "version-x").status_code == 409
+    assert state(browser) == ("The gate passes", {"promote"})
+    assert promote(browser, "main").status_code == 200
+    assert [entry["api_key_name"] for entry in trail("approval.create")] == ["releaser-key"]
+    assert trail("version.promote")[0]["api_key_name"] == "admin-key"
+    assert trail("gate.override") == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_approving_is_offered_where_it_would_count(browser, api, model, gate, role):
+    gate(role="releaser")
+    api.by("admin").version(model)
+    offered = "approve" in state(browser.by(role))[1]
+    assert offered is (role == "releaser")  # the admin's key registered it
+
+
+def test_an_approval_is_offered_once(browser, version, gate):
+    gate(count=2)
+    assert "approve" in state(browser.by("releaser"))[1]
+    approve(browser.by("releaser"))
+    assert state(browser.by("releaser"))[1] == set()
+    answer = approve(browser.by("releaser"))
+    assert answer.status_code == 409
+    assert "This key has approved it already." in Page(answer).one("p", role="alert").text
+    assert "approve" in state(browser)[1]
+
+
+def test_a_viewer_approves_nothing_and_withdraws_nothing(browser, api, version, gate):
+    gate(role="viewer")
+    assert state(browser.by("viewer")) == ("1 gate does not pass", set())
+    assert approve(browser.by("viewer")).status_code == 403
+    assert browser.by("viewer").get("/inbox").status_code == 403
+    assert "/inbox" not in Page(browser.by("viewer").get("/")).links
+
+
+def test_a_changed_gate_voids_an_approval_visibly_and_it_can_be_given_again(browser, api, version, gate):
+    made = gate()
+    approve(browser.by("releaser"), comment="fine")
+    api.put(f"/api/v1/gates/{made['id']}", {"role": "publisher"})
+    page = Page(browser.get(AT))
+    assert "releaser-key approved just now “fine”" in page.texts("s")
+    assert "does not count: a gate was changed since" in page.texts("span", class_="void")
+    assert state(browser.by("releaser")) == ("1 gate does not pass", {"approve"})
+    approve(browser.by("releaser"))
+    assert state(browser) == ("The gate passes", {"promote"})
+
+
+def test_its_maker_takes_an_approval_back(browser, api, version, gate, trail):
+    gate()
+    approve(browser.by("releaser"))
+    assert not [action for action in Page(browser.get(AT)).actions if "withdraw" in action]
+    [action] = [action for action in Page(browser.by("releaser").get(AT)).actions if "withdraw" in action]
+    assert browser.post(action, htmx="main").status_code == 403
+    answer = browser.by("releaser").post(action, htmx="main")
+    assert toast(answer).startswith("Your approval of org/bert 1.0.0 is withdrawn.")
+    assert state(browser) == ("1 gate does not pass", {"approve", "override"})
+    assert [entry["api_key_name"] for entry in trail("approval.withdraw")] == ["releaser-key"]
+
+
+def test_without_javascript_approving_leads_back_to_where_it_was_asked(browser, version, gate):
+    gate()
+    somebody = browser.by("releaser")
+    back = somebody.post(f"{AT}/-/approve", {"target": "release"}, headers={"Referer": "http://localhost/inbox"})
+    assert (back.status_code, back.headers["Location"]) == (303, "http://localhost/inbox")
+    refused = somebody.post(f"{AT}/-/approve", {"target": "release"})
+    assert (refused.status_code, is_whole(refused)) == (409, True)
+    assert "approved it already" in Page(refused).one("p", role="alert").text
+
+
+def test_what_cannot_be_approved_says_why(browser, api, version, gate):
+    gate()
+    for data, status, said in (
+        ({"target": "nowhere"}, 422, "There is no environment nowhere"),
+        ({"target": "release", "comment": "x" * 10_001}, 422, "Has to have 1 to 10000 characters."),
+        ({}, 422, "Missing data"),
+    ):
+        answer = browser.post(f"{AT}/-/approve", data, htmx="main")
+        assert answer.status_code == status
+        assert said in toast(answer)
+    api.put(f"/api/v1/versions/{version['id']}", {"status": "archived"})
+    answer = approve(browser)
+    assert (answer.status_code, "is archived" in toast(answer)) == (409, True)
+    assert approve(browser, at="/models/org/bert/versions/9.9").status_code == 404
+
+
+def test_an_approval_for_an_environment_is_given_on_the_version_s_page(browser, version, gate):
+    gate("approved", "staging")
+    page = Page(browser.get(AT))
+    assert "open" in page.one("details", class_="place-gates").attributes
+    assert page.one("input", name="target", value="staging")
+    assert toast(approve(browser.by("releaser"), "staging")).startswith("You approved org/bert 1.0.0 for staging.")
+    assert "staging The gate passes" in Page(browser.get(AT)).one("section", id="elsewhere").text
+    assert deploy(browser.by("publisher"), "form").status_code == 204
+
+
+# --- the inbox --------------------------------------------------------------------------------------------------------
+
+
+def test_what_waits_for_me_is_listed_newest_first(browser, api, model, gate):
+    gate(model="org/*")
+    gate("approved", "staging", model="org/*", role="admin")
+    for number in range(3):
+        api.by("publisher").version(model, f"1.{number}.0")
+    api.by("publisher").version(api.model("other/model"))
+    assert waiting(browser.by("releaser")) == [f"org/bert 1.{number}.0 to release" for number in (2, 1, 0)]
+    assert waiting(browser) == [
+        "org/bert 1.2.0 to release",
+        "org/bert 1.2.0 to staging",
+        "org/bert 1.1.0 to release",
+        "org/bert 1.0.0 to release",
+    ]
+    assert waiting(browser.by("publisher")) == []
+
+
+def test_what_is_older_than_the_release_or_live_there_waits_for_nobody(browser, api, model, gate):
+    made = [api.by("publisher").version(model, f"1.{number}.0") for number in range(3)]
+    api.post(f"/api/v1/versions/{made[1]['id']}/promote")
+    api.deployment(made[1], "staging")
+    gate(model="*")
+    gate("approved", "staging")
+    assert waiting(browser) == ["org/bert 1.2.0 to release", "org/bert 1.2.0 to staging"]
+    api.put(f"/api/v1/versions/{made[2]['id']}", {"status": "archived"})
+    assert waiting(browser) == []
+
+
+def test_where_only_releases_get_nothing_else_waits(browser, api, model, gate):
+    gate("approved", "staging")
+    gate("released", "staging")
+    version = api.by("publisher").version(model)
+    assert waiting(browser) == []
+    api.post(f"/api/v1/versions/{version['id']}/promote")
+    assert waiting(browser) == ["org/bert 1.0.0 to staging"]
+
+
+def test_approving_there_takes_the_row_off_the_list(browser, api, model, gate):
+    gate(count=2)
+    api.by("publisher").version(model)
+    answer = approve(browser, htmx="waiting")
+    page = Page(answer)
+    assert answer.text.lstrip().startswith('<section class="card" id="waiting"')
+    assert "Nothing waits for you" in page.one("section", id="waiting").text
+    assert toast(answer).startswith("You approved org/bert 1.0.0 for release.")
+    assert waiting(browser.by("releaser")) == ["org/bert 1.0.0 to release"]
+    again = approve(browser, htmx="waiting")
+    assert (again.status_code, "approved it already" in toast(again)) == (409, True)
+
+
+def test_nothing_waits_is_another_text_than_no_gate_asks(browser, api, version, gate):
+    assert "No gate asks for approvals" in browser.get("/inbox").text
+    assert "/new/gate?kind=approved" in Page(browser.get("/inbox")).links
+    assert "/new/gate?kind=approved" not in Page(browser.by("releaser").get("/inbox")).links
+    gate(model="other/*")
+    assert "Nothing waits for you" in browser.get("/inbox").text
+
+
+def test_the_inbox_of_the_longest_names_fits_on_a_page(browser, api, gate):
+    gate("metadata_present", paths=["&" * 255] * 50)
+    gate()
+    model = api.model("org/".ljust(255, "x"))
+    for number in range(60):
+        api.by("publisher").version(model, f"{number:03}".ljust(128, '"'), tag="t")
+    answer = browser.get("/inbox")
+    assert len(answer.data) <= 300_000
+    assert 10 < len(waiting(browser)) <= 50
+
+
+# --- the overview -----------------------------------------------------------------------------------------------------
+
+
+def shown(browser, begin):
+    page = Page(browser.get("/", htmx="ready"))
+    return [item.text for item in page.all("li") if (item.get("id") or "").startswith(begin)]
+
+
+def test_only_what_passes_every_gate_is_ready_to_promote(browser, api, version, gate):
+    api.version(api.model("org/good"), metadata={"accuracy": 0.95})
+    gate("metric")
+    assert [line.split()[0] for line in shown(browser, "ready-")] == ["org/good"]
+    assert shown(browser, "waits-") == []
+    assert "org/bert" not in browser.get("/", htmx="ready").text
+
+
+def test_what_misses_approvals_alone_waits_beside(browser, api, version, gate):
+    gate(model="org/bert")
+    gate("metric", model="org/bad")
+    api.version(api.model("org/bad"))
+    gate(model="org/bad")
+    assert shown(browser, "ready-") == []
+    assert shown(browser, "waits-") == ["org/bert 1.0.0 waits for approval"]
+    assert "2 models have versions newer than the release" in browser.get("/", htmx="ready").text
+    approve(browser.by("releaser"))
+    assert shown(browser.by("releaser"), "waits-") == [
+        "org/bert 1.0.0 approved by you, waits for whoever else promotes it"
+    ]
+    assert [line.split()[0] for line in shown(browser, "ready-")] == ["org/bert"]
