@@ -17,12 +17,14 @@ from uuid_utils.compat import uuid7
 from catapult import audit, keys
 from catapult.audit import Actor
 from catapult.config import Settings
-from catapult.errors import Forbidden, Refusal, Unauthenticated
+from catapult.errors import BadRequest, Forbidden, Refusal, Unauthenticated
 from catapult.queries import keys as stored_keys
 from catapult.queries import sessions
 from catapult.tables import ApiKey, Role, Session
 
 COOKIE = "catapult_session"
+PROBES = ("/livez", "/readyz", "/metrics")
+HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 TOUCH_AFTER = timedelta(minutes=1)
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
 NO_KEY = (
@@ -88,6 +90,22 @@ def signed_in() -> Actor:
 def is_poll() -> bool:
     """Whether a page asks by itself, which is no use of the session. A key in a header is always used."""
     return "X-Poll" in request.headers and "session" in g and request.method in ("GET", "HEAD")
+
+
+def check_host() -> None:
+    """For `before_request`: nothing, if the request is for a host of ours. Raises BadRequest.
+
+    Probes are asked by address, and answer nothing that a host is part of.
+    """
+    trusted = settings().trusted_hosts
+    if trusted and request.path not in PROBES and not _is_ours(trusted):
+        raise BadRequest("This server does not go by that host name. Send one of TRUSTED_HOSTS as `Host`.")
+
+
+def _is_ours(trusted: tuple[str, ...]) -> bool:
+    match = HOST.fullmatch(request.host.lower())
+    name = match[1].removesuffix(".") if match else ""
+    return any(name == host or (host.startswith(".") and f".{name}".endswith(host)) for host in trusted)
 
 
 def check_same_origin() -> None:

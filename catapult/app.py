@@ -9,7 +9,7 @@ from flask_cors import CORS
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import access, api, audit, commands, config, faults, logs, migrations, pages
+from catapult import access, api, audit, commands, config, faults, logs, migrations, pages, proxies
 from catapult.actions import sessions
 from catapult.api import idempotency, problems, registered_models
 from catapult.config import Settings
@@ -65,7 +65,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     with app.app_context():
         tend(db.engine)
     migrate.init_app(app, db, directory=str(migrations.FOLDER))
+    app.wsgi_app = proxies.Proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.before_request(logs.start_clock)
+    app.before_request(access.check_host)
     app.after_request(logs.line)  # after_request runs from the last to the first: the line knows all the rest
     app.after_request(_finish)
     faults.init_app(app, _answer)

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,6 +47,8 @@ class Settings:
     workers: int = 1
     log_level: str = "INFO"
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -64,14 +67,16 @@ def load() -> Settings:
         "port": env.int("PORT", 8000, validate=validate.Range(1, 65535)),
         "workers": env.int("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4), validate=validate.Range(1, 128)),
         "log_level": env.str("LOG_LEVEL", "INFO"),
-        "cors_origins": env.list("CORS_ORIGINS", [], subcast=str),
+        "cors_origins": listed(env, "CORS_ORIGINS"),
+        "trusted_proxies": listed(env, "TRUSTED_PROXIES"),
+        "trusted_hosts": tuple(host.lower() for host in listed(env, "TRUSTED_HOSTS")),
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
     rest["log_level"] = rest["log_level"].upper()
-    rest["cors_origins"] = tuple(origin.strip() for origin in rest["cors_origins"] if origin.strip())
     problems = _unreadable(env) + _wrong(rest) + _short(salt) + (_missing(url, salt, secret, env) if url else [])
     if problems:
         raise ConfigError(problems)
+    rest["trusted_proxies"] = tuple(ip_network(text) for text in rest["trusted_proxies"])
     if not url:
         salt, secret = salt or kept_secret(home, "api_key_salt"), secret or kept_secret(home, "secret_key")
     return Settings(
@@ -82,6 +87,11 @@ def load() -> Settings:
         secret_key=secret,
         **rest,
     )
+
+
+def listed(env: Env, name: str) -> tuple[str, ...]:
+    """What stands between the commas."""
+    return tuple(part.strip() for part in env.list(name, [], subcast=str) if part.strip())
 
 
 class Surroundings(Env):
@@ -180,6 +190,24 @@ def _wrong(rest: dict[str, Any]) -> list[str]:
     for origin in rest["cors_origins"]:
         if origin != "*" and not _is_origin(origin):
             problems.append(f"CORS_ORIGINS holds {origin!r}; an origin is as https://ml.example.com, without a path.")
+    return problems + _wrong_trust(rest["trusted_proxies"], rest["trusted_hosts"])
+
+
+def _wrong_trust(proxies: tuple[str, ...], hosts: tuple[str, ...]) -> list[str]:
+    problems = []
+    for proxy in proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as error:
+            problems.append(
+                f"TRUSTED_PROXIES holds {proxy!r} ({error}); it takes addresses and networks as 10.0.0.5, 10.1.0.0/16."
+            )
+    for host in hosts:
+        if not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]", host):
+            problems.append(
+                f"TRUSTED_HOSTS holds {host!r}; it takes names as ml.example.com, or .example.com for all below it, "
+                "without scheme, port and path."
+            )
     return problems
 
 

@@ -74,6 +74,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 20,
             "keepalive": 75,
             "control_socket_disable": True,
+            "forwarded_allow_ips": "",  # whose word is taken, TRUSTED_PROXIES says, and proxies.py alone acts on it
+            "secure_scheme_headers": {},
+            "forwarder_headers": "",
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - gunicorn's heartbeat
             "proc_name": "catapult",
             "logger_class": Lines,

@@ -11,7 +11,8 @@ from catapult.config import ConfigError, Settings
 
 SALT, SECRET = "s" * 32, "a secret"
 TEAM = {"DATABASE_URL": "postgresql://u:pa55word@db/registry", "API_KEY_SALT": SALT, "SECRET_KEY": SECRET}
-NAMES = (*TEAM, "CATAPULT_HOME", "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS")
+TRUST = ("TRUSTED_PROXIES", "TRUSTED_HOSTS")
+NAMES = (*TEAM, "CATAPULT_HOME", "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST)
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,13 @@ def test_every_setting_is_read(load):
     )
     assert (settings.host, settings.port, settings.workers, settings.log_level) == ("::", 9000, 3, "DEBUG")
     assert settings.cors_origins == ("https://ml.example.com", "http://localhost:3000")
+    assert (settings.trusted_proxies, settings.trusted_hosts) == ((), ())
+
+
+def test_what_is_trusted_is_read(load):
+    settings = load(TRUSTED_PROXIES="10.0.0.5, 10.1.0.0/16,::1,", TRUSTED_HOSTS=" ML.example.com, .example.org ,[::1]")
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.5/32", "10.1.0.0/16", "::1/128"]
+    assert settings.trusted_hosts == ("ml.example.com", ".example.org", "[::1]")
 
 
 @pytest.mark.parametrize(
@@ -166,8 +174,10 @@ def test_everything_that_is_wrong_is_named_at_once_with_what_to_do(problems):
         WEB_CONCURRENCY="many",
         LOG_LEVEL="loud",
         CORS_ORIGINS="example.com",
+        TRUSTED_PROXIES="10.0.0.1/8",
+        TRUSTED_HOSTS="https://ml.example.com",
     )
-    assert set(found) == {*TEAM, "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS"}
+    assert set(found) == {*TEAM, "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST}
     assert "postgresql://" in found["DATABASE_URL"]
     assert "python3 -c" in found["API_KEY_SALT"]
     assert "python3 -c" in found["SECRET_KEY"]
@@ -225,6 +235,18 @@ def test_what_is_no_postgresql_address_is_refused(problems, url):
 def test_an_origin_is_a_scheme_and_a_host_and_nothing_more(problems, origin):
     (problem,) = problems(CORS_ORIGINS=f"https://fine.example.com,{origin}").values()
     assert repr(origin) in problem
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "10.0.0.0/33", "10.0.0.1/8", "*", "10.0.0.1:80", "10.0.0.1 10.0.0.2"])
+def test_a_trusted_proxy_is_an_address_or_a_network(problems, proxy):
+    (problem,) = problems(TRUSTED_PROXIES=f"10.0.0.5,{proxy}").values()
+    assert repr(proxy) in problem
+
+
+@pytest.mark.parametrize("host", ["https://a.example.com", "a.example.com:80", "a.example.com/x", "*", "a..b", "a b"])
+def test_a_trusted_host_is_a_name_without_scheme_and_port(problems, host):
+    (problem,) = problems(TRUSTED_HOSTS=f"fine.example.com,{host}").values()
+    assert repr(host) in problem
 
 
 def test_a_home_that_cannot_be_made_is_named(problems, tmp_path):

@@ -1,0 +1,85 @@
+"""Who really asks: the client's address, scheme and host as proxies report them, as far as they are trusted.
+
+A WSGI middleware outside Flask, so that all that asks the request for them (the audit log, sign-in limits, `Secure`, HSTS,
+`Location` and `Link`, the same-origin check) gets the same answer.
+"""
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Environ = dict[str, Any]
+
+PEER = "catapult.peer"
+"""Where the environ keeps the address at the other end of the socket."""
+
+FORWARDING = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_PROTO", "HTTP_VIA")
+
+
+class Proxies:
+    """The application behind proxies in these networks. Of any other peer no forwarding header is believed."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], trusted: tuple[Network, ...]) -> None:
+        self.app, self.trusted = app, trusted
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        environ[PEER] = environ.get("REMOTE_ADDR", "")
+        if self._trusts(parsed(environ[PEER])):
+            self._believe(environ)
+        return self.app(environ, start_response)
+
+    def _believe(self, environ: Environ) -> None:
+        client, hops = self._walk(environ[PEER], entries(environ, "FOR"))
+        environ["REMOTE_ADDR"] = client
+        scheme, host = reported(environ, "PROTO", hops).lower(), reported(environ, "HOST", hops)
+        if scheme in ("http", "https"):
+            environ["wsgi.url_scheme"] = scheme
+        if host:
+            environ["HTTP_HOST"] = host
+
+    def _walk(self, peer: str, chain: list[str]) -> tuple[str, int]:
+        """The client, and how many entries from the right name it: what stands further left anybody may have written."""
+        client = peer
+        for hops, entry in enumerate(reversed(chain), 1):
+            address = parsed(entry)
+            if address is None:
+                return client, hops
+            client = str(address)
+            if not self._trusts(address):
+                return client, hops
+        return client, len(chain)
+
+    def _trusts(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self.trusted)
+
+
+def is_loopback(environ: Environ) -> bool:
+    """Whether a process of this machine asks, and for itself: a proxy here would forward for others."""
+    peer = parsed(environ.get(PEER) or "")
+    return peer is not None and peer.is_loopback and not any(name in environ for name in FORWARDING)
+
+
+def entries(environ: Environ, what: str) -> list[str]:
+    """The entries of that `X-Forwarded-…`, each proxy's to the right of the one before it."""
+    return [entry.strip() for entry in environ.get(f"HTTP_X_FORWARDED_{what}", "").split(",") if entry.strip()]
+
+
+def reported(environ: Environ, what: str, hops: int) -> str:
+    """What the proxy that saw the client said: as far from the right as the client's address stands. "" for nothing."""
+    found = entries(environ, what)
+    return found[-min(max(hops, 1), len(found))] if found else ""
+
+
+def parsed(text: str) -> Address | None:
+    """The address, without the port that some proxies add; None if it is none."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
