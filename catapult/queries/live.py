@@ -113,7 +113,7 @@ _CELL = {
 _CELLS = (
     select(
         func.json_object_agg(
-            D.environment,
+            E.name,  # and not as each deployment wrote it: a column of the matrix has one name
             aggregate_order_by(func.json_build_object(*chain.from_iterable(_CELL.items())), E.rank, E.place),
         )
     )
