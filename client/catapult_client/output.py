@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -69,12 +70,13 @@ class Output:
 
     def give_up(self) -> None:
         """What is still to be written goes nowhere: or Python would complain about it once more at its end."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # there may be no standard output at all
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _write(self, stream: TextIO | None, text: str) -> None:
-        if stream is not None:
-            stream.write(self.hidden(text) + "\n")
+        if stream is None:  # closed by whoever started this
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        stream.write(self.hidden(text) + "\n")
 
     def hidden(self, text: str) -> str:
         """The text without a key, wherever it came from."""

@@ -512,6 +512,20 @@ def test_a_result_that_nobody_reads_any_more_ends_with_1_in_one_line(peer: Peer)
     assert (ended.returncode, ended.stderr) == (1, "catapult: Not everything could be written: Broken pipe.\n")
 
 
+def test_a_standard_output_that_is_closed_is_told(
+    peer: Peer, at_peer_cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.answers = [Answer(200, [])]
+    monkeypatch.setattr(sys, "stdout", None)
+    ended = at_peer_cli("live", "production", "--json")
+    assert (ended.status, ended.err.splitlines()[-1]) == (
+        1,
+        "catapult: Not everything could be written: Bad file descriptor.",
+    )
+    monkeypatch.setattr(sys, "stderr", None)
+    assert at_peer_cli("live", "production").status == 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="takes /dev/full")
 def test_a_full_disk_ends_with_1_in_one_line(peer: Peer) -> None:
     peer.answers = [Answer(200, [])]

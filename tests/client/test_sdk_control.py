@@ -161,6 +161,14 @@ def test_a_gate_is_written_changed_listed_and_deleted(admin: Registry) -> None:
         admin.delete_gate(gate)
 
 
+def test_a_gates_change_whose_answer_was_lost_is_told_as_perhaps_made(peer: Peer, faulty: Registry) -> None:
+    # A gate is never read alone, so that nobody can look whether the change was this one.
+    peer.answers = [Answer(drop=True), problem(412, "precondition-failed"), problem(405, "method-not-allowed")]
+    with pytest.raises(PreconditionFailed) as refused:
+        faulty.update_gate("g1", value=0.8, if_match="tag")
+    assert refused.value.maybe_applied
+
+
 def test_a_gate_with_fields_of_another_kind_is_refused_by_their_names(admin: Registry) -> None:
     with pytest.raises(Validation) as refused:
         admin.create_gate("*", "release", "metric", path="a", paths=["b"])
