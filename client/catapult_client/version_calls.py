@@ -37,8 +37,8 @@ class VersionCalls(Calls[Gone]):
         """The version is registered. It takes `model_name` or `model_id`, and `version`, `tag` and `digest`.
 
         Figures in `metadata` may be numpy or torch scalars; NaN, infinity, sets and bytes are refused by their key.
-        Raises Conflict (the model has this version), NotFound (no such model), Validation, InvalidArgument,
-        Forbidden (takes `publisher`; `is_release` takes `releaser`).
+        Raises Conflict (the model has this version), Blocked (`is_release`, and a gate: then it is not registered),
+        NotFound (no such model), Validation, InvalidArgument, Forbidden (takes `publisher`; `is_release` `releaser`).
         """
         fields = dict(
             _model(model_name, model_id),
@@ -248,7 +248,8 @@ class VersionCalls(Calls[Gone]):
 
         `status` is `active` or `archived`. `if_match` is the record as it was fetched alone, or its `etag`: then nobody
         else's change is overwritten. Raises NotFound, PreconditionFailed (changed meanwhile), Conflict (live, so not
-        to be archived), Validation, Forbidden (takes `publisher`; `is_release` takes `releaser`).
+        to be archived), Blocked (`is_release`, and a gate), Validation, Forbidden (takes `publisher`; `is_release`
+        takes `releaser`).
         """
         path = f"/v1/versions/{identity(version_id, 'version_id')}"
         changes = {
