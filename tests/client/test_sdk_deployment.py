@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -182,3 +183,46 @@ def test_on_error_warn_an_exception_of_the_block_still_goes_on(
         "metadata": {"replicas": 3, "error": "ZeroDivisionError: division by zero"},
     }
     assert caplog.records == []
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_an_exception_that_cannot_be_printed_is_on_record_by_its_name(registry: Registry, version: Version) -> None:
+    with pytest.raises(Unspeakable), registry.deployment(version, "staging") as d:
+        raise Unspeakable
+    assert registry.get_deployment(d.record).metadata == {"error": "Unspeakable"}
+
+
+def test_ctrl_c_while_a_failure_is_reported_ends_the_wait(
+    registry: Registry, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught, registry.deployment(version, "staging"):  # noqa: PT012
+        monkeypatch.setattr(type(registry), "get_deployment", interrupted)
+        raise ValueError("first")
+    assert isinstance(caught.value.__context__, ValueError)
+
+
+def test_on_error_warn_every_other_call_gives_none_or_nothing(
+    peer: Peer, soft: Registry[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    peer.answers = [problem(409, "blocked", gates="no list")]
+    calls: list[Callable[[], Any]] = [
+        lambda: soft.check_gates(None, "release"),
+        lambda: soft.approve("v1", "release"),
+        lambda: soft.rollback("production", model_name="a/b", reason="slow"),
+        lambda: soft.put_environment("a/b"),
+        lambda: soft.create_gate("*", "release", "metric", value=float("nan")),
+        lambda: soft.update_deployment(None, status="success"),
+    ]
+    for call in calls:
+        caplog.clear()
+        assert call() is None
+        assert len(caplog.records) == 1
+    for listing in (soft.live("production", at=datetime(2026, 1, 1)), soft.live_matrix(), soft.list_gates()):
+        assert list(listing) == []
