@@ -57,7 +57,7 @@ def request_id() -> str:
 
 def authenticate() -> Actor:
     """Who bears the request's key. Raises Unauthenticated, in the same words whatever is wrong with it."""
-    return bearer_of(_sent_key())
+    return bearer_of(sent_key())
 
 
 def bearer_of(key: str) -> Actor:
@@ -179,7 +179,8 @@ class Sample:
 SAMPLE = Sample(each=5, total=60)
 
 
-def _sent_key() -> str:
+def sent_key() -> str:
+    """The key in the request's headers, whatever it may be; "" for none."""
     key = request.headers.get("X-API-Key")
     if key is None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

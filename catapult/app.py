@@ -9,7 +9,7 @@ from flask_cors import CORS
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import access, api, audit, commands, config, faults, logs, migrations, pages, proxies
+from catapult import access, api, audit, commands, config, faults, logs, migrations, pages, proxies, rates
 from catapult.actions import sessions
 from catapult.api import idempotency, problems, registered_models
 from catapult.config import Settings
@@ -68,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.wsgi_app = proxies.Proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.before_request(logs.start_clock)
     app.before_request(access.check_host)
+    rates.init_app(app, settings)
     app.after_request(logs.line)  # after_request runs from the last to the first: the line knows all the rest
     app.after_request(_finish)
     faults.init_app(app, _answer)
@@ -123,6 +124,8 @@ def _finish(response: Response) -> Response:
         response.headers["Cache-Control"] = "no-cache"
     if request.path.startswith(registered_models.OLD_PREFIX):
         registered_models.deprecated(response)
+    if "actor" in g:
+        rates.remember()
     if "actor" in g and response.status_code < 500:
         _keep_books()
     return response

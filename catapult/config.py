@@ -22,6 +22,9 @@ from sqlalchemy.exc import ArgumentError
 from catapult.embedded import Embedded
 
 SALT_LENGTH = 32
+RATE = r"[1-9]\d{0,8} ?(?:per|/) ?(?:[1-9]\d{0,5} ?)?(?:second|minute|hour|day)s?"
+RATES = re.compile(rf"{RATE}(?: ?[;,] ?{RATE})*")
+STORAGES = ("redis://", "rediss://", "redis+unix://", "memory://")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -49,6 +52,8 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     trusted_hosts: tuple[str, ...] = ()
+    rate_limit: str = ""
+    rate_limit_storage: str = field(default="memory://", repr=False)
 
     @property
     def url(self) -> str:
@@ -70,6 +75,8 @@ def load() -> Settings:
         "cors_origins": listed(env, "CORS_ORIGINS"),
         "trusted_proxies": listed(env, "TRUSTED_PROXIES"),
         "trusted_hosts": tuple(host.lower() for host in listed(env, "TRUSTED_HOSTS")),
+        "rate_limit": env.str("RATE_LIMIT", ""),
+        "rate_limit_storage": env.str("RATE_LIMIT_STORAGE", "memory://"),
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
     rest["log_level"] = rest["log_level"].upper()
@@ -190,7 +197,8 @@ def _wrong(rest: dict[str, Any]) -> list[str]:
     for origin in rest["cors_origins"]:
         if origin != "*" and not _is_origin(origin):
             problems.append(f"CORS_ORIGINS holds {origin!r}; an origin is as https://ml.example.com, without a path.")
-    return problems + _wrong_trust(rest["trusted_proxies"], rest["trusted_hosts"])
+    problems += _wrong_trust(rest["trusted_proxies"], rest["trusted_hosts"])
+    return problems + _wrong_rates(rest["rate_limit"], rest["rate_limit_storage"])
 
 
 def _wrong_trust(proxies: tuple[str, ...], hosts: tuple[str, ...]) -> list[str]:
@@ -208,6 +216,17 @@ def _wrong_trust(proxies: tuple[str, ...], hosts: tuple[str, ...]) -> list[str]:
                 f"TRUSTED_HOSTS holds {host!r}; it takes names as ml.example.com, or .example.com for all below it, "
                 "without scheme, port and path."
             )
+    return problems
+
+
+def _wrong_rates(limit: str, storage: str) -> list[str]:
+    problems = []
+    if limit and not RATES.fullmatch(limit):
+        problems.append(f"RATE_LIMIT is {limit!r}; it looks like `50 per second` or `50 per second; 1000 per minute`.")
+    if not storage.startswith(STORAGES):  # not repeated: it may hold a password
+        problems.append(
+            "RATE_LIMIT_STORAGE is no address of Redis; it looks like redis://host:6379/0, or is not set: each process counts."
+        )
     return problems
 
 

@@ -87,7 +87,7 @@ def refused(refusal: Refusal) -> Response:
 def record(refusal: Refusal) -> None:
     """The request's transaction is undone; sign-ins and roles that were refused are in the audit log."""
     db.session.rollback()
-    if isinstance(refusal, errors.Unauthenticated | errors.Forbidden):
+    if isinstance(refusal, errors.Unauthenticated | errors.Forbidden | errors.RateLimited):
         drain()
     try:
         access.record_refusal(refusal)

@@ -28,7 +28,7 @@ LEVELS = [
     {"serving", "wsgi"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-MAY_KNOW_THE_REQUEST = {*DOORS, "access", "faults", "cursors", "app", "startup", "logs", "serving", "wsgi"}
+MAY_KNOW_THE_REQUEST = {*DOORS, "access", "faults", "cursors", "app", "startup", "logs", "rates", "serving", "wsgi"}
 MAY_READ_SETTINGS = MAY_KNOW_THE_REQUEST - {"logs"}
 # `flask up` ends in the server, loaded only then.
 OF_COMMANDS = {"serving"}

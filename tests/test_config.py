@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from limits import parse_many
 
 from catapult import config
 from catapult.app import engine_options
@@ -12,7 +13,8 @@ from catapult.config import ConfigError, Settings
 SALT, SECRET = "s" * 32, "a secret"
 TEAM = {"DATABASE_URL": "postgresql://u:pa55word@db/registry", "API_KEY_SALT": SALT, "SECRET_KEY": SECRET}
 TRUST = ("TRUSTED_PROXIES", "TRUSTED_HOSTS")
-NAMES = (*TEAM, "CATAPULT_HOME", "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST)
+RATES = ("RATE_LIMIT", "RATE_LIMIT_STORAGE")
+NAMES = (*TEAM, "CATAPULT_HOME", "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST, *RATES)
 
 
 @pytest.fixture(autouse=True)
@@ -176,8 +178,10 @@ def test_everything_that_is_wrong_is_named_at_once_with_what_to_do(problems):
         CORS_ORIGINS="example.com",
         TRUSTED_PROXIES="10.0.0.1/8",
         TRUSTED_HOSTS="https://ml.example.com",
+        RATE_LIMIT="fast",
+        RATE_LIMIT_STORAGE="http://:pa55word@redis",
     )
-    assert set(found) == {*TEAM, "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST}
+    assert set(found) == {*TEAM, "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST, *RATES}
     assert "postgresql://" in found["DATABASE_URL"]
     assert "python3 -c" in found["API_KEY_SALT"]
     assert "python3 -c" in found["SECRET_KEY"]
@@ -249,6 +253,25 @@ def test_a_trusted_host_is_a_name_without_scheme_and_port(problems, host):
     assert repr(host) in problem
 
 
+@pytest.mark.parametrize("limit", ["50 per second", "50/second", "50 per second; 1000 per minute", "5 per 10 seconds"])
+def test_a_rate_is_a_number_and_a_time(load, limit):
+    assert load(RATE_LIMIT=limit).rate_limit == limit
+    assert parse_many(limit)
+
+
+@pytest.mark.parametrize(
+    "limit", ["50", "0 per second", "-1 per second", "50 per week", "per second", "50 per second;"]
+)
+def test_any_other_rate_is_refused(problems, limit):
+    (problem,) = problems(RATE_LIMIT=limit).values()
+    assert repr(limit) in problem
+
+
+@pytest.mark.parametrize("storage", ["http://redis", "redis", "/tmp/redis.sock", "memcached://m"])
+def test_rates_are_shared_by_redis_alone(problems, storage):
+    assert list(problems(RATE_LIMIT_STORAGE=storage)) == ["RATE_LIMIT_STORAGE"]
+
+
 def test_a_home_that_cannot_be_made_is_named(problems, tmp_path):
     (tmp_path / "file").touch()
     found = problems(CATAPULT_HOME=tmp_path / "file" / "home")
@@ -265,7 +288,7 @@ def test_wrong_settings_make_no_home(problems, tmp_path):
 
 
 def test_no_secret_is_in_the_repr(load):
-    shown = repr(load(**TEAM)) + str(load())
+    shown = repr(load(**TEAM, RATE_LIMIT_STORAGE="redis://:pa55word@r")) + str(load())
     assert not [secret for secret in (SALT, f"'{SECRET}'", "pa55word") if secret in shown]
     settings = load()
     assert not [secret for secret in (settings.api_key_salt, settings.secret_key) if secret in repr(settings)]

@@ -6,7 +6,7 @@ from flask import Response, current_app, g, redirect, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import access
-from catapult.errors import Refusal, Unauthenticated
+from catapult.errors import RateLimited, Refusal, Unauthenticated
 from catapult.pages import fragments
 from catapult.pages.door import SAFE, by_htmx, current_address, own_address
 
@@ -18,8 +18,10 @@ def answer(refusal: Refusal) -> Response:
     if by_htmx():
         response = fragments.only_toast(refusal.detail, refusal.status)
     else:
-        _recognise(refusal)
-        said = {"refusal": refusal, "request_id": access.request_id(), "no_counts": refusal.status >= 500}
+        cheap = refusal.status >= 500 or isinstance(refusal, RateLimited)  # the database is not asked
+        if not cheap:
+            _recognise()
+        said = {"refusal": refusal, "request_id": access.request_id(), "no_counts": cheap}
         said["back"] = own_address() if request.method in SAFE else current_address(query=True)
         response = fragments.whole("errors/page.html", refusal.status, **said)
     if refusal.retry_after is not None:
@@ -27,9 +29,9 @@ def answer(refusal: Refusal) -> Response:
     return response
 
 
-def _recognise(refusal: Refusal) -> None:
+def _recognise() -> None:
     """Who is signed in sees the page in the usual frame, at an address that there is not, too."""
-    if "actor" not in g and refusal.status < 500:
+    if "actor" not in g:
         with suppress(Unauthenticated, SQLAlchemyError):
             g.actor = access.signed_in()
 
