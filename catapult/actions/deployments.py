@@ -108,7 +108,7 @@ def rollback(environment: str, *, actor: Actor, model_name: str, reason: str, to
     model = locks.model(func.lower(RegisteredModel.name) == model_name.lower(), gated=True)
     now = locks.now()
     steps = history.steps_back(model.id, place.place, to)
-    live, target = _way_back(steps, model, place, to)
+    live, target = way_back(steps, model, place, to)
     version = db.session.get_one(Version, target.release_id, populate_existing=True)
     version.model = model
     _check_active(version)
@@ -193,7 +193,7 @@ def _moved(deployment: Deployment, fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _way_back(steps: history.Steps, model: RegisteredModel, place: Environment, to: UUID | None) -> tuple[Any, Any]:
+def way_back(steps: history.Steps, model: RegisteredModel, place: Environment, to: UUID | None) -> tuple[Any, Any]:
     """What is live there, and the deployment to go back to. Raises Conflict, Invalid."""
     where = f"{model.name} in {place.name}"
     if steps.live is None:

@@ -22,17 +22,20 @@ FREEZE = ("frozen", "frozen_reason", "frozen_until")
 
 
 def put(
-    name: str, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None
+    name: str, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None, new: bool = False
 ) -> tuple[Environment, bool]:
     """The environment has these fields; it is made where it is not there. Says, too, whether it was made.
 
-    Raises Forbidden, PreconditionFailed, and Invalid for a freeze without a reason or one that is over.
+    Raises Forbidden, PreconditionFailed, Invalid for a freeze without a reason or one that is over, and Conflict where it is there
+    already and has to be `new`.
     """
     actor.needs(Role.ADMIN)
     _check_name(name)
     environment, made = _taken(name, actor, share=False)
     if made and expected is not None:
         raise PreconditionFailed(f"There is no environment {name} any more. Send it without If-Match to make it.")
+    if new and not made:
+        raise Conflict(f"There is an environment {environment.name} already.", errors={"name": ["Is taken."]})
     locks.check_counter(environment, expected)
     changed = audit.changes(environment, _checked(environment, fields))
     if made:

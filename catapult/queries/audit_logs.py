@@ -28,6 +28,11 @@ TOLD = (
     "version.demote",
     "version.delete",
     "deployment.create",
+    "deployment.update",
+    "deployment.rollback",
+    "environment.create",
+    "environment.update",
+    "environment.delete",
 )
 
 _COLUMNS: tuple[Any, ...] = (

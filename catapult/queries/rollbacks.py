@@ -1,0 +1,83 @@
+"""Rollbacks: from where and why they were, and what there is to go back to."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import aliased
+
+from catapult.extensions import db
+from catapult.queries.raw import as_text
+from catapult.tables import AuditLog, Deployment, RegisteredModel, Version, VersionStatus
+
+A: Any = AuditLog.__table__.c
+D: Any = Deployment.__table__.c
+V: Any = Version.__table__.c
+M: Any = RegisteredModel.__table__.c
+
+LATEST, OFFERED = 200, 20
+"""So many of the latest deployments are looked at, and so many versions are offered."""
+
+_REASON = (
+    select(A.details["reason"].astext)
+    .where(A.resource_id == D.id, A.action == "deployment.rollback")
+    .order_by(A.created_at)
+    .limit(1)
+    .scalar_subquery()
+)
+
+
+def told(deployments: Iterable[Any]) -> dict[str, Any]:
+    """`{deployment's id: from_version reason}` of those of these rows that are rollbacks; none of them sends no statement."""
+    ids = [row.id for row in deployments if row.rollback_of]
+    if not ids:
+        return {}
+    left = aliased(Deployment.__table__)
+    query = (
+        select(as_text(D.id), V.version.label("from_version"), _REASON.label("reason"))
+        .join_from(Deployment.__table__, left, left.c.id == D.rollback_of)
+        .join(Version.__table__, V.id == left.c.release_id)
+        .where(D.id.in_(ids))
+    )
+    return {row.id: row for row in db.session.execute(query)}
+
+
+def named(deployment_ids: Iterable[str | None]) -> dict[str, str]:
+    """`{deployment's id: its version}`, also of those that were deleted since."""
+    ids = [one for one in deployment_ids if one]
+    if not ids:
+        return {}
+    query = select(as_text(D.id), V.version).join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
+    return {row.id: row.version for row in db.session.execute(query.where(D.id.in_(ids)))}
+
+
+def gone(deployments: Sequence[Any]) -> set[str]:
+    """The ids of those of these rows whose model or version was deleted since."""
+    query = (
+        select(as_text(D.id))
+        .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
+        .join(RegisteredModel.__table__, M.id == D.model_id)
+        .where(D.id.in_([row.id for row in deployments]), or_(V.deleted_at.is_not(None), M.deleted_at.is_not(None)))
+    )
+    return set(db.session.scalars(query)) if deployments else set()
+
+
+def offered(model_id: UUID, place: str, present: UUID) -> list[Any]:
+    """The other versions that were live there and may be again, each with its last deployment, the newest first.
+
+    `id release_id version is_release live_from ended_at deployed_by`. Left out are those that are archived or deleted.
+    """
+    released = V.released_at.is_not(None).label("is_release")
+    query = (
+        select(as_text(D.id), D.release_id, V.version, released, D.live_from, D.ended_at, D.deployed_by)
+        .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
+        .where(D.model_id == model_id, D.place == place, D.live_from.is_not(None), D.release_id != present)
+        .where(V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value)
+        .order_by(D.live_from.desc())
+        .limit(LATEST)
+    )
+    newest: dict[UUID, Any] = {}
+    for row in db.session.execute(query):
+        newest.setdefault(row.release_id, row)
+    return list(newest.values())[:OFFERED]
