@@ -345,8 +345,9 @@ OWNER = "release-eng"
 """Whose key wrote the gates."""
 
 GATES: tuple[dict[str, Any], ...] = (
-    {"model": "*", "target": PRODUCTION, "kind": "released"},
-    {"model": "*", "target": PRODUCTION, "kind": "soaked", "environment": STAGING, "seconds": 86_400},
+    {"model": "myorg/*", "target": PRODUCTION, "kind": "released"},
+    {"model": "risk/*", "target": PRODUCTION, "kind": "released"},
+    {"model": "myorg/*", "target": PRODUCTION, "kind": "soaked", "environment": STAGING, "seconds": 86_400},
     {
         "model": "myorg/sentiment-model",
         "target": RELEASE,

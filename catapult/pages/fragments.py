@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from flask import Response, current_app, redirect, render_template, request
 
@@ -77,11 +78,14 @@ def go(address: str, said: str = "") -> Response:
 
 def back(default: str) -> Response:
     """To the page that the form stood on, or to `default`."""
-    return redirect(request.referrer if _is_ours(request.referrer) else default, 303)  # type: ignore[return-value]
+    return redirect(request.referrer if _is_page(request.referrer) else default, 303)  # type: ignore[return-value]
 
 
-def _is_ours(address: str | None) -> bool:
-    return bool(address) and str(address).startswith(request.host_url)
+def _is_page(address: str | None) -> bool:
+    """Whether it is one of our own pages; a form that was refused may stand at an address that takes forms alone."""
+    if not address or not address.startswith(request.host_url):
+        return False
+    return current_app.url_map.bind("").test(unquote(urlsplit(address).path), "GET")
 
 
 def _html(text: str, status: int) -> Response:

@@ -30,6 +30,7 @@ NAMES = (
     ),
     *("a release", "a candidate", "an archived version", "a comparison", "six versions compared", "nothing to compare"),
     *("the deployments", "live deployments", "no deployments that match", "filters at fault"),
+    *("the gates", "the inbox", "a new gate", "editing a gate", "deleting a gate", "overriding gates"),
     *("the environments", "an environment", "the audit log", "no entries that match", "the keys"),
     *("what was found", "nothing found", "a new model", "a new version", "a new deployment", "a new key"),
     *("editing a version", "deleting a version", "deleting a model", "revoking a key", "no such page", "no such model"),
@@ -46,6 +47,7 @@ def places(server: Up, key_id: str) -> dict[str, str]:
     for kind, rule in KINDS.items():
         ((model, version),) = server.sql(OF_A_VERSION.format(rule))
         found[kind] = f"/models/{model}/versions/{version}"
+    ((gate,),) = server.sql("SELECT id FROM gates ORDER BY created_at LIMIT 1")
     return {
         **found,
         "the overview": "/",
@@ -64,6 +66,12 @@ def places(server: Up, key_id: str) -> dict[str, str]:
         "filters at fault": "/audit?resource_id=nothing&since=yesterday",
         "the environments": "/environments",
         "an environment": "/environments/production",
+        "the gates": "/gates",
+        "the inbox": "/inbox",
+        "a new gate": "/new/gate?kind=soaked",
+        "editing a gate": f"/gates/{gate}/edit",
+        "deleting a gate": f"/gates/{gate}/delete",
+        "overriding gates": f"{found['a candidate']}/-/override",
         "the audit log": "/audit",
         "no entries that match": "/audit?action=zzz.nothing",
         "the keys": "/keys",

@@ -96,6 +96,8 @@ DIALOGS = [
     ("a model", "New version"),
     ("the deployments", "Record deployment"),
     ("the keys", "New key"),
+    ("the gates", "New gate"),
+    ("a candidate", "Override…"),
     ("a candidate", "Edit notes…"),
     ("a candidate", "Delete…"),
     ("its settings", re.compile("^Delete .*…")),

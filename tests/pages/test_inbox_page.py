@@ -313,6 +313,14 @@ def test_without_javascript_approving_leads_back_to_where_it_was_asked(browser, 
     assert "approved it already" in Page(refused).one("p", role="alert").text
 
 
+def test_what_is_done_on_a_page_of_a_refusal_leads_on_to_the_version(browser, version, gate):
+    gate("metric")
+    there = {"Referer": f"http://localhost{AT}/-/promote"}  # where the refusal stands, and which only takes forms
+    for verb in ("archive", "activate"):
+        answer = browser.post(f"{AT}/-/{verb}", headers=there)
+        assert (answer.status_code, answer.headers["Location"]) == (303, AT)
+
+
 def test_what_cannot_be_approved_says_why(browser, api, version, gate):
     gate()
     for data, status, said in (
