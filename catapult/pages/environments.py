@@ -181,9 +181,14 @@ def delete(name: str) -> Response:
 def done(said: str, *, gone: bool = False) -> Response:
     """The board as it is now, where that was open; else on to the page that was, or to the board if that is `gone`."""
     home = url_for("pages.environments.index")
-    here = current_address(query=True) if by_htmx() else home
-    if not by_htmx() or here != home:
-        return fragments.go(home if gone else here, said)
+    here = current_address(query=True)
+    if by_htmx() and here == home:
+        return _board_again(said)
+    is_open = by_htmx() and not gone and current_address() != request.path  # and no form on a page of its own
+    return fragments.go(here if is_open else home, said)
+
+
+def _board_again(said: str) -> Response:
     response = fragments.part(BOARD, "board", fragments.toast(said), **board())
     response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#board", "morph:outerHTML"
     response.headers["HX-Trigger"] = "close-dialog"

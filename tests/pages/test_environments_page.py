@@ -124,7 +124,12 @@ def test_a_short_board_is_whole(browser, sql):
 
 def test_one_environment_knows_no_case_and_where_none_ever_was_there_is_no_page(browser, things):
     assert len(Page(browser.get("/environments/PRODUCTION")).all("article")) == 1
-    for path in ("/environments/nowhere", "/environments/<b>", "/environments/a%00b", "/environments/nowhere/-/history"):
+    for path in (
+        "/environments/nowhere",
+        "/environments/<b>",
+        "/environments/a%00b",
+        "/environments/nowhere/-/history",
+    ):
         response = browser.get(path)
         assert response.status_code == 404, path
         assert "<b>" not in response.text
@@ -148,3 +153,209 @@ def test_where_a_version_is_live_is_told_in_order_of_rank(browser, api):
     for path in ("/models", "/models/org/bert", "/models/org/bert/versions/1.0.0"):
         chips = [link.text for link in Page(browser.get(path)).all("a") if "chip" in (link.get("class") or "")]
         assert chips[:3] == ["zeta", "production", "alpha"], path
+
+
+# --- freezes, settings, new ones, deletion ----------------------------------------------------------------------------
+
+HOME = {"HX-Current-URL": "http://localhost/environments", "Host": "localhost"}
+FORMS = ("freeze", "settings", "delete")
+
+
+def place(api, name="production"):
+    return api.get(f"/api/v1/environments/{name}").json
+
+
+def counter(browser, form, name="production"):
+    return Page(browser.get(f"/environments/{name}/-/{form}")).one("input", name="counter")["value"]
+
+
+def test_the_board_has_a_column_for_an_environment_where_nothing_is_live(browser, api, things):
+    api.put("/api/v1/environments/edge", {"rank": 0})
+    response = browser.get("/environments")
+    assert list(board(response)) == ["edge", "dev", "staging", "production"]
+    assert "Nothing is live here." in response.text
+    assert "Nothing is live yet" not in response.text
+
+
+@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser", "admin"])
+def test_who_sees_which_button_and_what_the_server_refuses(browser, api, things, role):
+    browser, admin = browser.by(role), role == "admin"
+    page = Page(browser.get("/environments"))
+    forms = [link for link in page.links if link.endswith(tuple(f"/-/{form}" for form in FORMS))]
+    assert len(forms) == (6 if admin else 0)
+    assert any("/-/rollback" in link for link in page.links) == (role in ("releaser", "admin"))
+    assert ("/new/environment" in page.links) == admin
+    for form in FORMS:
+        wanted = 200 if admin else 403
+        assert browser.get(f"/environments/production/-/{form}").status_code == wanted
+    if not admin:
+        for form in (*FORMS, "thaw"):
+            answer = browser.post(f"/environments/production/-/{form}", {"frozen_reason": "x", "confirm": "production"})
+            assert answer.status_code == 403
+        assert browser.post("/new/environment", {"name": "x"}).status_code == 403
+        assert not place(api)["frozen"]
+
+
+def test_what_is_protected_has_a_lock_and_takes_a_releaser(browser, api, things):
+    api.put("/api/v1/environments/production", {"protected": True})
+    assert Page(browser.get("/environments")).has_class("warn")[0].text == "protected"
+    for role, may in (("publisher", False), ("releaser", True)):
+        links = Page(browser.by(role).get("/environments")).links
+        assert any("environment=production" in link for link in links) == may
+
+
+def test_freezing_from_the_board_swaps_the_board_and_says_so(browser, api, things, trail):
+    sent = {"frozen_reason": "Sale <b>", "frozen_until": "2100-01-02T03:04", "counter": counter(browser, "freeze")}
+    response = browser.post("/environments/production/-/freeze", sent, htmx="form", headers=HOME)
+    assert response.status_code == 200
+    assert (response.headers["HX-Retarget"], response.headers["HX-Trigger"]) == ("#board", "close-dialog")
+    assert "production is frozen." in response.text
+    assert "until <time" in response.text
+    assert "Sale &lt;b&gt;" in response.text
+    assert "<b>" not in response.text
+    frozen = place(api)
+    assert (frozen["frozen"], frozen["frozen_until"]) == (True, "2100-01-02T03:04:00.000000Z")
+    assert len(trail("environment.update")) == 1
+
+
+def test_a_frozen_environment_is_offered_to_thaw_and_not_to_deploy_to(browser, api, things):
+    api.put("/api/v1/environments/production", {"frozen": True, "frozen_reason": "Sale"})
+    page = Page(browser.get("/environments"))
+    assert "/environments/production/-/thaw" in page.actions
+    assert not any("environment=production" in link for link in page.links)
+    assert "/environments/production/-/freeze" not in page.links
+    assert "/environments/production/-/thaw" not in Page(browser.by("releaser").get("/environments")).actions
+    response = browser.post("/environments/production/-/thaw", htmx="board", headers=HOME)
+    assert "takes deployments again" in response.text
+    assert not place(api)["frozen"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({}, "frozen_reason"),
+        ({"frozen_reason": "x", "frozen_until": "2020-01-01T00:00"}, "frozen_until"),
+        ({"frozen_reason": "x", "frozen_until": "tomorrow"}, "frozen_until"),
+        ({"frozen_reason": "x" * 1025}, "frozen_reason"),
+    ],
+)
+@pytest.mark.parametrize("htmx", [None, "form"])
+def test_a_freeze_that_is_at_fault_is_marked(browser, api, things, trail, sent, field, htmx):
+    response = browser.post("/environments/production/-/freeze", sent, htmx=htmx)
+    assert response.status_code == 422
+    page = Page(response)
+    assert page.invalid == [field]
+    assert page.field("frozen_reason").value == sent.get("frozen_reason", "")
+    assert is_whole(response) == (htmx is None)
+    assert not trail("environment.update")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_somebody_changed_meanwhile_is_not_overwritten(browser, api, things, form):
+    seen = counter(browser, form)
+    api.put("/api/v1/environments/production", {"description": "new"})
+    sent = {"counter": seen, "frozen_reason": "x", "rank": "7", "confirm": "production", "force": "true"}
+    response = browser.post(f"/environments/production/-/{form}", sent, htmx="form")
+    assert response.status_code == 412
+    assert "Changed by admin-key meanwhile" in response.text
+    assert f"/environments/production/-/{'freeze' if form == 'freeze' else form}" in Page(response).links
+    assert place(api)["description"] == "new"
+
+
+def test_without_scripts_forms_lead_back_to_the_board(browser, api, things):
+    for form, sent in (
+        ("freeze", {"frozen_reason": "x"}),
+        ("thaw", {}),
+        ("settings", {"rank": "9", "protected": "true", "description": "d"}),
+        ("delete", {"confirm": "production", "force": "true"}),
+    ):
+        response = browser.post(f"/environments/production/-/{form}", sent)
+        assert (response.status_code, response.headers["Location"]) == (303, "/environments"), form
+    assert api.get("/api/v1/environments/production").status_code == 404
+
+
+def test_settings_change_what_was_changed_and_clear_what_was_emptied(browser, api, things, trail):
+    api.put("/api/v1/environments/production", {"description": "old", "protected": True})
+    sent = {"rank": "3", "protected": "false", "description": "", "counter": counter(browser, "settings")}
+    assert browser.post("/environments/production/-/settings", sent).status_code == 303
+    after = place(api)
+    assert (after["protected"], after["description"]) == (False, None)
+    sent = {"rank": "-1", "protected": "true", "description": "kept"}
+    response = browser.post("/environments/production/-/settings", sent, htmx="form")
+    assert response.status_code == 422
+    page = Page(response)
+    assert page.invalid == ["rank"]
+    assert page.field("description").value == "kept"
+    assert page.field("protected").get("checked") is not None
+
+
+def test_a_new_environment_appears_on_the_board(browser, api, trail):
+    response = browser.post(
+        "/new/environment", {"name": "Edge", "rank": "2", "protected": "true"}, "form", headers=HOME
+    )
+    assert "Edge is made." in response.text
+    assert list(board(browser.get("/environments"))) == ["edge"]
+    assert place(api, "edge")["protected"]
+    assert len(trail("environment.create")) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [({"name": "-"}, 422), ({}, 422), ({"name": "release"}, 422), ({"name": "PRODUCTION"}, 409)]
+)
+def test_a_new_environment_needs_a_name_that_is_free(browser, api, things, sent, status):
+    before = place(api)
+    response = browser.post("/new/environment", {"rank": "8", **sent}, htmx="form")
+    assert response.status_code == status
+    assert Page(response).invalid == ["name"]
+    assert Page(response).field("rank").value == "8"
+    assert place(api) == before
+
+
+def test_deleting_says_what_it_ends_and_takes_the_name(browser, api, things):
+    running = api.deployment(api.version({"id": api.get("/api/v1/models").json[0]["id"]}, "3.0.0"), status="running")
+    form = browser.get("/environments/production/-/delete")
+    assert "1 model is live there and ends with it" in form.text
+    assert "1 deployment is on the way there" in form.text
+    refused = browser.post("/environments/production/-/delete", {"confirm": "Production", "force": "true"})
+    assert (refused.status_code, Page(refused).invalid) == (422, ["confirm"])
+    assert browser.post("/environments/production/-/delete", {"confirm": "production"}).status_code == 409
+    headers = {**HOME, "HX-Current-URL": "http://localhost/environments/production"}
+    sent = {"confirm": "production", "force": "true", "counter": counter(browser, "delete")}
+    response = browser.post("/environments/production/-/delete", sent, htmx="form", headers=headers)
+    assert '"path": "/environments"' in response.headers["HX-Location"]
+    assert api.get(f"/api/v1/deployments/{running['id']}").json["status"] == "cancelled"
+    assert "deleted" in browser.get("/environments/production").text
+
+
+def test_what_a_gate_names_cannot_be_deleted(browser, api, things):
+    api.make("/api/v1/gates", {"model": "*", "target": "production", "kind": "released"})
+    form = browser.get("/environments/production/-/delete")
+    assert form.status_code == 200
+    assert "gates name production" in form.text
+    assert not Page(form).all("button", type="submit")[1:]
+    assert (
+        browser.post("/environments/production/-/delete", {"confirm": "production", "force": "true"}).status_code == 409
+    )
+
+
+def test_a_form_on_a_page_of_its_own_leads_to_the_board(browser, things):
+    headers = {"HX-Current-URL": "http://localhost/environments/production/-/freeze"}
+    response = browser.post("/environments/production/-/freeze", {"frozen_reason": "x"}, htmx="form", headers=headers)
+    assert '"path": "/environments"' in response.headers["HX-Location"]
+
+
+def test_fifty_frozen_environments_of_hostile_reasons_stay_under_300_kilobytes(browser, sql):
+    fill(sql, 12, 50)
+    sql(
+        "UPDATE environments SET protected = true, frozen = true, frozen_reason = repeat('\"', 1024), description = repeat('\"', 9999)"
+    )
+    response = browser.get("/environments")
+    assert len(board(response)) == 50
+    assert len(response.data) <= 300_000
+
+
+def test_of_more_environments_than_fifty_the_others_are_on_the_next_board(browser, sql):
+    fill(sql, 1, 60)
+    response = browser.get("/environments")
+    assert len(board(response)) == 50
+    assert len(board(browser.get(Page(response).more))) == 10
