@@ -40,7 +40,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT there.created_at FROM deployments JOIN versions AS there ON there.id = deployments.release_id
     WHERE deployments.model_id = recent.model_id AND deployments.place = asked.target
-        AND deployments.live_from IS NOT NULL AND deployments.ended_at IS NULL
+        AND deployments.live_from IS NOT NULL AND deployments.ended_at IS NULL LIMIT 1
 ) AS live ON asked.target <> 'release'
 WHERE recent.created_by_key IS DISTINCT FROM CAST(:key AS uuid) AND CASE asked.target
     WHEN 'release' THEN recent.released_at IS NULL AND (release.id IS NULL OR release.created_at < recent.created_at)

@@ -54,6 +54,9 @@ PAGES = [
     "/environments/production",
     "/environments/Canary",
     "/environments/nowhere",
+    "/gates",
+    "/inbox",
+    "/new/gate",
     "/deployments",
     "/deployments?environment=Staging",
     "/deployments?status=failed",
@@ -193,6 +196,10 @@ SELECT gen_random_uuid(), md5('own' || n)::uuid, md5('model' || n)::uuid, 'produ
 FROM generate_series(:first, :last) AS n WHERE n > 1;
 INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_name)
 SELECT gen_random_uuid(), 'version.create', 'version', md5('version' || n % 3)::uuid, 'x' FROM generate_series(:first, :last) AS n;
+INSERT INTO gates (id, model, target, kind, path, op, value, created_by)
+SELECT gen_random_uuid(), 'org/m*', 'release', 'metric', 'accuracy', '>=', n, 'x' FROM generate_series(:first, :last) AS n;
+INSERT INTO gates (id, model, target, kind, count, role, created_by)
+SELECT gen_random_uuid(), 'org/*', 'env-' || n, 'approved', 1, 'viewer', 'x' FROM generate_series(:first, :last) AS n;
 INSERT INTO api_keys (id, name, role, prefix, key_hash, salt_mark, created_by)
 SELECT gen_random_uuid(), 'key-' || n, 'viewer', 'cat_x' || lpad(n::text, 7, '0'), sha256('x'), 'x', 'x'
 FROM generate_series(:first, :last) AS n;
@@ -215,6 +222,8 @@ COUNTED = [
     "/models/org/m1/compare?v=1.1&v=1.2",
     "/environments",
     "/environments/production",
+    "/gates",
+    "/inbox",
     "/deployments",
     "/audit",
     "/keys",
