@@ -12,7 +12,7 @@ from catapult.contract.schemas import ModelEdit, ModelIn
 from catapult.pages import formats, forms, fragments, lists
 from catapult.pages.door import asked, page
 from catapult.pages.forms import Form
-from catapult.queries import audit_logs, deployments, metrics, registered_models, versions
+from catapult.queries import audit_logs, deployments, gates, metrics, registered_models, versions
 from catapult.tables import Role
 
 blp = Blueprint("registered_models", __name__)
@@ -68,6 +68,14 @@ def show_deployments(name: str) -> Response:
     """Where the model went, newest first."""
     model = registered_models.called(name)
     return _tab(model, "deployments", part=lists.part(deployments.listing(model_name=name)))
+
+
+@blp.get("/models/<model:name>/-/gates")
+@page()
+def show_gates(name: str) -> Response:
+    """The gates that are for the model, by its name or by a pattern."""
+    model = registered_models.called(name)
+    return _tab(model, "gates", part=lists.part(gates.of_model(model.name)))
 
 
 @blp.get("/models/<model:name>/-/activity")

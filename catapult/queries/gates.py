@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, bindparam, func, or_, select, text
+from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, bindparam, func, literal, or_, select, text
 
 from catapult import gates
 from catapult.errors import Conflict, NotFound
@@ -110,6 +110,12 @@ def missing() -> NotFound:
 def listing() -> Listing:
     """Gates newest first."""
     return _GATES
+
+
+def of_model(name: str) -> Listing:
+    """Those that are for the model of that name, newest first."""
+    like = func.replace(func.replace(func.lower(G.model), "_", "\\_"), "*", "%")
+    return _GATES.where(literal(name.lower()).like(like))
 
 
 def verdicts(version_ids: Iterable[Any], target: str, asker: UUID | None) -> dict[UUID, list[Verdict]]:

@@ -108,6 +108,20 @@ def test_a_gate_that_is_not_there_is_a_404(browser, gate):
         assert browser.get(path).status_code == browser.post(path).status_code == 404
 
 
+def test_a_model_s_page_lists_the_gates_that_are_for_it(browser, api, gate):
+    api.model("org/a_b")
+    at = "/models/org/a_b/-/gates"
+    assert "No gate is for this model" in browser.get(at).text
+    assert "/new/gate?model=org/a_b" in Page(browser.get(at)).links
+    for pattern in ("other/*", "org/axb", "*", "ORG/a_*", "org/a_b"):
+        gate(model=pattern)
+    for htmx in (None, "tab"):
+        answer = browser.get(at, htmx=htmx)
+        assert [row.split(" release")[0] for row in rows(answer)] == ["org/a_b", "ORG/a_*", "all models"]
+        assert Page(answer).one("a", id="tab-gates").get("aria-current") == "page"
+    assert browser.get("/models/no/such/-/gates").status_code == 404
+
+
 # --- writing one ------------------------------------------------------------------------------------------------------
 
 OWN = {

@@ -40,6 +40,7 @@ PAGES = [
     f"{RELEASED}?show=releases",
     EMPTY,
     f"{MODEL}/-/deployments",
+    f"{MODEL}/-/gates",
     f"{MODEL}/-/activity",
     f"{EMPTY}/-/activity",
     f"{MODEL}/-/settings",
