@@ -142,7 +142,9 @@ def roll_back(world: World, model: str, place: str) -> None:
 
 
 def delete_environment(world: World, place: str) -> None:
-    if world.api.delete(f"/api/v1/environments/{place}?force=true").status_code == 204:
+    answer = world.api.delete(f"/api/v1/environments/{place}?force=true")
+    assert answer.status_code in (204, 404), answer.text
+    if answer.status_code == 204:
         world.ended(*[world.live(model, place) for model in MODELS])
         world.open = [one for one in world.open if one["environment"] != place]
 

@@ -106,19 +106,20 @@ def _taken(name: str, actor: Actor, *, share: bool) -> tuple[Environment, bool]:
 
 
 def _locked(name: str, *, share: bool, kept: bool = False) -> Environment | None:
-    """Deployments hold it together, and a change of it alone; with `kept`, one that was deleted is not there."""
+    """Deployments hold it together, and a change of it alone.
+
+    With `kept`, one that was deleted is not there, nor one that is changed just now: whoever waited for a deletion would hold
+    the deleted row together with others, and none of them could make it again.
+    """
     query = select(Environment).where(Environment.place == environments.place_of(name))
     query = query.where(Environment.deleted_at.is_(None)) if kept else query
-    locked = query.with_for_update(read=share, key_share=not share).execution_options(populate_existing=True)
-    found: Environment | None = db.session.scalar(locked)
+    locked = query.with_for_update(read=share, key_share=not share, skip_locked=kept)
+    found: Environment | None = db.session.scalar(locked.execution_options(populate_existing=True))
     return found
 
 
 def _made(name: str, actor: Actor) -> tuple[Environment, bool]:
-    """Of several at once one makes it; the others wait for that, and find it. A deleted one is as new.
-
-    Held alone: several that held it together could not each go on to change it.
-    """
+    """Of several at once one makes it; the others wait for that, or for a change of it, and find it. A deleted one is as new."""
     values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.name}
     added: Any = db.session.execute(insert(Environment).values(values).on_conflict_do_nothing())
     environment = _locked(name, share=False)

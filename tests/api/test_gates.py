@@ -1,7 +1,7 @@
 """Gates: each kind by the shared table through every door of the API; which models they are for; who writes and passes them."""
 
 import pytest
-from gatecases import CASES, IT, MODEL, gate, key_of, set_up, told
+from gatecases import CASES, IT, MODEL, gate, key_of, pass_time, set_up, told
 
 NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 GATES = "/api/v1/gates"
@@ -93,6 +93,32 @@ def test_a_deployment_is_held_to_it(api, sql, case, status):
     check(case, answer, status=201)
     made = api.get(f"/api/v1/deployments?environment=production&release_id={version['id']}").json
     assert len(made) == case.passed
+
+
+def test_an_environment_that_was_deleted_meanwhile_is_a_break(api, sql):
+    version = api.version(api.model())
+    api.put(f"{ENVIRONMENTS}/production", {})
+    api.deployment(version, "staging")
+    pass_time(7200, sql)
+    assert api.delete(f"{ENVIRONMENTS}/staging?force=true").status_code == 204
+    api.deployment(version, "staging")
+    pass_time(600, sql)
+    api.make(GATES, gate("soaked", "production", environment="staging", seconds=3600))
+    assert said(verdicts(api, version, "production")) == [
+        (False, "it is live in staging for 10 minutes without break; it must be for 1 hour")
+    ]
+
+
+def test_what_is_live_from_a_moment_to_come_is_live_for_no_time(api, sql):
+    """The clock was set back since."""
+    version = api.version(api.model())
+    api.put(f"{ENVIRONMENTS}/production", {})
+    api.deployment(version, "staging")
+    pass_time(-7200, sql)
+    api.make(GATES, gate("soaked", "production", environment="staging", seconds=3600))
+    (verdict,) = verdicts(api, version, "production")
+    assert verdict["detail"] == "it is live in staging for 0 seconds without break; it must be for 1 hour"
+    assert verdict["passed"] is False
 
 
 def test_what_failed_is_recorded_whatever_gates_say(api, sql):

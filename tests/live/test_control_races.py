@@ -285,7 +285,7 @@ def test_deleting_an_environment_while_deploying_leaves_nothing_live_in_it(live:
         statuses_ = ("success", "pending")
         works = [deploying(admin, version, place, status=statuses_[n % 2]) for n, version in enumerate(versions)]
         deleted, *answers = at_once(delete, *works)
-        assert (deleted.status_code, statuses(answers)) == (204, {201: 8})
+        assert (deleted.status_code, statuses(answers)) == (204, {201: 8}), [answer.text for answer in answers]
         assert admin.delete(f"/api/v1/environments/{place}?force=true").status_code in (204, 404)
         assert live.sql(
             "SELECT count(*) FROM deployments WHERE place = %s"
@@ -296,6 +296,29 @@ def test_deleting_an_environment_while_deploying_leaves_nothing_live_in_it(live:
             "SELECT live_from, ended_at FROM deployments WHERE place = %s AND live_from IS NOT NULL ORDER BY 1", place
         )
         assert all(before[0] < before[1] <= after[0] for before, after in pairwise(rows))
+
+
+def test_a_model_a_version_and_an_environment_may_be_deleted_at_once(live: Up, admin: Caller) -> None:
+    """Each ends and cancels some of the same deployments."""
+    for attempt in range(4):
+        places = [f"race-all-{attempt}-{n}" for n in range(2)]
+        model = admin.model(f"races/all-{attempt}")
+        versions = [admin.version(model, f"1.{n}") for n in range(2)]
+        deployment(admin, versions[0], places[0])
+        for n in range(16):
+            deployment(admin, versions[n % 2], places[n // 8], status="pending")
+        force = {"force": "true"}
+        answers = at_once(
+            partial(admin.delete, f"/api/v1/models/{model['id']}", params=force),
+            partial(admin.delete, f"/api/v1/versions/{versions[1]['id']}"),
+            *[partial(admin.delete, f"/api/v1/environments/{place}", params=force) for place in places],
+        )
+        assert [answer.status_code for answer in (answers[0], *answers[2:])] == [204] * 3
+        assert answers[1].status_code in (204, 404)
+        assert live.sql(
+            "SELECT count(*) FROM deployments WHERE model_id = %s AND (status IN ('pending', 'running') OR deleted_at IS NULL)",
+            model["id"],
+        ) == [(0,)]
 
 
 def test_no_gate_names_an_environment_that_was_deleted_meanwhile(live: Up, admin: Caller) -> None:
