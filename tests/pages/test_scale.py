@@ -54,7 +54,11 @@ PAGES = [
     "/environments",
     "/environments/production",
     "/environments/Canary",
-    "/environments/nowhere",
+    "/environments/canary?at={long_ago}",
+    "/environments/Canary/-/history",
+    "/environments/canary/-/delete",
+    "/environments/canary/-/rollback?model_name=org18/model-18",
+    "/deployments/{deployment}",
     "/gates",
     "/inbox",
     "/new/gate",
@@ -244,7 +248,7 @@ def test_a_page_sends_no_more_statements_for_hundreds_of_rows_than_for_three(bro
     browser.get("/")  # the key's last use is written
     few = counts()
     fill(sql, 4, 300)
-    assert counts() == few
+    assert {path: count for path, count in counts().items() if count > few[path]} == {}
     assert max(few.values()) <= MOST_STATEMENTS, few
 
 
@@ -290,6 +294,9 @@ HEAVY_PAGES = {
     "compare six of 512 keys": f"{HEAVY_MODEL}/compare?" + "&".join(f"v={heavy_version(n)}" for n in range(2, 13, 2)),
     "environments": "/environments",
     "environment": f"/environments/{long('env-1', 63)}",
+    "environment then": f"/environments/{long('env-1', 63)}?at=2100-01-01T00:00",
+    "environment's history": f"/environments/{long('env-1', 63)}/-/history",
+    "rollback": f"/environments/{long('env-1', 63)}/-/rollback?model_name={long('org/heavy-1-', 255)}",
     "deployments": "/deployments",
     "audit": "/audit",
     "search for models": "/search?q=heavy",
