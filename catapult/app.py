@@ -9,7 +9,21 @@ from flask_cors import CORS
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import access, api, audit, commands, config, faults, logs, migrations, pages, proxies, rates
+from catapult import (
+    access,
+    api,
+    audit,
+    commands,
+    config,
+    faults,
+    logs,
+    migrations,
+    observing,
+    pages,
+    proxies,
+    rates,
+    tracing,
+)
 from catapult.actions import sessions
 from catapult.api import idempotency, problems, registered_models
 from catapult.config import Settings
@@ -31,6 +45,7 @@ EXPOSED = [
     "Location",
     "Retry-After",
     "X-Request-ID",
+    "traceparent",
     "X-Total-Count",
     "Idempotency-Replayed",
     "Deprecation",
@@ -64,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     with app.app_context():
         tend(db.engine)
+        observing.init_app(app, db.engine)
     migrate.init_app(app, db, directory=str(migrations.FOLDER))
     app.wsgi_app = proxies.Proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.before_request(logs.start_clock)
@@ -117,7 +133,7 @@ def engine_options(url: str) -> dict[str, object]:
 
 def _finish(response: Response) -> Response:
     """What every answer has, and the bookkeeping that waits until the request's transaction has ended."""
-    response.headers.extend([("X-Request-ID", access.request_id()), *SECURITY])
+    response.headers.extend([("X-Request-ID", access.request_id()), ("traceparent", str(tracing.current())), *SECURITY])
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.path.startswith("/api/"):

@@ -24,6 +24,7 @@ from catapult.embedded import Embedded
 SALT_LENGTH = 32
 RATE = r"[1-9]\d{0,8} ?(?:per|/) ?(?:[1-9]\d{0,5} ?)?(?:second|minute|hour|day)s?"
 RATES = re.compile(rf"{RATE}(?: ?[;,] ?{RATE})*")
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 STORAGES = ("redis://", "rediss://", "redis+unix://", "memory://")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -54,6 +55,8 @@ class Settings:
     trusted_hosts: tuple[str, ...] = ()
     rate_limit: str = ""
     rate_limit_storage: str = field(default="memory://", repr=False)
+    metrics_key: str = field(default="", repr=False)
+    metrics_folder: Path | None = None
 
     @property
     def url(self) -> str:
@@ -77,6 +80,8 @@ def load() -> Settings:
         "trusted_hosts": tuple(host.lower() for host in listed(env, "TRUSTED_HOSTS")),
         "rate_limit": env.str("RATE_LIMIT", ""),
         "rate_limit_storage": env.str("RATE_LIMIT_STORAGE", "memory://"),
+        "metrics_key": env.str("METRICS_KEY", ""),
+        "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
     rest["log_level"] = rest["log_level"].upper()
@@ -99,6 +104,11 @@ def load() -> Settings:
 def listed(env: Env, name: str) -> tuple[str, ...]:
     """What stands between the commas."""
     return tuple(part.strip() for part in env.list(name, [], subcast=str) if part.strip())
+
+
+def share_metrics(folder: Path) -> None:
+    """prometheus-client, once it is loaded, keeps its figures in that folder, for all processes; it takes no other word for it."""
+    os.environ[METRICS_FOLDER] = str(folder)
 
 
 class Surroundings(Env):
@@ -198,7 +208,10 @@ def _wrong(rest: dict[str, Any]) -> list[str]:
         if origin != "*" and not _is_origin(origin):
             problems.append(f"CORS_ORIGINS holds {origin!r}; an origin is as https://ml.example.com, without a path.")
     problems += _wrong_trust(rest["trusted_proxies"], rest["trusted_hosts"])
-    return problems + _wrong_rates(rest["rate_limit"], rest["rate_limit_storage"])
+    problems += _wrong_rates(rest["rate_limit"], rest["rate_limit_storage"])
+    if rest["metrics_key"] and not re.fullmatch(r"[!-~]{16,}", rest["metrics_key"]):
+        problems.append(f"METRICS_KEY needs 16 or more visible ASCII characters: `{_RECIPE}`.")
+    return problems
 
 
 def _wrong_trust(proxies: tuple[str, ...], hosts: tuple[str, ...]) -> list[str]:

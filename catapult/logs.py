@@ -6,12 +6,23 @@ import time
 from typing import Any
 
 import structlog
-from flask import Response, g, request
+from flask import Response, g, has_request_context, request
 
-from catapult import access
+from catapult import access, tracing
 
 log = structlog.get_logger("catapult")
+
+
+def traced(_: Any, __: str, event: Any) -> Any:
+    """What is logged within a request says in which trace."""
+    if has_request_context():
+        trace = tracing.current()
+        event |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
+    return event
+
+
 SHARED: list[Any] = [
+    traced,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,

@@ -12,7 +12,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from catapult import version
+from catapult import observing, version
 from catapult.balance import Board, SharingWorker
 from catapult.config import Settings
 from catapult.embedded import Embedded, EmbeddedError
@@ -54,12 +54,21 @@ class Lines(Logger):  # type: ignore[misc]
         super().warning(msg, *args, **kwargs)
 
 
+class Worker(SharingWorker):
+    """The worker, which says at each round of its loop how many connections of its pool are in use."""
+
+    def notify(self) -> None:
+        super().notify()
+        observing.of(self.app.app).sample()
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """The application on gunicorn, with the settings that measured best (docs/decisions)."""
 
     def __init__(self, app: Flask, settings: Settings, database: Embedded | None) -> None:
         self.app, self.settings, self.database = app, settings, database
         self.board = Board()
+        self.metrics = observing.share(app, settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -67,7 +76,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         options: dict[str, Any] = {
             "bind": [f"{address}:{self.settings.port}"],
             "workers": self.settings.workers,
-            "worker_class": SharingWorker,
+            "worker_class": Worker,
             "threads": THREADS,
             "preload_app": True,
             "timeout": 60,
@@ -83,7 +92,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "when_ready": self._ready,
             "pre_fork": self.board.seat,
             "post_fork": _forget_connections,
-            "child_exit": self.board.clear,
+            "child_exit": self._forget_worker,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -98,7 +107,16 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Serves until SIGTERM or Ctrl-C, then raises SystemExit."""
         keeper = Keeper(self)
         keeper.database = self.database
-        keeper.run()
+        owner = os.getpid()
+        try:
+            keeper.run()
+        finally:
+            if os.getpid() == owner:  # a forked worker that ends unwinds this very stack
+                observing.clear(self.settings, self.metrics)
+
+    def _forget_worker(self, master: Any, worker: Any) -> None:
+        self.board.clear(master, worker)
+        observing.forget(self.metrics, worker.pid)
 
     def _ready(self, _: Arbiter) -> None:
         sys.stdout.write(f"Catapult {version.VERSION} at {self.settings.url}\n")

@@ -28,8 +28,21 @@ LEVELS = [
     {"serving", "wsgi"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-MAY_KNOW_THE_REQUEST = {*DOORS, "access", "faults", "cursors", "app", "startup", "logs", "rates", "serving", "wsgi"}
-MAY_READ_SETTINGS = MAY_KNOW_THE_REQUEST - {"logs"}
+MAY_KNOW_THE_REQUEST = {
+    *DOORS,
+    "access",
+    "faults",
+    "cursors",
+    "app",
+    "startup",
+    "logs",
+    "rates",
+    "tracing",
+    "observing",
+    "serving",
+    "wsgi",
+}
+MAY_READ_SETTINGS = MAY_KNOW_THE_REQUEST - {"logs", "tracing"}
 # `flask up` ends in the server, loaded only then.
 OF_COMMANDS = {"serving"}
 # Settled facts that any room may use; each imports nothing of the rooms.

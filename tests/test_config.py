@@ -13,8 +13,20 @@ from catapult.config import ConfigError, Settings
 SALT, SECRET = "s" * 32, "a secret"
 TEAM = {"DATABASE_URL": "postgresql://u:pa55word@db/registry", "API_KEY_SALT": SALT, "SECRET_KEY": SECRET}
 TRUST = ("TRUSTED_PROXIES", "TRUSTED_HOSTS")
+METRICS = ("METRICS_KEY", "PROMETHEUS_MULTIPROC_DIR")
 RATES = ("RATE_LIMIT", "RATE_LIMIT_STORAGE")
-NAMES = (*TEAM, "CATAPULT_HOME", "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST, *RATES)
+NAMES = (
+    *TEAM,
+    "CATAPULT_HOME",
+    "HOST",
+    "PORT",
+    "WEB_CONCURRENCY",
+    "LOG_LEVEL",
+    "CORS_ORIGINS",
+    *TRUST,
+    *RATES,
+    *METRICS,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -180,8 +192,11 @@ def test_everything_that_is_wrong_is_named_at_once_with_what_to_do(problems):
         TRUSTED_HOSTS="https://ml.example.com",
         RATE_LIMIT="fast",
         RATE_LIMIT_STORAGE="http://:pa55word@redis",
+        METRICS_KEY="pa55word",
     )
-    assert set(found) == {*TEAM, "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST, *RATES}
+    assert set(found) == {
+        *(*TEAM, "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST, *RATES, "METRICS_KEY"),
+    }
     assert "postgresql://" in found["DATABASE_URL"]
     assert "python3 -c" in found["API_KEY_SALT"]
     assert "python3 -c" in found["SECRET_KEY"]
@@ -272,6 +287,11 @@ def test_rates_are_shared_by_redis_alone(problems, storage):
     assert list(problems(RATE_LIMIT_STORAGE=storage)) == ["RATE_LIMIT_STORAGE"]
 
 
+def test_where_workers_share_figures_can_be_said(load, tmp_path):
+    assert load().metrics_folder is None
+    assert load(PROMETHEUS_MULTIPROC_DIR=tmp_path / "figures").metrics_folder == tmp_path / "figures"
+
+
 def test_a_home_that_cannot_be_made_is_named(problems, tmp_path):
     (tmp_path / "file").touch()
     found = problems(CATAPULT_HOME=tmp_path / "file" / "home")
@@ -288,7 +308,7 @@ def test_wrong_settings_make_no_home(problems, tmp_path):
 
 
 def test_no_secret_is_in_the_repr(load):
-    shown = repr(load(**TEAM, RATE_LIMIT_STORAGE="redis://:pa55word@r")) + str(load())
+    shown = repr(load(**TEAM, RATE_LIMIT_STORAGE="redis://:pa55word@r", METRICS_KEY="pa55word" * 2)) + str(load())
     assert not [secret for secret in (SALT, f"'{SECRET}'", "pa55word") if secret in shown]
     settings = load()
     assert not [secret for secret in (settings.api_key_salt, settings.secret_key) if secret in repr(settings)]

@@ -1,23 +1,28 @@
 """Whether the registry is well, and what runs here."""
 
 import platform
+import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from flask import Blueprint as PlainBlueprint
-from flask import Response
+from flask import Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import migrations, version
+from catapult import access, keys, migrations, observing, version
 from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import NoQuery
 from catapult.api.rendering import encode
 from catapult.contract.schemas import HealthOut, InfoOut
+from catapult.extensions import by_statement
+from catapult.queries import keys as stored_keys
 from catapult.queries import registry
 from catapult.tables import Role
 
 blp = Blueprint("service", __name__, url_prefix="/api", description="Whether the registry is well")
 probes = PlainBlueprint("probes", __name__)
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 RETRY_AFTER = {"Retry-After": "2"}
 
 
@@ -48,7 +53,9 @@ def live() -> Response:
 
 @probes.get("/readyz")
 def ready() -> Response:
-    """The database answers and its schema is the one this code was written for."""
+    """The database answers and its schema is the one this code was written for; with `verbose`, each check by itself."""
+    if "verbose" in request.args:
+        return _each_check()
     try:
         at = registry.migration()
     except SQLAlchemyError:
@@ -59,6 +66,15 @@ def ready() -> Response:
             503,
         )
     return _json({"status": "ready"}, 200)
+
+
+@probes.get("/metrics")
+def metrics() -> Response:
+    """Figures for Prometheus."""
+    observing.check_access()
+    by_statement()
+    figures = observing.of(current_app._get_current_object())  # type: ignore[attr-defined]
+    return Response(figures.text(), content_type=OPENMETRICS)
 
 
 def info() -> SimpleNamespace:
@@ -76,6 +92,33 @@ def info() -> SimpleNamespace:
     )
 
 
+def _each_check() -> Response:
+    """Every check with its outcome and the milliseconds it took. After one that failed the others are not made."""
+    outcomes: dict[str, dict[str, Any]] = {}
+    for name, (check, reason) in CHECKS.items():
+        if any(outcome["status"] == "failed" for outcome in outcomes.values()):
+            outcomes[name] = {"status": "skipped"}
+        else:
+            outcomes[name] = _outcome(check, reason)
+    well = all(outcome["status"] == "ok" for outcome in outcomes.values())
+    return _json({"status": "ready" if well else "not ready", "checks": outcomes}, 200 if well else 503)
+
+
+def _outcome(check: Callable[[], bool], reason: str) -> dict[str, Any]:
+    began = time.perf_counter()
+    try:
+        passed = check()
+    except SQLAlchemyError:
+        passed = False
+    ms = round((time.perf_counter() - began) * 1000, 2)
+    return {"status": "ok", "ms": ms} if passed else {"status": "failed", "ms": ms, "reason": reason}
+
+
+def _salt_fits() -> bool:
+    marks = stored_keys.salt_marks()
+    return not marks or keys.salt_mark(access.settings().api_key_salt) in marks
+
+
 def _database_answers() -> bool:
     try:
         registry.ping()
@@ -87,3 +130,13 @@ def _database_answers() -> bool:
 def _json(body: dict[str, Any], status: int) -> Response:
     headers = RETRY_AFTER if status == 503 else {}
     return Response(encode(body), status, headers, content_type="application/json")
+
+
+CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
+    "database": (_database_answers, "The database cannot be reached."),
+    "migrations": (
+        lambda: registry.migration() == migrations.head(),
+        "The schema is not at its head. Run `flask up` or `flask db upgrade`.",
+    ),
+    "settings": (_salt_fits, "API_KEY_SALT is not the one that the stored keys were made with."),
+}

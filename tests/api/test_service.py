@@ -64,8 +64,33 @@ def test_a_registry_is_ready_at_the_last_migration_only(api, sql):
     assert api.get("/readyz").status_code == 503
 
 
+def test_each_check_of_readiness_is_told_with_its_time(api):
+    answer = api.by(None).get("/readyz?verbose")
+    assert (answer.status_code, answer.json["status"]) == (200, "ready")
+    assert list(answer.json["checks"]) == ["database", "migrations", "settings"]
+    for outcome in answer.json["checks"].values():
+        assert set(outcome) == {"status", "ms"}
+        assert outcome["status"] == "ok"
+        assert 0 <= outcome["ms"] < 1000
+
+
+def test_the_check_that_failed_is_named_and_those_after_it_are_not_made(api, sql, client_without_database):
+    def outcomes(client):
+        answer = client.get("/readyz?verbose=1")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        return {name: outcome["status"] for name, outcome in answer.json["checks"].items()}, answer.text
+
+    found, text = outcomes(client_without_database)
+    assert found == {"database": "failed", "migrations": "skipped", "settings": "skipped"}
+    assert "127.0.0.1" not in text
+    sql("UPDATE api_keys SET salt_mark = 'another'")
+    assert outcomes(api)[0] == {"database": "ok", "migrations": "ok", "settings": "failed"}
+    sql("UPDATE alembic_version SET version_num = 'other'")
+    assert outcomes(api)[0] == {"database": "ok", "migrations": "failed", "settings": "skipped"}
+
+
 def test_probes_are_only_read(api):
-    for path in ("/livez", "/readyz", "/api/health"):
+    for path in ("/livez", "/readyz", "/metrics", "/api/health"):
         assert api.post(path).status_code == 405
 
 

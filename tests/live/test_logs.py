@@ -14,7 +14,7 @@ import pytest
 from up import ROOT, Caller, Up, a_model, at_once, flask, surroundings, until
 
 pytestmark = pytest.mark.live
-FIELDS = {"request_id", "key", "method", "route", "status", "ms", "event", "level", "timestamp"}
+FIELDS = {"trace_id", "span_id", "request_id", "key", "method", "route", "status", "ms", "event", "level", "timestamp"}
 NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 
 

@@ -1,0 +1,90 @@
+"""Figures of the registry for monitoring. Each costs at most so many rows, however much there is."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+
+from catapult.extensions import db
+from catapult.queries import registry
+
+BOUND = {"bound": registry.EXACT_UP_TO + 1}
+SAMPLED_PAGES = 400
+
+_BY_OUTCOME = text(
+    "SELECT place, status, count(*) AS number"
+    " FROM (SELECT place, status FROM deployments WHERE deleted_at IS NULL LIMIT :bound) AS part"
+    " GROUP BY place, status ORDER BY place, status"
+)
+
+# The same pages at each scrape, so that what has not changed does not seem to.
+_SAMPLED = text(
+    "WITH part AS (SELECT place, status, deleted_at FROM deployments TABLESAMPLE SYSTEM (:percent) REPEATABLE (1)),"
+    " whole AS (SELECT greatest(:rows, 1)::numeric / greatest(count(*), 1) AS times FROM part)"
+    " SELECT place, status, round(count(*) * max(times))::bigint AS number FROM part, whole"
+    " WHERE deleted_at IS NULL GROUP BY place, status ORDER BY place, status"
+)
+_SIZE = text("SELECT relpages, reltuples::bigint AS rows FROM pg_class WHERE oid = to_regclass('deployments')")
+
+_LAST_HOUR = text(
+    "SELECT place, status, count(*) AS number FROM (SELECT place, status FROM deployments"
+    " WHERE deleted_at IS NULL AND deployed_at > statement_timestamp() - interval '1 hour'"
+    " ORDER BY deployed_at DESC, id DESC LIMIT :bound) AS part"
+    " GROUP BY place, status ORDER BY place, status"
+)
+
+_LIVE = text(
+    "SELECT place, count(*) AS number, extract(epoch FROM statement_timestamp() - max(live_from))::float AS newest,"
+    " extract(epoch FROM statement_timestamp() - min(live_from))::float AS oldest"
+    " FROM (SELECT place, live_from FROM deployments WHERE live_from IS NOT NULL AND ended_at IS NULL"
+    " ORDER BY deployed_at DESC, id DESC LIMIT :bound) AS part GROUP BY place ORDER BY place"
+)
+
+_OTHERS = text(
+    "SELECT (SELECT count(*)"
+    " FROM (SELECT expires_at, revoked_at FROM api_keys ORDER BY created_at DESC, id DESC LIMIT :bound) AS part"
+    " WHERE revoked_at IS NULL AND expires_at > statement_timestamp()"
+    " AND expires_at <= statement_timestamp() + interval '14 days') AS expiring,"
+    " (SELECT count(*)"
+    " FROM (SELECT FROM versions WHERE deleted_at IS NULL AND released_at IS NOT NULL LIMIT :bound) AS part) AS releases,"
+    " (SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('ix_versions_releases')) AS estimated"
+)
+
+
+class Held(NamedTuple):
+    """What the registry holds; rows with `place` are by environment, in lower case, ages in seconds."""
+
+    counts: dict[str, int]
+    deployments: list[Any]
+    last_hour: list[Any]
+    live: list[Any]
+    keys_expiring: int
+
+
+def held() -> Held:
+    """What the registry holds now."""
+    others = db.session.execute(_OTHERS, BOUND).one()
+    return Held(
+        counts={**registry.counts(), "releases": _bounded(others.releases, others.estimated)},
+        deployments=_deployments(),
+        last_hour=_rows(_LAST_HOUR),
+        live=_rows(_LIVE),
+        keys_expiring=others.expiring,
+    )
+
+
+def _deployments() -> list[Any]:
+    """By environment and outcome: counted where there are few, else from a sample of pages and the planner's number of rows."""
+    exact = _rows(_BY_OUTCOME)
+    if sum(row.number for row in exact) < BOUND["bound"]:
+        return exact
+    size = db.session.execute(_SIZE).one()
+    percent = min(100.0, 100.0 * SAMPLED_PAGES / max(size.relpages, 1))
+    return list(db.session.execute(_SAMPLED, {"percent": percent, "rows": max(size.rows, BOUND["bound"])}))
+
+
+def _bounded(counted: int, estimated: int) -> int:
+    return counted if counted < BOUND["bound"] else max(estimated, BOUND["bound"])
+
+
+def _rows(query: Any) -> list[Any]:
+    return list(db.session.execute(query, BOUND))

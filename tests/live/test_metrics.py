@@ -1,0 +1,77 @@
+"""Figures of a real server: right over all of its workers, and over the life of one."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from up import Start, Up, at_once, for_a_team, until
+
+pytestmark = pytest.mark.live
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+INFO = ("catapult_requests_total", ("method", "GET"), ("route", "/api/v1/info"), ("status", "200"))
+
+
+def scrape(server: Up) -> dict[tuple[object, ...], float]:
+    """`{(name, (label, value), …): number}`."""
+    with server.caller() as anybody:
+        answer = anybody.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    families = text_string_to_metric_families(answer.text)
+    samples = [sample for family in families for sample in family.samples]
+    return {(sample.name, *sorted(sample.labels.items())): sample.value for sample in samples}
+
+
+@pytest.fixture(scope="module")
+def watched(start: Start, make_database, tmp_path_factory: pytest.TempPathFactory) -> Up:
+    folder = tmp_path_factory.mktemp("figures")
+    (folder / "counter_1.db").write_bytes(b"left by a server that was killed")
+    settings = for_a_team(make_database())
+    return start(**settings, PROMETHEUS_MULTIPROC_DIR=str(folder), WEB_CONCURRENCY="2").ready()
+
+
+def ask(server: Up, times: int) -> None:
+    def once() -> None:
+        with server.caller(server.key) as caller:
+            assert caller.get("/api/v1/info").status_code == 200
+
+    at_once(*[partial(once) for _ in range(times)])
+
+
+def test_requests_of_all_workers_are_counted_and_those_of_one_that_died_too(watched: Up) -> None:
+    ask(watched, 40)
+    found = scrape(watched)
+    assert found[INFO] == 40
+    assert found[("catapult_request_duration_seconds_count", *INFO[1:3])] == 40
+    assert found[("catapult_database_connections_allowed",)] == 16
+    assert {len(scrape(watched)) > 20 for _ in range(8)} == {True}
+    victim = watched.workers()[0]
+    os.kill(victim.pid, signal.SIGKILL)
+    until(lambda: victim not in watched.workers() and len(watched.workers()) == 2)
+    ask(watched, 10)
+    until(lambda: scrape(watched)[("catapult_database_connections_allowed",)] == 16)
+    found = scrape(watched)
+    assert found[INFO] == 50
+    assert found[("catapult_database_up",)] == 1
+    assert 0 <= found[("catapult_database_connections_in_use",)] <= 2
+
+
+def test_a_folder_that_was_made_for_the_run_goes_with_it(start: Start, make_database, tmp_path: Path) -> None:
+    server = start(**for_a_team(make_database()), TMPDIR=str(tmp_path), WEB_CONCURRENCY="1").ready()
+    assert scrape(server)[("catapult_models",)] == 0
+    assert list(tmp_path.glob("catapult-metrics-*/*.db"))
+    assert server.end() == 0
+    assert not list(tmp_path.glob("catapult-metrics-*"))
+
+
+def test_a_request_is_in_its_trace_in_the_answer_and_in_its_line(live: Up) -> None:
+    headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "X-Request-ID": "traced"}
+    with live.caller() as anybody:
+        answer = anybody.get("/api/health", headers=headers)
+    _, trace_id, span_id, _ = answer.headers["traceparent"].split("-")
+    assert trace_id == TRACE
+    until(lambda: '"traced"' in live.log.read_text())
+    (line,) = [line for line in live.lines("request") if line["request_id"] == "traced"]
+    assert (line["trace_id"], line["span_id"]) == (TRACE, span_id)
