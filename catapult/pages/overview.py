@@ -60,6 +60,7 @@ def ready() -> dict[str, Any]:
     return {
         "newer": newer,
         "candidates": candidates,
+        "directions": {row.id: verdicts.directions(panel.verdicts) for row, panel in panels},
         "waiting": [(row, panel) for row, panel in panels if panel.waits_for_approval][:WAITING],
         "now": datetime.now(UTC),
         "mains": metrics.mains([(row.id, row.release_id) for row in candidates]),

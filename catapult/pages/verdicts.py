@@ -1,6 +1,7 @@
 """What gates say of a version, as a page shows it: beside the button that they hold back."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,17 @@ from catapult.audit import Actor
 from catapult.errors import Blocked
 from catapult.gates import Verdict
 from catapult.pages import fragments, lists, values
-from catapult.tables import GateKind, Role
+from catapult.tables import Direction, GateKind, Operator, Role
 
 ORDER = {kind.value: place for place, kind in enumerate(GateKind)}
+TOWARDS = {
+    Operator.AT_LEAST: 1,
+    Operator.ABOVE: 1,
+    Operator.AT_MOST: -1,
+    Operator.BELOW: -1,
+    Direction.HIGHER: 1,
+    Direction.LOWER: -1,
+}
 ROOM = 24_000
 """Characters of HTML for all that is said of one target."""
 
@@ -76,6 +85,15 @@ def panel(target: str, verdicts: Sequence[Verdict]) -> Panel:
 def panels(said: dict[str, list[Verdict]]) -> list[Panel]:
     """Those of every target, in order of name."""
     return [panel(target, said[target]) for target in sorted(said)]
+
+
+def directions(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """`{path: 1 or -1}` of the numbers of which gates say whether higher or lower ones are better, if all of them agree."""
+    said: dict[str, set[int]] = defaultdict(set)
+    for verdict in verdicts:
+        if towards := TOWARDS.get(verdict.gate.op or verdict.gate.direction):
+            said[verdict.gate.path].add(towards)
+    return {path: found.pop() for path, found in said.items() if len(found) == 1}
 
 
 def toast(blocked: Blocked, override: str) -> str:

@@ -265,6 +265,7 @@ def _version(row: Any) -> dict[str, Any]:
         "malformed": images.digest_status(row.digest) == "malformed",
         "base": base,
         "promotion": next((panel for panel in panels if panel.target == RELEASE), None),
+        "directions": verdicts.directions(verdict for panel in panels for verdict in panel.verdicts),
         "elsewhere": [panel for panel in panels if panel.target != RELEASE],
         "rows": (shown := _lines(rows, columns)),
         "more_keys": len(rows) - len(shown),

@@ -321,6 +321,26 @@ def test_the_page_says_of_every_gate_what_the_api_says(browser, api, sql, case):
     assert told(sentence) == f"{word}: {case.detail}"
 
 
+def test_better_and_worse_are_said_only_where_a_gate_gives_a_direction(browser, api, gate, model):
+    old = {"accuracy": 0.5, "loss": 0.5, "f1": 0.5, "size": 5, "same": 1}
+    api.version(model, "0.9.0", metadata=old, is_release=True)
+    api.version(model, "1.0.0", metadata={"accuracy": 0.6, "loss": 0.6, "f1": 0.6, "size": 6, "same": 1})
+    gate(value=0.5)
+    gate("no_regression", path="loss", direction="lower", tolerance=1)
+    gate(path="f1", op=">", value=0)
+    gate(path="f1", op="<", value=1)  # neither way is better
+    gate(path="same", value=0)
+    changes = {row.text.split()[0]: row.text for row in Page(browser.get(AT)).all("tr") if row.text}
+    assert [changes[key].split()[3:] for key in old] == [
+        ["+0.1", "better"],
+        ["+0.1", "worse"],
+        ["+0.1"],
+        ["+1"],
+        ["same"],
+    ]
+    assert "+0.1 better" in browser.get("/", htmx="ready").text.replace('<span class="unseen">', "")
+
+
 # --- text and size ----------------------------------------------------------------------------------------------------
 
 
