@@ -32,7 +32,9 @@ NAMES = (
     *("a release", "a candidate", "an archived version", "a comparison", "six versions compared", "nothing to compare"),
     *("the deployments", "live deployments", "no deployments that match", "filters at fault"),
     *("the gates", "the inbox", "a new gate", "editing a gate", "deleting a gate", "overriding gates"),
-    *("the environments", "an environment", "the audit log", "no entries that match", "the keys"),
+    *("the environments", "an environment", "what was live", "its history there", "a deployment", "a rollback"),
+    *("freezing", "an environment's settings", "deleting an environment", "a new environment"),
+    *("the audit log", "no entries that match", "the keys"),
     *("what was found", "nothing found", "a new model", "a new version", "a new deployment", "a new key"),
     *("editing a version", "deleting a version", "deleting a model", "revoking a key", "no such page", "no such model"),
 )
@@ -48,6 +50,7 @@ def places(server: Up, key_id: str) -> dict[str, str]:
     for kind, rule in KINDS.items():
         ((model, version),) = server.sql(OF_A_VERSION.format(rule))
         found[kind] = f"/models/{model}/versions/{version}"
+    ((under_way,),) = server.sql("SELECT id FROM deployments WHERE status = 'running' ORDER BY deployed_at LIMIT 1")
     ((gate,),) = server.sql("SELECT id FROM gates ORDER BY created_at LIMIT 1")
     return {
         **found,
@@ -68,6 +71,14 @@ def places(server: Up, key_id: str) -> dict[str, str]:
         "filters at fault": "/audit?resource_id=nothing&since=yesterday",
         "the environments": "/environments",
         "an environment": "/environments/production",
+        "what was live": "/environments/production?at=2100-01-01T00:00",
+        "its history there": "/environments/production/-/history",
+        "a deployment": f"/deployments/{under_way}",
+        "a rollback": f"/environments/production/-/rollback?model_name={name}",
+        "freezing": "/environments/production/-/freeze",
+        "an environment's settings": "/environments/production/-/settings",
+        "deleting an environment": "/environments/staging/-/delete",
+        "a new environment": "/new/environment",
         "the gates": "/gates",
         "the inbox": "/inbox",
         "a new gate": "/new/gate?kind=soaked",

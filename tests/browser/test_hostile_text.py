@@ -48,6 +48,18 @@ def hostile(admin: Caller) -> dict[str, Any]:
         answer = admin.post(f"/api/v1/versions/{one['id']}/promote", json={"reason": BAD})
         assert answer.status_code == 200, answer.text
         made["versions"].append(one)
+    admin.made("/api/v1/environments/staging/rollback", {"model_name": NAME, "reason": BAD})
+    running = {
+        "release_id": made["versions"][1]["id"],
+        "environment": "hostile",
+        "status": "running",
+        "metadata": metadata,
+    }
+    made["deployment"] = admin.made("/api/v1/deployments", running)
+    changed = admin.put(
+        "/api/v1/environments/hostile", json={"frozen": True, "frozen_reason": BAD, "description": LONG}
+    )
+    assert changed.status_code == 200, changed.text
     made["key"] = admin.made("/api/v1/api-keys", {"name": BAD[:255], "role": "admin"})
     longest = admin.post("/api/v1/api-keys", json={"name": "n" * 255, "role": "viewer"})
     assert longest.status_code == 201
@@ -96,6 +108,13 @@ def addresses(hostile: dict[str, Any]) -> list[str]:
         "/deployments",
         "/environments",
         "/environments/staging",
+        *(f"/environments/hostile{rest}" for rest in ("", "/-/history", "/-/freeze", "/-/settings", "/-/delete")),
+        "/environments/staging/-/history",
+        "/environments/staging?at=2100-01-01T00:00",
+        f"/environments/staging/-/rollback?model_name={NAME}&reason={quote(BAD)}",
+        f"/environments/staging?at={quote(BAD)}",
+        f"/deployments/{hostile['deployment']['id']}",
+        "/new/deployment?environment=hostile",
         "/audit",
         "/keys",
         "/login?next=" + quote(BAD),
@@ -133,6 +152,10 @@ def test_no_page_takes_what_is_stored_or_asked_for_as_markup(
         "/models",
         f"/models/{NAME}",
         f"/models/{NAME}/-/activity",
+        "/environments",
+        "/environments/hostile",
+        "/environments/staging/-/history",
+        "/new/deployment",
         "/keys",
         "/audit",
         f"/models/{NAME}/compare",
@@ -213,6 +236,10 @@ def test_no_page_of_hostile_text_scrolls_sideways_at_320_px(windows: Windows, ho
         "/audit",
         "/",
         "/environments",
+        "/environments/hostile",
+        "/environments/staging/-/history",
+        f"/environments/staging/-/rollback?model_name={NAME}",
+        f"/deployments/{hostile['deployment']['id']}",
     ):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, address
