@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, request
 
 from catapult.pages import fragments, lists, verdicts
 from catapult.pages.door import asked, page
-from catapult.queries import audit_logs, gates, live, metrics
+from catapult.queries import audit_logs, gates, live, metrics, rollbacks
 from catapult.tables import RELEASE
 
 blp = Blueprint("overview", __name__)
@@ -35,13 +35,18 @@ def matrix() -> dict[str, Any]:
     rows = list(lists.within(found.rows, ROOM, lambda row: _letters(row, found.environments))) or found.rows[:1]
     if len(rows) < len(found.rows):
         found = found._replace(rows=rows, more=True)
-    return {"matrix": found, "now": datetime.now(UTC), "last": found.environments[-1] if found.environments else None}
+    told = rollbacks.told(it for row in found.rows for it in row.values())
+    last = found.environments[-1] if found.environments else None
+    return {"matrix": found, "told": told, "now": datetime.now(UTC), "last": last}
 
 
 def _letters(row: dict[str, Any], places: list[str]) -> int:
     """What a row of the matrix takes: two links a cell at most, and little where nothing is."""
     cells = sum(
-        CELL + len(it.model_name) + 2 * lists.text_letters(it.version) + lists.text_letters(it.deployed_by)
+        (CELL if it.rollback_of is None else 3 * CELL)
+        + len(it.model_name)
+        + 2 * lists.text_letters(it.version)
+        + lists.text_letters(it.deployed_by)
         for it in row.values()
     )
     empty = NONE * len(set(places) - set(row)) + sum(map(len, places))

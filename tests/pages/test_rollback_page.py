@@ -196,3 +196,12 @@ def test_the_difference_of_heavy_metadata_stays_under_300_kilobytes(browser, api
     assert len(response.data) < 300_000
     assert "288 more keys differ" in response.text
     assert any("/compare?" in link for link in Page(response).links)
+
+
+def test_the_overview_and_the_version_tell_of_it_and_lead_to_it(browser, api, lived):
+    assert ASK in Page(browser.get("/models/org/bert/versions/1.2.0")).links
+    assert ASK not in Page(browser.by("publisher").get("/models/org/bert/versions/1.2.0")).links
+    send(browser, lived, htmx=None)
+    text = Page(browser.get("/")).one("section", id="live").text
+    assert "1.1.0 rolled back from 1.2.0" in text
+    assert f"/deployments/{lived['1.0.0']['id']}" in Page(browser.get("/models/org/bert/-/deployments")).links
