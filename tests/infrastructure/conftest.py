@@ -1,5 +1,6 @@
 """The server, the shipped nginx before it, and a backend that says what nginx sent it."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -67,3 +68,17 @@ def nginx(infra_folder: Callable[[], Path]) -> Iterator[Callable[..., Nginx]]:
     yield start
     for each in started:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[[str], str]:
+    """The path of a program of Debian's; without it the test is skipped, but in CI, which installs it, it fails."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name)
+        if found is None and not os.environ.get("CI"):
+            pytest.skip(f"{name} is not installed: apt-get install {name}")
+        assert found, f"{name} is missing; .ci/run has to install it"
+        return found
+
+    return find
