@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Catapult on this machine, by Docker: makes .env, builds, starts, and hands out the first key. Run it again to upgrade, or after
+# a step failed: what is done stays done, and a secret or a key that is there is never made anew.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+WAIT=${DEPLOY_WAIT:-120} # seconds, for the database and for the application
+SECRETS=(POSTGRES_PASSWORD API_KEY_SALT SECRET_KEY)
+READY="import urllib.request as web; web.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"
+
+say() { printf '%s\n' "$*" >&2; }
+
+stop() { # stop WHAT REMEDY
+  say "deploy: $1"
+  say "deploy: $2 Then run ./deploy.sh again; it goes on from there."
+  exit 1
+}
+
+secret() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; }
+
+value_of() { sed -n "s/^$1=//p" .env | tail -n 1; }
+
+make_env() { # .env is there with every secret, for nobody else to read. It is written beside and then moved: whole or not at all.
+  local from=.env.example salt
+  [ ! -e .env ] || from=.env
+  (umask 077 && cat "$from" >.env.made && fill .env.made) || stop ".env cannot be written." "Make this folder writable for $(id -un)."
+  if [ -e .env ] && cmp -s .env .env.made; then
+    rm .env.made
+  else
+    mv .env.made .env
+    say "deploy: wrote .env with the secrets that were missing. Keep a copy apart from the backups."
+  fi
+  salt=$(value_of API_KEY_SALT)
+  [ "${#salt}" -ge 32 ] || stop "API_KEY_SALT in .env has fewer than 32 characters." "Put the former one back, or empty it if no key was made yet."
+}
+
+fill() { # fill FILE: secrets that are empty or missing there have a value; what stands there stays
+  local name
+  [ -z "$(tail -c 1 "$1")" ] || echo >>"$1"
+  for name in "${SECRETS[@]}"; do
+    if grep -q "^$name=." "$1"; then
+      continue
+    elif grep -q "^$name=\$" "$1"; then
+      sed "s/^$name=\$/$name=$(secret)/" "$1" >"$1.next" && cat "$1.next" >"$1" && rm "$1.next"
+    else
+      printf '%s=%s\n' "$name" "$(secret)" >>"$1"
+    fi
+  done
+}
+
+find_compose() {
+  command -v docker >/dev/null 2>&1 || stop "There is no docker here." "Install Docker Engine with its compose plugin."
+  if docker compose version >/dev/null 2>&1; then
+    COMPOSE=(docker compose)
+  elif command -v docker-compose >/dev/null 2>&1; then
+    COMPOSE=(docker-compose)
+  else
+    stop "There is neither 'docker compose' nor 'docker-compose'." "Install Docker's compose plugin."
+  fi
+  docker info >/dev/null 2>&1 || stop "Docker does not answer." "Start it, or use a user who may talk to it (group docker, or sudo)."
+}
+
+compose() { "${COMPOSE[@]}" "$@" </dev/null; }
+
+step() { # step WHAT REMEDY COMMAND...
+  local what=$1 remedy=$2
+  shift 2
+  say "deploy: $what …"
+  "$@" || stop "$what failed." "$remedy"
+}
+
+until_it_works() { # until_it_works COMMAND...: tried each second until it succeeds, for as long as WAIT says
+  local left=$WAIT
+  until "$@" >/dev/null 2>&1; do
+    [ "$left" -gt 0 ] || return 1
+    left=$((left - 1))
+    sleep 1
+  done
+}
+
+first_key() { # Before the application's own start would make one and leave it in the container's log.
+  local keys
+  keys=$(compose run --rm -T backend flask keys list --json) || return 1
+  if grep -q '"prefix"' <<<"$keys"; then
+    say "deploy: there are keys already; 'flask keys create' makes more (docs/operations.md)."
+  else
+    compose run --rm -T backend flask keys create --name first-admin --role admin || return 1
+    say "deploy: that is the first administrator's key, shown this once. Sign in with it."
+  fi
+}
+
+address() {
+  local scheme=http port
+  port=$(value_of HTTP_PORT)
+  if [ -e infrastructure/nginx/ssl/privkey.pem ]; then
+    scheme=https port=$(value_of HTTPS_PORT)
+  fi
+  case $scheme:${port:-} in
+    http: | http:80 | https: | https:443) printf '%s://localhost' "$scheme" ;;
+    *) printf '%s://localhost:%s' "$scheme" "$port" ;;
+  esac
+}
+
+LOGS='Read "docker compose logs --tail 50'
+find_compose
+make_env
+step "Checking .env" "Correct .env where the message says; .env.example explains every setting." compose config --quiet
+step "Building" "Read the message above; building needs the network, for the base images and Python's packages." compose build
+step "Starting PostgreSQL" "$LOGS postgres\"." compose up -d postgres
+step "Waiting for PostgreSQL" "$LOGS postgres\"." \
+  until_it_works compose exec -T postgres pg_isready --quiet --host=127.0.0.1 --username=registry --dbname=registry
+step "Migrating" "If the password was refused: it is the one in .env from when the database was made. Nothing was half done." \
+  compose run --rm -T backend flask db upgrade
+step "Making the first key" "Read the message above." first_key
+step "Starting the application" "$LOGS backend\"." compose up -d backend
+step "Waiting for /readyz" "$LOGS backend\"." until_it_works compose exec -T backend python -c "$READY"
+# Made anew each time: it looks for certificates, and for the application's address, when it starts.
+step "Starting nginx" "$LOGS nginx\"; if a port is taken, set HTTP_PORT and HTTPS_PORT in .env." \
+  compose up -d --no-deps --force-recreate nginx
+step "Waiting for nginx" "$LOGS nginx\"." until_it_works compose exec -T nginx curl -fsS -o /dev/null http://127.0.0.1/livez
+say "deploy: Catapult runs at $(address)."
