@@ -134,7 +134,7 @@ def _soaked(fact: Any) -> tuple[bool, str]:
     if fact.since is None:
         return False, f"it is not live in {fact.environment}; it must be for {span(fact.seconds)}"
     lasted = max(0, int((fact.now - fact.since).total_seconds()))  # below 0 where the clock was set back
-    said = f"it is live in {fact.environment} for {span(lasted)} without break; it must be for {span(fact.seconds)}"
+    said = f"it is live in {fact.environment} for {span(lasted, parts=2)} without break; it must be for {span(fact.seconds)}"
     return lasted >= fact.seconds, said
 
 
@@ -221,11 +221,11 @@ def _exact(value: float) -> Decimal:
     return Decimal(repr(value))
 
 
-def span(seconds: int) -> str:
-    """`1 day`, `36 hours` as `1 day 12 hours`, `90 seconds` as `1 minute 30 seconds`."""
-    parts = []
+def span(seconds: int, parts: int | None = None) -> str:
+    """`1 day`, `36 hours` as `1 day 12 hours`, `90 seconds` as `1 minute 30 seconds`; the largest so many units of it."""
+    found = []
     for size, unit in UNITS:
         count, seconds = divmod(seconds, size)
         if count:
-            parts.append(f"{count} {unit}{'' if count == 1 else 's'}")
-    return " ".join(parts) or "0 seconds"
+            found.append(f"{count} {unit}{'' if count == 1 else 's'}")
+    return " ".join(found[:parts]) or "0 seconds"
