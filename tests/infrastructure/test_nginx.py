@@ -1,14 +1,18 @@
 """nginx with the shipped files before the real server: what it serves, passes on, limits, refuses and writes down."""
 
 import json
+import os
 import re
+import socket
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
 from echo import Echo
-from front import STATIC, Nginx, render
+from front import FILES, STATIC, Nginx, render
 from up import Up, free_port, problem, until
 
 from catapult.app import SECURITY
@@ -222,7 +226,7 @@ def test_ten_sign_ins_a_minute_and_any_number_of_looks_at_the_form(nginx: Start,
 
 
 def test_the_rates_are_those_of_the_readme_unless_the_environment_says_otherwise(
-    infra_folder: Callable[[], object],
+    infra_folder: Callable[[], Path],
 ) -> None:
     folder = infra_folder()
     assert render(folder).returncode == 0
@@ -246,8 +250,6 @@ def test_a_body_of_more_than_a_mebibyte_is_refused_and_one_of_a_mebibyte_is_not(
 
 
 def test_half_sent_requests_stop_nobody_else(front: Nginx, behind: Up) -> None:
-    import socket
-
     head = b"POST /api/v1/models HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     halves = [head, head + b"Content-Length: 100\r\n\r\n{", b"GET / HT"]
     opened = [socket.create_connection(("127.0.0.1", front.port)) for _ in range(180)]
@@ -369,3 +371,25 @@ def test_the_audit_log_has_the_client_that_a_trusted_proxy_named_and_no_other(
             (entry,) = viewer.get(f"/api/v1/audit-logs?resource_id={made['id']}").json()
         found[each] = entry["ip_address"]
     assert (found[trusting], found[front]) == ("198.51.100.7", "127.0.0.1")
+
+
+def test_the_image_s_own_way_of_filling_in_gives_the_same_files(infra_folder: Callable[[], Path]) -> None:
+    """As its entrypoint does it: sources the .envsh, takes the names that fit the Dockerfile's filter, keeps sub-folders."""
+    folder = infra_folder()
+    assert render(folder).returncode == 0
+    script = f"""
+        set -e
+        . {FILES}/18-catapult.envsh
+        names=$(printf '${{%s}} ' $(awk 'END {{ for (name in ENVIRON) if (name ~ /^NGINX_/) print name }}' </dev/null))
+        cd {FILES}/templates
+        find . -type f -name '*.template' | while read -r template; do
+          mkdir -p "{folder}/image/$(dirname "$template")"
+          envsubst "$names" <"$template" >"{folder}/image/${{template%.template}}"
+        done"""
+    variables = {"PATH": os.environ["PATH"], "NGINX_SSL": str(folder / "ssl"), "NGINX_STATIC": str(STATIC)}
+    subprocess.run(["sh", "-c", script], env=variables, check=True, timeout=30)
+    made = {path.relative_to(folder / "image"): path.read_text() for path in (folder / "image").rglob("*.conf")}
+    assert len(made) > 5
+    for name, text in made.items():
+        assert text == (folder / "conf" / "conf.d" / name).read_text()
+        assert "${" not in text
