@@ -157,5 +157,9 @@ def sql(app: Flask) -> Callable[..., list[dict[str, Any]]]:
 @pytest.fixture(autouse=True, scope="session")
 def clean_environment() -> None:
     """No setting of the machine reaches a test."""
-    for name in ("DATABASE_URL", "API_KEY_SALT", "SECRET_KEY", "HOST", "PORT", "CATAPULT_HOME", "CORS_ORIGINS"):
+    for name in (
+        *("DATABASE_URL", "API_KEY_SALT", "SECRET_KEY", "HOST", "PORT", "CATAPULT_HOME", "CORS_ORIGINS"),
+        *("TRUSTED_PROXIES", "TRUSTED_HOSTS", "RATE_LIMIT", "RATE_LIMIT_STORAGE"),
+        *("METRICS_KEY", "PROMETHEUS_MULTIPROC_DIR"),
+    ):
         os.environ.pop(name, None)
