@@ -205,6 +205,12 @@
     (at < 0 ? $("#search") : links[Math.min(at, links.length - 1)]).focus();
     return true;
   };
+  const closeSearch = (event) => {
+    event.preventDefault(); // else the browser empties the field, which asks again and shows what was just closed
+    htmx.trigger($("#search"), "htmx:abort");
+    $("#hits").replaceChildren();
+    $("#search").blur();
+  };
   on("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const inSearch = event.target.closest(".search");
@@ -212,7 +218,7 @@
       if (move(event.key === "ArrowDown" ? 1 : -1)) event.preventDefault();
       return;
     }
-    if (inSearch && event.key === "Escape") { $("#hits").replaceChildren(); $("#search").blur(); return; }
+    if (inSearch && event.key === "Escape") { closeSearch(event); return; }
     if (typing(event.target) || dialog().open) return;
     if (event.key === "/" && $("#search")) { event.preventDefault(); $("#search").focus(); }
     else if (event.key === "?") { $("#help")?.showModal(); }
