@@ -34,7 +34,7 @@ from urllib.parse import quote
 from flask import Flask
 from sqlalchemy import text
 
-from catapult import startup
+from catapult import observing, startup
 from catapult.app import create_app
 from catapult.config import Settings, sqlalchemy_url
 from catapult.embedded import serving
@@ -112,6 +112,7 @@ def floor_app(settings: Settings) -> Flask:
         SQLALCHEMY_DATABASE_URI=app.config["SQLALCHEMY_DATABASE_URI"],
         SQLALCHEMY_ENGINE_OPTIONS=app.config["SQLALCHEMY_ENGINE_OPTIONS"],
     )
+    bare.extensions[observing.EXTENSION] = app.extensions[observing.EXTENSION]  # what the server's own worker asks for
     db.init_app(bare)
     with bare.app_context():
         tend(db.engine)

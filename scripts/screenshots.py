@@ -36,7 +36,13 @@ PAGES = {
     "version": f"{MODEL}/versions/2.4.0",
     "compare": f"{MODEL}/compare?v=2.3.3&v=2.4.0&v=2.5.0&only=1",
     "deployments": "/deployments",
+    "deployment": "",
     "environments": "/environments",
+    "environment": "/environments/production",
+    "environment-history": "/environments/production/-/history",
+    "inbox": "/inbox",
+    "gates": "/gates",
+    "new-gate": "/new/gate?kind=metric&model=myorg/*&target=release&path=accuracy&op=>%3D&value=0.9",
     "audit": "/audit?resource_type=version",
     "keys": "/keys",
     "search": "/search?q=sent",
@@ -87,9 +93,18 @@ def take(browser: Browser, address: str, key: str, theme: str, into: Path) -> No
     page.click("text=Sign in")
     page.wait_for_url(f"{address}/")
     for name, path in PAGES.items():
-        page.goto(address + path)
+        page.goto(address + (path or _first_deployment(page, address)))
         _picture(page, into / f"{name}-{theme}.png")
     context.close()
+
+
+def _first_deployment(page: Page, address: str) -> str:
+    """The newest deployment's page: its id is another one each time."""
+    page.goto(f"{address}/deployments")
+    found = page.locator("a[href^='/deployments/']").first.get_attribute("href")
+    if not found:
+        raise SystemExit("screenshots: there is no deployment to show")
+    return found
 
 
 def _picture(page: Page, file: Path) -> None:
