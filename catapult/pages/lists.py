@@ -13,6 +13,7 @@ from werkzeug.urls import iri_to_uri
 from catapult import cursors
 from catapult.contract import strict
 from catapult.errors import Invalid
+from catapult.filters.mistakes import Misread
 from catapult.pages import fragments
 from catapult.pages.door import asked
 from catapult.pages.forms import Form
@@ -85,6 +86,19 @@ def here(**changed: str | None) -> str:
             query[name] = value
     asked = urlencode(list(query.items(multi=True)))
     return iri_to_uri(request.path) + (f"?{asked}" if asked else "")
+
+
+def part_of(listing: Callable[[], Listing], letters: Callable[[Any], int] | None = None) -> tuple[Part, Misread | None]:
+    """As `part`; without rows, and with what is wrong, where a filter or an order that was typed cannot be read."""
+    try:
+        return part(listing(), letters=letters), None
+    except Misread as mistake:
+        return Part([], None), mistake
+
+
+def typed(name: str) -> str:
+    """The filter or the order that the address asks for, as it was typed."""
+    return request.args.get(name, "").replace("\x00", "").strip()
 
 
 def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:

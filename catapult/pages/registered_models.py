@@ -34,11 +34,15 @@ SHOWN: dict[str, dict[str, Any]] = {"releases": {"is_release": True}, "archived"
 @page()
 def index() -> Response:
     """Every model, as the search, the tag and the order in the address have it."""
-    search, tag, sort = (request.args.get(name, "").replace("\x00", "").strip() for name in ("search", "tag", "sort"))
-    listing = registered_models.cards(
-        search=search or None, tag=tag or None, sort=sort if sort in registered_models.SORTS else "newest"
+    search, tag, sort, chosen = (lists.typed(name) for name in ("search", "tag", "sort", "filter"))
+    part, mistake = lists.part_of(
+        lambda: registered_models.cards(
+            search=search or None,
+            tag=tag or None,
+            filter=chosen or None,
+            sort=sort if sort in registered_models.SORTS else "newest",
+        )
     )
-    part = lists.part(listing)
     sparks = {
         model_id: (path, charts.spark(values))
         for model_id, (path, values) in metrics.sparks([row.id for row in part.rows]).items()
@@ -48,10 +52,12 @@ def index() -> Response:
         "sparks": sparks,
         "search": search,
         "tag": tag,
+        "filter": chosen,
+        "mistake": mistake,
         "sort": sort,
         "sorts": registered_models.SORTS,
     }
-    return fragments.whole_or(asked("list", "more"), LIST, **said)
+    return fragments.whole_or(asked("list", "more"), LIST, 422 if mistake else 200, **said)
 
 
 @blp.get("/models/<model:name>")
@@ -59,7 +65,8 @@ def index() -> Response:
 def show(name: str) -> Response:
     """The model's versions, with a number by version as a chart."""
     model = registered_models.called(name)
-    return _tab(model, "versions", **version_list(model))
+    said = version_list(model)
+    return _tab(model, "versions", 422 if said["mistake"] else 200, **said)
 
 
 @blp.get("/models/<model:name>/-/deployments")
@@ -153,9 +160,14 @@ def version_list(model: Any) -> dict[str, Any]:
     shown = request.args.get("show", "")
     columns = [path for path in _asked("c") if path in paths] or paths[:COLUMNS]
     metric = next((path for path in (*_asked("metric"), *paths) if path in paths), None)
-    part = lists.part(versions.listing(whole=False, model_id=UUID(model.id), **SHOWN.get(shown, {})))
+    chosen, sort = lists.typed("filter"), lists.typed("sort")
+    narrowed = {"model_id": UUID(model.id), "filter": chosen or None, "sort": sort or None, **SHOWN.get(shown, {})}
+    part, mistake = lists.part_of(lambda: versions.listing(whole=False, **narrowed))
     return {
         "part": part,
+        "mistake": mistake,
+        "filter": chosen,
+        "sort": sort,
         "paths": paths,
         "offered": offered(paths),
         "columns": columns,

@@ -134,12 +134,15 @@ def listing(
     return found if sort is None else found.sorted_by(filters.order(MODELS, sort), _MODELS.rows)
 
 
-def cards(*, search: str | None = None, tag: str | None = None, sort: str = "newest") -> Listing:
+def cards(
+    *, search: str | None = None, tag: str | None = None, filter: str | None = None, sort: str = "newest"
+) -> Listing:
     """Models as a list for people shows them, without metadata: their latest release, and where they are live.
 
-    `sort` is one of `SORTS`.
+    `filter` is as in `listing`, `sort` one of `SORTS`. Raises Misread.
     """
-    return _SORTED[sort].where(*_conditions(search, tag))
+    chosen = [filters.of(MODELS, filter)] if filter is not None else []
+    return _SORTED[sort].where(*_conditions(search, tag), *chosen)
 
 
 def _conditions(search: str | None, tag: str | None) -> list[ColumnElement[bool]]:

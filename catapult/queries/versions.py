@@ -63,8 +63,10 @@ _VERSIONS = Listing(
     V.created_at,
     V.id,
 )
-_LISTED = _VERSIONS.rows.with_only_columns(
-    *(column for column in _COLUMNS if column.key not in ("metadata_", "release_notes")), maintain_column_froms=True
+_LISTED = (
+    select(*(column for column in _COLUMNS if column.key not in ("metadata_", "release_notes")))
+    .join_from(Version.__table__, RegisteredModel.__table__, M.id == V.model_id)
+    .where(KEPT)
 )
 _BY_ID = _VERSIONS.rows.where(V.id == bindparam("version_id"))
 _BY_NAME = _VERSIONS.rows.where(
