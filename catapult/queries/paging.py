@@ -6,6 +6,7 @@ One may be sorted by other columns instead (`ordered.py`).
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,9 @@ from catapult.queries import ordered
 CHUNK = 100
 """A page of more rows than this is fetched in portions of it: 1,000 versions may hold 64 MB of metadata."""
 
+
+KEPT = 128
+"""So many statements are kept in a process, built."""
 
 Position = tuple[Any, ...]
 """Where a row stands in a list: its values of what the list is ordered by, its id the last."""
@@ -86,10 +90,7 @@ class Listing:
 
     def _query(self, page: Page) -> "Select[*tuple[Any, ...]]":
         if self.shown is not None:
-            window = ordered.Window(page.limit + 1, page.offset, page.after)
-            rows = ordered.Choosable(self.rows, self.few)
-            found: Select[*tuple[Any, ...]] = ordered.query(rows, self.shown, self.columns, window)
-            return found
+            return _sorted(self, page)
         query = self.rows.order_by(*self._order()).limit(page.limit + 1)
         if page.after:
             query = query.where(self._beyond(page.after))
@@ -107,3 +108,12 @@ class Listing:
         rows = self.counted() if self.counted else self.rows
         counted = rows.with_only_columns(func.count(), maintain_column_froms=True)
         return db.session.scalar(counted) or 0
+
+
+@lru_cache(maxsize=KEPT)
+def _sorted(listing: Listing, page: Page) -> "Select[*tuple[Any, ...]]":
+    """Built once for what is asked again: to build it takes as long as a tenth of the answer."""
+    window = ordered.Window(page.limit + 1, page.offset, page.after)
+    rows = ordered.Choosable(listing.rows, listing.few)
+    found: Select[*tuple[Any, ...]] = ordered.query(rows, listing.shown, listing.columns, window)
+    return found

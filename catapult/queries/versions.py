@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.filters import conditions as filters
 from catapult.filters.nouns import VERSIONS
+from catapult.queries.paging import KEPT as KEPT_LISTS
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text, raw
 from catapult.queries.registered_models import id_of
@@ -144,6 +145,7 @@ def missing() -> NotFound:
     return NotFound("There is no such version, or it was deleted. GET /api/v1/versions lists those there are.")
 
 
+@lru_cache(maxsize=KEPT_LISTS)
 def listing(
     *,
     whole: bool = True,
@@ -163,7 +165,8 @@ def listing(
     """Versions newest first; `environment` is one they are live in, the two times are exclusive.
 
     `filter` and `sort` are texts as people write them (`filters.nouns` has the fields). Not `whole`: without metadata and
-    notes, which a list for people does not show. Raises Misread, which is Invalid, for a filter or an order.
+    notes, which a list for people does not show. Kept for what is asked again, since a filter takes long to build. Raises
+    Misread, which is Invalid, for a filter or an order.
     """
     equal: dict[Any, Any] = {
         V.model_id: model_id,
