@@ -11,7 +11,7 @@ from catapult import audit
 from catapult import metadata as limits
 from catapult.actions import environments, gates, locks, progress
 from catapult.audit import Actor
-from catapult.errors import Conflict, Invalid
+from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
 from catapult.gates import Verdict
 from catapult.queries import deployments, history
@@ -96,18 +96,30 @@ def edit(deployment_id: UUID, fields: dict[str, Any], *, actor: Actor, expected:
     return audit.commit(actor, deployment, audit.entry("deployment.update", deployment, **told))
 
 
-def rollback(environment: str, *, actor: Actor, model_name: str, reason: str, to: UUID | None = None) -> Deployment:
+def rollback(
+    environment: str,
+    *,
+    actor: Actor,
+    model_name: str,
+    reason: str,
+    to: UUID | None = None,
+    shown: UUID | None = None,
+) -> Deployment:
     """The newest earlier version that was live there is live again, or that of the deployment `to`.
 
+    `shown` is the deployment that the caller saw live, None for any.
+
     Left out are the present one, what was rolled back from since the last ordinary deployment, and what is archived or deleted.
-    Neither gates nor a freeze stop it; its entry says which it passed. Raises NotFound, Invalid (`to`), and Conflict where there
-    is nothing to go back to.
+    Neither gates nor a freeze stop it; its entry says which it passed. Raises NotFound, Invalid (`to`), PreconditionFailed, and
+    Conflict where there is nothing to go back to.
     """
     actor.needs(Role.RELEASER)
     place = environments.held(environment)
     model = locks.model(func.lower(RegisteredModel.name) == model_name.lower(), gated=True)
     now = locks.now()
     steps = history.steps_back(model.id, place.place, to)
+    if shown is not None and steps.live is not None and steps.live.id != shown:
+        raise PreconditionFailed("Another version went live there meanwhile.")
     live, target = way_back(steps, model, place, to)
     version = db.session.get_one(Version, target.release_id, populate_existing=True)
     version.model = model

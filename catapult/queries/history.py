@@ -63,7 +63,10 @@ def steps_back(model_id: UUID, place: str, to: UUID | None) -> Steps:
         return Steps(None, None)
     if to is not None:
         return Steps(
-            live, db.session.execute(past.where(D.id == to, D.id != live.id, V.deleted_at.is_(None))).one_or_none()
+            live,
+            db.session.execute(
+                past.where(D.id == to, D.release_id != live.release_id, V.deleted_at.is_(None))
+            ).one_or_none(),
         )
     usable = (V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value, D.release_id != live.release_id)
     earlier = past.where(*usable, D.release_id.not_in(_rolled_back_from(model_id, place)))

@@ -153,6 +153,13 @@ def test_to_has_to_name_an_earlier_live_one_of_this_model_there(api, versions, d
     assert live(api).count("1.2") == 1
 
 
+def test_to_what_is_live_by_another_deployment_is_refused(api, deployed):
+    """Pressed twice: the second would roll back the good version, and the next rollback would then pass it over."""
+    assert back(api, to=deployed["1.0"]["id"]) == "1.0"
+    answer = ask(api, to=deployed["1.0"]["id"])
+    assert (answer.status_code, set(answer.json["errors"])) == (422, {"to"})
+
+
 def test_to_an_archived_version_is_refused(api, versions, deployed):
     api.put(f"/api/v1/versions/{versions['1.0']['id']}", {"status": "archived"})
     assert "archived" in refused(api, to=deployed["1.0"]["id"])
