@@ -63,7 +63,7 @@ def prepare() -> str | None:
     settings = access.settings()
     try:
         check_salt(settings.api_key_salt)
-        check_connections(settings.workers * THREADS)
+        check_given(settings.workers * THREADS)
         return api_keys.create_first_admin(actor=CLI, salt=settings.api_key_salt)
     finally:
         db.session.remove()
@@ -99,14 +99,22 @@ def check_salt(salt: str) -> None:
         log.warning("some keys were made with another API_KEY_SALT and will be refused", keys=all_keys - fitting)
 
 
-def check_connections(wanted: int) -> None:
-    """Says so where PostgreSQL gives fewer connections than the workers may open: requests would wait, then get 503."""
-    given = registry.connections()
-    if wanted > given:
+def check_given(wanted: int) -> None:
+    """Says so where requests would wait: for more connections than PostgreSQL gives, or without an end.
+
+    What a pooler gives is the pooler's; it may also leave out the time-outs that were asked for (docs/operations.md).
+    """
+    given = registry.given()
+    if wanted > given.connections and not given.pooled:
         log.warning(
             "fewer connections than the workers may use: lower WEB_CONCURRENCY",
-            given=given,
+            given=given.connections,
             wanted=wanted,
+        )
+    if given.endless:
+        log.warning(
+            "the database connection has no time-outs: set them in the pooler's connect_query, or for the role",
+            missing=given.endless,
         )
 
 

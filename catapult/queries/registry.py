@@ -18,8 +18,10 @@ _DATABASE = text(
     " now() AS time"
 )
 
-_CONNECTIONS = text(
-    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+TIME_OUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+_GIVEN = text(
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,"
+    " pg_backend_pid() AS pid, ARRAY(SELECT name FROM pg_settings WHERE name = ANY(:names) AND setting = '0') AS endless"
 )
 
 
@@ -29,6 +31,15 @@ class Database(NamedTuple):
     version: str
     migration: str
     time: datetime
+
+
+class Given(NamedTuple):
+    """How many connections PostgreSQL gives to those who are no superusers, whether ours goes through a pooler, and which
+    time-outs it does not have."""
+
+    connections: int
+    pooled: bool
+    endless: list[str]
 
 
 def ping() -> None:
@@ -54,10 +65,12 @@ def migration() -> str | None:
     return at
 
 
-def connections() -> int:
-    """How many connections PostgreSQL gives to those who are no superusers."""
-    given: int = db.session.scalar(_CONNECTIONS)
-    return given
+def given() -> Given:
+    """Ask what a connection is given."""
+    row = db.session.execute(_GIVEN, {"names": list(TIME_OUTS)}).one()
+    connection: Any = db.session.connection().connection.dbapi_connection
+    pooled = connection.info.backend_pid != row.pid  # a pooler says a number of its own when one connects
+    return Given(row.connections, pooled, sorted(row.endless))
 
 
 def counts() -> dict[str, int]:

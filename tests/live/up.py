@@ -132,7 +132,7 @@ class Up:
     """
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        self.port = free_port()
+        self.port = int(settings.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {
             "CATAPULT_HOME": str(folder / "home"),

@@ -1,0 +1,84 @@
+"""Debian's PgBouncer as an ordinary process, with the shipped file."""
+
+import os
+import pwd
+import signal
+import subprocess
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from up import ROOT, free_port, until
+
+from catapult.embedded import Embedded
+
+FILE = ROOT / "infrastructure" / "pgbouncer" / "pgbouncer.ini"
+PASSWORD = "a password for tests"
+
+
+class PgBouncer:
+    """One PgBouncer before that PostgreSQL, its files in that folder; `settings` go before the shipped ones."""
+
+    def __init__(self, program: str, folder: Path, cluster: Embedded, **settings: str) -> None:
+        self.port, self.log = free_port(), folder / "pgbouncer.log"
+        self.ini = _written(folder, cluster, self.port, settings)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [program, *_account(folder, cluster), self.ini], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def url(self, database: str) -> str:
+        return f"postgresql://catapult:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
+
+    def ready(self) -> "PgBouncer":
+        until(self._answers)
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        with suppress(psycopg2.OperationalError):
+            self.show("VERSION")
+            return True
+        return False
+
+    def show(self, what: str) -> list[dict[str, Any]]:
+        """What PgBouncer says of itself."""
+        with closing(psycopg2.connect(self.url("pgbouncer"), connect_timeout=2)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"SHOW {what}")
+                names = [column.name for column in cursor.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+
+def _written(folder: Path, cluster: Embedded, port: int, settings: dict[str, str]) -> Path:
+    """The shipped file with what an operator changes in it, for any database of the cluster."""
+    users = folder / "userlist.txt"
+    users.write_text(f'"catapult" "{PASSWORD}"\n')
+    text = FILE.read_text()
+    for shipped, ours in [
+        ("\nregistry = host=db.example.com port=5432 ", f"\n* = host={cluster.sockets} port=5432 "),
+        ("\nlisten_port = 6432\n", f"\nlisten_port = {port}\nadmin_users = catapult\nunix_socket_dir =\n"),
+        ("\nauth_file = /etc/pgbouncer/userlist.txt\n", f"\nauth_file = {users}\n"),
+    ]:
+        assert text.count(shipped) == 1, shipped
+        text = text.replace(shipped, ours)
+    ini = folder / "pgbouncer.ini"
+    ini.write_text(text + "".join(f"{name} = {value}\n" for name, value in settings.items()))
+    return ini
+
+
+def _account(folder: Path, cluster: Embedded) -> list[str]:
+    """PgBouncer refuses to be root; the embedded PostgreSQL's socket is for its own user alone."""
+    if os.geteuid() != 0:
+        return []
+    owner = cluster.data.stat()
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    return ["-u", pwd.getpwuid(owner.st_uid).pw_name]
