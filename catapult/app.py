@@ -30,6 +30,7 @@ from catapult.config import Settings
 from catapult.errors import Refusal
 from catapult.extensions import THREADS, db, migrate, tend
 from catapult.pages import errors as page_errors
+from catapult.queries import plans
 
 log = structlog.get_logger("catapult")
 MAX_BODY = 1024 * 1024
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     with app.app_context():
         tend(db.engine)
+        plans.listen(db.engine)
         observing.init_app(app, db.engine)
     migrate.init_app(app, db, directory=str(migrations.FOLDER))
     app.wsgi_app = proxies.Proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]

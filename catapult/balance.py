@@ -5,7 +5,7 @@ import time
 from array import array
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from catapult.leaving import LeavingWorker
 
 PLACES = 512  # of 128 workers, of those that take over from them at a reload, and more
 ABSENT = 2**63 - 1  # more than anyone holds, so that nobody waits for an empty place
@@ -43,8 +43,8 @@ class Board:
         return {(place, self.turns[place]) for place, held in enumerate(self.held.tolist()) if held < than}
 
 
-class SharingWorker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker of threads, which leaves a new connection to workers that hold fewer, for a few moments.
+class SharingWorker(LeavingWorker):
+    """The worker of threads, which leaves a new connection to workers that hold fewer, for a few moments.
 
     gunicorn's own workers all run for it, and the one that is awake wins: of what is kept open it may then hold nearly all.
     What nobody took in those moments the worker takes itself, and after that waits one moment at most for a worker that has not

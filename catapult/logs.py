@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from flask import Response, g, has_request_context, request
@@ -11,6 +12,21 @@ from flask import Response, g, has_request_context, request
 from catapult import access, tracing
 
 log = structlog.get_logger("catapult")
+
+
+class Losing:
+    """A stream on which what cannot be written is lost: whoever read it is gone, or its disk is full, and requests go on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self.stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self.stream.flush()
 
 
 def traced(_: Any, __: str, event: Any) -> Any:
@@ -32,13 +48,14 @@ SHARED: list[Any] = [
 def configure(level: str) -> None:
     """structlog and the standard library's loggers (gunicorn, alembic) write the same kind of line."""
     renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    stream = cast(TextIO, Losing(sys.stderr))
     structlog.configure(
         processors=[*SHARED, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[remove, renderer], foreign_pre_chain=SHARED),

@@ -17,6 +17,7 @@ from catapult.balance import Board, SharingWorker
 from catapult.config import Settings
 from catapult.embedded import Embedded, EmbeddedError
 from catapult.extensions import THREADS, db
+from catapult.leaving import take_no_more
 
 log = structlog.get_logger("catapult")
 
@@ -28,6 +29,13 @@ class Keeper(Arbiter):  # type: ignore[misc]
     """
 
     database: Embedded | None = None
+
+    def stop(self, graceful: bool = True) -> None:
+        """All workers end. What was sent until now is answered; what comes after is refused, and a proxy sends it elsewhere."""
+        if graceful and not (self.systemd or self.reexec_pid or self.master_pid):  # else others listen there, too
+            for listener in self.LISTENERS:
+                take_no_more(listener)
+        super().stop(graceful)
 
     def murder_workers(self) -> None:
         super().murder_workers()

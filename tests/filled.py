@@ -134,8 +134,8 @@ class Filled:
         """The statements that are sent meanwhile, each with its parameters."""
         sent = []
 
-        def listen(_, __, statement, parameters, *___):
-            sent.append((statement, parameters))
+        def listen(_, __, statement, parameters, context, ___):
+            sent.append((context.statement if context else statement, parameters))  # not the name of a plan
 
         with self.app.app_context():
             engine = db.engine

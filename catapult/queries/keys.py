@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, func, select
 
 from catapult.errors import NotFound
 from catapult.extensions import db
+from catapult.queries import plans
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text
 from catapult.tables import ApiKey
@@ -45,7 +46,7 @@ _KEYS = Listing(
 
 def find(prefix: str) -> Any | None:
     """The key with that prefix, as a plain row with the database's `now`; None if there is none."""
-    return db.session.execute(_BY_PREFIX, {"prefix": prefix}).one_or_none()
+    return plans.one_or_none(_BY_PREFIX, {"prefix": prefix})
 
 
 def get(key_id: UUID) -> Any:

@@ -7,12 +7,13 @@ from functools import cache, lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, literal, literal_column, select
 
 from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.filters import conditions as filters
 from catapult.filters.nouns import VERSIONS
+from catapult.queries import plans
 from catapult.queries.paging import KEPT as KEPT_LISTS
 from catapult.queries.paging import Listing
 from catapult.queries.raw import as_text, raw
@@ -81,7 +82,7 @@ NEWEST_FIRST = "-created_at"
 
 def get(version_id: UUID) -> Any:
     """That version, as a plain row. Raises NotFound."""
-    row = db.session.execute(_BY_ID, {"version_id": version_id}).one_or_none()
+    row = plans.one_or_none(_BY_ID, {"version_id": version_id})
     if row is None:
         raise missing()
     return row
@@ -217,7 +218,7 @@ def latest(
 ) -> Any:
     """The newest version of that model that is not archived, or the highest by SemVer. Raises NotFound."""
     query = _latest(environment is not None, is_release, order)
-    row = db.session.execute(query, {"name": model_name.lower(), "environment": environment}).one_or_none()
+    row = plans.one_or_none(query, {"name": model_name.lower(), "environment": environment})
     if row is None:
         raise NotFound(
             f"No version of a model {model_name!r} matches; archived ones are left out. "
@@ -230,13 +231,19 @@ def latest(
 def _latest(in_environment: bool, is_release: bool | None, order: Order) -> Any:
     """The query for `name` and `environment`; there are twelve, built once each: every deploy script asks for the latest."""
     kept = (M.deleted_at.is_(None), func.lower(M.name) == bindparam("name"))
-    conditions = [V.model_id == select(M.id).where(*kept).scalar_subquery(), V.status == VersionStatus.ACTIVE.value]
+    # What never changes is written out: a plan for any limit would not be worth keeping.
+    active = literal(VersionStatus.ACTIVE.value, literal_execute=True)
+    conditions = [V.model_id == select(M.id).where(*kept).scalar_subquery(), V.status == active]
     if in_environment:
         conditions.append(_live_in(bindparam("environment")))
     if is_release is not None:
         conditions.append(_released(is_release))
     highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
-    return _VERSIONS.where(*conditions).rows.order_by(*highest, V.created_at.desc(), V.id.desc()).limit(1)
+    return (
+        _VERSIONS.where(*conditions)
+        .rows.order_by(*highest, V.created_at.desc(), V.id.desc())
+        .limit(literal_column("1"))
+    )
 
 
 def _released(wanted: bool) -> ColumnElement[bool]:
