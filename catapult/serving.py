@@ -44,7 +44,7 @@ class Keeper(Arbiter):  # type: ignore[misc]
         log.error("the embedded PostgreSQL died; starting it again")
         try:
             self.database.start()
-        except EmbeddedError as error:
+        except (EmbeddedError, OSError) as error:  # the latter where the disk is full
             log.warning("the embedded PostgreSQL did not start; trying again", reason=str(error))
 
 
@@ -67,7 +67,7 @@ class Worker(SharingWorker):
 
     def notify(self) -> None:
         super().notify()
-        observing.of(self.app.app).sample()
+        observing.sample(self.app.app)
 
 
 class Server(BaseApplication):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import signal
 import subprocess
 from contextlib import closing, suppress
@@ -18,11 +19,18 @@ PASSWORD = "a password for tests"
 
 
 class PgBouncer:
-    """One PgBouncer before that PostgreSQL, its files in that folder; `settings` go before the shipped ones."""
+    """One PgBouncer before that PostgreSQL, its files in that folder; `changed` are settings instead of the shipped ones."""
 
-    def __init__(self, program: str, folder: Path, cluster: Embedded, **settings: str) -> None:
+    def __init__(
+        self, program: str, folder: Path, cluster: Embedded, connect_query: bool = True, **changed: str
+    ) -> None:
         self.port, self.log = free_port(), folder / "pgbouncer.log"
-        self.ini = _written(folder, cluster, self.port, settings)
+        text = _for_tests(FILE.read_text(), folder, cluster, self.port)
+        self.ini = folder / "pgbouncer.ini"
+        self.ini.write_text(
+            (text if connect_query else re.sub(" connect_query='.*", "", text))
+            + "".join(f"{name} = {value}\n" for name, value in changed.items())
+        )
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [program, *_account(folder, cluster), self.ini], stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -57,11 +65,10 @@ class PgBouncer:
         self.process.wait(20)
 
 
-def _written(folder: Path, cluster: Embedded, port: int, settings: dict[str, str]) -> Path:
+def _for_tests(text: str, folder: Path, cluster: Embedded, port: int) -> str:
     """The shipped file with what an operator changes in it, for any database of the cluster."""
     users = folder / "userlist.txt"
     users.write_text(f'"catapult" "{PASSWORD}"\n')
-    text = FILE.read_text()
     for shipped, ours in [
         ("\nregistry = host=db.example.com port=5432 ", f"\n* = host={cluster.sockets} port=5432 "),
         ("\nlisten_port = 6432\n", f"\nlisten_port = {port}\nadmin_users = catapult\nunix_socket_dir =\n"),
@@ -69,9 +76,7 @@ def _written(folder: Path, cluster: Embedded, port: int, settings: dict[str, str
     ]:
         assert text.count(shipped) == 1, shipped
         text = text.replace(shipped, ours)
-    ini = folder / "pgbouncer.ini"
-    ini.write_text(text + "".join(f"{name} = {value}\n" for name, value in settings.items()))
-    return ini
+    return text
 
 
 def _account(folder: Path, cluster: Embedded) -> list[str]:
