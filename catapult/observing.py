@@ -31,6 +31,9 @@ EXTENSION = "catapult-figures"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 FRESH = 10.0  # seconds
+KINDS = ("counter", "histogram", "gauge_livesum")
+BYTES = 512 * 1024
+"""Of each kind's file: all routes take less."""
 
 
 class Figures:
@@ -167,13 +170,46 @@ class Observer:
         self.folder: Path | None = None
         self._figures: Figures | None = None
         self._lock = Lock()
+        self._said = False
 
     @property
-    def figures(self) -> Figures:
+    def figures(self) -> Figures | None:
+        """None while there is no room for them on their disk; the first call after that makes them."""
         with self._lock:
-            if self._figures is None:
+            if self._figures is None and self._has_room():
                 self._figures = Figures(self.engine, self.folder)
             return self._figures
+
+    def _has_room(self) -> bool:
+        if self.folder is None:
+            return True
+        try:
+            make_room(self.folder)
+        except OSError as error:
+            if not self._said:
+                log.warning("no figures: they have no room", folder=str(self.folder), reason=error.strerror)
+            self._said = True
+            return False
+        return True
+
+
+def make_room(folder: Path) -> None:
+    """This process's files in it have their place on the disk. Raises OSError if it is full.
+
+    prometheus-client writes through memory to files that have none yet: on a full disk the kernel kills whoever does that.
+    """
+    for kind in KINDS if hasattr(os, "posix_fallocate") else ():
+        path = folder / f"{kind}_{os.getpid()}.db"
+        if path.exists():  # of a process before this one, with its number
+            continue
+        made = path.with_suffix(".new")
+        try:
+            with made.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, BYTES)
+            made.rename(path)
+        except OSError:
+            made.unlink(missing_ok=True)
+            raise
 
 
 def init_app(app: Flask, engine: Engine) -> None:
@@ -186,7 +222,7 @@ def share(app: Flask, settings: Settings) -> Path:
     """Before workers are forked: they will share their figures in the folder that is returned, which is empty now."""
     folder = settings.metrics_folder or (settings.home / "metrics" if settings.embedded else Path(_temporary()))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.glob("*.db"):
+    for left in (*folder.glob("*.db"), *folder.glob("*.new")):
         left.unlink()
     config.share_metrics(folder)
     app.extensions[EXTENSION].folder = folder
@@ -206,15 +242,24 @@ def forget(folder: Path, pid: int) -> None:
     mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
-def of(app: Flask) -> Figures:
-    """The application's figures."""
+def of(app: Flask) -> Figures | None:
+    """The application's figures; None while there is no room for them."""
     observer: Observer = app.extensions[EXTENSION]
     return observer.figures
 
 
+def sample(app: Flask) -> None:
+    """How many connections this process has in use is known."""
+    figures = of(app)
+    if figures is not None:
+        figures.sample()
+
+
 def count(response: Response) -> Response:
     """For `after_request`: the request is counted."""
-    of(current_app).count(response)
+    figures = of(current_app)
+    if figures is not None:
+        figures.count(response)
     return response
 
 

@@ -15,6 +15,7 @@ from catapult.api.blueprint import Blueprint
 from catapult.api.parameters import NoQuery
 from catapult.api.rendering import encode
 from catapult.contract.schemas import HealthOut, InfoOut
+from catapult.errors import InsufficientStorage
 from catapult.extensions import by_statement
 from catapult.queries import keys as stored_keys
 from catapult.queries import registry
@@ -74,6 +75,10 @@ def metrics() -> Response:
     observing.check_access()
     by_statement()
     figures = observing.of(current_app._get_current_object())  # type: ignore[attr-defined]
+    if figures is None:
+        raise InsufficientStorage(
+            "The disk that the figures are on is full. Whoever runs the registry must free space."
+        )
     return Response(figures.text(), content_type=OPENMETRICS)
 
 
