@@ -1,9 +1,12 @@
 """Workers that share out the connections of one socket: whoever holds more than another lets that one take the next."""
 
+import errno
 import mmap
 import time
 from array import array
 from typing import Any
+
+import structlog
 
 from catapult.leaving import LeavingWorker
 
@@ -11,6 +14,8 @@ PLACES = 512  # of 128 workers, of those that take over from them at a reload, a
 ABSENT = 2**63 - 1  # more than anyone holds, so that nobody waits for an empty place
 MOMENT = 0.001
 MOMENTS = 5
+PAUSE = 1.0
+log = structlog.get_logger("catapult")
 
 
 class Board:
@@ -65,12 +70,21 @@ class SharingWorker(LeavingWorker):
         """The connection is ours, or for a moment we do not look at the socket, which would not let the loop rest."""
         if self._leaves_it():
             self.left += 1
-            self.resumes = time.monotonic() + MOMENT
-            self.set_accept_enabled(False)
+            self._look_away(MOMENT)
             return
         self.left = 0
-        super().accept(listener)
+        try:
+            super().accept(listener)
+        except OSError as error:  # gunicorn's worker would end, and all that it has in hand with it
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            log.warning("no more connections: raise the limit of open files", connections=self.nr_conns)
+            self._look_away(PAUSE)
         self._tell()
+
+    def _look_away(self, seconds: float) -> None:
+        self.resumes = time.monotonic() + seconds
+        self.set_accept_enabled(False)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """The socket is looked at or not; not before the moment is over. gunicorn's loop asks for it again at each round."""
