@@ -68,6 +68,7 @@ class Settings:
 def load() -> Settings:
     """Read the settings. Raises ConfigError with everything that is wrong, not only the first thing."""
     env = Surroundings()
+    _unset_if_empty("WEB_CONCURRENCY")
     home = Path(env.str("CATAPULT_HOME", "") or default_home()).absolute()
     url = env.str("DATABASE_URL", "")
     rest: dict[str, Any] = {
@@ -109,6 +110,12 @@ def listed(env: Env, name: str) -> tuple[str, ...]:
 def share_metrics(folder: Path) -> None:
     """prometheus-client, once it is loaded, keeps its figures in that folder, for all processes; it takes no other word for it."""
     os.environ[METRICS_FOLDER] = str(folder)
+
+
+def _unset_if_empty(name: str) -> None:
+    """gunicorn reads it for itself once it is imported, and stumbles over "": what compose hands on where nothing was set."""
+    if not os.environ.get(name, "").strip():
+        os.environ.pop(name, None)
 
 
 class Surroundings(Env):

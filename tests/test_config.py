@@ -144,6 +144,14 @@ def test_what_is_empty_is_as_not_set(load, name, nothing):
     assert (after.api_key_salt, after.secret_key) == (before.api_key_salt, before.secret_key)
 
 
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_empty_number_of_workers_does_not_reach_gunicorn(load, nothing):
+    load(WEB_CONCURRENCY=nothing)
+    assert "WEB_CONCURRENCY" not in os.environ  # gunicorn.config takes "" for a number when it is imported
+    load(WEB_CONCURRENCY="2")
+    assert os.environ["WEB_CONCURRENCY"] == "2"
+
+
 # --- files
 
 
