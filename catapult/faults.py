@@ -113,7 +113,13 @@ def database(error: exc.SQLAlchemyError) -> Response:
     if refusal is None:
         return crashed(error)
     if isinstance(refusal, Unavailable):
-        log.warning("database", error=type(error).__name__, sqlstate=sqlstate(error), request_id=access.request_id())
+        log.warning(
+            "database",
+            reason=refusal.detail,
+            error=type(error).__name__,
+            sqlstate=sqlstate(error),
+            request_id=access.request_id(),
+        )
     return _answer(refusal)
 
 

@@ -40,6 +40,8 @@ WAIT = 60.0
 STOPPING = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
 """Fast, immediate, and what no process can ignore; each with the seconds it is given."""
 LOG_BYTES = 10 * 1024 * 1024
+SEGMENT_BYTES = 16 * 1024 * 1024
+"""Of its log of changes, which PostgreSQL must be able to add to, or it ends."""
 SOCKET_BYTES = 103
 """The longest address of a socket: 107 on Linux, 103 elsewhere."""
 NO_PID = b"4194305"
@@ -146,9 +148,15 @@ class Embedded:
                     shutil.rmtree(self.sockets)
 
     def trouble(self, message: str) -> EmbeddedError:
-        """The error to raise, with the end of the log."""
+        """The error to raise, with the end of the log, which a full disk cuts short."""
         lines = self._logged(0).splitlines()[-5:]
-        return EmbeddedError("\n".join([message, *(["", f"The end of {self.log}:"] if lines else []), *lines]))
+        said = [f"The disk of {self.home} is full: free some space."] if self._is_full() else []
+        return EmbeddedError("\n".join([message, *said, *(["", f"The end of {self.log}:"] if lines else []), *lines]))
+
+    def _is_full(self) -> bool:
+        with suppress(OSError):
+            return shutil.disk_usage(self.home).free < SEGMENT_BYTES
+        return False
 
     def make_home(self) -> None:
         """The home is there, 0700, and PostgreSQL's account may work in it. Raises EmbeddedError."""
