@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import socket
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ from catapult.embedded import Embedded, EmbeddedError
 from catapult.extensions import THREADS, db
 from catapult.leaving import take_no_more
 
+SPARE_FILES = 100
 log = structlog.get_logger("catapult")
 
 
@@ -90,6 +92,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": 60,
             "graceful_timeout": 20,
             "keepalive": 75,
+            "worker_connections": connections(),
+            "limit_request_line": 8190,  # a filter has up to 2,000 characters, and may be written as three times as many
+            "limit_request_field_size": 16 * 1024,  # more than nginx lets through: its refusals are problem documents
             "control_socket_disable": True,
             "forwarded_allow_ips": "",  # whose word is taken, TRUSTED_PROXIES says, and proxies.py alone acts on it
             "secure_scheme_headers": {},
@@ -129,6 +134,12 @@ class Server(BaseApplication):  # type: ignore[misc]
     def _ready(self, _: Arbiter) -> None:
         sys.stdout.write(f"Catapult {version.VERSION} at {self.settings.url}\n")
         sys.stdout.flush()
+
+
+def connections() -> int:
+    """How many a worker holds: as many as the limit of open files lets it, with the database's and others to spare."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(2 * THREADS, min(1000, files - SPARE_FILES))
 
 
 def port_is_free(settings: Settings) -> bool:
