@@ -40,7 +40,8 @@ def line(*values: Any) -> str:
 
 
 class Copying:
-    """Takes rows, and has them written by a connection and a thread of its own; the block ends when all are there."""
+    """Takes rows, and has them written by a connection and a thread of its own, in one transaction: what superseded a deployment
+    comes after it. The block ends when all are there."""
 
     def __init__(self, url: str) -> None:
         self._connection = psycopg2.connect(url)
@@ -61,9 +62,13 @@ class Copying:
             self._hand_over()
         self._queue.put(None)
         self._thread.join()
-        self._connection.close()
-        if self._failure:
-            raise self._failure
+        try:
+            if self._failure:
+                raise self._failure
+            if kind is None:
+                self._connection.commit()
+        finally:
+            self._connection.close()
 
     def add(self, table: str, row: str) -> None:
         """One more row of that table, as `line` writes it. Raises what kept an earlier one from being written."""
@@ -88,7 +93,7 @@ class Copying:
                     self._failure = error
 
     def _copy(self, portion: dict[str, list[str]]) -> None:
-        with self._connection, self._connection.cursor() as cursor:
+        with self._connection.cursor() as cursor:
             for table, columns in COLUMNS.items():
                 if rows := portion.get(table):
                     listed = ", ".join(columns.split())

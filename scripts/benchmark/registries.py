@@ -16,7 +16,7 @@ from .loading import load, tidy
 from .servers import SALT, settings_for
 from .timeline import Size
 
-WHILE_LOADING = {"max_wal_size": "8GB", "checkpoint_timeout": "30min"}
+WHILE_LOADING = {"max_wal_size": "4GB", "checkpoint_timeout": "30min"}
 """What keeps a load from being written to the disk more often than once."""
 
 FLOOR = (
