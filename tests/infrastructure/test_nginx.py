@@ -373,6 +373,40 @@ def test_the_audit_log_has_the_client_that_a_trusted_proxy_named_and_no_other(
     assert (found[trusting], found[front]) == ("198.51.100.7", "127.0.0.1")
 
 
+def of_version(folder: Path, version: str) -> str:
+    """A PATH on which nginx says that it is of this version."""
+    stand_in = folder / "bin" / "nginx"
+    stand_in.parent.mkdir(exist_ok=True)
+    stand_in.write_text(f"#!/bin/sh\necho nginx version: nginx/{version} >&2\n")
+    stand_in.chmod(0o755)
+    return f"{stand_in.parent}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("1.25.0", " http2 default"), ("1.25.1", "http2 on;"), ("1.30.4", "http2 on;")]
+)
+def test_http_2_is_asked_for_in_the_words_of_that_nginx(
+    infra_folder: Callable[[], Path], certificates: Path, version: str, told: str
+) -> None:
+    folder = infra_folder()
+    assert render(folder, NGINX_SSL=str(certificates), PATH=of_version(folder, version)).returncode == 0
+    assert told in (folder / "conf" / "conf.d" / "servers" / "https.conf").read_text()
+
+
+def test_in_docker_backends_are_looked_up_again_and_again(infra_folder: Callable[[], Path]) -> None:
+    folder = infra_folder()
+    asked = {"NGINX_RESOLVER": "127.0.0.11", "NGINX_BACKENDS": "one:8000 two:8000", "NGINX_WORKERS": "2"}
+    assert render(folder, **asked, PATH=of_version(folder, "1.27.3")).returncode == 0
+    made = (folder / "conf" / "conf.d" / "catapult.conf").read_text()
+    assert (
+        "resolver 127.0.0.11 valid=2s ipv6=off; server one:8000 max_fails=1 fail_timeout=2s resolve; server two" in made
+    )
+    assert (folder / "conf" / "conf.d" / "parts" / "workers.conf").read_text().endswith("\nworker_processes 2;\n")
+    older = render(folder, **asked, PATH=of_version(folder, "1.27.2"))
+    assert older.returncode == 1
+    assert "NGINX_RESOLVER takes nginx 1.27.3" in older.stderr
+
+
 def test_the_image_s_own_way_of_filling_in_gives_the_same_files(infra_folder: Callable[[], Path]) -> None:
     """As its entrypoint does it: sources the .envsh, takes the names that fit the Dockerfile's filter, keeps sub-folders."""
     folder = infra_folder()
