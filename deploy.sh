@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 WAIT=${DEPLOY_WAIT:-120} # seconds, for the database and for the application
-SECRETS=(POSTGRES_PASSWORD API_KEY_SALT SECRET_KEY)
+SECRETS=(POSTGRES_PASSWORD API_KEY_SALT SECRET_KEY METRICS_KEY GRAFANA_PASSWORD)
 READY="import urllib.request as web; web.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"
 
 say() { printf '%s\n' "$*" >&2; }
@@ -18,7 +18,9 @@ stop() { # stop WHAT REMEDY
 
 secret() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; }
 
-value_of() { sed -n "s/^$1=//p" .env | tail -n 1; }
+SET='^[[:space:]]*(export[[:space:]]+)?' # how a line begins that sets something, as compose reads it
+
+value_of() { sed -nE "s/${SET}$1[[:space:]]*=[[:space:]]*[\"']?([^\"'[:space:]]*).*/\2/p" .env | tail -n 1; }
 
 make_env() { # .env is there with every secret, for nobody else to read. It is written beside and then moved: whole or not at all.
   local from=.env.example salt
@@ -27,7 +29,7 @@ make_env() { # .env is there with every secret, for nobody else to read. It is w
   if [ -e .env ] && cmp -s .env .env.made; then
     rm .env.made
   else
-    mv .env.made .env
+    mv .env.made .env || stop ".env cannot be written." "Make this folder writable for $(id -un)."
     say "deploy: wrote .env with the secrets that were missing. Keep a copy apart from the backups."
   fi
   salt=$(value_of API_KEY_SALT)
@@ -36,14 +38,12 @@ make_env() { # .env is there with every secret, for nobody else to read. It is w
 
 fill() { # fill FILE: secrets that are empty or missing there have a value; what stands there stays
   local name
-  [ -z "$(tail -c 1 "$1")" ] || echo >>"$1"
+  [ -z "$(tail -c 1 "$1")" ] || echo >>"$1" || return 1
   for name in "${SECRETS[@]}"; do
-    if grep -q "^$name=." "$1"; then
-      continue
-    elif grep -q "^$name=\$" "$1"; then
-      sed "s/^$name=\$/$name=$(secret)/" "$1" >"$1.next" && cat "$1.next" >"$1" && rm "$1.next"
-    else
-      printf '%s=%s\n' "$name" "$(secret)" >>"$1"
+    if grep -q "^$name=\$" "$1"; then
+      sed "s/^$name=\$/$name=$(secret)/" "$1" >"$1.next" && mv "$1.next" "$1" || return 1
+    elif ! grep -qE "${SET}${name}[[:space:]]*[=:]" "$1"; then
+      printf '%s=%s\n' "$name" "$(secret)" >>"$1" || return 1
     fi
   done
 }
@@ -89,20 +89,21 @@ first_key() { # Before the application's own start would make one and leave it i
   fi
 }
 
+scheme() { if [ -e infrastructure/nginx/ssl/privkey.pem ]; then echo https; else echo http; fi; }
+
 address() {
-  local scheme=http port
-  port=$(value_of HTTP_PORT)
-  if [ -e infrastructure/nginx/ssl/privkey.pem ]; then
-    scheme=https port=$(value_of HTTPS_PORT)
-  fi
-  case $scheme:${port:-} in
-    http: | http:80 | https: | https:443) printf '%s://localhost' "$scheme" ;;
-    *) printf '%s://localhost:%s' "$scheme" "$port" ;;
+  local port
+  if [ "$(scheme)" = https ]; then port=$(value_of HTTPS_PORT); else port=$(value_of HTTP_PORT); fi
+  case $(scheme):${port:-} in
+    http: | http:80 | https: | https:443) printf '%s://localhost' "$(scheme)" ;;
+    *) printf '%s://localhost:%s' "$(scheme)" "$port" ;;
   esac
 }
 
-LOGS='Read "docker compose logs --tail 50'
+REVISION=$(git rev-parse --short HEAD 2>/dev/null) || REVISION=unknown # for the images' labels
+export REVISION
 find_compose
+LOGS="Read \"${COMPOSE[*]} logs --tail 50"
 make_env
 step "Checking .env" "Correct .env where the message says; .env.example explains every setting." compose config --quiet
 step "Building" "Read the message above; building needs the network, for the base images and Python's packages." compose build
@@ -114,8 +115,8 @@ step "Migrating" "If the password was refused: it is the one in .env from when t
 step "Making the first key" "Read the message above." first_key
 step "Starting the application" "$LOGS backend\"." compose up -d backend
 step "Waiting for /readyz" "$LOGS backend\"." until_it_works compose exec -T backend python -c "$READY"
-# Made anew each time: it looks for certificates, and for the application's address, when it starts.
+# Made anew each time: it looks for certificates when it starts.
 step "Starting nginx" "$LOGS nginx\"; if a port is taken, set HTTP_PORT and HTTPS_PORT in .env." \
   compose up -d --no-deps --force-recreate nginx
-step "Waiting for nginx" "$LOGS nginx\"." until_it_works compose exec -T nginx curl -fsS -o /dev/null http://127.0.0.1/livez
+step "Waiting for nginx" "$LOGS nginx\"." until_it_works compose exec -T nginx curl -fsSk -o /dev/null "$(scheme)://127.0.0.1/livez"
 say "deploy: Catapult runs at $(address)."

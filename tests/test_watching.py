@@ -13,7 +13,6 @@ import yaml
 ROOT = Path(__file__).parent.parent
 PROMETHEUS, GRAFANA = ROOT / "infrastructure" / "prometheus", ROOT / "infrastructure" / "grafana"
 DASHBOARD = GRAFANA / "dashboards" / "catapult.json"
-COMPOSE = ROOT / "infrastructure" / "docker-compose.watch.yml"
 
 
 def run(program, *arguments, folder=PROMETHEUS, **environment):
@@ -64,26 +63,3 @@ def test_the_dashboard_asks_the_source_that_is_provisioned():
     assert len({panel["id"] for panel in panels}) == len(panels)
     places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
     assert len(places) == len(panels)
-
-
-def test_watching_is_a_profile_that_is_not_started_unasked_and_publishes_for_this_machine_alone():
-    services = yaml.safe_load(COMPOSE.read_text())["services"]
-    for name in ("prometheus", "grafana"):
-        service = services[name]
-        assert service["profiles"] == ["watch"]
-        assert service["cap_drop"] == ["ALL"]
-        assert service["read_only"]
-        assert service["security_opt"] == ["no-new-privileges:true"]
-        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
-        assert {"mem_limit", "cpus", "healthcheck", "logging", "user"} <= set(service)
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-
-
-def test_docker_compose_accepts_it():
-    needed = dict.fromkeys(("POSTGRES_PASSWORD", "API_KEY_SALT", "SECRET_KEY", "METRICS_KEY"), "x" * 32)
-    files = ("-f", "docker-compose.yml", "-f", str(COMPOSE.relative_to(ROOT)), "--profile", "watch")
-    if not (ROOT / "docker-compose.yml").exists():
-        pytest.skip("there is no docker-compose.yml")
-    shown = yaml.safe_load(run("docker-compose", *files, "config", folder=ROOT, GRAFANA_PASSWORD="y" * 16, **needed))
-    assert shown["services"]["backend"]["environment"]["METRICS_KEY"] == "x" * 32
-    assert "grafana" in shown["services"]

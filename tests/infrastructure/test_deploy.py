@@ -12,7 +12,7 @@ import pytest
 from up import ROOT
 
 STAND_IN = Path(__file__).parent / "docker"
-SECRETS = ("POSTGRES_PASSWORD", "API_KEY_SALT", "SECRET_KEY")
+SECRETS = ("POSTGRES_PASSWORD", "API_KEY_SALT", "SECRET_KEY", "METRICS_KEY", "GRAFANA_PASSWORD")
 TOOLS = (
     "bash",
     "basename",
@@ -100,7 +100,7 @@ def test_it_makes_env_with_secrets_that_nobody_else_may_read(place: Place) -> No
     assert place.deploy().returncode == 0
     made = place.env()
     assert all(re.fullmatch("[0-9a-f]{64}", made[name]) for name in SECRETS)
-    assert len({made[name] for name in SECRETS}) == 3
+    assert len({made[name] for name in SECRETS}) == len(SECRETS)
     assert stat.S_IMODE((place.folder / ".env").stat().st_mode) == 0o600
     assert {name: value for name, value in made.items() if name not in SECRETS} == {
         name: value for name, value in examples().items() if name not in SECRETS
@@ -127,9 +127,37 @@ def test_an_env_that_is_there_keeps_every_line_and_gets_what_it_lacks(place: Pla
     assert lines[:2] == there.splitlines()[:2]
     assert lines[3] == "HTTP_PORT=8080"
     assert re.fullmatch("SECRET_KEY=[0-9a-f]{64}", lines[2])
-    assert re.fullmatch("POSTGRES_PASSWORD=[0-9a-f]{64}", lines[4])
-    assert len(lines) == 5
+    assert [line.partition("=")[0] for line in lines[4:]] == ["POSTGRES_PASSWORD", "METRICS_KEY", "GRAFANA_PASSWORD"]
+    assert all(re.fullmatch("[A-Z_]+=[0-9a-f]{64}", line) for line in lines[4:])
     assert "http://localhost:8080." in done.stderr
+
+
+def test_what_is_set_in_other_words_is_set(place: Place) -> None:
+    there = f"""\
+export POSTGRES_PASSWORD=mine
+API_KEY_SALT = "{"s" * 32}"
+  SECRET_KEY='mine'
+METRICS_KEY: mine
+GRAFANA_PASSWORD="mine"
+HTTP_PORT="8080"  # ours
+"""
+    (place.folder / ".env").write_text(there)
+    done = place.deploy()
+    assert done.returncode == 0, done.stderr
+    assert (place.folder / ".env").read_text() == there
+    assert "http://localhost:8080." in done.stderr
+
+
+@pytest.mark.parametrize("tool", ["sed", "mv", "cat"])
+def test_an_env_that_cannot_be_written_whole_stays_as_it_was(place: Place, tool: str) -> None:
+    (place.folder / ".env").write_text(there := f"API_KEY_SALT={'s' * 40}\nSECRET_KEY=\n")
+    (place.bin / tool).unlink()
+    (place.bin / tool).write_text("#!/bin/sh\nexit 1\n")
+    (place.bin / tool).chmod(0o755)
+    done = place.deploy()
+    assert done.returncode == 1
+    assert ".env cannot be written" in done.stderr
+    assert (place.folder / ".env").read_text() == there
 
 
 def test_a_salt_that_is_too_short_stops_it(place: Place) -> None:
@@ -171,6 +199,7 @@ def test_it_takes_docker_compose_where_docker_has_no_plugin(tmp_path: Path) -> N
     place = Place(tmp_path, "docker", "docker-compose")
     assert place.deploy(NO_PLUGIN="1").returncode == 0
     assert "build" in place.calls()
+    assert 'Read "docker-compose logs --tail 50 backend"' in place.deploy(NO_PLUGIN="1", FAIL="readyz").stderr
 
 
 def test_without_docker_it_says_what_to_install(tmp_path: Path) -> None:
@@ -184,6 +213,7 @@ def test_without_docker_it_says_what_to_install(tmp_path: Path) -> None:
 def test_with_certificates_the_address_is_https(place: Place) -> None:
     made(place.folder / "infrastructure" / "nginx" / "ssl").joinpath("privkey.pem").touch()
     assert "runs at https://localhost." in place.deploy().stderr
+    assert "https://127.0.0.1/livez" in place.calls()[-1]
 
 
 def test_shellcheck_has_nothing_to_say(needs: Callable[[str], str]) -> None:

@@ -15,12 +15,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from up import ROOT
 
+from catapult.version import VERSION
+
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 DEVELOPMENT: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.dev.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 EXAMPLE = (ROOT / ".env.example").read_text()
 SECRETS = {"POSTGRES_PASSWORD", "API_KEY_SALT", "SECRET_KEY"}
+SERVICE = ["postgres", "backend", "nginx"]
+WATCHING = ["prometheus", "grafana"]
+VARIABLE = r"(?<!\$)\$\{([A-Z_]+)"
 PINNED = re.compile(r"\d+\.\d+(\.\d+)?(-[a-z]+)*")
 
 
@@ -55,7 +60,8 @@ def test_base_images_are_slim_and_pinned_by_version() -> None:
     assert set(versions) == {"PYTHON", "NGINX"}
     assert all(PINNED.fullmatch(version) for version in versions.values())
     assert "slim" in versions["PYTHON"]
-    assert PINNED.fullmatch(SERVICES["postgres"]["image"].removeprefix("postgres:"))
+    for name in ("postgres", *WATCHING):
+        assert PINNED.fullmatch(SERVICES[name]["image"].rpartition(":")[2].removeprefix("v"))
 
 
 def test_python_s_packages_are_installed_by_hash_and_without_a_compiler() -> None:
@@ -74,6 +80,8 @@ def test_the_backend_is_nobody_in_particular_and_asked_for_its_life() -> None:
         labels = of(stage, "LABEL")[0]
         for name in ("title", "description", "licenses", "version", "revision"):
             assert f"org.opencontainers.image.{name}=" in labels
+        assert f"VERSION={VERSION}" in of(stage, "ARG")
+        assert SERVICES[stage]["build"]["args"] == {"REVISION": "${REVISION:-unknown}"}
 
 
 def test_the_nginx_image_has_the_static_files_and_the_shipped_configuration() -> None:
@@ -125,13 +133,14 @@ def locked(name: str) -> dict[str, str]:
 
 
 def test_three_services_start_one_after_the_other() -> None:
-    assert {"postgres", "backend", "nginx"} <= set(SERVICES)
+    assert set(SERVICES) == {*SERVICE, *WATCHING}
     assert SERVICES["backend"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     assert SERVICES["nginx"]["depends_on"] == {"backend": {"condition": "service_healthy"}}
-    assert all(SERVICES[name]["healthcheck"]["test"] for name in ("postgres", "backend", "nginx"))
+    assert SERVICES["grafana"]["depends_on"] == {"prometheus": {"condition": "service_healthy"}}
+    assert all(service["healthcheck"]["test"] for service in SERVICES.values())
 
 
-@pytest.mark.parametrize("name", ["postgres", "backend", "nginx"])
+@pytest.mark.parametrize("name", SERVICE + WATCHING)
 def test_a_service_may_do_little_and_use_little(name: str) -> None:
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
@@ -143,6 +152,19 @@ def test_a_service_may_do_little_and_use_little(name: str) -> None:
     assert "privileged" not in service
 
 
+def test_a_stop_reaches_what_runs_as_another_user_than_it_started_as() -> None:
+    """An init that is root may not signal PostgreSQL, which left root behind, without CAP_KILL, and ends with it at once."""
+    assert SERVICES["postgres"]["init"] is False
+    assert "KILL" not in SERVICES["postgres"]["cap_add"]
+    for name in ("backend", *WATCHING):
+        assert SERVICES[name]["init"] is True
+        assert SERVICES[name]["user"] != "0:0"
+    assert json.loads(of("backend", "CMD")[0])[0] != "/bin/sh"
+    assert of("backend", "STOPSIGNAL") == ["SIGTERM"]
+    grace = {name: int(SERVICES[name]["stop_grace_period"].rstrip("s")) for name in SERVICE}
+    assert grace["backend"] > 20  # what `flask up` gives requests that run
+
+
 def test_only_what_starts_as_root_has_capabilities_and_those_that_it_needs() -> None:
     assert "cap_add" not in SERVICES["backend"]
     assert SERVICES["backend"]["user"] == "10001:10001"
@@ -151,9 +173,12 @@ def test_only_what_starts_as_root_has_capabilities_and_those_that_it_needs() -> 
 
 
 def test_only_nginx_is_reached_from_outside_and_the_database_in_development_from_this_machine() -> None:
-    assert [name for name, service in SERVICES.items() if "ports" in service and "profiles" not in service] == ["nginx"]
-    (port,) = DEVELOPMENT["services"]["postgres"]["ports"]
-    assert port.startswith("127.0.0.1:")
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert [name for name in published if "profiles" not in SERVICES[name]] == ["nginx"]
+    assert len(published["nginx"]) == 2
+    local = [*published["grafana"], *DEVELOPMENT["services"]["postgres"]["ports"]]
+    assert len(local) == 2
+    assert all(port.startswith("127.0.0.1:") for port in local)
     assert COMPOSE["networks"]["database"] == {"internal": True}
     assert "database" not in SERVICES["nginx"]["networks"]
     assert SERVICES["postgres"]["networks"] == ["database"]
@@ -173,6 +198,30 @@ def test_the_database_is_the_registry_s_and_its_data_is_kept_where_18_keeps_it()
 
 def test_model_files_are_mounted_for_reading() -> None:
     assert SERVICES["backend"]["volumes"] == ["${CEPH_MOUNT_PATH:-ceph}:/mnt/ceph:ro"]
+    assert "ceph" in COMPOSE["volumes"]
+
+
+def test_watching_is_started_by_its_profile_alone_and_nothing_of_it_without_its_secret() -> None:
+    assert [name for name, service in SERVICES.items() if service.get("profiles") == ["watch"]] == WATCHING
+    assert not [name for name in SERVICE if "profiles" in SERVICES[name]]
+    for name, secret in {"prometheus": "METRICS_KEY", "grafana": "GF_SECURITY_ADMIN_PASSWORD"}.items():
+        assert SERVICES[name]["entrypoint"] == ["/bin/sh", "-euc"]
+        (script,) = SERVICES[name]["command"]
+        assert script.startswith(f': "$${{{secret}:?')
+        check = script.splitlines()[0].replace("$$", "$")
+        for value, status in {"": False, "x": True}.items():
+            done = subprocess.run(
+                ["sh", "-euc", check], env={secret: value}, capture_output=True, text=True, check=False
+            )
+            assert (done.returncode == 0) is status
+            assert status or "./deploy.sh makes one" in done.stderr
+
+
+def test_what_nginx_finds_is_the_backend_that_there_is() -> None:
+    """Docker's own resolver is asked again and again: a backend that was made anew has another address."""
+    given = SERVICES["nginx"]["environment"]
+    assert (given["NGINX_BACKENDS"], given["NGINX_RESOLVER"]) == ("backend:8000", "127.0.0.11")
+    assert given["NGINX_WORKERS"].isdigit()
 
 
 def test_no_secret_has_a_value_and_each_has_to_be_set() -> None:
@@ -187,9 +236,19 @@ def test_compose_takes_the_files(files: list[str], needs: Callable[[str], str], 
     done = configured(needs("docker-compose"), files, tmp_path, **dict.fromkeys(SECRETS, "x" * 40))
     assert done.returncode == 0, done.stderr
     read = yaml.safe_load(done.stdout)
+    assert set(SERVICE) <= set(read["services"])  # 1.29 shows all of them
     assert read["services"]["backend"]["environment"]["DATABASE_URL"].startswith("postgresql://registry:xxx")
     published = [str(port) for service in read["services"].values() for port in service.get("ports", [])]
     assert sum("443" in port for port in published) == 1
+
+
+def test_compose_starts_the_watchers_by_their_profile(needs: Callable[[str], str], tmp_path: Path) -> None:
+    given = dict.fromkeys((*SECRETS, "METRICS_KEY", "GRAFANA_PASSWORD"), "x" * 40)
+    done = configured(needs("docker-compose"), ["docker-compose.yml"], tmp_path, "--profile", "watch", **given)
+    assert done.returncode == 0, done.stderr
+    read = yaml.safe_load(done.stdout)["services"]
+    assert set(read) == set(SERVICES)
+    assert {read[name]["environment"]["METRICS_KEY"] for name in ("backend", "prometheus")} == {"x" * 40}
 
 
 @pytest.mark.parametrize("missing", sorted(SECRETS))
@@ -201,11 +260,13 @@ def test_compose_names_a_secret_that_is_missing(missing: str, needs: Callable[[s
     assert "./deploy.sh" in done.stderr
 
 
-def configured(command: str, files: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def configured(
+    command: str, files: list[str], folder: Path, *options: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     (folder / "env").write_text("\n".join(f"{name}={value}" for name, value in variables.items()))
     chosen = [word for name in files for word in ("-f", str(ROOT / name))]
     return subprocess.run(
-        [command, "--env-file", str(folder / "env"), *chosen, "config"],
+        [command, "--env-file", str(folder / "env"), *chosen, *options, "config"],
         env={"PATH": os.environ["PATH"], "HOME": str(folder)},
         capture_output=True,
         text=True,
@@ -240,12 +301,14 @@ def test_every_setting_of_the_application_is_in_the_example_and_explained() -> N
 
 
 def test_every_variable_of_compose_is_in_the_example() -> None:
-    used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
-    assert used <= set(explained()), used - set(explained())
+    for name in ("docker-compose.yml", "docker-compose.dev.yml"):
+        used = set(re.findall(VARIABLE, (ROOT / name).read_text()))
+        assert used
+        assert used <= set(explained()), used - set(explained())
 
 
 def test_what_the_example_says_is_what_compose_takes_without_it() -> None:
-    defaults = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", (ROOT / "docker-compose.yml").read_text()))
+    defaults = dict(re.findall(VARIABLE + r":-([^}]*)\}", (ROOT / "docker-compose.yml").read_text()))
     said = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     for name, value in said.items():
         if value and name != "RATE_LIMIT":  # none unless it is asked for
@@ -253,4 +316,5 @@ def test_what_the_example_says_is_what_compose_takes_without_it() -> None:
 
 
 def test_the_example_holds_no_secret() -> None:
-    assert all(re.search(rf"^{name}=$", EXAMPLE, re.MULTILINE) for name in SECRETS)
+    for name in {*SECRETS, "METRICS_KEY", "GRAFANA_PASSWORD"}:
+        assert re.search(rf"^{name}=$", EXAMPLE, re.MULTILINE)
