@@ -54,13 +54,17 @@ class LeavingWorker(ThreadWorker):  # type: ignore[misc]
             self._take_the_rest()
 
     def _take_the_rest(self) -> None:
-        give_up = time.monotonic() + LONGEST
-        while self.sockets and time.monotonic() < give_up:
-            waiting, _, _ = select(self.sockets, [], [], MOMENT)
-            if not waiting:
-                break
-            for listener in waiting:
-                ThreadWorker.accept(self, listener)
+        with suppress(OSError):  # no file is left for one more
+            self._take(time.monotonic() + LONGEST)
         for listener in self.sockets:
             listener.close()
         self.sockets = []
+
+    def _take(self, give_up: float) -> None:
+        """Until nothing has come for a moment, or nobody keeps others from coming."""
+        while self.sockets and time.monotonic() < give_up:
+            waiting, _, _ = select(self.sockets, [], [], MOMENT)
+            for listener in waiting:
+                ThreadWorker.accept(self, listener)
+            if not waiting:
+                return
