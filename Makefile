@@ -11,8 +11,9 @@ help: ## Show this list
 serve: $(VENV)/.serve ## Set everything up and serve; HOST, PORT, DATABASE_URL … from the environment
 	@exec $(BIN)/flask --app wsgi up
 
-test: $(VENV)/.test ## Set up what the tests need and run all of them
-	$(BIN)/python -m pytest
+# A file's tests stay together, since they share servers; files stay in order, so that each process starts one browser.
+test: $(VENV)/.test ## Set up what the tests need and run all of them, by as many processes as there are cores, at most four
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test ## Style and types: ruff and mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check

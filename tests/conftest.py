@@ -25,10 +25,16 @@ TEMPLATE = "migrated"
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Embedded]:
-    """The PostgreSQL that all tests share. Its folder is short: a unix socket's path may have 107 bytes."""
+    """The PostgreSQL that all tests share. Its folder is short: a unix socket's path may have 107 bytes.
+
+    It waits for no disk: what it holds has to outlive processes, not the machine.
+    """
     home = Path(tempfile.mkdtemp(prefix="catapult-test-"))
     try:
         with serving(home) as embedded:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                on_server(embedded, f"ALTER SYSTEM SET {setting} = off")
+            on_server(embedded, "SELECT pg_reload_conf()")
             yield embedded
     finally:
         shutil.rmtree(home, ignore_errors=True)

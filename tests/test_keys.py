@@ -59,7 +59,9 @@ def test_other_texts_are_no_keys(text):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "cat_", KEY[:-1], KEY + "0", KEY + "\n", " " + KEY, KEY.upper(), KEY[4:], KEY + KEY]
+    "wrong",
+    ["", "cat_", KEY[:-1], KEY + "0", KEY + "\n", " " + KEY, KEY.upper(), KEY[4:], KEY + KEY],
+    ids=["nothing", "start", "cut off", "digit more", "line more", "space before", "capitals", "end", "twice"],
 )
 def test_parts_of_keys_are_no_keys(wrong):
     assert keys.prefix_of(wrong) is None

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -39,20 +39,18 @@ MISSING = (
     else None
 )
 IN_CI = os.environ.get("CI") == "true"
-collect_ignore_glob = ["test_*.py"] if FOR_PIP and not IN_CI else []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a browser these are skipped; in CI they fail instead."""
-    if MISSING and not IN_CI:
-        for item in items:
-            if HERE in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason=MISSING))
+class Skipped(pytest.Module):
+    """A module of these tests that nothing is imported from, which would fail."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        pytest.skip(str(MISSING), allow_module_level=True)
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if MISSING and not IN_CI:
-        terminalreporter.write_line(MISSING, yellow=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Without a browser these are skipped, and the summary says why; in CI they fail instead."""
+    return Skipped.from_parent(parent, path=module_path) if MISSING and not IN_CI else None
 
 
 @pytest.fixture(scope="package")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.window import Windows, at, focused, row, toast
+from browser.window import Windows, at, focused, row, settled, toast
 
 IN_PLACE = """(row) => { const it = document.activeElement;
   return it !== document.body && (it.closest(row) !== null || it.closest("#toasts") !== null)
@@ -108,6 +108,7 @@ def test_shortcuts_are_off_while_somebody_types(windows: Windows) -> None:
     expect(page.locator("#help")).to_be_hidden()
     expect(field).to_be_focused()
     page.get_by_role("link", name="New model").click()
+    settled(page)
     description = page.locator("#dialog").get_by_label("Description")
     description.press_sequentially("go ga ?/")
     expect(description).to_have_value("go ga ?/")

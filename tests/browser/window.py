@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Response
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Response, expect
 from up import Up
 
 WAIT = 5_000
@@ -112,6 +112,11 @@ def row(page: Page, version: str) -> Locator:
 
 def toast(page: Page) -> Locator:
     return page.locator("#toasts .toast")
+
+
+def settled(page: Page) -> None:
+    """The dialog is open, and has given its first field the focus: before that, what is typed may go there."""
+    expect(page.locator("#dialog-body:not(.htmx-settling) form").first).to_be_visible()
 
 
 def mark(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from requests.adapters import HTTPAdapter
 from catapult.embedded import Embedded
 
 T = TypeVar("T")
+CLAIMS: list[socket.socket] = []
 ROOT = Path(__file__).parent.parent.parent
 SALT = "a salt for live tests, long enough to be one"
 ROLES = ("viewer", "publisher", "releaser", "admin")
@@ -44,10 +46,19 @@ def for_a_team(database_url: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on, and that no other process of tests is given while this one runs.
+
+    It is below those that the kernel hands out by itself, so that no connection takes it either.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        claim = socket.socket(type=socket.SOCK_DGRAM)  # UDP's ports are others: it marks the number and leaves it free
+        with suppress(OSError), socket.socket() as probe:
+            claim.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
+            CLAIMS.append(claim)
+            return port
+        claim.close()
 
 
 def until(done: Callable[[], object], seconds: float = 20) -> None:
