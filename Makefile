@@ -18,8 +18,8 @@ test: $(VENV)/.test ## Set up what the tests need and run all of them, by as man
 check: $(VENV)/.test ## Style and types: ruff and mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 
-bench: $(VENV)/.test ## Measure speed, as ratios to a bare route in the same run
-	$(BIN)/python scripts/bench.py
+bench: $(VENV)/.test ## Measure a small and a large registry into docs/benchmark.md; BENCH="--scale 0.1" for less
+	$(BIN)/python scripts/bench.py --sizes --rounds 5 --seconds 2 --write docs/benchmark.md $(BENCH)
 
 screenshots: $(VENV)/.test ## Take pictures of every page into docs/images; needs Chromium
 	$(BIN)/python scripts/screenshots.py

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A backup of the whole registry: a dump that was read back before it got its name, and the oldest removed.
 #
-#   scripts/backup.sh [FOLDER]        prints the dump's name
+#   scripts/backup.sh [--docker] [FOLDER]        prints the dump's name
 #
+# --docker        the database of docker-compose.yml, by its own tools
 # FOLDER          where dumps go, `backups` by default
 # DATABASE_URL    the database (or DATABASE_URL_FILE); without it the embedded one in CATAPULT_HOME, whether it runs or not
 # BACKUP_KEEP     how many dumps stay, 14 by default
@@ -14,6 +15,9 @@ umask 077
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/database.sh
 . "$here/database.sh"
+DOCKER=
+if [[ ${1:-} == --docker ]]; then DOCKER=yes && shift; fi
+[[ $# -le 1 && ${1:-} != -* ]] || fail "usage: scripts/backup.sh [--docker] [FOLDER]"
 on_database "$@"
 
 folder=${1:-backups} keep=${BACKUP_KEEP:-14}
@@ -25,7 +29,7 @@ flock --nonblock 9 || fail "Another backup into $folder is running."
 dump="$folder/catapult-$(date -u +%Y%m%dT%H%M%SZ).dump" partial="$folder/.partial"
 trap 'rm -f "$partial"' EXIT
 
-tool pg_dump --format=custom --no-owner --no-privileges --lock-wait-timeout=60s --file="$partial" --dbname="$DATABASE_URL" ||
+tool pg_dump --format=custom --no-owner --no-privileges --lock-wait-timeout=60s --dbname="$DATABASE_URL" >"$partial" </dev/null ||
   fail "pg_dump failed; there is no new dump. It has to be of the server's major version or newer: name its folder in PG_BIN."
 check_dump "$partial"
 sync "$partial"

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # For backup.sh and restore.sh: where the database is, and the tools that fit it.
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 fail() {
   echo "catapult: $1" >&2
@@ -8,21 +9,33 @@ fail() {
 
 # The script goes on with DATABASE_URL, without a password in it: command lines are for all to see.
 on_database() {
+  if [[ -n ${DOCKER:-} ]]; then
+    on_docker
+    return
+  fi
   if [[ -n ${DATABASE_URL_FILE:-} ]]; then DATABASE_URL=$(<"$DATABASE_URL_FILE"); fi
   [[ -n ${DATABASE_URL:-} ]] || on_embedded "$@"
   [[ $DATABASE_URL =~ ^postgres(ql)?(\+psycopg2)?://(.*)$ ]] || fail "DATABASE_URL is no PostgreSQL address."
   DATABASE_URL="postgresql://${BASH_REMATCH[3]}"
   if [[ $DATABASE_URL =~ ^(postgresql://[^:/@]*):([^@]*)@(.*)$ ]]; then
-    printf -v PGPASSWORD '%b' "${BASH_REMATCH[2]//%/\\x}"
+    DATABASE_URL="${BASH_REMATCH[1]}@${BASH_REMATCH[3]}" PGPASSWORD=${BASH_REMATCH[2]//\\/\\\\}
+    printf -v PGPASSWORD '%b' "${PGPASSWORD//%/\\x}"
     export PGPASSWORD
-    DATABASE_URL="${BASH_REMATCH[1]}@${BASH_REMATCH[3]}"
   fi
+}
+
+# The database of docker-compose.yml: its own tools in its own container, which dumps leave and enter by pipes.
+on_docker() {
+  if docker compose version >/dev/null 2>&1; then COMPOSE=(docker compose); else COMPOSE=(docker-compose); fi
+  COMPOSE+=(--project-directory "$checkout" -f "$checkout/docker-compose.yml")
+  DATABASE_URL=postgresql://registry@/registry
+  tool pg_isready --quiet --dbname="$DATABASE_URL" </dev/null ||
+    fail "The database's container does not answer: \"docker compose up -d postgres\" in $checkout starts it."
 }
 
 # The script again, with the embedded database running: the server's, or started for as long as it takes.
 on_embedded() {
-  local checkout python
-  checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+  local python
   python="$checkout/.venv/bin/python"
   [[ -x $python ]] || python=python3
   export PYTHONPATH="$checkout"
@@ -41,18 +54,23 @@ except EmbeddedError as error:
 PYTHON
 }
 
+# PostgreSQL's program of that name; files go in and out of it by redirection alone, since it may run in a container.
 tool() {
   local program=$1
   shift
-  "${PG_BIN:+$PG_BIN/}$program" "$@"
+  if [[ -n ${COMPOSE:-} ]]; then
+    "${COMPOSE[@]}" exec -T postgres "$program" "$@"
+  else
+    "${PG_BIN:+$PG_BIN/}$program" "$@"
+  fi
 }
 
 # Nothing, if that file is a whole dump of a registry.
 check_dump() {
   local list
-  list=$(tool pg_restore --list "$1") || fail "$1 is no dump that can be read."
+  list=$(tool pg_restore --list <"$1") || fail "$1 is no dump that can be read."
   [[ $list == *"TABLE DATA public audit_logs "* && $list == *"TABLE DATA public alembic_version "* ]] ||
     fail "$1 is a dump, but of no registry."
   # The list is at the front: this reads all the rest, and a dump that was cut off fails here.
-  tool pg_restore --file=/dev/null "$1" || fail "$1 is cut off or damaged."
+  tool pg_restore --file=/dev/null <"$1" || fail "$1 is cut off or damaged."
 }

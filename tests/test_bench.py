@@ -2,9 +2,12 @@
 
 import json
 import re
+import shutil
 import sys
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import psycopg2
@@ -21,7 +24,12 @@ from catapult.audit import CLI, Actor
 from catapult.extensions import db
 from catapult.queries import sessions as stored_sessions
 from catapult.tables import Role
+from scripts.benchmark import report
+from scripts.benchmark.asking import UNIQUE, Asked, Client, Figures
+from scripts.benchmark.cases import Case
 from scripts.benchmark.loading import load
+from scripts.benchmark.registries import Registry
+from scripts.benchmark.sizes import Measured
 from scripts.benchmark.timeline import Size, shares
 
 SIZE = Size(models=3, versions=60, deployments=30, entries=400)
@@ -237,3 +245,69 @@ def test_ids_sort_as_their_times_do(loaded):
 def test_shares_add_up():
     assert shares(10, [3, 1, 1], 1) == [6, 2, 2]
     assert sum(shares(1_000, [1 / (place + 10) for place in range(7)], 1)) == 1_000
+
+
+@pytest.fixture
+def counting():
+    """A server on this machine that counts what it is asked and refuses whatever ends in `/bad`; its port, and what came."""
+    came = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            came.append((self.path, self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            self.send_response(404 if self.path.endswith("/bad") else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port, came
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("tool", ["wrk", None])
+def test_requests_are_sent_in_turn_and_timed_with_wrk_and_without(counting, tool):
+    if tool and not shutil.which(tool):
+        pytest.skip("wrk is not installed")
+    port, came = counting
+    client = Client(port, "a key")
+    client.tool = tool
+    figures = client.ask(Asked(["/one", "/two", "/bad"], [f'{{"version": "{UNIQUE}"}}']), 1, 2)
+    assert abs(len(came) - figures.requests) <= 3  # what was on its way at the end is not counted
+    assert len({body for _, body in came}) == len(came)
+    assert figures.requests / 4 < figures.faults < figures.requests / 2
+    assert 0 < figures.p50 <= figures.p95 <= figures.p99
+    assert figures.rate == pytest.approx(figures.requests, rel=0.3)
+
+
+def test_the_next_round_goes_on_where_the_last_ended(counting):
+    port, came = counting
+    client = Client(port, "a key")
+    client.tool = None
+    client.ask(Asked([f"/{place}" for place in range(100_000)], ["{}"]), 1, 1, sent=7)
+    assert came[0] == ("/7", "{}")
+
+
+def test_a_page_says_which_bounds_hold(loaded):
+    quick, slow = Figures(900.0, 1.0, 2.0, 3.0, 900, 0), Figures(500.0, 1.8, 3.0, 9.0, 500, 2)
+    sides = [Registry(name, loaded, SIZE, 60.0, 2.0) for name in ("small", "large")]
+    listed = [
+        Case("floor", Asked(["/read"]), "floor"),
+        Case("one version", Asked(["/"]), "floor", 1.5),
+        Case("search", Asked(["/"]), "floor", 4.0),
+    ]
+    figures = {(8, case.name, side.name): quick if side.name == "small" else slow for case in listed for side in sides}
+    options = SimpleNamespace(workers="gthread:2x8", rounds=5, seconds=2)
+    page = report.written(Measured(sides, listed, figures), options)
+    assert "| floor | 1.0 | 2.0 | 3.0 | 900 | 1.00 | 1.8 | 3.0 | 9.0 | 500 | 1.00 | 1.80 |  |  |" in page
+    assert "| 1.80 | 1.5 | **missed** |" in page
+    assert "| 1.80 | 4.0 | holds |" in page
+    assert "- Missed over 8: one version takes 1.80 times as long, and its bound is 1.5." in page
+    assert "- Failed over 8: 2 of 500 requests, search, large." in page

@@ -98,7 +98,7 @@ def reads(url: str, there: Ways) -> list[Case]:
         "filter by a number": [f"/api/v1/versions?limit=50&model_name={name}&filter={high}" for name in names],
     }
     return [
-        Case(READ, Asked(["/read/" + one for one in versions]), READ, STEADY, bare=True),
+        Case(READ, Asked(["/read/" + one for one in versions]), READ, bare=True),
         *(Case(name, Asked(paths), READ, STEADY) for name, paths in listed.items()),
         *(Case(name, Asked(paths), READ, FEW) for name, paths in few.items()),
         Case("info", Asked(["/api/v1/info"]), READ),
@@ -125,7 +125,7 @@ def writes(url: str) -> list[Case]:
     deployed = [{"release_id": one, "environment": OPEN[n % len(OPEN)]} for n, one in enumerate(ids)]
     made = [_version(model) for model in _chosen(url, "id", "models")]
     return [
-        Case(WRITE, Asked(["/write"], ["{}"]), WRITE, STEADY, bare=True),
+        Case(WRITE, Asked(["/write"], ["{}"]), WRITE, bare=True),
         Case("create a version", Asked(["/api/v1/versions"], [json.dumps(body) for body in made]), WRITE, STEADY),
         Case("promote, and demote", Asked(verbs, ["{}"]), WRITE, STEADY),
         Case("deploy", Asked(["/api/v1/deployments"], [json.dumps(body) for body in deployed]), WRITE, STEADY),
