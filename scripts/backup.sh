@@ -29,7 +29,9 @@ flock --nonblock 9 || fail "Another backup into $folder is running."
 dump="$folder/catapult-$(date -u +%Y%m%dT%H%M%SZ).dump" partial="$folder/.partial"
 trap 'rm -f "$partial"' EXIT
 
-tool pg_dump --format=custom --no-owner --no-privileges --lock-wait-timeout=60s --dbname="$DATABASE_URL" >"$partial" </dev/null ||
+options=(--format=custom --no-owner --no-privileges --lock-wait-timeout=60s --dbname="$DATABASE_URL")
+[[ -n $DOCKER ]] || options+=(--file="$partial") # by redirection it would append its table of contents once more
+tool pg_dump "${options[@]}" >"$partial" </dev/null ||
   fail "pg_dump failed; there is no new dump. It has to be of the server's major version or newer: name its folder in PG_BIN."
 check_dump "$partial"
 sync "$partial"

@@ -54,7 +54,7 @@ except EmbeddedError as error:
 PYTHON
 }
 
-# PostgreSQL's program of that name; files go in and out of it by redirection alone, since it may run in a container.
+# PostgreSQL's program of that name; it may run in a container, which files reach by redirection alone.
 tool() {
   local program=$1
   shift

@@ -1,5 +1,9 @@
-"""The drill: back up under load, restore into an empty server, compare, and start on it."""
+"""The drill: back up under load, restore into an empty server, compare every row, and start on it. The README's lines, too."""
 
+import os
+import re
+import secrets
+import shlex
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -8,17 +12,16 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from up import ROOT, Caller, Start, Up, a_model, a_version, surroundings
+from stage import on_server
+from up import ROOT, Caller, Start, Up, a_model, a_version, surroundings, until
 
 from catapult.embedded import Embedded, attached
 
 pytestmark = pytest.mark.live
-HASH = "SELECT count(*), coalesce(md5(string_agg(md5(x::text), '' ORDER BY x.id)), '') FROM ({}) AS x"
-# What never changes once it is there: of what was backed up, the server has the same now.
-ENTRIES = "SELECT * FROM audit_logs"
-VERSIONS = "SELECT id, model_id, version, tag, digest, metadata, created_at FROM versions"
-MODELS = "SELECT id, name, storage_path, metadata, created_at FROM models"
 COUNTS = "SELECT (SELECT count(*) FROM models), (SELECT count(*) FROM versions), (SELECT count(*) FROM audit_logs)"
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+HASH = "SELECT count(*), md5(string_agg(md5(x::text), '' ORDER BY md5(x::text))) FROM {} AS x"
+Hashes = dict[str, tuple[object, ...]]
 
 
 def script(name: str, *arguments: object, cwd: Path = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -34,21 +37,63 @@ def rows(url: str, statement: str) -> list[tuple[object, ...]]:
         return cursor.fetchall()
 
 
+def hashes(connection: psycopg2.extensions.connection) -> Hashes:
+    """How many rows each table has, and a hash of all that is in them."""
+    found: Hashes = {}
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        for (table,) in cursor.fetchall():
+            cursor.execute(HASH.format(table))
+            (found[table],) = cursor.fetchall()
+    return found
+
+
+def hashes_at(url: str) -> Hashes:
+    with closing(psycopg2.connect(url)) as connection:
+        return hashes(connection)
+
+
+def schema(tools: Path, url: str) -> str:
+    """Tables, constraints, indexes and triggers, as pg_dump writes them, without the word that it makes up each time, and
+    without the casts and brackets that PostgreSQL sets anew when it reads a check again.
+    """
+    done = subprocess.run(
+        [tools / "pg_dump", "--schema-only", "--no-owner", f"--dbname={url}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    text = re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)
+    return re.sub(r"::(character varying|text)(\[\])?|[()]", "", text)
+
+
 @contextmanager
 def written_to(server: Up, writers: int = 4) -> Iterator[list[str]]:
-    """Clients that register models and versions meanwhile; gives the names of the models that were acknowledged."""
-    done, over = [], threading.Event()
+    """Clients that fill every table meanwhile; gives the names of the models whose deployment was acknowledged."""
+    done, over, failed = list[str](), threading.Event(), list[BaseException]()
+    target = {"environment": "production"}
 
     def write(caller: Caller, writer: int) -> None:
         number = 0
         while not over.is_set():
-            name, number = f"drill/{writer}-{number}", number + 1
+            name, number = f"drill/{secrets.token_hex(4)}-{writer}", number + 1
             model = caller.made("/api/v1/models", a_model(name))
-            caller.made("/api/v1/versions", a_version(model, "1.0.0", metadata={"accuracy": number / 1000}))
+            body = a_version(model, "1.0.0", metadata={"accuracy": number / 1000})
+            version = caller.post("/api/v1/versions", json=body, headers={"Idempotency-Key": name}).json()
+            caller.post(f"/api/v1/versions/{version['id']}/promote", json={"reason": name}).raise_for_status()
+            place = {"release_id": version["id"], **target, "status": "running"}
+            deployment = caller.made("/api/v1/deployments", place)
+            caller.put(f"/api/v1/deployments/{deployment['id']}", json={"status": "success"}).raise_for_status()
             done.append(name)
 
+    def run(caller: Caller, writer: int) -> None:
+        try:
+            write(caller, writer)
+        except BaseException as error:
+            failed.append(error)
+
     with server.caller(server.key) as caller:
-        threads = [threading.Thread(target=write, args=(caller, writer)) for writer in range(writers)]
+        threads = [threading.Thread(target=run, args=(caller, writer)) for writer in range(writers)]
         for thread in threads:
             thread.start()
         try:
@@ -57,51 +102,93 @@ def written_to(server: Up, writers: int = 4) -> Iterator[list[str]]:
             over.set()
             for thread in threads:
                 thread.join(30)
+    assert failed == []
+
+
+def prepare(server: Up) -> None:
+    """What the writers do not make: a gate that lets them through, an approval, other keys, a session, a refused sign-in."""
+    with server.caller(server.key) as caller:
+        caller.put("/api/v1/environments/production", json={"rank": 1}).raise_for_status()
+        gate = {"model": "drill/*", "target": "release", "kind": "metadata_present", "paths": ["accuracy"]}
+        caller.made("/api/v1/gates", gate)
+        server.make_keys()
+        version = caller.version(caller.model("drill/approved"), "1.0.0", metadata={"accuracy": 1})
+    with server.by("releaser") as other:
+        other.made(f"/api/v1/versions/{version['id']}/approvals", {"target": "release", "comment": "ü \u2713"})
+    with server.caller() as browser:
+        for key, status in ((server.key, 303), ("cat_wrong", 422)):
+            sent = browser.post("/login", data={"key": key}, headers={"Origin": server.url}, allow_redirects=False)
+            assert sent.status_code == status
 
 
 @pytest.fixture(scope="module")
 def server(start: Start) -> Up:
-    """On an embedded database."""
-    return start(WEB_CONCURRENCY="2").ready()
+    """On an embedded database, with something in every table."""
+    server = start(WEB_CONCURRENCY="2").ready()
+    prepare(server)
+    with written_to(server, 1) as done:
+        until(lambda: done)
+    return server
 
 
 @pytest.fixture(scope="module")
-def dump(server: Up, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A dump that was made under load, and the models that were acknowledged before it began."""
+def dump(server: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dump that was made under load."""
     folder = tmp_path_factory.mktemp("backups")
     with written_to(server) as done:
-        while len(done) < 20:
-            threading.Event().wait(0.05)
-        before = list(done)
+        until(lambda: len(done) > 4)
         made = script("backup.sh", folder, CATAPULT_HOME=str(server.home))
     assert made.returncode == 0, made.stderr
     (path,) = folder.glob("catapult-*.dump")
     assert made.stdout.strip() == str(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    return path, before
+    return path
+
+
+def dumped_at_a_moment(server: Up, folder: Path) -> tuple[Path, Hashes]:
+    """A dump by `scripts/backup.sh`, and what was in every table at the very moment that it shows."""
+    real, tools = Embedded(server.home).bin, folder / "bin"
+    tools.mkdir()
+    (tools / "pg_restore").symlink_to(real / "pg_restore")
+    with closing(psycopg2.connect(server.database_url)) as connection:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_export_snapshot()")
+            ((snapshot,),) = cursor.fetchall()
+        (tools / "pg_dump").write_text(f'#!/bin/sh\nexec {real}/pg_dump --snapshot={snapshot} "$@"\n')
+        (tools / "pg_dump").chmod(0o755)
+        made = script("backup.sh", folder / "backups", DATABASE_URL=server.database_url, PG_BIN=str(tools))
+        assert made.returncode == 0, made.stderr
+        return Path(made.stdout.strip()), hashes(connection)
 
 
 def test_what_was_backed_up_under_load_is_restored_whole_and_a_server_starts_on_it(
-    server: Up, dump: tuple[Path, list[str]], start: Start, make_folder
+    server: Up, start: Start, make_folder, tmp_path: Path
 ) -> None:
-    path, before = dump
+    with written_to(server) as done:
+        until(lambda: len(done) > 10)
+        before = list(done)
+        path, there = dumped_at_a_moment(server, tmp_path)
+        until(lambda: len(done) > len(before) + 4)  # it went on meanwhile
+    assert all(count for count, _ in there.values()), there
+    assert {"deployments", "audit_logs", "gates", "sessions"} < set(there)
     home = make_folder() / "home"
     restored = script("restore.sh", path, CATAPULT_HOME=str(home))
     assert restored.returncode == 0, restored.stderr
     with attached(home) as database:
         url, source = database.url, server.database_url
+        assert hashes_at(url) == there
+        assert hashes_at(source) != there
+        assert schema(database.bin, url) == schema(database.bin, source)
+        assert set(before) <= {name for (name,) in rows(url, "SELECT name FROM models")}
         ((models, versions, entries),) = rows(url, COUNTS)
         assert (
-            f"Restored: {models} models, {versions} versions, 0 deployments, {entries} audit entries" in restored.stdout
+            f"Restored: {models} models, {versions} versions, {there['deployments'][0]} deployments" in restored.stdout
         )
-        assert set(before) <= {name for (name,) in rows(url, "SELECT name FROM models")}
-        for what in (ENTRIES, VERSIONS, MODELS):
-            kept = rows(url, HASH.format(what))
-            ids = ", ".join(f"'{row[0]}'" for row in rows(url, f"SELECT id FROM ({what}) AS x"))
-            assert kept == rows(source, HASH.format(f"SELECT * FROM ({what}) AS all_of_them WHERE id IN ({ids})"))
+        assert f"{entries} audit entries" in restored.stdout
         changes = "SELECT count(*) FROM audit_logs WHERE action = '{}.create'"
-        assert rows(url, changes.format("model")) == [(models,)]
-        assert rows(url, changes.format("version")) == [(versions,)]
+        for what in ("model", "version", "deployment"):
+            assert rows(url, changes.format(what)) == [(there[f"{what}s"][0],)]
         with pytest.raises(psycopg2.Error, match="audit"):
             rows(url, "DELETE FROM audit_logs")
     for secret in ("api_key_salt", "secret_key"):
@@ -110,22 +197,21 @@ def test_what_was_backed_up_under_load_is_restored_whole_and_a_server_starts_on_
     with again.caller(server.key) as caller:  # a key of before
         assert caller.get("/readyz").status_code == 200
         assert caller.get("/api/v1/models?count=true").headers["X-Total-Count"] == str(models)
+        assert caller.get("/api/v1/environments/production/live").json()
         caller.version(caller.model("drill/after"), "1.0.0")
 
 
-def test_nothing_is_restored_over_what_is_there(server: Up, dump: tuple[Path, list[str]]) -> None:
+def test_nothing_is_restored_over_what_is_there(server: Up, dump: Path) -> None:
     before = server.sql(COUNTS)
-    refused = script("restore.sh", dump[0], CATAPULT_HOME=str(server.home))
+    refused = script("restore.sh", dump, CATAPULT_HOME=str(server.home))
     assert refused.returncode == 1
     assert "not empty" in refused.stderr
     assert server.sql(COUNTS) == before
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
-def test_a_dump_that_was_cut_off_is_not_restored(
-    dump: tuple[Path, list[str]], tmp_path: Path, make_folder, kept: float
-) -> None:
-    whole = dump[0].read_bytes()
+def test_a_dump_that_was_cut_off_is_not_restored(dump: Path, tmp_path: Path, make_folder, kept: float) -> None:
+    whole = dump.read_bytes()
     cut = tmp_path / "cut.dump"
     cut.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
     home = make_folder() / "home"
@@ -187,6 +273,116 @@ def test_a_password_is_on_no_command_line(tmp_path: Path) -> None:
     shown = script("backup.sh", tmp_path, DATABASE_URL_FILE=str(tmp_path / "url"), PG_BIN=str(tmp_path)).stderr
     assert "--dbname=postgresql://u@db:5432/registry?sslmode=require" in shown
     assert "PGPASSWORD=p@ss:w" in shown
+
+
+# --- with Docker
+
+
+@pytest.fixture
+def docker(server: Up, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a checkout whose `docker compose exec postgres` is a database `registry` of `registry`'s, in the server's
+    own PostgreSQL. What it was asked stands in the file CALLS.
+    """
+    embedded = Embedded(server.home)
+    for statement in ("CREATE ROLE registry SUPERUSER LOGIN", "CREATE DATABASE registry OWNER registry"):
+        on_server(embedded, statement)
+    socket = str(rows(server.database_url, "SHOW unix_socket_directories")[0][0])
+    stand_in = tmp_path / "bin" / "docker"
+    stand_in.parent.mkdir()
+    stand_in.write_text(
+        f"""#!/bin/bash
+echo "$*" >>"$CALLS"
+while [[ $1 != exec && $1 != version && $1 != stop ]]; do shift; done
+[[ $1 == exec ]] || exit 0
+[[ "$2 $3" == "-T postgres" ]] || exit 2
+set -o pipefail
+PATH={embedded.bin}:$PATH PGHOST={socket} "${{@:4}}" | cat
+"""
+    )
+    stand_in.chmod(0o755)
+    path = f"{stand_in.parent}:{os.environ['PATH']}"
+    try:
+        yield surroundings(PATH=path, CALLS=str(tmp_path / "calls"))
+    finally:
+        for name in ("registry", "registry_before"):
+            on_server(embedded, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        on_server(embedded, "DROP ROLE registry")
+
+
+def lines_of(page: str, *beginnings: str) -> list[str]:
+    """The command lines of a page that begin so, as they stand there."""
+    return [line for line in (ROOT / page).read_text().splitlines() if line.startswith(beginnings)]
+
+
+def sh(line: str, environment: dict[str, str], folder: Path, **kwargs: object) -> str:
+    done = subprocess.run(  # type: ignore[call-overload]
+        ["bash", "-euc", line], env=environment, cwd=folder, capture_output=True, text=True, timeout=60, **kwargs
+    )
+    assert done.returncode == 0, (line, done.stderr)
+    return str(done.stdout)
+
+
+def of_registry(server: Up) -> str:
+    return server.database_url.replace("/catapult?", "/registry?").replace("postgres:", "registry:", 1)
+
+
+def test_the_readme_s_lines_back_up_and_restore_as_they_stand(
+    server: Up, docker: dict[str, str], tmp_path: Path
+) -> None:
+    dump, restore = lines_of("README.md", "docker compose exec -T postgres p")
+    assert ("pg_dump" in dump, "psql" in restore) == (True, True)
+    url = of_registry(server)
+    sh(
+        f"docker compose exec -T postgres pg_dump --no-owner -d {shlex.quote(server.database_url)} > first.sql",
+        docker,
+        tmp_path,
+    )
+    sh("docker compose exec -T postgres psql -q -U registry registry < first.sql", docker, tmp_path)
+    there = hashes_at(url)
+    sh(dump, docker, tmp_path)
+    on_server(Embedded(server.home), "DROP DATABASE registry")
+    on_server(Embedded(server.home), "CREATE DATABASE registry OWNER registry")
+    sh(restore, docker, tmp_path)
+    assert hashes_at(url) == there == hashes_at(server.database_url)
+
+
+def test_with_docker_the_operator_s_lines_set_aside_what_there_is_and_restore_into_an_empty_database(
+    server: Up, docker: dict[str, str], dump: Path, tmp_path: Path
+) -> None:
+    url = of_registry(server)
+    first = f"{ROOT}/scripts/restore.sh --docker {dump}"
+    assert "Restored: " in sh(first, docker, tmp_path)
+    there = hashes_at(url)
+    (backup,) = lines_of("docs/operations.md", "scripts/backup.sh --docker")
+    kept = tmp_path / sh(backup.replace("scripts/", f"{ROOT}/scripts/"), docker, tmp_path).strip()
+    again = subprocess.run(["bash", "-c", first], env=docker, capture_output=True, text=True, check=False)
+    assert (again.returncode, "not empty" in again.stderr) == (1, True)
+    page = (ROOT / "docs" / "operations.md").read_text()
+    block = page[page.index("docker compose stop nginx backend\n") :].partition("```")[0]
+    assert block.splitlines()[-1].startswith("./deploy.sh ")
+    for line in block.splitlines()[:-1]:
+        line = line.replace("scripts/restore.sh", f"{ROOT}/scripts/restore.sh")
+        sh(re.sub(r"backups/catapult-\w+\.dump", str(kept), line), docker, tmp_path)
+    assert hashes_at(url) == there
+    assert hashes_at(url.replace("/registry?", "/registry_before?")) == there
+    called = (tmp_path / "calls").read_text()
+    assert f"compose --project-directory {ROOT} -f {ROOT}/docker-compose.yml exec -T postgres pg_dump " in called
+
+
+def test_with_docker_a_database_that_is_not_up_is_named(docker: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bin" / "docker").write_text('#!/bin/sh\n[ "$2" = version ]\n')
+    for command in ("backup.sh --docker", f"restore.sh --docker {__file__}"):
+        done = subprocess.run(
+            ["bash", "-c", f"{ROOT}/scripts/{command}"],
+            env=docker,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "docker compose up -d postgres" in done.stderr
+    assert not list(tmp_path.glob("backups/*.dump"))
 
 
 def test_scripts_are_clean() -> None:
