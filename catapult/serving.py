@@ -19,6 +19,7 @@ from catapult.config import Settings
 from catapult.embedded import Embedded, EmbeddedError
 from catapult.extensions import THREADS, db
 from catapult.leaving import take_no_more
+from catapult.parting import PartingWorker
 
 SPARE_FILES = 100
 log = structlog.get_logger("catapult")
@@ -64,7 +65,7 @@ class Lines(Logger):  # type: ignore[misc]
         super().warning(msg, *args, **kwargs)
 
 
-class Worker(SharingWorker):
+class Worker(PartingWorker, SharingWorker):
     """The worker, which says at each round of its loop how many connections of its pool are in use."""
 
     def notify(self) -> None:
