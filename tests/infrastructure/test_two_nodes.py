@@ -12,12 +12,13 @@ from typing import Any
 import psycopg2
 import pytest
 import requests
-from front import Nginx
+from front import FILES, Nginx
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 from pool import PgBouncer
 from rolling import OURS, clients
-from stage import on_server
+from stage import on_server, url_of
 from store import Redis
-from up import Caller, Start, Up, a_model, at_once, for_a_team, problem, statuses, until
+from up import ROOT, Caller, Start, Up, a_model, at_once, for_a_team, problem, statuses, until
 
 from catapult.app import LIMITS
 from catapult.embedded import Embedded
@@ -55,15 +56,30 @@ def url(pgbouncer: PgBouncer, cluster: Embedded) -> str:
 
 
 @pytest.fixture(scope="module")
-def nodes(start: Start, url: str) -> Nodes:
-    """Both begun at the same moment on an empty database, with a key of each role."""
+def nodes(start: Start, url: str, cluster: Embedded) -> Nodes:
+    """Both begun on an empty database and held at the lock of the migrations until both wait there; with a key of each role."""
     settings = {**for_a_team(url), "TRUSTED_PROXIES": "127.0.0.1"}
-    one, other = at_once(*[partial(start, **settings)] * 2)
+    with closing(psycopg2.connect(url_of(cluster, "two_nodes"))) as held, held.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [migration_lock()])
+        one, other = start(**settings), start(**settings)
+        until(lambda: waiting(cursor) == 2, 40)
+    # closing it lets both go on at the same moment
     one.ready(), other.ready()
     first = one if "Key:" in one.said() else other
     first.make_keys()
     one.keys = other.keys = first.keys
     return one, other
+
+
+def migration_lock() -> int:
+    (found,) = re.findall(r"^LOCK = (0x[0-9A-Fa-f_]+)$", (ROOT / "migrations" / "env.py").read_text(), re.MULTILINE)
+    return int(found, 16)
+
+
+def waiting(cursor: Any) -> int:
+    """How many wait for an advisory lock."""
+    cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    return int(cursor.fetchone()[0])
 
 
 @pytest.fixture
@@ -335,6 +351,13 @@ def test_a_limit_counts_over_both_and_each_counts_alone_while_redis_is_away(limi
 
 
 # --- restarting one after the other
+
+
+def test_nginx_closes_what_it_keeps_open_before_a_server_that_ends_does() -> None:
+    template = (FILES / "templates" / "catapult.conf.template").read_text()
+    upstream = template.partition("upstream gunicorn {")[2].partition("\n}")[0]
+    (seconds,) = re.findall(r"^\s*keepalive_timeout (\d+)s;", upstream, re.MULTILINE)
+    assert int(seconds) <= STOP_KEEPALIVE_LINGER / 2
 
 
 def test_a_rolling_restart_loses_no_request(nodes: Nodes, nginx: Callable[..., Nginx], start: Start) -> None:
