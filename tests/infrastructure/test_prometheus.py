@@ -1,0 +1,132 @@
+"""Prometheus itself with the shipped configuration and the real server: each query of the dashboard and the alarms answers."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from up import ROOT, Caller, Up, a_version, for_a_team, free_port, statuses, until
+
+pytestmark = pytest.mark.live
+FILES = ROOT / "infrastructure" / "prometheus"
+PANELS = json.loads((ROOT / "infrastructure" / "grafana" / "dashboards" / "catapult.json").read_text())["panels"]
+QUERIES = [(panel["title"], target) for panel in PANELS for target in panel["targets"]]
+METRICS_KEY = "a-key-for-prometheus-alone"
+
+
+class Prometheus:
+    """Asks the server each second; `ask` gives what its own API does."""
+
+    def __init__(self, program: str, folder: Path, server: Up) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        configuration = yaml.safe_load((FILES / "prometheus.yml").read_text())
+        configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        configuration["rule_files"] = [str(FILES / name) for name in configuration["rule_files"]]
+        (job,) = configuration["scrape_configs"]
+        assert job.pop("dns_sd_configs") == [{"names": ["backend"], "type": "A", "port": 8000}]
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{server.port}"]}]
+        assert job["authorization"].pop("credentials_file") == "/tmp/metrics_key"
+        job["authorization"]["credentials"] = METRICS_KEY
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+        options = {"config.file": folder / "prometheus.yml", "storage.tsdb.path": folder / "kept"}
+        listen = f"--web.listen-address={self.url.removeprefix('http://')}"
+        with (folder / "said").open("w") as said:
+            self.process = subprocess.Popen(
+                [program, *(f"--{name}={value}" for name, value in options.items()), listen], stdout=said, stderr=said
+            )
+
+    def ask(self, path: str, **query: str) -> Any:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"{self.url}/api/v1/{path}", params=query, timeout=5).json()
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    def found(self, query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("query", query=query)["result"]
+        return found
+
+    def has_rates(self) -> bool:
+        with suppress(requests.RequestException, AssertionError):
+            return bool(self.found("rate(catapult_requests_total[5m])")) and bool(self.found("catapult_models"))
+        return False
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    needs: Callable[[str], str], infra_folder: Callable[[], Path], make_database: Callable[[], str]
+) -> Iterator[Prometheus]:
+    """After requests of all kinds, deployments that came out well and badly, and a key that will soon end."""
+    limits = {"RATE_LIMIT": "20 per second", "METRICS_KEY": METRICS_KEY}
+    server = Up(infra_folder(), **for_a_team(make_database()), **limits)
+    started = None
+    try:
+        server.ready()
+        started = Prometheus(needs("prometheus"), infra_folder(), server)
+        use(server)
+        until(started.has_rates)
+        with server.caller(server.key) as caller:
+            until(lambda: refused(caller) and started.found('rate(catapult_requests_total{status="429"}[5m]) > 0'))
+        yield started
+    finally:
+        if started:
+            started.process.terminate()
+            started.process.wait(20)
+        server.close()
+
+
+def refused(caller: Caller) -> bool:
+    """Whether some of many requests were one too many: a rate is told once a figure has grown between two looks at it."""
+    return 429 in statuses([caller.get("/api/v1/info") for _ in range(60)])
+
+
+def use(server: Up) -> None:
+    with server.caller(server.key) as caller:
+        model = caller.model("org/watched")
+        version = caller.made("/api/v1/versions", {**a_version(model, "1.0.0"), "is_release": True})
+        for status in ("success", "failed"):
+            place = {"release_id": version["id"], "environment": "production", "status": status}
+            caller.made("/api/v1/deployments", place)
+        soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+        caller.made("/api/v1/api-keys", {"name": "soon", "expires_at": soon})
+        assert caller.get("/api/v1/models/none").status_code == 404
+
+
+def test_the_server_is_asked_with_its_key(prometheus: Prometheus) -> None:
+    (target,) = prometheus.ask("targets")["activeTargets"]
+    assert (target["health"], target["lastError"]) == ("up", "")
+    assert target["labels"]["job"] == "catapult"
+
+
+@pytest.mark.parametrize(
+    ("title", "target"), QUERIES, ids=[f"{title}-{target['expr'][:30]}" for title, target in QUERIES]
+)
+def test_a_query_of_the_dashboard_has_an_answer(prometheus: Prometheus, title: str, target: dict[str, Any]) -> None:
+    found = prometheus.found(target["expr"].replace("$__rate_interval", "5m"))
+    if 'status=~"5.."' in target["expr"]:  # there was none, and the query is one
+        return
+    assert {result["value"][1] for result in found} - {"NaN"}, title  # NaN: a route that nobody asked for within that time
+    for label in re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")):
+        assert all(label in result["metric"] for result in found), label
+
+
+def test_no_alarm_is_out_of_order_and_those_that_should_be_raised(prometheus: Prometheus) -> None:
+    def rules() -> list[dict[str, Any]]:
+        (group,) = prometheus.ask("rules")["groups"]
+        found: list[dict[str, Any]] = group["rules"]
+        return found
+
+    until(lambda: all(rule["health"] == "ok" for rule in rules()))
+    assert not [rule["lastError"] for rule in rules() if rule.get("lastError")]
+    assert len(rules()) == 8
+    states = {rule["name"]: rule["state"] for rule in rules()}
+    assert states.pop("CatapultKeysExpire") == "pending"  # for an hour, before somebody is told
+    assert states.pop("CatapultRateLimited") in ("inactive", "pending")
+    assert set(states.values()) == {"inactive"}
