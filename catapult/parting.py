@@ -41,6 +41,8 @@ class PartingWorker(ThreadWorker):  # type: ignore[misc]
         if not graceful or not _is_open(conn):
             util.close(conn.sock)
             return
+        if len(self.parting) >= self.cfg.threads // 2:  # few, so that a full worker takes others in
+            self._forget(self.parting[0])
         self.nr_conns += 1  # until it is closed, and a worker that ends waits for it
         conn.timeout = time.monotonic() + LINGER
         self.parting.append(conn)
