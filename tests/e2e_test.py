@@ -87,8 +87,11 @@ def own_server() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, str]]:
-    if os.environ.get(ADDRESS) and os.environ.get(KEY):
-        yield os.environ[ADDRESS], os.environ[KEY]
+    url, key = os.environ.get(ADDRESS), os.environ.get(KEY)
+    if url and key:
+        yield url, key
+    elif url or key:
+        pytest.fail(MISSING)  # whoever sets one of them does not mean a server of ours
     else:
         yield from own_server()
 
