@@ -1,12 +1,22 @@
 """What breaks while others work: a worker is killed, the database goes away, a row stays locked, connections run out."""
 
+import json
+import os
 import re
+import resource
+import signal
+import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 import psycopg2
@@ -25,6 +35,17 @@ def database(make_folder: Callable[[], Path]) -> Iterator[Embedded]:
     """A PostgreSQL that tests may stop and kill; they leave it running."""
     with serving(make_folder()) as database:
         yield database
+
+
+def nowhere() -> str:
+    """The address of a database where nothing listens."""
+    return f"postgresql://somebody:pa55word@127.0.0.1:{free_port()}/registry"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_vain(start: Start) -> Up:
+    """A server that waits for a database while all the other tests run."""
+    return start(**for_a_team(nowhere()))
 
 
 @pytest.fixture(scope="module")
@@ -57,40 +78,61 @@ def same(server: Up) -> Iterator[Up]:
 
 
 class Load:
-    """Threads that register models without pause; `acknowledged` are the ids of those that were answered with 201."""
+    """Threads that register, promote and delete without pause, by a key of their own.
+
+    `acknowledged` are the changes that were answered with success, as (audit action, id).
+    """
 
     def __init__(self, url: str, key: str, name: str) -> None:
         self.url, self.key, self.name = url, key, name
         self.ending = threading.Event()
-        self.acknowledged: list[str] = []
+        self.acknowledged: list[tuple[str, str]] = []
         self.refused: list[requests.Response] = []
         self.lost = 0
 
     def work(self, thread: int) -> None:
         with Caller(self.url, self.key) as caller:
-            for n in range(100_000):
+            for n in count():
                 if self.ending.is_set():
                     return
-                try:
-                    answer = caller.post("/api/v1/models", json=a_model(f"{self.name}/{thread}-{n}"))
-                except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-                    self.lost += 1
-                    continue
-                if answer.status_code == 201:
-                    self.acknowledged.append(answer.json()["id"])
-                else:
-                    self.refused.append(answer)
+                model = self._change(caller, "model.create", "/api/v1/models", a_model(f"{self.name}/{thread}-{n}"))
+                version = model and self._change(
+                    caller, "version.create", "/api/v1/versions", a_version(model, "1.0.0", metadata={"loss": n})
+                )
+                if version:
+                    self._change(caller, "version.promote", f"/api/v1/versions/{version['id']}/promote", {})
 
-    def goes_on(self, more: int = 20) -> None:
+    def _change(self, caller: Caller, action: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """What was made; None if it was refused, or nobody knows."""
+        try:
+            answer = caller.post(path, json=body)
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+            self.lost += 1
+            return None
+        if not answer.ok:
+            self.refused.append(answer)
+            return None
+        made: dict[str, Any] = answer.json()
+        self.acknowledged.append((action, made["id"]))
+        return made
+
+    def goes_on(self, more: int = 40) -> None:
         """Waits until so many more were acknowledged."""
         goal = len(self.acknowledged) + more
         until(lambda: len(self.acknowledged) >= goal)
 
+    def is_refused(self) -> None:
+        """Waits until one more was refused."""
+        goal = len(self.refused) + 1
+        until(lambda: len(self.refused) >= goal)
+
 
 @contextmanager
-def load(server: Up, name: str, threads: int = 8) -> Iterator[Load]:
-    """Threads register models meanwhile."""
-    load = Load(server.url, server.keys["publisher"], name)
+def load(server: Up, name: str, threads: int = 16) -> Iterator[Load]:
+    """Threads write meanwhile."""
+    with server.by("admin") as admin:
+        key = admin.made("/api/v1/api-keys", {"name": name, "role": "releaser"})["key"]
+    load = Load(server.url, key, name)
     with ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(load.work, thread) for thread in range(threads)]
         try:
@@ -103,19 +145,35 @@ def load(server: Up, name: str, threads: int = 8) -> Iterator[Load]:
 
 
 def assert_kept(server: Up, load: Load) -> None:
-    """Each acknowledged write is there, and everything that is there has exactly one entry, and the reverse."""
+    """Each acknowledged change is there, and every change that is there has exactly one entry, and the reverse."""
     rows = server.sql(
-        "SELECT m.id::text, a.entries FROM (SELECT * FROM models WHERE name LIKE %s) m FULL JOIN"
-        " (SELECT resource_id, count(*) AS entries FROM audit_logs WHERE action = 'model.create'"
-        "  AND details ->> 'name' LIKE %s GROUP BY resource_id) a ON a.resource_id = m.id",
+        "WITH mine AS (SELECT id FROM models WHERE name LIKE %s),"
+        " grown AS (SELECT id, released_at FROM versions WHERE model_id IN (SELECT id FROM mine)),"
+        " made AS (SELECT 'model.create' AS action, id FROM mine UNION ALL SELECT 'version.create', id FROM grown"
+        "  UNION ALL SELECT 'version.promote', id FROM grown WHERE released_at IS NOT NULL),"
+        " told AS (SELECT action, resource_id AS id, count(*) AS entries FROM audit_logs WHERE api_key_name = %s"
+        "  GROUP BY action, resource_id)"
+        " SELECT told.action, made.id::text, told.entries FROM made FULL JOIN told"
+        "  ON told.id = made.id AND told.action = made.action",
         f"{load.name}/%",
-        f"{load.name}/%",
+        load.name,
     )
-    assert {entries for _, entries in rows} == {1}
-    kept = {identity for identity, _ in rows}
-    assert None not in kept
+    assert {entries for _, _, entries in rows} == {1}
+    kept = {(action, identity) for action, identity, _ in rows}
+    assert None not in {identity for _, identity in kept}
     assert kept >= set(load.acknowledged)
     assert len(set(load.acknowledged)) == len(load.acknowledged)
+    assert {action for action, _ in load.acknowledged} == {"model.create", "version.create", "version.promote"}
+
+
+def assert_told_to_wait(load: Load) -> None:
+    """Whoever was not served got a 503 at once that says when to come again, and nobody lost a connection."""
+    assert load.lost == 0
+    for answer in load.refused:
+        assert answer.status_code == 503, answer.text
+        problem(answer, "unavailable")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 5
+        assert answer.elapsed.total_seconds() < SOON
 
 
 # --- workers
@@ -130,6 +188,7 @@ def test_a_killed_worker_is_replaced_and_no_acknowledged_write_is_lost(spare: Up
             assert len(spare.workers()) == 2
             writes.goes_on()
     assert writes.refused == []
+    assert writes.lost > 0  # nobody may send those again
     assert spare.process.poll() is None
     assert_kept(spare, writes)
 
@@ -173,32 +232,118 @@ def test_without_its_database_everything_says_so_at_once_and_works_again_after(s
         assert admin.get("/api/v1/models?name=faults/never").json() == []
 
 
-def test_a_database_that_is_killed_under_load_loses_nothing_that_was_acknowledged(same: Up, database: Embedded) -> None:
-    with load(same, "faults/killed") as writes:
+def killed(database: Embedded) -> None:
+    """As by the kernel that is out of memory; none of its processes outlives it."""
+    postmaster(database).kill()
+    until(lambda: not database.alive())
+
+
+def restarted_fast(database: Embedded) -> None:
+    """As by `systemctl restart` or an upgrade."""
+    database.stop()
+
+
+def restarted_at_once(database: Embedded) -> None:
+    """As by `pg_ctl stop -m immediate`."""
+    postmaster(database).send_signal(signal.SIGQUIT)
+    until(lambda: not database.alive())
+
+
+@pytest.mark.parametrize("goes", [killed, restarted_fast, restarted_at_once])
+def test_a_database_that_goes_under_load_and_comes_again_loses_nothing_that_was_acknowledged(
+    same: Up, database: Embedded, goes: Callable[[Embedded], None]
+) -> None:
+    with load(same, f"faults/{goes.__name__}") as writes:
         for _ in range(2):
-            psutil.Process(int((database.data / "postmaster.pid").read_text().splitlines()[0])).kill()
-            until(lambda: not database.alive())
-            refused = len(writes.refused)
-            until(lambda refused=refused: len(writes.refused) > refused)
-            database.start()
+            goes(database)
+            try:
+                writes.is_refused()
+            finally:
+                database.start()
             writes.goes_on()
-    assert writes.lost == 0
-    assert set(statuses(writes.refused)) == {503}
-    for answer in writes.refused:
-        assert answer.headers["Retry-After"]
-        assert answer.elapsed.total_seconds() < SOON
-        problem(answer, "unavailable")
+    assert_told_to_wait(writes)
     assert_kept(same, writes)
 
 
-def test_a_transaction_that_the_database_ends_is_refused_and_not_half_done(same: Up) -> None:
+def test_a_killed_backend_takes_all_others_with_it_and_loses_nothing_that_was_acknowledged(same: Up) -> None:
+    """PostgreSQL then ends every connection and replays its log: the shared memory may be damaged."""
+    with load(same, "faults/backend") as writes:
+        for _ in range(2):
+            backends(same)[0].kill()
+            writes.is_refused()
+            writes.goes_on()
+    assert_told_to_wait(writes)
+    assert_kept(same, writes)
+
+
+def test_transactions_that_the_database_ends_are_refused_and_not_half_done(same: Up) -> None:
     with load(same, "faults/ended") as writes:
         for _ in range(5):
             same.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'catapult'")
             writes.goes_on()
-    assert writes.lost == 0
-    assert set(statuses(writes.refused)) <= {503}
+    assert_told_to_wait(writes)
     assert_kept(same, writes)
+
+
+def test_a_change_that_was_saved_and_not_answered_gets_its_answer_at_the_next_try(same: Up, database: Embedded) -> None:
+    """Its COMMIT waits for a standby that is not there, saved but not answered, when its backend is killed."""
+    with same.by("publisher") as publisher:
+        headers = {"Idempotency-Key": "faults-unanswered"}
+        create = partial(publisher.post, "/api/v1/models", json=a_model("faults/unanswered"), headers=headers)
+
+        def kill() -> None:
+            until(lambda: backends(same, "wait_event = 'SyncRep'"))
+            backends(same, "wait_event = 'SyncRep'")[0].kill()
+
+        with no_commit_answered(same, database):
+            lost, _ = at_once(create, kill)
+        problem(lost, "unavailable")
+        assert lost.headers["Retry-After"]
+        until(lambda: publisher.get("/api/v1/models").status_code == 200)
+        again = [create() for _ in range(2)]
+    assert [(answer.status_code, answer.headers["Idempotency-Replayed"]) for answer in again] == [(201, "true")] * 2
+    assert again[0].content == again[1].content
+    assert same.sql("SELECT id::text FROM models WHERE name = 'faults/unanswered'") == [(again[0].json()["id"],)]
+    assert same.sql("SELECT count(*) FROM audit_logs WHERE details ->> 'name' = 'faults/unanswered'") == [(1,)]
+
+
+def postmaster(database: Embedded) -> psutil.Process:
+    return psutil.Process(int((database.data / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def backends(server: Up, which: str = "true") -> list[psutil.Process]:
+    """The processes of PostgreSQL that work for servers now; those in a transaction come first."""
+    rows = server.sql(
+        f"SELECT pid FROM pg_stat_activity WHERE application_name = 'catapult' AND {which} ORDER BY xact_start"
+    )
+    return [psutil.Process(pid) for (pid,) in rows]
+
+
+@contextmanager
+def no_commit_answered(server: Up, database: Embedded) -> Iterator[None]:
+    """Every change is saved, and PostgreSQL waits with its answer for a standby that is not there."""
+    server.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    server.sql("SELECT pg_reload_conf()")
+    try:
+        at_once(partial(change_until_unanswered, database), partial(until, partial(end_waiting, server)))
+        yield
+    finally:
+        until(database.answers)
+        server.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        server.sql("SELECT pg_reload_conf()")
+
+
+def change_until_unanswered(database: Embedded) -> None:
+    """PostgreSQL takes a moment until it waits."""
+    with closing(psycopg2.connect(database.url, application_name="tries")) as connection:
+        connection.autocommit = True
+        while not any("canceling wait" in notice for notice in connection.notices):
+            connection.cursor().execute("SELECT pg_logical_emit_message(true, '', '')")
+
+
+def end_waiting(server: Up) -> bool:
+    tries = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'tries'"
+    return bool(server.sql(f"SELECT pg_cancel_backend(pid) {tries}"))
 
 
 def test_when_every_connection_is_taken_requests_are_refused_and_do_not_hang(same: Up, database: Embedded) -> None:
@@ -268,12 +413,125 @@ def test_a_server_that_starts_before_its_database_waits_for_it(same: Up, databas
     assert early.end() == 0
 
 
-def test_an_address_where_nothing_listens_is_said_in_a_line(start: Start) -> None:
-    address = f"postgresql://somebody:pa55word@127.0.0.1:{free_port()}/registry"
-    server = start(**for_a_team(address))
+def test_a_server_that_waits_for_its_database_can_be_ended(start: Start) -> None:
+    server = start(**for_a_team(nowhere()))
     until(lambda: server.lines("waiting for the database"))
     assert server.end() != 0
-    assert "pa55word" not in server.said() + server.log.read_text()
+
+
+# --- too few of something
+
+
+class Narrow(Up):
+    """A server of one worker, whose pool has two connections for its eight threads."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.app = str(folder / "narrow.py")
+        Path(self.app).write_text("from catapult import app as made\nmade.THREADS = 2\napp = made.create_app()\n")
+        super().__init__(folder, WEB_CONCURRENCY="1", **settings)
+
+
+def test_when_the_pool_is_exhausted_requests_are_refused_in_five_seconds_and_the_process_is_alive(
+    same: Up, database: Embedded, make_folder: Callable[[], Path]
+) -> None:
+    narrow = Narrow(make_folder(), **for_a_team(database.url))
+    alive: list[requests.Response] = []
+    try:
+        narrow.ready()
+        with narrow.caller(same.keys["publisher"]) as publisher, ThreadPoolExecutor(2) as pool:
+
+            def ask_whether_it_lives() -> None:
+                for _ in range(10):
+                    alive.append(publisher.get("/livez"))
+                    time.sleep(0.4)
+
+            with no_commit_answered(narrow, database):
+                held = [pool.submit(publisher.post, "/api/v1/models", json=a_model(f"faults/{n}")) for n in "ab"]
+                until(lambda: len(backends(narrow, "wait_event = 'SyncRep'")) == 2)
+                *answers, _ = at_once(*[partial(publisher.get, "/api/v1/models")] * 4, ask_whether_it_lives)
+            assert statuses([each.result(10) for each in held]) == {201: 2}
+            assert publisher.get("/api/v1/models").status_code == 200
+        assert narrow.lines("fault") == []
+    finally:
+        narrow.close()
+    for answer in answers:
+        assert answer is not None
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert "Every database connection is in use" in problem(answer, "unavailable")["detail"]
+        assert 4.5 < answer.elapsed.total_seconds() < 5 + SOON
+    assert statuses(alive) == {200: 10}
+    assert max(answer.elapsed.total_seconds() for answer in alive) < SOON
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets another process change the limit")
+def test_a_worker_with_no_open_file_left_goes_on_and_takes_new_connections_when_it_has(
+    start: Start, make_database: Callable[[], str]
+) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = start(**for_a_team(make_database()), WEB_CONCURRENCY="1")
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (160, most))
+    (worker,) = server.ready().workers()
+    with ExitStack() as kept:
+        for _ in range(100):  # more than it may hold
+            assert livez(kept.enter_context(socket.create_connection(("127.0.0.1", server.port), 5))) == OK
+
+    until(lambda: len(worker.net_connections()) < 10)
+    with server.caller(server.key) as admin:
+        admin.get("/api/v1/models")
+        resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (10, most))
+        with socket.create_connection(("127.0.0.1", server.port), 10) as waiting:
+            until(lambda: server.lines("no more connections: raise the limit of open files"))
+            assert admin.get("/api/v1/models").status_code == 200
+            resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (160, most))
+            assert livez(waiting) == OK
+    assert server.workers() == [worker]
+    assert [line for line in server.lines() if line["level"] in ("error", "critical")] == []
+
+
+OK = b"HTTP/1.1 200 OK"
+
+
+def livez(connection: socket.socket) -> bytes:
+    """The first line of the answer."""
+    connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    return connection.recv(65536).partition(b"\r\n")[0]
+
+
+class Unread(Up):
+    """A server whose log goes to a pipe, as a collector's would."""
+
+    def open_log(self) -> IO[str]:
+        reader, writer = os.pipe()
+        self.reader = os.fdopen(reader)
+        return os.fdopen(writer, "w")
+
+
+class Full(Up):
+    """A server whose log is on a full disk."""
+
+    def open_log(self) -> IO[str]:
+        return open("/dev/full", "w")
+
+
+@pytest.mark.parametrize("kind", [Unread, Full])
+def test_requests_go_on_though_nothing_can_be_logged(
+    kind: type[Up], make_folder: Callable[[], Path], make_database: Callable[[], str]
+) -> None:
+    server = kind(make_folder(), **for_a_team(make_database()), WEB_CONCURRENCY="1")
+    try:
+        (worker,) = server.ready().workers()
+        if isinstance(server, Unread):
+            server.reader.close()
+        with server.caller(server.key) as admin:
+            assert admin.post("/api/v1/models", json=a_model("faults/unlogged")).status_code == 201
+            assert admin.post("/api/v1/models", json=a_model("faults/unlogged")).status_code == 409
+            assert admin.get("/nowhere").status_code == 404
+            server.sql("ALTER TABLE models RENAME TO away")
+            assert admin.get("/api/v1/models").status_code == 500
+        assert server.workers() == [worker]
+        assert server.end() == 0
+    finally:
+        server.close()
 
 
 # --- faults of our own
@@ -295,3 +553,20 @@ def test_a_fault_of_ours_tells_the_client_nothing_and_the_log_no_body(spare: Up)
             assert "audit_logs" in line["exception"]
         assert admin.get("/api/v1/models?name=faults/ours").json() == []
     assert "of-the-body" not in spare.log.read_text()
+
+
+# --- the last, since it has to wait
+
+
+def test_a_server_whose_database_stays_away_says_so_for_a_minute_and_ends(in_vain: Up) -> None:
+    assert in_vain.process.wait(90) == 1
+    *lines, last = in_vain.log.read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    assert [line["event"] for line in told] == ["waiting for the database"] * len(told)
+    assert 58 < in_vain.log.stat().st_mtime - datetime.fromisoformat(told[0]["timestamp"]).timestamp() < 75
+    assert [line["seconds_left"] for line in told[:2]] == [60, pytest.approx(50, abs=2)]
+    assert len(told) >= 5
+    assert "refused" in told[0]["reason"]
+    assert last.startswith("catapult: The database did not answer for 60 seconds: ")
+    assert "Check DATABASE_URL" in last
+    assert "pa55word" not in in_vain.said() + in_vain.log.read_text()

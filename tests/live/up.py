@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import psutil
 import psycopg2
@@ -142,6 +142,8 @@ class Up:
     Its output is in files of that folder; its home is `home` in there, unless the settings name one.
     """
 
+    app = "wsgi"
+
     def __init__(self, folder: Path, **settings: str) -> None:
         self.port = int(settings.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
@@ -155,9 +157,9 @@ class Up:
         self.out, self.log = folder / f"out-{self.port}", folder / f"log-{self.port}"
         self.keys: dict[str, str] = {}
         self.seen: list[psutil.Process] = []
-        with self.out.open("w") as out, self.log.open("w") as log:
+        with self.out.open("w") as out, self.open_log() as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flask", "--app", "wsgi", "up"],
+                [sys.executable, "-m", "flask", "--app", self.app, "up"],
                 cwd=ROOT,
                 env=surroundings(**self.settings),
                 stdin=subprocess.DEVNULL,
@@ -165,6 +167,9 @@ class Up:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def open_log(self) -> IO[str]:
+        return self.log.open("w")
 
     def ready(self, seconds: float = 40) -> "Up":
         """It says where it is, answers there, and has all its workers."""
