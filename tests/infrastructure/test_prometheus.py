@@ -112,7 +112,8 @@ def test_a_query_of_the_dashboard_has_an_answer(prometheus: Prometheus, title: s
     found = prometheus.found(target["expr"].replace("$__rate_interval", "5m"))
     if 'status=~"5.."' in target["expr"]:  # there was none, and the query is one
         return
-    assert {result["value"][1] for result in found} - {"NaN"}, title  # NaN: a route that nobody asked for within that time
+    values = {result["value"][1] for result in found}
+    assert values - {"NaN"}, title  # NaN: a route that nobody asked for within that time
     for label in re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")):
         assert all(label in result["metric"] for result in found), label
 
