@@ -21,13 +21,6 @@ RUN python -m compileall -q /app /opt/venv/lib && chmod -R a+rX /app /opt/venv
 
 
 FROM python:${PYTHON} AS backend
-ARG VERSION=0.1.0
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="Catapult" \
-      org.opencontainers.image.description="A registry for machine learning models that ship as container images" \
-      org.opencontainers.image.licenses="MIT" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 WORKDIR /app
@@ -44,16 +37,17 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as web; web.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/livez', timeout=4)"]
 CMD ["flask", "up"]
+# Last, since it changes with each commit.
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Catapult" \
+      org.opencontainers.image.description="A registry for machine learning models that ship as container images" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 
 
 FROM nginx:${NGINX} AS nginx
-ARG VERSION=0.1.0
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="Catapult's nginx" \
-      org.opencontainers.image.description="nginx before Catapult, with its static files" \
-      org.opencontainers.image.licenses="MIT AND BSD-2-Clause" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
 RUN rm -f /etc/nginx/conf.d/default.conf
 # The image's own start fills in the templates, with nothing but these variables.
 ENV NGINX_ENVSUBST_FILTER=^NGINX_
@@ -65,3 +59,11 @@ RUN chmod 755 /docker-entrypoint.d/18-catapult.envsh && chmod -R a+rX /etc/nginx
 EXPOSE 80 443
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
     CMD ["curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1/static/icon.svg"]
+# Last, since it changes with each commit.
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Catapult's nginx" \
+      org.opencontainers.image.description="nginx before Catapult, with its static files" \
+      org.opencontainers.image.licenses="MIT AND BSD-2-Clause" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
