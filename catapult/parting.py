@@ -49,7 +49,7 @@ class PartingWorker(ThreadWorker):  # type: ignore[misc]
         self.poller.register(conn.sock, EVENT_READ, partial(self._look, conn))
 
     def _look(self, conn: Any, _: Any) -> None:
-        if not _drain(conn):
+        if conn in self.parting and not _drain(conn):  # else it was closed for another one earlier in this round
             self._forget(conn)
 
     def _forget(self, conn: Any) -> None:

@@ -71,6 +71,7 @@ def test_every_connection_is_answered_or_refused_while_the_server_ends(start: St
     assert status == 0
     assert set(seen) == {"answered", "ConnectionRefusedError"}
     assert seen["answered"] > THREADS
+    assert "Exception in worker process" not in server.log.read_text()
 
 
 def test_a_connection_that_is_kept_open_is_answered_once_more_and_told_to_close(start: Start, make_database) -> None:
