@@ -182,7 +182,7 @@ def listing(
     if is_release is not None:
         conditions.append(_released(is_release))
     if environment is not None:
-        conditions.append(_live_in(environment))
+        conditions.append(_live_in(environment, model_id if model_name is None else id_of(model_name)))
     if created_after is not None:
         conditions.append(V.created_at > created_after)
     if created_before is not None:
@@ -233,9 +233,10 @@ def _latest(in_environment: bool, is_release: bool | None, order: Order) -> Any:
     kept = (M.deleted_at.is_(None), func.lower(M.name) == bindparam("name"))
     # What never changes is written out: a plan for any limit would not be worth keeping.
     active = literal(VersionStatus.ACTIVE.value, literal_execute=True)
-    conditions = [V.model_id == select(M.id).where(*kept).scalar_subquery(), V.status == active]
+    model = select(M.id).where(*kept).scalar_subquery()
+    conditions = [V.model_id == model, V.status == active]
     if in_environment:
-        conditions.append(_live_in(bindparam("environment")))
+        conditions.append(_live_in(bindparam("environment"), model))
     if is_release is not None:
         conditions.append(_released(is_release))
     highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
@@ -251,8 +252,12 @@ def _released(wanted: bool) -> ColumnElement[bool]:
     return released if wanted else ~released
 
 
-def _live_in(environment: Any) -> ColumnElement[bool]:
-    """An array, found first: at most one version a model, where a join might walk every version for them."""
+def _live_in(environment: Any, model: Any) -> ColumnElement[bool]:
+    """An array, found first: at most one version a model, where a join might walk every version for them.
+
+    Of one model, if there is one, it is one row, however many models are live there.
+    """
     live = select(D.release_id).where(D.place == func.lower(environment), is_live())
+    live = live if model is None else live.where(D.model_id == model)
     found: ColumnElement[bool] = V.id == any_(func.array(live.scalar_subquery(), type_=ARRAY(V.id.type)))
     return found
