@@ -1,0 +1,202 @@
+"""What an attacker or an operator does to the servers behind nginx: what is no HTTP, half-open connections, SIGTERM."""
+
+import resource
+import selectors
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+
+import psycopg2
+import pytest
+from front import Nginx
+from load import assert_kept, load
+from malformed import ALIVE, cut_short, malformed, speak
+from up import Start, Up, a_version, at_once, for_a_team, problem, statuses, until
+
+pytestmark = pytest.mark.live
+KEY = "cat_00000000_" + "0" * 49
+FAST = {"NGINX_RATE": "10000r/s", "NGINX_BURST": "10000"}
+GUNICORN_REFUSES = ("bytes in the line", "very many headers")
+"""What nginx passes on; its refusal is in gunicorn's own HTML."""
+HALF_OPEN = 600
+HEADER_TIMEOUT = 10  # seconds, of nginx
+
+
+@pytest.fixture(scope="module")
+def start(infra_folder: Callable[[], Path]) -> Iterator[Start]:
+    start = Start(infra_folder)
+    yield start
+    start.close()
+
+
+@pytest.fixture(scope="module")
+def server(start: Start, make_database: Callable[[], str]) -> Up:
+    trust = {"TRUSTED_PROXIES": "127.0.0.1", "TRUSTED_HOSTS": "127.0.0.1,x"}
+    server = start(**for_a_team(make_database()), **trust).ready()
+    server.make_keys()
+    return server
+
+
+@pytest.fixture(scope="module")
+def front(nginx: Callable[..., Nginx], server: Up) -> Nginx:
+    return nginx(server.port, **FAST)
+
+
+@pytest.fixture
+def well(server: Up, front: Nginx) -> Iterator[Nginx]:
+    """nginx before that server; after the test both answer, the workers are the same and blame nobody but the client."""
+    workers = server.workers()
+    yield front
+    assert front.get("/livez").json() == {"status": "ok"}
+    assert server.workers() == workers
+    assert [line for line in server.lines() if line["level"] in ("error", "critical")] == []
+
+
+# --- what is no HTTP
+
+
+@pytest.mark.parametrize("name", list(malformed(KEY)))
+def test_what_is_malformed_is_refused_and_nothing_after_it_is_read(well: Nginx, server: Up, name: str) -> None:
+    got = speak(well.port, malformed(server.keys["publisher"])[name])
+    (status,) = got.statuses
+    assert 400 <= status < 500
+    assert ALIVE not in got.text
+    assert b"<html>" not in got.text or name in GUNICORN_REFUSES
+    assert server.sql("SELECT count(*) FROM models") == [(0,)]
+
+
+@pytest.mark.parametrize("name", list(cut_short(KEY)))
+def test_what_is_cut_short_is_refused_or_let_go(well: Nginx, server: Up, name: str) -> None:
+    got = speak(well.port, cut_short(server.keys["publisher"])[name], done=True)
+    assert got.closed
+    assert got.statuses in ([], [400])
+    assert server.sql("SELECT count(*) FROM models") == [(0,)]
+
+
+def test_what_is_http_of_1991_gets_no_headers_and_has_no_key(well: Nginx) -> None:
+    got = speak(well.port, b"GET /api/v1/models\r\n")
+    assert got.closed
+    assert b"/docs/errors/unauthenticated" in got.text
+
+
+# --- who asks, and whom
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1.evil.example.com", "evil.example.com:80"])
+def test_a_wrong_host_is_refused_and_is_in_no_link(well: Nginx, server: Up, host: str) -> None:
+    headers = {"Host": host, "X-Forwarded-Host": "127.0.0.1", "X-API-Key": server.keys["viewer"]}
+    refused = well.get("/api/v1/models", headers=headers)
+    problem(refused, "bad-request")
+    page = well.get("/login", headers={**headers, "Accept": "text/html"})
+    assert (page.status_code, page.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert "evil" not in refused.text + page.text
+    assert well.get("/livez", headers=headers).status_code == 200
+
+
+def test_an_address_that_a_client_claims_is_neither_in_the_audit_log_nor_counted(well: Nginx, server: Up) -> None:
+    answers = [
+        well.get("/api/v1/models", headers={"X-API-Key": "cat_wrong", "X-Forwarded-For": f"198.51.100.{n}", **more})
+        for n, more in enumerate(({}, {"Forwarded": "for=198.51.100.9"}, {"X-Real-IP": "198.51.100.9"}))
+    ]
+    assert statuses(answers) == {401: 3}
+    assert server.sql("SELECT DISTINCT host(ip_address::inet) FROM audit_logs WHERE ip_address IS NOT NULL") == [
+        ("127.0.0.1",)
+    ]
+
+
+# --- half-open connections
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """This process may open the connections, too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * HALF_OPEN)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_six_hundred_half_open_connections_harm_nobody_and_are_ended(well: Nginx, server: Up, many_files: None) -> None:
+    halves = list(cut_short(server.keys["publisher"]).values())
+    viewer = {"X-API-Key": server.keys["viewer"]}
+    with ExitStack() as opened:
+        half_open = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", well.port), 10)) for _ in range(HALF_OPEN)
+        ]
+        for number, connection in enumerate(half_open):
+            connection.sendall(halves[number % len(halves)])
+        answers = [well.get("/api/v1/models", headers=viewer) for _ in range(40)]
+        assert statuses(answers) == {200: 40}
+        assert sorted(answer.elapsed.total_seconds() for answer in answers)[36] < 1
+        assert sum(len(worker.net_connections()) for worker in server.workers()) < 40
+        ended = ended_within(half_open, HEADER_TIMEOUT + 10)
+        assert well.get("/api/v1/models", headers=viewer).status_code == 200
+    assert ended == HALF_OPEN
+
+
+def ended_within(connections: list[socket.socket], seconds: float) -> int:
+    """How many of them the other side has closed by then."""
+    give_up, ended = time.monotonic() + seconds, 0
+    with selectors.DefaultSelector() as waiting:
+        for connection in connections:
+            connection.setblocking(False)
+            waiting.register(connection, selectors.EVENT_READ)
+        while waiting.get_map() and time.monotonic() < give_up:
+            for key, _ in waiting.select(1):
+                try:
+                    more = key.fileobj.recv(65536)  # type: ignore[union-attr]
+                except ConnectionError:
+                    more = b""
+                if not more:
+                    waiting.unregister(key.fileobj)
+                    ended += 1
+    return ended
+
+
+# --- SIGTERM
+
+
+def test_no_request_fails_when_one_of_two_servers_is_told_to_end(
+    nginx: Callable[..., Nginx], start: Start, server: Up
+) -> None:
+    """Small ones go on all the time; six with large bodies wait for a lock when it is told so, three of them there."""
+    other = start(**{name: value for name, value in server.settings.items() if name not in ("PORT", "CATAPULT_HOME")})
+    front = nginx(other.ready().port, server.port, **FAST)
+    metadata = {f"key-{n}": "x" * 2_000 for n in range(30)}
+    with server.by("admin") as admin, load(server, "behind/term", url=front.url) as writes:
+        model = admin.model("behind/slow")
+        key = {"X-API-Key": server.keys["publisher"], "X-Request-ID": "behind-slow"}
+        bodies = [a_version(model, f"1.0.{n}", metadata=metadata) for n in range(6)]
+        slow = [partial(front.post, "/api/v1/versions", json=body, headers=key) for body in bodies]
+        with closing(psycopg2.connect(server.database_url)) as holder:
+            holder.cursor().execute("SELECT FROM models WHERE id = %s FOR UPDATE", [model["id"]])
+
+            def tell() -> None:
+                try:
+                    until(lambda: waiting_for_locks(server) >= 6, 4)
+                    other.process.terminate()
+                    until(lambda: other.lines("Handling signal: term"), 4)
+                    time.sleep(0.5)
+                finally:
+                    holder.rollback()
+
+            *answers, _ = at_once(*slow, tell)
+        assert other.process.wait(30) == 0
+        writes.goes_on()
+    assert [answer and answer.status_code for answer in answers] == [201] * 6
+    assert (writes.lost, writes.refused) == (0, [])
+    assert_kept(server, writes)
+    assert other.lines("fault") == []
+    lines = [line for line in front.lines() if line["request_id"] == "behind-slow"]
+    assert f"127.0.0.1:{other.port}" in {line["upstream"] for line in lines}
+    served = {line["upstream"] for line in front.lines()[-20:]}
+    assert served == {f"127.0.0.1:{server.port}"}
+
+
+def waiting_for_locks(server: Up) -> int:
+    waiting = "wait_event_type = 'Lock' AND datname = current_database()"
+    [(number,)] = server.sql(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}")
+    return int(number)

@@ -1,0 +1,113 @@
+"""Writing without pause, and what has to be true of all that was written."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import requests
+from up import Caller, Up, a_model, a_version, problem, until
+
+SOON = 3.0
+THREADS = 16
+
+
+class Load:
+    """Threads that register models and versions and promote them without pause, by a key of their own.
+
+    `acknowledged` are the changes that were answered with success, as (audit action, id).
+    """
+
+    def __init__(self, url: str, key: str, name: str) -> None:
+        self.url, self.key, self.name = url, key, name
+        self.ending = threading.Event()
+        self.acknowledged: list[tuple[str, str]] = []
+        self.refused: list[requests.Response] = []
+        self.lost = 0
+
+    def work(self, thread: int) -> None:
+        with Caller(self.url, self.key) as caller:
+            for n in count():
+                if self.ending.is_set():
+                    return
+                model = self._change(caller, "model.create", "/api/v1/models", a_model(f"{self.name}/{thread}-{n}"))
+                version = model and self._change(
+                    caller, "version.create", "/api/v1/versions", a_version(model, "1.0.0", metadata={"loss": n})
+                )
+                if version:
+                    self._change(caller, "version.promote", f"/api/v1/versions/{version['id']}/promote", {})
+
+    def _change(self, caller: Caller, action: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """What was made; None if it was refused, or nobody knows."""
+        try:
+            answer = caller.post(path, json=body)
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+            self.lost += 1
+            return None
+        if not answer.ok:
+            self.refused.append(answer)
+            return None
+        made: dict[str, Any] = answer.json()
+        self.acknowledged.append((action, made["id"]))
+        return made
+
+    def goes_on(self, more: int = 40) -> None:
+        """Waits until so many more were acknowledged."""
+        goal = len(self.acknowledged) + more
+        until(lambda: len(self.acknowledged) >= goal)
+
+    def is_refused(self) -> None:
+        """Waits until one more was refused."""
+        goal = len(self.refused) + 1
+        until(lambda: len(self.refused) >= goal)
+
+
+@contextmanager
+def load(server: Up, name: str, url: str = "") -> Iterator[Load]:
+    """Sixteen threads write meanwhile, to the server or what is before it at `url`."""
+    with server.by("admin") as admin:
+        key = admin.made("/api/v1/api-keys", {"name": name, "role": "releaser"})["key"]
+    load = Load(url or server.url, key, name)
+    with ThreadPoolExecutor(THREADS) as pool:
+        running = [pool.submit(load.work, thread) for thread in range(THREADS)]
+        try:
+            load.goes_on()
+            yield load
+        finally:
+            load.ending.set()
+    for each in running:
+        each.result(0)
+
+
+def assert_kept(server: Up, load: Load) -> None:
+    """Each acknowledged change is there, and every change that is there has exactly one entry, and the reverse."""
+    rows = server.sql(
+        "WITH mine AS (SELECT id FROM models WHERE name LIKE %s),"
+        " grown AS (SELECT id, released_at FROM versions WHERE model_id IN (SELECT id FROM mine)),"
+        " made AS (SELECT 'model.create' AS action, id FROM mine UNION ALL SELECT 'version.create', id FROM grown"
+        "  UNION ALL SELECT 'version.promote', id FROM grown WHERE released_at IS NOT NULL),"
+        " told AS (SELECT action, resource_id AS id, count(*) AS entries FROM audit_logs WHERE api_key_name = %s"
+        "  GROUP BY action, resource_id)"
+        " SELECT told.action, made.id::text, told.entries FROM made FULL JOIN told"
+        "  ON told.id = made.id AND told.action = made.action",
+        f"{load.name}/%",
+        load.name,
+    )
+    assert {entries for _, _, entries in rows} == {1}
+    kept = {(action, identity) for action, identity, _ in rows}
+    assert None not in {identity for _, identity in kept}
+    assert kept >= set(load.acknowledged)
+    assert len(set(load.acknowledged)) == len(load.acknowledged)
+    assert {action for action, _ in load.acknowledged} == {"model.create", "version.create", "version.promote"}
+
+
+def assert_told_to_wait(load: Load) -> None:
+    """Whoever was not served got a 503 at once that says when to come again, and nobody lost a connection."""
+    assert load.lost == 0
+    for answer in load.refused:
+        assert answer.status_code == 503, answer.text
+        problem(answer, "unavailable")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 5
+        assert answer.elapsed.total_seconds() < SOON
