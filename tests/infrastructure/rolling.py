@@ -100,7 +100,7 @@ def clients(url: str, key: str, name: str) -> Iterator[Clients]:
         lambda: asking.post(2, fresh=True),
         lambda: asking.put(3),
         lambda: asking.get("/api/v1/models"),
-        lambda: asking.get(f"/api/v1/versions/latest?model_name={name}/0"),
+        lambda: asking.get(f"/api/v1/models/{asking.models[0]['id']}/versions?limit=5"),
         asking.browse,
     ]
     with ThreadPoolExecutor(len(works)) as pool:
