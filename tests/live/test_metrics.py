@@ -55,7 +55,7 @@ def test_requests_of_all_workers_are_counted_and_those_of_one_that_died_too(watc
     found = scrape(watched)
     assert found[INFO] == 50
     assert found[("catapult_database_up",)] == 1
-    in_use = ("catapult_database_connections_in_use",)  # each worker looks once a second: now and then while it was asked
+    in_use = ("catapult_database_connections_in_use",)  # as each worker saw it within the last second
     until(lambda: 0 <= scrape(watched)[in_use] <= 2)
 
 
