@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from up import Caller
 
-from browser.window import Windows, at, focused, is_marked, mark, toast
+from browser.window import Windows, at, focused, is_marked, mark, settled, toast
 
 _numbers = count(1)
 
@@ -91,6 +91,7 @@ def test_a_rollback_shows_what_differs_and_swaps_the_card(
     expect(row).to_contain_text("0.94")
     expect(row).to_contain_text("−0.015")
     dialog(page).get_by_label("Reason").fill("p99 doubled")
+    settled(page)
     dialog(page).get_by_label("Go back to").select_option(index=1)
     expect(row).to_contain_text("−0.03")
     expect(dialog(page).get_by_label("Reason")).to_have_value("p99 doubled")
@@ -148,6 +149,8 @@ def test_a_rollback_goes_by_the_keyboard_alone(
     expect(dialog(page)).to_be_hidden()
     assert "Roll back" in focused(page)
     page.keyboard.press("Enter")
+    expect(dialog(page).get_by_label("Reason")).to_be_visible()
+    settled(page)
     dialog(page).get_by_label("Reason").focus()
     page.keyboard.type("slow")
     page.keyboard.press("Tab")

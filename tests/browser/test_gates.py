@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from up import Caller, Up
 
 from browser.test_accessibility import check
-from browser.window import Windows, at, focused, is_marked, mark, row, toast
+from browser.window import Windows, at, focused, is_marked, mark, row, settled, toast
 
 
 @pytest.fixture
@@ -177,8 +177,10 @@ def test_a_gate_is_tried_written_changed_and_deleted(windows: Windows, admin: Ca
     page.get_by_role("link", name="New gate").click()
     dialog = page.locator("#dialog")
     dialog.get_by_label("Models").fill(model["name"])
+    settled(page)
     dialog.get_by_label("Asks for").select_option(label="No worse than what is there")
     expect(dialog.get_by_label("How much worse it may be")).to_be_visible()
+    settled(page)
     dialog.get_by_label("Asks for").select_option(label="A number in its metadata")
     expect(dialog.get_by_label("This number")).to_be_visible()
     expect(dialog.get_by_label("Models")).to_have_value(model["name"])
