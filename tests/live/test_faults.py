@@ -175,6 +175,20 @@ def test_a_killed_backend_takes_all_others_with_it_and_loses_nothing_that_was_ac
     assert_kept(same, writes)
 
 
+def test_a_database_that_hangs_and_goes_on_loses_nothing_that_was_acknowledged(same: Up, database: Embedded) -> None:
+    """As on storage that stalls: nobody is told anything, for nobody knows."""
+    with load(same, "faults/hangs") as writes:
+        processes = [postmaster(database), *postmaster(database).children()]
+        for process in processes:
+            process.suspend()
+        time.sleep(2)
+        for process in processes:
+            process.resume()
+        writes.goes_on()
+    assert_told_to_wait(writes)
+    assert_kept(same, writes)
+
+
 def test_transactions_that_the_database_ends_are_refused_and_not_half_done(same: Up) -> None:
     with load(same, "faults/ended") as writes:
         for _ in range(5):
