@@ -615,10 +615,11 @@ class AuditLog(Row):
     __table_args__ = (
         CheckConstraint("jsonb_typeof(details) = 'object'", name="details"),
         Index("ix_audit_logs_newest", created_at, id),
-        Index("ix_audit_logs_action", action, created_at, id),
+        # What else may be asked for stands at the end, so that entries are told apart without being read.
+        Index("ix_audit_logs_action", action, created_at, id, "resource_type"),
         Index("ix_audit_logs_resource_type", "resource_type", created_at, id),
         Index("ix_audit_logs_resource", resource_id, created_at, id),
-        Index("ix_audit_logs_api_key_name", api_key_name, created_at, id),
+        Index("ix_audit_logs_api_key_name", api_key_name, created_at, id, action, "resource_type"),
     )
 
 

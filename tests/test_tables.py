@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import pytest
-from filled import filled_database, read, scanned, wasted
+from filled import filled_database, read, run, scanned, wasted
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -420,6 +420,42 @@ def test_a_search_reads_what_it_finds_and_no_more(filled):
     plan = filled.plan(*sent[-1])
     assert "ORDER BY" in sent[-1][0]
     assert (scanned(plan), wasted(plan)) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"api_key_name": "key-1", "action": "version.create"},
+        {"api_key_name": "key-1", "resource_type": "deployment"},
+        {"action": "model.create", "resource_type": "version"},
+    ],
+)
+def test_entries_that_meet_one_filter_and_not_the_other_are_not_read(filled, query):
+    response, sent = filled.request("GET", "/api/v1/audit-logs", query)
+    plan = filled.plan(*sent[-1])
+    assert response.json == []
+    assert (read(plan), scanned(plan)) == (0, [])
+    assert [node["Index Name"] for node in plan if "Index Name" in node] != ["ix_audit_logs_newest"]
+
+
+@pytest.fixture
+def far_apart(filled):
+    """Rows of one value lie far apart for the planner, as in a table that no memory holds."""
+    change = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {} random_page_cost {}', current_database()); END $$"
+    run(filled.url, change.format("SET", "= 100"))
+    yield
+    run(filled.url, change.format("RESET", ""))
+
+
+def test_entries_of_a_key_that_is_used_no_more_are_found_without_all_that_are_newer(filled, far_apart):
+    run(
+        filled.url,
+        "INSERT INTO audit_logs (id, action, resource_type, api_key_name, created_at) SELECT gen_random_uuid(), 'model.create',"
+        " 'model', 'former', now() - make_interval(days => 9, secs => n) FROM generate_series(1, 5000) AS n",
+        "ANALYZE audit_logs",
+    )
+    _, sent = filled.request("GET", "/api/v1/audit-logs", {"api_key_name": "former"})
+    assert read(filled.plan(*sent[-1])) <= READ
 
 
 @pytest.mark.parametrize("path", ["/api/v1/models", "/api/v1/versions", "/api/v1/deployments", "/api/v1/audit-logs"])

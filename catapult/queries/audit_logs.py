@@ -64,18 +64,19 @@ def listing(
     until: datetime | None = None,
 ) -> Listing:
     """Entries newest first, from `since` on and before `until`."""
-    equal: dict[Any, Any] = {
-        A.action: action,
-        A.resource_type: resource_type,
-        A.resource_id: resource_id,
-        A.api_key_name: api_key_name,
-    }
-    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+    asked = (
+        (A.resource_id, resource_id),
+        (A.api_key_name, api_key_name),
+        (A.action, action),
+        (A.resource_type, resource_type),
+    )
+    equal = [(column, value) for column, value in asked if value is not None]  # the one that chooses fewest first
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal[1:]]
     if since is not None:
         conditions.append(A.created_at >= since)
     if until is not None:
         conditions.append(A.created_at < until)
-    return _ENTRIES.where(*conditions)
+    return (_ENTRIES.led_by(*equal[0]) if equal else _ENTRIES).where(*conditions)
 
 
 def about(model_id: Any) -> Listing:
