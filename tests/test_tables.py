@@ -523,3 +523,18 @@ def test_a_change_finds_its_rows_by_an_index(filled, method, path, body):
     for statement, parameters in sent:
         if statement.startswith(("SELECT", "UPDATE", "DELETE")):
             assert not scanned(filled.plan(statement, parameters, analyze=False)), statement
+
+
+@pytest.mark.parametrize("order", ["", "-metadata.accuracy", "version"])
+def test_a_number_that_no_version_has_is_looked_for_in_each_model_and_not_in_each_version(filled, order):
+    run(
+        filled.url,
+        "INSERT INTO metrics (version_id, model_id, path, value) SELECT id, model_id, 'epochs', 50 FROM versions"
+        " ON CONFLICT DO NOTHING",
+        "VACUUM ANALYZE metrics",
+    )
+    query = {"filter": "metadata.accuracy > 2", **({"sort": order} if order else {})}
+    response, sent = filled.request("GET", "/api/v1/versions", query)
+    plan = filled.plan(*sent[-1])
+    assert response.json == []
+    assert read([node for node in plan if node.get("Relation Name") != "models"]) == 0

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, or_, true
 from catapult.filters import parsing
 from catapult.filters.kinds import ORDERED, Kind
 from catapult.filters.mistakes import Misread, Mistake
-from catapult.filters.nouns import VERSIONS, Noun, model_called, versions_of
+from catapult.filters.nouns import Noun, model_called, versions_of
 from catapult.filters.numbers import Passing
 from catapult.filters.sorting import Column
 from catapult.filters.tree import AllOf, AnyOf, Comparison, Exists, Flag, Node, Not, Order
@@ -35,11 +35,11 @@ class Choice:
 
 
 def choice(text: str, model: Any = None) -> Choice:
-    """What the filter says, for versions of the model with that id, or of the one that the filter names. Raises Misread."""
+    """What the filter says, for versions of the model with that id, of the one that the filter names, or of any. Raises Misread."""
     try:
         node = parsing.condition(text)
         model = _named_model(node) if model is None else model
-        return _choice(VERSIONS if model is None else versions_of(model), node)
+        return _choice(versions_of() if model is None else versions_of(model), node)
     except Mistake as mistake:
         raise Misread("filter", mistake) from mistake
 

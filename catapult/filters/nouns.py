@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ARRAY, ColumnElement, any_, func, or_, select
 
 from catapult.filters.kinds import (
     Amount,
@@ -105,7 +105,11 @@ VERSIONS = Noun(
 )
 
 
-def versions_of(model: Any) -> Noun:
+EVERY: Any = any_(func.array(select(M.id).correlate(None).scalar_subquery(), type_=ARRAY(M.id.type)))
+"""In place of a model's id that of any: the index begins with the model, and is descended once for each."""
+
+
+def versions_of(model: Any = EVERY) -> Noun:
     """Versions of the model with that id: its numbers are in an index."""
     return replace(VERSIONS, metadata=partial(_free, model))
 

@@ -43,7 +43,7 @@ class Numbers:
         return self._of(test(ROWS.c.value))
 
     def passing(self, test: Test) -> "Passing | None":
-        """The versions of the model that may pass the test; None without a model, whose versions alone have an index for it."""
+        """The versions of the model that may pass the test; None where it is not known which model's, or that it may be any's."""
         if self.model is None:
             return None
         ids = select(ROWS.c.version_id).where(ROWS.c.model_id == self.model, ROWS.c.path == self.path)
