@@ -80,7 +80,8 @@ def start() -> Iterator[Start]:
     start.close()
     for folder in folders:
         for home in (folder, folder / "home"):
-            Embedded(home).stop()
+            if (home / "postgres").exists():  # stopping looks at every process of the machine
+                Embedded(home).stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

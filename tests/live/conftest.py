@@ -23,7 +23,8 @@ def make_folder() -> Iterator[Callable[[], Path]]:
     yield make
     for folder in made:
         for home in (folder, folder / "home"):
-            Embedded(home).stop()
+            if (home / "postgres").exists():  # stopping looks at every process of the machine
+                Embedded(home).stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

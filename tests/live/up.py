@@ -254,9 +254,14 @@ class Up:
 
     def close(self) -> None:
         """Master and workers are gone, whatever a test did. Its PostgreSQL goes with its folder."""
-        with suppress(ProcessLookupError):
+        if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+            self.process.wait(10)
+        for process in psutil.process_iter():  # what outlived the master, whose number may be somebody else's by now
+            with suppress(psutil.Error, OSError):
+                left = os.getpgid(process.pid) == self.process.pid
+                if left and process.environ().get("PORT") == self.settings["PORT"]:
+                    process.kill()
 
 
 class Start:
