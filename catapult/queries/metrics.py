@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true, union_all
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from catapult.extensions import db
+from catapult.queries.raw import as_text
 from catapult.tables import Metric, RegisteredModel, Version
 
 T: Any = Metric.__table__.c
@@ -94,20 +96,19 @@ def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[float]]]:
     newest = lateral(_newest(M.id, 1)).alias("newest")
     recent = lateral(_newest(M.id, SPARK)).alias("recent")
     main = lateral(_main(newest.c.id)).alias("main")
+    # Gathered there: a row a model is read here in a tenth of the time that one a number takes.
+    values = func.array_agg(aggregate_order_by(T.value, recent.c.created_at, recent.c.id), type_=ARRAY(T.value.type))
     query = (
-        select(M.id, T.path, T.value)
+        select(as_text(M.id), main.c.path, values.label("numbers"))
         .select_from(RegisteredModel.__table__)
         .join(newest, true())
         .join(main, true())
         .join(recent, true())
         .join(Metric.__table__, (T.version_id == recent.c.id) & (T.path == main.c.path))
         .where(M.id.in_(list(model_ids)))
-        .order_by(M.id, recent.c.created_at, recent.c.id)
+        .group_by(M.id, main.c.path)
     )
-    found: dict[str, tuple[str, list[float]]] = {}
-    for model_id, path, value in db.session.execute(query):
-        found.setdefault(str(model_id), (path, []))[1].append(value)
-    return found
+    return {row.id: (row.path, row.numbers) for row in db.session.execute(query)}
 
 
 def mains(pairs: Sequence[tuple[str, str | None]]) -> dict[str, tuple[str, float, float | None]]:
