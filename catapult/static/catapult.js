@@ -209,6 +209,7 @@
     event.preventDefault(); // else the browser empties the field, which asks again and shows what was just closed
     htmx.trigger($("#search"), "htmx:abort");
     $("#hits").replaceChildren();
+    pressed = ""; // what was found may still be settling, and would give the field its focus back
     $("#search").blur();
   };
   on("keydown", (event) => {
