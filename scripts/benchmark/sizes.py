@@ -51,8 +51,11 @@ class Side:
         case = self.cases[name]
         figures = self.clients[case.bare].ask(case.asked, seconds, connections, self.sent[name])
         self.sent[name] += figures.requests
+        said = f"{name}, {self.name}: {figures.faults} of {figures.requests} requests failed"
+        if figures.faults * 2 > figures.requests:
+            raise SystemExit(f"bench: {said}; no figure of this run would mean anything")
         if figures.faults:
-            print(f"  {name}, {self.name}: {figures.faults} of {figures.requests} requests failed", flush=True)
+            print(f"  {said}", flush=True)
         return figures
 
 
