@@ -25,7 +25,7 @@ LOST = (
     errorcodes.FEATURE_NOT_SUPPORTED,  # its columns have changed their types since
 )
 
-_pooled = WeakSet[Engine]()
+_unkept = WeakSet[Engine]()
 
 
 def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
@@ -35,7 +35,7 @@ def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) not in LOST:
             raise
-        _give_up(db.session.connection().engine)
+        _give_up(db.session.connection().engine, error.orig)
     return db.session.execute(query, values).one_or_none()
 
 
@@ -47,7 +47,7 @@ def listen(engine: Engine) -> None:
 def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> tuple[str, Any]:
     keeps = context is not None and context.execution_options.get("keep_plan")
     # Within a transaction a refusal would end it.
-    if not keeps or not cursor.connection.autocommit or connection.engine in _pooled:
+    if not keeps or not cursor.connection.autocommit or connection.engine in _unkept:
         return statement, values
     names = connection.info.setdefault("plans", {})
     if statement not in names:
@@ -55,7 +55,7 @@ def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context:
             names[statement] = _prepare(cursor, statement, values)
         except Error as error:  # what is wrong shows in the statement itself, too
             if error.pgcode in LOST:
-                _give_up(connection.engine)
+                _give_up(connection.engine, error)
             return statement, values
     return names[statement], values
 
@@ -67,6 +67,6 @@ def _prepare(cursor: Any, statement: str, values: dict[str, Any]) -> str:
     return f"EXECUTE {name} ({', '.join(f'%({key})s' for key in values)})"
 
 
-def _give_up(engine: Engine) -> None:
-    _pooled.add(engine)
-    log.info("plans are not kept: PostgreSQL is behind a pooler that hands its sessions round")
+def _give_up(engine: Engine, refusal: Any) -> None:
+    _unkept.add(engine)
+    log.info("plans are no longer kept: behind a pooler, or a column has changed", sqlstate=refusal.pgcode)

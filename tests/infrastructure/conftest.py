@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "live"))
 from certificate import self_made
 from echo import Echo
 from front import Nginx
-from up import Up, for_a_team
+from up import Start, Up, for_a_team
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,14 @@ def behind(infra_folder: Callable[[], Path], make_database: Callable[[], str]) -
         assert server.lines("fault") == []
     finally:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def start(infra_folder: Callable[[], Path]) -> Iterator[Start]:
+    """Starts servers with the settings it is given. What still runs when the module's tests are done is ended."""
+    start = Start(infra_folder)
+    yield start
+    start.close()
 
 
 @pytest.fixture(scope="module")

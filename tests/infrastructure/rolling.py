@@ -3,12 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from typing import NamedTuple
 
-from up import Caller, a_version, until
+from up import Caller, a_version, at_work, until
 
 PAUSE = 0.01  # seconds after each answer, which leave the machine room for a server that starts
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -103,12 +102,5 @@ def clients(url: str, key: str, name: str) -> Iterator[Clients]:
         lambda: asking.get(f"/api/v1/models/{asking.models[0]['id']}/versions?limit=5"),
         asking.browse,
     ]
-    with ThreadPoolExecutor(len(works)) as pool:
-        running = [pool.submit(work) for work in works]
-        try:
-            asking.go_on()
-            yield asking
-        finally:
-            asking.ending.set()
-    for each in running:
-        each.result(0)
+    with at_work(works, asking.go_on, asking.ending):
+        yield asking

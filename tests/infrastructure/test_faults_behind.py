@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 
 import psycopg2
 import pytest
@@ -23,13 +22,6 @@ GUNICORN_REFUSES = ("bytes in the line", "very many headers")
 """What nginx passes on; its refusal is in gunicorn's own HTML."""
 HALF_OPEN = 600
 HEADER_TIMEOUT = 10  # seconds, of nginx
-
-
-@pytest.fixture(scope="module")
-def start(infra_folder: Callable[[], Path]) -> Iterator[Start]:
-    start = Start(infra_folder)
-    yield start
-    start.close()
 
 
 @pytest.fixture(scope="module")

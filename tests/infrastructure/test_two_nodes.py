@@ -41,13 +41,6 @@ def pgbouncer(needs: Callable[[str], str], infra_folder: Callable[[], Path], clu
 
 
 @pytest.fixture(scope="module")
-def start(infra_folder: Callable[[], Path]) -> Iterator[Start]:
-    start = Start(infra_folder)
-    yield start
-    start.close()
-
-
-@pytest.fixture(scope="module")
 def url(pgbouncer: PgBouncer, cluster: Embedded) -> str:
     """An empty database, through PgBouncer, whose own time is not UTC."""
     on_server(cluster, "CREATE DATABASE two_nodes")

@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any
 
 import requests
-from up import Caller, Up, a_model, a_version, problem, until
+from up import Caller, Up, a_model, a_version, at_work, problem, until
 
 SOON = 3.0
 THREADS = 16
@@ -70,15 +70,8 @@ def load(server: Up, name: str, url: str = "") -> Iterator[Load]:
     with server.by("admin") as admin:
         key = admin.made("/api/v1/api-keys", {"name": name, "role": "releaser"})["key"]
     load = Load(url or server.url, key, name)
-    with ThreadPoolExecutor(THREADS) as pool:
-        running = [pool.submit(load.work, thread) for thread in range(THREADS)]
-        try:
-            load.goes_on()
-            yield load
-        finally:
-            load.ending.set()
-    for each in running:
-        each.result(0)
+    with at_work([partial(load.work, thread) for thread in range(THREADS)], load.goes_on, load.ending):
+        yield load
 
 
 def assert_kept(server: Up, load: Load) -> None:

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -59,6 +59,22 @@ def free_port() -> int:
             CLAIMS.append(claim)
             return port
         claim.close()
+
+
+@contextmanager
+def at_work(
+    works: Sequence[Callable[[], object]], goes_on: Callable[[], object], ending: threading.Event
+) -> Iterator[None]:
+    """Each of these goes on meanwhile, on a thread of its own, once `goes_on` has seen that they do, and until `ending` is set."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        running = [pool.submit(work) for work in works]
+        try:
+            goes_on()
+            yield
+        finally:
+            ending.set()
+    for each in running:
+        each.result(0)
 
 
 def until(done: Callable[[], object], seconds: float = 20) -> None:
