@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from catapult import embedded
-from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, attached, serving
+from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, attached, postgres, serving
 
 OWNER = """
 import sys, time
@@ -150,6 +150,20 @@ def test_starting_what_runs_changes_nothing(home: Path) -> None:
 )
 def test_the_settings_are_the_promised_ones(shared: Embedded, question: str, answer: object) -> None:
     assert ask(shared, question) == answer
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(2**30 * 2 // 5, "128MB"), (2**31, "512MB"), (2**50, None), ("max\n", None)],
+)
+def test_buffers_are_a_quarter_of_the_memory_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: object, expected: str | None
+) -> None:
+    monkeypatch.setattr(postgres, "CGROUP_LIMIT", tmp_path / "memory.max")
+    without = postgres.buffers()
+    assert 128 <= int(without.removesuffix("MB")) <= 1024
+    (tmp_path / "memory.max").write_text(str(limit))
+    assert postgres.buffers() == (expected or without)
 
 
 @pytest.fixture(scope="module")

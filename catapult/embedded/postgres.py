@@ -56,10 +56,26 @@ SETTINGS = {
     "log_checkpoints": "off",
     "log_min_error_statement": "panic",  # a duplicate is no news here, and its statement holds people's data
 }
+BUFFERS_MB = 128, 1024
+"""The least and the most of shared buffers, which take memory only as they fill."""
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""A container's own limit, in bytes."""
 INITDB = (
     *("--username=catapult", "--auth=trust", "--encoding=UTF8", "--data-checksums", "--no-instructions", "--locale=C"),
     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),  # lower() knows É, and never changes with the machine
 )
+
+
+def buffers() -> str:
+    """A quarter of the memory there is, as PostgreSQL's manual has it, within `BUFFERS_MB`.
+
+    With the default of 128 MB a registry of a million versions has to write a page out before it can read another one.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):  # no such file, or it says `max`
+        memory = min(memory, int(CGROUP_LIMIT.read_text()))
+    least, most = BUFFERS_MB
+    return f"{min(max(memory // 4 // 2**20, least), most)}MB"
 
 
 class Embedded:
@@ -268,7 +284,11 @@ class Embedded:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_name("postgres.log.1"))
         before = self.log.stat().st_size if self.log.exists() else 0
-        settings = SETTINGS | {"cluster_name": self.name, "unix_socket_directories": str(self.sockets)}
+        settings = SETTINGS | {
+            "shared_buffers": buffers(),
+            "cluster_name": self.name,
+            "unix_socket_directories": str(self.sockets),
+        }
         options = shlex.join(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
         files = ("-D", str(self.data), "-l", str(self.log))
         code, said = self._run("pg_ctl", "start", "-s", "-w", "-t", "3", *files, "-o", options)

@@ -17,6 +17,8 @@ document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`policy broken: ${event.violatedDirective} by ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`);
 });
 """
+ABORTED = re.compile(r"htmx:(afterRequest|sendAbort), ")
+"""What HTMX says of a request that the next page or a later one took the place of. One that failed has a third name."""
 REFUSED = re.compile(r"status of (\d{3})|Response Status Error Code (\d{3})")
 
 
@@ -78,7 +80,7 @@ class Windows:
         assert faults == [], "\n".join(["went wrong:", *faults, *logged])
 
     def _said(self, kind: str, text: str) -> None:
-        if kind not in ("error", "warning"):
+        if kind not in ("error", "warning") or ABORTED.match(text):
             return
         status = REFUSED.search(text)
         expected = status is not None and int(status[1] or status[2]) in self.allowed
