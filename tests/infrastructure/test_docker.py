@@ -101,6 +101,13 @@ def test_all_that_is_copied_is_there_and_sent_to_the_builder() -> None:
     assert all((ROOT / path).exists() for path in kept)
 
 
+def test_postgresql_has_a_quarter_of_its_memory_for_buffers() -> None:
+    postgres = SERVICES["postgres"]
+    buffers = int(postgres["command"][-1].removeprefix("shared_buffers=").removesuffix("MB"))
+    assert postgres["command"][:-1] == ["postgres", "-c"]
+    assert postgres["mem_limit"] == f"{buffers * 4 // 1024}g"
+
+
 # --- the locks
 
 
