@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from itertools import cycle, pairwise
 from types import SimpleNamespace
 from uuid import UUID
@@ -355,6 +356,11 @@ def test_a_gate_is_younger_than_all_that_it_would_have_held_back(filled):
     )
     assert not older
     assert len(filled.sql("SELECT 1 FROM gates")) == len(GATES)
+
+
+def test_what_readme_s_first_lines_do_passes_the_gates():
+    for_it = [gate for gate in GATES if fnmatchcase("myorg/pytorch-model", gate["model"])]
+    assert for_it == [{"model": "myorg/*", "target": "production", "kind": "released"}]
 
 
 def test_gates_hold_some_versions_back_and_let_others_through(filled):

@@ -347,7 +347,8 @@ OWNER = "release-eng"
 GATES: tuple[dict[str, Any], ...] = (
     {"model": "myorg/*", "target": PRODUCTION, "kind": "released"},
     {"model": "risk/*", "target": PRODUCTION, "kind": "released"},
-    {"model": "myorg/*", "target": PRODUCTION, "kind": "soaked", "environment": STAGING, "seconds": 86_400},
+    {"model": "myorg/llama-*", "target": PRODUCTION, "kind": "soaked", "environment": STAGING, "seconds": 86_400},
+    {"model": "myorg/sentiment-*", "target": PRODUCTION, "kind": "soaked", "environment": STAGING, "seconds": 86_400},
     {
         "model": "myorg/sentiment-model",
         "target": RELEASE,
@@ -364,9 +365,10 @@ GATES: tuple[dict[str, Any], ...] = (
         "direction": "higher",
         "tolerance": 0.005,
     },
-    {"model": "myorg/*", "target": RELEASE, "kind": "soaked", "environment": STAGING, "seconds": 3_600},
+    {"model": "myorg/sentiment-*", "target": RELEASE, "kind": "soaked", "environment": STAGING, "seconds": 3_600},
+    {"model": "myorg/whisper-*", "target": RELEASE, "kind": "soaked", "environment": STAGING, "seconds": 3_600},
     {"model": "myorg/sentiment-model", "target": RELEASE, "kind": "approved", "count": 1, "role": "releaser"},
     {"model": "risk/*", "target": RELEASE, "kind": "metadata_present", "paths": ["git_commit"]},
     {"model": "risk/*", "target": RELEASE, "kind": "approved", "count": 2, "role": "releaser"},
 )
-"""The gates there are. Each was written after the last version that it would have been for."""
+"""The gates there are: what README's first lines do passes them. Each was written after the last version that it would have been for."""

@@ -15,6 +15,10 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OF_COLOUR = ["color-contrast", "link-in-text-block"]
 """The rules that the dark theme can break by itself: both themes have the same markup."""
 
+OF_WIDTH = ["target-size"]
+"""The rule that what wraps can break at any width."""
+WIDTHS = (390, 820, 1100, 1440)
+
 RUN = """async (rules) => {
   const found = await axe.run(document, { runOnly: rules, resultTypes: ["violations"], preload: false });
   return found.violations.map((each) => `${each.id}: ${each.help}` +
@@ -50,6 +54,13 @@ def test_axe_finds_nothing_on(lasting: Windows, window: Page, addresses: dict[st
     for details in page.locator("details").all()[:3]:
         details.evaluate("(it) => { it.open = true; }")
     check(page)
+    size = page.viewport_size
+    assert size
+    for width in WIDTHS:
+        page.set_viewport_size({**size, "width": width})
+        found = page.evaluate(RUN, OF_WIDTH)
+        assert not found, "\n".join([f"{width} px wide:", *found])
+    page.set_viewport_size(size)
     lasting.check()
 
 
