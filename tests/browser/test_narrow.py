@@ -33,6 +33,12 @@ def phone(lasting: Windows) -> Page:
     return lasting("admin", **PHONE)
 
 
+@pytest.fixture(scope="module")
+def desk(lasting: Windows) -> Page:
+    """An admin's window on a screen."""
+    return lasting("admin")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_page_scrolls_sideways_at_320_px(
     lasting: Windows, phone: Page, addresses: dict[str, str], name: str
@@ -51,6 +57,29 @@ def test_no_page_scrolls_sideways_at_320_px(
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 320
+    lasting.check()
+
+
+OUTSIDE = """() => [...document.querySelectorAll(".card table, .card form, .card .row")].filter((it) => {
+  const around = it.closest(".table") || it.closest(".card");
+  return around.clientWidth && it.getBoundingClientRect().right > around.getBoundingClientRect().right + 0.5
+    && !["auto", "scroll"].includes(getComputedStyle(around).overflowX);
+}).map((it) => it.outerHTML.slice(0, 120))"""
+CUT = """() => [...document.querySelectorAll(".table:not([tabindex])")].filter((it) => it.scrollWidth > it.clientWidth)
+  .map((it) => `${it.scrollWidth} in ${it.clientWidth}: ${it.innerText.slice(0, 60)}`)"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_stands_out_of_its_card_or_is_cut_off_on_a_screen(
+    lasting: Windows, desk: Page, addresses: dict[str, str], name: str
+) -> None:
+    lasting.allow(REFUSED.get(name, 200))
+    desk.goto(addresses[name])
+    for width in (840, 1024, 1280, 1440):
+        desk.set_viewport_size({"width": width, "height": 900})
+        assert desk.evaluate(OUTSIDE) == [], width
+        if width >= 1280:
+            assert desk.evaluate(CUT) == [], width
     lasting.check()
 
 
