@@ -131,17 +131,18 @@
     document.querySelectorAll("[data-confirm]").forEach(guard);
     count();
   });
-  document.addEventListener("close", (event) => { // a new key must not stay in the page
-    if (event.target !== dialog()) return;
+  const emptied = () => { // a new key must not stay in the page
     $("#dialog-body").replaceChildren();
     document.body.append($("#toasts"));
-  }, true);
-  on("close-dialog", () => dialog().close());
+  };
+  const shut = () => { dialog().close(); emptied(); }; // `close` is told of a moment later
+  document.addEventListener("close", (event) => { if (event.target === dialog() && !dialog().open) emptied(); }, true);
+  on("close-dialog", () => dialog().close()); // the form whose answer says so is still needed for the swap
   let pointed;
   on("pointerdown", (event) => { pointed = event.target; });
   on("click", (event) => {
-    if (event.target.closest("#dialog [data-close]")) { event.preventDefault(); dialog().close(); }
-    if (event.target === dialog() && pointed === dialog()) dialog().close(); // not where a selection of text ended
+    if (event.target.closest("#dialog [data-close]")) { event.preventDefault(); shut(); }
+    if (event.target === dialog() && pointed === dialog()) shut(); // not where a selection of text ended
     if (event.target.closest("[data-dismiss]")) event.target.closest(".toast").remove();
   });
 

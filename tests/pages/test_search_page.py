@@ -102,6 +102,13 @@ def test_a_search_is_a_part_to_htmx_and_a_page_without_it(browser, things):
     assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request"
 
 
+def test_the_page_says_what_was_searched_for_and_keeps_it_in_the_field(browser, things):
+    page = Page(browser.get('/search?q="bert'))
+    assert page.one("input", id="search")["value"] == '"bert'
+    assert "What matches “&#34;bert”" in browser.get('/search?q="bert').text
+    assert Page(browser.get("/models")).one("input", id="search")["value"] == ""
+
+
 def test_what_people_typed_is_never_markup(browser, api):
     evil = "<script>alert(1)</script>"
     api.model("org/x", description=evil)
