@@ -10,7 +10,7 @@ import pytest
 import yaml
 from front import Nginx
 from test_deploy import SECRETS, Place
-from up import ROOT, Up, flask
+from up import ROOT, Up, flask, free_port
 
 pytestmark = pytest.mark.live
 Settings = dict[str, dict[str, str]]
@@ -36,10 +36,11 @@ def given(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], str])
 
 
 def without_docker(backend: dict[str, str], database_url: str) -> dict[str, str]:
-    """The same but for the addresses, which are Docker's."""
+    """The same but for the addresses and the port, which are Docker's."""
     assert backend["DATABASE_URL"].startswith("postgresql://registry:")
     proxies = f"{backend['TRUSTED_PROXIES']}, 127.0.0.1"
-    return {**backend, "DATABASE_URL": database_url, "HOST": "127.0.0.1", "TRUSTED_PROXIES": proxies}
+    ours = {"DATABASE_URL": database_url, "HOST": "127.0.0.1", "PORT": str(free_port()), "TRUSTED_PROXIES": proxies}
+    return {**backend, **ours}
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,8 @@ def at_once(*works: Callable[[], T]) -> list[T]:
 
 
 def flask(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A `flask` command that ends by itself."""
+    """A `flask` command that ends by itself. Whoever runs the tests may have a server on the usual port."""
+    settings.setdefault("PORT", str(free_port()))
     return python("-m", "flask", "--app", "wsgi", *arguments, **settings)
 
 
