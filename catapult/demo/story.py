@@ -371,4 +371,4 @@ GATES: tuple[dict[str, Any], ...] = (
     {"model": "risk/*", "target": RELEASE, "kind": "metadata_present", "paths": ["git_commit"]},
     {"model": "risk/*", "target": RELEASE, "kind": "approved", "count": 2, "role": "releaser"},
 )
-"""The gates there are: what README's first lines do passes them. Each was written after the last version that it would have been for."""
+"""The gates there are, each written after the last version that it would have been for. README's first lines pass them."""
