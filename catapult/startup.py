@@ -72,7 +72,7 @@ def prepare() -> str | None:
 def wait(seconds: float = WAIT) -> None:
     """The database answers. Raises Unreachable after about so many seconds, with what PostgreSQL or the network said."""
     end, said_at = time.monotonic() + seconds, -math.inf
-    while (why := _silence()) and time.monotonic() < end:
+    while (why := silence()) and time.monotonic() < end:
         if time.monotonic() - said_at >= SAID_EVERY:
             said_at = time.monotonic()
             log.warning("waiting for the database", reason=why, seconds_left=round(end - said_at))
@@ -127,7 +127,7 @@ def warn_of_salt(salt: str) -> None:
         )
 
 
-def _silence() -> str | None:
+def silence() -> str | None:
     """Why the database does not answer, in PostgreSQL's or the network's words; None if it does."""
     try:
         registry.ping()

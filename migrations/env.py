@@ -1,6 +1,7 @@
 """How Alembic reaches the database: through the application, one migration run at a time."""
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import text
 
 from catapult import access, startup, tables
@@ -27,5 +28,8 @@ def run(connection) -> None:
 if context.is_offline_mode():
     raise SystemExit("Catapult's migrations run on a database: leave out --sql.")
 
-with startup.database(access.settings()), db.engine.connect() as connection:
-    run(connection)
+with startup.database(access.settings()):
+    if why := startup.silence():
+        raise CommandError(f"The database does not answer: {why} Check DATABASE_URL and the server.")
+    with db.engine.connect() as connection:
+        run(connection)

@@ -353,6 +353,15 @@ def test_a_database_user_who_may_not_make_tables_is_told_so_in_a_line(cluster: E
     assert refused.stdout == ""
 
 
+def test_migrating_a_database_that_is_not_there_is_refused_in_a_line() -> None:
+    refused = flask("db", "upgrade", **for_a_team(f"postgresql://somebody:hidden@127.0.0.1:{free_port()}/name"))
+    assert refused.returncode == 1
+    assert "Connection refused" in refused.stderr
+    assert "Check DATABASE_URL" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "hidden" not in refused.stderr
+
+
 def test_a_team_server_without_its_settings_names_all_that_is_wrong(make_folder: Callable[[], Path]) -> None:
     refused = flask("up", DATABASE_URL="mysql://somebody@host/name", PORT="abc", CATAPULT_HOME=str(make_folder()))
     assert refused.returncode == 2
