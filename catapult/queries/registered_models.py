@@ -1,10 +1,11 @@
 """Models: one by id, and lists of them."""
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Text, bindparam, func, null, or_, select
+from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Text, bindparam, func, literal, null, or_, select, union_all
 
 from catapult.errors import NotFound
 from catapult.extensions import db
@@ -145,6 +146,25 @@ def cards(
     return _SORTED[sort].where(*_conditions(search, tag), *chosen)
 
 
+def found(words: str, most: int) -> list[Any]:
+    """So many of `cards`: names that begin so, by name; then those that hold it elsewhere and, last, descriptions, newest first."""
+    begins = func.lower(M.name).startswith(words.lower(), autoescape=True)
+    holds, told = M.name.icontains(words, autoescape=True), M.description.icontains(words, autoescape=True)
+    newest, candidates = (M.created_at.desc(), M.id.desc()), _candidates(words)
+    groups = [
+        ([begins], [func.lower(M.name)]),
+        ([*candidates, holds, ~begins], newest),
+        ([*candidates, told, ~holds], newest),
+    ]
+    query = union_all(
+        *(
+            _CARDS.rows.add_columns(literal(place).label("place")).where(*conditions).order_by(*order).limit(most)
+            for place, (conditions, order) in enumerate(groups)
+        )
+    )
+    return sorted(db.session.execute(query), key=attrgetter("place"))[:most]
+
+
 def _conditions(search: str | None, tag: str | None) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = _matches(search) if search else []
     if tag is not None:
@@ -163,12 +183,17 @@ def id_of(name: str) -> ScalarSelect[UUID]:
 
 
 def _matches(search: str) -> list[ColumnElement[bool]]:
-    """The trigram index finds candidates, the pattern decides; one or two characters have no trigram to look up."""
-    found = or_(
+    """The trigram index finds candidates, the pattern decides."""
+    holds = or_(
         M.name.icontains(search, autoescape=True),
         M.description.icontains(search, autoescape=True),
     )
+    return [*_candidates(search), holds]
+
+
+def _candidates(search: str) -> list[ColumnElement[bool]]:
+    """What the trigram index finds; one or two characters have no trigram to look up."""
     if len(search) < TRIGRAM:
-        return [found]
+        return []
     indexed = func.catapult_trigrams(M.name, M.description)
-    return [indexed.op("@>")(func.catapult_trigrams(search, null())), found]
+    return [indexed.op("@>")(func.catapult_trigrams(search, null()))]

@@ -7,7 +7,6 @@ from sqlalchemy import Select, select, text
 
 from catapult.extensions import db
 from catapult.queries import registered_models
-from catapult.queries.paging import Page
 from catapult.queries.raw import as_text
 from catapult.tables import RegisteredModel, Version
 
@@ -43,7 +42,7 @@ def search(words: str) -> Hits:
     """Up to eight of each kind. A digest is found with and without `sha256:`; nothing is found for an empty text."""
     if not words:
         return Hits([], [], [], [])
-    models = list(registered_models.cards(search=words).page(Page(limit=EACH)))[:EACH]
+    models = registered_models.found(words, EACH)
     bare = f"sha256:{words.lower()}" if BARE_DIGEST.fullmatch(words.lower()) else words
     return Hits(models, _beginning(V.version, words), _beginning(V.tag, words), _beginning(V.digest, bare))
 

@@ -80,6 +80,16 @@ def test_eight_of_a_kind_at_most(browser, api):
     assert len(found(browser.get("/search?q=model", htmx="hits"))["Models"]) == 8
 
 
+def test_a_name_comes_before_names_that_hold_it_and_before_descriptions(browser, api):
+    for name in ("org/bert", "org/bert-large", "other-org/bert", "Org/bert-2"):
+        api.model(name)
+    for number in range(9):
+        api.model(f"x/n{number}", description="Distilled from org/BERT")
+    models = found(browser.get("/search?q=Org/bert", htmx="hits"))["Models"]
+    assert models[:4] == ["org/bert", "Org/bert-2", "org/bert-large", "other-org/bert"]
+    assert [text.split()[0] for text in models[4:]] == ["x/n8", "x/n7", "x/n6", "x/n5"]
+
+
 def test_what_is_deleted_is_not_found(browser, api, things):
     [model] = [one for one in api.get("/api/v1/models").json if one["name"] == "org/bert"]
     api.delete(f"/api/v1/models/{model['id']}")
