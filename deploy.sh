@@ -89,6 +89,8 @@ first_key() { # Before the application's own start would make one and leave it i
   fi
 }
 
+look_at_schema() { SCHEMA=$(compose run --rm -T backend flask db current); } # `0004 (head)`, or nothing in an empty database
+
 scheme() { if [ -e infrastructure/nginx/ssl/privkey.pem ]; then echo https; else echo http; fi; }
 
 address() {
@@ -110,9 +112,14 @@ step "Building" "Read the message above; building needs the network, for the bas
 step "Starting PostgreSQL" "$LOGS postgres\"." compose up -d postgres
 step "Waiting for PostgreSQL" "$LOGS postgres\"." \
   until_it_works compose exec -T postgres pg_isready --quiet --host=127.0.0.1 --username=registry --dbname=registry
-step "Migrating" "If the password was refused: it is the one in .env from when the database was made. Nothing was half done." \
+step "Looking at the schema" "If the password was refused: it is the one in .env from when the database was made." look_at_schema
+# The code of before is not for the schema to come.
+[[ $SCHEMA == *"(head)"* ]] || step "Stopping the application" "Read the message above." compose stop nginx backend
+step "Migrating" "Read the message above. Nothing is half done; while it is not done, nothing runs." \
   compose run --rm -T backend flask db upgrade
 step "Making the first key" "Read the message above." first_key
+# The former static files are in it: it would have browsers keep them for a year as those that a new page names.
+step "Stopping nginx" "Read the message above." compose stop nginx
 step "Starting the application" "$LOGS backend\"." compose up -d backend
 step "Waiting for /readyz" "$LOGS backend\"." until_it_works compose exec -T backend python -c "$READY"
 # Made anew each time: it looks for certificates when it starts.

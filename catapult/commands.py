@@ -140,7 +140,7 @@ def demo() -> None:
     """Fill an empty registry with half a year of models, versions and deployments to look at."""
     made = fill()
     click.echo(f"Made {', '.join(f'{number} {what}' for what, number in made.items())}, up to this moment.")
-    click.echo(f"Next: `flask up`, where it does not run yet, then open {access.settings().url}")
+    click.echo("Next: `flask up`, where it does not run yet; a server that runs shows it at once.")
 
 
 def parse_end(_: Any, __: Any, value: str | None) -> datetime | None:
@@ -206,7 +206,8 @@ def list_keys(as_json: bool) -> None:
         else:
             state = "active" if row.is_active else "revoked" if row.revoked_at else "expired"
             used = rfc3339(row.last_used_at) if row.last_used_at else "never used"
-            click.echo(f"{row.id}  {row.prefix}  {row.role:<9}  {state:<7}  {used:<27}  {row.name}")
+            end = f"until {row.expires_at.astimezone(UTC):%Y-%m-%d %H:%M}" if row.expires_at else "no end"
+            click.echo(f"{row.id}  {row.prefix}  {row.role:<9}  {state:<7}  {end:<22}  {used:<27}  {row.name}")
 
 
 @keys.command("revoke")

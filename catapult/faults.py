@@ -37,13 +37,14 @@ BY_STATUS: dict[int, type[Refusal]] = {
     507: errors.InsufficientStorage,
 }
 
+LOCK_TIMEOUT = "55P03"
 BUSY = Unavailable("The database is busy with other changes. Try again in a second.", retry_after=1)
 DOWN = Unavailable("The database cannot be reached. Try again in two seconds.", retry_after=2)
 
 BY_SQLSTATE: dict[str, Refusal] = {
     "40001": BUSY,  # serialization failure
     "40P01": BUSY,  # deadlock
-    "55P03": BUSY,  # lock time-out
+    LOCK_TIMEOUT: BUSY,
     "25006": Unavailable("The database takes no changes now. Try again in two seconds.", retry_after=2),  # a standby
     "57014": Unavailable("The database took too long. Narrow the request, or try again.", retry_after=1),
     "53100": Unavailable("The database's disk is full. Whoever runs the registry must free space.", retry_after=60),

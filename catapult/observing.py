@@ -19,7 +19,7 @@ from flask import Flask, Response, current_app, g, request
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import access, config, proxies, version
+from catapult import access, config, faults, proxies, version
 from catapult.config import Settings
 from catapult.errors import Forbidden, Unauthenticated
 from catapult.extensions import db
@@ -104,30 +104,32 @@ class Holding:
     def __init__(self) -> None:
         self.lock, self.until = Lock(), 0.0
         self.held: Held | None = None
+        self.up = False
 
     def collect(self) -> Iterator[Any]:
-        """Nothing but `catapult_database_up 0` while the database does not answer."""
+        """Nothing but `catapult_database_up` while the database does not answer, or is too busy to."""
         held = self._fresh()
         yield _gauge("build", "What runs here.", ["version"], [((version.VERSION,), 1)], kind="info")
-        yield _gauge("database_up", "Whether the database answered.", [], [((), int(held is not None))])
+        yield _gauge("database_up", "Whether the database answered.", [], [((), int(self.up))])
         if held is not None:
             yield from _families(held)
 
     def _fresh(self) -> Held | None:
         with self.lock:
             if time.monotonic() >= self.until:
-                self.held = _asked()
+                self.held, self.up = _asked()
                 self.until = time.monotonic() + FRESH
             return self.held
 
 
-def _asked() -> Held | None:
+def _asked() -> tuple[Held | None, bool]:
+    """What the registry holds, and whether its database is up: busy is not gone."""
     try:
-        return registry_figures.held()
+        return registry_figures.held(), True
     except SQLAlchemyError as error:
         db.session.rollback()
         log.warning("the registry's figures could not be read", error=type(error).__name__)
-        return None
+        return None, faults.of_database(error) is not faults.DOWN
 
 
 def _families(held: Held) -> Iterator[Any]:

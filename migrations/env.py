@@ -3,12 +3,15 @@
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from catapult import access, startup, tables
+from catapult import access, faults, startup, tables
 from catapult.extensions import db
 
 # Several servers that start at once queue up here; transaction-scoped, so that it holds behind PgBouncer too.
 LOCK = 0x63617461_6D696772
+LOCK_WAIT = 10
+"""Seconds for a table that somebody else uses: whoever asks for it after us waits as long."""
 
 
 def run(connection) -> None:
@@ -22,6 +25,7 @@ def run(connection) -> None:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}s'"))
         context.run_migrations()
 
 
@@ -32,4 +36,12 @@ with startup.database(access.settings()):
     if why := startup.silence():
         raise CommandError(f"The database does not answer: {why} Check DATABASE_URL and the server.")
     with db.engine.connect() as connection:
-        run(connection)
+        try:
+            run(connection)
+        except OperationalError as error:
+            if faults.sqlstate(error) != faults.LOCK_TIMEOUT:
+                raise
+            raise CommandError(
+                f"Somebody else has used a table for {LOCK_WAIT} seconds, a backup perhaps. "
+                "Nothing was changed: try again once it is over."
+            ) from None

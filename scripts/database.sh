@@ -22,6 +22,9 @@ on_database() {
     printf -v PGPASSWORD '%b' "${PGPASSWORD//%/\\x}"
     export PGPASSWORD
   fi
+  local rest=${DATABASE_URL#*//}
+  [[ ${rest%%[/?]*} != *@*@* && ! $rest =~ [?\&]password= ]] ||
+    fail "The password in DATABASE_URL has to stand before the host, as user:password@host, with @ in it as %40: command lines are for all to see."
 }
 
 # The database of docker-compose.yml: its own tools in its own container, which dumps leave and enter by pipes.

@@ -84,7 +84,7 @@ def test_the_command_fills_an_empty_registry_and_says_what_is_there(empty):
     assert counts["models"] == 24
     assert all(f"{number} {table}" in result.output for table, number in counts.items())
     assert "flask up" in result.output
-    assert "http://127.0.0.1:8000" in result.output
+    assert "`flask up`, where it does not run yet" in result.output
 
 
 def test_the_story_ends_now(empty):

@@ -4,6 +4,7 @@ import secrets
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import flask_migrate
@@ -93,6 +94,17 @@ def things(url):
 
 def reflected(url) -> Engine:
     return create_engine(sqlalchemy_url(url))
+
+
+def test_migrating_does_not_keep_everybody_waiting_for_a_table_that_somebody_uses(empty, capfd):
+    migrated(empty, flask_migrate.upgrade)
+    before = things(empty)
+    with closing(psycopg2.connect(empty)) as backup, backup.cursor() as cursor:
+        cursor.execute("LOCK TABLE versions IN ACCESS SHARE MODE")  # as pg_dump holds each of them until its end
+        with pytest.raises(SystemExit):
+            migrated(empty, down)
+    assert "Somebody else has used a table for 10 seconds, a backup perhaps." in capfd.readouterr().err
+    assert things(empty) == before
 
 
 def test_up_makes_everything_and_down_leaves_nothing(empty):

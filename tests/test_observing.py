@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from sqlalchemy import exc
 from stage import environments
 
 from catapult import observing
@@ -181,9 +182,19 @@ def test_above_the_bound_figures_are_estimated_and_near(api, scrape, sql, monkey
 
 def test_without_its_database_figures_say_so(app, api, scrape, monkeypatch):
     def gone():
-        raise observing.SQLAlchemyError
+        raise exc.OperationalError("SELECT", {}, Exception("Connection refused"))
 
     monkeypatch.setattr(figures, "held", gone)
     found = scrape()
     assert found[("catapult_database_up",)] == 0
+    assert ("catapult_models",) not in found
+
+
+def test_a_database_that_is_busy_is_up(app, api, scrape, monkeypatch):
+    def busy():
+        raise exc.TimeoutError
+
+    monkeypatch.setattr(figures, "held", busy)
+    found = scrape()
+    assert found[("catapult_database_up",)] == 1
     assert ("catapult_models",) not in found

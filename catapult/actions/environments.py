@@ -1,6 +1,7 @@
 """Rank, protect, freeze and delete environments; deploying to a name makes it one."""
 
 import re
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy import func, select
@@ -90,7 +91,8 @@ def check_open(environment: Environment) -> None:
     """Nothing, if it takes deployments now. Raises Frozen, with the reason."""
     reason = freeze_of(environment)
     if reason is not None:
-        until = f" until {environment.frozen_until:%Y-%m-%d %H:%M:%S} UTC" if environment.frozen_until else ""
+        end = environment.frozen_until
+        until = f" until {end.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if end else ""
         raise Frozen(f"{environment.name} is frozen{until}: {reason}")
 
 

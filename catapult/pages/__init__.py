@@ -4,7 +4,7 @@ Every address answers with a whole page and every form works without JavaScript;
 """
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def _shell() -> dict[str, Any]:
 def _ends(session: Any) -> datetime:
     """When the session is over at the latest: twelve hours after its beginning, or with its key."""
     last: datetime = session.began_at + LONGEST
-    return min(last, session.expires_at) if session.expires_at else last
+    return (min(last, session.expires_at) if session.expires_at else last).astimezone(UTC)  # a pooler may give another zone
 
 
 def asset(name: str) -> str:

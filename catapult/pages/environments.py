@@ -203,18 +203,20 @@ def board() -> dict[str, Any]:
 
 def columns(places: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """Of each environment the newest cards, as many as have room, and the environment that a version goes to from there."""
+    way = live.way(places)
     most = max(FEWEST, min(CARDS, ON_THE_BOARD // len(places)))
     found = live.board([place.place for place in places], most)
     shown = _shown({name: rows[:most] for name, rows in found.items()}, ROOM - sum(map(_head, places)))
     cards = list(chain.from_iterable(shown.values()))
     there = live.places_of([card.release_id for card in cards])
     told = rollbacks.told(cards)
-    for place, following in zip(places, [*places[1:], None], strict=True):
+    for place, following in zip_longest(places, way[1:]):
         yield {
             "place": place,
             "cards": shown[place.place],
             "more": len(found[place.place]) > len(shown[place.place]),
             "next": following,
+            "is_end_next": following is way[-1],
             "there": {release_id for name, release_id in there if following and name == following.place},
             "told": told,
         }
@@ -269,5 +271,5 @@ def _stored(place: Any) -> dict[str, str]:
         "protected": "true" if place.protected else "false",
         "description": place.description or "",
         "frozen_reason": place.frozen_reason or "" if place.frozen else "",
-        "frozen_until": f"{place.frozen_until:%Y-%m-%dT%H:%M}" if place.frozen and place.frozen_until else "",
+        "frozen_until": f"{place.frozen_until.astimezone(UTC):%Y-%m-%dT%H:%M}" if place.frozen and place.frozen_until else "",
     }

@@ -91,9 +91,9 @@ def signed(value: float | int | Decimal) -> str:
 
 
 def percent(value: float | Decimal) -> str:
-    """`+1.3 %`, `−41.0 %`; below a twentieth and from a thousand on with the digits that count."""
+    """`+1.3 %`, `−41.0 %`; below one and from a thousand on with the digits that count."""
     share = float(value)
-    if 0.05 <= abs(share) < 999.95:
+    if 0.995 <= abs(share) < 999.95:
         return f"{'+' if share > 0 else '−'}{abs(share):.1f} %"
     return f"{signed(float(f'{share:.2g}') if abs(share) < 1 else round(share, 0))} %"
 

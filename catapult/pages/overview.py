@@ -36,8 +36,7 @@ def matrix() -> dict[str, Any]:
     if len(rows) < len(found.rows):
         found = found._replace(rows=rows, more=True)
     told = rollbacks.told(it for row in found.rows for it in row.values())
-    last = found.environments[-1] if found.environments else None
-    return {"matrix": found, "told": told, "now": datetime.now(UTC), "last": last}
+    return {"matrix": found, "told": told, "now": datetime.now(UTC), "last": found.end}
 
 
 def _letters(row: dict[str, Any], places: list[str]) -> int:

@@ -35,18 +35,33 @@ BEHIND = 100
 
 
 class Matrix(NamedTuple):
-    """What is live: a row a model with its deployment in each environment, in the order of the environments."""
+    """What is live: a row a model with its deployment in each environment, in the order of the environments, and the last of
+    those on a version's way."""
 
     environments: list[str]
+    end: str | None
     rows: list[dict[str, Any]]
     more: bool
 
 
 def environments() -> list[str]:
     """Every environment where something is live, lower case, in the order in which they are ranked; fifty at most."""
+    return [place.place for place in _places()]
+
+
+def _places() -> list[Any]:
     live_there = select(literal_column("1")).where(D.place == E.place, is_live()).exists()
-    query = select(E.place).where(E.deleted_at.is_(None), live_there).order_by(E.rank, E.place)
-    return list(db.session.scalars(query.limit(ENVIRONMENTS)))
+    query = select(E.place, E.protected).where(E.deleted_at.is_(None), live_there).order_by(E.rank, E.place)
+    return list(db.session.execute(query.limit(ENVIRONMENTS)))
+
+
+def way(places: Sequence[Any]) -> Sequence[Any]:
+    """The environments that a version goes through one after the other: in their order to the last that is protected, if one is.
+
+    A deployment to a new name makes an environment, ranked last: a slip of the hand is not where production goes next.
+    """
+    ends = [number for number, place in enumerate(places, 1) if place.protected]
+    return places[: ends[-1]] if ends else places
 
 
 def _newer(most: int | None = BEHIND) -> Any:
@@ -164,7 +179,8 @@ def places_of(release_ids: Sequence[str]) -> set[tuple[str, str]]:
 
 def matrix(models: int = MODELS) -> Matrix:
     """The models that were deployed last, and what of them is live where."""
-    places = environments()
+    found = _places()
+    places, end = [place.place for place in found], [place.place for place in way(found)][-1:]
     models = max(1, min(models, CELLS // max(len(places), 1)))
     # A model is live once in an environment, so that these are of one model more at least, if there is one.
     enough = (models + 1) * len(places)
@@ -182,7 +198,7 @@ def matrix(models: int = MODELS) -> Matrix:
     rows: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in db.session.execute(query):
         rows[row.model_name][row.environment.lower()] = row
-    return Matrix(places, list(rows.values())[:models], len(rows) > models)
+    return Matrix(places, end[0] if end else None, list(rows.values())[:models], len(rows) > models)
 
 
 _COUNTED: Select[Any] = select(func.count()).select_from(

@@ -122,16 +122,25 @@ def test_no_server_finds_anything_to_warn_of(nodes: Nodes) -> None:
         assert [line for line in node.lines() if line["level"] not in ("info", "debug")] == []
 
 
-def test_a_pooler_that_leaves_the_time_outs_out_is_named_at_the_start(
+def test_a_pooler_that_leaves_the_time_outs_out_is_named_at_the_start_and_times_are_in_utc_all_the_same(
     needs: Callable[[str], str], infra_folder: Callable[[], Path], cluster: Embedded, make_database, start: Start
 ) -> None:
     name = make_database().partition("?")[0].rpartition("/")[2]
+    on_server(cluster, f"ALTER DATABASE {name} SET timezone TO 'Asia/Kolkata'")
     bare = PgBouncer(needs("pgbouncer"), infra_folder(), cluster, connect_query=False)
     try:
         node = start(**for_a_team(bare.ready().url(name)), WEB_CONCURRENCY="1").ready()
         (line,) = [line for line in node.lines() if line["level"] == "warning"]
         assert line["event"].startswith("the database connection has no time-outs: ")
         assert line["missing"] == ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"]
+        body = {"frozen": True, "frozen_reason": "Sale", "frozen_until": (until := "2099-12-24T18:00:00.000000Z")}
+        with node.caller(node.key) as admin, signed_in(node, node.key) as browser:
+            assert admin.put("/api/v1/environments/zoned", json=body).json()["frozen_until"] == until
+            assert "2099-12-24 18:00 UTC" in browser.get("/environments").text
+            assert "2099-12-24T18:00" in browser.get("/environments/zoned/-/freeze").text
+            model = admin.model("zoned/model")
+            late = {"release_id": admin.version(model, "1")["id"], "environment": "zoned"}
+            assert "until 2099-12-24 18:00:00 UTC" in admin.post("/api/v1/deployments", json=late).json()["detail"]
         assert node.end() == 0
     finally:
         bare.close()
@@ -193,7 +202,7 @@ def test_times_are_in_utc_whatever_the_database_s_own_time_is(nodes: Nodes, admi
         " FROM models WHERE id = %s",
         made["id"],
     )
-    assert (zone, made["created_at"]) == ("Asia/Kolkata", kept)
+    assert (zone, made["created_at"]) == ("UTC", kept)  # the pooler's file sets it
     (listed,) = admins[1].get("/api/v1/models?name=two/times").json()
     assert listed["created_at"] == kept
 

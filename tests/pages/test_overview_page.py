@@ -43,6 +43,21 @@ def test_what_is_live_is_a_row_a_model_and_a_column_an_environment(browser, api,
     assert "2 models in 3 environments" in Page(response).one("section", id="live").text
 
 
+def test_an_environment_of_a_slip_of_the_hand_is_neither_the_end_of_the_way_nor_what_comes_next(browser, api):
+    model = api.model()
+    old, new = api.version(model, "1.0.0"), api.version(model, "1.1.0")
+    api.put("/api/v1/environments/staging", {"rank": 1})
+    api.put("/api/v1/environments/production", {"rank": 2, "protected": True})
+    api.deployment(new, "staging")
+    api.deployment(old, "production")
+    api.deployment(old, "stagin")
+    row = live(browser.get("/"))["org/bert"]
+    assert list(row) == ["staging", "production", "stagin", "Production is behind"]
+    assert row["Production is behind"] == "1 version"
+    links = [link for link in Page(browser.get("/environments")).links if link.startswith("/new/deployment")]
+    assert links == ["/new/deployment?model=org/bert&version=1.1.0&environment=production"]
+
+
 def test_how_far_production_is_behind_leaves_archived_and_deleted_versions_out(browser, api):
     model = api.model()
     api.deployment(api.version(model, "1.0.0"), "production")
