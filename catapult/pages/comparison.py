@@ -1,6 +1,7 @@
 """`/models/<name>/compare?v=…`: two to six versions of one model side by side."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,11 @@ LABEL = 32
 
 @dataclass(frozen=True)
 class Choice:
-    """What the address asks for: versions by name, each once; the lists that nothing is chosen from yet; what is too much."""
+    """What the address asks for: versions by name, each once, and which were given again; lists that nothing is chosen from yet;
+    what is too much."""
 
     names: list[str]
+    again: list[str]
     open: int
     left_out: list[str]
     only: bool
@@ -74,6 +77,7 @@ def _context(model: Any, choice: Choice) -> dict[str, Any]:
         "only": choice.only,
         "left_out": choice.left_out,
         "unknown": [name for name in choice.names if name not in {row.version for row in found}],
+        "again": [row.version for row in found if row.version in choice.again],
         "versions": found,
         "labels": _labels(found),
         **_chooser(model, choice, found),
@@ -82,9 +86,11 @@ def _context(model: Any, choice: Choice) -> dict[str, Any]:
 
 
 def _choice(named: Sequence[str]) -> Choice:
-    names = list(dict.fromkeys(name for name in map(str.strip, named) if name))
+    given = Counter(name for name in map(str.strip, named) if name)
+    names = list(given)
     return Choice(
         names=names[:MOST],
+        again=[name for name in names[:MOST] if given[name] > 1],
         open=sum(not name.strip() for name in named),
         left_out=names[MOST : 2 * MOST],
         only=request.args.get("only") == "1",

@@ -54,14 +54,15 @@ SELECT asked.id AS version_id, asked.created_by_key, asked.released_at IS NOT NU
         SELECT wanted FROM unnest(gate.paths) WITH ORDINALITY AS listed (wanted, place)
         WHERE coalesce(jsonb_typeof(coalesce(asked.metadata -> wanted, asked.metadata #> string_to_array(wanted, '.'))), 'null')
             = 'null'
-        AND NOT EXISTS (
+        AND NOT (strpos(wanted, '.') > 0 AND EXISTS (
             -- A key may have dots in it itself: down by every beginning of the path that is a key.
             WITH RECURSIVE below (value, rest) AS (
-                SELECT asked.metadata, wanted
+                SELECT asked.metadata, string_to_array(wanted, '.')
                 UNION ALL
-                SELECT value -> left(rest, until), substr(rest, until + 2) FROM below, generate_series(1, length(rest)) AS until
-                WHERE jsonb_typeof(value) = 'object' AND value ? left(rest, until) AND substr(rest, until + 1, 1) IN ('.', '')
-            ) SELECT FROM below WHERE rest = '' AND jsonb_typeof(value) <> 'null')
+                SELECT value -> array_to_string(rest[1:taken], '.'), rest[taken + 1:]
+                FROM below, generate_series(1, cardinality(rest)) AS taken
+                WHERE jsonb_typeof(value) = 'object' AND value ? array_to_string(rest[1:taken], '.')
+            ) SELECT FROM below WHERE rest = '{{}}' AND jsonb_typeof(value) <> 'null'))
         ORDER BY place) END AS missing,
     CASE WHEN gate.kind = 'soaked' THEN (
         WITH RECURSIVE stretch AS (

@@ -232,6 +232,13 @@
     if (hits && !event.target.closest(".search")) hits.replaceChildren();
   });
 
+  // --- on a narrow screen the navigation is one line: where somebody is stands in the middle of it, and the page does not move ---
+  const here = $(".nav [aria-current]");
+  if (here) {
+    const nav = here.parentElement, middle = (box) => (box.left + box.right) / 2;
+    nav.scrollLeft += middle(here.getBoundingClientRect()) - middle(nav.getBoundingClientRect());
+  }
+
   // --- a page that waits for the server comes back by itself ------------------------------------------------------------
   const waiting = $("[data-wait]");
   if (waiting) {

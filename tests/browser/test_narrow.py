@@ -60,6 +60,13 @@ def test_no_page_scrolls_sideways_at_320_px(
     lasting.check()
 
 
+@pytest.mark.parametrize("path", ["/", "/environments", "/keys"])
+def test_where_somebody_is_can_be_seen_in_the_navigation_and_the_page_does_not_move(phone: Page, path: str) -> None:
+    phone.goto(path)
+    expect(phone.locator(".nav [aria-current]")).to_be_in_viewport(ratio=1)
+    assert phone.evaluate("[scrollX, scrollY]") == [0, 0]
+
+
 OUTSIDE = """() => [...document.querySelectorAll(".card table, .card form, .card .row")].filter((it) => {
   const around = it.closest(".table") || it.closest(".card");
   return around.clientWidth && it.getBoundingClientRect().right > around.getBoundingClientRect().right + 0.5

@@ -157,7 +157,19 @@ def test_more_than_six_are_refused_and_the_first_six_are_shown(browser, api, mod
 
 
 def test_the_same_version_twice_is_one_column(browser, three):
-    assert chosen(browser.get(address("1.0.0", "1.0.0", "1.1.0"))) == ["1.0.0", "1.1.0"]
+    page = browser.get(address("1.0.0", "1.0.0", "1.1.0"))
+    assert chosen(page) == ["1.0.0", "1.1.0"]
+    assert "1.0.0 was given more than once and stands here once." in page.text
+    assert "more than once" not in browser.get(address("1.0.0", "1.1.0")).text
+
+
+@pytest.mark.parametrize("htmx", [None, "comparison"])
+def test_a_version_and_itself_are_no_comparison_and_the_page_says_why(browser, three, htmx):
+    page = browser.get(address("1.0.0", "1.0.0"), htmx=htmx)
+    assert "Choose another version" in page.text
+    assert "1.0.0 was given more than once" in page.text
+    assert chosen(page) == ["1.0.0", None]
+    assert "more than once" not in browser.get(address("9.9.9", "9.9.9")).text
 
 
 def test_an_unknown_model_is_not_found(browser):

@@ -223,11 +223,29 @@ def test_a_frozen_environment_is_offered_to_thaw_and_not_to_deploy_to(browser, a
     page = Page(browser.get("/environments"))
     assert "/environments/production/-/thaw" in page.actions
     assert not any("environment=production" in link for link in page.links)
-    assert "/environments/production/-/freeze" not in page.links
-    assert "/environments/production/-/thaw" not in Page(browser.by("releaser").get("/environments")).actions
+    others = Page(browser.by("releaser").get("/environments"))
+    assert "/environments/production/-/thaw" not in others.actions
+    assert "/environments/production/-/freeze" not in others.links
     response = browser.post("/environments/production/-/thaw", htmx="board", headers=HOME)
     assert "takes deployments again" in response.text
     assert not place(api)["frozen"]
+
+
+@pytest.mark.parametrize("path", ["/environments", "/environments/production"])
+def test_a_freeze_is_changed_where_it_is_told(browser, api, things, path):
+    def offered():
+        [link] = Page(browser.get(path)).all("a", href="/environments/production/-/freeze")
+        return link.text, link["aria-label"], link["hx-target"]
+
+    assert offered() == ("Freeze…", "Freeze production…", "#dialog-body")
+    api.put("/api/v1/environments/production", {"frozen": True, "frozen_reason": "Sale"})
+    assert offered() == ("Change…", "Change the freeze of production…", "#dialog-body")
+    form = Page(browser.get("/environments/production/-/freeze", htmx="dialog-body"))
+    assert form.texts("h2") == ["Change the freeze of production"]
+    assert form.field("frozen_reason").value == "Sale"
+    sent = {"frozen_reason": "Stocktaking", "counter": form.one("input", name="counter")["value"]}
+    assert browser.post("/environments/production/-/freeze", sent, htmx="form", headers=HOME).status_code == 200
+    assert (place(api)["frozen"], place(api)["frozen_reason"]) == (True, "Stocktaking")
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,13 @@ def test_another_site_makes_and_revokes_none(browser, made, trail):
     assert not trail("api_key.revoke")
 
 
+def test_a_key_that_nobody_used_was_never_used(browser, made, sql):
+    page = browser.get(f"/keys/{made['id']}/revoke").text
+    assert "it was never used." in page
+    sql("UPDATE api_keys SET last_used_at = now() WHERE id = :id", id=made["id"])
+    assert "it was last used <time" in browser.get(f"/keys/{made['id']}/revoke").text
+
+
 def test_the_list_tells_active_expired_and_revoked_apart_in_words(browser, api, made, sql):
     expired, revoked = (api.make("/api/v1/api-keys", {"name": name}) for name in ("old", "lost"))
     sql("UPDATE api_keys SET expires_at = now() - interval '1 day' WHERE id = :id", id=expired["id"])

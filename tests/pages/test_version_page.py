@@ -92,6 +92,16 @@ def test_metadata_stands_beside_that_of_the_release(browser, api, model):
     assert "/models/org/bert/compare?v=0.9.0&v=1.0.0" in page.links
 
 
+def test_a_long_key_is_broken_after_its_dots_and_is_no_markup(browser, api, model):
+    keys = {"augmentation.<b>mosaic": 1, "short.key": 1, "a.b" * 60: 1}
+    api.version(model, "1.0.0", metadata=keys)
+    page = browser.get(AT)
+    shown = [span.text for span in Page(page).has_class("key")]
+    assert {"augmentation.<b>mosaic", "short.key"} < set(shown)
+    assert "augmentation.<wbr>&lt;b&gt;mosaic" in page.text
+    assert page.text.count("<wbr>") == 1
+
+
 def test_a_release_is_not_compared_with_itself(browser, api, model):
     api.version(model, "1.0.0", metadata={"accuracy": 0.5}, is_release=True)
     assert "against the release" not in browser.get(AT).text
