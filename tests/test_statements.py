@@ -157,7 +157,9 @@ def test_a_page_takes_few_statements_and_no_transaction(app, browser, things, pa
     with counted(app) as statements:
         assert browser.get(path.format(**things)).status_code == 200
     assert len(statements) <= most <= PAGE, statements
-    assert not [statement for statement in statements if not statement.lstrip().startswith(("SELECT", "(SELECT", "WITH"))]
+    assert not [
+        statement for statement in statements if not statement.lstrip().startswith(("SELECT", "(SELECT", "WITH"))
+    ]
 
 
 @pytest.mark.parametrize("path", ["/", "/environments"])

@@ -271,5 +271,7 @@ def _stored(place: Any) -> dict[str, str]:
         "protected": "true" if place.protected else "false",
         "description": place.description or "",
         "frozen_reason": place.frozen_reason or "" if place.frozen else "",
-        "frozen_until": f"{place.frozen_until.astimezone(UTC):%Y-%m-%dT%H:%M}" if place.frozen and place.frozen_until else "",
+        "frozen_until": f"{place.frozen_until.astimezone(UTC):%Y-%m-%dT%H:%M}"
+        if place.frozen and place.frozen_until
+        else "",
     }

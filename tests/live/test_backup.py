@@ -275,7 +275,9 @@ def test_a_password_is_on_no_command_line(tmp_path: Path) -> None:
     assert "PGPASSWORD=p@ss:w" in shown
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:s3@cret@db/registry", "postgresql://u@db/registry?sslmode=a&password=s3cret"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:s3@cret@db/registry", "postgresql://u@db/registry?sslmode=a&password=s3cret"]
+)
 def test_a_password_that_would_get_there_is_refused(tmp_path: Path, url: str) -> None:
     refused = script("backup.sh", tmp_path, DATABASE_URL=url)
     assert refused.returncode == 1
