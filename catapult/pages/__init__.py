@@ -110,9 +110,8 @@ def _shell() -> dict[str, Any]:
 def _ends(session: Any) -> datetime:
     """When the session is over at the latest: twelve hours after its beginning, or with its key."""
     last: datetime = session.began_at + LONGEST
-    return (min(last, session.expires_at) if session.expires_at else last).astimezone(
-        UTC
-    )  # a pooler may give another zone
+    end = min(last, session.expires_at) if session.expires_at else last
+    return end.astimezone(UTC)  # a pooler may give another zone
 
 
 def asset(name: str) -> str:
