@@ -1,5 +1,6 @@
 """The library's programs, and the account they run as: PostgreSQL refuses to be root."""
 
+import fcntl
 import logging
 import os
 import signal
@@ -42,16 +43,22 @@ def library() -> Any:
 
 
 def library_account() -> tuple[int, int]:
-    """The user that the library makes for itself when it runs as root. Raises EmbeddedError."""
-    for _ in range(20):  # `useradd` fails while another process is at it
-        with suppress(OSError, subprocess.SubprocessError):
-            entry = library().ensure_user_exists("pgserver")
-            return entry.pw_uid, entry.pw_gid
-        time.sleep(0.1)
-    raise EmbeddedError(
-        "PostgreSQL does not run as root, and the user `pgserver` could not be made: do `useradd pgserver`, or start "
-        "Catapult as another user."
-    )
+    """Return the uid and gid of `pgserver`, the user that the library creates when it runs as root. Raises EmbeddedError.
+
+    One process at a time: of two that create the user at once, the later one may replace it under another uid.
+    """
+    accounts = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(accounts, fcntl.LOCK_EX)
+        entry = library().ensure_user_exists("pgserver")
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EmbeddedError(
+            "PostgreSQL does not run as root, and the user `pgserver` could not be created. Run `useradd pgserver`, or "
+            "start Catapult as another user."
+        ) from error
+    finally:
+        os.close(accounts)
+    return entry.pw_uid, entry.pw_gid
 
 
 def processes() -> Any:
