@@ -6,39 +6,24 @@ import structlog
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
 from flask_cors import CORS
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import (
-    access,
-    api,
-    audit,
-    commands,
-    config,
-    faults,
-    logs,
-    migrations,
-    observing,
-    pages,
-    proxies,
-    rates,
-    tracing,
-)
+from catapult import api, audit, commands, config, pages
 from catapult.actions import sessions
-from catapult.api import idempotency, problems, registered_models
+from catapult.api import registered_models
+from catapult.api.wire import idempotency, problems
 from catapult.config import Settings
 from catapult.errors import Refusal
-from catapult.extensions import THREADS, db, migrate, tend
-from catapult.pages import errors as page_errors
-from catapult.queries import plans
+from catapult.extensions import db, engine_options, migrate, tend
+from catapult.pages.parts import error_pages as page_errors
+from catapult.queries import schema_version
+from catapult.queries.lists import prepared
+from catapult.web import auth, error_handlers, forwarded, metrics, rate_limit, request_log, responses
 
 log = structlog.get_logger("catapult")
 MAX_BODY = 1024 * 1024
 SWEEP_EVERY = 600.0
 SIGN_IN = "pages.sign_in.sign_in"
-
-# Kept by the server, so that nothing a client does holds a connection or a lock for long.
-LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
 
 EXPOSED = [
     "Link",
@@ -50,17 +35,6 @@ EXPOSED = [
     "X-Total-Count",
     "Idempotency-Replayed",
     "Deprecation",
-]
-
-SECURITY = [
-    (
-        "Content-Security-Policy",
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    ),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
 
 
@@ -76,20 +50,20 @@ def create_app(settings: Settings | None = None) -> Flask:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
     )
-    logs.configure(settings.log_level)
+    request_log.configure(settings.log_level)
     db.init_app(app)
     with app.app_context():
         tend(db.engine)
-        plans.listen(db.engine)
-        observing.init_app(app, db.engine)
-    migrate.init_app(app, db, directory=str(migrations.FOLDER))
-    app.wsgi_app = proxies.Proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
-    app.before_request(logs.start_clock)
-    app.before_request(access.check_host)
-    rates.init_app(app, settings)
-    app.after_request(logs.line)  # after_request runs from the last to the first: the line knows all the rest
+        prepared.listen(db.engine)
+        metrics.init_app(app, db.engine)
+    migrate.init_app(app, db, directory=str(schema_version.FOLDER))
+    app.wsgi_app = forwarded.Proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    app.before_request(request_log.start_clock)
+    app.before_request(auth.check_host)
+    rate_limit.init_app(app, settings)
+    app.after_request(request_log.line)  # after_request runs from the last to the first: the line knows all the rest
     app.after_request(_finish)
-    faults.init_app(app, _answer)
+    error_handlers.init_app(app, _answer)
     api.init_app(app)
     pages.init_app(app)
     commands.init_app(app)
@@ -113,52 +87,28 @@ class NoSessions(SessionInterface):
         return True
 
 
-def engine_options(url: str) -> dict[str, object]:
-    """One connection a thread and none more; a database that is gone is noticed within three seconds.
-
-    What the address itself says of the connection goes before what we say.
-    """
-    said = make_url(url).query
-    ours = {"connect_timeout": 2, "tcp_user_timeout": 900, "application_name": "catapult"}
-    return {
-        "pool_size": THREADS,
-        "max_overflow": 0,
-        "pool_timeout": 5,
-        "pool_recycle": 1800,
-        "hide_parameters": True,  # they are what people sent, and errors are logged
-        "connect_args": {
-            **{name: value for name, value in ours.items() if name not in said},
-            "options": f"{LIMITS} {said.get('options', '')}".strip(),
-        },
-    }
-
-
 def _finish(response: Response) -> Response:
-    """What every answer has, and the bookkeeping that waits until the request's transaction has ended."""
-    response.headers.extend([("X-Request-ID", access.request_id()), ("traceparent", str(tracing.current())), *SECURITY])
-    if request.is_secure:
-        response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    if request.path.startswith("/api/"):
-        response.headers["Cache-Control"] = "no-cache"
+    """For `after_request`: what every answer has, and the bookkeeping that waits until the request's transaction has ended."""
+    responses.add_headers(response)
     if request.path.startswith(registered_models.OLD_PREFIX):
         registered_models.deprecated(response)
     if "actor" in g:
-        rates.remember()
-    if "actor" in g and response.status_code < 500:
-        _keep_books()
+        rate_limit.remember()
+        if response.status_code < 500:
+            _keep_books()
     return response
 
 
 def _keep_books() -> None:
     """The request is done: that its bookkeeping fails must not fail it."""
     try:
-        access.touch()
+        auth.touch()
         if request.endpoint == SIGN_IN:
             sessions.sweep()
         _sweep()
     except SQLAlchemyError as error:
         db.session.rollback()
-        log.warning("bookkeeping failed", error=type(error).__name__, request_id=access.request_id())
+        log.warning("bookkeeping failed", error=type(error).__name__, request_id=auth.request_id())
 
 
 _swept = time.monotonic()

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden, Refusal
 from catapult.extensions import Row, check_in_transaction, db
-from catapult.metadata import as_stored
+from catapult.rules.json_text import as_stored
 from catapult.tables import AuditLog, Role
 
 R = TypeVar("R", bound=Row)

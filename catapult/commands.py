@@ -5,32 +5,37 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
 from uuid import UUID
 
 import click
+import flask_migrate
+import structlog
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from catapult import access, startup
 from catapult.actions import api_keys
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
 from catapult.contract.fields import rfc3339
 from catapult.contract.schemas import ExportedOut, KeyOut
 from catapult.demo import fill
-from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, serving
+from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, attached, serving
 from catapult.errors import Invalid, NotFound, Refusal
-from catapult.extensions import db
-from catapult.queries import audit_logs
-from catapult.queries import keys as stored_keys
-from catapult.queries.paging import Page
+from catapult.extensions import current_settings, db
+from catapult.queries import api_keys as stored_keys
+from catapult.queries import audit_logs, registry
+from catapult.queries.lists.paging import Page
+from catapult.rules import key_format
 from catapult.tables import Role
 
 DURATION = re.compile(r"(\d{1,5})([mhdw])")
+_attached: ContextVar[bool] = ContextVar("attached", default=False)
+log = structlog.get_logger("catapult")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 keys = AppGroup("keys", help="Make, list, revoke and rotate API keys.")
@@ -57,8 +62,8 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            with startup.database(access.settings()), closed_session():
-                startup.make_schema()
+            with database_running(current_settings()), closed_session():
+                _create_schema_if_empty()
                 return command(*args, **kwargs)
         except Refusal as refusal:
             fail(refusal.detail, 2 if isinstance(refusal, Invalid) else 1)
@@ -70,6 +75,39 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
             )
 
     return wrapper
+
+
+@contextmanager
+def database_running(settings: Settings) -> Iterator[None]:
+    """Keep the database running for the duration of a command; start the embedded one where no server has started it.
+
+    A command that migrates is inside already when Alembic asks for the database (`migrations/env.py`).
+    """
+    if not settings.embedded or _attached.get():
+        yield
+        return
+    with attached(settings.home):
+        token = _attached.set(True)
+        try:
+            yield
+        finally:
+            _attached.reset(token)
+
+
+def _create_schema_if_empty() -> None:
+    """Create the schema in an empty database. An older schema stays as it is, for `flask up` or `flask db upgrade`."""
+    if registry.migration() is None:
+        db.session.remove()
+        flask_migrate.upgrade()
+
+
+def _warn_of_other_salt(salt: str) -> None:
+    """Log a warning if keys are stored and none was created with this salt: their server will refuse the new key."""
+    marks = stored_keys.salt_marks()
+    if marks and key_format.salt_mark(salt) not in marks:
+        log.warning(
+            "no stored key was made with this API_KEY_SALT; a server that runs with another refuses the new key"
+        )
 
 
 @contextmanager
@@ -85,8 +123,10 @@ def closed_session() -> Iterator[None]:
 @with_appcontext
 def up() -> None:
     """Set everything up and serve."""
+    from catapult.server.startup import Unreachable
+
     signal.signal(signal.SIGTERM, _stop)
-    settings = access.settings()
+    settings = current_settings()
     try:
         with _database(settings) as database:
             _serve(settings, database)
@@ -94,7 +134,7 @@ def up() -> None:
         fail(f"Catapult runs on {settings.home} already (process {error.pid}). Stop it, or set CATAPULT_HOME and PORT.")
     except ConfigError as error:
         fail("\ncatapult: ".join(error.problems), 2)
-    except (EmbeddedError, startup.Unreachable) as error:
+    except (EmbeddedError, Unreachable) as error:
         fail(str(error))
     except DBAPIError as error:
         fail(
@@ -115,7 +155,8 @@ def _database(settings: Settings) -> Iterator[Embedded | None]:
 
 
 def _serve(settings: Settings, database: Embedded | None) -> None:
-    from catapult.serving import Server, port_is_free  # gunicorn is loaded by the one command that needs it
+    from catapult.server import startup  # gunicorn is loaded by the one command that needs it
+    from catapult.server.gunicorn_server import Server, port_is_free
 
     if not port_is_free(settings):
         fail(f"{settings.host}:{settings.port} is in use or not ours. Stop what has it, or set HOST and PORT.")
@@ -190,8 +231,8 @@ def create_key(name: str, role: str, expires: datetime | None) -> None:
 
 def make_key(name: str, role: str, expires: datetime | None = None) -> None:
     """The key is made and printed on a line `Key: <key>`, the only one that holds `Key:`."""
-    startup.warn_of_salt(access.settings().api_key_salt)
-    made = api_keys.create(actor=CLI, salt=access.settings().api_key_salt, name=name, role=role, expires_at=expires)
+    _warn_of_other_salt(current_settings().api_key_salt)
+    made = api_keys.create(actor=CLI, salt=current_settings().api_key_salt, name=name, role=role, expires_at=expires)
     click.echo(f"Key: {made.key}")
 
 
@@ -227,8 +268,8 @@ def revoke_key(key: str) -> None:
 @on_database
 def rotate_key(key: str, overlap: timedelta) -> None:
     """Replace the key of that id or prefix by a new one of the same name and role, and print it, this once."""
-    startup.warn_of_salt(access.settings().api_key_salt)
-    made = api_keys.rotate(_key_id(key), actor=CLI, salt=access.settings().api_key_salt, overlap=overlap)
+    _warn_of_other_salt(current_settings().api_key_salt)
+    made = api_keys.rotate(_key_id(key), actor=CLI, salt=current_settings().api_key_salt, overlap=overlap)
     click.echo(f"Key: {made.key}")
     click.echo(f"The old one works until {rfc3339(datetime.now(UTC) + overlap)} at most.")
 

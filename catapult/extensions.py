@@ -5,14 +5,17 @@ import time
 from datetime import datetime
 from typing import Any, ClassVar
 
+from flask import current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2 import Error
 from psycopg2.extensions import STATUS_READY
-from sqlalchemy import DateTime, Engine, MetaData, Text, event
+from sqlalchemy import DateTime, Engine, MetaData, Text, event, make_url
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
+
+from catapult.config import Settings
 
 # PostgreSQL's refusals are told apart by these names (`audit.REFUSALS`), so every constraint has one that never changes.
 NAMING = {
@@ -45,6 +48,36 @@ THREADS = 8
 
 IDLE = 1.0
 """Seconds after which a connection is asked whether it lives before it is used again: under load nothing is asked."""
+
+
+# Kept by the server, so that nothing a client does holds a connection or a lock for long.
+LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+
+
+def current_settings() -> Settings:
+    """Return the running application's settings."""
+    settings: Settings = current_app.extensions["catapult"]
+    return settings
+
+
+def engine_options(url: str) -> dict[str, object]:
+    """One connection a thread and none more; a database that is gone is noticed within three seconds.
+
+    What the address itself says of the connection goes before what we say.
+    """
+    own = make_url(url).query
+    defaults = {"connect_timeout": 2, "tcp_user_timeout": 900, "application_name": "catapult"}
+    return {
+        "pool_size": THREADS,
+        "max_overflow": 0,
+        "pool_timeout": 5,
+        "pool_recycle": 1800,
+        "hide_parameters": True,  # they are what people sent, and errors are logged
+        "connect_args": {
+            **{name: value for name, value in defaults.items() if name not in own},
+            "options": f"{LIMITS} {own.get('options', '')}".strip(),
+        },
+    }
 
 
 def by_statement() -> None:

@@ -5,8 +5,11 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from catapult import access, faults, startup, tables
-from catapult.extensions import db
+from catapult import tables
+from catapult.commands import database_running
+from catapult.extensions import current_settings, db
+from catapult.queries import registry
+from catapult.web import error_handlers
 
 # Several servers that start at once queue up here; transaction-scoped, so that it holds behind PgBouncer too.
 LOCK = 0x63617461_6D696772
@@ -32,14 +35,14 @@ def run(connection) -> None:
 if context.is_offline_mode():
     raise SystemExit("Catapult's migrations run on a database: leave out --sql.")
 
-with startup.database(access.settings()):
-    if why := startup.silence():
+with database_running(current_settings()):
+    if why := registry.unreachable_reason():
         raise CommandError(f"The database does not answer: {why} Check DATABASE_URL and the server.")
     with db.engine.connect() as connection:
         try:
             run(connection)
         except OperationalError as error:
-            if faults.sqlstate(error) != faults.LOCK_TIMEOUT:
+            if error_handlers.sqlstate(error) != error_handlers.LOCK_TIMEOUT:
                 raise
             raise CommandError(
                 f"Somebody else has used a table for {LOCK_WAIT} seconds, a backup perhaps. "

@@ -16,10 +16,10 @@ from flask import Flask
 from sqlalchemy import text
 from stage import Api, counted, make_keys, on_server, settings_for, url_of
 
-from catapult import access
 from catapult.app import create_app
 from catapult.embedded import Embedded, serving
 from catapult.extensions import db
+from catapult.web import auth
 
 TEMPLATE = "migrated"
 
@@ -96,7 +96,7 @@ def app(shared_app: Flask, keys: dict[str, str]) -> Iterator[Flask]:
     with engine.connect() as connection:
         outer = connection.begin()
         engines[None] = connection
-        access.SAMPLE.seen.clear()
+        auth.SAMPLE.seen.clear()
         try:
             yield shared_app
         finally:

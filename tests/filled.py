@@ -7,10 +7,10 @@ import psycopg2
 from sqlalchemy import event
 from stage import Api, environments, make_keys, settings_for
 
-from catapult import access
 from catapult.actions import sessions
 from catapult.app import create_app
 from catapult.extensions import db
+from catapult.web import auth
 
 VERSIONS, DEPLOYMENTS, ENTRIES, MODELS = 20_000, 3_000, 20_000, 5_000
 BIG = {"models", "versions", "deployments", "audit_logs", "metrics"}
@@ -111,7 +111,7 @@ class Filled:
         self.url, self.app, self.api, self.values = url, app, api, values
         self.browser = app.test_client()
         with app.test_request_context():
-            self.browser.set_cookie(access.COOKIE, sessions.sign_in(actor=access.bearer_of(api.keys["admin"])))
+            self.browser.set_cookie(auth.COOKIE, sessions.sign_in(actor=auth.bearer_of(api.keys["admin"])))
 
     def request(self, method, path, query=None, body=None):
         """The answer, and the statements that were sent, each with its parameters."""

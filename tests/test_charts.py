@@ -9,7 +9,7 @@ from flask import render_template_string
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from catapult import charts
+from catapult.pages.parts import charts
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 NAMES = st.text("0123456789.-+abcvW", min_size=1, max_size=128)

@@ -7,8 +7,8 @@ import pytest
 from limits import parse_many
 
 from catapult import config
-from catapult.app import engine_options
 from catapult.config import ConfigError, Settings
+from catapult.extensions import engine_options
 
 SALT, SECRET = "s" * 32, "a secret"
 TEAM = {"DATABASE_URL": "postgresql://u:pa55word@db/registry", "API_KEY_SALT": SALT, "SECRET_KEY": SECRET}

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import psycopg2
 
-from catapult import metadata
 from catapult.errors import Invalid
 from catapult.extensions import db
 from catapult.filters import conditions, parsing
 from catapult.filters.nouns import MODELS, VERSIONS
 from catapult.filters.tree import AllOf, AnyOf, Comparison, Exists, Flag, Not, Time
 from catapult.queries import registered_models, versions
-from catapult.queries.paging import Page
+from catapult.queries.lists.paging import Page
+from catapult.rules import metadata_limits
 
 EXAMPLES = settings(
     max_examples=300,
@@ -88,7 +88,7 @@ def fill(app):
             values = {"model": model, "metadata": json.dumps(odd), "age": place // 3, "released": row["is_release"]}
             values |= {"version": f"v{place}", "size": row["size_bytes"]}
             ids[db.session.scalar(insert, values | {name: row[name] for name in ("tag", "quantization")})] = place
-            for path, value in dict(metadata.numbers(odd)).items():
+            for path, value in dict(metadata_limits.numbers(odd)).items():
                 db.session.execute(
                     text("INSERT INTO metrics (version_id, path, model_id, value) VALUES (:v, :p, :m, :n)"),
                     {"v": list(ids)[-1], "p": path, "m": model, "n": value},

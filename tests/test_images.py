@@ -1,6 +1,6 @@
 import pytest
 
-from catapult.images import digest_status, image, is_oci_digest
+from catapult.rules.image_reference import digest_status, image, is_oci_digest
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 REPOSITORY = "ghcr.io/org/bert"

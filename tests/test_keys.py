@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catapult import keys
+from catapult.rules import key_format
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 FORM = re.compile(r"(cat_[A-Za-z0-9]{8})_([A-Za-z0-9]{43})([A-Za-z0-9]{6})")
-KEY = keys.make().key
+KEY = key_format.make().key
 
 
 def number(text):
@@ -24,7 +24,7 @@ def number(text):
 
 def test_a_key_is_a_prefix_32_random_bytes_and_a_checksum():
     for _ in range(50):
-        made = keys.make()
+        made = key_format.make()
         prefix, secret, checksum = FORM.fullmatch(made.key).groups()
         assert made.prefix == prefix
         assert number(secret) < 2**256
@@ -32,30 +32,30 @@ def test_a_key_is_a_prefix_32_random_bytes_and_a_checksum():
 
 
 def test_no_two_keys_are_alike():
-    made = [keys.make() for _ in range(500)]
+    made = [key_format.make() for _ in range(500)]
     assert len({key.key for key in made}) == len({key.prefix for key in made}) == 500
 
 
 def test_a_key_is_known_by_its_prefix():
-    made = keys.make()
-    assert keys.prefix_of(made.key) == made.prefix
+    made = key_format.make()
+    assert key_format.prefix_of(made.key) == made.prefix
 
 
 @given(st.integers(0, len(KEY) - 1), st.sampled_from(BASE62 + "_-é "))
 def test_any_wrong_character_is_told(place, character):
     typo = KEY[:place] + character + KEY[place + 1 :]
-    assert keys.prefix_of(typo) == (KEY[:12] if typo == KEY else None)
+    assert key_format.prefix_of(typo) == (KEY[:12] if typo == KEY else None)
 
 
 @given(st.integers(13, len(KEY) - 2))
 def test_two_characters_in_the_wrong_order_are_told(place):
     typo = KEY[:place] + KEY[place + 1] + KEY[place] + KEY[place + 2 :]
-    assert keys.prefix_of(typo) == (KEY[:12] if typo == KEY else None)
+    assert key_format.prefix_of(typo) == (KEY[:12] if typo == KEY else None)
 
 
 @given(st.text(max_size=80))
 def test_other_texts_are_no_keys(text):
-    assert keys.prefix_of(text) is None
+    assert key_format.prefix_of(text) is None
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_other_texts_are_no_keys(text):
     ids=["nothing", "start", "cut off", "digit more", "line more", "space before", "capitals", "end", "twice"],
 )
 def test_parts_of_keys_are_no_keys(wrong):
-    assert keys.prefix_of(wrong) is None
+    assert key_format.prefix_of(wrong) is None
 
 
 def test_the_hash_is_an_hmac_under_the_salt():
-    assert keys.hashed(KEY, "salt") == hmac.new(b"salt", KEY.encode(), hashlib.sha256).digest()
-    assert keys.hashed(KEY, "salt") != keys.hashed(KEY, "another salt")
+    assert key_format.hashed(KEY, "salt") == hmac.new(b"salt", KEY.encode(), hashlib.sha256).digest()
+    assert key_format.hashed(KEY, "salt") != key_format.hashed(KEY, "another salt")
 
 
 def test_the_salts_mark_tells_salts_apart_and_does_not_tell_them():
-    assert keys.salt_mark("one") == keys.salt_mark("one") != keys.salt_mark("other")
-    assert re.fullmatch(r"[0-9a-f]{16}", keys.salt_mark("one"))
+    assert key_format.salt_mark("one") == key_format.salt_mark("one") != key_format.salt_mark("other")
+    assert re.fullmatch(r"[0-9a-f]{16}", key_format.salt_mark("one"))

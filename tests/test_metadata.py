@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from catapult import metadata
 from catapult.extensions import db
+from catapult.rules import metadata_limits
 
 EXAMPLES = settings(
     max_examples=80,
@@ -174,7 +174,7 @@ def test_the_limits_are_those_of_json_itself(value):
     assume(isinstance(value, dict))
     keys = json.dumps(value).count(":")
     size = len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
-    assert bool(metadata.problems(value)) == (keys > 512 or size > 65_536)
+    assert bool(metadata_limits.problems(value)) == (keys > 512 or size > 65_536)
 
 
 def test_a_number_is_never_infinite_in_metrics(api, metrics):

@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect
 from stage import SALT, make_keys, on_server, settings_for, url_of
 
-from catapult import migrations, startup
 from catapult.app import create_app
 from catapult.config import sqlalchemy_url
 from catapult.extensions import Row, db
+from catapult.queries import schema_version
+from catapult.server import startup
 
 ROOT = Path(__file__).parent.parent
 UP = """
@@ -147,7 +148,7 @@ def test_a_filled_database_goes_down_and_up(empty):
 
 def test_the_database_is_at_the_head_afterwards(empty):
     migrated(empty, flask_migrate.upgrade)
-    assert run(empty, "SELECT version_num FROM alembic_version") == [(migrations.head(),)]
+    assert run(empty, "SELECT version_num FROM alembic_version") == [(schema_version.head(),)]
 
 
 def test_there_is_one_head_and_each_step_goes_both_ways(empty):
@@ -239,7 +240,7 @@ def test_several_servers_that_start_at_once_migrate_once(empty, tmp_path):
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(start, range(4)))
     assert [each.returncode for each in done] == [0] * 4, [each.stderr for each in done]
-    assert run(empty, "SELECT version_num FROM alembic_version") == [(migrations.head(),)]
+    assert run(empty, "SELECT version_num FROM alembic_version") == [(schema_version.head(),)]
 
 
 def test_a_server_that_starts_finds_its_database_ready(empty):
@@ -257,7 +258,7 @@ def test_the_url_of_a_database_may_hold_a_percent_sign(empty):
     """alembic.ini's own syntax would take it for an interpolation."""
     url = empty + ("&" if "?" in empty else "?") + "application_name=a%2520b"
     migrated(url, flask_migrate.upgrade)
-    assert run(empty, "SELECT version_num FROM alembic_version") == [(migrations.head(),)]
+    assert run(empty, "SELECT version_num FROM alembic_version") == [(schema_version.head(),)]
 
 
 def test_no_extension_is_needed(empty):

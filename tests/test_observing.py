@@ -8,8 +8,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from sqlalchemy import exc
 from stage import environments
 
-from catapult import observing
-from catapult.queries import figures, registry
+from catapult.queries import registry, registry_metrics
+from catapult.web import metrics
 
 METRICS_KEY = "a-key-for-metrics-alone"
 PEERS = {"environ_base": {"REMOTE_ADDR": "10.0.0.7"}}
@@ -18,10 +18,10 @@ PEERS = {"environ_base": {"REMOTE_ADDR": "10.0.0.7"}}
 @pytest.fixture
 def app(app):
     """With figures that begin at nothing, and are asked anew at each scrape."""
-    kept = app.extensions[observing.EXTENSION]
-    app.extensions[observing.EXTENSION] = observing.Observer(kept.engine)
+    kept = app.extensions[metrics.EXTENSION]
+    app.extensions[metrics.EXTENSION] = metrics.Observer(kept.engine)
     yield app
-    app.extensions[observing.EXTENSION] = kept
+    app.extensions[metrics.EXTENSION] = kept
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def scrape(api):
     """The figures: `{(name, (label, value), …): number}`."""
 
     def read():
-        observing.of(api.app).holding.until = 0.0
+        metrics.of(api.app).holding.until = 0.0
         answer = api.by(None).get("/metrics")
         assert answer.status_code == 200, answer.text
         assert answer.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -170,8 +170,8 @@ def test_above_the_bound_figures_are_estimated_and_near(api, scrape, sql, monkey
     for statement in filter(str.strip, MANY.split(";")):
         sql(statement)
     monkeypatch.setattr(registry, "EXACT_UP_TO", 20)
-    monkeypatch.setattr(figures, "BOUND", {"bound": 21})
-    monkeypatch.setattr(figures, "SAMPLED_PAGES", 30)
+    monkeypatch.setattr(registry_metrics, "BOUND", {"bound": 21})
+    monkeypatch.setattr(registry_metrics, "SAMPLED_PAGES", 30)
     found = scrape()
     by = {key[1:]: number for key, number in found.items() if key[0] == "catapult_deployments_by_outcome"}
     assert sum(by.values()) == pytest.approx(3000, rel=0.05)
@@ -184,7 +184,7 @@ def test_without_its_database_figures_say_so(app, api, scrape, monkeypatch):
     def gone():
         raise exc.OperationalError("SELECT", {}, Exception("Connection refused"))
 
-    monkeypatch.setattr(figures, "held", gone)
+    monkeypatch.setattr(registry_metrics, "held", gone)
     found = scrape()
     assert found[("catapult_database_up",)] == 0
     assert ("catapult_models",) not in found
@@ -194,7 +194,7 @@ def test_a_database_that_is_busy_is_up(app, api, scrape, monkeypatch):
     def busy():
         raise exc.TimeoutError
 
-    monkeypatch.setattr(figures, "held", busy)
+    monkeypatch.setattr(registry_metrics, "held", busy)
     found = scrape()
     assert found[("catapult_database_up",)] == 1
     assert ("catapult_models",) not in found

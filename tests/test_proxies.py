@@ -8,7 +8,7 @@ from stage import Api
 
 from catapult.app import create_app
 from catapult.extensions import db
-from catapult.proxies import Proxies, is_loopback, parsed
+from catapult.web.forwarded import Proxies, is_loopback, parsed
 
 NGINX, BALANCER, CLIENT, SPOOFED = "10.0.0.2", "10.9.0.7", "203.0.113.9", "198.51.100.66"
 TRUSTED = (ip_network("10.0.0.0/24"), ip_network(BALANCER), ip_network("fd00::/64"))

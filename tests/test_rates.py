@@ -12,9 +12,9 @@ import redis
 from live.up import free_port, until
 from stage import Api
 
-from catapult import rates
 from catapult.app import create_app
 from catapult.extensions import db
+from catapult.web import rate_limit
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
@@ -127,7 +127,7 @@ def test_the_limit_costs_no_statement_and_a_refusal_none_at_all(limited, api, st
 
 
 def test_without_the_setting_nothing_is_counted(api):
-    assert rates.EXTENSION not in api.app.extensions
+    assert rate_limit.EXTENSION not in api.app.extensions
     assert {api.get("/api/v1/info").status_code for _ in range(60)} == {200}
 
 
@@ -140,8 +140,8 @@ def test_who_waits_as_long_as_is_said_is_let_in_again(limited):
 
 
 def test_bearers_are_forgotten_when_there_are_too_many(monkeypatch):
-    monkeypatch.setattr(rates, "KNOWN", 2)
-    bearers = rates.Bearers()
+    monkeypatch.setattr(rate_limit, "KNOWN", 2)
+    bearers = rate_limit.Bearers()
     for number in range(3):
         bearers.remember(f"key {number}", number)
     assert [bearers.key_of(f"key {number}") for number in range(3)] == [None, 1, 2]

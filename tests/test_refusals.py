@@ -3,14 +3,14 @@
 import pytest
 from stage import Api, make_keys, on_server, settings_for
 
-from catapult import metadata
 from catapult.actions import api_keys, deployments, registered_models, versions
 from catapult.app import create_app
 from catapult.audit import CLI
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
+from catapult.rules import metadata_limits
 
-LARGE = {str(number): number for number in range(metadata.MAX_KEYS + 1)}
+LARGE = {str(number): number for number in range(metadata_limits.MAX_KEYS + 1)}
 
 
 @pytest.fixture

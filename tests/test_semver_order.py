@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from semver import Version
 
-from catapult.semver_order import semver_key
+from catapult.rules.semver import semver_key
 
 numbers = st.one_of(st.integers(0, 20), st.integers(0, 10**30)).map(str)
 words = st.text("0123456789ABCabcxyz-", min_size=1, max_size=6).filter(

@@ -9,10 +9,10 @@ from signing_in import COOKIE, OURS, client, is_in, sign_in, token_of
 from sqlalchemy import text
 from stage import make_keys, settings_for
 
-from catapult import access
 from catapult.app import create_app
 from catapult.extensions import db
-from catapult.keys import make as make_key
+from catapult.rules.key_format import make as make_key
+from catapult.web import auth
 
 __all__ = ["client", "sign_in"]
 
@@ -327,7 +327,7 @@ def test_a_page_does_not_take_a_key_in_a_header(client, keys):
 
 
 def test_the_cookies_name_is_the_one_that_operators_were_told():
-    assert access.COOKIE == COOKIE
+    assert auth.COOKIE == COOKIE
 
 
 def test_a_key_in_a_header_is_used_whatever_else_the_request_says(api, sql):

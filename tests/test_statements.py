@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 from stage import counted
 
-from catapult import access
 from catapult.actions import sessions
+from catapult.web import auth
 
 NUMBERS = count()
 READ, CREATE, DEPLOY = 3, 7, 10
@@ -119,7 +119,7 @@ def browser(app, keys):
     """Somebody who is signed in, with a session that was used this minute."""
     client = app.test_client()
     with app.test_request_context():
-        client.set_cookie(access.COOKIE, sessions.sign_in(actor=access.bearer_of(keys["admin"])))
+        client.set_cookie(auth.COOKIE, sessions.sign_in(actor=auth.bearer_of(keys["admin"])))
     client.get("/models")
     return client
 

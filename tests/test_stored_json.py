@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from catapult.extensions import db
-from catapult.metadata import as_stored
+from catapult.rules.json_text import as_stored
 
 SCALARS = (
     st.none()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from catapult import logs, tracing
+from catapult.web import request_log, traceparent
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 WHOLE = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])")
@@ -52,6 +52,6 @@ def test_what_is_no_trace_is_replaced_by_a_new_one(api, sent):
 
 def test_what_is_logged_within_a_request_says_in_which_trace(app):
     with app.test_request_context(headers={"traceparent": f"00-{TRACE}-{SPAN}-01"}):
-        event = logs.traced(None, "info", {"event": "x"})
-        assert event == {"event": "x", "trace_id": TRACE, "span_id": tracing.current().span_id}
-    assert logs.traced(None, "info", {"event": "x"}) == {"event": "x"}
+        event = request_log.traced(None, "info", {"event": "x"})
+        assert event == {"event": "x", "trace_id": TRACE, "span_id": traceparent.current().span_id}
+    assert request_log.traced(None, "info", {"event": "x"}) == {"event": "x"}

@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 from uuid_utils.compat import uuid7
 
-from catapult import audit, keys
+from catapult import audit
 from catapult.actions import locks
 from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Invalid, NotFound
 from catapult.extensions import db
+from catapult.rules import key_format
 from catapult.tables import NAME_LENGTH, ApiKey, Role
 
 FIRST_KEY_LOCK = 0x63617461_6B657900  # "catakey": any number that nothing else in this database locks
@@ -22,7 +23,7 @@ def create(
 ) -> ApiKey:
     """A new key; the row's `key` is the key itself, which is nowhere afterwards. Raises Invalid, Forbidden."""
     actor.needs(Role.ADMIN)
-    if len(name) > NAME_LENGTH or not re.fullmatch(keys.NAME, name):
+    if len(name) > NAME_LENGTH or not re.fullmatch(key_format.NAME, name):
         rule = f"Has to be visible text on one line, at most {NAME_LENGTH} characters."
         raise Invalid(f"A key's name is for people. {rule}", errors={"name": [rule]})
     if expires_at is not None and expires_at <= locks.now():
@@ -74,14 +75,14 @@ def rotate(key_id: UUID, *, actor: Actor, salt: str, overlap: timedelta) -> ApiK
 
 
 def _new(actor: Actor, salt: str, name: str, role: str, expires_at: datetime | None) -> ApiKey:
-    made = keys.make()
+    made = key_format.make()
     row = ApiKey(
         id=uuid7(),
         name=name,
         role=role,
         prefix=made.prefix,
-        key_hash=keys.hashed(made.key, salt),
-        salt_mark=keys.salt_mark(salt),
+        key_hash=key_format.hashed(made.key, salt),
+        salt_mark=key_format.salt_mark(salt),
         created_by=actor.name,
         expires_at=expires_at,
     )

@@ -5,13 +5,14 @@ from uuid import UUID
 from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
-from catapult import audit, gates
+from catapult import audit
 from catapult.actions import locks
 from catapult.audit import Actor
 from catapult.errors import Conflict, Forbidden, NotFound
 from catapult.extensions import db
 from catapult.queries import environments
 from catapult.queries import gates as queries
+from catapult.rules import gates
 from catapult.tables import Approval, Role, VersionStatus
 
 

@@ -8,14 +8,14 @@ from sqlalchemy import func, select
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult import metadata as limits
 from catapult.actions import environments, gates, locks, progress
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
-from catapult.gates import Verdict
 from catapult.queries import deployments, history
 from catapult.queries import gates as gate_queries
+from catapult.rules import metadata_limits as limits
+from catapult.rules.gates import Verdict
 from catapult.tables import (
     Deployment,
     DeploymentStatus,

@@ -12,9 +12,9 @@ from catapult.actions import locks
 from catapult.audit import Actor, Entry
 from catapult.errors import Blocked, Invalid
 from catapult.extensions import db
-from catapult.gates import OWN_FIELDS, Verdict
 from catapult.queries import environments
 from catapult.queries import gates as queries
+from catapult.rules.gates import OWN_FIELDS, Verdict
 from catapult.tables import NOW, RELEASE, Gate, GateKind, Role
 
 SINGULAR = {"kind": "kind_", "count": "count_"}

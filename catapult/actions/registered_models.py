@@ -7,11 +7,11 @@ from sqlalchemy import select, update
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult import metadata as limits
 from catapult.actions import locks, progress
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
+from catapult.rules import metadata_limits as limits
 from catapult.tables import NOW, Deployment, RegisteredModel, Role, Version, is_live
 
 

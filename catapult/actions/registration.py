@@ -14,10 +14,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, TextClause, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from catapult import audit, metadata
+from catapult import audit
 from catapult.audit import Actor, Entry
 from catapult.errors import Invalid, Refusal
 from catapult.queries import registered_models
+from catapult.rules import metadata_limits
 from catapult.tables import RegisteredModel, Version
 
 _BY_MOMENT = ("created_at", "updated_at", "released_at", "released_by", "deleted_at", "model_id")
@@ -80,7 +81,7 @@ def register(version: Version, actor: Actor, said: Entry, *, model_id: UUID | No
     `audit.commit_recorded` saves it. Raises NotFound (model), Invalid (the id is not that model's), Conflict (the model has
     this version).
     """
-    numbers = dict(metadata.numbers(version.metadata_))
+    numbers = dict(metadata_limits.numbers(version.metadata_))
     values = {column.name: getattr(version, attribute) for attribute, column in _GIVEN.items()}
     values |= {"metadata": json.dumps(version.metadata_), "paths": list(numbers), "numbers": list(numbers.values())}
     values |= {"model_id": model_id, "model_name": model_name}

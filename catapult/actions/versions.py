@@ -10,12 +10,12 @@ from sqlalchemy.orm import joinedload
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult import metadata as limits
 from catapult.actions import gates, locks, progress, registration
 from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db, in_transaction
-from catapult.semver_order import semver_key
+from catapult.rules import metadata_limits as limits
+from catapult.rules.semver import semver_key
 from catapult.tables import (
     DEFAULT_PLATFORM,
     NOW,

@@ -9,11 +9,11 @@ from catapult.api import (
     docs,
     environments,
     gates,
-    openapi,
     registered_models,
     service,
     versions,
 )
+from catapult.api.wire import openapi
 
 NOUNS = (service, registered_models, versions, deployments, environments, gates, api_keys, audit_logs)
 

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from flask import g
 
-from catapult import access
 from catapult.actions import api_keys as actions
-from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import NoQuery, PageQuery
+from catapult.api.wire.blueprint import Blueprint
+from catapult.api.wire.parameters import NoQuery, PageQuery
 from catapult.contract.schemas import KeyIn, KeyOut, NewKeyOut
 from catapult.errors import Conflict, NotFound
-from catapult.queries import keys
-from catapult.queries.paging import Listing
+from catapult.extensions import current_settings
+from catapult.queries import api_keys
+from catapult.queries.lists.paging import Listing
 from catapult.tables import ApiKey, Role
 
 blp = Blueprint("api-keys", __name__, url_prefix="/api/v1/api-keys", description="Who may do what")
@@ -24,7 +24,7 @@ blp = Blueprint("api-keys", __name__, url_prefix="/api/v1/api-keys", description
 @blp.lists(KeyOut)
 def list_keys(_: dict[str, Any]) -> Listing:
     """List API keys, newest first"""
-    return keys.listing()
+    return api_keys.listing()
 
 
 @blp.route("", methods=["POST"])
@@ -33,7 +33,7 @@ def list_keys(_: dict[str, Any]) -> Listing:
 @blp.answers(201, NewKeyOut, secret="key")  # noqa: S106 - a field's name
 def create_key(body: dict[str, Any]) -> ApiKey:
     """Make an API key"""
-    return actions.create(actor=g.actor, salt=access.settings().api_key_salt, **body)
+    return actions.create(actor=g.actor, salt=current_settings().api_key_salt, **body)
 
 
 @blp.route("/<uuid:key_id>", methods=["DELETE"])

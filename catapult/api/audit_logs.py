@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import AuditQuery
+from catapult.api.wire.blueprint import Blueprint
+from catapult.api.wire.parameters import AuditQuery
 from catapult.contract.schemas import AuditOut
 from catapult.queries import audit_logs
-from catapult.queries.paging import Listing
+from catapult.queries.lists.paging import Listing
 from catapult.tables import Role
 
 blp = Blueprint("audit-logs", __name__, url_prefix="/api/v1/audit-logs", description="Who did what, when, from where")

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from catapult.comparison import Cell, Number, Row, compare, parsed
-from catapult.queries.raw import Json
+from catapult.rules.comparison import Cell, Number, Row, compare, parsed
+from catapult.rules.json_text import JsonText
 
 
 class Comparison(NamedTuple):
     """What `ComparisonOut` has, written already: numbers digit by digit, as they are stored."""
 
-    versions: Json
-    keys: Json
+    versions: JsonText
+    keys: JsonText
 
 
 def of(rows: Sequence[Any]) -> Comparison:
     """These versions beside each other, each measured by the first."""
     named = [{"id": row.id, "model_name": row.model_name, "version": row.version} for row in rows]
     compared = compare([parsed(row.metadata_) for row in rows])
-    return Comparison(Json(json.dumps(named)), Json(_written([_key(row) for row in compared.rows])))
+    return Comparison(JsonText(json.dumps(named)), JsonText(_written([_key(row) for row in compared.rows])))
 
 
 def _key(row: Row) -> dict[str, Any]:

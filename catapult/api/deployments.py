@@ -6,14 +6,14 @@ from uuid import UUID
 from flask import g
 
 from catapult.actions import deployments as actions
-from catapult.api import etags
-from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import DeploymentQuery, NoQuery
+from catapult.api.wire import etags
+from catapult.api.wire.blueprint import Blueprint
+from catapult.api.wire.parameters import DeploymentQuery, NoQuery
 from catapult.contract.control import DeploymentEdit
 from catapult.contract.schemas import DeploymentIn, DeploymentOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import deployments
-from catapult.queries.paging import Listing
+from catapult.queries.lists.paging import Listing
 from catapult.tables import Deployment, Role
 
 blp = Blueprint(

@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, current_app, render_template, request
 
 from catapult import errors
-from catapult.api import openapi
-from catapult.api.rendering import encode
+from catapult.api.wire import openapi
+from catapult.api.wire.rendering import encode
 
 blp = Blueprint("docs", __name__)
 EXTENSION = "catapult-openapi"

@@ -7,14 +7,14 @@ from flask import g
 
 from catapult.actions import deployments
 from catapult.actions import environments as actions
-from catapult.api import etags
-from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import DeleteModelQuery, LiveQuery, NoQuery, PageQuery
+from catapult.api.wire import etags
+from catapult.api.wire.blueprint import Blueprint
+from catapult.api.wire.parameters import DeleteModelQuery, LiveQuery, NoQuery, PageQuery
 from catapult.contract.control import EnvironmentOut, EnvironmentPut, LiveOut, Rollback
 from catapult.contract.schemas import DeploymentOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import environments, history, live
-from catapult.queries.paging import Listing
+from catapult.queries.lists.paging import Listing
 from catapult.tables import Deployment, Role
 
 blp = Blueprint("environments", __name__, url_prefix="/api/v1", description="Where versions go, and what is live there")

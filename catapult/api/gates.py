@@ -7,14 +7,14 @@ from flask import g
 
 from catapult.actions import approvals
 from catapult.actions import gates as actions
-from catapult.api import etags
-from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import NoQuery, PageQuery, TargetQuery
+from catapult.api.wire import etags
+from catapult.api.wire.blueprint import Blueprint
+from catapult.api.wire.parameters import NoQuery, PageQuery, TargetQuery
 from catapult.contract.control import ApprovalIn, ApprovalOut, GateEdit, GateIn, GateOut, VerdictOut
 from catapult.errors import Conflict, Forbidden, NotFound, PreconditionFailed
-from catapult.gates import Verdict
 from catapult.queries import environments, gates, versions
-from catapult.queries.paging import Listing
+from catapult.queries.lists.paging import Listing
+from catapult.rules.gates import Verdict
 from catapult.tables import Approval, Gate, Role
 
 blp = Blueprint("gates", __name__, url_prefix="/api/v1", description="What a version needs before it gets somewhere")

@@ -6,13 +6,13 @@ from uuid import UUID
 from flask import Response, g
 
 from catapult.actions import registered_models as actions
-from catapult.api import etags
-from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import DeleteModelQuery, ModelQuery, NoQuery, VersionQuery
+from catapult.api.wire import etags
+from catapult.api.wire.blueprint import Blueprint
+from catapult.api.wire.parameters import DeleteModelQuery, ModelQuery, NoQuery, VersionQuery
 from catapult.contract.schemas import ModelEdit, ModelIn, ModelOut, VersionOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import registered_models, versions
-from catapult.queries.paging import Listing
+from catapult.queries.lists.paging import Listing
 from catapult.tables import RegisteredModel, Role
 
 blp = Blueprint("models", __name__, url_prefix="/api/v1/models", description="ML models somebody registered")

@@ -10,16 +10,18 @@ from flask import Blueprint as PlainBlueprint
 from flask import Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import access, keys, migrations, observing, version
-from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import NoQuery
-from catapult.api.rendering import encode
+from catapult import version
+from catapult.api.wire.blueprint import Blueprint
+from catapult.api.wire.parameters import NoQuery
+from catapult.api.wire.rendering import encode
 from catapult.contract.schemas import HealthOut, InfoOut
 from catapult.errors import InsufficientStorage
-from catapult.extensions import by_statement
-from catapult.queries import keys as stored_keys
-from catapult.queries import registry
+from catapult.extensions import by_statement, current_settings
+from catapult.queries import api_keys as stored_keys
+from catapult.queries import registry, schema_version
+from catapult.rules import key_format
 from catapult.tables import Role
+from catapult.web import metrics
 
 blp = Blueprint("service", __name__, url_prefix="/api", description="Whether the registry is well")
 probes = PlainBlueprint("probes", __name__)
@@ -61,7 +63,7 @@ def ready() -> Response:
         at = registry.migration()
     except SQLAlchemyError:
         return _json({"status": "not ready", "reason": "The database cannot be reached."}, 503)
-    if at != migrations.head():
+    if at != schema_version.head():
         return _json(
             {"status": "not ready", "reason": "The schema is not at its head. Run `flask up` or `flask db upgrade`."},
             503,
@@ -70,11 +72,11 @@ def ready() -> Response:
 
 
 @probes.get("/metrics")
-def metrics() -> Response:
+def show_metrics() -> Response:
     """Figures for Prometheus."""
-    observing.check_access()
+    metrics.check_access()
     by_statement()
-    figures = observing.of(current_app._get_current_object())  # type: ignore[attr-defined]
+    figures = metrics.of(current_app._get_current_object())  # type: ignore[attr-defined]
     if figures is None:
         raise InsufficientStorage(
             "The disk that the figures are on is full. Whoever runs the registry must free space."
@@ -121,7 +123,7 @@ def _outcome(check: Callable[[], bool], reason: str) -> dict[str, Any]:
 
 def _salt_fits() -> bool:
     marks = stored_keys.salt_marks()
-    return not marks or keys.salt_mark(access.settings().api_key_salt) in marks
+    return not marks or key_format.salt_mark(current_settings().api_key_salt) in marks
 
 
 def _database_answers() -> bool:
@@ -140,7 +142,7 @@ def _json(body: dict[str, Any], status: int) -> Response:
 CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "database": (_database_answers, "The database cannot be reached."),
     "migrations": (
-        lambda: registry.migration() == migrations.head(),
+        lambda: registry.migration() == schema_version.head(),
         "The schema is not at its head. Run `flask up` or `flask db upgrade`.",
     ),
     "settings": (_salt_fits, "API_KEY_SALT is not the one that the stored keys were made with."),

@@ -6,9 +6,10 @@ from uuid import UUID
 from flask import g
 
 from catapult.actions import versions as actions
-from catapult.api import comparison, etags
-from catapult.api.blueprint import Blueprint
-from catapult.api.parameters import CompareQuery, LatestQuery, NoQuery, PageQuery, VersionQuery
+from catapult.api import comparison
+from catapult.api.wire import etags
+from catapult.api.wire.blueprint import Blueprint
+from catapult.api.wire.parameters import CompareQuery, LatestQuery, NoQuery, PageQuery, VersionQuery
 from catapult.contract.schemas import (
     ComparisonOut,
     DeploymentOut,
@@ -20,7 +21,7 @@ from catapult.contract.schemas import (
 )
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import deployments, versions
-from catapult.queries.paging import Listing
+from catapult.queries.lists.paging import Listing
 from catapult.tables import Role, Version
 
 blp = Blueprint("versions", __name__, url_prefix="/api/v1/versions", description="Immutable versions of models")

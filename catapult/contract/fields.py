@@ -12,9 +12,9 @@ from uuid import UUID
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 from sqlalchemy import Row
 
-from catapult import metadata
 from catapult.errors import NotFound
-from catapult.queries.raw import Json
+from catapult.rules import metadata_limits
+from catapult.rules.json_text import JsonText, as_stored
 
 RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 MINUTE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
@@ -129,7 +129,7 @@ class Metadata(fields.Dict):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError("Has to be a JSON object.")
-        if faults := metadata.problems(value):
+        if faults := metadata_limits.problems(value):
             raise ValidationError(faults)
         return value
 
@@ -237,8 +237,8 @@ WRITERS: dict[type, Callable[[Any], str]] = {
     UUID: lambda value: f'"{value}"',
     datetime: lambda value: f'"{rfc3339(value)}"',
     list: lambda value: ENCODER.encode(value) if value else "[]",
-    dict: metadata.as_stored,  # the answer to a POST is to the letter what a GET gives, and so is its ETag
-    Json: str,
+    dict: as_stored,  # the answer to a POST is to the letter what a GET gives, and so is its ETag
+    JsonText: str,
 }
 
 

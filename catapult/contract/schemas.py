@@ -4,7 +4,6 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates, validates_schema
 
-from catapult import images, keys
 from catapult.contract.fields import (
     OPTIONAL,
     ComputedString,
@@ -23,6 +22,7 @@ from catapult.contract.fields import (
     says,
     text,
 )
+from catapult.rules import image_reference, key_format
 from catapult.tables import (
     DIGEST_LENGTH,
     ENVIRONMENT_LENGTH,
@@ -241,13 +241,13 @@ class VersionOut(Out):
     tag = fields.String(metadata=says("The image's tag.", "v1.0.0"))
     digest = fields.String(metadata=says("The image's digest, as it was sent.", EXAMPLE_DIGEST))
     digest_status = ComputedString(
-        images.digest_status,
+        image_reference.digest_status,
         "digest",
         validate=validate.OneOf(["unverified", "malformed"]),
         metadata=says("malformed: OCI would not take it.", "unverified"),
     )
     image = ComputedString(
-        images.image,
+        image_reference.image,
         "model_repository",
         "model_storage_path",
         "digest",
@@ -359,7 +359,7 @@ class KeyIn(Create):
     """A new API key."""
 
     name = matching(
-        keys.NAME,
+        key_format.NAME,
         NAME_LENGTH,
         "Has to be text on one line.",
         required=True,

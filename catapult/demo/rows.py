@@ -13,9 +13,9 @@ from catapult.demo.figures import Figures
 from catapult.demo.kinds import KINDS
 from catapult.demo.story import DEVELOPMENT, GATES, HOSTS, MODELS, OWNER, PRODUCTION, SEED, STAGING
 from catapult.demo.timeline import HOURS, Life, Moment, Placed, live_through
-from catapult.metadata import numbers
 from catapult.queries.gates import OWN
-from catapult.semver_order import semver_key
+from catapult.rules.metadata_limits import numbers
+from catapult.rules.semver import semver_key
 from catapult.tables import RELEASE, DeploymentStatus, VersionStatus
 
 TYPED = ("sha256:abc123...", "sha256:...", "sha256:pending", "sha256:0d1f")

@@ -18,7 +18,7 @@ from catapult.filters.numbers import Numbers, Passing, Test
 from catapult.filters.parsing import moment
 from catapult.filters.sorting import Column
 from catapult.filters.tree import Literal, Time
-from catapult.semver_order import semver_key
+from catapult.rules.semver import semver_key
 
 Condition = ColumnElement[bool]
 

@@ -14,14 +14,12 @@ from werkzeug.routing import BaseConverter
 
 from catapult import version
 from catapult.contract.schemas import SEGMENT
-from catapult.gates import ASKS
 from catapult.pages import (
     api_keys,
     audit_logs,
     comparison,
     deployments,
     environments,
-    formats,
     gates,
     inbox,
     overview,
@@ -32,9 +30,11 @@ from catapult.pages import (
     sign_in,
     versions,
 )
-from catapult.pages.door import own_address
+from catapult.pages.parts import formats
+from catapult.pages.parts.page_request import own_address
 from catapult.queries import registry
 from catapult.queries.sessions import LONGEST
+from catapult.rules.gates import ASKS
 from catapult.tables import Role
 
 NOUNS = (

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from flask import Blueprint, Response, g, redirect, request, url_for
 
-from catapult import access
 from catapult.actions import api_keys as actions
 from catapult.contract.schemas import KeyIn
 from catapult.errors import Invalid
-from catapult.pages import forms, fragments, lists
-from catapult.pages.door import asked, by_htmx, current_address, page
-from catapult.pages.forms import Form
-from catapult.queries import keys
+from catapult.extensions import current_settings
+from catapult.pages.parts import forms, fragments, lists
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import asked, by_htmx, current_address, page
+from catapult.queries import api_keys
 from catapult.tables import ApiKey, Role
 
 blp = Blueprint("api_keys", __name__)
@@ -26,7 +26,7 @@ ENDS = {"in 7 days": 7, "in 30 days": 30, "in 90 days": 90, "in a year": 365}
 @page(Role.ADMIN)
 def index() -> Response:
     """Every key, newest first, those revoked and expired as well."""
-    return fragments.whole_or(asked("list", "more"), LIST, part=lists.part(keys.listing()))
+    return fragments.whole_or(asked("list", "more"), LIST, part=lists.part(api_keys.listing()))
 
 
 @blp.get("/new/key")
@@ -42,7 +42,7 @@ def create() -> Response:
     """A key is made, and shown in this answer alone."""
 
     def act() -> Response:
-        made = actions.create(actor=g.actor, salt=access.settings().api_key_salt, **_expiring(forms.read(KeyIn)))
+        made = actions.create(actor=g.actor, salt=current_settings().api_key_salt, **_expiring(forms.read(KeyIn)))
         return _made(made)
 
     return forms.submit(act, _new)
@@ -52,19 +52,19 @@ def create() -> Response:
 @page(Role.ADMIN)
 def confirm_revocation(key_id: UUID) -> Response:
     """What revoking would do, and the name to type."""
-    return _revocation(keys.get(key_id), Form())
+    return _revocation(api_keys.get(key_id), Form())
 
 
 @blp.post("/keys/<uuid:key_id>/revoke")
 @page(Role.ADMIN)
 def revoke(key_id: UUID) -> Response:
     """The key is refused from now on, if its name was typed."""
-    key = keys.get(key_id)
+    key = api_keys.get(key_id)
 
     def act() -> Response:
         forms.check_typed(key.name.strip())
         actions.revoke(key_id, actor=g.actor)
-        return _revoked(keys.get(key_id)) if by_htmx() else redirect(url_for(".index"), 303)  # type: ignore[return-value]
+        return _revoked(api_keys.get(key_id)) if by_htmx() else redirect(url_for(".index"), 303)  # type: ignore[return-value]
 
     return forms.submit(act, lambda form, status: _revocation(key, form, status))
 

@@ -14,10 +14,10 @@ from marshmallow import fields
 from catapult.contract.fields import Minute, rfc3339
 from catapult.contract.filters import AuditFilters
 from catapult.contract.schemas import ExportedOut
-from catapult.pages import lists
-from catapult.pages.door import page
+from catapult.pages.parts import lists
+from catapult.pages.parts.page_request import page
 from catapult.queries import audit_logs
-from catapult.queries.paging import CHUNK
+from catapult.queries.lists.paging import CHUNK
 from catapult.tables import ApiKey, Deployment, RegisteredModel, Session, Version
 
 blp = Blueprint("audit_logs", __name__)

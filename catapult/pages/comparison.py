@@ -10,16 +10,16 @@ from uuid import UUID
 from flask import Blueprint, Response, request, url_for
 from markupsafe import escape
 
-from catapult.charts import Range, range_dots
-from catapult.comparison import Row, compare, parsed
 from catapult.contract.schemas import VersionIn
-from catapult.pages import fragments, lists, values
-from catapult.pages.door import asked, page
-from catapult.pages.formats import commit_address
-from catapult.pages.values import Line
+from catapult.pages.parts import fragments, lists, values
+from catapult.pages.parts.charts import Range, range_dots
+from catapult.pages.parts.formats import commit_address
+from catapult.pages.parts.page_request import asked, page
+from catapult.pages.parts.values import Line
 from catapult.queries import metrics, versions
 from catapult.queries import registered_models as models
-from catapult.queries.paging import Page
+from catapult.queries.lists.paging import Page
+from catapult.rules.comparison import Row, compare, parsed
 
 blp = Blueprint("comparison", __name__)
 SHOW = "comparison/show.html"

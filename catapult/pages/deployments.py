@@ -11,11 +11,11 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
-from catapult.pages import formats, forms, fragments, lists, values, verdicts
-from catapult.pages.door import asked, page
-from catapult.pages.forms import Form
+from catapult.pages.parts import formats, forms, fragments, lists, values, verdicts
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import asked, page
 from catapult.queries import deployments, environments, live, versions
-from catapult.queries.paging import Page
+from catapult.queries.lists.paging import Page
 from catapult.tables import DeploymentStatus, Role
 
 blp = Blueprint("deployments", __name__)

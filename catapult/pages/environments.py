@@ -13,9 +13,9 @@ from catapult.contract.control import EnvironmentPut
 from catapult.contract.fields import Minute, Query
 from catapult.contract.schemas import environment_name
 from catapult.errors import Conflict
-from catapult.pages import forms, fragments, lists
-from catapult.pages.door import asked, by_htmx, current_address, page
-from catapult.pages.forms import Form
+from catapult.pages.parts import forms, fragments, lists
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import asked, by_htmx, current_address, page
 from catapult.queries import audit_logs, deployments, environments, gates, history, live, rollbacks
 from catapult.tables import Role
 

@@ -8,12 +8,12 @@ from flask import Blueprint, Response, g, request, url_for
 from catapult.actions import gates as actions
 from catapult.contract.control import MAX_SECONDS, GateIn
 from catapult.errors import Invalid
-from catapult.gates import OWN_FIELDS, number
-from catapult.pages import forms, fragments, lists
-from catapult.pages.door import asked, page
-from catapult.pages.forms import Form
+from catapult.pages.parts import forms, fragments, lists
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import asked, page
 from catapult.queries import audit_logs, environments, gates
-from catapult.queries.paging import Page
+from catapult.queries.lists.paging import Page
+from catapult.rules.gates import OWN_FIELDS, number
 from catapult.tables import RELEASE, Direction, GateKind, Operator, Role
 
 blp = Blueprint("gates", __name__)

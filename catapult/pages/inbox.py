@@ -10,8 +10,9 @@ from catapult.actions import approvals as actions
 from catapult.contract.control import ApprovalIn
 from catapult.errors import Conflict, Invalid, Refusal
 from catapult.extensions import db
-from catapult.pages import forms, fragments, lists, verdicts, versions
-from catapult.pages.door import asked, by_htmx, page
+from catapult.pages import versions
+from catapult.pages.parts import forms, fragments, lists, verdicts
+from catapult.pages.parts.page_request import asked, by_htmx, page
 from catapult.queries import inbox
 from catapult.queries import versions as stored
 from catapult.tables import RELEASE, Role

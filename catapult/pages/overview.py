@@ -6,8 +6,8 @@ from uuid import UUID
 
 from flask import Blueprint, Response, g, request
 
-from catapult.pages import fragments, lists, verdicts
-from catapult.pages.door import asked, page
+from catapult.pages.parts import fragments, lists, verdicts
+from catapult.pages.parts.page_request import asked, page
 from catapult.queries import audit_logs, gates, live, metrics, rollbacks
 from catapult.tables import RELEASE
 

@@ -7,14 +7,14 @@ from flask import Blueprint, Response, g, url_for
 
 from catapult.actions import deployments as actions
 from catapult.actions.progress import AFTER
-from catapult.comparison import compare, parsed
-from catapult.pages import forms, fragments, lists, values
 from catapult.pages.deployments import guarded
-from catapult.pages.door import asked, page
-from catapult.pages.forms import Form
-from catapult.pages.values import Line
+from catapult.pages.parts import forms, fragments, lists, values
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import asked, page
+from catapult.pages.parts.values import Line
 from catapult.queries import audit_logs, deployments, environments, rollbacks
-from catapult.queries.paging import Page
+from catapult.queries.lists.paging import Page
+from catapult.rules.comparison import compare, parsed
 from catapult.tables import DeploymentStatus, Role
 
 blp = Blueprint("progress", __name__)

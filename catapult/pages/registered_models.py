@@ -6,12 +6,11 @@ from uuid import UUID
 
 from flask import Blueprint, Response, g, request, url_for
 
-from catapult import charts
 from catapult.actions import registered_models as actions
 from catapult.contract.schemas import ModelEdit, ModelIn
-from catapult.pages import formats, forms, fragments, lists
-from catapult.pages.door import asked, page
-from catapult.pages.forms import Form
+from catapult.pages.parts import charts, formats, forms, fragments, lists
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import asked, page
 from catapult.queries import audit_logs, deployments, gates, metrics, registered_models, versions
 from catapult.tables import Role
 

@@ -9,18 +9,18 @@ from uuid import UUID
 from flask import Blueprint, Response, g, request
 
 from catapult.actions import deployments as actions
-from catapult.comparison import Row, compare, parsed
 from catapult.contract.control import Rollback
 from catapult.errors import Conflict
-from catapult.pages import formats, forms, fragments, lists, values
 from catapult.pages.deployments import about, guarded
-from catapult.pages.door import asked, page
 from catapult.pages.environments import done
-from catapult.pages.forms import Form
-from catapult.pages.values import Line
+from catapult.pages.parts import formats, forms, fragments, lists, values
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import asked, page
+from catapult.pages.parts.values import Line
 from catapult.queries import environments, gates, history, metrics, rollbacks, versions
 from catapult.queries import registered_models as models
 from catapult.queries.history import Steps
+from catapult.rules.comparison import Row, compare, parsed
 from catapult.tables import Role
 
 blp = Blueprint("rollbacks", __name__)

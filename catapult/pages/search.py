@@ -2,8 +2,8 @@
 
 from flask import Blueprint, Response, request
 
-from catapult.pages import fragments
-from catapult.pages.door import asked, page
+from catapult.pages.parts import fragments
+from catapult.pages.parts.page_request import asked, page
 from catapult.queries import search
 
 blp = Blueprint("search", __name__)

@@ -4,13 +4,13 @@ import re
 
 from flask import Blueprint, Response, g, redirect, request, url_for
 
-from catapult import access
 from catapult.actions import sessions
 from catapult.errors import Refusal, Unauthenticated
-from catapult.faults import record
-from catapult.pages import fragments
-from catapult.pages.door import page
+from catapult.pages.parts import fragments
+from catapult.pages.parts.page_request import page
 from catapult.queries.sessions import LONGEST
+from catapult.web import auth
+from catapult.web.error_handlers import record
 
 blp = Blueprint("sign_in", __name__)
 THEMES = ("light", "dark")
@@ -28,17 +28,17 @@ def form() -> Response:
 @blp.post("/login")
 def sign_in() -> Response:
     """A new session, and on to the page that was asked for."""
-    access.check_same_origin()
+    auth.check_same_origin()
     try:
         sessions.count_attempt(request.remote_addr or "unknown")
-        actor = access.bearer_of(request.form.get("key", "").strip())
+        actor = auth.bearer_of(request.form.get("key", "").strip())
     except Refusal as refusal:
         return _refused(refusal)
-    token = sessions.sign_in(actor=actor, former=request.cookies.get(access.COOKIE))
+    token = sessions.sign_in(actor=actor, former=request.cookies.get(auth.COOKIE))
     g.actor = actor
     response: Response = redirect(_next(), 303)  # type: ignore[assignment]
     response.set_cookie(
-        access.COOKIE,
+        auth.COOKIE,
         token,
         max_age=int(LONGEST.total_seconds()),
         httponly=True,
@@ -52,16 +52,16 @@ def sign_in() -> Response:
 @page()
 def sign_out() -> Response:
     """The session has ended."""
-    sessions.sign_out(request.cookies[access.COOKIE], actor=g.actor)
+    sessions.sign_out(request.cookies[auth.COOKIE], actor=g.actor)
     response: Response = redirect(url_for("pages.sign_in.form"), 303)  # type: ignore[assignment]
-    response.delete_cookie(access.COOKIE, httponly=True, samesite="Lax", secure=request.is_secure)
+    response.delete_cookie(auth.COOKIE, httponly=True, samesite="Lax", secure=request.is_secure)
     return response
 
 
 @blp.post("/theme")
 def theme() -> Response:
     """The switch without JavaScript: the browser remembers light or dark for a year."""
-    access.check_same_origin()
+    auth.check_same_origin()
     chosen = request.form.get("theme", "")
     response = fragments.back(url_for("pages.overview.show"))
     if chosen in THEMES:

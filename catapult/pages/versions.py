@@ -7,19 +7,20 @@ from uuid import UUID
 from flask import Blueprint, Response, g, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import images
 from catapult.actions import versions as actions
-from catapult.comparison import Row, compare, parsed
 from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, Refusal
 from catapult.extensions import db
-from catapult.pages import formats, forms, fragments, lists, overview, registered_models, values, verdicts
-from catapult.pages.door import asked, by_htmx, page
-from catapult.pages.forms import Form
-from catapult.pages.values import Line
+from catapult.pages import overview, registered_models
+from catapult.pages.parts import formats, forms, fragments, lists, values, verdicts
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import asked, by_htmx, page
+from catapult.pages.parts.values import Line
 from catapult.queries import audit_logs, deployments, gates, metrics, versions
 from catapult.queries import registered_models as models
-from catapult.queries.paging import Page
+from catapult.queries.lists.paging import Page
+from catapult.rules import image_reference
+from catapult.rules.comparison import Row, compare, parsed
 from catapult.tables import RELEASE, Role, VersionStatus
 
 blp = Blueprint("versions", __name__)
@@ -261,8 +262,8 @@ def _version(row: Any) -> dict[str, Any]:
     rows = compare(columns, base=len(columns) - 1, first=metrics.MAIN).rows
     return {
         "version": row,
-        "image": images.image(row.model_repository, row.model_storage_path, row.digest),
-        "malformed": images.digest_status(row.digest) == "malformed",
+        "image": image_reference.image(row.model_repository, row.model_storage_path, row.digest),
+        "malformed": image_reference.digest_status(row.digest) == "malformed",
         "base": base,
         "promotion": next((panel for panel in panels if panel.target == RELEASE), None),
         "directions": verdicts.directions(verdict for panel in panels for verdict in panel.verdicts),

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Select, any_, cast, func, select, tuple_
 
 from catapult.extensions import db
-from catapult.queries.paging import CHUNK, Listing
-from catapult.queries.raw import as_text, raw
+from catapult.queries.lists.paging import CHUNK, Listing
+from catapult.queries.lists.raw_columns import as_text, raw
 from catapult.tables import AuditLog, Deployment, Version
 
 A: Any = AuditLog.__table__.c

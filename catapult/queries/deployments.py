@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, bindparam, func, select
 
 from catapult.errors import NotFound
 from catapult.extensions import db
-from catapult.queries.paging import Listing
-from catapult.queries.raw import as_text, raw
+from catapult.queries.lists.paging import Listing
+from catapult.queries.lists.raw_columns import as_text, raw
 from catapult.queries.registered_models import id_of
 from catapult.tables import Deployment, DeploymentState, RegisteredModel, Version, is_live
 

@@ -6,8 +6,8 @@ from sqlalchemy import Text, bindparam, cast, func, or_, select, text
 
 from catapult.errors import Invalid, NotFound
 from catapult.extensions import db
-from catapult.queries.paging import Listing
-from catapult.queries.raw import as_text
+from catapult.queries.lists.paging import Listing
+from catapult.queries.lists.raw_columns import as_text
 from catapult.tables import NOW, OPEN, RELEASE, Deployment, Environment, is_live
 
 E: Any = Environment.__table__.c

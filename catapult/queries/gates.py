@@ -8,12 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, bindparam, func, literal, or_, select, text
 
-from catapult import gates
 from catapult.errors import Conflict, NotFound
 from catapult.extensions import db
-from catapult.gates import Verdict
-from catapult.queries.paging import Listing
-from catapult.queries.raw import as_text
+from catapult.queries.lists.paging import Listing
+from catapult.queries.lists.raw_columns import as_text
+from catapult.rules import gates
+from catapult.rules.gates import Verdict
 from catapult.tables import RELEASE, ApiKey, Approval, Gate, GateKind, RegisteredModel, Version, VersionStatus
 
 G: Any = Gate.__table__.c

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from catapult.extensions import db
 from catapult.queries import environments
 from catapult.queries.deployments import _COLUMNS
-from catapult.queries.paging import Listing
+from catapult.queries.lists.paging import Listing
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c

@@ -8,9 +8,9 @@ from sqlalchemy import select, text
 
 from catapult.audit import Actor
 from catapult.extensions import db
-from catapult.gates import Verdict
 from catapult.queries import gates
 from catapult.queries.live import RECENT
+from catapult.rules.gates import Verdict
 from catapult.tables import Gate, GateKind
 
 G: Any = Gate.__table__.c

@@ -9,8 +9,8 @@ from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column,
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from catapult.extensions import db
-from catapult.queries.paging import Listing
-from catapult.queries.raw import as_json, as_text
+from catapult.queries.lists.paging import Listing
+from catapult.queries.lists.raw_columns import as_json, as_text
 from catapult.queries.registered_models import KEPT
 from catapult.tables import Deployment, Environment, RegisteredModel, Version, VersionStatus, is_live
 

@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true, u
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from catapult.extensions import db
-from catapult.queries.raw import as_text
+from catapult.queries.lists.raw_columns import as_text
 from catapult.tables import Metric, RegisteredModel, Version
 
 T: Any = Metric.__table__.c

@@ -11,8 +11,8 @@ from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.filters import conditions as filters
 from catapult.filters.nouns import MODELS
-from catapult.queries.paging import Listing
-from catapult.queries.raw import as_text, raw
+from catapult.queries.lists.paging import Listing
+from catapult.queries.lists.raw_columns import as_text, raw
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, literal_column, select, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from catapult.extensions import Row, db
 from catapult.tables import Deployment, RegisteredModel, Version
@@ -45,6 +45,17 @@ class Given(NamedTuple):
 def ping() -> None:
     """Nothing, if the database answers. Raises SQLAlchemyError."""
     db.session.execute(text("SELECT 1"))
+
+
+def unreachable_reason() -> str | None:
+    """Return why the database does not answer, in PostgreSQL's or the network's words; None if it does."""
+    try:
+        ping()
+    except OperationalError as error:
+        return " ".join(str(error.orig).split()) or "no answer."
+    finally:
+        db.session.remove()
+    return None
 
 
 def database() -> Database:

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import aliased
 
 from catapult.extensions import db
-from catapult.queries.raw import as_text
+from catapult.queries.lists.raw_columns import as_text
 from catapult.tables import AuditLog, Deployment, RegisteredModel, Version, VersionStatus
 
 A: Any = AuditLog.__table__.c

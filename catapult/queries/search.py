@@ -7,7 +7,7 @@ from sqlalchemy import Select, select, text
 
 from catapult.extensions import db
 from catapult.queries import registered_models
-from catapult.queries.raw import as_text
+from catapult.queries.lists.raw_columns import as_text
 from catapult.tables import RegisteredModel, Version
 
 M: Any = RegisteredModel.__table__.c

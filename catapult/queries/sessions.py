@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from catapult.queries import plans
+from catapult.queries.lists import prepared
 from catapult.tables import ApiKey, Session
 
 LONGEST, IDLE = timedelta(hours=12), timedelta(hours=2)
@@ -40,4 +40,4 @@ def hashed(token: str) -> bytes:
 
 def find(token: str) -> Any | None:
     """The session of that token and its key, as a plain row with the database's `now`; None if there is none or it is over."""
-    return plans.one_or_none(_BY_TOKEN, {"token_hash": hashed(token)})
+    return prepared.one_or_none(_BY_TOKEN, {"token_hash": hashed(token)})

@@ -13,10 +13,10 @@ from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.filters import conditions as filters
 from catapult.filters.nouns import VERSIONS
-from catapult.queries import plans
-from catapult.queries.paging import KEPT as KEPT_LISTS
-from catapult.queries.paging import Listing
-from catapult.queries.raw import as_text, raw
+from catapult.queries.lists import prepared
+from catapult.queries.lists.paging import KEPT as KEPT_LISTS
+from catapult.queries.lists.paging import Listing
+from catapult.queries.lists.raw_columns import as_text, raw
 from catapult.queries.registered_models import id_of
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
@@ -82,7 +82,7 @@ NEWEST_FIRST = "-created_at"
 
 def get(version_id: UUID) -> Any:
     """That version, as a plain row. Raises NotFound."""
-    row = plans.one_or_none(_BY_ID, {"version_id": version_id})
+    row = prepared.one_or_none(_BY_ID, {"version_id": version_id})
     if row is None:
         raise missing()
     return row
@@ -218,7 +218,7 @@ def latest(
 ) -> Any:
     """The newest version of that model that is not archived, or the highest by SemVer. Raises NotFound."""
     query = _latest(environment is not None, is_release, order)
-    row = plans.one_or_none(query, {"name": model_name.lower(), "environment": environment})
+    row = prepared.one_or_none(query, {"name": model_name.lower(), "environment": environment})
     if row is None:
         raise NotFound(
             f"No version of a model {model_name!r} matches; archived ones are left out. "

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 from flask import Flask
 
-from catapult import access
 from catapult.actions import api_keys, sessions
 from catapult.audit import CLI
 from catapult.extensions import db
 from catapult.tables import Role
+from catapult.web import auth
 
 from .asking import UNIQUE, Asked
 from .registries import run
@@ -56,10 +56,10 @@ def ways(app: Flask) -> Ways:
     """A new key and a new session of it. The deep page is found as clients find it, by following the links."""
     with app.test_request_context():
         key: str = api_keys.create(actor=CLI, salt=SALT, name="bench", role=Role.ADMIN).key
-        token = sessions.sign_in(actor=access.bearer_of(key))
+        token = sessions.sign_in(actor=auth.bearer_of(key))
         db.session.remove()
     with app.app_context():
-        found = Ways(key, f"{access.COOKIE}={token}", _deep(app, key))
+        found = Ways(key, f"{auth.COOKIE}={token}", _deep(app, key))
         db.session.remove()
         db.engine.dispose()
     return found

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from flask import Flask
 
-from catapult import startup
 from catapult.app import create_app
 from catapult.extensions import db
+from catapult.server import startup
 
 from .asking import UNIQUE, Asked, Client
 from .registries import FLOOR, run

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
-from catapult import keys
+from catapult.rules import key_format
 
 from .clock import DAY, SECOND, stamp, uuid_at
 from .copying import line
@@ -33,10 +33,10 @@ class Ledger:
     def make_keys(self, salt: str) -> None:
         """Every caller has a key, which nobody knows."""
         for place, caller in enumerate(CALLERS):
-            at, key = self.begin - DAY + place * SECOND, keys.make()
+            at, key = self.begin - DAY + place * SECOND, key_format.make()
             self.keys[caller.name] = made = self.id(at)
-            hashed = "\\x" + keys.hashed(key.key, salt).hex()
-            row = (made, caller.name, caller.role, key.prefix, hashed, keys.salt_mark(salt), CLI.name, stamp(at))
+            hashed = "\\x" + key_format.hashed(key.key, salt).hex()
+            row = (made, caller.name, caller.role, key.prefix, hashed, key_format.salt_mark(salt), CLI.name, stamp(at))
             self.add("api_keys", line(*row))
             told = {"name": caller.name, "role": str(caller.role), "prefix": key.prefix}
             self.tell(at, "api_key.create", made, CLI, told)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from catapult.semver_order import semver_key
+from catapult.rules.semver import semver_key
 from catapult.tables import VersionStatus
 
 from .clock import DAY, HOUR, MINUTE, iso, stamp

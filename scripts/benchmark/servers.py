@@ -14,11 +14,11 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import text
 
-from catapult import observing
 from catapult.app import create_app
 from catapult.config import Settings, sqlalchemy_url
 from catapult.extensions import db, tend
-from catapult.serving import Server
+from catapult.server.gunicorn_server import Server
+from catapult.web import metrics
 
 SALT = "the benchmark's salt, long enough for one"
 
@@ -44,7 +44,7 @@ def floor_app(settings: Settings) -> Flask:
         SQLALCHEMY_DATABASE_URI=app.config["SQLALCHEMY_DATABASE_URI"],
         SQLALCHEMY_ENGINE_OPTIONS=app.config["SQLALCHEMY_ENGINE_OPTIONS"],
     )
-    bare.extensions[observing.EXTENSION] = app.extensions[observing.EXTENSION]  # what the server's own worker asks for
+    bare.extensions[metrics.EXTENSION] = app.extensions[metrics.EXTENSION]  # what the server's own worker asks for
     db.init_app(bare)
     with bare.app_context():
         tend(db.engine)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from catapult import keys as forms
+from catapult.rules import key_format as forms
 
 FIELDS = {
     "id", "name", "role", "prefix", "is_active", "created_at", "created_by", "last_used_at", "expires_at", "revoked_at",

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from catapult import audit
-from catapult.api import idempotency
+from catapult.api.wire import idempotency
 from catapult.extensions import db
 
 DIGEST = "sha256:" + "b" * 64

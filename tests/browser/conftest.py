@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from stage import settings_for
 
-from catapult import access, demo
+from catapult import demo
 from catapult.actions import sessions
 from catapult.app import create_app
 from catapult.embedded import Embedded
 from catapult.extensions import db
+from catapult.web import auth
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "live"))
@@ -113,7 +114,7 @@ def door_beside(server: Up) -> Iterator[Callable[[str], str]]:
 
     def session_of(role: str) -> str:
         with app.test_request_context():
-            token = sessions.sign_in(actor=access.bearer_of(server.keys[role]))
+            token = sessions.sign_in(actor=auth.bearer_of(server.keys[role]))
             db.session.remove()
             return token
 

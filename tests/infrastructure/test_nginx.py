@@ -15,7 +15,7 @@ from echo import Echo
 from front import FILES, STATIC, Nginx, render
 from up import Up, free_port, problem, until
 
-from catapult.app import SECURITY
+from catapult.web.responses import SECURITY
 
 pytestmark = pytest.mark.live
 YEAR = "public, max-age=31536000, immutable"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from up import ROOT
 
-from catapult import keys
+from catapult.rules import key_format
 
 SETTINGS = rb"(?:POSTGRES_PASSWORD|API_KEY_SALT|SECRET_KEY|METRICS_KEY|GRAFANA_PASSWORD)"
 PATTERNS = {
@@ -84,7 +84,7 @@ def test_no_file_of_the_repository_holds_a_key_that_is_one() -> None:
         for path in tracked()
         if path.is_file()
         for key in OURS.findall(path.read_bytes())
-        if keys.prefix_of(key.decode())
+        if key_format.prefix_of(key.decode())
     ]
     assert found == []
 

@@ -20,8 +20,8 @@ from stage import on_server, url_of
 from store import Redis
 from up import ROOT, Caller, Start, Up, a_model, at_once, for_a_team, problem, statuses, until
 
-from catapult.app import LIMITS
 from catapult.embedded import Embedded
+from catapult.extensions import LIMITS
 
 pytestmark = pytest.mark.live
 ADDRESSES = count(1)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from up import Start, for_a_team
 
-from catapult.leaving import take_no_more
+from catapult.server.drain import take_no_more
 
 pytestmark = pytest.mark.live
 THREADS = 12

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from catapult import access
 from catapult.actions import sessions
+from catapult.web import auth
 
 
 class Browser:
@@ -18,7 +18,7 @@ class Browser:
         self.app, self.keys = app, keys
         self.client = app.test_client()
         if role:
-            self.client.set_cookie(access.COOKIE, self._token(keys[role]))
+            self.client.set_cookie(auth.COOKIE, self._token(keys[role]))
 
     def by(self, role: str | None) -> "Browser":
         """Another browser, signed in with a key of another role, or with none."""
@@ -36,7 +36,7 @@ class Browser:
 
     def _token(self, key: str) -> str:
         with self.app.test_request_context():
-            return sessions.sign_in(actor=access.bearer_of(key))
+            return sessions.sign_in(actor=auth.bearer_of(key))
 
 
 def _headers(target: str | None) -> dict[str, str]:

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from catapult.pages import formats
+from catapult.pages.parts import formats
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, 123456, tzinfo=UTC)
 

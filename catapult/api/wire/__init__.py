@@ -1,0 +1,1 @@
+"""The machinery of the JSON API: strict bodies, problems, ETags, pages of lists, the OpenAPI document."""

@@ -1,0 +1,81 @@
+"""Lists as JSON arrays with RFC 8288 `Link` headers, and the cursors in them."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+from werkzeug.urls import iri_to_uri
+
+from catapult.api.wire.parameters import MAX_OFFSET, PageQuery
+from catapult.contract.fields import Out
+from catapult.errors import Invalid
+from catapult.queries.lists.paging import Listing, Page
+from catapult.web import page_tokens
+
+DEFAULT_LIMIT = 100
+MAX_BYTES = 8 * 1024 * 1024
+
+
+def split(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The filters, and the parameters that say which part of the list."""
+    paging = {name: query[name] for name in PageQuery.PAGING if name in query}
+    return {name: value for name, value in query.items() if name not in paging}, paging
+
+
+def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Response:
+    """One page. It ends at 8 MiB, or at `limit` rows; `Link: rel="next"` is there while the list goes on."""
+    page = _page(paging)
+    parts: list[str] = []
+    size, last, more = 2, None, False
+    for row in listing.page(page):
+        part = schema.encode(row)
+        size += len(part if part.isascii() else part.encode()) + 1
+        if len(parts) == page.limit or (parts and size > MAX_BYTES):
+            more = True
+            break
+        parts.append(part)
+        last = row
+    response = Response("[" + ",".join(parts) + "]", content_type="application/json")
+    response.headers["Link"] = _links(page, page_tokens.sign(listing, last, _filters()) if more else None)
+    if paging.get("count"):
+        response.headers["X-Total-Count"] = str(listing.count())
+    return response
+
+
+def _page(paging: dict[str, Any]) -> Page:
+    """Raises Invalid for parameters that contradict each other."""
+    limit = paging.get("limit", paging.get("size", DEFAULT_LIMIT))
+    if paging.get("size", limit) != limit:
+        raise _at_fault("size", "Is the same as limit; send one of them.")
+    if "offset" in paging and "page" in paging:
+        raise _at_fault("page", "Send either page or offset.")
+    if "cursor" in paging:
+        for other in ("offset", "page"):
+            if other in paging:
+                raise _at_fault(other, "Not with cursor, which says where the page begins.")
+        return Page(limit, after=page_tokens.opened(paging["cursor"], _filters()))
+    offset = paging.get("offset", (paging.get("page", 1) - 1) * limit)
+    if offset > MAX_OFFSET:
+        raise _at_fault("page", f"Begins more than {MAX_OFFSET} rows deep; page deeper by the Link header.")
+    return Page(limit, offset=offset)
+
+
+def _links(page: Page, cursor: str | None) -> str:
+    links = [_link("first", {"limit": page.limit})]
+    if cursor:
+        links.insert(0, _link("next", {"limit": page.limit, "cursor": cursor}))
+    return ", ".join(links)
+
+
+def _link(relation: str, paging: dict[str, Any]) -> str:
+    # A host that is no host gives an address without one; an international one has to be ASCII in a header.
+    base = iri_to_uri(request.base_url) if request.host else request.script_root + request.path
+    return f'<{base}?{urlencode(_filters() + list(paging.items()))}>; rel="{relation}"'
+
+
+def _filters() -> list[tuple[str, str]]:
+    return sorted((name, value) for name, value in request.args.items() if name not in PageQuery.PAGING)
+
+
+def _at_fault(name: str, message: str) -> Invalid:
+    return Invalid(f"Correct {name}: {message}", errors={name: [message]})

@@ -1,0 +1,1 @@
+"""The machinery of lists: pages, sorting, prepared statements."""

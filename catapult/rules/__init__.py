@@ -1,0 +1,1 @@
+"""What is true of versions and gates: no database, no Flask, no HTTP."""

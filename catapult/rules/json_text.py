@@ -1,0 +1,28 @@
+"""JSON as PostgreSQL writes it."""
+
+import json
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any
+
+
+class JsonText(str):
+    """Text that is JSON already: passed on as it is, neither parsed nor written again, so that every number stays exact."""
+
+    __slots__ = ()
+
+
+def as_stored(value: Any) -> str:
+    """JSON to the letter as PostgreSQL gives it back out of a JSONB column, so that what was just sent reads as what is kept.
+
+    Source: PostgreSQL's documentation, "JSON Types": an object's names by length, then by their bytes; numbers are `numeric`,
+    without an exponent and without a negative zero.
+    """
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: (len(name.encode()), name.encode()))
+        return "{" + ", ".join(f"{encode_basestring(name)}: {as_stored(value[name])}" for name in names) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(as_stored(item) for item in value) + "]"
+    if isinstance(value, float):
+        return format(Decimal(repr(abs(value) if value == 0 else value)), "f")
+    return json.dumps(value, ensure_ascii=False)
