@@ -14,7 +14,7 @@ from catapult.api import registered_models
 from catapult.api.wire import idempotency, problems
 from catapult.config import Settings
 from catapult.errors import Refusal
-from catapult.extensions import db, engine_options, migrate, tend
+from catapult.extensions import check_connections, db, engine_options, migrate
 from catapult.pages.parts import error_pages as page_errors
 from catapult.queries import schema_version
 from catapult.queries.lists import prepared
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     request_log.configure(settings.log_level)
     db.init_app(app)
     with app.app_context():
-        tend(db.engine)
+        check_connections(db.engine)
         prepared.listen(db.engine)
         metrics.init_app(app, db.engine)
     migrate.init_app(app, db, directory=str(schema_version.FOLDER))

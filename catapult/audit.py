@@ -1,15 +1,15 @@
-"""The audit trail: `commit` is the only way to save a change, and it writes the entry in the same transaction.
+"""The audit trail. `commit` is the only way to save a change, and it writes the entries in the same transaction.
 
-`note` saves bookkeeping that is no change (last use of a key, refused sign-ins). `session.commit` stands nowhere else.
+`note` saves bookkeeping that is not a change: when a key was last used, sign-ins that were refused.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Executable, Table, insert
+from sqlalchemy import Executable, Table, TextClause, insert
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
@@ -23,37 +23,28 @@ _INSERT = insert(cast(Table, AuditLog.__table__))
 BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
 
-RECORDED = """recorded AS (
-    INSERT INTO audit_logs (id, action, resource_type, resource_id, details, created_at,
-        api_key_id, api_key_name, ip_address, request_id)
-    SELECT said.id, said.action, said.resource_type, said.resource_id, told || CAST(said.details AS jsonb), now,
-        CAST(:actor_key_id AS uuid), :actor_name, :actor_ip_address, :actor_request_id
-    FROM moment, unnest(CAST(:said_ids AS uuid[]), CAST(:said_actions AS varchar[]), CAST(:said_types AS varchar[]),
-        CAST(:said_resource_ids AS uuid[]), CAST(:said_details AS text[]))
-        AS said (id, action, resource_type, resource_id, details)
-)"""
-"""The part of a statement that writes its entries (`execute_recorded`); beside it stands `moment`, one row with the time
-`now` of the change and `told`, an object of what only the statement knows, which every entry says too."""
-
 REFUSALS: dict[str, tuple[type[Refusal], str]] = {
-    "uq_models_name": (Conflict, "A model of this name is there already (case does not count). Take another name."),
+    "uq_models_name": (
+        Conflict,
+        "A model with this name already exists (upper and lower case are the same). Choose another name.",
+    ),
     "uq_versions_model_id_version": (
         Conflict,
-        "This model has that version already. Versions never change: take the next.",
+        "This model already has that version. Versions never change: register the next one.",
     ),
     "uq_deployments_live": (
         Conflict,
-        "Another deployment to this environment came first. Read what is live and try again.",
+        "Another deployment to this environment came first. Check what is live and try again.",
     ),
-    "uq_approvals_key": (Conflict, "This key has approved it already."),
+    "uq_approvals_key": (Conflict, "This key has already approved it."),
     "uq_api_keys_prefix": (Conflict, "The new key's prefix is taken. Try again."),
 }
-"""What the database refuses, by the constraint's name and never by the error's text."""
+"""What each constraint means when it is violated. Constraints are recognized by name, never by the error's text."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks, and from where."""
+    """Who acts, and from where."""
 
     name: str
     role: Role
@@ -62,16 +53,16 @@ class Actor:
     request_id: str | None = None
 
     def needs(self, role: Role) -> None:
-        """Nothing, if the actor's role is enough. Raises Forbidden, naming the role it takes."""
+        """Raise Forbidden, naming the role, unless the actor's role is that role or a higher one."""
         if not self.role.holds(role):
-            raise Forbidden(f"This takes the role {role}; the key {self.name!r} is a {self.role}.")
+            raise Forbidden(f"This needs the role {role}; the key {self.name!r} has the role {self.role}.")
 
 
 CLI = Actor(name="cli", role=Role.ADMIN)
 
 
 class Entry(NamedTuple):
-    """What one audit entry says beyond who, when and from where."""
+    """An audit entry without who, when and from where."""
 
     action: str
     resource_type: str
@@ -79,58 +70,39 @@ class Entry(NamedTuple):
     details: dict[str, Any]
 
 
+class Statement(Protocol):
+    """One statement that makes a whole change and writes the audit entries itself, so that its locks last one round trip.
+
+    `sql` gets the CTE that inserts the entries. It needs another CTE beside it, `moment`, with one row: `now`, the time of
+    the change, and `details`, a JSON object that is added to the details of each entry. `values` are the bound parameters.
+    `finish` gets the result and raises a Refusal if nothing was changed.
+    """
+
+    values: dict[str, Any]
+
+    def sql(self, entries: str) -> TextClause: ...
+    def finish(self, result: Any) -> None: ...
+
+
 def entry(action: str, row: Row, **details: Any) -> Entry:
-    """An entry about that row; details that are None are left out."""
-    said = {name: value for name, value in details.items() if value is not None}
-    return Entry(action, row.kind, row.id, said)  # type: ignore[attr-defined]
+    """Return an entry about that row. Details that are None are left out."""
+    present = {name: value for name, value in details.items() if value is not None}
+    return Entry(action, row.kind, row.id, present)  # type: ignore[attr-defined]
 
 
-def commit(actor: Actor, row: R, *entries: Entry) -> R:
-    """The change in the session and its entries are saved, together or not at all. Returns the row.
+def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = None) -> R:
+    """Save the change and its entries in one transaction, both or neither, and return the row.
 
-    Raises what `REFUSALS` names for the constraint that was broken; then nothing was saved.
+    The change is what the session holds, or what `statement` does. Raises what `REFUSALS` has for a violated constraint, and
+    what `statement.finish` raises; nothing is saved then.
     """
-    flush()
-    check_in_transaction()
-    db.session.execute(_INSERT, [_values(actor, said) for said in entries])
-    return _finish(row)
-
-
-def execute_recorded(statement: Executable, values: dict[str, Any], actor: Actor, *entries: Entry) -> Any:
-    """The result of a statement that makes a change and has `RECORDED`, which writes its entries, among its parts.
-
-    Outside of a transaction it is one by itself: nothing is sent after it, so its locks are held no longer than it runs.
-    Raises as `commit` does.
-    """
-    try:
-        return db.session.execute(statement, values | _recorded(actor, entries))
-    except IntegrityError as error:
-        raise refusal(error) from error
-
-
-def commit_recorded(row: R) -> R:
-    """What `execute_recorded` did to the row is saved. Returns the row."""
-    return _finish(row)
-
-
-def flush() -> None:
-    """What the session holds is in the database, uncommitted. Raises as `commit` does."""
-    try:
-        db.session.flush()
-    except IntegrityError as error:
-        raise refusal(error) from error
-
-
-def refusal(error: IntegrityError) -> Refusal:
-    """What the broken constraint means. An unknown one is a bug in the doors' checks, and stays an error."""
-    name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-    if name not in REFUSALS:
-        raise error
-    kind, detail = REFUSALS[name]
-    return kind(detail)
-
-
-def _finish(row: R) -> R:
+    if statement is None:
+        flush()
+        check_in_transaction()
+        db.session.execute(_INSERT, [_values(actor, entry) for entry in entries])
+    else:
+        values = statement.values | _as_parameters([_values(actor, entry) for entry in entries])
+        statement.finish(execute(statement.sql(_INSERT_ENTRIES), values))
     before_commit: Callable[[Row], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
     if before_commit:
         check_in_transaction()
@@ -139,8 +111,33 @@ def _finish(row: R) -> R:
     return row
 
 
+def flush() -> None:
+    """Send what the session holds to the database without committing it. Raises what `REFUSALS` has."""
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        raise refusal(error) from error
+
+
+def execute(statement: Executable, values: dict[str, Any]) -> Any:
+    """Run a statement in the session's transaction and return its result. Raises what `REFUSALS` has."""
+    try:
+        return db.session.execute(statement, values)
+    except IntegrityError as error:
+        raise refusal(error) from error
+
+
+def refusal(error: IntegrityError) -> Refusal:
+    """Return what the violated constraint means. Raises the error itself for an unknown one: that is a bug in our checks."""
+    name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    if name not in REFUSALS:
+        raise error
+    kind, detail = REFUSALS[name]
+    return kind(detail)
+
+
 def note(statement: Executable) -> int:
-    """Bookkeeping is saved on the request's own connection, after its transaction has ended. Returns the rows it met."""
+    """Save bookkeeping on the request's own connection, after its transaction has ended. Return the number of rows changed."""
     db.session.rollback()
     result: Any = db.session.execute(statement)
     db.session.commit()
@@ -148,50 +145,62 @@ def note(statement: Executable) -> int:
 
 
 def refused(actor: Actor, action: str, details: dict[str, Any]) -> Executable:
-    """The statement, for `note`, that records an attempt which was refused. A name of "" is a key nobody knows."""
-    said = Entry(action, "api_key", actor.key_id, details)
-    return _INSERT.values(_values(actor, said))
+    """Return the statement, for `note`, that records a refused attempt. The actor's name is "" for an unknown key."""
+    return _INSERT.values(_values(actor, Entry(action, "api_key", actor.key_id, details)))
 
 
 def changes(row: Row, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Set these attributes; `{field: {"old": …, "new": …}}` of those that were different."""
-    found = {}
+    """Set these attributes and return those that differed, as `{field: {"old": ..., "new": ...}}`."""
+    changed = {}
     for name, new in fields.items():
         old = getattr(row, name)
         if not _same(old, new):
-            found[name.rstrip("_")] = {"old": old, "new": new}
+            changed[name.rstrip("_")] = {"old": old, "new": new}
             setattr(row, name, new)
-    return found
+    return changed
 
 
 def _same(old: Any, new: Any) -> bool:
-    """Equal as JSON: Python's 1 == True == 1.0 would lose a change within metadata."""
+    """Compare as JSON: 1, True and 1.0 are equal in Python, and a change between them in metadata would be lost."""
     if isinstance(old, dict | list):
         return as_stored(old) == as_stored(new)
     return bool(old == new)
 
 
-def _recorded(actor: Actor, entries: tuple[Entry, ...]) -> dict[str, Any]:
-    """What `RECORDED` is given."""
-    written = [_values(actor, said) for said in entries]
-    return {
-        **{f"actor_{name}": written[0][column] for name, column in _ACTOR.items()},
-        **{f"said_{name}": [str(values[column]) for values in written] for name, column in _SAID.items()},
-        "said_details": [json.dumps(said.details) for said in entries],
-    }
+_INSERT_ENTRIES = """recorded AS (
+    INSERT INTO audit_logs (id, action, resource_type, resource_id, details, created_at,
+        api_key_id, api_key_name, ip_address, request_id)
+    SELECT entry.id, entry.action, entry.resource_type, entry.resource_id,
+        moment.details || CAST(entry.details AS jsonb), moment.now,
+        CAST(:entry_api_key_id AS uuid), :entry_api_key_name, :entry_ip_address, :entry_request_id
+    FROM moment, unnest(CAST(:entry_id AS uuid[]), CAST(:entry_action AS varchar[]), CAST(:entry_resource_type AS varchar[]),
+        CAST(:entry_resource_id AS uuid[]), CAST(:entry_details AS text[]))
+        AS entry (id, action, resource_type, resource_id, details)
+)"""
+_SAME_FOR_ALL = ("api_key_id", "api_key_name", "ip_address", "request_id")
 
 
-_ACTOR = {"key_id": "api_key_id", "name": "api_key_name", "ip_address": "ip_address", "request_id": "request_id"}
-_SAID = {"ids": "id", "actions": "action", "types": "resource_type", "resource_ids": "resource_id"}
+def _as_parameters(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the parameters of `_INSERT_ENTRIES`: one value for what all entries share, an array for what differs."""
+    parameters: dict[str, Any] = {}
+    for column in entries[0]:
+        values = [entry[column] for entry in entries]
+        if column in _SAME_FOR_ALL:
+            parameters[f"entry_{column}"] = values[0]
+        elif column == "details":
+            parameters["entry_details"] = [json.dumps(value) for value in values]
+        else:
+            parameters[f"entry_{column}"] = [str(value) for value in values]
+    return parameters
 
 
-def _values(actor: Actor, said: Entry) -> dict[str, Any]:
+def _values(actor: Actor, entry: Entry) -> dict[str, Any]:
     return {
         "id": uuid7(),
-        "action": said.action,
-        "resource_type": said.resource_type,
-        "resource_id": said.resource_id,
-        "details": said.details,
+        "action": entry.action,
+        "resource_type": entry.resource_type,
+        "resource_id": entry.resource_id,
+        "details": entry.details,
         "api_key_id": actor.key_id,
         "api_key_name": actor.name or None,
         "ip_address": actor.ip_address,

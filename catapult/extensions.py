@@ -1,4 +1,4 @@
-"""The declarative base every table derives from, and the two extensions that are bound to the application in `app.py`."""
+"""The declarative base of all tables, the extensions that `app.py` initializes, and how connections to PostgreSQL are made."""
 
 import math
 import time
@@ -9,7 +9,6 @@ from flask import current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2 import Error
-from psycopg2.extensions import STATUS_READY
 from sqlalchemy import DateTime, Engine, MetaData, Text, event, make_url
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DisconnectionError
@@ -17,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from catapult.config import Settings
 
-# PostgreSQL's refusals are told apart by these names (`audit.REFUSALS`), so every constraint has one that never changes.
+# `audit.REFUSALS` maps these names to errors, so every constraint has a name that never changes.
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -28,7 +27,7 @@ NAMING = {
 
 
 class Row(DeclarativeBase):
-    """One row of one table. `kind` is what the audit log calls it."""
+    """The base class of all tables. `kind` is the resource type that audit entries name."""
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
@@ -39,18 +38,18 @@ class Row(DeclarativeBase):
     kind: ClassVar[str]
 
 
-# Objects stay readable after a commit: the answer is rendered from them without asking the database again.
+# Rows stay readable after a commit: the response is rendered from them without another query.
 db = SQLAlchemy(metadata=Row.metadata, session_options={"expire_on_commit": False})
 migrate = Migrate()
 
 THREADS = 8
-"""In a worker; its pool has as many connections, so that no thread waits for one."""
+"""Threads in each worker, and connections in its pool, so that no thread waits for one."""
 
 IDLE = 1.0
-"""Seconds after which a connection is asked whether it lives before it is used again: under load nothing is asked."""
+"""Seconds without use after which a connection is tested before it is used again. Under load none is tested."""
 
 
-# Kept by the server, so that nothing a client does holds a connection or a lock for long.
+# Enforced by PostgreSQL, so that no client holds a connection or a lock for long.
 LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
 
 
@@ -61,9 +60,9 @@ def current_settings() -> Settings:
 
 
 def engine_options(url: str) -> dict[str, object]:
-    """One connection a thread and none more; a database that is gone is noticed within three seconds.
+    """Return the engine's options: one connection a thread, and a lost database is noticed within three seconds.
 
-    What the address itself says of the connection goes before what we say.
+    Options in the URL's query take precedence.
     """
     own = make_url(url).query
     defaults = {"connect_timeout": 2, "tcp_user_timeout": 900, "application_name": "catapult"}
@@ -80,43 +79,42 @@ def engine_options(url: str) -> dict[str, object]:
     }
 
 
-def by_statement() -> None:
-    """From here each statement is a transaction of its own: a read sends no BEGIN and no ROLLBACK, half of its trips."""
-    connection = _raw()  # in a transaction already where a test has opened one around everything
-    if connection.status == STATUS_READY:
-        connection.autocommit = True
+def autocommit() -> None:
+    """Make each statement of this session a transaction of its own: a read then sends no BEGIN and no ROLLBACK.
+
+    Has to come before the session's first statement. Ends with the session's transaction.
+    """
+    db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
 
 
 def check_in_transaction() -> None:
-    """Nothing, if what is sent belongs to one transaction. Raises RuntimeError: halves of a change would be saved."""
-    if _raw().autocommit:
-        raise RuntimeError("A change of several statements needs a transaction; this connection has none.")
+    """Raise RuntimeError if the session autocommits: half of a change could then be saved."""
+    if _autocommits():
+        raise RuntimeError("A change of several statements needs a transaction; this session autocommits.")
 
 
-def in_transaction() -> None:
-    """From here what is sent belongs to one transaction again, the default."""
-    if _raw().autocommit:
+def begin() -> None:
+    """Return from autocommit to the default: all statements from here on belong to one transaction."""
+    if _autocommits():
         db.session.rollback()
 
 
-def tend(engine: Engine) -> None:
-    """The engine's pool gives out connections that live and that begin a transaction."""
-    event.listen(engine, "checkin", _tidy)
-    event.listen(engine, "checkout", _check)
+def check_connections(engine: Engine) -> None:
+    """Make the engine's pool test a connection that has been idle for `IDLE` seconds before it is used again."""
+    event.listen(engine, "checkin", _note_time)
+    event.listen(engine, "checkout", _ping_if_idle)
 
 
-def _raw() -> Any:
-    return db.session.connection().connection.dbapi_connection
+def _autocommits() -> bool:
+    return db.session.connection().get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
-def _tidy(connection: Any, record: Any) -> None:
-    if connection is not None:  # None: it broke, and was thrown away
-        connection.autocommit = False
-        record.info["used"] = time.monotonic()
+def _note_time(connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
 
 
-def _check(connection: Any, record: Any, proxy: Any) -> None:
-    """Raises DisconnectionError, after which the pool tries a new connection."""
+def _ping_if_idle(connection: Any, record: Any, proxy: Any) -> None:
+    """Raise DisconnectionError for a dead connection, so that the pool opens another."""
     if time.monotonic() - record.info.get("used", math.inf) < IDLE:
         return
     try:

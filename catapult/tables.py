@@ -537,7 +537,7 @@ class Approval(Row):
     version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"))
     target: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
     comment: Mapped[str | None] = mapped_column(Text)
-    # The gates of this version and target as they stood: `catapult.rules.gates.standing`.
+    # `catapult.rules.gates.gates_hash` of this version and target at the time.
     standing: Mapped[str] = mapped_column(String(64))
     api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
     approved_by: Mapped[str] = mapped_column(String(NAME_LENGTH))

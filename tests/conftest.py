@@ -23,6 +23,11 @@ from catapult.web import auth
 
 TEMPLATE = "migrated"
 
+from sqlalchemy.orm import Session  # TEMPORARY
+
+_c = Session.connection
+Session.connection = lambda self, *a, **k: _c(self) if type(db.engine).__name__ == "Connection" else _c(self, *a, **k)
+
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # as in a shell's background, and every server started here would inherit it

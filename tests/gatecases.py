@@ -53,7 +53,7 @@ def _no_number(name: str, metadata: dict[str, Any], detail: str, path: str = "ac
     return GateCase(f"metric {name}", _metric(">=", 0.9, path), metadata, False, detail)
 
 
-NONE = "no accuracy in its metadata"
+NONE = "its metadata has no accuracy"
 METRIC = [
     _compared(">=", 0.89, False),
     _compared(">=", 0.9, True),
@@ -95,17 +95,17 @@ METRIC = [
     _no_number("missing", {}, NONE),
     _no_number("missing, others there", {"Accuracy": 0.95, "accuracies": 0.95, "eval": {"accuracy": 0.95}}, NONE),
     _no_number("null", {"accuracy": None}, NONE),
-    _no_number("missing in an object", {"eval": {}}, "no eval.f1 in its metadata", "eval.f1"),
-    _no_number("missing in a number", {"eval": 3}, "no eval.f1 in its metadata", "eval.f1"),
-    _no_number("null in an object", {"eval": {"f1": None}}, "no eval.f1 in its metadata", "eval.f1"),
-    _no_number("is text", {"accuracy": "0.95"}, "accuracy in its metadata is no number but text"),
-    _no_number("is true", {"accuracy": True}, "accuracy in its metadata is no number but true or false"),
-    _no_number("is a list", {"accuracy": [0.95]}, "accuracy in its metadata is no number but a list"),
-    _no_number("is an object", {"accuracy": {"top1": 0.95}}, "accuracy in its metadata is no number but an object"),
+    _no_number("missing in an object", {"eval": {}}, "its metadata has no eval.f1", "eval.f1"),
+    _no_number("missing in a number", {"eval": 3}, "its metadata has no eval.f1", "eval.f1"),
+    _no_number("null in an object", {"eval": {"f1": None}}, "its metadata has no eval.f1", "eval.f1"),
+    _no_number("is text", {"accuracy": "0.95"}, "accuracy in its metadata is text, not a number"),
+    _no_number("is true", {"accuracy": True}, "accuracy in its metadata is true or false, not a number"),
+    _no_number("is a list", {"accuracy": [0.95]}, "accuracy in its metadata is a list, not a number"),
+    _no_number("is an object", {"accuracy": {"top1": 0.95}}, "accuracy in its metadata is an object, not a number"),
     _no_number(
         "within a list",
         {"scores": [0.95]},
-        "scores.0 in its metadata stands in a list, and those are not read",
+        "scores.0 is inside a list in its metadata, and lists are not searched",
         "scores.0",
     ),
 ]
@@ -120,8 +120,8 @@ def _against(name: str, number: float, other: float, passed: bool, than: str, **
     """`than` is what follows both numbers' words; the older version is the release, or live in production."""
     target = how.get("target", "release")
     before = "other released" if target == "release" else f"other live in {target}"
-    present = "the present release" if target == "release" else f"what is live in {target}"
-    detail = f"accuracy is {number}; it must not be {than} {other} of {present}, {OTHER}"
+    present = "the current release" if target == "release" else f"what is live in {target}"
+    detail = f"accuracy is {number}; it must not be {than} the {other} of {present}, {OTHER}"
     metadata, others = {"accuracy": number}, {"accuracy": other}
     return GateCase(f"no_regression {name}", _regression(**how), metadata, passed, detail, others, (before,))
 
@@ -169,7 +169,7 @@ NO_REGRESSION = [
         _regression(),
         {"accuracy": 0.1},
         True,
-        f"accuracy is 0.1; the present release, {OTHER}, has none",
+        f"accuracy is 0.1; the current release, {OTHER}, has no accuracy",
         {"accuracy": "0.9"},
         ("other released",),
     ),
@@ -178,7 +178,7 @@ NO_REGRESSION = [
         _regression(target="production"),
         {"accuracy": 0.1},
         True,
-        f"accuracy is 0.1; what is live in production, {OTHER}, has none",
+        f"accuracy is 0.1; what is live in production, {OTHER}, has no accuracy",
         {},
         ("other live in production",),
     ),
@@ -189,7 +189,7 @@ NO_REGRESSION = [
         _regression(),
         {"accuracy": "0.95"},
         False,
-        "accuracy in its metadata is no number but text",
+        "accuracy in its metadata is text, not a number",
         {"accuracy": 0.9},
         ("other released",),
     ),
@@ -197,8 +197,8 @@ NO_REGRESSION = [
 
 
 def _present(name: str, paths: list[str], metadata: dict[str, Any], missing: str | None = None) -> GateCase:
-    there = f"{', '.join(paths)} {'is' if len(paths) == 1 else 'are'} in its metadata"
-    detail = f"no {missing} in its metadata" if missing else there
+    there = f"its metadata has {', '.join(paths)}"
+    detail = f"its metadata has no {missing}" if missing else there
     return GateCase(
         f"metadata_present {name}", gate("metadata_present", paths=paths), metadata, missing is None, detail
     )
@@ -233,7 +233,7 @@ RELEASED = [
         gate("released", "production"),
         {},
         False,
-        "it is no release; only releases get here",
+        "it is not a release; only releases may go here",
         {},
         ("other released",),
     ),
@@ -242,16 +242,16 @@ RELEASED = [
         gate("released", "production"),
         {},
         False,
-        "it is no release; only releases get here",
+        "it is not a release; only releases may go here",
         before=("it released", "it demoted"),
     ),
 ]
 
 
 def _soaked(name: str, lasted: str | None, *before: str, environment: str = "staging") -> GateCase:
-    detail = f"it is live in staging for {lasted} without break; it must be for 1 hour"
+    detail = f"it has been live in staging for {lasted}; it needs 1 hour there without interruption"
     if lasted is None:
-        detail = "it is not live in staging; it must be for 1 hour"
+        detail = "it is not live in staging; it needs 1 hour there without interruption"
     body = gate("soaked", "production", environment=environment, seconds=HOUR)
     return GateCase(f"soaked {name}", body, {}, "hour" in (lasted or ""), detail, {}, before)
 
@@ -289,52 +289,52 @@ def _approved(name: str, passed: bool, detail: str, *approved_by: str, **own: An
 
 
 APPROVED = [
-    _approved("by nobody", False, "approved by 0 of 1 that it takes, each by a releaser or higher"),
-    _approved("by a releaser", True, "approved by 1 of 1 that it takes, each by a releaser or higher", "releaser"),
+    _approved("by nobody", False, "it has 0 of 1 approvals by keys with the role releaser or higher"),
+    _approved("by a releaser", True, "it has 1 of 1 approvals by keys with the role releaser or higher", "releaser"),
     _approved(
         "by too small a role",
         False,
-        "approved by 0 of 1 that it takes, each by a releaser or higher;"
-        " that of second publisher-key does not count: its key is a publisher",
+        "it has 0 of 1 approvals by keys with the role releaser or higher;"
+        " the approval by second publisher-key does not count: its key has the role publisher",
         "second publisher",
     ),
     _approved(
         "by too small a role for an admin's",
         False,
-        "approved by 0 of 1 that it takes, each by an admin; that of releaser-key does not count: its key is a releaser",
+        "it has 0 of 1 approvals by keys with the role admin; the approval by releaser-key does not count: its key has the role releaser",
         "releaser",
         role="admin",
     ),
-    _approved("by an admin", True, "approved by 1 of 1 that it takes, each by an admin", "second admin", role="admin"),
+    _approved("by an admin", True, "it has 1 of 1 approvals by keys with the role admin", "second admin", role="admin"),
     _approved(
         "by a higher role",
         True,
-        "approved by 1 of 1 that it takes, each by a publisher or higher",
+        "it has 1 of 1 approvals by keys with the role publisher or higher",
         "releaser",
         role="publisher",
     ),
     _approved(
         "by the key that registered it",
         False,
-        "approved by 0 of 1 that it takes, each by a publisher or higher;"
-        " that of publisher-key does not count: its key registered the version",
+        "it has 0 of 1 approvals by keys with the role publisher or higher;"
+        " the approval by publisher-key does not count: its key registered the version",
         "publisher",
         role="publisher",
     ),
     _approved(
         "by the key that asks",
         False,
-        "approved by 0 of 1 that it takes, each by a releaser or higher;"
-        " that of admin-key does not count: its key is the one that asks",
+        "it has 0 of 1 approvals by keys with the role releaser or higher;"
+        " the approval by admin-key does not count: you cannot approve your own request",
         "admin",
     ),
     _approved(
-        "by one of two", False, "approved by 1 of 2 that it takes, each by a releaser or higher", "releaser", count=2
+        "by one of two", False, "it has 1 of 2 approvals by keys with the role releaser or higher", "releaser", count=2
     ),
     _approved(
         "by two",
         True,
-        "approved by 2 of 2 that it takes, each by a releaser or higher",
+        "it has 2 of 2 approvals by keys with the role releaser or higher",
         "releaser",
         "second releaser",
         count=2,
@@ -342,8 +342,8 @@ APPROVED = [
     _approved(
         "by one and the key that asks",
         False,
-        "approved by 1 of 2 that it takes, each by a releaser or higher;"
-        " that of admin-key does not count: its key is the one that asks",
+        "it has 1 of 2 approvals by keys with the role releaser or higher;"
+        " the approval by admin-key does not count: you cannot approve your own request",
         "releaser",
         "admin",
         count=2,
@@ -353,7 +353,7 @@ APPROVED = [
         gate("approved", "production"),
         {},
         True,
-        "approved by 1 of 1 that it takes, each by a releaser or higher",
+        "it has 1 of 1 approvals by keys with the role releaser or higher",
         approved_by=("releaser",),
     ),
 ]

@@ -5,7 +5,7 @@ from sqlalchemy import text
 from stage import make_keys, settings_for
 
 from catapult.app import create_app
-from catapult.extensions import by_statement, db
+from catapult.extensions import autocommit, db
 
 
 class Asking:
@@ -33,7 +33,7 @@ class Asking:
 
     def send(self, statement):
         with self.app.app_context():
-            by_statement()
+            autocommit()
             result = db.session.execute(text(statement))
             return list(result) if result.returns_rows else []
 

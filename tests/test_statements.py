@@ -12,7 +12,7 @@ from catapult.actions import sessions
 from catapult.web import auth
 
 NUMBERS = count()
-READ, CREATE, DEPLOY = 3, 7, 10
+READ, CREATE, DEPLOY = 3, 7, 11
 PAGE = 10
 
 

@@ -1,5 +1,5 @@
-"""What can happen: one file a noun, one function a verb, and each verb one transaction with its audit entry.
+"""What can happen: one file a noun, one function a verb. Each verb is one transaction with its audit entry.
 
-No Flask and no HTTP. Locks are taken in the order model, version, deployment. A model's row is locked for all that happens
-to its versions and deployments, so that verbs of one model queue up instead of racing.
+No Flask and no HTTP. The order of locks is in `locks.py`. Whatever changes a version or a deployment locks its model's row,
+so that verbs of one model queue up instead of racing.
 """

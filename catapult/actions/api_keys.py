@@ -1,4 +1,4 @@
-"""Make, revoke and rotate API keys."""
+"""Create, revoke and rotate API keys."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,19 +21,19 @@ FIRST_KEY_LOCK = 0x63617461_6B657900  # "catakey": any number that nothing else 
 def create(
     *, actor: Actor, salt: str, name: str, role: str = Role.PUBLISHER, expires_at: datetime | None = None
 ) -> ApiKey:
-    """A new key; the row's `key` is the key itself, which is nowhere afterwards. Raises Invalid, Forbidden."""
+    """Create a key. The returned row's `key` is the key itself, which is not stored. Raises Invalid, Forbidden."""
     actor.needs(Role.ADMIN)
     if len(name) > NAME_LENGTH or not re.fullmatch(key_format.NAME, name):
-        rule = f"Has to be visible text on one line, at most {NAME_LENGTH} characters."
+        rule = f"Must be visible text on one line, at most {NAME_LENGTH} characters."
         raise Invalid(f"A key's name is for people. {rule}", errors={"name": [rule]})
     if expires_at is not None and expires_at <= locks.now():
-        raise Invalid("A key has to expire in the future.", errors={"expires_at": ["Is in the past."]})
+        raise Invalid("A key must expire in the future.", errors={"expires_at": ["Is in the past."]})
     row = _new(actor, salt, name, role, expires_at)
-    return audit.commit(actor, row, _said("api_key.create", row))
+    return audit.commit(actor, row, _entry("api_key.create", row))
 
 
 def create_first_admin(*, actor: Actor, salt: str) -> str | None:
-    """A first admin key, if there is no admin's that works; returns it, or None. Several that start at once make one."""
+    """Create and return the first admin key, or return None if an admin key works. Of several servers at once one creates it."""
     db.session.execute(select(func.pg_advisory_xact_lock(FIRST_KEY_LOCK)))
     if locks.admins():
         return None
@@ -41,9 +41,9 @@ def create_first_admin(*, actor: Actor, salt: str) -> str | None:
 
 
 def revoke(key_id: UUID, *, actor: Actor) -> None:
-    """The key is refused from the next request on. Revoking a revoked one changes nothing and writes no entry.
+    """Revoke the key: it is refused from the next request on. Revoking it again changes nothing and writes no entry.
 
-    Raises NotFound, and Conflict for the key in use and for the last admin's.
+    Raises NotFound, and Conflict for the key in use and for the last admin key.
     """
     actor.needs(Role.ADMIN)
     admins = locks.admins()
@@ -54,39 +54,39 @@ def revoke(key_id: UUID, *, actor: Actor) -> None:
         raise Conflict("This is the key you are using. Revoke it with another admin key.")
     _check_not_last(key, admins)
     key.revoked_at = locks.now()
-    audit.commit(actor, key, _said("api_key.revoke", key))
+    audit.commit(actor, key, _entry("api_key.revoke", key))
 
 
 def rotate(key_id: UUID, *, actor: Actor, salt: str, overlap: timedelta) -> ApiKey:
-    """A new key of the same name, role and end, as `create` gives it; the old one works for `overlap` more.
+    """Create a key with the same name, role and expiry, as `create` does. The old key works for `overlap` more.
 
-    Raises NotFound, and Conflict where the old one is revoked or expired already.
+    Raises NotFound, and Conflict if the old key is revoked or expired.
     """
     actor.needs(Role.ADMIN)
     old = _locked(key_id)
     now = locks.now()
     if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
-        raise Conflict(f"The key {old.prefix} works no more. Make a new one instead.")
+        raise Conflict(f"The key {old.prefix} no longer works. Create a new one instead.")
     new = _new(actor, salt, old.name, old.role, old.expires_at)
     ends = now + overlap
     old.expires_at = min(old.expires_at, ends) if old.expires_at else ends
-    said = {"replaces": str(old.id), "old_prefix": old.prefix, "old_expires_at": old.expires_at.isoformat()}
-    return audit.commit(actor, new, _said("api_key.rotate", new, **said))
+    details = {"replaces": str(old.id), "old_prefix": old.prefix, "old_expires_at": old.expires_at.isoformat()}
+    return audit.commit(actor, new, _entry("api_key.rotate", new, **details))
 
 
 def _new(actor: Actor, salt: str, name: str, role: str, expires_at: datetime | None) -> ApiKey:
-    made = key_format.make()
+    new = key_format.make()
     row = ApiKey(
         id=uuid7(),
         name=name,
         role=role,
-        prefix=made.prefix,
-        key_hash=key_format.hashed(made.key, salt),
+        prefix=new.prefix,
+        key_hash=key_format.hashed(new.key, salt),
         salt_mark=key_format.salt_mark(salt),
         created_by=actor.name,
         expires_at=expires_at,
     )
-    row.key, row.is_active = made.key, True
+    row.key, row.is_active = new.key, True
     db.session.add(row)
     return row
 
@@ -100,16 +100,18 @@ def _locked(key_id: UUID) -> ApiKey:
 
 
 def _check_not_last(key: ApiKey, admins: list[ApiKey]) -> None:
-    """One that ends sooner than this key does not take its place."""
+    """Raise Conflict if no other admin key lasts as long as this one."""
     others = [other for other in admins if other is not key and _lasts(other) >= _lasts(key)]
     if key in admins and not others:
-        raise Conflict("This is the last admin key: no other lasts as long. Make one first, then revoke this one.")
+        raise Conflict(
+            "This is the last admin key: no other lasts as long. Create another first, then revoke this one."
+        )
 
 
 def _lasts(key: ApiKey) -> datetime:
     return key.expires_at or datetime.max.replace(tzinfo=UTC)
 
 
-def _said(action: str, key: ApiKey, **details: str) -> Entry:
+def _entry(action: str, key: ApiKey, **details: str) -> Entry:
     ends = key.expires_at.isoformat() if key.expires_at else None
     return audit.entry(action, key, name=key.name, role=str(key.role), prefix=key.prefix, expires_at=ends, **details)

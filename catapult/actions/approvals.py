@@ -1,4 +1,4 @@
-"""Approve that a version may reach a target, and take it back."""
+"""Approve a version for a target, and withdraw an approval."""
 
 from uuid import UUID
 
@@ -13,53 +13,62 @@ from catapult.extensions import db
 from catapult.queries import environments
 from catapult.queries import gates as queries
 from catapult.rules import gates
-from catapult.tables import Approval, Role, VersionStatus
+from catapult.tables import Approval, Role, Version, VersionStatus
 
 
 def create(version_id: UUID, *, actor: Actor, target: str, comment: str | None = None) -> Approval:
-    """The actor's key approves of it. It counts as long as the gates stand as they stand now.
+    """Approve the version with the actor's key. The approval counts until a gate of the target changes.
 
-    Whose approval counts, the gates say. Raises NotFound (version), Invalid (target), Forbidden, and Conflict where the version
-    is archived or the key has approved already.
+    The gates say whose approvals count. Raises NotFound (version), Invalid (target), Forbidden, and Conflict if the version is
+    archived or the key has already approved it.
     """
     actor.needs(Role.PUBLISHER)
     if actor.key_id is None:
-        raise Forbidden("An approval is somebody's word: give it with an API key.")
-    version, _, _ = locks.version(version_id, gated=True)
+        raise Forbidden("An approval needs an API key: it counts by key.")
+    locks.gates_shared()
+    version, _ = locks.version(version_id)
     if version.status == VersionStatus.ARCHIVED:
         raise Conflict(f"{version.version} is archived, so there is nothing to approve.")
     target = target.lower()
     environments.check_target(target)
-    stands = gates.standing(queries.facts([version_id], target)[version_id])
     approval = Approval(
         id=uuid7(),
         version_id=version_id,
         target=target,
         comment=comment,
-        standing=stands,
+        standing=gates.gates_hash(queries.facts([version_id], target)[version_id]),
         api_key_id=actor.key_id,
         approved_by=actor.name,
     )
     db.session.add(approval)
-    said = {"model": version.model_name, "version": version.version, "version_id": str(version_id), "target": target}
-    return audit.commit(actor, approval, audit.entry("approval.create", approval, **said, comment=comment))
+    return audit.commit(
+        actor, approval, audit.entry("approval.create", approval, **_details(version, target), comment=comment)
+    )
 
 
 def withdraw(version_id: UUID, approval_id: UUID, *, actor: Actor) -> None:
-    """It counts no more. Only the key that gave it may take it back. Raises NotFound, Forbidden.
+    """Withdraw the approval, which no longer counts. Only the key that gave it may do so. Raises NotFound, Forbidden.
 
-    Taking back what was taken back changes nothing and writes no entry.
+    Withdrawing it again changes nothing and writes no entry.
     """
     actor.needs(Role.PUBLISHER)
-    version, _, _ = locks.version(version_id)
+    version, _ = locks.version(version_id)
     approval = _locked(version_id, approval_id)
     if approval.api_key_id != actor.key_id:
-        raise Forbidden(f"Only its maker, {approval.approved_by}, may take an approval back.")
+        raise Forbidden(f"Only {approval.approved_by}, who gave this approval, may withdraw it.")
     if approval.withdrawn_at is not None:
         return
     approval.withdrawn_at = locks.now()
-    said = {"model": version.model_name, "version": version.version, "version_id": str(version_id)}
-    audit.commit(actor, approval, audit.entry("approval.withdraw", approval, **said, target=approval.target))
+    audit.commit(actor, approval, audit.entry("approval.withdraw", approval, **_details(version, approval.target)))
+
+
+def _details(version: Version, target: str) -> dict[str, str]:
+    return {
+        "model": version.model_name,
+        "version": version.version,
+        "version_id": str(version.id),
+        "target": target,
+    }
 
 
 def _locked(version_id: UUID, approval_id: UUID) -> Approval:

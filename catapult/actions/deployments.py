@@ -1,4 +1,4 @@
-"""Record deployments and how far they come, keep the one that is live, and go back to one before."""
+"""Record deployments and their states, make them live, and roll back."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import environments, gates, locks, progress
+from catapult.actions import deployment_states, environments, gates, locks
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
@@ -26,8 +26,8 @@ from catapult.tables import (
     VersionStatus,
 )
 
-NEVER_THERE = (DeploymentStatus.FAILED, DeploymentStatus.CANCELLED)
-"""What is recorded as one of these did not reach its environment, so that neither a gate nor a freeze stands in its way."""
+NOT_REACHED = (DeploymentStatus.FAILED, DeploymentStatus.CANCELLED)
+"""A deployment recorded with one of these did not reach its environment, so neither gates nor a freeze apply to it."""
 
 
 def create(
@@ -42,58 +42,62 @@ def create(
     force: bool = False,
     reason: str | None = None,
 ) -> Deployment:
-    """Record that this version went to this environment; with success it is live there and the one before has ended.
+    """Record that this version went to this environment. With success it is live there, and the one before has ended.
 
-    The environment is made where it is not there. `force`, with a reason and by an admin, passes the gates. Raises NotFound
-    (version), Forbidden, Frozen, Blocked, and Conflict where the version is archived.
+    The environment is created if it does not exist. `force`, with a reason and by an admin, overrides the gates. Raises NotFound
+    (version), Forbidden, Frozen, Blocked, and Conflict if the version is archived.
     """
     actor.needs(Role.PUBLISHER)
     gates.check_force(actor, force, reason)
     limits.check(metadata)
-    place, made = environments.taken(environment, actor)
-    _check_role(place, actor)
-    version, _, now = locks.version(release_id, gated=True)
+    locks.gates_shared()
+    target, created = environments.get_or_create(environment, actor)
+    _check_role(target, actor)
+    version, now = locks.version(release_id)
     _check_active(version)
-    broken: list[Verdict] = []
-    if status not in NEVER_THERE:
-        environments.check_open(place)
-        broken = gates.passed(version.id, place.place, actor=actor, force=force)
+    failed: list[Verdict] = []
+    if status not in NOT_REACHED:
+        environments.check_open(target)
+        failed = gates.check(version.id, target.place, actor=actor, force=force)
     deployment = _new(
         version, environment, actor, status, metadata_=metadata or {}, endpoint_url=endpoint_url, log_url=log_url
     )
-    ended = _added(deployment, now)
-    told = {**_details(deployment), **ended, "made_environment": made or None, "reason": reason}
+    ended = _add(deployment, now)
+    details = {**_details(deployment), **ended, "made_environment": created or None, "reason": reason}
     override = gates.override(
-        deployment, broken, place.place, reason, model=version.model_name, version=version.version
+        deployment, failed, target.place, reason, model=version.model_name, version=version.version
     )
-    return audit.commit(actor, deployment, audit.entry("deployment.create", deployment, **told), *override)
+    return audit.commit(actor, deployment, audit.entry("deployment.create", deployment, **details), *override)
 
 
 def edit(deployment_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> Deployment:
-    """These fields have these values. A `status` only ever moves on; with success it is live, as in `create`.
+    """Set these fields. A `status` can only move forward; with success the deployment is live, as in `create`.
 
-    Gates and freezes were asked when it began. Raises NotFound, PreconditionFailed, Forbidden, and Conflict for a step back or
-    where the version was archived since.
+    Gates and freezes were checked when it was recorded. Raises NotFound, PreconditionFailed, Forbidden, and Conflict for a step
+    back or if the version has been archived.
     """
     actor.needs(Role.PUBLISHER)
     limits.check(fields.get("metadata_"))
-    found = deployments.get(deployment_id)
-    place = environments.held(found.environment, ever=True)
-    _check_role(place, actor)
-    version, _, now = locks.version(UUID(found.release_id))
+    row = deployments.get(deployment_id)
+    environment = environments.hold(row.environment, deleted=True)
+    _check_role(environment, actor)
+    version, now = locks.version(UUID(row.release_id))
     deployment = _locked(deployment_id, version)
     locks.check_counter(deployment, expected)
-    changed = audit.changes(deployment, _moved(deployment, fields))
+    _check_step(deployment, fields)
+    changed = audit.changes(deployment, fields)
     if not changed:
         return deployment
     ended: dict[str, Any] = {}
-    if "status" in changed and deployment.status not in NEVER_THERE:
+    if "status" in changed and deployment.status not in NOT_REACHED:
         _check_active(version)
     if "status" in changed and deployment.status == DeploymentStatus.SUCCESS:
-        ended = progress.go_live(deployment, now).said()
-        deployment.updated_at = deployment.live_from or now  # one time for the state and for what is live from then
-    told = {**_details(deployment), **ended, "changes": changed}
-    return audit.commit(actor, deployment, audit.entry("deployment.update", deployment, **told))
+        ended = deployment_states.go_live(deployment, now).details()
+        deployment.updated_at = (
+            deployment.live_from or now
+        )  # one time for the state and for the beginning of being live
+    details = {**_details(deployment), **ended, "changes": changed}
+    return audit.commit(actor, deployment, audit.entry("deployment.update", deployment, **details))
 
 
 def rollback(
@@ -105,41 +109,55 @@ def rollback(
     to: UUID | None = None,
     shown: UUID | None = None,
 ) -> Deployment:
-    """The newest earlier version that was live there is live again, or that of the deployment `to`.
+    """Make the newest earlier version that was live there live again, or that of the deployment `to`.
 
-    `shown` is the deployment that the caller saw live, None for any.
-
-    Left out are the present one, what was rolled back from since the last ordinary deployment, and what is archived or deleted.
-    Neither gates nor a freeze stop it; its entry says which it passed. Raises NotFound, Invalid (`to`), PreconditionFailed, and
-    Conflict where there is nothing to go back to.
+    `shown` is the deployment that the caller saw live, None for any. Skipped are the present version, versions rolled back from
+    since the last ordinary deployment, and archived or deleted ones. Neither gates nor a freeze stop a rollback; its entry names
+    those that would have. Raises NotFound, Invalid (`to`), PreconditionFailed, and Conflict if there is nothing to go back to.
     """
     actor.needs(Role.RELEASER)
-    place = environments.held(environment)
-    model = locks.model(func.lower(RegisteredModel.name) == model_name.lower(), gated=True)
+    locks.gates_shared()
+    target = environments.hold(environment)
+    model = locks.model(func.lower(RegisteredModel.name) == model_name.lower())
     now = locks.now()
-    steps = history.steps_back(model.id, place.place, to)
+    steps = history.steps_back(model.id, target.place, to)
     if shown is not None and steps.live is not None and steps.live.id != shown:
-        raise PreconditionFailed("Another version went live there meanwhile.")
-    live, target = way_back(steps, model, place, to)
-    version = db.session.get_one(Version, target.release_id, populate_existing=True)
+        raise PreconditionFailed("Another version has gone live there meanwhile.")
+    live, earlier = way_back(steps, model, target, to)
+    version = db.session.get_one(Version, earlier.release_id, populate_existing=True)
     version.model = model
     _check_active(version)
-    verdicts = gate_queries.verdicts([version.id], place.place, actor.key_id)[version.id]
-    passed = [verdict.said() for verdict in verdicts if not verdict.passed]
-    kept = {"metadata_": target.metadata_, "endpoint_url": target.endpoint_url, "rollback_of": live.id}
-    deployment = _new(version, place.name, actor, DeploymentStatus.SUCCESS, **kept)
-    ended = _added(deployment, now)
-    told = {
+    verdicts = gate_queries.verdicts([version.id], target.place, actor.key_id)[version.id]
+    failed = [verdict.details() for verdict in verdicts if not verdict.passed]
+    copied = {"metadata_": earlier.metadata_, "endpoint_url": earlier.endpoint_url, "rollback_of": live.id}
+    deployment = _new(version, target.name, actor, DeploymentStatus.SUCCESS, **copied)
+    ended = _add(deployment, now)
+    details = {
         **_details(deployment),
         **ended,
         "reason": reason,
         "rollback_of": str(live.id),
         "from_version": live.version,
-        "to": str(target.id),
-        "passed_gates": passed or None,
-        "passed_freeze": environments.freeze_of(place),
+        "to": str(earlier.id),
+        "passed_gates": failed or None,
+        "passed_freeze": environments.freeze_reason(target),
     }
-    return audit.commit(actor, deployment, audit.entry("deployment.rollback", deployment, **told))
+    return audit.commit(actor, deployment, audit.entry("deployment.rollback", deployment, **details))
+
+
+def way_back(steps: history.Steps, model: RegisteredModel, target: Environment, to: UUID | None) -> tuple[Any, Any]:
+    """Return what is live there and the deployment to go back to. Raises Conflict, Invalid."""
+    where = f"{model.name} in {target.name}"
+    if steps.live is None:
+        raise Conflict(f"Nothing of {where} is live, so there is nothing to roll back from. Deploy a version instead.")
+    if to is not None and steps.target is None:
+        raise Invalid(
+            "to must be a deployment of this model that was live there before.",
+            errors={"to": [f"Is not an earlier live deployment of {where}."]},
+        )
+    if steps.target is None:
+        raise Conflict(f"There is no earlier version of {where} to go back to. Deploy one instead.")
+    return steps.live, steps.target
 
 
 def _new(version: Version, environment: str, actor: Actor, status: str, **fields: Any) -> Deployment:
@@ -156,11 +174,11 @@ def _new(version: Version, environment: str, actor: Actor, status: str, **fields
     return deployment
 
 
-def _added(deployment: Deployment, now: datetime) -> dict[str, Any]:
-    """It is in the session, and live if it succeeded; what ended for it, for the entry."""
+def _add(deployment: Deployment, now: datetime) -> dict[str, Any]:
+    """Add the deployment to the session, live if it succeeded, and return what ended for it, for the audit entry."""
     ended: dict[str, Any] = {}
     if deployment.status == DeploymentStatus.SUCCESS:
-        ended = progress.go_live(deployment, now).said()
+        ended = deployment_states.go_live(deployment, now).details()
         now = deployment.live_from or now
     deployment.deployed_at = deployment.updated_at = now
     db.session.add(deployment)
@@ -177,8 +195,8 @@ def _details(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _check_role(place: Environment, actor: Actor) -> None:
-    if place.protected:
+def _check_role(environment: Environment, actor: Actor) -> None:
+    if environment.protected:
         actor.needs(Role.RELEASER)
 
 
@@ -196,25 +214,10 @@ def _locked(deployment_id: UUID, version: Version) -> Deployment:
     return deployment
 
 
-def _moved(deployment: Deployment, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields, if their status may follow the present one. Raises Conflict."""
-    now, then = deployment.status, fields.get("status", deployment.status)
-    if then != now and then not in progress.AFTER.get(now, ()):
-        may = ", ".join(progress.AFTER.get(now, ())) or "nothing: it is over"
-        raise Conflict(f"The deployment is {now} and can't become {then}. What may follow is {may}.")
-    return fields
-
-
-def way_back(steps: history.Steps, model: RegisteredModel, place: Environment, to: UUID | None) -> tuple[Any, Any]:
-    """What is live there, and the deployment to go back to. Raises Conflict, Invalid."""
-    where = f"{model.name} in {place.name}"
-    if steps.live is None:
-        raise Conflict(f"Nothing of {where} is live, so there is nothing to roll back from. Deploy a version instead.")
-    if to is not None and steps.target is None:
-        raise Invalid(
-            "to has to be a deployment of this model that was live there before.",
-            errors={"to": [f"Is no earlier live deployment of {where}."]},
-        )
-    if steps.target is None:
-        raise Conflict(f"There is no earlier version of {where} to go back to. Deploy one instead.")
-    return steps.live, steps.target
+def _check_step(deployment: Deployment, fields: dict[str, Any]) -> None:
+    """Raise Conflict if the status in `fields` may not follow the present one."""
+    present, wanted = deployment.status, fields.get("status", deployment.status)
+    following = deployment_states.NEXT.get(present, ())
+    if wanted != present and wanted not in following:
+        allowed = f"It can become {', '.join(following)}." if following else "That state is final."
+        raise Conflict(f"The deployment is {present} and can't become {wanted}. {allowed}")

@@ -1,10 +1,10 @@
-"""Write, change and delete gates; and hold versions to them."""
+"""Create, edit and delete gates, and check versions against them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
 from catapult import audit
@@ -17,68 +17,66 @@ from catapult.queries import gates as queries
 from catapult.rules.gates import OWN_FIELDS, Verdict
 from catapult.tables import NOW, RELEASE, Gate, GateKind, Role
 
-SINGULAR = {"kind": "kind_", "count": "count_"}
-"""Fields whose attribute is called otherwise."""
+ATTRIBUTES = {"kind": "kind_", "count": "count_"}
+"""Fields whose attribute has another name."""
 
 
 def create(*, actor: Actor, model: str, target: str, kind: str, **own: Any) -> Gate:
-    """The gate holds from now on. `own` are the fields of its kind. Raises Forbidden, Invalid."""
+    """Create a gate, in force from now on. `own` are the fields of its kind. Raises Forbidden, Invalid."""
     actor.needs(Role.ADMIN)
-    _alone()  # before it is checked: the environments it names are not deleted meanwhile
+    locks.gates_exclusive()  # before the check: the environments it names are not deleted meanwhile
     fields = checked(model=model, target=target, kind=kind, **own)
     gate = Gate(
-        id=uuid7(), created_by=actor.name, **{SINGULAR.get(name, name): value for name, value in fields.items()}
+        id=uuid7(), created_by=actor.name, **{ATTRIBUTES.get(name, name): value for name, value in fields.items()}
     )
     db.session.add(gate)
     return audit.commit(actor, gate, audit.entry("gate.create", gate, **fields))
 
 
 def edit(gate_id: UUID, fields: Mapping[str, Any], *, actor: Actor, expected: set[int] | None = None) -> Gate:
-    """These fields of the gate have these values; approvals that were given before count no more.
+    """Set these fields of the gate. Approvals that were given before no longer count.
 
     Raises NotFound, Forbidden, Invalid, PreconditionFailed.
     """
     actor.needs(Role.ADMIN)
-    _alone()
+    locks.gates_exclusive()
     gate = _locked(gate_id)
     locks.check_counter(gate, expected)
-    present = {name: getattr(gate, SINGULAR.get(name, name)) for name in _names(gate.kind_)}
-    fields = checked(**{**present, **fields, "kind": gate.kind_})
-    changed = audit.changes(gate, {SINGULAR.get(name, name): value for name, value in fields.items()})
+    fields = checked(**{**_fields(gate), **fields, "kind": gate.kind_})
+    changed = audit.changes(gate, {ATTRIBUTES.get(name, name): value for name, value in fields.items()})
     if not changed:
         return gate
-    said = audit.entry("gate.update", gate, model=gate.model, target=gate.target, kind=gate.kind_, changes=changed)
-    return audit.commit(actor, gate, said)
+    entry = audit.entry("gate.update", gate, model=gate.model, target=gate.target, kind=gate.kind_, changes=changed)
+    return audit.commit(actor, gate, entry)
 
 
 def delete(gate_id: UUID, *, actor: Actor, expected: set[int] | None = None) -> None:
-    """The gate holds no more. Raises NotFound, Forbidden, PreconditionFailed."""
+    """Delete the gate. Raises NotFound, Forbidden, PreconditionFailed."""
     actor.needs(Role.ADMIN)
-    _alone()
+    locks.gates_exclusive()
     gate = _locked(gate_id)
     locks.check_counter(gate, expected)
     gate.deleted_at = NOW
-    told = {name: getattr(gate, SINGULAR.get(name, name)) for name in _names(gate.kind_)}
-    audit.commit(actor, gate, audit.entry("gate.delete", gate, **told))
+    audit.commit(actor, gate, audit.entry("gate.delete", gate, **_fields(gate)))
 
 
 def checked(*, model: str, target: str, kind: str, **own: Any) -> dict[str, Any]:
-    """The gate's fields as they are stored, if they are those of its kind. Raises Invalid, which names every field at fault."""
+    """Return the gate's fields as they are stored. Raises Invalid, naming every field that is missing or of another kind."""
     given = {name: value for name, value in own.items() if value is not None}
-    wanted = OWN_FIELDS[kind]
+    required = OWN_FIELDS[kind]
     if kind == GateKind.NO_REGRESSION:
         given.setdefault("tolerance", 0.0)
     if kind == GateKind.APPROVED:
         given = {"count": 1, "role": Role.RELEASER.value, **given}
-    errors = {name: [f"Needed for a gate of kind {kind}."] for name in wanted if name not in given}
-    takes = ", ".join(wanted) or "no field of its own"
-    errors |= {name: [f"A gate of kind {kind} takes {takes}."] for name in given if name not in wanted}
+    errors = {name: [f"Required for a gate of kind {kind}."] for name in required if name not in given}
+    takes = ", ".join(required) or "no field of its own"
+    errors |= {name: [f"A gate of kind {kind} takes {takes}."] for name in given if name not in required}
     if kind == GateKind.RELEASED and target.lower() == RELEASE:
-        errors["target"] = ["Has to be an environment: what becomes a release is none yet."]
+        errors["target"] = ["Must be an environment: a version is not a release before it is promoted."]
     if str(given.get("environment", "")).lower() in (RELEASE, target.lower()):
-        errors["environment"] = ["Has to be another environment than the target."]
+        errors["environment"] = ["Must be another environment than the target."]
     if errors:
-        raise Invalid("A gate needs the fields of its kind and no other.", errors=errors)
+        raise Invalid("A gate needs the fields of its kind and no others.", errors=errors)
     environments.check_target(target.lower())
     if "environment" in given:
         environments.check(given["environment"])
@@ -87,45 +85,40 @@ def checked(*, model: str, target: str, kind: str, **own: Any) -> dict[str, Any]
 
 
 def check_force(actor: Actor, force: bool, reason: str | None) -> None:
-    """Nothing, if whoever forces it may, and says why. Raises Forbidden, Invalid."""
+    """Raise Forbidden unless the actor may use force, and Invalid if there is no reason. Without `force` raise nothing."""
     if not force:
         return
     actor.needs(Role.ADMIN)
     if not reason:
-        raise Invalid("Say why it is forced: the audit log keeps it.", errors={"reason": ["Needed with force."]})
+        raise Invalid("Force needs a reason: the audit log keeps it.", errors={"reason": ["Required with force."]})
 
 
-def passed(version_id: UUID, target: str, *, actor: Actor, force: bool = False) -> list[Verdict]:
-    """The gates that did not let the version through and that `force` passed; none where all let it through.
+def check(version_id: UUID, target: str, *, actor: Actor, force: bool = False) -> list[Verdict]:
+    """Check the version against the gates of the target and return the verdicts that `force` overrides, else none.
 
-    The caller holds the gates' lock (`locks.version`). Raises Blocked, with every gate's verdict.
+    The caller holds the gates' shared lock. Raises Blocked, with every gate's verdict, if one does not pass and `force` is unset.
     """
-    audit.flush()  # what is changed in this transaction is judged as it is now
+    audit.flush()  # so that changes of this transaction are checked too
     verdicts = queries.verdicts([version_id], target, actor.key_id)[version_id]
-    broken = [verdict for verdict in verdicts if not verdict.passed]
-    if broken and not force:
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    if failed and not force:
         raise blocked(verdicts, target)
-    return broken
+    return failed
 
 
 def blocked(verdicts: Sequence[Verdict], target: str) -> Blocked:
-    """What names each gate that does not let it through, and holds what all of them say."""
+    """Return the refusal that names each gate that failed and holds all verdicts."""
     reasons = "; ".join(verdict.detail for verdict in verdicts if not verdict.passed)
     goal = "become a release" if target == RELEASE else f"go to {target}"
     return Blocked(f"It may not {goal}: {reasons}.", gates=list(verdicts))
 
 
-def override(row: Any, broken: Sequence[Verdict], target: str, reason: str | None, **details: Any) -> list[Entry]:
-    """The entry that says which gates were passed by force; none where none was."""
-    if not broken:
+def override(row: Any, failed: Sequence[Verdict], target: str, reason: str | None, **details: Any) -> list[Entry]:
+    """Return the audit entry of an override, with the failed verdicts; an empty list if none failed."""
+    if not failed:
         return []
-    told = [verdict.said() for verdict in broken]
-    return [audit.entry("gate.override", row, target=target, reason=reason, gates=told, **details)]
-
-
-def _alone() -> None:
-    """No promotion and no deployment is judged while gates change: each comes wholly before the change, or after it."""
-    db.session.execute(select(func.pg_advisory_xact_lock(locks.GATES)))
+    verdicts = [verdict.details() for verdict in failed]
+    return [audit.entry("gate.override", row, target=target, reason=reason, gates=verdicts, **details)]
 
 
 def _locked(gate_id: UUID) -> Gate:
@@ -136,5 +129,6 @@ def _locked(gate_id: UUID) -> Gate:
     return gate
 
 
-def _names(kind: str) -> tuple[str, ...]:
-    return ("model", "target", "kind", *OWN_FIELDS[kind])
+def _fields(gate: Gate) -> dict[str, Any]:
+    names = ("model", "target", "kind", *OWN_FIELDS[gate.kind_])
+    return {name: getattr(gate, ATTRIBUTES.get(name, name)) for name in names}

@@ -1,4 +1,4 @@
-"""Register, change and delete models."""
+"""Register, edit and delete models."""
 
 from typing import Any
 from uuid import UUID
@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import locks, progress
+from catapult.actions import deployment_states, locks
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
@@ -25,17 +25,17 @@ def create(
     tags: list[str] | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> RegisteredModel:
-    """Register a model; `storage_path` is `repository` where it is not given.
+    """Register a model. `storage_path` defaults to `repository`.
 
-    Raises Conflict (name taken), Invalid (neither of the two places).
+    Raises Conflict (name taken), Invalid (neither of the two is given).
     """
     actor.needs(Role.PUBLISHER)
     limits.check(metadata)
     path = storage_path or repository
     if not path:
         raise Invalid(
-            "Say where the images are: storage_path or repository.",
-            errors={"storage_path": ["Needed where there is no repository."]},
+            "Send storage_path or repository: where the images are.",
+            errors={"storage_path": ["Required without a repository."]},
         )
     model = RegisteredModel(
         id=uuid7(),
@@ -51,7 +51,7 @@ def create(
 
 
 def edit(model_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> RegisteredModel:
-    """These fields have these values; the others stay. What changes nothing writes no entry.
+    """Set these fields. A call that changes nothing writes no entry.
 
     `expected` are the counters the caller has seen, None for any. Raises NotFound, PreconditionFailed.
     """
@@ -66,7 +66,7 @@ def edit(model_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[
 
 
 def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[int] | None = None) -> None:
-    """The model, its versions and their deployments leave every list; its name is free again.
+    """Remove the model, its versions and their deployments from every list. Its name is free again.
 
     Raises NotFound, PreconditionFailed, and Conflict while a version is live, unless `force` ends those deployments.
     """
@@ -74,28 +74,26 @@ def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[i
     model = locks.model(RegisteredModel.id == model_id)
     locks.check_counter(model, expected)
     ended = _end_live(model, force)
-    cancelled = [str(one) for one in progress.cancel(Deployment.model_id == model.id)]
+    cancelled = [str(deployment_id) for deployment_id in deployment_states.cancel(Deployment.model_id == model.id)]
     model.deleted_at = NOW
-    left = {"versions": _leave(Version, model), "deployments": _leave(Deployment, model)}
+    removed = {"versions": _remove(Version, model), "deployments": _remove(Deployment, model)}
     ends = {"ended_deployments": ended or None, "cancelled_deployments": cancelled or None}
-    audit.commit(actor, model, audit.entry("model.delete", model, name=model.name, **left, **ends))
+    audit.commit(actor, model, audit.entry("model.delete", model, name=model.name, **removed, **ends))
 
 
 def _end_live(model: RegisteredModel, force: bool) -> list[dict[str, str]]:
-    """What was live of this model has ended. Raises Conflict where something is and `force` is not given."""
+    """End what is live of this model and return it. Raises Conflict if something is live and `force` is unset."""
     live = (Deployment.model_id == model.id) & is_live()
-    running = list(db.session.scalars(select(Deployment.environment).where(live).order_by(Deployment.environment)))
-    if running and not force:
-        raise Conflict(
-            f"{model.name} is live in {', '.join(running)}. Send force=true to end those deployments with it."
-        )
-    return progress.end_live(live) if running else []
+    live_in = list(db.session.scalars(select(Deployment.environment).where(live).order_by(Deployment.environment)))
+    if live_in and not force:
+        raise Conflict(f"{model.name} is live in {', '.join(live_in)}. Send force=true to end those deployments too.")
+    return deployment_states.end_live(live) if live_in else []
 
 
-def _leave(table: Any, model: RegisteredModel) -> int:
-    """Everything of that model in this table leaves the lists; how many rows that were."""
-    gone = update(table).where(table.model_id == model.id, table.deleted_at.is_(None))
+def _remove(table: Any, model: RegisteredModel) -> int:
+    """Mark every row of that model in this table as deleted and return how many there were."""
+    rows = update(table).where(table.model_id == model.id, table.deleted_at.is_(None))
     result: Any = db.session.execute(
-        gone.values(deleted_at=NOW, updated_at=table.updated_at), execution_options={"synchronize_session": False}
+        rows.values(deleted_at=NOW, updated_at=table.updated_at), execution_options={"synchronize_session": False}
     )
     return int(result.rowcount)

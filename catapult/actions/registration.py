@@ -1,36 +1,35 @@
-"""The one statement that registers a version: what training jobs wait for, and what holds its model's lock the shortest.
+"""The statement that registers a version. Training jobs wait for it, and it holds its model's lock for one round trip.
 
-It counts the version on its model, which locks the model's row; takes the time after that; inserts the version, the
-numbers in its metadata and its audit entries. In statements of their own these took four trips more, all of them while
-others waited.
+It counts the version on its model, which locks the model's row; takes the time after that; and inserts the version, the
+numbers in its metadata and the audit entries. Separate statements would take four round trips more under the lock.
 """
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, TextClause, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from catapult import audit
-from catapult.audit import Actor, Entry
 from catapult.errors import Invalid, Refusal
 from catapult.queries import registered_models
 from catapult.rules import metadata_limits
 from catapult.tables import RegisteredModel, Version
 
-_BY_MOMENT = ("created_at", "updated_at", "released_at", "released_by", "deleted_at", "model_id")
-_GIVEN = {
+_SET_BY_STATEMENT = ("created_at", "updated_at", "released_at", "released_by", "deleted_at", "model_id")
+_COLUMNS = {
     attribute.key: attribute.columns[0]
     for attribute in Version.__mapper__.column_attrs
-    if attribute.columns[0].name not in _BY_MOMENT
+    if attribute.columns[0].name not in _SET_BY_STATEMENT
 }
 
 
 class Registered(NamedTuple):
-    """What the statement gives back: the model, and when it was."""
+    """The statement's result: the version's model, and the time of registration."""
 
     model_id: UUID
     name: str
@@ -39,70 +38,78 @@ class Registered(NamedTuple):
     now: datetime
 
 
-def _bare_type(column: ColumnElement[Any]) -> str:
-    """Without its length, since a cast to `varchar(128)` would cut a longer text where an insert refuses it."""
-    return re.split(r"[( ]", str(column.type.compile(dialect=PGDialect())))[0]  # type: ignore[no-untyped-call]
+class Registration:
+    """An `audit.Statement` that registers `version`, of the model that `model_id` or `model_name` names, or both."""
+
+    def __init__(self, version: Version, model_id: UUID | None, model_name: str | None) -> None:
+        numbers = dict(metadata_limits.numbers(version.metadata_))
+        self.version = version
+        self.values: dict[str, Any] = {
+            **{column.name: getattr(version, attribute) for attribute, column in _COLUMNS.items()},
+            "metadata": json.dumps(version.metadata_),
+            "paths": list(numbers),
+            "numbers": list(numbers.values()),
+            "model_id": model_id,
+            "model_name": model_name,
+        }
+
+    def sql(self, entries: str | None = None) -> TextClause:
+        """Return the statement, with the CTE that inserts the audit entries unless the caller writes them."""
+        by_id, by_name = self.values["model_id"] is not None, self.values["model_name"] is not None
+        return _statement(by_id, by_name, entries)
+
+    def finish(self, result: Iterable[Any]) -> None:
+        """Give the version its model and its times. Raises NotFound for an unknown model, Invalid if the id is another's."""
+        row = next(iter(result), None)
+        if row is None:
+            raise _unknown_model(self.values["model_id"], self.values["model_name"])
+        registered, version = Registered(*row), self.version
+        version.model_id, version.created_at, version.updated_at = registered.model_id, registered.now, registered.now
+        version.model = RegisteredModel(
+            id=registered.model_id,
+            name=registered.name,
+            repository=registered.repository,
+            storage_path=registered.storage_path,
+        )
 
 
-def _statement(condition: str) -> TextClause:
-    names = ", ".join(column.name for column in _GIVEN.values())
-    values = ", ".join(f"CAST(:{column.name} AS {_bare_type(column)})" for column in _GIVEN.values())
+@cache
+def _statement(by_id: bool, by_name: bool, entries: str | None) -> TextClause:
+    names = ", ".join(column.name for column in _COLUMNS.values())
+    values = ", ".join(f"CAST(:{column.name} AS {_type_without_length(column)})" for column in _COLUMNS.values())
+    conditions = ["id = :model_id"] * by_id + ["lower(name) = lower(:model_name)"] * by_name
     return text(
         f"""
         WITH counted AS (
             UPDATE models SET version_count = version_count + 1, latest_version = :version
-            WHERE {condition} AND deleted_at IS NULL
+            WHERE {" AND ".join(conditions)} AND deleted_at IS NULL
             RETURNING id AS model_id, name, repository, storage_path
         ), moment AS MATERIALIZED (
             SELECT model_id, name, repository, storage_path, clock_timestamp() AS now,
-                jsonb_build_object('model', name) AS told
+                jsonb_build_object('model', name) AS details
             FROM counted
-        ), made AS (
+        ), registered AS (
             INSERT INTO versions ({names}, model_id, created_at, updated_at)
             SELECT {values}, model_id, now, now FROM moment
-        ), kept AS (
+        ), indexed AS (
             INSERT INTO metrics (version_id, model_id, path, value)
             SELECT :id, model_id, path, value
-            FROM moment, unnest(CAST(:paths AS varchar[]), CAST(:numbers AS double precision[])) AS found (path, value)
-        ), {audit.RECORDED}
+            FROM moment, unnest(CAST(:paths AS varchar[]), CAST(:numbers AS double precision[])) AS number (path, value)
+        ){f", {entries}" if entries else ""}
         SELECT model_id, name, repository, storage_path, now FROM moment
-        """  # noqa: S608 - of the tables' own names
+        """  # noqa: S608 - built from the tables' own names
     )
 
 
-_BY_ID = _statement("id = :model_id")
-_BY_NAME = _statement("lower(name) = lower(:model_name)")
-_BY_BOTH = _statement("id = :model_id AND lower(name) = lower(:model_name)")
+def _type_without_length(column: ColumnElement[Any]) -> str:
+    """Return the column's SQL type. A cast to `varchar(128)` would cut a longer text where an insert refuses it."""
+    return re.split(r"[( ]", str(column.type.compile(dialect=PGDialect())))[0]  # type: ignore[no-untyped-call]
 
 
-def register(version: Version, actor: Actor, said: Entry, *, model_id: UUID | None, model_name: str | None) -> Version:
-    """The version is in the database with its entry, to which the model's name is added; it has its model and its times.
-
-    `audit.commit_recorded` saves it. Raises NotFound (model), Invalid (the id is not that model's), Conflict (the model has
-    this version).
-    """
-    numbers = dict(metadata_limits.numbers(version.metadata_))
-    values = {column.name: getattr(version, attribute) for attribute, column in _GIVEN.items()}
-    values |= {"metadata": json.dumps(version.metadata_), "paths": list(numbers), "numbers": list(numbers.values())}
-    values |= {"model_id": model_id, "model_name": model_name}
-    statement = _BY_NAME if model_id is None else _BY_ID if model_name is None else _BY_BOTH
-    row = audit.execute_recorded(statement, values, actor, said).one_or_none()
-    if row is None:
-        raise _unknown(model_id, model_name)
-    return _with_model(version, Registered(*row))
-
-
-def _with_model(version: Version, found: Registered) -> Version:
-    version.model_id, version.created_at, version.updated_at = found.model_id, found.now, found.now
-    version.model = RegisteredModel(
-        id=found.model_id, name=found.name, repository=found.repository, storage_path=found.storage_path
-    )
-    return version
-
-
-def _unknown(model_id: UUID | None, model_name: str | None) -> Refusal:
-    """No model has this name, or this id, or the id is another one's."""
+def _unknown_model(model_id: UUID | None, model_name: str | None) -> Refusal:
     if model_id is None or model_name is None:
         return registered_models.missing()
     name = registered_models.get(model_id).name
-    return Invalid("model_id and model_name name two models.", errors={"model_name": [f"The id is {name}'s."]})
+    return Invalid(
+        "model_id and model_name name two different models.", errors={"model_name": [f"The id is {name}'s."]}
+    )

@@ -1,4 +1,4 @@
-"""Sign in and out in a browser: a session is a row, and the cookie holds nothing but a token that leads to it."""
+"""Sign in and out with a browser. A session is a row; the cookie holds only the token that finds it."""
 
 import secrets
 
@@ -14,46 +14,46 @@ from catapult.queries.sessions import IDLE, LONGEST, hashed
 from catapult.tables import NOW, Session, SignInCount
 
 SIGN_INS = 10
-"""A minute and address."""
+"""Attempts per minute and address."""
 
 SWEEP = 1_000
 
 
 def count_attempt(address: str) -> None:
-    """One more sign-in is tried from this address. Raises RateLimited from the eleventh within a minute on.
+    """Count an attempt to sign in from this address. Raises RateLimited from the eleventh within a minute on.
 
-    Counted in the database, since each worker by itself would let ten through.
+    Attempts are counted in the database, since each worker by itself would let ten through.
     """
     minute = func.date_trunc("minute", NOW)
     first = insert(SignInCount).values(address=address[:64], minute=minute, attempts=1)
-    one_more = first.on_conflict_do_update(
+    another = first.on_conflict_do_update(
         index_elements=[SignInCount.address, SignInCount.minute],
         set_={"attempts": SignInCount.attempts + 1},
         where=SignInCount.attempts < SIGN_INS,
     )
-    if not audit.note(one_more):
+    if not audit.note(another):
         raise RateLimited("Too many sign-ins from this address. Wait a minute, then try again.", retry_after=60)
 
 
 def sign_in(*, actor: Actor, former: str | None = None) -> str:
-    """A new session of the actor's key; its token, which is stored nowhere. The `former` token's session has ended."""
-    ended = _ended(former) if former else None
+    """Start a session for the actor's key, end that of the `former` token, and return the new token, which is not stored."""
+    ended = _end(former) if former else None
     token = secrets.token_urlsafe(32)
     row = Session(id=uuid7(), token_hash=hashed(token), api_key_id=actor.key_id)
     db.session.add(row)
-    said = [audit.entry("session.delete", ended)] if ended else []
-    audit.commit(actor, row, *said, audit.entry("session.create", row))
+    entries = [audit.entry("session.delete", ended)] if ended else []
+    audit.commit(actor, row, *entries, audit.entry("session.create", row))
     return token
 
 
 def sign_out(token: str, *, actor: Actor) -> None:
-    """That session has ended; one that is not there stays so and writes no entry."""
-    if row := _ended(token):
+    """End the session of that token. An unknown token changes nothing and writes no entry."""
+    if row := _end(token):
         audit.commit(actor, row, audit.entry("session.delete", row))
 
 
-def _ended(token: str) -> Session | None:
-    """The session of that token, which the transaction deletes; None if it is not there."""
+def _end(token: str) -> Session | None:
+    """Delete the session of that token and return it, or None if there is none."""
     row = db.session.scalar(select(Session).where(Session.token_hash == hashed(token)).with_for_update())
     if row is not None:
         db.session.delete(row)
@@ -61,7 +61,7 @@ def _ended(token: str) -> Session | None:
 
 
 def sweep() -> None:
-    """Sessions that are over and counts of former minutes are forgotten, some at a time."""
+    """Delete sessions that have ended, at most `SWEEP`, and the counts of past minutes."""
     over = or_(Session.used_at <= NOW - IDLE, Session.created_at <= NOW - LONGEST)
     some = select(Session.id).where(over).limit(SWEEP).with_for_update(skip_locked=True).scalar_subquery()
     audit.note(delete(Session).where(Session.id.in_(some)))

@@ -1,4 +1,4 @@
-"""Register, change, promote, demote and delete versions."""
+"""Register, edit, promote, demote and delete versions."""
 
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,11 @@ from sqlalchemy.orm import joinedload
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import gates, locks, progress, registration
+from catapult.actions import deployment_states, gates, locks
+from catapult.actions.registration import Registration
 from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Invalid
-from catapult.extensions import db, in_transaction
+from catapult.extensions import begin, db
 from catapult.rules import metadata_limits as limits
 from catapult.rules.semver import semver_key
 from catapult.tables import (
@@ -40,13 +41,13 @@ def create(
 ) -> Version:
     """Register a version of the model that `model_id` or `model_name` names, and promote it if `is_release`.
 
-    `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden, and Blocked where
-    a gate lets it not be a release: then it is not registered either.
+    `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden, and Blocked if a
+    gate does not let it become a release; then it is not registered either.
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
     limits.check(metadata)
     if model_id is None and model_name is None:
-        raise Invalid("Say which model it is of.", errors={"model_name": ["Needed where there is no model_id."]})
+        raise Invalid("Send model_id or model_name.", errors={"model_name": ["Required without a model_id."]})
     version = Version(
         id=uuid7(),
         metadata_=metadata or {},
@@ -56,17 +57,10 @@ def create(
         **{"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "counter": 1, **fields},
     )
     version.live_in = []
-    said = audit.entry("version.create", version, **{name: fields[name] for name in ("version", "tag", "digest")})
-    if not is_release:
-        return audit.commit_recorded(
-            registration.register(version, actor, said, model_id=model_id, model_name=model_name)
-        )
-    in_transaction()
-    locks.hold_gates()  # before the model, which registering locks
-    registration.register(version, actor, said, model_id=model_id, model_name=model_name)
-    registered = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
-    registered.live_in = []
-    return audit.commit(actor, registered, *_promote(registered, actor, registered.created_at))
+    registration = Registration(version, model_id, model_name)
+    if is_release:
+        return _register_release(version, registration, actor)
+    return audit.commit(actor, version, _created(version), statement=registration)
 
 
 def edit(
@@ -77,13 +71,15 @@ def edit(
     is_release: bool | None = None,
     expected: set[int] | None = None,
 ) -> Version:
-    """These fields have these values, and it is a release or not if `is_release` says so; all in one transaction.
+    """Set these fields, and promote or demote the version if `is_release` is given, in one transaction.
 
-    Raises NotFound, PreconditionFailed, Forbidden, Blocked, and Conflict for archiving what is live or promoting what is archived.
+    Raises NotFound, PreconditionFailed, Forbidden, Blocked, and Conflict for archiving a live version or promoting an archived one.
     """
     actor.needs(Role.PUBLISHER if is_release is None else Role.RELEASER)
     limits.check(fields.get("metadata_"))
-    version, now = _locked(version_id, gated=bool(is_release))
+    if is_release:
+        locks.gates_shared()
+    version, now = locks.version(version_id)
     locks.check_counter(version, expected)
     entries = _change(version, fields)
     if is_release is not None:
@@ -94,48 +90,49 @@ def edit(
 def promote(version_id: UUID, *, actor: Actor, reason: str | None = None, force: bool = False) -> Version:
     """Make this version a release. Promoting a release changes nothing and writes no entry.
 
-    `force`, with a reason and by an admin, passes the gates, and writes an entry of that too. Raises NotFound, Forbidden, Blocked,
-    and Conflict where it is archived.
+    `force`, with a reason and by an admin, overrides the gates and writes an entry about that too. Raises NotFound, Forbidden,
+    Blocked, and Conflict if it is archived.
     """
     actor.needs(Role.RELEASER)
     gates.check_force(actor, force, reason)
-    version, now = _locked(version_id, gated=True)
+    locks.gates_shared()
+    version, now = locks.version(version_id)
     entries = _promote(version, actor, now, reason, force)
     return audit.commit(actor, version, *entries) if entries else version
 
 
 def demote(version_id: UUID, *, actor: Actor, reason: str | None = None) -> Version:
-    """Make this release a plain version again. Demoting what is no release changes nothing and writes no entry.
+    """Make this release an ordinary version again. Demoting a version that is not a release changes nothing.
 
     Raises NotFound, Forbidden.
     """
     actor.needs(Role.RELEASER)
-    version, _ = _locked(version_id)
+    version, _ = locks.version(version_id)
     entries = _demote(version, reason)
     return audit.commit(actor, version, *entries) if entries else version
 
 
 def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) -> None:
-    """The version and its deployments leave every list; its version string is free again.
+    """Remove the version and its deployments from every list. Its version string is free again.
 
     Raises NotFound, PreconditionFailed, and Conflict while it is live somewhere.
     """
     actor.needs(Role.ADMIN)
-    version, _ = _locked(version_id)
+    version, _ = locks.version(version_id)
     locks.check_counter(version, expected)
     _check_not_live(version, "deleted")
-    cancelled = [str(one) for one in progress.cancel(Deployment.release_id == version.id)]
+    cancelled = [str(deployment_id) for deployment_id in deployment_states.cancel(Deployment.release_id == version.id)]
     version.deleted_at = NOW
-    of_it = update(Deployment).where(Deployment.release_id == version.id, Deployment.deleted_at.is_(None))
-    left: Any = db.session.execute(
-        of_it.values(deleted_at=NOW, updated_at=Deployment.updated_at), execution_options={"synchronize_session": False}
+    rows = update(Deployment).where(Deployment.release_id == version.id, Deployment.deleted_at.is_(None))
+    removed: Any = db.session.execute(
+        rows.values(deleted_at=NOW, updated_at=Deployment.updated_at), execution_options={"synchronize_session": False}
     )
     audit.flush()
-    _count_again(version, by=-1)
+    _update_count(version, by=-1)
     audit.commit(
         actor,
         version,
-        _said("version.delete", version, None, deployments=left.rowcount, cancelled_deployments=cancelled or None),
+        _entry("version.delete", version, None, deployments=removed.rowcount, cancelled_deployments=cancelled or None),
     )
 
 
@@ -147,10 +144,20 @@ _INSERT_METRICS = text(
 )
 
 
-def _locked(version_id: UUID, *, gated: bool = False) -> tuple[Version, datetime]:
-    version, live_in, now = locks.version(version_id, gated=gated)
-    version.live_in = live_in
-    return version, now
+def _created(version: Version, **details: Any) -> Entry:
+    return audit.entry(
+        "version.create", version, version=version.version, tag=version.tag, digest=version.digest, **details
+    )
+
+
+def _register_release(version: Version, registration: Registration, actor: Actor) -> Version:
+    begin()
+    locks.gates_shared()  # before the model's lock, which the registration takes
+    registration.finish(audit.execute(registration.sql(), registration.values))
+    release = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
+    release.live_in = []
+    created = _created(release, model=release.model_name)
+    return audit.commit(actor, release, created, *_promote(release, actor, release.created_at))
 
 
 def _promote(
@@ -160,27 +167,27 @@ def _promote(
         return []
     if version.status == VersionStatus.ARCHIVED:
         raise Conflict(f"{version.version} is archived. Set its status to active first, then promote it.")
-    broken = gates.passed(version.id, RELEASE, actor=actor, force=force)
+    failed = gates.check(version.id, RELEASE, actor=actor, force=force)
     version.released_at, version.released_by = now, actor.name
-    told = {"model": version.model_name, "version": version.version}
-    return [_said("version.promote", version, reason), *gates.override(version, broken, RELEASE, reason, **told)]
+    details = {"model": version.model_name, "version": version.version}
+    return [_entry("version.promote", version, reason), *gates.override(version, failed, RELEASE, reason, **details)]
 
 
 def _demote(version: Version, reason: str | None = None) -> list[Entry]:
     if not version.is_release:
         return []
     since = version.released_at.isoformat() if version.released_at else None
-    entry = _said("version.demote", version, reason, released_by=version.released_by, released_at=since)
+    entry = _entry("version.demote", version, reason, released_by=version.released_by, released_at=since)
     version.released_at = version.released_by = None
     return [entry]
 
 
-def _said(action: str, version: Version, reason: str | None, **details: Any) -> Entry:
+def _entry(action: str, version: Version, reason: str | None, **details: Any) -> Entry:
     return audit.entry(action, version, model=version.model_name, version=version.version, reason=reason, **details)
 
 
 def _change(version: Version, fields: dict[str, Any]) -> list[Entry]:
-    """The fields are set, and what is kept of them elsewhere follows."""
+    """Set the fields and update what is derived from them. Return the audit entry, if anything changed."""
     changed = audit.changes(version, fields)
     if not changed:
         return []
@@ -188,11 +195,11 @@ def _change(version: Version, fields: dict[str, Any]) -> list[Entry]:
         if version.status == VersionStatus.ARCHIVED:
             _check_not_live(version, "archived")
         audit.flush()
-        _count_again(version, by=0)
+        _update_count(version, by=0)
     if "metadata" in changed:
         db.session.execute(delete_rows(Metric).where(Metric.version_id == version.id))
-        _keep_metrics(version)
-    return [_said("version.update", version, None, changes=changed)]
+        _insert_metrics(version)
+    return [_entry("version.update", version, None, changes=changed)]
 
 
 def _check_not_live(version: Version, verb: str) -> None:
@@ -202,28 +209,28 @@ def _check_not_live(version: Version, verb: str) -> None:
         )
 
 
-def _keep_metrics(version: Version) -> None:
-    """The numbers in its metadata, in one statement however many there are."""
-    found = dict(limits.numbers(version.metadata_))
-    if found:
-        columns = {"paths": list(found), "numbers": list(found.values())}
+def _insert_metrics(version: Version) -> None:
+    """Insert the numbers in its metadata into `metrics`, in one statement."""
+    numbers = dict(limits.numbers(version.metadata_))
+    if numbers:
+        columns = {"paths": list(numbers), "numbers": list(numbers.values())}
         db.session.execute(_INSERT_METRICS, {"version": version.id, "model": version.model_id, **columns})
 
 
-def _count_again(version: Version, by: int) -> None:
-    newest = (
+def _update_count(version: Version, by: int) -> None:
+    """Change the model's version count by that number and update its latest version.
+
+    On the table and not the object: the model's counter and `updated_at` do not change with its versions.
+    """
+    latest = (
         select(Version.version)
         .where(
             Version.model_id == version.model_id, Version.deleted_at.is_(None), Version.status == VersionStatus.ACTIVE
         )
         .order_by(Version.created_at.desc(), Version.id.desc())
         .limit(1)
+        .scalar_subquery()
     )
-    _keep_count(version, by, newest.scalar_subquery())
-
-
-def _keep_count(version: Version, by: int, latest: Any) -> None:
-    """On the table and not the object: neither the model's counter nor its `updated_at` moves with its versions."""
     columns = _MODELS.c
     db.session.execute(
         update(_MODELS)

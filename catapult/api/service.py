@@ -16,7 +16,7 @@ from catapult.api.wire.parameters import NoQuery
 from catapult.api.wire.rendering import encode
 from catapult.contract.schemas import HealthOut, InfoOut
 from catapult.errors import InsufficientStorage
-from catapult.extensions import by_statement, current_settings
+from catapult.extensions import autocommit, current_settings
 from catapult.queries import api_keys as stored_keys
 from catapult.queries import registry, schema_version
 from catapult.rules import key_format
@@ -75,7 +75,7 @@ def ready() -> Response:
 def show_metrics() -> Response:
     """Figures for Prometheus."""
     metrics.check_access()
-    by_statement()
+    autocommit()
     figures = metrics.of(current_app._get_current_object())  # type: ignore[attr-defined]
     if figures is None:
         raise InsufficientStorage(

@@ -34,7 +34,7 @@ from catapult.pages.parts import formats
 from catapult.pages.parts.page_request import own_address
 from catapult.queries import registry
 from catapult.queries.sessions import LONGEST
-from catapult.rules.gates import ASKS
+from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
 
 NOUNS = (
@@ -78,7 +78,7 @@ def init_app(app: Flask) -> None:
         door.register_blueprint(noun.blp)
     app.register_blueprint(door)
     app.jinja_env.filters.update(formats.FILTERS)
-    app.jinja_env.globals["asks"] = ASKS
+    app.jinja_env.globals["asks"] = OWN_REQUEST
     app.jinja_env.tests.update(formats.TESTS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_shell)

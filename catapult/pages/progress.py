@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, g, url_for
 
 from catapult.actions import deployments as actions
-from catapult.actions.progress import AFTER
+from catapult.actions.deployment_states import NEXT
 from catapult.pages.deployments import guarded
 from catapult.pages.parts import forms, fragments, lists, values
 from catapult.pages.parts.forms import Form
@@ -87,7 +87,7 @@ def _shown(deployment_id: UUID, form: Form | None = None) -> dict[str, Any]:
         "versions": rollbacks.named([row.superseded_by, row.rollback_of]),
         "told": rollbacks.told([row]).get(row.id),
         "lines": lines,
-        "steps": [(status, _asks(row, place, status)) for status in AFTER.get(row.status, ())],
+        "steps": [(status, _asks(row, place, status)) for status in NEXT.get(row.status, ())],
         "may_move": g.actor.role.holds(Role.RELEASER if place.protected else Role.PUBLISHER),
         "entries": list(audit_logs.listing(resource_id=deployment_id).page(Page(ENTRIES)))[:ENTRIES],
         "form": form or Form(),

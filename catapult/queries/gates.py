@@ -193,7 +193,7 @@ def _for(pattern: str) -> ColumnElement[bool]:
 
 
 def facts(version_ids: Sequence[UUID], target: str) -> dict[UUID, list[Any]]:
-    """`{version's id: a row a gate that is for it}`, as `gates.judge` and `gates.standing` take them."""
+    """`{version's id: a row a gate that is for it}`, as `gates.judge` and `gates.gates_hash` take them."""
     found: dict[UUID, list[Any]] = defaultdict(list)
     for fact in db.session.execute(_STORED, {"versions": list(version_ids), "target": target.lower()}):
         found[fact.version_id].append(fact)
@@ -230,5 +230,5 @@ def _asks_approval(found: list[Any]) -> bool:
 
 
 def _judged(found: list[Any], words: list[Any], asker: UUID | None) -> list[Verdict]:
-    stands = gates.standing(found)
+    stands = gates.gates_hash(found)
     return [gates.judge(fact, words, stands, asker) for fact in found]

@@ -1,6 +1,6 @@
-"""What a gate says of a version, in a sentence with both numbers; from facts that were read already. No database here.
+"""The verdict of a gate on a version, in a sentence with its numbers. Judged from facts that `queries.gates` reads.
 
-A gate is a rule on becoming a release, or on reaching an environment. `queries.gates` reads what is judged here.
+A gate is a rule for becoming a release, or for reaching an environment.
 """
 
 import hashlib
@@ -31,14 +31,16 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
 }
 """The fields of each kind of gate, beside `model` and `target`."""
 
-CHANGED, ASKS = "a gate was changed since", "its key is the one that asks"
-"""Why an approval does not count that its key may give again, and why one counts only for whoever else asks."""
+CHANGED = "a gate has changed since"
+"""Why an approval no longer counts. Its key may give it again."""
+OWN_REQUEST = "you cannot approve your own request"
+"""Why an approval does not count for the key that gave it. It counts for others."""
 
 UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
-class Word(NamedTuple):
-    """An approval as it counts, or why it does not."""
+class Approval(NamedTuple):
+    """An approval, and why it does not count: `void` is None if it does."""
 
     id: UUID
     approved_by: str
@@ -50,92 +52,96 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate says of a version: whether it lets it through, and why."""
+    """Whether a gate lets a version through, and why."""
 
     gate: Any
     passed: bool
     detail: str
-    approvals: list[Word] = field(default_factory=list)
+    approvals: list[Approval] = field(default_factory=list)
 
-    def said(self) -> dict[str, Any]:
-        """For an audit entry."""
+    def details(self) -> dict[str, Any]:
+        """Return the verdict for an audit entry."""
         return {"id": str(self.gate.id), "kind": self.gate.kind_, "model": self.gate.model, "detail": self.detail}
 
     @property
     def passes_for_others(self) -> bool:
-        """Whether it lets the version through at least where somebody asks who has not approved of it."""
+        """Whether the version passes at least when somebody asks whose key has not approved it."""
         if self.passed or self.gate.kind_ != GateKind.APPROVED:
             return self.passed
-        needed: int = self.gate.count_
-        return len({word.api_key_id for word in self.approvals if word.void in (None, ASKS)}) >= needed
+        required: int = self.gate.count_
+        counted = {approval.api_key_id for approval in self.approvals if approval.void in (None, OWN_REQUEST)}
+        return len(counted) >= required
 
     def wants(self, key_id: UUID | None, role: Role) -> bool:
-        """Whether approvals are missing and one by this key would be among those that count."""
+        """Return whether approvals are missing and one by this key would count."""
         if self.gate.kind_ != GateKind.APPROVED or self.passes_for_others or key_id is None:
             return False
-        given = {word.api_key_id for word in self.approvals if word.void != CHANGED}
-        return key_id not in given and _unfit(self.gate, key_id, role) is None
+        given = {approval.api_key_id for approval in self.approvals if approval.void != CHANGED}
+        return key_id not in given and _never_counts(self.gate, key_id, role) is None
 
 
 def rule(gate: Any) -> str:
-    """What the gate asks for, in a few words: `accuracy >= 0.9`."""
+    """Return what the gate requires in a few words: `accuracy >= 0.9`."""
     return _RULES[gate.kind_](gate)
 
 
-def standing(gates: Iterable[Any]) -> str:
-    """The gates as they stand, as text that is another one once any of them is changed, added or deleted."""
-    told = sorted(f"{gate.id}:{gate.counter}" for gate in gates)
-    return hashlib.sha256(" ".join(told).encode()).hexdigest()
+def gates_hash(gates: Iterable[Any]) -> str:
+    """Return a hash that differs once any of the gates is changed, added or deleted: 64 hex digits."""
+    versions = sorted(f"{gate.id}:{gate.counter}" for gate in gates)
+    return hashlib.sha256(" ".join(versions).encode()).hexdigest()
 
 
-def judge(fact: Any, approvals: Sequence[Any], stands: str, asker: UUID | None) -> Verdict:
-    """The gate's verdict. `approvals` are all of this version and target that were not withdrawn; `asker` is a key's id."""
-    if fact.kind_ == GateKind.APPROVED:
-        words = [_word(fact, approval, stands, asker) for approval in approvals]
-        return _approved(fact, words)
-    passed, detail = _JUDGES[fact.kind_](fact)
-    return Verdict(fact, passed, detail)
+def judge(facts: Any, approvals: Sequence[Any], current_hash: str, asking_key: UUID | None) -> Verdict:
+    """Return the gate's verdict.
+
+    `facts` are the gate and all it looks at (`queries.gates.facts`), `approvals` those of the version and target that are not
+    withdrawn, `current_hash` is the `gates_hash` of the target's gates, and `asking_key` the id of the key that asks.
+    """
+    if facts.kind_ == GateKind.APPROVED:
+        return _approved(facts, [_judged(facts, approval, current_hash, asking_key) for approval in approvals])
+    passed, detail = _JUDGES[facts.kind_](facts)
+    return Verdict(facts, passed, detail)
 
 
-def _metric(fact: Any) -> tuple[bool, str]:
-    if fact.number is None:
-        return False, _no_number(fact)
-    passed = COMPARED[fact.op](fact.number, fact.value)
-    return passed, f"{fact.path} is {number(fact.number)}; it must be {fact.op} {number(fact.value)}"
+def _metric(facts: Any) -> tuple[bool, str]:
+    if facts.number is None:
+        return False, _no_number(facts)
+    passed = COMPARED[facts.op](facts.number, facts.value)
+    return passed, f"{facts.path} is {number(facts.number)}; it must be {facts.op} {number(facts.value)}"
 
 
-def _no_regression(fact: Any) -> tuple[bool, str]:
-    if fact.number is None:
-        return False, _no_number(fact)
-    other = _other(fact)
-    if fact.base_id is None:
-        none = "there is no release yet" if fact.target == RELEASE else f"nothing is live in {fact.target} yet"
-        return True, f"{fact.path} is {number(fact.number)}; {none}"
-    if fact.base_number is None:
-        return True, f"{fact.path} is {number(fact.number)}; {other}, {fact.base_version}, has none"
-    higher = fact.direction == Direction.HIGHER
-    bound = _exact(fact.base_number) + (-1 if higher else 1) * _exact(fact.tolerance)
-    passed = _exact(fact.number) >= bound if higher else _exact(fact.number) <= bound
-    than = f"it must not be {_worse(fact)} than {number(fact.base_number)} of {other}"
-    return passed, f"{fact.path} is {number(fact.number)}; {than}, {fact.base_version}"
+def _no_regression(facts: Any) -> tuple[bool, str]:
+    if facts.number is None:
+        return False, _no_number(facts)
+    present, base = f"{facts.path} is {number(facts.number)}", _base(facts)
+    if facts.base_id is None:
+        none = "there is no release yet" if facts.target == RELEASE else f"nothing is live in {facts.target} yet"
+        return True, f"{present}; {none}"
+    if facts.base_number is None:
+        return True, f"{present}; {base}, {facts.base_version}, has no {facts.path}"
+    higher = facts.direction == Direction.HIGHER
+    bound = _exact(facts.base_number) + (-1 if higher else 1) * _exact(facts.tolerance)
+    passed = _exact(facts.number) >= bound if higher else _exact(facts.number) <= bound
+    limit = f"it must not be {_worse(facts)} than the {number(facts.base_number)} of {base}, {facts.base_version}"
+    return passed, f"{present}; {limit}"
 
 
-def _metadata_present(fact: Any) -> tuple[bool, str]:
-    if fact.missing:
-        return False, f"no {', '.join(fact.missing)} in its metadata"
-    return True, f"{', '.join(fact.paths)} {'is' if len(fact.paths) == 1 else 'are'} in its metadata"
+def _metadata_present(facts: Any) -> tuple[bool, str]:
+    if facts.missing:
+        return False, f"its metadata has no {', '.join(facts.missing)}"
+    return True, f"its metadata has {', '.join(facts.paths)}"
 
 
-def _released(fact: Any) -> tuple[bool, str]:
-    return fact.is_release, "it is a release" if fact.is_release else "it is no release; only releases get here"
+def _released(facts: Any) -> tuple[bool, str]:
+    return facts.is_release, "it is a release" if facts.is_release else "it is not a release; only releases may go here"
 
 
-def _soaked(fact: Any) -> tuple[bool, str]:
-    if fact.since is None:
-        return False, f"it is not live in {fact.environment}; it must be for {span(fact.seconds)}"
-    lasted = max(0, int((fact.now - fact.since).total_seconds()))  # below 0 where the clock was set back
-    said = f"it is live in {fact.environment} for {span(lasted, parts=2)} without break; it must be for {span(fact.seconds)}"
-    return lasted >= fact.seconds, said
+def _soaked(facts: Any) -> tuple[bool, str]:
+    required = f"it needs {span(facts.seconds)} there without interruption"
+    if facts.since is None:
+        return False, f"it is not live in {facts.environment}; {required}"
+    seconds = max(0, int((facts.now - facts.since).total_seconds()))  # negative if the clock was set back
+    return seconds >= facts.seconds, f"it has been live in {facts.environment} for {span(seconds, parts=2)}; {required}"
 
 
 _JUDGES: dict[str, Callable[[Any], tuple[bool, str]]] = {
@@ -149,17 +155,17 @@ _JUDGES: dict[str, Callable[[Any], tuple[bool, str]]] = {
 
 _RULES: dict[str, Callable[[Any], str]] = {
     GateKind.METRIC: lambda gate: f"{gate.path} {gate.op} {number(gate.value)}",
-    GateKind.NO_REGRESSION: lambda gate: f"{gate.path} not {_worse(gate)} than that of {_other(gate)}",
-    GateKind.METADATA_PRESENT: lambda gate: f"{', '.join(gate.paths)} in its metadata",
+    GateKind.NO_REGRESSION: lambda gate: f"{gate.path} not {_worse(gate)} than that of {_base(gate)}",
+    GateKind.METADATA_PRESENT: lambda gate: f"{', '.join(gate.paths)} in the metadata",
     GateKind.RELEASED: lambda gate: "releases only",
-    GateKind.SOAKED: lambda gate: f"live in {gate.environment} for {span(gate.seconds)} without break",
-    GateKind.APPROVED: lambda gate: f"approved by {_keys(gate.count_)} {_who(gate.role)}",
+    GateKind.SOAKED: lambda gate: f"live in {gate.environment} for {span(gate.seconds)} without interruption",
+    GateKind.APPROVED: lambda gate: f"approved by {_keys(gate.count_)} with the role {_role_or_higher(gate.role)}",
 }
 
 
-def _other(gate: Any) -> str:
-    """What a version is compared with on its way to the gate's target."""
-    return "the present release" if gate.target == RELEASE else f"what is live in {gate.target}"
+def _base(gate: Any) -> str:
+    """Return what a version is compared with on its way to the gate's target."""
+    return "the current release" if gate.target == RELEASE else f"what is live in {gate.target}"
 
 
 def _worse(gate: Any) -> str:
@@ -167,65 +173,65 @@ def _worse(gate: Any) -> str:
     return f"{'lower' if gate.direction == Direction.HIGHER else 'higher'}{by}"
 
 
-def _who(role: str) -> str:
-    return "an admin" if role == Role.ADMIN else f"a {role} or higher"
+def _role_or_higher(role: str) -> str:
+    return "admin" if role == Role.ADMIN else f"{role} or higher"
 
 
 def _keys(count: int) -> str:
-    return "another key," if count == 1 else f"{count} other keys, each"
+    return "another key" if count == 1 else f"{count} other keys"
 
 
-def _approved(fact: Any, words: list[Word]) -> Verdict:
-    counted = len({word.api_key_id for word in words if word.void is None})
-    detail = f"approved by {counted} of {fact.count_} that it takes, each by {_who(fact.role)}"
-    void = "; ".join(f"that of {word.approved_by} does not count: {word.void}" for word in words if word.void)
-    return Verdict(fact, counted >= fact.count_, f"{detail}; {void}" if void else detail, words)
+def _approved(facts: Any, approvals: list[Approval]) -> Verdict:
+    counted = len({approval.api_key_id for approval in approvals if approval.void is None})
+    detail = f"it has {counted} of {facts.count_} approvals by keys with the role {_role_or_higher(facts.role)}"
+    void = [f"the approval by {each.approved_by} does not count: {each.void}" for each in approvals if each.void]
+    return Verdict(facts, counted >= facts.count_, "; ".join([detail, *void]), approvals)
 
 
-def _word(fact: Any, approval: Any, stands: str, asker: UUID | None) -> Word:
+def _judged(facts: Any, row: Any, current_hash: str, asking_key: UUID | None) -> Approval:
     void = None
-    if approval.standing != stands:
+    if row.standing != current_hash:
         void = CHANGED
-    elif approval.revoked_at is not None:
+    elif row.revoked_at is not None:
         void = "its key was revoked"
-    elif unfit := _unfit(fact, approval.api_key_id, Role(approval.role)):
-        void = unfit
-    elif approval.api_key_id == asker:
-        void = ASKS
-    return Word(approval.id, approval.approved_by, approval.api_key_id, approval.comment, approval.created_at, void)
+    elif reason := _never_counts(facts, row.api_key_id, Role(row.role)):
+        void = reason
+    elif row.api_key_id == asking_key:
+        void = OWN_REQUEST
+    return Approval(row.id, row.approved_by, row.api_key_id, row.comment, row.created_at, void)
 
 
-def _unfit(fact: Any, key_id: UUID, role: Role) -> str | None:
-    """Why no approval by that key counts, whenever it is given; None where one does."""
-    if not role.holds(Role(fact.role)):
-        return f"its key is a {role}"
-    return "its key registered the version" if key_id == fact.created_by_key else None
+def _never_counts(facts: Any, key_id: UUID, role: Role) -> str | None:
+    """Return why no approval by this key counts, whenever it is given; None if it does."""
+    if not role.holds(Role(facts.role)):
+        return f"its key has the role {role}"
+    return "its key registered the version" if key_id == facts.created_by_key else None
 
 
-def _no_number(fact: Any) -> str:
-    if fact.found is None or fact.found == "null":
-        return f"no {fact.path} in its metadata"
-    if fact.found == "number":
-        return f"{fact.path} in its metadata stands in a list, and those are not read"
+def _no_number(facts: Any) -> str:
+    if facts.found is None or facts.found == "null":
+        return f"its metadata has no {facts.path}"
+    if facts.found == "number":
+        return f"{facts.path} is inside a list in its metadata, and lists are not searched"
     kind = {"string": "text", "boolean": "true or false", "array": "a list", "object": "an object"}
-    return f"{fact.path} in its metadata is no number but {kind.get(fact.found, fact.found)}"
+    return f"{facts.path} in its metadata is {kind.get(facts.found, facts.found)}, not a number"
 
 
 def number(value: float) -> str:
-    """As it was written, for the most part: `0.89`, `1200`, `1e-07`."""
+    """Return the number in its usual notation: `0.89`, `1200`, `1e-07`."""
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
 def _exact(value: float) -> Decimal:
-    """As it is written: 0.95 - 0.01 is 0.94 here."""
+    """Return the number as it is written, so that 0.95 - 0.01 is 0.94."""
     return Decimal(repr(value))
 
 
 def span(seconds: int, parts: int | None = None) -> str:
-    """`1 day`, `36 hours` as `1 day 12 hours`, `90 seconds` as `1 minute 30 seconds`; the largest so many units of it."""
-    found = []
+    """Return a length of time in words, `1 day 12 hours`, with only the `parts` largest units if given."""
+    units = []
     for size, unit in UNITS:
         count, seconds = divmod(seconds, size)
         if count:
-            found.append(f"{count} {unit}{'' if count == 1 else 's'}")
-    return " ".join(found[:parts]) or "0 seconds"
+            units.append(f"{count} {unit}{'' if count == 1 else 's'}")
+    return " ".join(units[:parts]) or "0 seconds"

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from catapult.app import create_app
 from catapult.config import Settings, sqlalchemy_url
-from catapult.extensions import db, tend
+from catapult.extensions import check_connections, db
 from catapult.server.gunicorn_server import Server
 from catapult.web import metrics
 
@@ -47,7 +47,7 @@ def floor_app(settings: Settings) -> Flask:
     bare.extensions[metrics.EXTENSION] = app.extensions[metrics.EXTENSION]  # what the server's own worker asks for
     db.init_app(bare)
     with bare.app_context():
-        tend(db.engine)
+        check_connections(db.engine)
     select = text("SELECT id, body FROM floor WHERE id = :id")
     insert = text("INSERT INTO floor VALUES (gen_random_uuid(), 'x')")
 

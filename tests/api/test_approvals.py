@@ -147,7 +147,7 @@ def test_each_key_counts_once(api, version):
     approve(api.by("releaser"), version)
     found = verdict(api, version)
     assert found["passed"] is False
-    assert found["detail"].startswith("approved by 1 of 2 that it takes")
+    assert found["detail"].startswith("it has 1 of 2 approvals by keys with the role")
     assert len(found["approvals"]) == 2
 
 
@@ -176,7 +176,7 @@ def test_neither_the_registrar_nor_the_one_that_asks_counts(api, version):
     assert not promoted(api.by("releaser"), version)
     assert voids(api.by("releaser"), version) == {
         "publisher-key": "its key registered the version",
-        "releaser-key": "its key is the one that asks",
+        "releaser-key": "you cannot approve your own request",
     }
     assert promoted(api, version)
 
@@ -203,7 +203,7 @@ def test_an_approval_holds_for_every_door(api, version):
 # --- void
 
 
-CHANGED = "a gate was changed since"
+CHANGED = "a gate has changed since"
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_a_change_of_the_gates_voids_it_visibly(api, version, approved, change):
     change(api, approved)
     found = verdict(api, version)
     assert (found["passed"], [word["void"] for word in found["approvals"]]) == (False, [CHANGED])
-    assert f"that of releaser-key does not count: {CHANGED}" in found["detail"]
+    assert f"the approval by releaser-key does not count: {CHANGED}" in found["detail"]
     refused = api.post(path_of(version, "promote"))
     assert refused.status_code == 409
     assert CHANGED in refused.json["detail"]

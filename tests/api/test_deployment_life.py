@@ -64,7 +64,7 @@ def test_which_state_follows_which(api, version, trail, now, then):
         return
     assert (answer.status_code, answer.json["type"]) == (409, "/docs/errors/conflict")
     assert f"is {now} and can't become {then}" in answer.json["detail"]
-    follow = answer.json["detail"].partition("What may follow is ")[2]
+    follow = answer.json["detail"].partition("It can become ")[2]
     assert {state for state in STATES if state in follow} == AFTER[now]
     assert (get(api, made), len(trail())) == (made, before)
 

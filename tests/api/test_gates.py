@@ -105,7 +105,7 @@ def test_an_environment_that_was_deleted_meanwhile_is_a_break(api, sql):
     pass_time(600, sql)
     api.make(GATES, gate("soaked", "production", environment="staging", seconds=3600))
     assert said(verdicts(api, version, "production")) == [
-        (False, "it is live in staging for 10 minutes without break; it must be for 1 hour")
+        (False, "it has been live in staging for 10 minutes; it needs 1 hour there without interruption")
     ]
 
 
@@ -117,7 +117,7 @@ def test_what_is_live_from_a_moment_to_come_is_live_for_no_time(api, sql):
     pass_time(-7200, sql)
     api.make(GATES, gate("soaked", "production", environment="staging", seconds=3600))
     (verdict,) = verdicts(api, version, "production")
-    assert verdict["detail"] == "it is live in staging for 0 seconds without break; it must be for 1 hour"
+    assert verdict["detail"] == "it has been live in staging for 0 seconds; it needs 1 hour there without interruption"
     assert verdict["passed"] is False
 
 
@@ -157,8 +157,8 @@ def test_all_gates_are_answered_in_the_order_they_were_written(api):
     refused = api.post(path_of(version, "promote"))
     assert [v["passed"] for v in refused.json["gates"]] == [True, False, False]
     assert refused.json["detail"] == (
-        "It may not become a release: no dataset in its metadata;"
-        " approved by 0 of 1 that it takes, each by a releaser or higher."
+        "It may not become a release: its metadata has no dataset;"
+        " it has 0 of 1 approvals by keys with the role releaser or higher."
     )
 
 
@@ -181,7 +181,7 @@ def test_the_release_to_compare_with_is_no_archived_and_no_deleted_one(api):
     api.make(GATES, gate("no_regression", path="accuracy", direction="higher"))
     version = api.version(model, "4", metadata={"accuracy": 0.85})
     assert said(verdicts(api, version)) == [
-        (True, "accuracy is 0.85; it must not be lower than 0.8 of the present release, 1")
+        (True, "accuracy is 0.85; it must not be lower than the 0.8 of the current release, 1")
     ]
     assert old["is_release"]
 

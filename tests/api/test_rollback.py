@@ -233,8 +233,8 @@ def test_neither_gates_nor_a_freeze_stop_it_and_its_entry_says_which(api, versio
     assert back(api) == "1.1"
     details = trail("deployment.rollback")[0]["details"]
     assert [(passed["kind"], passed["detail"]) for passed in details["passed_gates"]] == [
-        ("metric", "no accuracy in its metadata"),
-        ("approved", "approved by 0 of 1 that it takes, each by a releaser or higher"),
+        ("metric", "its metadata has no accuracy"),
+        ("approved", "it has 0 of 1 approvals by keys with the role releaser or higher"),
     ]
     assert details["passed_freeze"] == "Sale until Monday"
     assert trail("gate.override") == []

@@ -156,7 +156,7 @@ def test_a_name_that_is_taken_is_said_in_the_form(windows: Windows, page: Page, 
     dialog.get_by_label("Name", exact=True).fill(model["name"].upper())
     dialog.get_by_label("Storage path").fill("docker.io/x")
     dialog.get_by_role("button", name="Register").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("A model of this name is there already")
+    expect(dialog.get_by_role("alert")).to_contain_text("A model with this name already exists")
     expect(dialog.get_by_label("Name", exact=True)).to_have_value(model["name"].upper())
 
 

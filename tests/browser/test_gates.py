@@ -74,7 +74,7 @@ def test_an_override_without_a_reason_stays_in_the_dialog(windows: Windows, gate
     page.locator("#dialog").get_by_label("Reason").fill("   ")
     page.get_by_role("button", name="Promote against the gates").click()
     expect(page.locator("#dialog [aria-invalid=true]")).to_be_focused()
-    expect(page.locator("#dialog .fault")).to_contain_text("Needed with force.")
+    expect(page.locator("#dialog .fault")).to_contain_text("Required with force.")
 
 
 def test_in_a_list_nothing_changes_but_a_toast_that_leads_to_the_override(
@@ -138,7 +138,7 @@ def test_an_approval_is_withdrawn_and_a_changed_gate_voids_one(
     gates("metadata_present", paths=["accuracy"])
     page.reload()
     expect(promotion(page).locator(".words s")).to_contain_text("releaser-key")
-    expect(promotion(page)).to_contain_text("does not count: a gate was changed since")
+    expect(promotion(page)).to_contain_text("does not count: a gate has changed since")
     expect(page.get_by_role("button", name="Approve")).to_be_enabled()
     check(page, " void")
 

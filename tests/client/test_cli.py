@@ -128,7 +128,7 @@ def test_promoting_ends_with_0_or_lists_the_gates_and_ends_with_1(
     assert (blocked.status, blocked.out) == (1, "")
     assert blocked.err.splitlines()[1:] == [
         "FAIL  metric            accuracy is 0.89; it must be >= 0.9",
-        "PASS  metadata_present  accuracy is in its metadata",
+        "PASS  metadata_present  its metadata has accuracy",
     ]
     assert catapult("promote", MODEL, "1.0", "--force").status == 2
     forbidden = catapult("promote", MODEL, "1.0", "--force", "--reason", "urgent")
@@ -277,14 +277,14 @@ def test_gates_are_listed_and_the_status_is_theirs(
     assert catapult("gates", MODEL, "1.1", "--target", "production") == (
         0,
         "PASS  metric            accuracy is 0.95; it must be >= 0.9\n"
-        "PASS  metadata_present  accuracy is in its metadata\n",
+        "PASS  metadata_present  its metadata has accuracy\n",
         "",
     )
     failed = catapult("gates", MODEL, "1.0", "--target", "Production")
     assert (failed.status, failed.out) == (
         1,
         "FAIL  metric            accuracy is 0.89; it must be >= 0.9\n"
-        "PASS  metadata_present  accuracy is in its metadata\n",
+        "PASS  metadata_present  its metadata has accuracy\n",
     )
     assert "1 of 2 gates stop" in failed.err
     told = catapult("gates", MODEL, "1.0", "--target", "release", "--json")
@@ -338,7 +338,7 @@ def test_waiting_ends_when_every_gate_passes(
     )
     assert ended.err.splitlines() == [
         "catapult: Waiting: accuracy is 0.89; it must be >= 0.9.",
-        "catapult: Waiting: no accuracy in its metadata; no accuracy in its metadata.",
+        "catapult: Waiting: its metadata has no accuracy; its metadata has no accuracy.",
     ]
 
 

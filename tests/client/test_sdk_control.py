@@ -184,7 +184,7 @@ def test_a_blocked_promotion_says_what_every_gate_says(
     fault = refused.value
     assert [(told.passed, told.detail) for told in fault.gates] == [
         (False, "accuracy is 0.89; it must be >= 0.9"),
-        (True, "accuracy is in its metadata"),
+        (True, "its metadata has accuracy"),
     ]
     assert fault.gates[0].gate.id == gate.id
     assert (fault.status, fault.type, isinstance(fault, Conflict)) == (409, "blocked", True)

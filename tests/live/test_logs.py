@@ -190,7 +190,7 @@ def test_the_lines_of_the_server_itself_are_of_the_same_form(live: Up) -> None:
     assert all(set(line) >= {"event", "level", "timestamp"} for line in live.lines())
 
 
-WRITE = "import structlog; from catapult import logs; logs.configure('WARNING')\nlog = structlog.get_logger()\n"
+WRITE = "import structlog; from catapult.web import request_log; request_log.configure('WARNING')\nlog = structlog.get_logger()\n"
 
 
 def written(code: str, **options: object) -> subprocess.CompletedProcess[str]:

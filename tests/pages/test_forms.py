@@ -199,7 +199,7 @@ def test_a_name_that_is_taken_is_told_and_nothing_typed_is_lost(browser, model, 
 def test_a_version_that_is_there_is_told(browser, version):
     answer = browser.post("/new/version", {**NEW_VERSION, "release_notes": "mine"})
     assert answer.status_code == 409
-    assert "has that version already" in Page(answer).one(role="alert").text
+    assert "already has that version" in Page(answer).one(role="alert").text
     assert Page(answer).field("release_notes").value == "mine"
 
 

@@ -60,11 +60,11 @@ def test_each_gate_is_a_row_that_says_what_it_asks_for(browser, gate, places):
     for row, (models, target, asks) in zip(
         said,
         [
-            ("all models", "release", "Approved by 2 other keys, each an admin"),
-            ("all models", "production", "Live in staging for 1 hour 30 minutes without break"),
+            ("all models", "release", "Approved by 2 other keys with the role admin"),
+            ("all models", "production", "Live in staging for 1 hour 30 minutes without interruption"),
             ("all models", "production", "Releases only"),
-            ("all models", "staging", "data.sha256, git_commit in its metadata"),
-            ("org/*", "release", "f1 not lower by more than 0.01 than that of the present release"),
+            ("all models", "staging", "data.sha256, git_commit in the metadata"),
+            ("org/*", "release", "f1 not lower by more than 0.01 than that of the current release"),
             ("all models", "release", "accuracy ≥ 0.9"),
         ],
         strict=True,
@@ -194,14 +194,14 @@ def test_a_kind_that_there_is_not_shows_the_first(browser):
         ({"value": "much"}, ["value"], "Has to be a number."),
         ({"value": "nan"}, ["value"], "Has to be a number."),
         ({"value": "1e999"}, ["value"], "beyond what a number can be"),
-        ({"value": "", "path": ""}, ["path", "value"], "Needed for a gate of kind metric."),
+        ({"value": "", "path": ""}, ["path", "value"], "Required for a gate of kind metric."),
         ({"path": "x" * 256}, ["path"], "1 to 255"),
         ({"op": "~"}, ["op"], "Has to be one of >=, >, <=, <, ==."),
         ({"kind": "approved", "count": "0", "role": "nobody"}, ["count", "role"], "Has to be 1 to 20."),
         ({"kind": "approved", "count": "one"}, ["count"], "Not a valid integer."),
         ({"kind": "soaked", "environment": "nowhere", "seconds": "1"}, ["environment"], "There is no environment"),
         ({"kind": "soaked", "environment": "nowhere", "seconds": "9999", "unit": "days"}, ["seconds"], "ten years"),
-        ({"kind": "released"}, ["target"], "Has to be an environment"),
+        ({"kind": "released"}, ["target"], "Must be an environment"),
         ({"kind": "metadata_present", "paths": "\n".join(map(str, range(51)))}, ["paths"], "1 to 50 paths"),
         ({"kind": "no_regression", "direction": "higher", "tolerance": "-1"}, ["tolerance"], "Has to be 0 or more."),
     ],
@@ -290,7 +290,7 @@ def test_an_underscore_in_a_pattern_is_no_wildcard(browser, api):
     api.version(api.model("org/axb"))
     told, items = tried(browser.post("/new/gate", form(model="ORG/a_*", do="try")))
     assert told == "Of the last 1 version none would pass"
-    assert items == ["org/a_b 1.0.0 Does not pass: no accuracy in its metadata"]
+    assert items == ["org/a_b 1.0.0 Does not pass: its metadata has no accuracy"]
 
 
 def test_a_dry_run_says_how_many_approvals_would_be_void(browser, api, gate, version, model):

@@ -208,7 +208,7 @@ def test_the_role_decides_which_buttons_there_are_and_the_server_again(browser, 
     assert bool(sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL")) is may
     if not may:
         assert answer.headers["HX-Reswap"] == "none"
-        assert "takes the role releaser" in Page(answer).has_class("toast")[0].text
+        assert "needs the role releaser" in Page(answer).has_class("toast")[0].text
         plain = somebody.post(f"{MODEL}/versions/1.0.0/-/promote")
         assert (plain.status_code, is_whole(plain)) == (403, True)
         assert trail("auth.forbidden")[0]["api_key_name"] == f"{role}-key"

@@ -12,7 +12,7 @@ from catapult.api.wire import etags, idempotency, paging
 from catapult.api.wire.bodies import receiver
 from catapult.contract.fields import Out
 from catapult.errors import Refusal
-from catapult.extensions import by_statement
+from catapult.extensions import autocommit
 from catapult.tables import Role
 from catapult.web import auth
 from catapult.web.error_handlers import try_again
@@ -51,7 +51,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 if request.method in ("GET", "HEAD") or (one_statement and idempotency.HEADER not in request.headers):
-                    by_statement()
+                    autocommit()
                 g.actor = auth.authenticate()
                 g.actor.needs(role)
                 return try_again(view, *args, **kwargs)

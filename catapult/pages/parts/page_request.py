@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 from flask import g, request
 
 from catapult.errors import NotFound
-from catapult.extensions import by_statement
+from catapult.extensions import autocommit
 from catapult.tables import Role
 from catapult.web import auth
 from catapult.web.error_handlers import try_again
@@ -24,7 +24,7 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if request.method in SAFE:
-                by_statement()
+                autocommit()
             else:
                 auth.check_same_origin()
             g.actor = auth.signed_in()

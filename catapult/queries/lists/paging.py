@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, any_, func, tuple_
 from sqlalchemy.dialects.postgresql import array
 
-from catapult.extensions import db, in_transaction
+from catapult.extensions import begin, db
 from catapult.filters.numbers import Passing
 from catapult.filters.sorting import Column
 from catapult.queries.lists import sorting
@@ -84,7 +84,7 @@ class Listing:
         """The page's rows, and one more if the list goes on; plain rows, fetched as they are read. Raises what `check` does."""
         query = self._query(page)
         if page.limit > CHUNK:
-            in_transaction()  # a cursor that fetches in portions lives in one
+            begin()  # a cursor that fetches in portions lives in one
             query = query.execution_options(yield_per=CHUNK)
         rows = iter(db.session.execute(query))
         first = next(rows, None)
