@@ -1,4 +1,4 @@
-"""What an action can refuse. No Flask and no HTTP here: a door turns a refusal into its own kind of answer.
+"""What an action can refuse. A door turns a refusal into its own kind of answer; Flask is not known here.
 
 Refusal
 ├── BadRequest                 400
@@ -6,8 +6,8 @@ Refusal
 ├── Forbidden                  403
 ├── NotFound                   404
 ├── Conflict                   409
-│   ├── Blocked                409   a gate said no
-│   ├── Frozen                 409   the environment takes no deployments now
+│   ├── Blocked                409   a gate did not pass
+│   ├── Frozen                 409   the environment accepts no deployments now
 │   └── InProgress             409   the first request with this Idempotency-Key is still running
 ├── PreconditionFailed         412
 ├── TooLarge                   413
@@ -27,14 +27,14 @@ Fields = dict[str, Any]
 
 
 class Refusal(Exception):
-    """Why something was not done. `detail` is one sentence that says what to do."""
+    """Why something was not done. `detail` says what to do, in a sentence or two."""
 
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong here"
     status: ClassVar[int] = 500
     advice: ClassVar[str] = (
-        "The fault is ours. Send the request_id to whoever runs this registry; the log holds the cause. "
-        "Nothing was changed by this request unless an earlier answer said so."
+        "The fault is in Catapult. Send the request_id to whoever runs this registry: the log has the cause. "
+        "This request changed nothing unless an earlier answer said so."
     )
 
     def __init__(self, detail: str, *, errors: Fields | None = None, retry_after: int | None = None) -> None:
@@ -53,7 +53,7 @@ class Unauthenticated(Refusal):
     code, title, status = "unauthenticated", "A valid API key is needed", 401
     advice = (
         "Send the key as `X-API-Key: <key>` or `Authorization: Bearer <key>`. A key that is unknown, mistyped, expired or "
-        "revoked gets this same answer; an administrator can make a new one with `flask keys create`."
+        "revoked gets this same answer; an administrator can create a new one with `flask keys create`."
     )
 
 
@@ -64,26 +64,26 @@ class Forbidden(Refusal):
 
 class NotFound(Refusal):
     code, title, status = "not-found", "There is nothing here", 404
-    advice = "Check the address and the id or name in it; what was deleted is not found either."
+    advice = "Check the address and the id or name in it. Deleted things are not found either."
 
 
 class MethodNotAllowed(Refusal):
-    code, title, status = "method-not-allowed", "This address does not take that method", 405
+    code, title, status = "method-not-allowed", "This address does not support that method", 405
     advice = "Use one of the methods in the `Allow` header."
 
 
 class Conflict(Refusal):
-    code, title, status = "conflict", "It conflicts with what is there", 409
-    advice = "Read the thing again and decide: take another name, or undo what stands in the way first."
+    code, title, status = "conflict", "It conflicts with the current state", 409
+    advice = "Read it again and decide: choose another name, or first undo what is in the way."
 
 
 class Blocked(Conflict):
-    """`gates` are the verdicts of all of them, those that let it through too."""
+    """A gate did not pass. `gates` has the verdicts of all gates, those that passed too."""
 
     code, title = "blocked", "A gate blocks this"
     advice = (
-        "The answer's `gates` say what is missing. An administrator can pass them with `force` and a `reason`, which the audit "
-        "log keeps."
+        "The answer's `gates` say what is missing. An administrator can override them with `force` and a `reason`, which the "
+        "audit log keeps."
     )
 
     def __init__(self, detail: str, *, gates: Sequence[Any] = ()) -> None:
@@ -102,13 +102,13 @@ class InProgress(Conflict):
 
 
 class PreconditionFailed(Refusal):
-    code, title, status = "precondition-failed", "It was changed meanwhile", 412
+    code, title, status = "precondition-failed", "It has changed meanwhile", 412
     advice = "Read it again, look at what changed, and send your change with the new ETag in `If-Match`."
 
 
 class TooLarge(Refusal):
     code, title, status = "too-large", "The body is too large", 413
-    advice = "A body may have 1 MiB, metadata 64 KiB. Store large things elsewhere and register their address."
+    advice = "A body may have 1 MiB, metadata 64 KiB. Store larger content elsewhere and register its address."
 
 
 class UnsupportedMediaType(Refusal):
@@ -118,17 +118,17 @@ class UnsupportedMediaType(Refusal):
 
 class Invalid(Refusal):
     code, title, status = "validation", "Some fields are not valid", 422
-    advice = "The answer's `errors` name every field at fault and what it takes."
+    advice = "The answer's `errors` name every invalid field and what is valid."
 
 
 class IdempotencyMismatch(Invalid):
     code, title = "idempotency-mismatch", "This Idempotency-Key was used for another request"
-    advice = "Make a new key for each new request; use the same one only to send the same request again."
+    advice = "Use a new key for each new request, and the same key only to repeat the same request."
 
 
 class RateLimited(Refusal):
     code, title, status = "rate-limited", "Too many requests", 429
-    advice = "Wait as many seconds as `Retry-After` says."
+    advice = "Wait for the number of seconds in `Retry-After`."
 
 
 class Internal(Refusal):
@@ -137,7 +137,7 @@ class Internal(Refusal):
 
 class Unavailable(Refusal):
     code, title, status = "unavailable", "The registry can't answer right now", 503
-    advice = "The database cannot be reached or is overloaded. Try again after as many seconds as `Retry-After` says."
+    advice = "The database cannot be reached or is overloaded. Try again after the number of seconds in `Retry-After`."
 
 
 class InsufficientStorage(Refusal):

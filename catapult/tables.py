@@ -1,9 +1,9 @@
 """The whole database on one page: tables, enums, constraints, indexes.
 
-What PostgreSQL can hold is held here, so that no door and no bug gets past it. These stand only in the migrations:
-the trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, the one that writes `deployment_states`, the function
+Whatever PostgreSQL can enforce is enforced here, so that no door and no bug gets around it. Only the migrations have the
+trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, the trigger that writes `deployment_states`, the function
 `catapult_trigrams` and the type `catapult_place`.
-Nothing is ever deleted: `deleted_at` takes a row out of every list and frees its name. Times are UTC.
+No row is deleted: `deleted_at` removes it from every list and frees its name. Times are UTC.
 """
 
 import enum
@@ -40,24 +40,24 @@ PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 METRIC_PATH_LENGTH = 255
 DEFAULT_PLATFORM = "linux/amd64"
 
-# One clock for a row's times: when PostgreSQL received the statement that writes it, which is after the locks were taken.
+# The clock for all times of a row: when PostgreSQL received the statement that writes it, which is after the locks.
 NOW = func.statement_timestamp()
 KEPT, GONE = text("deleted_at IS NULL"), text("deleted_at IS NOT NULL")
 LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
 OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
 
 RELEASE = "release"
-"""The target of gates and approvals that stands for becoming a release; every other one is an environment."""
+"""The target of gates and approvals that means becoming a release. Every other target is an environment."""
 
 TARGET_RULE = "{} ~ '^[a-z0-9][a-z0-9._-]{{0,62}}$'"
-"""A target, or an environment, in lower case."""
+"""The pattern of a target or environment in lower case."""
 
 PATTERN = r"^[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*$"
-"""Which models a gate is for: a name, in which each `*` stands for any text, slashes too."""
+"""The pattern of a gate's model: a name in which each `*` matches any text, with slashes."""
 
 
 class Role(enum.StrEnum):
-    """What a key may do; each role holds those before it."""
+    """What a key may do. Each role includes those before it."""
 
     VIEWER = "viewer"
     PUBLISHER = "publisher"
@@ -65,7 +65,7 @@ class Role(enum.StrEnum):
     ADMIN = "admin"
 
     def holds(self, needed: "Role") -> bool:
-        """Whether this role may do what `needed` may."""
+        """Return whether this role may do what `needed` may."""
         return _RANK[self] >= _RANK[needed]
 
 
@@ -86,7 +86,7 @@ class DeploymentStatus(enum.StrEnum):
 
 
 class GateKind(enum.StrEnum):
-    """What a gate looks at."""
+    """What a gate checks."""
 
     METRIC = "metric"
     NO_REGRESSION = "no_regression"
@@ -97,7 +97,7 @@ class GateKind(enum.StrEnum):
 
 
 class Operator(enum.StrEnum):
-    """How a number is compared by a gate on a metric."""
+    """How a gate of kind `metric` compares the number."""
 
     AT_LEAST = ">="
     ABOVE = ">"
@@ -107,25 +107,25 @@ class Operator(enum.StrEnum):
 
 
 class Direction(enum.StrEnum):
-    """Which numbers are better."""
+    """Whether higher or lower numbers are better."""
 
     HIGHER = "higher"
     LOWER = "lower"
 
 
 def one_of(column: str, values: type[enum.StrEnum]) -> CheckConstraint:
-    """The column holds one of the enum's values."""
+    """Return a constraint: the column has one of the enum's values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 def at_most(length: int, *columns: str) -> list[CheckConstraint]:
-    """Each of these text columns has at most so many characters; PostgreSQL keeps NULL out of it."""
+    """Return a constraint for each text column: at most `length` characters, or NULL."""
     return [CheckConstraint(f"char_length({column}) <= {length}", name=f"{column}_length") for column in columns]
 
 
-def _by_its_beginning(name: str, column: Mapped[str], *rest: Mapped[Any]) -> Index:
-    """Finds equal texts, in order of the rest, and texts that begin alike whatever the database's collation."""
+def _prefix_index(name: str, column: Mapped[str], *rest: Mapped[Any]) -> Index:
+    """Return an index that finds equal texts and, in any collation of the database, texts with the same prefix."""
     ops = {name: "varchar_pattern_ops"}
     return Index(f"ix_versions_{name}", column, *rest, postgresql_where=KEPT, postgresql_ops=ops)
 
@@ -135,12 +135,12 @@ def primary_key() -> Mapped[UUID]:
 
 
 def counter() -> Mapped[int]:
-    """The row's own counter: it moves with every change of the row's own fields, and `If-Match` compares it."""
+    """Return the column that counts changes of the row's own fields. `If-Match` compares it."""
     return mapped_column(default=1, server_default="1")
 
 
 class RegisteredModel(Row):
-    """An ML model somebody registered."""
+    """A registered ML model."""
 
     __tablename__ = "models"
     kind = "model"
@@ -152,7 +152,7 @@ class RegisteredModel(Row):
     description: Mapped[str | None] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default="{}")
-    # Kept with every version, so that a page of models counts nothing.
+    # Updated with every version, so that a page of models counts nothing.
     version_count: Mapped[int] = mapped_column(default=0, server_default="0")
     latest_version: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
@@ -183,7 +183,7 @@ class RegisteredModel(Row):
             postgresql_using="gin",
             postgresql_where=KEPT,
         ),
-        # Every new version updates its model's count: with room in the page for it, no index is touched.
+        # Every new version updates its model's count. With free space in the page no index has to change.
         {"postgresql_with": {"fillfactor": 70}},
     )
 
@@ -197,7 +197,7 @@ class Version(Row):
     id: Mapped[UUID] = primary_key()
     model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
     version: Mapped[str] = mapped_column(String(VERSION_LENGTH))
-    # Sorts as SemVer says, NULL for what is none: see semver_order.py.
+    # The sort key of rules/semver.py; NULL if the version is not SemVer.
     semver_key: Mapped[str | None] = mapped_column(Text(collation="C"))
     tag: Mapped[str] = mapped_column(String(TAG_LENGTH))
     digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
@@ -211,7 +211,7 @@ class Version(Row):
     released_at: Mapped[datetime | None]
     released_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    # The name may be another key's too, and an approval by the key that registered the version does not count.
+    # Not the name, which keys may share: an approval by the key that registered the version does not count.
     created_by_key: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
@@ -219,7 +219,7 @@ class Version(Row):
     counter: Mapped[int] = counter()
 
     model: Mapped[RegisteredModel] = relationship(lazy="raise")
-    if TYPE_CHECKING:  # no column: whoever reads the row reads it beside it (`queries.versions.LIVE_IN`)
+    if TYPE_CHECKING:  # not a column: set by whoever reads the row (`queries.versions.LIVE_IN`)
         live_in: list[str]
 
     __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
@@ -234,21 +234,21 @@ class Version(Row):
         one_of("status", VersionStatus),
         *at_most(TEXT_LENGTH, "release_notes"),
         *at_most(PLACE_LENGTH, "ceph_path"),
-        # What a deployment and a metric refer to, so that neither can name the version of one model and the id of another.
+        # Deployments and metrics refer to both, so that neither can combine a version with another model's id.
         UniqueConstraint("id", "model_id"),
         Index("uq_versions_model_id_version", model_id, version, unique=True, postgresql_where=KEPT),
         Index("ix_versions_newest", created_at, id, postgresql_where=KEPT),
         Index("ix_versions_model", model_id, created_at, id, postgresql_where=KEPT),
-        # Counts, without reading a row, how many versions of a model came after one.
+        # Counts the versions of a model after a given one without reading a row.
         Index(
             "ix_versions_active",
             model_id,
             created_at,
             postgresql_where=text("deleted_at IS NULL AND status = 'active'"),
         ),
-        _by_its_beginning("version", version, created_at, id),
-        _by_its_beginning("tag", tag, created_at, id),
-        _by_its_beginning("digest", digest, created_at, id),
+        _prefix_index("version", version, created_at, id),
+        _prefix_index("tag", tag, created_at, id),
+        _prefix_index("digest", digest, created_at, id),
         Index(
             "ix_versions_semver",
             model_id,
@@ -312,7 +312,7 @@ class Version(Row):
 
 
 class Metric(Row):
-    """A number in a version's metadata, at its dotted path: what charts, gates, filters and sorting read."""
+    """A number in a version's metadata with its dotted path. Charts, gates, filters and sorting read it."""
 
     __tablename__ = "metrics"
 
@@ -328,14 +328,14 @@ class Metric(Row):
 
 
 class Environment(Row):
-    """A place that versions are deployed to. Its name stays taken: deploying to a deleted one makes it again."""
+    """A named place that versions are deployed to. Deploying to a deleted one creates it again in the same row."""
 
     __tablename__ = "environments"
     kind = "environment"
 
     id: Mapped[UUID] = primary_key()
     name: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
-    # What it is looked up by, and what deployments refer to.
+    # The name in lower case: the key for look-ups and for deployments.
     place: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH), Computed("lower(name)", persisted=True))
     rank: Mapped[int]
     protected: Mapped[bool] = mapped_column(default=False, server_default="false")
@@ -365,8 +365,8 @@ class Environment(Row):
 class Deployment(Row):
     """The record that a version went to an environment.
 
-    It is live from `live_from` until just before `ended_at`. In each model and environment at most one is live, and each one
-    begins when or after the one before has ended.
+    It is live from `live_from` until just before `ended_at`. At most one deployment of a model is live in an environment, and
+    each begins when or after the one before has ended.
     """
 
     __tablename__ = "deployments"
@@ -388,11 +388,11 @@ class Deployment(Row):
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
     live_from: Mapped[datetime | None] = mapped_column()
     ended_at: Mapped[datetime | None]
-    # What took its place, where it did not end for another reason.
+    # The deployment that replaced it; NULL if it ended for another reason.
     superseded_by: Mapped[UUID | None] = mapped_column(
-        ForeignKey("deployments.id", deferrable=True, initially="DEFERRED")  # it ends before the other one is there
+        ForeignKey("deployments.id", deferrable=True, initially="DEFERRED")  # it ends before the other is inserted
     )
-    # The one that was live and was rolled back from.
+    # The deployment that was live and was rolled back from.
     rollback_of: Mapped[UUID | None] = mapped_column(ForeignKey("deployments.id"))
     deleted_at: Mapped[datetime | None]
     counter: Mapped[int] = counter()
@@ -429,8 +429,8 @@ class Deployment(Row):
         Index("ix_deployments_status", status, deployed_at, id, postgresql_where=KEPT),
         Index("ix_deployments_gone", model_id, deployed_at, id, postgresql_where=GONE),
         Index("ix_deployments_open", model_id, postgresql_where=text(OPEN)),
-        # What was live of a model in an environment, one after the other; and what was live in one at a moment: a GiST index has
-        # operators for ranges and not for text, so a place is a range, of itself alone.
+        # The history of a model in an environment; and what was live in an environment at a time. GiST has operators for ranges
+        # and not for text, so the environment is a range of one value.
         Index("ix_deployments_history", model_id, place, live_from, postgresql_where=text("live_from IS NOT NULL")),
         Index(
             "ix_deployments_when",
@@ -456,7 +456,7 @@ class Deployment(Row):
 
 
 class DeploymentState(Row):
-    """When a deployment came to a state. It comes to each at most once, and a trigger writes each: none can be left out."""
+    """When a deployment reached a state. It reaches each at most once. A trigger writes the row, so that none is missing."""
 
     __tablename__ = "deployment_states"
 
@@ -468,7 +468,7 @@ class DeploymentState(Row):
 
 
 class Gate(Row):
-    """A rule on becoming a release, or on reaching an environment. Which of its fields are set depends on its kind."""
+    """A rule for becoming a release or for reaching an environment. Its kind decides which fields are set."""
 
     __tablename__ = "gates"
     kind = "gate"
@@ -528,7 +528,7 @@ class Gate(Row):
 
 
 class Approval(Row):
-    """A key's word that a version may reach a target. It counts only as long as the gates stand as they stood."""
+    """A key's approval of a version for a target. It counts until a gate of the target changes."""
 
     __tablename__ = "approvals"
     kind = "approval"
@@ -572,14 +572,14 @@ class ApiKey(Row):
     role: Mapped[str] = mapped_column(String(16))
     prefix: Mapped[str] = mapped_column(String(12))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    # Which salt it was made with, so that a wrong API_KEY_SALT is told at start and not as 401 for ever.
+    # Identifies the salt, so that a wrong API_KEY_SALT is found at start and not as an endless 401.
     salt_mark: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     last_used_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
-    if TYPE_CHECKING:  # no columns: the key itself, on the row that was just made and nowhere else
+    if TYPE_CHECKING:  # not columns: the key itself, on a row that was just created
         key: str
         is_active: bool
 
@@ -597,7 +597,7 @@ class ApiKey(Row):
 
 
 class AuditLog(Row):
-    """Who did what, when, from where. Written with the change in one transaction, and never changed."""
+    """Who did what, when and from where. Written in the transaction of the change and never changed."""
 
     __tablename__ = "audit_logs"
 
@@ -615,7 +615,7 @@ class AuditLog(Row):
     __table_args__ = (
         CheckConstraint("jsonb_typeof(details) = 'object'", name="details"),
         Index("ix_audit_logs_newest", created_at, id),
-        # What else may be asked for stands at the end, so that entries are told apart without being read.
+        # Other filters' columns are at the end, so that the index alone decides which entries match.
         Index("ix_audit_logs_action", action, created_at, id, "resource_type"),
         Index("ix_audit_logs_resource_type", "resource_type", created_at, id),
         Index("ix_audit_logs_resource", resource_id, created_at, id),
@@ -624,7 +624,7 @@ class AuditLog(Row):
 
 
 class IdempotentAnswer(Row):
-    """The first answer to a POST with an Idempotency-Key, kept for 24 hours and given again."""
+    """The first answer to a POST with an Idempotency-Key, repeated for 24 hours."""
 
     __tablename__ = "idempotent_answers"
 
@@ -640,7 +640,7 @@ class IdempotentAnswer(Row):
 
 
 class Session(Row):
-    """Somebody signed in with a key in a browser, whose cookie holds a token; only the token's SHA-256 is stored."""
+    """A browser session of a key. The cookie holds a token, of which only the SHA-256 is stored."""
 
     __tablename__ = "sessions"
     kind = "session"
@@ -661,7 +661,7 @@ class Session(Row):
 
 
 class SignInCount(Row):
-    """How often somebody at this address tried to sign in within this minute, counted by every process together."""
+    """The attempts to sign in from an address within a minute, counted across all processes."""
 
     __tablename__ = "sign_in_counts"
 
@@ -673,7 +673,7 @@ class SignInCount(Row):
 
 
 def is_live() -> ColumnElement[bool]:
-    """The condition of the partial unique index: this deployment is what runs there now."""
+    """Return the condition that a deployment is live now, as the partial unique index has it."""
     deployments: Any = Deployment.__table__.c
     condition: ColumnElement[bool] = deployments.live_from.is_not(None) & deployments.ended_at.is_(None)
     return condition

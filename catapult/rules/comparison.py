@@ -1,4 +1,4 @@
-"""Versions' metadata side by side, key by key: what differs, and by how much."""
+"""Compare the metadata of several versions, key by key."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ Number = int | Decimal
 State = Literal["base", "same", "changed", "new", "gone", "none"]
 
 EXACT = Context(prec=1500)
-"""Enough for a difference of any two numbers that float64 has room for, digit by digit."""
+"""Precise enough for the exact difference of any two float64 numbers."""
 
 ROUGH = Context(prec=17)
 DOTTED = frozenset('."')
@@ -18,10 +18,10 @@ DOTTED = frozenset('."')
 
 @dataclass(frozen=True)
 class Cell:
-    """A column's value for a key, and what it is beside the base's.
+    """A column's value for a key, compared with the base column's.
 
-    `new` is what the base has not, `gone` what only the base has, `none` what neither has. `difference` and `percent` are there
-    where both are numbers that differ; no percentage is taken of 0.
+    The state is `new` if only this column has the key, `gone` if only the base has it, and `none` if neither does. `difference`
+    and `percent` are set if both are numbers that differ; there is no percentage of 0.
     """
 
     state: State
@@ -35,13 +35,13 @@ class Cell:
 
     @property
     def number(self) -> Number | None:
-        """Its value as an exact number; None for anything else."""
+        """The value as an exact number, or None."""
         return as_number(self.value)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One key in all columns. `path` is where the value lies, `key` how that reads."""
+    """One key in all columns. `path` has the nested keys, `key` is the path as shown."""
 
     path: tuple[str, ...]
     key: str
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All keys that any of the columns has, in order."""
+    """The rows for all keys that any column has, in order."""
 
     rows: tuple[Row, ...]
 
@@ -66,23 +66,23 @@ class _Missing:
 
 
 MISSING = _Missing()
-"""What a column holds under a key that it has not; `None` is a value that it may have."""
+"""The value of a column that does not have the key. `None` is an ordinary value."""
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """Stored metadata with its numbers as they are written: whole ones of any length, the others as decimals."""
-    read: dict[str, Any] = json.loads(text, parse_float=Decimal)
-    return read
+    """Parse stored metadata with exact numbers: integers of any length, all others as decimals."""
+    metadata: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    return metadata
 
 
 def compare(columns: Sequence[Mapping[str, Any]], base: int = 0, first: Sequence[str] = ()) -> Comparison:
-    """These metadata beside each other, each measured by the column of that number.
+    """Compare each column with the column of index `base`.
 
-    Keys that stand in `first` come first and in its order, the others by name.
+    Keys in `first` come first and in its order, the others by name.
     """
-    flat = [dict(_folded(column)) for column in columns]
-    keys = _written({path: None for column in flat for path in column})
-    rank = {key: place for place, key in enumerate(first)}
+    flat = [dict(_flattened(column)) for column in columns]
+    keys = _as_text({path: None for column in flat for path in column})
+    rank = {key: index for index, key in enumerate(first)}
     order = sorted(keys, key=lambda path: (rank.get(keys[path], len(rank)), ".".join(path).casefold(), path))
     return Comparison(
         tuple(_row(path, keys[path], [column.get(path, MISSING) for column in flat], base) for path in order)
@@ -90,7 +90,7 @@ def compare(columns: Sequence[Mapping[str, Any]], base: int = 0, first: Sequence
 
 
 def as_number(value: Any) -> Number | None:
-    """The value where it is a number, exactly as it is written; None for all else, and true and false are none."""
+    """Return the value as an exact number, or None if it is not a number. True and false are not numbers."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -98,38 +98,37 @@ def as_number(value: Any) -> Number | None:
     return value if isinstance(value, int | Decimal) else None
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether both are the same JSON: 1 is 1.0 and is not true."""
-    return repr(one) == repr(other) or _alike(one, other)  # a large value is mostly the very same one
+def same(left: Any, right: Any) -> bool:
+    """Return whether both are the same JSON: 1 equals 1.0 and does not equal true."""
+    return repr(left) == repr(right) or _same(left, right)  # two large values are mostly the same text
 
 
-def _alike(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_alike(value, other[key]) for key, value in one.items())
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    now, before = as_number(one), as_number(other)
-    if now is None or before is None:
-        return now is before and type(one) is type(other) and bool(one == other)
-    return now == before
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_same(value, right[key]) for key, value in left.items())
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(_same, left, right))
+    numbers = as_number(left), as_number(right)
+    if None in numbers:
+        return numbers == (None, None) and type(left) is type(right) and bool(left == right)
+    return numbers[0] == numbers[1]
 
 
-def _folded(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every value with its path; an object is one only if it is empty."""
+def _flattened(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every value with its path. An object counts as a value only if it is empty."""
     for key, inner in value.items():
-        at = (*path, key)
         if isinstance(inner, Mapping) and inner:
-            yield from _folded(inner, at)
+            yield from _flattened(inner, (*path, key))
         else:
-            yield at, inner
+            yield (*path, key), inner
 
 
-def _written(paths: Mapping[tuple[str, ...], Any]) -> dict[tuple[str, ...], str]:
-    """Each path with dots between its keys. Where two would read alike, `a.b` and b in a, the key with the dot is in quotes."""
-    read: dict[str, list[tuple[str, ...]]] = {}
+def _as_text(paths: Mapping[tuple[str, ...], Any]) -> dict[tuple[str, ...], str]:
+    """Return each path as text with dots. If two read alike, `a.b` and b within a, the key with the dot is quoted."""
+    by_text: dict[str, list[tuple[str, ...]]] = {}
     for path in paths:
-        read.setdefault(".".join(path), []).append(path)
-    return {path: key if len(alike) == 1 else _quoted(path) for key, alike in read.items() for path in alike}
+        by_text.setdefault(".".join(path), []).append(path)
+    return {path: key if len(alike) == 1 else _quoted(path) for key, alike in by_text.items() for path in alike}
 
 
 def _quoted(path: tuple[str, ...]) -> str:
@@ -153,11 +152,11 @@ def _cell(value: Any, base: Any) -> Cell:
     now, before = as_number(value), as_number(base)
     if now is None or before is None:
         return Cell("changed", value)
-    return Cell("changed", value, *_measured(now, before))
+    return Cell("changed", value, *_increase(now, before))
 
 
-def _measured(now: Number, before: Number) -> tuple[Number, Decimal | None]:
-    """By how much the number is more than before, and that in per cent of it."""
+def _increase(now: Number, before: Number) -> tuple[Number, Decimal | None]:
+    """Return how much the number increased, and the same in per cent of what it was before, None for 0."""
     both_whole = isinstance(now, int) and isinstance(before, int)
-    more = now - before if both_whole else EXACT.subtract(Decimal(now), Decimal(before))
-    return more, ROUGH.divide(Decimal(more) * 100, abs(Decimal(before))) if before else None
+    increase = now - before if both_whole else EXACT.subtract(Decimal(now), Decimal(before))
+    return increase, ROUGH.divide(Decimal(increase) * 100, abs(Decimal(before))) if before else None

@@ -7,15 +7,15 @@ from typing import Any
 
 
 class JsonText(str):
-    """Text that is JSON already: passed on as it is, neither parsed nor written again, so that every number stays exact."""
+    """Text that is JSON already. It is passed on unparsed, so that every number stays exact."""
 
     __slots__ = ()
 
 
 def as_stored(value: Any) -> str:
-    """JSON to the letter as PostgreSQL gives it back out of a JSONB column, so that what was just sent reads as what is kept.
+    """Return the JSON exactly as PostgreSQL writes a JSONB column, so that the answer to a POST equals that of a GET.
 
-    Source: PostgreSQL's documentation, "JSON Types": an object's names by length, then by their bytes; numbers are `numeric`,
+    Source: PostgreSQL's documentation, "JSON Types". Names are sorted by length, then by their bytes; numbers are `numeric`,
     without an exponent and without a negative zero.
     """
     if isinstance(value, dict):

@@ -12,23 +12,23 @@ MAX_KEYS = 512
 
 
 def problems(metadata: dict[str, Any]) -> list[str]:
-    """What is wrong with it, in sentences; an empty list if nothing is."""
-    found = []
+    """Return what exceeds the limits, a sentence each; an empty list if nothing does."""
+    exceeded = []
     size = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode())
     if size > MAX_BYTES:
-        found.append(
-            f"Has {size} bytes as JSON; at most {MAX_BYTES} are taken. Store the rest elsewhere and link to it."
+        exceeded.append(
+            f"Has {size} bytes as JSON; at most {MAX_BYTES} are allowed. Store the rest elsewhere and link to it."
         )
     keys = sum(len(part) for part in _objects(metadata))
     if keys > MAX_KEYS:
-        found.append(f"Has {keys} keys in all; at most {MAX_KEYS} are taken.")
-    return found
+        exceeded.append(f"Has {keys} keys in all; at most {MAX_KEYS} are allowed.")
+    return exceeded
 
 
 def check(metadata: dict[str, Any] | None) -> None:
-    """Nothing, if it is within the limits. Raises Invalid."""
-    if metadata and (found := problems(metadata)):
-        raise Invalid("The metadata is too large.", errors={"metadata": found})
+    """Raise Invalid if the metadata exceeds the limits."""
+    if metadata and (exceeded := problems(metadata)):
+        raise Invalid("The metadata is too large.", errors={"metadata": exceeded})
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
@@ -41,13 +41,13 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def numbers(metadata: dict[str, Any]) -> list[tuple[str, float]]:
-    """Every number in it with its dotted path, `("eval.f1", 0.9)`. Lists and true/false hold none.
+    """Return every number with its dotted path, `("eval.f1", 0.9)`. Numbers in lists are left out, and so are true and false.
 
-    Of several that read alike the last is that without a dot in any of its keys: the one that a filter means by the path.
+    Two paths can read alike if a key has a dot in it. The one without such a key comes last: a filter means that one.
     """
-    found = [(keys, float(value)) for keys, value in _numbers(metadata, ())]
-    found.sort(key=lambda number: not any("." in key for key in number[0]))
-    paths = ((".".join(keys), value) for keys, value in found)
+    numbers = [(keys, float(value)) for keys, value in _numbers(metadata, ())]
+    numbers.sort(key=lambda number: not any("." in key for key in number[0]))
+    paths = ((".".join(keys), value) for keys, value in numbers)
     return [(path, value) for path, value in paths if len(path) <= METRIC_PATH_LENGTH]
 
 

@@ -1,15 +1,15 @@
-"""SemVer precedence as a text that PostgreSQL sorts by bytes, so that the highest version is one index look-up.
+"""SemVer precedence as a text that PostgreSQL sorts by bytes, so that an index finds the highest version.
 
-Source: https://semver.org/#spec-item-11. A number is written with its length before it (`10` -> `00210`), which sorts
-numbers of any size; a space ends each pre-release identifier and is below every character one may hold; `~` marks a
-release, above any pre-release.
+Source: https://semver.org/#spec-item-11. A number is written after its length (`10` -> `00210`), so that numbers
+of any size sort. A space ends each pre-release identifier, below every character that one may hold. `~` marks a version
+without a pre-release, above any with one.
 """
 
 from semver import Version as SemVer
 
 
 def semver_key(version: str) -> str | None:
-    """The sort key, a leading `v` ignored; None for what is no SemVer. Build metadata does not count."""
+    """Return the sort key, or None if the version is not SemVer. A leading `v` and build metadata are ignored."""
     try:
         parsed = SemVer.parse(version[1:] if version[:1] in ("v", "V") else version)
     except ValueError:
@@ -23,6 +23,6 @@ def _number(digits: str) -> str:
 
 
 def _prerelease(text: str) -> str:
-    """Numeric identifiers are below alphanumeric ones, and a shorter list is below a longer one."""
+    """Sort numeric identifiers below alphanumeric ones, and a shorter list below a longer one."""
     parts = (f"1{_number(part)}" if part.isdigit() else f"2{part}" for part in text.split("."))
     return "-" + "".join(f"{part} " for part in parts)
