@@ -1,115 +1,23 @@
-"""Catapult, a model registry. `from catapult import Registry` is its SDK, loaded at first use.
+"""Catapult, a model registry. `from catapult import Registry` is its SDK, loaded on first use (PEP 562).
 
-So neither the server nor a command pays for requests, and the SDK none of Flask (PEP 562).
+So the server and its commands do not import requests, and the SDK does not import Flask.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from catapult_client import (
-        ApiKey,
-        Approval,
-        AuditEntry,
-        BadRequest,
-        Blocked,
-        ComparedCell,
-        ComparedKey,
-        ComparedVersion,
-        Comparison,
-        Conflict,
-        ConnectionFailed,
-        Deployment,
-        DeploymentRun,
-        Environment,
-        Forbidden,
-        Frozen,
-        Gate,
-        Health,
-        IdempotencyInProgress,
-        IdempotencyMismatch,
-        Info,
-        InsufficientStorage,
-        Internal,
-        InvalidArgument,
-        LiveModel,
-        LiveVersion,
-        MethodNotAllowed,
-        Model,
-        NotFound,
-        PreconditionFailed,
-        RateLimited,
-        Redirected,
-        Registry,
-        RegistryError,
-        SecretLost,
-        ServerError,
-        TimedOut,
-        TooLarge,
-        Unauthenticated,
-        Unavailable,
-        UnexpectedAnswer,
-        UnsupportedMediaType,
-        Validation,
-        Verdict,
-        Version,
-    )
+    from catapult_client import *  # noqa: F403
+else:  # hidden from type checkers, which would take any name for one of the SDK's
 
-__all__ = [
-    "ApiKey",
-    "Approval",
-    "AuditEntry",
-    "BadRequest",
-    "Blocked",
-    "ComparedCell",
-    "ComparedKey",
-    "ComparedVersion",
-    "Comparison",
-    "Conflict",
-    "ConnectionFailed",
-    "Deployment",
-    "DeploymentRun",
-    "Environment",
-    "Forbidden",
-    "Frozen",
-    "Gate",
-    "Health",
-    "IdempotencyInProgress",
-    "IdempotencyMismatch",
-    "Info",
-    "InsufficientStorage",
-    "Internal",
-    "InvalidArgument",
-    "LiveModel",
-    "LiveVersion",
-    "MethodNotAllowed",
-    "Model",
-    "NotFound",
-    "PreconditionFailed",
-    "RateLimited",
-    "Redirected",
-    "Registry",
-    "RegistryError",
-    "SecretLost",
-    "ServerError",
-    "TimedOut",
-    "TooLarge",
-    "Unauthenticated",
-    "Unavailable",
-    "UnexpectedAnswer",
-    "UnsupportedMediaType",
-    "Validation",
-    "Verdict",
-    "Version",
-]
+    def __getattr__(name: str) -> Any:
+        if name != "__all__" and not name[0].isupper():  # all names of the SDK are classes; `catapult.app` is a module
+            raise AttributeError(f"module 'catapult' has no attribute {name!r}")
+        try:
+            value = globals()[name] = getattr(import_module("catapult_client"), name)
+        except AttributeError:
+            raise AttributeError(f"module 'catapult' has no attribute {name!r}") from None
+        return value
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'catapult' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module("catapult_client"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *import_module("catapult_client").__all__})

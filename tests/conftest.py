@@ -1,4 +1,4 @@
-"""Real PostgreSQL for every test: one embedded server a run, and a transaction a test that is rolled back after it."""
+"""Real PostgreSQL for every test: one embedded server, and one database whose rows are reset after each test."""
 
 import os
 import secrets
@@ -13,8 +13,7 @@ from typing import Any
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import text
-from stage import Api, counted, make_keys, on_server, settings_for, url_of
+from stage import Api, Database, counted, make_keys, on_server, settings_for, url_of
 
 from catapult.app import create_app
 from catapult.embedded import Embedded, serving
@@ -22,11 +21,6 @@ from catapult.extensions import db
 from catapult.web import auth
 
 TEMPLATE = "migrated"
-
-from sqlalchemy.orm import Session  # TEMPORARY
-
-_c = Session.connection
-Session.connection = lambda self, *a, **k: _c(self) if type(db.engine).__name__ == "Connection" else _c(self, *a, **k)
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -36,11 +30,11 @@ if (
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Embedded]:
-    """The PostgreSQL that all tests share. Its folder is short: a unix socket's path may have 107 bytes.
+    """The PostgreSQL server that all tests share. The path of its socket must be at most 107 bytes.
 
-    It waits for no disk, since what it holds need not outlive the machine, and vacuums nothing by itself, since a
-    test's own VACUUM leaves out what is in use. Commits stay synchronous: without that, VACUUM finds no page to be
-    visible to all, and the planner takes indexes for dear.
+    It does not wait for the disk, because its data need not survive the machine. Autovacuum is off, because a test's
+    own VACUUM skips rows that it uses. Commits stay synchronous: otherwise VACUUM marks no page as all-visible, and
+    the planner avoids index-only scans.
     """
     home = Path(tempfile.mkdtemp(prefix="catapult-test-"))
     try:
@@ -55,7 +49,7 @@ def cluster() -> Iterator[Embedded]:
 
 @pytest.fixture(scope="session")
 def template(cluster: Embedded) -> str:
-    """The name of a migrated database that others are copied from."""
+    """The name of the migrated database that others are copied from."""
     on_server(cluster, f"CREATE DATABASE {TEMPLATE}")
     app = create_app(settings_for(url_of(cluster, TEMPLATE)))
     with app.app_context():
@@ -67,7 +61,7 @@ def template(cluster: Embedded) -> str:
 
 @pytest.fixture(scope="session")
 def make_database(cluster: Embedded, template: str) -> Callable[[], str]:
-    """A function that makes a database of its own, migrated and empty, and returns its address."""
+    """A function that creates an empty, migrated database and returns its address."""
 
     def make() -> str:
         name = f"t{secrets.token_hex(6)}"
@@ -80,7 +74,6 @@ def make_database(cluster: Embedded, template: str) -> Callable[[], str]:
 @pytest.fixture(scope="session")
 def shared_app(make_database: Callable[[], str]) -> Iterator[Flask]:
     app = create_app(settings_for(make_database()))
-    db.session.session_factory.configure(join_transaction_mode="create_savepoint")
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -92,21 +85,28 @@ def keys(shared_app: Flask) -> dict[str, str]:
     return make_keys(shared_app)
 
 
-@pytest.fixture
-def app(shared_app: Flask, keys: dict[str, str]) -> Iterator[Flask]:
-    """The application on a transaction that is rolled back after the test; commits within it are savepoints."""
+@pytest.fixture(scope="session")
+def database(shared_app: Flask, keys: dict[str, str], cluster: Embedded, template: str) -> Iterator[Database]:
+    """The database of `shared_app`. When a test begins it has the keys and their audit entries only."""
     with shared_app.app_context():
-        engines = db.engines
-        engine = engines[None]
-    with engine.connect() as connection:
-        outer = connection.begin()
-        engines[None] = connection
-        auth.SAMPLE.seen.clear()
-        try:
-            yield shared_app
-        finally:
-            engines[None] = engine
-            outer.rollback()
+        engine = db.engine
+    database = Database(cluster, engine, template)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def app(shared_app: Flask, database: Database) -> Iterator[Flask]:
+    """The application on the shared database. It commits and reads as in production; afterwards the rows are reset."""
+    auth.SAMPLE.seen.clear()
+    yield shared_app
+    database.reset()
+
+
+@pytest.fixture
+def undone(database: Database) -> Callable[[], AbstractContextManager[None]]:
+    """`with undone():` resets the rows afterwards, so that one example of Hypothesis does not affect the next."""
+    return database.undone
 
 
 @pytest.fixture
@@ -131,51 +131,32 @@ def viewer_key(keys: dict[str, str]) -> str:
 
 @pytest.fixture
 def api(app: Flask, keys: dict[str, str]) -> Api:
-    """The API as an admin sees it."""
+    """A client of the API with an admin's key."""
     return Api(app, keys)
 
 
 @pytest.fixture
-def trail(app: Flask) -> Callable[..., list[dict[str, Any]]]:
-    """The audit trail, newest first. Rolls back first: a missing commit would pass every test without that."""
-
-    def read(action: str | None = None) -> list[dict[str, Any]]:
-        with app.app_context():
-            db.session.rollback()
-            rows = db.session.execute(
-                text(
-                    "SELECT * FROM audit_logs WHERE action = coalesce(:action, action) ORDER BY created_at DESC, id DESC"
-                ),
-                {"action": action},
-            )
-            return [dict(row._mapping) for row in rows]
-
-    return read
+def trail(sql: Callable[..., list[dict[str, Any]]]) -> Callable[..., list[dict[str, Any]]]:
+    """The audit trail, newest first."""
+    query = "SELECT * FROM audit_logs WHERE action = coalesce(:action, action) ORDER BY created_at DESC, id DESC"
+    return lambda action=None: sql(query, action=action)
 
 
 @pytest.fixture
 def statements(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]:
-    """`with statements() as sent:` gives the SQL statements that are sent meanwhile."""
+    """`with statements() as sent:` collects the SQL statements of the application."""
     return lambda: counted(app)
 
 
 @pytest.fixture
-def sql(app: Flask) -> Callable[..., list[dict[str, Any]]]:
-    """Run a statement beside the API, in the test's own transaction; its rows as dicts."""
-
-    def run(statement: str, **values: Any) -> list[dict[str, Any]]:
-        with app.app_context():
-            connection = db.engines[None]
-        with connection.begin_nested():  # type: ignore[attr-defined]
-            result = connection.execute(text(statement), values)  # type: ignore[attr-defined]
-            return [dict(row._mapping) for row in result] if result.returns_rows else []
-
-    return run
+def sql(app: Flask, database: Database) -> Callable[..., list[dict[str, Any]]]:
+    """A function (statement, **values) that runs and commits a statement, and returns its rows as dicts."""
+    return database.run
 
 
 @pytest.fixture(autouse=True, scope="session")
 def clean_environment() -> None:
-    """No setting of the machine reaches a test."""
+    """Remove the machine's settings from the environment."""
     for name in (
         *("DATABASE_URL", "API_KEY_SALT", "SECRET_KEY", "HOST", "PORT", "CATAPULT_HOME", "CORS_ORIGINS"),
         *("TRUSTED_PROXIES", "TRUSTED_HOSTS", "RATE_LIMIT", "RATE_LIMIT_STORAGE"),

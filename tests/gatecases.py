@@ -1,6 +1,6 @@
-"""Every kind of gate by pass, fail, missing key and wrong type: one table, that the tests of every door walk.
+"""Every kind of gate with passing, failing, missing and wrong values: one table that the tests of every door walk.
 
-`set_up` makes what a case needs. The version in question is registered by a publisher, and an admin asks.
+`set_up` makes what a case needs. A publisher registers the version in question, and an admin asks for the verdict.
 """
 
 import re
@@ -14,7 +14,7 @@ HOUR = 3600
 
 
 class GateCase(NamedTuple):
-    """What a gate says of a version."""
+    """A gate, a version, and the verdict."""
 
     name: str
     gate: dict[str, Any]
@@ -26,9 +26,9 @@ class GateCase(NamedTuple):
     other: dict[str, Any] | None = None
     """The metadata of an older version, 0.9.0; None where there is none."""
     before: tuple[str, ...] = ()
-    """What happens before the gate is written: `other released`, `it live in staging`, `it pending in staging`, `600 s`."""
+    """What happens before the gate is created: `other released`, `it live in staging`, `it pending in staging`, `600 s`."""
     approved_by: tuple[str, ...] = ()
-    """Whose keys approve after it was written: a role, or `second releaser` for another key."""
+    """Whose keys approve afterwards: a role, or `second releaser` for another key."""
 
     @property
     def target(self) -> str:
@@ -40,17 +40,27 @@ def gate(kind: str, target: str = "release", **own: Any) -> dict[str, Any]:
     return {"model": MODEL, "target": target, "kind": kind, **own}
 
 
-def _metric(op: str, value: float, path: str = "accuracy", target: str = "release") -> dict[str, Any]:
-    return gate("metric", target, path=path, op=op, value=value)
+def _metric(
+    name: str,
+    op: str,
+    value: float,
+    metadata: dict[str, Any],
+    passed: bool,
+    detail: str = "",
+    path: str = "accuracy",
+    target: str = "release",
+) -> GateCase:
+    """By default the detail has the number at the path and the limit."""
+    detail = detail or f"{path} is {metadata.get(path)}; it must be {op} {value:g}"
+    return GateCase(f"metric {name}", gate("metric", target, path=path, op=op, value=value), metadata, passed, detail)
 
 
 def _compared(op: str, number: float, passed: bool) -> GateCase:
-    detail = f"accuracy is {number}; it must be {op} 0.9"
-    return GateCase(f"metric {number} {op} 0.9", _metric(op, 0.9), {"accuracy": number}, passed, detail)
+    return _metric(f"{number} {op} 0.9", op, 0.9, {"accuracy": number}, passed)
 
 
-def _no_number(name: str, metadata: dict[str, Any], detail: str, path: str = "accuracy") -> GateCase:
-    return GateCase(f"metric {name}", _metric(">=", 0.9, path), metadata, False, detail)
+def _no_number(name: str, metadata: dict[str, Any], detail: str = "", path: str = "accuracy") -> GateCase:
+    return _metric(name, ">=", 0.9, metadata, False, detail or f"its metadata has no {path}", path)
 
 
 NONE = "its metadata has no accuracy"
@@ -67,65 +77,50 @@ METRIC = [
     _compared("<", 0.89, True),
     _compared("==", 0.9, True),
     _compared("==", 0.91, False),
-    GateCase("metric 1 == 1.0", _metric("==", 1.0), {"accuracy": 1}, True, "accuracy is 1; it must be == 1"),
-    GateCase("metric below zero", _metric(">", -1.5), {"accuracy": -2}, False, "accuracy is -2; it must be > -1.5"),
-    GateCase("metric tiny", _metric("<", 1e-6), {"accuracy": 1e-7}, True, "accuracy is 1e-07; it must be < 1e-06"),
-    GateCase("metric large", _metric("<", 1e20), {"accuracy": 1200}, True, "accuracy is 1200; it must be < 1e+20"),
-    GateCase(
-        "metric nested",
-        _metric(">=", 0.8, "eval.f1"),
-        {"eval": {"f1": 0.85}},
-        True,
-        "eval.f1 is 0.85; it must be >= 0.8",
-    ),
-    GateCase(
-        "metric with a dot in its key",
-        _metric(">=", 0.8, "eval.f1"),
-        {"eval.f1": 0.75},
-        False,
-        "eval.f1 is 0.75; it must be >= 0.8",
-    ),
-    GateCase(
-        "metric for an environment",
-        _metric(">=", 0.9, target="production"),
-        {"accuracy": 0.89},
-        False,
-        "accuracy is 0.89; it must be >= 0.9",
-    ),
-    _no_number("missing", {}, NONE),
-    _no_number("missing, others there", {"Accuracy": 0.95, "accuracies": 0.95, "eval": {"accuracy": 0.95}}, NONE),
-    _no_number("null", {"accuracy": None}, NONE),
-    _no_number("missing in an object", {"eval": {}}, "its metadata has no eval.f1", "eval.f1"),
-    _no_number("missing in a number", {"eval": 3}, "its metadata has no eval.f1", "eval.f1"),
-    _no_number("null in an object", {"eval": {"f1": None}}, "its metadata has no eval.f1", "eval.f1"),
+    _metric("1 == 1.0", "==", 1.0, {"accuracy": 1}, True, "accuracy is 1; it must be == 1"),
+    _metric("below zero", ">", -1.5, {"accuracy": -2}, False, "accuracy is -2; it must be > -1.5"),
+    _metric("tiny", "<", 1e-6, {"accuracy": 1e-7}, True, "accuracy is 1e-07; it must be < 1e-06"),
+    _metric("large", "<", 1e20, {"accuracy": 1200}, True, "accuracy is 1200; it must be < 1e+20"),
+    _metric("nested", ">=", 0.8, {"eval": {"f1": 0.85}}, True, "eval.f1 is 0.85; it must be >= 0.8", "eval.f1"),
+    _metric("with a dot in its key", ">=", 0.8, {"eval.f1": 0.75}, False, path="eval.f1"),
+    _metric("for an environment", ">=", 0.9, {"accuracy": 0.89}, False, target="production"),
+    _no_number("missing", {}),
+    _no_number("missing, others there", {"Accuracy": 0.95, "accuracies": 0.95, "eval": {"accuracy": 0.95}}),
+    _no_number("null", {"accuracy": None}),
+    _no_number("missing in an object", {"eval": {}}, path="eval.f1"),
+    _no_number("missing in a number", {"eval": 3}, path="eval.f1"),
+    _no_number("null in an object", {"eval": {"f1": None}}, path="eval.f1"),
     _no_number("is text", {"accuracy": "0.95"}, "accuracy in its metadata is text, not a number"),
     _no_number("is true", {"accuracy": True}, "accuracy in its metadata is true or false, not a number"),
     _no_number("is a list", {"accuracy": [0.95]}, "accuracy in its metadata is a list, not a number"),
     _no_number("is an object", {"accuracy": {"top1": 0.95}}, "accuracy in its metadata is an object, not a number"),
     _no_number(
-        "within a list",
-        {"scores": [0.95]},
+        "in a list",
+        {"scores": [1]},
         "scores.0 is inside a list in its metadata, and lists are not searched",
         "scores.0",
     ),
 ]
 
 
-def _regression(direction: str = "higher", tolerance: float | None = None, target: str = "release") -> dict[str, Any]:
-    own = {"path": "accuracy", "direction": direction}
-    return gate("no_regression", target, **own, **({} if tolerance is None else {"tolerance": tolerance}))
-
-
 def _against(name: str, number: float, other: float, passed: bool, than: str, **how: Any) -> GateCase:
-    """`than` is what follows both numbers' words; the older version is the release, or live in production."""
-    target = how.get("target", "release")
+    """`than` follows the two numbers' words. The older version is the release, or live in production."""
+    target = how.pop("target", "release")
     before = "other released" if target == "release" else f"other live in {target}"
     present = "the current release" if target == "release" else f"what is live in {target}"
     detail = f"accuracy is {number}; it must not be {than} the {other} of {present}, {OTHER}"
-    metadata, others = {"accuracy": number}, {"accuracy": other}
-    return GateCase(f"no_regression {name}", _regression(**how), metadata, passed, detail, others, (before,))
+    body = gate("no_regression", target, path="accuracy", **{"direction": "higher", **how})
+    return GateCase(f"no_regression {name}", body, {"accuracy": number}, passed, detail, {"accuracy": other}, (before,))
 
 
+def _alone(name: str, metadata: Any, passed: bool, detail: str, other: Any, *before: str) -> GateCase:
+    """Without a number to compare with."""
+    target = "production" if "live" in name else "release"
+    body = gate("no_regression", target, path="accuracy", direction="higher")
+    return GateCase(f"no_regression {name}", body, metadata, passed, detail, other, before)
+
+
+LOW = {"accuracy": 0.1}
 NO_REGRESSION = [
     _against("better", 0.92, 0.91, True, "lower than"),
     _against("equal", 0.91, 0.91, True, "lower than"),
@@ -135,63 +130,34 @@ NO_REGRESSION = [
     _against("lower is better", 0.4, 0.5, True, "higher than", direction="lower"),
     _against("lower, equal", 0.5, 0.5, True, "higher than", direction="lower"),
     _against("lower, worse", 0.6, 0.5, False, "higher than", direction="lower"),
-    _against(
-        "lower, within tolerance", 0.3, 0.2, True, "higher by more than 0.1 than", direction="lower", tolerance=0.1
-    ),
-    _against(
-        "lower, beyond tolerance", 0.301, 0.2, False, "higher by more than 0.1 than", direction="lower", tolerance=0.1
-    ),
+    _against("lower, within", 0.3, 0.2, True, "higher by more than 0.1 than", direction="lower", tolerance=0.1),
+    _against("lower, beyond", 0.301, 0.2, False, "higher by more than 0.1 than", direction="lower", tolerance=0.1),
     _against("live, better", 0.92, 0.91, True, "lower than", target="production"),
     _against("live, worse", 0.9, 0.91, False, "lower than", target="production"),
-    _against(
-        "live, within tolerance", 0.94, 0.95, True, "lower by more than 0.01 than", target="production", tolerance=0.01
-    ),
+    _against("live, within", 0.94, 0.95, True, "lower by more than 0.01 than", target="production", tolerance=0.01),
     _against("live, lower, worse", 0.6, 0.5, False, "higher than", target="production", direction="lower"),
-    GateCase(
-        "no_regression without a release",
-        _regression(),
-        {"accuracy": 0.1},
-        True,
-        "accuracy is 0.1; there is no release yet",
-        {"accuracy": 0.9},
+    _alone("without a release", LOW, True, "accuracy is 0.1; there is no release yet", {"accuracy": 0.9}),
+    _alone(
+        *("nothing live", LOW, True, "accuracy is 0.1; nothing is live in production yet", {"accuracy": 0.9}),
+        *("other live in staging", "other pending in production"),
     ),
-    GateCase(
-        "no_regression with nothing live",
-        _regression(target="production"),
-        {"accuracy": 0.1},
-        True,
-        "accuracy is 0.1; nothing is live in production yet",
-        {"accuracy": 0.9},
-        ("other live in staging", "other pending in production"),
+    _alone(
+        *("the release has none", LOW, True, f"accuracy is 0.1; the current release, {OTHER}, has no accuracy"),
+        *({"accuracy": "0.9"}, "other released"),
     ),
-    GateCase(
-        "no_regression, the release has none",
-        _regression(),
-        {"accuracy": 0.1},
-        True,
-        f"accuracy is 0.1; the current release, {OTHER}, has no accuracy",
-        {"accuracy": "0.9"},
-        ("other released",),
+    _alone(
+        *("what is live has none", LOW, True, f"accuracy is 0.1; what is live in production, {OTHER}, has no accuracy"),
+        *({}, "other live in production"),
     ),
-    GateCase(
-        "no_regression, what is live has none",
-        _regression(target="production"),
-        {"accuracy": 0.1},
-        True,
-        f"accuracy is 0.1; what is live in production, {OTHER}, has no accuracy",
-        {},
-        ("other live in production",),
-    ),
-    GateCase("no_regression missing", _regression(), {}, False, NONE, {"accuracy": 0.9}, ("other released",)),
-    GateCase("no_regression missing, no release", _regression(), {}, False, NONE),
-    GateCase(
-        "no_regression wrong type",
-        _regression(),
+    _alone("missing", {}, False, NONE, {"accuracy": 0.9}, "other released"),
+    _alone("missing, no release", {}, False, NONE, None),
+    _alone(
+        "wrong type",
         {"accuracy": "0.95"},
         False,
         "accuracy in its metadata is text, not a number",
         {"accuracy": 0.9},
-        ("other released",),
+        "other released",
     ),
 ]
 
@@ -199,9 +165,8 @@ NO_REGRESSION = [
 def _present(name: str, paths: list[str], metadata: dict[str, Any], missing: str | None = None) -> GateCase:
     there = f"its metadata has {', '.join(paths)}"
     detail = f"its metadata has no {missing}" if missing else there
-    return GateCase(
-        f"metadata_present {name}", gate("metadata_present", paths=paths), metadata, missing is None, detail
-    )
+    body = gate("metadata_present", paths=paths)
+    return GateCase(f"metadata_present {name}", body, metadata, missing is None, detail)
 
 
 METADATA_PRESENT = [
@@ -226,25 +191,16 @@ METADATA_PRESENT = [
     _present("in another case", ["dataset"], {"Dataset": "wiki"}, "dataset"),
 ]
 
+
+def _released(name: str, passed: bool, *before: str) -> GateCase:
+    detail = "it is a release" if passed else "it is not a release; only releases may go here"
+    return GateCase(f"released, {name}", gate("released", "production"), {}, passed, detail, {}, before)
+
+
 RELEASED = [
-    GateCase("released, it is", gate("released", "production"), {}, True, "it is a release", before=("it released",)),
-    GateCase(
-        "released, it is not",
-        gate("released", "production"),
-        {},
-        False,
-        "it is not a release; only releases may go here",
-        {},
-        ("other released",),
-    ),
-    GateCase(
-        "released, it was",
-        gate("released", "production"),
-        {},
-        False,
-        "it is not a release; only releases may go here",
-        before=("it released", "it demoted"),
-    ),
+    _released("it is", True, "it released"),
+    _released("it is not", False, "other released"),
+    _released("it was", False, "it released", "it demoted"),
 ]
 
 
@@ -284,87 +240,42 @@ SOAKED = [
 ]
 
 
-def _approved(name: str, passed: bool, detail: str, *approved_by: str, **own: Any) -> GateCase:
-    return GateCase(f"approved {name}", gate("approved", **own), {}, passed, detail, approved_by=approved_by)
+def _approved(name: str, counted: int, *approved_by: str, void: str = "", **own: Any) -> GateCase:
+    """`counted` of the approvals are valid; `void` is what the detail says of the others."""
+    role, count = own.get("role", "releaser"), own.get("count", 1)
+    by = role if role == "admin" else f"{role} or higher"
+    detail = f"it has {counted} of {count} approvals by keys with the role {by}{void and f'; the approval by {void}'}"
+    body = gate("approved", **own)
+    return GateCase(f"approved {name}", body, {}, counted >= count, detail, approved_by=approved_by)
 
 
+REGISTERED_IT = "publisher-key does not count: its key registered the version"
+ASKS = "admin-key does not count: you cannot approve your own request"
+TOO_LOW = "does not count: its key has the role"
 APPROVED = [
-    _approved("by nobody", False, "it has 0 of 1 approvals by keys with the role releaser or higher"),
-    _approved("by a releaser", True, "it has 1 of 1 approvals by keys with the role releaser or higher", "releaser"),
+    _approved("by nobody", 0),
+    _approved("by a releaser", 1, "releaser"),
+    _approved("by too small a role", 0, "second publisher", void=f"second publisher-key {TOO_LOW} publisher"),
     _approved(
-        "by too small a role",
-        False,
-        "it has 0 of 1 approvals by keys with the role releaser or higher;"
-        " the approval by second publisher-key does not count: its key has the role publisher",
-        "second publisher",
+        "by too small a role for an admin's", 0, "releaser", void=f"releaser-key {TOO_LOW} releaser", role="admin"
     ),
-    _approved(
-        "by too small a role for an admin's",
-        False,
-        "it has 0 of 1 approvals by keys with the role admin; the approval by releaser-key does not count: its key has the role releaser",
-        "releaser",
-        role="admin",
-    ),
-    _approved("by an admin", True, "it has 1 of 1 approvals by keys with the role admin", "second admin", role="admin"),
-    _approved(
-        "by a higher role",
-        True,
-        "it has 1 of 1 approvals by keys with the role publisher or higher",
-        "releaser",
-        role="publisher",
-    ),
-    _approved(
-        "by the key that registered it",
-        False,
-        "it has 0 of 1 approvals by keys with the role publisher or higher;"
-        " the approval by publisher-key does not count: its key registered the version",
-        "publisher",
-        role="publisher",
-    ),
-    _approved(
-        "by the key that asks",
-        False,
-        "it has 0 of 1 approvals by keys with the role releaser or higher;"
-        " the approval by admin-key does not count: you cannot approve your own request",
-        "admin",
-    ),
-    _approved(
-        "by one of two", False, "it has 1 of 2 approvals by keys with the role releaser or higher", "releaser", count=2
-    ),
-    _approved(
-        "by two",
-        True,
-        "it has 2 of 2 approvals by keys with the role releaser or higher",
-        "releaser",
-        "second releaser",
-        count=2,
-    ),
-    _approved(
-        "by one and the key that asks",
-        False,
-        "it has 1 of 2 approvals by keys with the role releaser or higher;"
-        " the approval by admin-key does not count: you cannot approve your own request",
-        "releaser",
-        "admin",
-        count=2,
-    ),
-    GateCase(
-        "approved for an environment",
-        gate("approved", "production"),
-        {},
-        True,
-        "it has 1 of 1 approvals by keys with the role releaser or higher",
-        approved_by=("releaser",),
-    ),
+    _approved("by an admin", 1, "second admin", role="admin"),
+    _approved("by a higher role", 1, "releaser", role="publisher"),
+    _approved("by the key that registered it", 0, "publisher", void=REGISTERED_IT, role="publisher"),
+    _approved("by the key that asks", 0, "admin", void=ASKS),
+    _approved("by one of two", 1, "releaser", count=2),
+    _approved("by two", 2, "releaser", "second releaser", count=2),
+    _approved("by one and the key that asks", 1, "releaser", "admin", void=ASKS, count=2),
+    _approved("for an environment", 1, "releaser", target="production"),
 ]
 
 CASES: list[GateCase] = [*METRIC, *NO_REGRESSION, *METADATA_PRESENT, *RELEASED, *SOAKED, *APPROVED]
 
 
 def set_up(case: GateCase, api: Api, sql: Callable[..., Any]) -> dict[str, Any]:
-    """The version in question, with all that the case needs: the gate, too. `api` is an admin's."""
-    for place in ("dev", "staging", "production"):
-        assert api.put(f"/api/v1/environments/{place}", {}).status_code == 200
+    """Make what the case needs, and the gate. Return the version in question. `api` is an admin's."""
+    for environment in ("dev", "staging", "production"):
+        assert api.put(f"/api/v1/environments/{environment}", {}).status_code == 200
     model = api.model(MODEL)
     versions = {}
     if case.other is not None:
@@ -381,20 +292,20 @@ def set_up(case: GateCase, api: Api, sql: Callable[..., Any]) -> dict[str, Any]:
 
 
 def key_of(who: str, api: Api) -> Api:
-    """The API by that role's key, or by another one: `second releaser`."""
+    """Return the API with the key of that role, or with another one: `second releaser`."""
     if who in api.keys:
         return api.by(who)
-    made = api.make("/api/v1/api-keys", {"name": f"{who}-key", "role": who.split()[-1]})
-    return Api(api.app, {**api.keys, who: made["key"]}, who)
+    created = api.make("/api/v1/api-keys", {"name": f"{who}-key", "role": who.split()[-1]})
+    return Api(api.app, {**api.keys, who: created["key"]}, who)
 
 
-def told(detail: str) -> str:
-    """A verdict's detail, without the few seconds that the test itself took."""
+def without_seconds(detail: str) -> str:
+    """Return a verdict's detail without the few seconds that the test itself took."""
     return re.sub(r" \d seconds?(?= without)", "", detail)
 
 
 def pass_time(seconds: int, sql: Callable[..., Any]) -> None:
-    """All that was deployed was deployed so much earlier."""
+    """Move the times of all deployments back by so many seconds."""
     sql(
         "UPDATE deployments SET deployed_at = deployed_at - make_interval(secs => :s),"
         " live_from = live_from - make_interval(secs => :s), ended_at = ended_at - make_interval(secs => :s)",
@@ -409,7 +320,7 @@ def _happen(step: str, versions: dict[str, dict[str, Any]], api: Api, sql: Calla
         case [who, ("released" | "demoted") as verb]:
             path = f"/api/v1/versions/{versions[who]['id']}/{'promote' if verb == 'released' else 'demote'}"
             assert api.post(path).status_code == 200
-        case [who, status, "in", place]:
-            api.deployment(versions[who], place, status="success" if status == "live" else status)
+        case [who, status, "in", environment]:
+            api.deployment(versions[who], environment, status="success" if status == "live" else status)
         case _:
             raise ValueError(step)

@@ -1,15 +1,15 @@
-"""What tests stand on: databases of their own, keys, and the API as one caller sees it."""
+"""Shared parts of the tests: databases, keys, and a client of the API."""
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import Engine, event, text
 from werkzeug.test import TestResponse
 
 from catapult.actions import api_keys
@@ -20,10 +20,18 @@ from catapult.extensions import db
 from catapult.tables import Role
 
 SALT = "a salt for tests, long enough to be one"
+LARGE = 1 << 20
+"""Bytes of a table from which on all are truncated: deleted rows stay until a vacuum. For small tables DELETE is faster."""
+
+TABLES = {
+    table.name: ", ".join(column.name for column in table.columns if column.computed is None)
+    for table in db.metadata.sorted_tables
+} | {"alembic_version": "version_num"}
+"""The columns that can be written, by table."""
 
 
 def environments(*names: str, numbered: int = 0) -> str:
-    """SQL for environments, ranked as they are named, and for `env-1` and on; rows of deployments that a test writes need them."""
+    """Return SQL for environments, ranked in this order, and for `env-1` and so on. Rows of deployments refer to them."""
     listed = ", ".join(f"'{name}'" for name in [*names, *(f"env-{n + 1}" for n in range(numbered))])
     return (
         "INSERT INTO environments (id, name, rank, created_by) SELECT gen_random_uuid(), name, rank, 'x'"
@@ -32,7 +40,7 @@ def environments(*names: str, numbered: int = 0) -> str:
 
 
 def on_server(cluster: Embedded, statement: str) -> None:
-    """Run a statement that PostgreSQL takes in no transaction."""
+    """Run a statement that PostgreSQL does not allow in a transaction."""
     connection = psycopg2.connect(cluster.url)
     try:
         connection.autocommit = True
@@ -61,22 +69,22 @@ def settings_for(url: str, **changed: Any) -> Settings:
 
 
 def make_keys(app: Flask) -> dict[str, str]:
-    """A key of each role, committed."""
+    """Create a key of each role."""
     with app.app_context():
-        made = {str(role): api_keys.create(actor=CLI, salt=SALT, name=f"{role}-key", role=role).key for role in Role}
+        keys = {str(role): api_keys.create(actor=CLI, salt=SALT, name=f"{role}-key", role=role).key for role in Role}
         db.session.remove()
-    return made
+    return keys
 
 
 class Api:
-    """The API as one caller sees it: `api.post("/api/v1/models", {...})`."""
+    """A client of the API with a key: `api.post("/api/v1/models", {...})`."""
 
     def __init__(self, app: Flask, keys: dict[str, str], role: str | None = "admin") -> None:
         self.app, self.keys, self.role = app, keys, role
         self.client: FlaskClient = app.test_client()
 
     def by(self, role: str | None) -> "Api":
-        """The same for a key of another role, or for none."""
+        """Return a client with a key of another role, or without one."""
         return Api(self.app, self.keys, role)
 
     def request(self, method: str, path: str, body: Any = None, **kwargs: Any) -> TestResponse:
@@ -101,11 +109,11 @@ class Api:
         return self.request("DELETE", path, **kwargs)
 
     def make(self, path: str, body: Any, **kwargs: Any) -> dict[str, Any]:
-        """POST that has to succeed; returns what was made."""
+        """Send a POST that must succeed, and return the created object."""
         response = self.post(path, body, **kwargs)
         assert response.status_code == 201, response.text
-        made: dict[str, Any] = response.json
-        return made
+        created: dict[str, Any] = response.json
+        return created
 
     def model(self, name: str = "org/bert", **fields: Any) -> dict[str, Any]:
         return self.make("/api/v1/models", {"name": name, "storage_path": "docker.io/org/bert", **fields})
@@ -118,19 +126,93 @@ class Api:
         return self.make("/api/v1/deployments", {"release_id": version["id"], "environment": environment, **fields})
 
 
+class Database:
+    """A database that can be reset to the rows it had at first; also its schema, if `run` changed it.
+
+    Those rows are kept as JSON. Tests commit, so that the application runs with the transactions it has in production.
+    """
+
+    def __init__(self, cluster: Embedded, engine: Engine, template: str) -> None:
+        self.cluster, self.engine, self.template = cluster, engine, template
+        self.schema_changed = False
+        self.connection = self._connect()
+        self.rows = self._read()
+
+    def run(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+        """Run a statement, commit it, and return its rows."""
+        self.schema_changed |= statement.startswith(("ALTER", "CREATE", "DROP"))
+        with self.engine.begin() as connection:
+            result = connection.execute(text(statement), values)
+            return [dict(row._mapping) for row in result] if result.returns_rows else []
+
+    def reset(self) -> None:
+        """Reset the rows. Create the database again if its schema was changed, or if a failed test still holds a lock."""
+        if not self.schema_changed:
+            with suppress(psycopg2.Error):
+                return self._write(self.rows)
+        self._replace()
+        return self._write(self.rows)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Reset the rows to those before the block."""
+        before = self._read()
+        try:
+            yield
+        finally:
+            self._write(before)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def _connect(self) -> Any:
+        connection = psycopg2.connect(url_of(self.cluster, str(self.engine.url.database)))
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '10s'")
+            cursor.execute("SET session_replication_role = replica")  # so that triggers and foreign keys allow deleting
+        return connection
+
+    def _replace(self) -> None:
+        self.connection.close()
+        self.engine.dispose()
+        on_server(self.cluster, f"DROP DATABASE {self.engine.url.database} WITH (FORCE)")
+        on_server(self.cluster, f"CREATE DATABASE {self.engine.url.database} TEMPLATE {self.template}")
+        self.connection, self.schema_changed = self._connect(), False
+
+    def _read(self) -> dict[str, str]:
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(
+                " UNION ALL ".join(f"SELECT '{name}', json_agg({name})::text FROM {name}" for name in TABLES)
+            )
+            return {name: rows for name, rows in cursor if rows}
+
+    def _write(self, rows: dict[str, str]) -> None:
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute("SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%s)", [list(TABLES)])
+            large = cursor.fetchone()[0] > LARGE
+            cursor.execute(
+                f"TRUNCATE {', '.join(TABLES)}" if large else ";".join(f"DELETE FROM {name}" for name in TABLES)
+            )
+            for name, kept in rows.items():
+                columns = TABLES[name]
+                cursor.execute(
+                    f"INSERT INTO {name} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{name}, %s)",
+                    [kept],
+                )
+
+
 @contextmanager
 def counted(app: Flask) -> Iterator[list[str]]:
-    """The SQL statements that are sent meanwhile, savepoints of the test's own left out."""
+    """Yield the SQL statements that the application sends meanwhile."""
     sent: list[str] = []
 
     def listen(_: Any, __: Any, statement: str, *___: Any) -> None:
-        if "SAVEPOINT" not in statement:
-            sent.append(statement)
+        sent.append(statement)
 
     with app.app_context():
-        connection = db.engines[None]
-    event.listen(connection, "before_cursor_execute", listen)
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", listen)
     try:
         yield sent
     finally:
-        event.remove(connection, "before_cursor_execute", listen)
+        event.remove(engine, "before_cursor_execute", listen)

@@ -8,10 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 from stage import Api
-
-from catapult.extensions import db
 
 MODELS, PLACES = ("org/a", "org/b"), ("Staging", "production")
 INSTANT = timedelta(microseconds=1)
@@ -252,23 +249,9 @@ def listed(world: World, place: str, at: datetime) -> list[tuple[str, str]]:
 )
 @example([("begin", "org/a", "Staging"), ("deploy", "org/b", "Staging"), ("begin", "org/a", "Staging"), ("succeed", 1)])
 @example([("deploy", "org/a", "Staging"), ("delete model", "org/a"), ("deploy", "org/a", "Staging")])
-def test_what_was_live_is_what_a_list_says(app, keys, steps):
-    """Each history in a transaction of its own, so that one leaves nothing to the next."""
-    with app.app_context():
-        connection: Any = db.engines[None]
-    history = connection.begin_nested()
-    try:
-        world = World(Api(app, keys), beside(connection))
+def test_what_was_live_is_what_a_list_says(api, sql, undone, steps):
+    with undone():
+        world = World(api, sql)
         for name, *arguments in steps:
             ACTIONS[name](world, *arguments)
         check(world)
-    finally:
-        history.rollback()
-
-
-def beside(connection: Any) -> Callable[..., list[dict[str, Any]]]:
-    def run(statement: str, **values: Any) -> list[dict[str, Any]]:
-        result = connection.execute(text(statement), values)
-        return [dict(row._mapping) for row in result] if result.returns_rows else []
-
-    return run

@@ -1,7 +1,6 @@
 """Names, versions, tags, environments, digests: what is accepted is stored as sent, and nothing is ever a fault of ours."""
 
 import re
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -52,21 +51,6 @@ def good_digest(digest):
 
 NEAR = st.text("aZ09._-/:+ \n\t\x00é~!", max_size=12)
 TEXTS = st.one_of(NEAR, st.text(max_size=40), st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=300))
-
-
-@pytest.fixture
-def undone(app):
-    """A block whose changes are undone after it, so that examples know nothing of each other."""
-    with app.app_context():
-        connection = db.engines[None]
-
-    @contextmanager
-    def block():
-        with connection.begin_nested() as before:
-            yield
-            before.rollback()
-
-    return block
 
 
 @pytest.fixture
@@ -254,8 +238,7 @@ def test_a_name_is_unique_whatever_its_case(api, model, name):
 def test_the_database_itself_takes_no_other_names_than_the_api(app, undone, api, model, name):
     if "\x00" in name:
         return
-    with undone(), app.app_context():
-        connection = db.engines[None]
+    with undone(), app.app_context(), db.engine.connect() as connection:
         assert taken(connection, MODEL, name) == good_name(name)
         values = {"model": model["id"], "version": "1", "tag": "t", "digest": "a:b"}
         assert taken(connection, VERSION, **{**values, "version": name}) == good_version(name)

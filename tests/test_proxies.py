@@ -98,21 +98,16 @@ def test_any_other_peer_is_not_loopback(peer):
 
 @pytest.fixture
 def behind(app, keys):
-    """The API of an application that trusts its peer and goes by two names, on the test's own transaction."""
+    """The API of an application that trusts its peer and goes by two names, on the test's own database."""
     settings = dataclasses.replace(
         app.extensions["catapult"],
         trusted_proxies=(ip_network("127.0.0.1"),),
         trusted_hosts=("ml.example.com", ".example.org"),
     )
     made = create_app(settings)
-    with app.app_context():
-        connection = db.engines[None]
-    with made.app_context():
-        own, engines = db.engines[None], db.engines
-        engines[None] = connection
     yield Api(made, keys)
-    engines[None] = own
-    own.dispose()
+    with made.app_context():
+        db.engine.dispose()
 
 
 FORWARDED = {"X-Forwarded-For": f"{SPOOFED}, {CLIENT}", "X-Forwarded-Proto": "https", "Host": "ml.example.com"}

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 import redis
 from live.up import free_port, until
-from stage import Api
+from stage import Api, counted
 
 from catapult.app import create_app
 from catapult.extensions import db
@@ -21,24 +21,19 @@ OURS = {"Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture
 def limited(app, keys):
-    """Make the API of an application with this limit, on the test's own transaction."""
+    """Make the API of an application with this limit, on the test's own database."""
     made = []
 
     def make(limit="3 per minute", storage="memory://") -> Api:
         settings = dataclasses.replace(app.extensions["catapult"], rate_limit=limit, rate_limit_storage=storage)
         other = create_app(settings)
-        with app.app_context():
-            connection = db.engines[None]
-        with other.app_context():
-            engines = db.engines
-            made.append((engines, engines[None]))
-            engines[None] = connection
+        made.append(other)
         return Api(other, keys, "viewer")
 
     yield make
-    for engines, own in made:
-        engines[None] = own
-        own.dispose()
+    for other in made:
+        with other.app_context():
+            db.engine.dispose()
 
 
 def known(api, role="viewer"):
@@ -114,13 +109,13 @@ def test_health_and_static_files_are_not_counted(limited):
 def test_the_limit_costs_no_statement_and_a_refusal_none_at_all(limited, api, statements):
     limited_api = limited("5 per hour")
     known(limited_api)
-    with statements() as sent:
+    with counted(limited_api.app) as sent:
         limited_api.get("/api/v1/models")
     with statements() as without:
         api.by("viewer").get("/api/v1/models")
     assert sent == without
     until_refused(limited_api)
-    with statements() as refused:
+    with counted(limited_api.app) as refused:
         assert limited_api.get("/api/v1/models").status_code == 429
         assert limited_api.client.get("/models", headers={"X-API-Key": limited_api.keys["viewer"]}).status_code == 429
     assert refused == []

@@ -85,7 +85,8 @@ def test_an_admin_that_ends_sooner_does_not_take_the_last_ones_place(app, sql, k
 def test_a_first_admin_is_made_where_only_others_have_keys(app, sql):
     with app.app_context():
         assert api_keys.create_first_admin(actor=CLI, salt="s" * 32) is None
-        sql("UPDATE api_keys SET revoked_at = now() WHERE role = 'admin'")
+    sql("UPDATE api_keys SET revoked_at = now() WHERE role = 'admin'")
+    with app.app_context():
         assert api_keys.create_first_admin(actor=CLI, salt="s" * 32).startswith("cat_")
 
 

@@ -102,10 +102,10 @@ def idle(sql):
 
 def test_a_request_counts_as_use_to_the_minute(sign_in, sql):
     _, client = sign_in()
-    for seconds, after in ((59, 59), (60, 0), (3_600, 0)):
+    for seconds, counts in ((50, False), (60, True), (3_600, True)):
         set_times(sql, "3:00:00", f"{seconds} seconds")
         is_in(client)
-        assert idle(sql) == after
+        assert (idle(sql) < seconds) is counts
 
 
 def test_a_page_that_asks_by_itself_is_no_use(sign_in, sql):
@@ -113,7 +113,7 @@ def test_a_page_that_asks_by_itself_is_no_use(sign_in, sql):
     sql("UPDATE api_keys SET last_used_at = now() - interval '1 hour'")
     set_times(sql, "3:00:00", "1 hour")
     assert is_in(client, "/", **{"X-Poll": "1"})
-    assert idle(sql) == 3_600
+    assert idle(sql) >= 3_600
     assert sql("SELECT 1 FROM api_keys WHERE last_used_at > now() - interval '1 hour'") == []
     set_times(sql, "3:00:00", "2:00:01")
     assert not is_in(client, "/", **{"X-Poll": "1"})

@@ -101,15 +101,11 @@ def refused(app):
     """Runs a statement that has to be refused; returns the SQLSTATE and the constraint's name."""
 
     def run(statement, **values):
-        with app.app_context():
-            connection = db.engines[None]
-        with connection.begin_nested() as before:
+        with app.app_context(), db.engine.connect() as connection:
             try:
                 connection.execute(text(statement), values)
             except DBAPIError as error:
                 return error.orig.pgcode, error.orig.diag.constraint_name
-            finally:
-                before.rollback()
         return "taken", None
 
     return run

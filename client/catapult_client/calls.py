@@ -1,4 +1,4 @@
-"""What every call shares: the time limit, `on_error="warn"`, ids, lists that page, changes that are tried again."""
+"""What every call shares: the time limit, `on_error="warn"`, ids, paging, and changes that are tried again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .transport import Ask, Deadline, Transport, decoded, log
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault  # type checkers know it without it being installed
 
-    # What a call gives beside its record: nothing else, or None with on_error="warn".
+    # What a call returns instead of its record: never anything, or None with on_error="warn".
     Gone = TypeVarWithDefault("Gone", default=NoReturn)
 else:
     Gone = TypeVar("Gone")
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Unset(Enum):
-    """The default of a field in an update: leave it as it is, where None clears it."""
+    """The default of a field in an update: the field is left as it is, while None clears it."""
 
     UNSET = "unset"
 
@@ -45,14 +45,14 @@ class Unset(Enum):
 
 UNSET: Literal[Unset.UNSET] = Unset.UNSET
 
-# The deadline of the call that is under way here; a call made within another shares the outer one's.
+# The deadline of the current call; a call made within another one shares its deadline.
 _underway: contextvars.ContextVar[Deadline | None] = contextvars.ContextVar("catapult_deadline", default=None)
 
 
 def call(method: Function) -> Function:
-    """Make a method one call: within the time limit as a whole and, with `on_error="warn"`, never raising.
+    """Decorate a method as one call, which the time limit covers as a whole and `on_error="warn"` keeps from raising.
 
-    Python's own TypeError for a wrong keyword is raised in either case: that is the program, not the registry.
+    Python's own TypeError for a wrong keyword is raised in either mode: it is a mistake in the program.
     """
     signature = inspect.signature(method)
 
@@ -67,7 +67,7 @@ def call(method: Function) -> Function:
 
 
 def listing(method: Function) -> Function:
-    """Make a method that gives an iterator raise, or warn and give an empty one, for its arguments too."""
+    """Decorate a method that returns an iterator: with `on_error="warn"` bad arguments give an empty one."""
     signature = inspect.signature(method)
 
     @functools.wraps(method)
@@ -85,13 +85,13 @@ def listing(method: Function) -> Function:
 
 
 def _warn(name: str, fault: Exception) -> None:
-    # Logged, not warnings.warn: under `python -W error` a warning raises, and a second one like the first is not shown.
-    log.warning("%s gave up, and the run goes on without it: %s", name.lstrip("_"), fault or type(fault).__name__)
+    # Not warnings.warn: it raises under `python -W error`, and shows a repeated message only once.
+    log.warning("%s failed; continuing without it: %s", name.lstrip("_"), fault or type(fault).__name__)
     log.debug("%s", name, exc_info=fault)
 
 
 class Calls(Generic[Gone]):
-    """The part of a Registry that the groups of endpoints are built on."""
+    """The base of the classes that hold the endpoints of a Registry."""
 
     _transport: Transport
     _time_limit: float
@@ -121,7 +121,7 @@ class Calls(Generic[Gone]):
         return _record(kind, ask, self._send(ask))
 
     def _post(self, kind: type[RecordT], path: str, body: Mapping[str, Any], idempotency_key: str | None) -> RecordT:
-        """The record made. Fields that are None are left out, which is the same to the registry."""
+        """Return the created record. Fields that are None are not sent, which means the same to the registry."""
         sent = {name: plain(value, name) for name, value in body.items() if value is not None}
         ask = Ask("POST", path, sent, {"Idempotency-Key": checked_key(idempotency_key)})
         return _record(kind, ask, self._send(ask))
@@ -129,10 +129,10 @@ class Calls(Generic[Gone]):
     def _put(
         self, kind: type[RecordT], path: str, changes: Mapping[str, Any], if_match: str | Record | None
     ) -> RecordT:
-        """The record as changed. Fields that are UNSET are left out.
+        """Return the changed record. Fields that are UNSET are not sent.
 
-        A try whose answer was lost may have made the change, and then the next one gets 412 because of it. So after
-        such a loss the thing is looked at: if it is as asked for, the change was made.
+        A try whose answer was lost may have made the change; the next try then gets 412 because of it. So the current
+        state is read after such a loss: if it is what was asked for, the change was made.
         """
         sent = {name: plain(value, name) for name, value in changes.items() if value is not UNSET}
         ask = Ask("PUT", path, sent, _precondition(if_match))
@@ -146,13 +146,13 @@ class Calls(Generic[Gone]):
     def _holds(self, path: str, sent: Mapping[str, Any]) -> bool:
         ask = Ask("GET", path)
         try:
-            there = decoded(ask, self._send(ask))
-        except MethodNotAllowed:  # a thing that is only ever listed: nobody can tell
+            current = decoded(ask, self._send(ask))
+        except MethodNotAllowed:  # gates can only be listed
             return False
-        return isinstance(there, dict) and all(name in there and same(there[name], sent[name]) for name in sent)
+        return isinstance(current, dict) and all(name in current and same(current[name], sent[name]) for name in sent)
 
     def _delete(self, path: str, query: Mapping[str, Any], if_match: str | Record | None) -> None:
-        """It is gone. 404 is a fault only if no earlier try can have been the one that deleted it."""
+        """Delete it. A 404 is an error only if no earlier try can have deleted it."""
         ask = Ask("DELETE", path + question(query), headers=_precondition(if_match))
         try:
             response = self._send(ask)
@@ -160,16 +160,16 @@ class Calls(Generic[Gone]):
             if not fault.maybe_applied:
                 raise
             return
-        if response.content:  # 204 has none; a page of HTML under 200 is a proxy's, and nothing was deleted
+        if response.content:  # a 204 has none; an HTML page with status 200 is a proxy's, and nothing was deleted
             decoded(ask, response)
 
     def _all(self, kind: type[RecordT], path: str, query: Mapping[str, Any]) -> list[RecordT]:
-        """The records of a list that is one page."""
+        """Return the records of a list that is not paged."""
         ask = Ask("GET", path + question(query))
         return _records(kind, ask, self._send(ask))
 
     def _pages(self, kind: type[RecordT], path: str, query: Mapping[str, Any]) -> Iterator[RecordT]:
-        """Every record of a list, over all pages; the query is checked now, and the first page fetched when read."""
+        """Return an iterator over all pages. The query is checked now; the first page is fetched when it is read."""
         return self._walk(kind, path, question(query))
 
     def _walk(self, kind: type[RecordT], path: str, query: str | None) -> Iterator[RecordT]:
@@ -182,38 +182,38 @@ class Calls(Generic[Gone]):
 
     @call
     def _page(self, kind: type[RecordT], path: str, query: str) -> tuple[list[RecordT], str | None] | None:
-        """One page and the next one's query, None after the last. With `on_error="warn"` None when it failed."""
+        """Return a page and the next page's query, None after the last; None if it failed with `on_error="warn"`."""
         ask = Ask("GET", path + query)
         response = self._send(ask)
         return _records(kind, ask, response), _next_query(ask, query, response)
 
 
 def _next_query(ask: Ask, query: str, response: requests.Response) -> str | None:
-    """The query of the `Link` to the next page.
+    """Return the query of the `Link` to the next page.
 
-    Only its query counts: the next page is at this very address. So the key goes nowhere else, and a proxy that knows
-    the registry under another host, scheme or prefix does no harm.
+    The rest of the link is ignored, because the next page is at the same address. So the key goes to no other host,
+    and a proxy that knows the registry by another host, scheme or prefix does no harm.
     """
     link = response.links.get("next", {}).get("url")
     if link is None:
         return None
     following = "?" + urlsplit(link).query
     if following in ("?", query):
-        raise UnexpectedAnswer(f"{ask}: the link to the next page leads to the same one.")
+        raise UnexpectedAnswer(f"{ask}: the link to the next page points to this page.")
     return following
 
 
 def _record(kind: type[RecordT], ask: Ask, response: requests.Response) -> RecordT:
     etag = response.headers.get("ETag")
     known = etag is not None and "etag" in getattr(kind, "__dataclass_fields__", {})
-    # A proxy that compresses makes the tag weak, which If-Match never matches; the registry compares its counter.
+    # A proxy that compresses makes the tag weak, which If-Match never matches.
     return kind.from_json(decoded(ask, response), etag.removeprefix("W/") if etag and known else None)
 
 
 def _records(kind: type[RecordT], ask: Ask, response: requests.Response) -> list[RecordT]:
     body = decoded(ask, response)
     if not isinstance(body, list):
-        raise UnexpectedAnswer(f"{ask}: the answer is no list.")
+        raise UnexpectedAnswer(f"{ask}: expected a list in the answer.")
     return [kind.from_json(item) for item in body]
 
 
@@ -222,12 +222,17 @@ def _precondition(if_match: str | Record | None) -> dict[str, str]:
         return {}
     etag = getattr(if_match, "etag", None) if isinstance(if_match, Record) else if_match
     if not isinstance(etag, str) or not re.fullmatch(r"[\x21-\x7e]+", etag):
-        raise InvalidArgument("if_match has no etag: a record out of a list has none, so get it alone first.")
+        raise InvalidArgument("if_match has no etag: records of a list have none. Fetch the record by its id first.")
     return {"If-Match": etag}
 
 
+def arguments(of_method: Mapping[str, Any], *without: str) -> dict[str, Any]:
+    """Return a method's arguments (`locals()` in its first statement) without `self` and those named."""
+    return {name: value for name, value in of_method.items() if name not in ("self", *without)}
+
+
 def question(query: Mapping[str, Any]) -> str:
-    """`?name=value&…` of what is not None. Raises InvalidArgument for a time without a zone."""
+    """Return `?name=value&…` without the values that are None. Raises InvalidArgument for a time without a zone."""
     given = {name: _parameter(name, value) for name, value in query.items() if value is not None}
     return "?" + urlencode(given) if given else ""
 
@@ -248,28 +253,26 @@ def _parameter(name: str, value: Any) -> str:
 
 
 def identity(thing: Any, name: str) -> str:
-    """The id of a record, or the id itself. Raises InvalidArgument for what can be none."""
+    """Return the id of a record, or the id itself. Raises InvalidArgument for anything else."""
     if thing is None:
-        raise InvalidArgument(f"{name} is None: the call that should have given it did not.")
+        raise InvalidArgument(f"{name} is None: the call that should have returned it failed.")
     text = str(getattr(thing, "id", "") if isinstance(thing, Record) else thing)
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
-        raise InvalidArgument(f"{name} is {text!r:.80}, which is no id: send a record or its id; names go by name.")
+        raise InvalidArgument(f"{name} is {text!r:.80}, which is not an id. Pass a record or its id.")
     return text
 
 
-def place(environment: Any, name: str) -> str:
-    """An environment's name, which becomes part of an address. Raises InvalidArgument for what can be none."""
-    if environment is None:
-        raise InvalidArgument(f"{name} is None: the call that should have given it did not.")
+def environment_name(environment: Any, name: str) -> str:
+    """Return an environment's name, which becomes part of an address. Raises InvalidArgument for anything else."""
     if not isinstance(environment, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", environment):
         raise InvalidArgument(
-            f"{name} is {environment!r:.80}, which is no environment's name: letters, digits and ._- only, 63 at most."
+            f"{name} is {environment!r:.80}, which is not an environment's name: 1 to 63 letters, digits and ._-."
         )
     return environment
 
 
 def checked_key(idempotency_key: str | None) -> str:
-    """The caller's key, or a new one. Raises InvalidArgument."""
+    """Return the caller's idempotency key, or a new one. Raises InvalidArgument."""
     if idempotency_key is None:
         return str(uuid.uuid4())
     if not isinstance(idempotency_key, str) or not re.fullmatch(r"[\x21-\x7e]{1,255}", idempotency_key):
@@ -278,10 +281,10 @@ def checked_key(idempotency_key: str | None) -> str:
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What the work gives or raises, or TimedOut when that takes longer, whatever the work hangs on.
+    """Return or raise what the work does; raises TimedOut if that takes longer, whatever the work waits for.
 
-    Socket time-outs cannot promise that: looking up a name has none, and a server that sends a byte now and then starts
-    them anew. So the work runs on a thread of its own, which is left behind; it is a daemon and ends by itself.
+    Socket time-outs cannot promise that: a name look-up has none, and each byte that arrives starts them again. So the
+    work runs on a daemon thread, which is left to end by itself.
     """
     outcome: Future[T] = Future()
 

@@ -1,4 +1,4 @@
-"""What each command does. It returns whether it went well, and raises Usage, Failed and the SDK's errors."""
+"""The commands: functions that return whether they succeeded, and raise Usage, Failed and the SDK's errors."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from .errors import NotFound, RegistryError
-from .output import Output, columns, told
+from .output import Output, as_json, columns
 from .plain import rfc3339
 from .records import Deployment, Verdict, Version
 from .registry import Registry
 
-ONE_LOOK = 30.0  # seconds that `wait` looks at most each time, with all tries: so much later than asked for it may end
+ONE_CHECK = 30.0  # seconds of one check by `wait`, with all tries; it may end that much after its --timeout
 
 Options = argparse.Namespace
 
 
 class Usage(Exception):
-    """The command was not called rightly."""
+    """The arguments or settings are wrong."""
 
 
 class Failed(Exception):
-    """What was asked for is not so."""
+    """The registry has no answer to what was asked."""
 
 
 def register(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """The version is there with this content, made now or before; with `--release` it is a release, too."""
+    """Register the version unless it exists with this content; with `--release` also promote it."""
     metadata = _metadata(options.metadata)
     if options.create_model is not None:
         registry.ensure_model(options.model, options.create_model)
@@ -44,7 +44,7 @@ def register(registry: Registry[Any], options: Options, out: Output) -> bool:
         size_bytes=options.size_bytes,
     )
     if version.digest_status == "malformed":
-        out.tell(f"{options.digest} is no digest that a container registry would take, so its image is not known.")
+        out.tell(f"{options.digest} is not a valid image digest, so the version has no image to pull.")
     if options.release and not version.is_release:
         version = _released(registry, version, out)
     out.result(version, f"{_named(version)} is registered{' and a release' if version.is_release else ''}")
@@ -52,16 +52,16 @@ def register(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 
 def _released(registry: Registry[Any], version: Version, out: Output) -> Version:
-    # After it is registered, not with it: whoever has to approve of it can only do so once it is there.
+    # Not in the same request: a version can only be approved once it is registered.
     try:
         return registry.promote(version)
     except RegistryError:
-        out.tell(f"{_named(version)} is registered, but is no release.")
+        out.tell(f"{_named(version)} is registered, but not promoted.")
         raise
 
 
 def promote(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """The version is a release."""
+    """Promote the version."""
     _check_force(options)
     version = registry.promote(_version(registry, options), options.reason, force=options.force)
     out.result(version, f"{_named(version)} is a release")
@@ -69,7 +69,7 @@ def promote(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 
 def deploy(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """The deployment is on record."""
+    """Record the deployment."""
     _check_force(options)
     metadata = _metadata(options.metadata)
     deployment = registry.deploy(
@@ -82,130 +82,129 @@ def deploy(registry: Registry[Any], options: Options, out: Output) -> bool:
         force=options.force,
         reason=options.reason,
     )
-    state = "is live in" if deployment.live else f"is on record as {deployment.status} in"
+    state = "is live in" if deployment.live else f"has the status {deployment.status} in"
     out.result(deployment, f"{_named(deployment)} {state} {deployment.environment}")
     return True
 
 
 def rollback(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """The version before, or that of the deployment `--to`, is live again."""
+    """Make the previous version, or that of the deployment `--to`, live again."""
     deployment = registry.rollback(options.environment, model_name=options.model, reason=options.reason, to=options.to)
     out.result(deployment, f"{_named(deployment)} is live again in {deployment.environment}")
     return True
 
 
 def live(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """The image of the model that is or was live there is written, alone; without a model, a line a model."""
+    """Print the image of the model that is or was live there; without a model, a line for each."""
     if options.model is None:
-        there = sorted(registry.live(options.environment, options.at), key=lambda one: one.model_name.lower())
-        out.result(there, *columns([_line(one) for one in there]))
-        if not there:
-            out.tell(f"Nothing {_then(options)} live in {options.environment}.")
+        rows = sorted(registry.live(options.environment, options.at), key=lambda row: row.model_name.lower())
+        out.result(rows, *columns([_line(row) for row in rows]))
+        if not rows:
+            out.tell(f"Nothing {_was_live(options)}.")
         return True
     deployment = _live_of(registry, options)
     image = _image(registry, deployment)
-    out.result({**told(deployment), "image": image}, image)
+    out.result({**as_json(deployment), "image": image}, image)
     return True
 
 
 def _live_of(registry: Registry[Any], options: Options) -> Deployment:
-    """What is or was live of that model there. Raises Failed, NotFound."""
+    """Return the deployment of the model that is or was live there. Raises Failed, NotFound."""
     if options.at is None:
-        found = registry.list_deployments(environment=options.environment, model_name=options.model, live=True, limit=1)
+        rows = registry.list_deployments(environment=options.environment, model_name=options.model, live=True, limit=1)
     else:
         name = options.model.lower()
-        found = (one for one in registry.live(options.environment, options.at) if one.model_name.lower() == name)
-    deployment = next(iter(found), None)
+        rows = (row for row in registry.live(options.environment, options.at) if row.model_name.lower() == name)
+    deployment = next(iter(rows), None)
     if deployment is not None:
         return deployment
-    registry.get_environment(options.environment)  # a name that is misspelt is told from one where nothing is live
+    registry.get_environment(options.environment)  # NotFound if the name is misspelt
     if options.at is None:
         registry.get_model_by_name(options.model)
-    raise Failed(f"Nothing of {options.model} {_then(options)} live in {options.environment}.")
+    raise Failed(f"No version of {options.model} {_was_live(options)}.")
 
 
 def _image(registry: Registry[Any], deployment: Deployment) -> str:
-    """Ready to pull. Raises Failed where that is not known."""
+    """Return the image to pull. Raises Failed if there is none."""
     try:
         version = registry.get_version(deployment.release_id)
     except NotFound:
-        raise Failed(f"{_named(deployment)} was deleted since, so its image is not known.") from None
+        raise Failed(f"{_named(deployment)} was deleted, so its image is not known.") from None
     if not version.image:
-        reason = "its model's path names no host to pull from"
+        reason = "the model's storage path has no host to pull from"
         if version.digest_status == "malformed":
-            reason = f"no container registry would take its digest, {version.digest}"
-        raise Failed(f"{_named(version)} of {deployment.environment} has no image to pull: {reason}.")
+            reason = f"{version.digest} is not a valid image digest"
+        raise Failed(f"{_named(version)} in {deployment.environment} has no image to pull: {reason}.")
     return str(version.image)
 
 
 def gates(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """What each gate says of the version on its way there is written. True if all let it through."""
+    """Print the verdict of each gate. Return whether all pass."""
     version = _version(registry, options)
     verdicts = registry.check_gates(version, options.target)
     out.verdicts(verdicts)
     failing = [verdict for verdict in verdicts if not verdict.passed]
     if failing:
-        out.tell(f"{len(failing)} of {len(verdicts)} gates stop {_named(version)} on its way to {options.target}.")
+        out.tell(f"{len(failing)} of {len(verdicts)} gates block {_named(version)} for {options.target}.")
     elif not verdicts:
-        out.tell(f"No gate is for {_named(version)} on its way to {options.target}.")
+        out.tell(f"There are no gates between {_named(version)} and {options.target}.")
     return not failing
 
 
-class Look(NamedTuple):
-    """How far it has come: `missing` are sentences, none once it is there."""
+class Check(NamedTuple):
+    """The state that `wait` waits for. `missing` has sentences; it is empty when the wait is over."""
 
     missing: list[str]
     show: Callable[[Output], None]
 
 
 def wait(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """It is so, or the time is over. A registry that does not answer for a while is waited for as well."""
+    """Wait until nothing is missing or the time is over. Transient errors of the registry count as missing."""
     end = time.monotonic() + options.timeout
-    look, before = _look(registry, options), list[str]()
-    while look.missing and time.monotonic() < end:
-        if look.missing != before:
-            out.tell(f"Waiting: {'; '.join(look.missing)}.")
-        before = look.missing
+    check, before = _check(registry, options), list[str]()
+    while check.missing and time.monotonic() < end:
+        if check.missing != before:
+            out.tell(f"Waiting: {'; '.join(check.missing)}.")
+        before = check.missing
         time.sleep(max(0.0, min(options.interval, end - time.monotonic())))
-        look = _look(registry, options)
-    look.show(out)
-    if look.missing:
-        out.tell(f"Not within {options.timeout:g} s: {'; '.join(look.missing)}.")
-    return not look.missing
+        check = _check(registry, options)
+    check.show(out)
+    if check.missing:
+        out.tell(f"Timed out after {options.timeout:g} s: {'; '.join(check.missing)}.")
+    return not check.missing
 
 
-def _look(registry: Registry[Any], options: Options) -> Look:
+def _check(registry: Registry[Any], options: Options) -> Check:
     try:
         version = _version(registry, options)
         return _gates_passed(registry, version, options) if options.target else _is_live(registry, version, options)
     except RegistryError as fault:
         if not fault.transient:
             raise
-        return Look([str(fault).rstrip(".")], lambda out: out.result([]))
+        return Check([str(fault).rstrip(".")], lambda out: out.result([]))
 
 
-def _gates_passed(registry: Registry[Any], version: Version, options: Options) -> Look:
+def _gates_passed(registry: Registry[Any], version: Version, options: Options) -> Check:
     verdicts: list[Verdict] = registry.check_gates(version, options.target)
-    return Look([verdict.detail for verdict in verdicts if not verdict.passed], lambda out: out.verdicts(verdicts))
+    return Check([verdict.detail for verdict in verdicts if not verdict.passed], lambda out: out.verdicts(verdicts))
 
 
-def _is_live(registry: Registry[Any], version: Version, options: Options) -> Look:
+def _is_live(registry: Registry[Any], version: Version, options: Options) -> Check:
     goal = options.live_in
-    found = registry.list_deployments(release_id=version, environment=goal, limit=1)
-    newest = next(iter(found), None)
+    newest = next(iter(registry.list_deployments(release_id=version, environment=goal, limit=1)), None)
     if goal.lower() in map(str.lower, version.live_in):
-        return Look([], lambda out: out.result(version, f"{_named(version)} is live in {goal}"))
+        return Check([], lambda out: out.result(version, f"{_named(version)} is live in {goal}"))
     state = f"its newest deployment there is {newest.status}" if newest else "it was never deployed there"
-    return Look([f"{_named(version)} is not live in {goal}, {state}"], lambda out: out.result(version))
+    return Check([f"{_named(version)} is not live in {goal}, {state}"], lambda out: out.result(version))
 
 
 def _version(registry: Registry[Any], options: Options) -> Version:
-    found: Version = registry.get_version(model_name=options.model, version=options.version)
-    return found
+    version: Version = registry.get_version(model_name=options.model, version=options.version)
+    return version
 
 
 def _metadata(source: str | None) -> dict[str, Any] | None:
-    """The JSON object of a file, or of standard input. Raises Usage."""
+    """Return the JSON object in a file or in standard input. Raises Usage."""
     if source is None:
         return None
     try:
@@ -213,19 +212,19 @@ def _metadata(source: str | None) -> dict[str, Any] | None:
     except OSError as fault:
         raise Usage(f"--metadata {source} cannot be read: {fault.strerror}.") from None
     except (ValueError, RecursionError) as fault:
-        raise Usage(f"--metadata {source} is no JSON: {fault}.") from None
+        raise Usage(f"--metadata {source} is not valid JSON: {fault}.") from None
     if not isinstance(content, dict):
-        raise Usage(f"--metadata {source} has to be a JSON object.")
+        raise Usage(f"--metadata {source} must be a JSON object.")
     return content
 
 
 def _check_force(options: Options) -> None:
     if options.force and not options.reason:
-        raise Usage("--force needs a --reason: the audit log keeps it.")
+        raise Usage("--force needs a --reason, which the audit log keeps.")
 
 
-def _named(thing: Version | Deployment) -> str:
-    return f"{thing.model_name} {thing.version}"
+def _named(record: Version | Deployment) -> str:
+    return f"{record.model_name} {record.version}"
 
 
 def _line(deployment: Deployment) -> tuple[str, ...]:
@@ -233,5 +232,6 @@ def _line(deployment: Deployment) -> tuple[str, ...]:
     return deployment.model_name, deployment.version, since, f"by {deployment.deployed_by}"
 
 
-def _then(options: Options) -> str:
-    return "is" if options.at is None else f"was, at {options.at},"
+def _was_live(options: Options) -> str:
+    there = f"live in {options.environment}"
+    return f"is {there}" if options.at is None else f"was {there} at {options.at}"

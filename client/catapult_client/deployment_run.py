@@ -1,4 +1,4 @@
-"""A deployment that is under way: on record from its beginning, and in the end as what became of it."""
+"""The context manager of `Registry.deployment`, which reports the progress of a deployment."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="DeploymentRun[Any]")
 
 OVER = frozenset({"success", "failed", "cancelled"})
-LONGEST = 2000  # characters of an exception's text that are kept
+LONGEST = 2000  # characters of an exception's text that are reported
 
 
 class DeploymentRun(Generic[Gone]):
-    """What `with registry.deployment(…) as d:` gives. See there.
+    """A deployment that is being made: the `d` of `with registry.deployment(…) as d:`.
 
-    With `on_error="warn"` its `record` is None if it could not be made; then nothing more is reported of it.
+    With `on_error="warn"` its `record` is None if it could not be created; then nothing more is reported.
     """
 
     def __init__(
@@ -42,17 +42,17 @@ class DeploymentRun(Generic[Gone]):
 
     @property
     def record(self) -> Deployment | Gone:
-        """The deployment as it was last reported."""
+        """The deployment as of the last report."""
         return cast("Deployment | Gone", self._record)
 
     @property
     def id(self) -> str | None:
-        """The deployment's id; None where it could not be made."""
+        """The deployment's id; None if it could not be created."""
         return self._record.id if self._record else None
 
     @property
     def log_url(self) -> str | None:
-        """Where its log can be read. To set it is to report it at once, as `update(log_url=…)` does."""
+        """Where its log can be read. Setting it reports it at once, as `update(log_url=…)` does."""
         return self._record.log_url if self._record else None
 
     @log_url.setter
@@ -67,24 +67,24 @@ class DeploymentRun(Generic[Gone]):
         endpoint_url: str | Unset | None = UNSET,
         log_url: str | Unset | None = UNSET,
     ) -> Deployment | Gone | None:
-        """The fields sent are on record, `metadata` as a whole. After a last `status` none is reported at the end.
+        """Report the fields that are passed; `metadata` is replaced. After a final `status` the end reports none.
 
         Raises what `update_deployment` does.
         """
         if self._record is None:
             return None
         fields = {"status": status, "metadata": metadata, "endpoint_url": endpoint_url, "log_url": log_url}
-        told = self._registry.update_deployment(self._record, **fields)  # type: ignore[arg-type]
-        self._record = cast("Deployment | None", told) or self._record
-        return told
+        updated = self._registry.update_deployment(self._record, **fields)  # type: ignore[arg-type]
+        self._record = cast("Deployment | None", updated) or self._record
+        return updated
 
     def __enter__(self: Self) -> Self:
-        made = self._registry.deploy(self._release_id, self._environment, status="pending", **self._fields)
-        self._record = cast("Deployment | None", made)
+        created = self._registry.deploy(self._release_id, self._environment, status="pending", **self._fields)
+        self._record = cast("Deployment | None", created)
         try:
             self.update(status="running")
         except BaseException as fault:
-            self._report_failure(fault)  # or it would stay pending for ever: __exit__ is not called
+            self._report_failure(fault)  # __exit__ is not called, so it would stay pending forever
             raise
         return self
 
@@ -95,33 +95,33 @@ class DeploymentRun(Generic[Gone]):
             self.update(status="success")
 
     def _report_failure(self, fault: BaseException) -> None:
-        """It is on record as failed, with why; where that cannot be, it is logged, and `fault` is what goes on."""
+        """Report the deployment as failed. An error of the report is logged, so that `fault` is what is raised."""
         if self._record is None or self._record.status in OVER:
             return
         try:
-            self._registry._run("deployment", lambda: self._fail(said(fault)))
+            self._registry._run("deployment", lambda: self._fail(description(fault)))
         except Exception as other:
-            log.warning("Deployment %s failed, and that could not be reported: %s", self.id, other)
+            log.warning("Deployment %s failed, and the failure could not be reported: %s", self.id, other)
 
     def _fail(self, error: str) -> None:
-        """One call, so that the time limit is one over all of its requests, and a warning is one, too."""
-        there = self._registry.get_deployment(cast(Deployment, self._record))  # others may have added to its metadata
-        self._record = there = cast(Deployment, there)
-        if there.status in OVER:
+        """Report the failure as one call: one time limit for its requests, and one warning."""
+        record = self._registry.get_deployment(cast(Deployment, self._record))  # others may have changed its metadata
+        self._record = record = cast(Deployment, record)
+        if record.status in OVER:
             return
         try:
-            self.update(status="failed", metadata={**there.metadata, "error": error})
+            self.update(status="failed", metadata={**record.metadata, "error": error})
         except RegistryError as refused:
             if refused.status != 422:
                 raise
             self.update(status="failed")  # its metadata is full
 
 
-def said(fault: BaseException) -> str:
-    """`ValueError: no such layer`, in at most LONGEST characters that JSON and the registry can hold."""
+def description(fault: BaseException) -> str:
+    """Return `ValueError: no such layer`, at most LONGEST characters that JSON and the registry can hold."""
     try:
         text = str(fault)
-    except Exception:  # an exception's own __str__ may be what is broken
+    except Exception:  # the exception's own __str__ may be broken
         text = ""
     name = type(fault).__name__
     text = f"{name}: {text}" if text else name

@@ -1,4 +1,4 @@
-"""Made, or there already with the same content: what a training job that starts again needs."""
+"""Create a record unless it exists with the same content, for jobs that are run again."""
 
 from __future__ import annotations
 
@@ -13,43 +13,32 @@ from .records import RecordT
 def ensured(
     what: str, create: Callable[[], RecordT], find: Callable[[], RecordT | None], content: Mapping[str, Any]
 ) -> RecordT:
-    """The record that `create` makes or, where it is taken, the one that `find` finds, if that holds the content.
+    """Return what `create` returns or, after a Conflict, what `find` returns if it has the same content.
 
-    Made first and looked up second, so that of two jobs at once one makes it and the other finds it. Only the fields
-    of `content` that are not None are compared. Raises Conflict, with `difference`, where they differ.
+    `create` comes first, so that of two jobs at the same time one creates the record and the other finds it. Only the
+    fields of `content` that are not None are compared. Raises Conflict, with `difference`, if they differ.
     """
     try:
         return create()
-    except Conflict as fault:
-        taken = fault
-    there = find()
-    if there is None:  # taken by something else, or deleted in between
-        raise taken
+    except Conflict as error:
+        conflict = error
+    record = find()
+    if record is None:  # the name is taken by something else, or the record was deleted in between
+        raise conflict
     sent = {name: plain(value, name) for name, value in content.items() if value is not None}
-    difference = {name: (getattr(there, name), value) for name, value in sent.items() if not _holds(there, name, value)}
-    if not difference:
-        return there
-    raise _conflict(what, difference, taken)
+    conflict.difference = {
+        name: (getattr(record, name), value) for name, value in sent.items() if not _holds(record, name, value)
+    }
+    if not conflict.difference:
+        return record
+    differing = [text for name, values in conflict.difference.items() for text in differences(*values, name)]
+    more = f" (and {len(differing) - 10} more)" if len(differing) > 10 else ""
+    conflict.args = (f"{what} exists with different content: {'; '.join(differing[:10])}{more}.",)
+    raise conflict
 
 
-def _holds(there: object, name: str, sent: Any) -> bool:
-    value = getattr(there, name)
-    if name == "tags" and isinstance(sent, list):  # labels: in no order, and each once
+def _holds(record: object, name: str, sent: Any) -> bool:
+    value = getattr(record, name)
+    if name == "tags" and isinstance(sent, list):  # tags have no order and no duplicates
         return set(map(str, value)) == set(map(str, sent))
     return same(value, sent)
-
-
-def _conflict(what: str, difference: dict[str, tuple[Any, Any]], taken: Conflict) -> Conflict:
-    places = [place for name, (there, sent) in difference.items() for place in differences(there, sent, name)]
-    more = f" (and {len(places) - 10} more)" if len(places) > 10 else ""
-    fault = Conflict(
-        f"{what} is there already, with other content: {'; '.join(places[:10])}{more}.",
-        type=taken.type,
-        title=taken.title,
-        status=taken.status,
-        detail=taken.detail,
-        request_id=taken.request_id,
-        problem=taken.problem,
-    )
-    fault.difference = difference
-    return fault

@@ -1,12 +1,12 @@
-"""What can go wrong, as one tree. Each error prints as a sentence and carries what the registry said.
+"""The SDK's errors, as one tree. Each prints as a sentence and holds the registry's answer.
 
 RegistryError
-├── InvalidArgument (also a ValueError)    refused here, nothing was sent
+├── InvalidArgument (also a ValueError)    refused by the SDK, nothing was sent
 ├── ConnectionFailed                       no answer
 │   └── TimedOut
-├── UnexpectedAnswer                       an answer, but not the registry's
+├── UnexpectedAnswer                       an answer that is not the registry's
 │   └── Redirected
-├── SecretLost                             a key was made, and its secret never arrived
+├── SecretLost                             a key was created, and its secret was lost
 ├── BadRequest, Unauthenticated, Forbidden, NotFound, MethodNotAllowed
 ├── Conflict
 │   ├── Blocked
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 class RegistryError(Exception):
-    """The root: `except RegistryError` catches whatever the SDK raises.
+    """The base of all errors of the SDK.
 
-    `type` is the problem's short name (`conflict`); `title`, `status`, `detail`, `errors` (`{field: [message, …]}`,
-    nested fields as nested objects) and `request_id` are as the registry sent them; `problem` is its whole answer.
-    All are None or empty where there was none. `retry_after` is in seconds. `transient`: trying again later may help.
-    `maybe_applied`: the change may have taken effect all the same, because the answer to one of the tries was lost.
+    `type` is the problem's short name (`conflict`). `title`, `status`, `detail`, `errors` (`{field: [message, …]}`,
+    nested fields as nested objects) and `request_id` are from the registry's answer, and `problem` is all of it. They
+    are None or empty without an answer. `retry_after` is in seconds. `transient` means that trying again later may
+    help; `maybe_applied` that the change may have been made, because the answer to one of the tries was lost.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RegistryError(Exception):
         transient: bool = False,
         maybe_applied: bool = False,
     ) -> None:
-        super().__init__(message)  # the only positional argument, so that an error pickles across processes
+        super().__init__(message)  # the only positional argument, so that errors can be pickled
         self.type = type
         self.title = title
         self.status = status
@@ -69,11 +69,11 @@ class RegistryError(Exception):
 
 
 class InvalidArgument(RegistryError, ValueError):
-    """A setting or an argument that cannot be sent; the message names it and the remedy."""
+    """An argument or setting that cannot be sent. The message names it and says what to pass."""
 
 
 class ConnectionFailed(RegistryError):
-    """No answer: refused, reset, no such host, a certificate that does not hold."""
+    """No answer: connection refused or reset, unknown host, invalid certificate."""
 
 
 class TimedOut(ConnectionFailed):
@@ -81,15 +81,15 @@ class TimedOut(ConnectionFailed):
 
 
 class UnexpectedAnswer(RegistryError):
-    """An answer that is not the registry's: a page of HTML, a shape that the contract does not have."""
+    """An answer that is not the registry's: an HTML page, or JSON of an unknown shape."""
 
 
 class Redirected(UnexpectedAnswer):
-    """The address sends elsewhere. It is not followed: the key would go along, and a POST would become a GET."""
+    """A redirect. It is not followed: the key would be sent along, and a POST would become a GET."""
 
 
 class SecretLost(RegistryError):
-    """A key was made, but the answer that held its secret was lost on the way. `api_key_id` is what to revoke."""
+    """A key was created, but the answer with its secret was lost. `api_key_id` is the key to revoke."""
 
     api_key_id: str = ""
 
@@ -103,7 +103,7 @@ class Unauthenticated(RegistryError):
 
 
 class Forbidden(RegistryError):
-    """403: the key's role does not allow this; the detail names the role that does."""
+    """403: the key's role does not allow this. `detail` names the role that does."""
 
 
 class NotFound(RegistryError):
@@ -115,7 +115,7 @@ class MethodNotAllowed(RegistryError):
 
 
 class Conflict(RegistryError):
-    """409. From `ensure_…`, `difference` is `{field: (there, sent)}`; else it is empty."""
+    """409. `difference` is `{field: (current, sent)}` from `ensure_…`, else empty."""
 
     def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message, **fields)
@@ -123,19 +123,19 @@ class Conflict(RegistryError):
 
 
 class Blocked(Conflict):
-    """409: a gate is not passed; nothing was changed."""
+    """409: a gate does not pass. Nothing was changed."""
 
     @property
     def gates(self) -> list[Verdict]:
-        """What every gate says, those that are passed too; `[]` from a server that does not tell."""
-        from .records import Verdict  # not above: records raise these errors
+        """The verdict of every gate, also of those that pass; `[]` from a server that does not send them."""
+        from .records import Verdict  # here, because `records` imports this module
 
-        told = self.problem.get("gates")
-        return [Verdict.from_json(one) for one in told] if isinstance(told, list) else []
+        verdicts = self.problem.get("gates")
+        return [Verdict.from_json(verdict) for verdict in verdicts] if isinstance(verdicts, list) else []
 
 
 class Frozen(Conflict):
-    """409: the environment takes no deployments for now."""
+    """409: the environment is frozen, so it takes no deployments."""
 
 
 class IdempotencyInProgress(RegistryError):
@@ -143,11 +143,11 @@ class IdempotencyInProgress(RegistryError):
 
 
 class IdempotencyMismatch(RegistryError):
-    """422: this idempotency key was used before, with other content."""
+    """422: this idempotency key was used before with different content."""
 
 
 class PreconditionFailed(RegistryError):
-    """412: somebody changed it since it was read."""
+    """412: somebody else changed it since it was read."""
 
 
 class TooLarge(RegistryError):
@@ -175,61 +175,49 @@ class Internal(ServerError):
 
 
 class Unavailable(ServerError):
-    """502, 503, 504: the registry, its database or the way there is down."""
+    """502, 503, 504: the registry, its database or a proxy is down."""
 
 
 class InsufficientStorage(ServerError):
     """507"""
 
 
-BY_TYPE: dict[str, type[RegistryError]] = {
-    "bad-request": BadRequest,
-    "unauthenticated": Unauthenticated,
-    "forbidden": Forbidden,
-    "not-found": NotFound,
-    "method-not-allowed": MethodNotAllowed,
-    "conflict": Conflict,
-    "blocked": Blocked,
-    "frozen": Frozen,
-    "idempotency-in-progress": IdempotencyInProgress,
-    "idempotency-mismatch": IdempotencyMismatch,
-    "precondition-failed": PreconditionFailed,
-    "too-large": TooLarge,
-    "unsupported-media-type": UnsupportedMediaType,
-    "validation": Validation,
-    "rate-limited": RateLimited,
-    "internal": Internal,
-    "unavailable": Unavailable,
-    "insufficient-storage": InsufficientStorage,
-}
-
+_PROBLEMS: list[tuple[str, int, type[RegistryError]]] = [
+    ("bad-request", 400, BadRequest),
+    ("unauthenticated", 401, Unauthenticated),
+    ("forbidden", 403, Forbidden),
+    ("not-found", 404, NotFound),
+    ("method-not-allowed", 405, MethodNotAllowed),
+    ("conflict", 409, Conflict),
+    ("blocked", 409, Blocked),
+    ("frozen", 409, Frozen),
+    ("idempotency-in-progress", 409, IdempotencyInProgress),
+    ("precondition-failed", 412, PreconditionFailed),
+    ("too-large", 413, TooLarge),
+    ("unsupported-media-type", 415, UnsupportedMediaType),
+    ("validation", 422, Validation),
+    ("idempotency-mismatch", 422, IdempotencyMismatch),
+    ("rate-limited", 429, RateLimited),
+    ("internal", 500, Internal),
+    ("unavailable", 503, Unavailable),
+    ("insufficient-storage", 507, InsufficientStorage),
+]
+BY_TYPE: dict[str, type[RegistryError]] = {name: kind for name, _, kind in _PROBLEMS}
+# Of several types with one status the first is the general one. 502 and 504 come from a proxy.
 BY_STATUS: dict[int, type[RegistryError]] = {
-    400: BadRequest,
-    401: Unauthenticated,
-    403: Forbidden,
-    404: NotFound,
-    405: MethodNotAllowed,
-    409: Conflict,
-    412: PreconditionFailed,
-    413: TooLarge,
-    415: UnsupportedMediaType,
-    422: Validation,
-    429: RateLimited,
-    500: Internal,
     502: Unavailable,
-    503: Unavailable,
     504: Unavailable,
-    507: InsufficientStorage,
+    **{status: kind for _, status, kind in reversed(_PROBLEMS)},
 }
 
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
 def refusal(what: str, status: int, body: Any, headers: Mapping[str, str]) -> RegistryError:
-    """The error that an answer outside 2xx stands for.
+    """Return the error for an answer that is not 2xx.
 
-    `what` is the request in words (`POST /api/v1/versions`), `body` the decoded JSON, or None where it was none: then
-    something in front of the registry answered, and its page is not repeated here.
+    `what` is the request (`POST /api/v1/versions`). `body` is the decoded JSON; None means that something in front of
+    the registry answered, and the message does not repeat its page.
     """
     problem = body if isinstance(body, Mapping) else {}
     name = _text(problem.get("type"))
@@ -257,13 +245,13 @@ def _sentence(
 ) -> str:
     title = _text(problem.get("title")) or _phrase(status)
     if problem:
-        said = _text(problem.get("detail")) or ""
+        detail = _text(problem.get("detail")) or ""
     else:
-        sort = headers.get("Content-Type", "").partition(";")[0].strip() or "nothing"
-        said = f"the answer is no JSON but {sort}, so it comes from something in front of the registry."
-    faults = "; ".join(f"{path}: {message}" for path, message in _flat(errors))
-    asked = f"({what}, request {request_id})" if request_id else f"({what})"
-    return " ".join(part for part in (f"{status} {title}:", said, f"[{faults}]" if faults else "", asked) if part)
+        content_type = headers.get("Content-Type", "").partition(";")[0].strip() or "an empty answer"
+        detail = f"expected JSON but got {content_type}, so something in front of the registry answered."
+    fields = "; ".join(f"{path}: {message}" for path, message in _flat(errors))
+    request = f"({what}, request {request_id})" if request_id else f"({what})"
+    return " ".join(part for part in (f"{status} {title}:", detail, f"[{fields}]" if fields else "", request) if part)
 
 
 def _flat(errors: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -289,7 +277,7 @@ def _phrase(status: int) -> str:
 
 
 def seconds_until(retry_after: str | None) -> float | None:
-    """`Retry-After` in seconds from now, whether it was sent as seconds or as a date; None for anything else."""
+    """Return `Retry-After`, sent as seconds or as a date, in seconds from now; None for anything else."""
     text = (retry_after or "").strip()
     if text.isdecimal():
         return float(text[:9])

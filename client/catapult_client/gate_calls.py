@@ -1,20 +1,20 @@
-"""Gates and approvals: `/api/v1/gates`, and what they say of a version."""
+"""Gates, their verdicts on a version, and approvals: `/api/v1/gates`."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
 
-from .calls import UNSET, Calls, Gone, Unset, call, identity, listing, place
+from .calls import UNSET, Calls, Gone, Unset, arguments, call, environment_name, identity, listing
 from .records import Approval, Gate, Verdict, Version
 
 
 class GateCalls(Calls[Gone]):
-    """What a Registry does with gates. A `target` is `release` or an environment's name."""
+    """The methods of a Registry for gates. A `target` is `release` or an environment's name."""
 
     @listing
     def list_gates(self, *, limit: int | None = None) -> Iterator[Gate]:
-        """Every gate, newest first. `limit` is the rows that one request fetches (1 to 1000)."""
+        """Return an iterator over gates, newest first. `limit` is the page size (1 to 1000)."""
         return self._pages(Gate, "/v1/gates", {"limit": limit})
 
     @call
@@ -36,28 +36,14 @@ class GateCalls(Calls[Gone]):
         role: str | None = None,
         idempotency_key: str | None = None,
     ) -> Gate | Gone:
-        """The gate holds from now on, for the model of this name or for all that fit a pattern (`myorg/*`, `*`).
+        """Create a gate for the model of this name, or for all models that match a pattern (`myorg/*`, `*`).
 
-        `kind` says which of the others it takes: `metric` (`path`, `op` of `>= > <= < ==`, `value`), `no_regression`
-        (`path`, `direction` of `higher lower`, `tolerance`), `metadata_present` (`paths`), `released` (none), `soaked`
-        (`environment`, `seconds`), `approved` (`count`, `role`). Paths are within metadata: `accuracy`, `eval.f1`.
-        Raises Validation, which names every field at fault, Forbidden (takes `admin`).
+        The kind determines the other fields: `metric` (`path`, `op` one of `>= > <= < ==`, `value`), `no_regression`
+        (`path`, `direction` `higher` or `lower`, `tolerance`), `metadata_present` (`paths`), `released` (none),
+        `soaked` (`environment`, `seconds`), `approved` (`count`, `role`). Paths are within metadata: `accuracy`,
+        `eval.f1`. Raises Validation, which names every bad field, and Forbidden (needs the role `admin`).
         """
-        fields = {
-            "model": model,
-            "target": target,
-            "kind": kind,
-            "path": path,
-            "op": op,
-            "value": value,
-            "direction": direction,
-            "tolerance": tolerance,
-            "paths": paths,
-            "environment": environment,
-            "seconds": seconds,
-            "count": count,
-            "role": role,
-        }
+        fields = arguments(locals(), "idempotency_key")
         return self._post(Gate, "/v1/gates", fields, idempotency_key)
 
     @call
@@ -79,40 +65,27 @@ class GateCalls(Calls[Gone]):
         role: str | Unset = UNSET,
         if_match: str | Gate | None = None,
     ) -> Gate | Gone:
-        """The fields sent are changed, and approvals that were given before count no more. `kind` never changes.
+        """Change the fields that are passed and return the gate. Earlier approvals no longer count. `kind` is fixed.
 
-        Raises NotFound, PreconditionFailed (changed meanwhile), Validation, Forbidden (takes `admin`).
+        Raises NotFound, PreconditionFailed (changed since `if_match`), Validation, Forbidden (needs the role `admin`).
         """
-        changes = {
-            "model": model,
-            "target": target,
-            "path": path,
-            "op": op,
-            "value": value,
-            "direction": direction,
-            "tolerance": tolerance,
-            "paths": paths,
-            "environment": environment,
-            "seconds": seconds,
-            "count": count,
-            "role": role,
-        }
+        changes = arguments(locals(), "gate_id", "if_match")
         return self._put(Gate, f"/v1/gates/{identity(gate_id, 'gate_id')}", changes, if_match)
 
     @call
     def delete_gate(self, gate_id: str | uuid.UUID | Gate | Gone, *, if_match: str | Gate | None = None) -> None:
-        """The gate holds no more. Raises NotFound, PreconditionFailed, Forbidden (takes `admin`)."""
+        """Delete a gate. Raises NotFound, PreconditionFailed, Forbidden (needs the role `admin`)."""
         self._delete(f"/v1/gates/{identity(gate_id, 'gate_id')}", {}, if_match)
 
     @call
     def check_gates(self, version_id: str | uuid.UUID | Version | Gone, target: str) -> list[Verdict] | Gone:
-        """What each gate says of the version on its way to the target, the oldest first; `[]` where no gate is for it.
+        """Return the verdict of each gate between the version and the target, oldest gate first; `[]` without gates.
 
-        It gets there if all have `passed`. An approval by the key in use here does not count.
+        The version may go to the target if all have `passed`. An approval by this registry's key does not count.
         Raises NotFound (version), Validation (target).
         """
         path = f"/v1/versions/{identity(version_id, 'version_id')}/gates"
-        return self._all(Verdict, path, {"target": place(target, "target")})
+        return self._all(Verdict, path, {"target": environment_name(target, "target")})
 
     @call
     def approve(
@@ -123,10 +96,11 @@ class GateCalls(Calls[Gone]):
         *,
         idempotency_key: str | None = None,
     ) -> Approval | Gone:
-        """The key in use here approves that the version gets to the target, as long as the gates stand as they do now.
+        """Approve that the version goes to the target, until a gate on the way is changed. Return the approval.
 
-        It counts with a gate of kind `approved`, but never by the key that registered the version or that then asks.
-        Raises NotFound, Conflict (approved already, or archived), Validation (target), Forbidden (takes `publisher`).
+        Gates of kind `approved` count it, unless its key registered the version or makes the promotion or deployment.
+        Raises NotFound, Conflict (approved already, or archived), Validation (target), Forbidden (needs the role
+        `publisher`).
         """
         path = f"/v1/versions/{identity(version_id, 'version_id')}/approvals"
         return self._post(Approval, path, {"target": target, "comment": comment}, idempotency_key)
@@ -135,6 +109,6 @@ class GateCalls(Calls[Gone]):
     def withdraw_approval(
         self, version_id: str | uuid.UUID | Version | Gone, approval_id: str | uuid.UUID | Approval | Gone
     ) -> None:
-        """The approval counts no more. Raises NotFound, Forbidden (only the key that gave it takes it back)."""
+        """Withdraw an approval. Raises NotFound, Forbidden (only the key that gave it may withdraw it)."""
         path = f"/v1/versions/{identity(version_id, 'version_id')}/approvals/{identity(approval_id, 'approval_id')}"
         self._delete(path, {}, None)

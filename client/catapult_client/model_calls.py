@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .calls import UNSET, Calls, Gone, Unset, call, identity, listing
+from .calls import UNSET, Calls, Gone, Unset, arguments, call, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
 from .records import Model
 
 
 class ModelCalls(Calls[Gone]):
-    """What a Registry does with models."""
+    """The methods of a Registry for models."""
 
     @call
     def create_model(
@@ -27,21 +27,12 @@ class ModelCalls(Calls[Gone]):
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Model | Gone:
-        """The model is registered. It takes `storage_path` or `repository`, or both.
+        """Register a model and return it. Needs `storage_path`, `repository` or both.
 
-        Raises Conflict (the name is taken), Validation, Forbidden (takes `publisher`).
+        Raises Conflict (the name is taken), Validation, Forbidden (needs the role `publisher`).
         """
-        return self._create_model(
-            {
-                "name": name,
-                "storage_path": storage_path,
-                "repository": repository,
-                "description": description,
-                "tags": tags,
-                "metadata": metadata,
-            },
-            idempotency_key,
-        )
+        fields = arguments(locals(), "idempotency_key")
+        return self._create_model(fields, idempotency_key)
 
     @call
     def ensure_model(
@@ -54,18 +45,12 @@ class ModelCalls(Calls[Gone]):
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Model | Gone:
-        """The model is there with what was sent: made now or, as by a job that starts again, before.
+        """Return the model of this name, creating it if needed, so that a job can be run again.
 
-        Only what is sent is compared: tags in any order, the name with case ignored.
-        Raises Conflict, whose `difference` is `{field: (there, sent)}`, and what `create_model` raises.
+        A model that exists must have the same content: the fields that are not None are compared, tags in any order.
+        Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_model` raises.
         """
-        content = {
-            "storage_path": storage_path,
-            "repository": repository,
-            "description": description,
-            "tags": tags,
-            "metadata": metadata,
-        }
+        content = arguments(locals(), "name")
         return ensured(
             f"The model {name}",
             lambda: self._create_model({"name": name, **content}, None),
@@ -77,19 +62,19 @@ class ModelCalls(Calls[Gone]):
     def get_model(
         self, model_id: str | uuid.UUID | Model | Gone | None = None, *, name: str | None = None
     ) -> Model | Gone:
-        """The model with this id, or with exactly this name (case ignored). Only by id it has an `etag`.
+        """Return a model by its id, or by its exact name (case is ignored). It has an `etag` only if fetched by id.
 
-        Raises NotFound, and InvalidArgument unless one of the two is given.
+        Raises NotFound, and InvalidArgument unless exactly one of the two is given.
         """
         if name is None:
             return self._get(Model, f"/v1/models/{identity(model_id, 'model_id')}")
         if model_id is not None:
-            raise InvalidArgument("get_model takes model_id or name, not both.")
+            raise InvalidArgument("Pass model_id or name to get_model, not both.")
         return self._model_named(name)
 
     @call
     def get_model_by_name(self, name: str) -> Model | Gone:
-        """The model with exactly this name (case ignored). Raises NotFound."""
+        """Return a model by its exact name (case is ignored). Raises NotFound."""
         return self._model_named(name)
 
     @listing
@@ -103,15 +88,14 @@ class ModelCalls(Calls[Gone]):
         sort: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Model]:
-        """Every model, newest first, fetched page by page as the iterator is read.
+        """Return an iterator over models, newest first. It fetches pages as it is read.
 
-        `search` is anywhere in name or description (case ignored), `name` is exact. `filter` is about content,
-        `'tags = "nlp" and version_count > 3'`, and `sort` names fields, `"-metadata.size,name"`. `limit` is the rows that one
-        request fetches (1 to 1000), not those of the iterator: `itertools.islice` takes the first few.
+        `search` finds text anywhere in name or description (case is ignored); `name` is exact. `filter` is an
+        expression, `'tags = "nlp" and version_count > 3'`; `sort` is field names, `"-metadata.size,name"`. `limit` is
+        the page size (1 to 1000), not the length of the iterator; for the first few use `itertools.islice`.
         The iterator raises Validation and whatever a request can.
         """
-        query = {"search": search, "name": name, "tag": tag, "filter": filter, "sort": sort, "limit": limit}
-        return self._pages(Model, "/v1/models", query)
+        return self._pages(Model, "/v1/models", arguments(locals()))
 
     @call
     def update_model(
@@ -125,20 +109,13 @@ class ModelCalls(Calls[Gone]):
         metadata: Mapping[str, Any] | Unset = UNSET,
         if_match: str | Model | None = None,
     ) -> Model | Gone:
-        """The fields sent are changed, `metadata` and `tags` as a whole; None clears a text; what is left out stays.
+        """Change the fields that are passed and return the model. None clears a text; `metadata` and `tags` are replaced.
 
-        `if_match` is the record as it was fetched alone, or its `etag`: then nobody else's change is overwritten.
-        Raises NotFound, PreconditionFailed (changed meanwhile), Validation, Forbidden (takes `publisher`).
+        `if_match` is a record fetched by its id, or its `etag`: the change is refused if somebody else made one since.
+        Raises NotFound, PreconditionFailed, Validation, Forbidden (needs the role `publisher`).
         """
-        path = f"/v1/models/{identity(model_id, 'model_id')}"
-        changes = {
-            "storage_path": storage_path,
-            "repository": repository,
-            "description": description,
-            "tags": tags,
-            "metadata": metadata,
-        }
-        return self._put(Model, path, changes, if_match)
+        changes = arguments(locals(), "model_id", "if_match")
+        return self._put(Model, f"/v1/models/{identity(model_id, 'model_id')}", changes, if_match)
 
     @call
     def delete_model(
@@ -148,9 +125,10 @@ class ModelCalls(Calls[Gone]):
         force: bool | None = None,
         if_match: str | Model | None = None,
     ) -> None:
-        """The model is gone from every list, and its name free. `force` ends the deployments that are live.
+        """Delete a model, which frees its name. With `force` its live deployments are ended.
 
-        Raises NotFound, Conflict (a version is live, and no `force`), PreconditionFailed, Forbidden (takes `admin`).
+        Raises NotFound, Conflict (a version is live, without `force`), PreconditionFailed, Forbidden (needs the role
+        `admin`).
         """
         self._delete(f"/v1/models/{identity(model_id, 'model_id')}", {"force": force}, if_match)
 
@@ -160,12 +138,12 @@ class ModelCalls(Calls[Gone]):
     def _model_named(self, name: str) -> Model:
         model = self._find_model(name)
         if model is None:
-            raise NotFound(f"No model is named {name}.", type="not-found", status=404)
+            raise NotFound(f"There is no model named {name}.", type="not-found", status=404)
         return model
 
     def _find_model(self, name: str) -> Model | None:
-        # By the exact filter; looked at once more, since an older server may not know it and send everything.
+        # Compared again, because a server that does not know the filter would return every model.
         if not isinstance(name, str) or not name:
-            raise InvalidArgument("name must be text, and not empty.")
+            raise InvalidArgument("name must be a non-empty string.")
         models = self._pages(Model, "/v1/models", {"name": name})
         return next((model for model in models if model.name.lower() == name.lower()), None)

@@ -1,4 +1,4 @@
-"""What the command line writes: results to standard output, everything else to standard error."""
+"""The output of the command line: results to standard output, messages to standard error."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from .plain import rfc3339
 from .records import Record, Verdict
 
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]+")
-SHORTEST = 8  # characters of a key: what is shorter stands in other words, too
+SHORTEST = 8  # characters of a key that is hidden; a shorter text may be part of other words
 COLOURS = {"green": "32", "red": "31"}
 
 
 class Output:
-    """Where a command writes to. `as_json`: results are JSON documents; `secrets` are never written."""
+    """The output of a command. With `as_json` results are JSON documents; `secrets` are never written."""
 
     def __init__(self) -> None:
         self.as_json = False
         self.secrets: list[str] = []
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # a terminal of another encoding shows an escape, and nothing is raised
+            if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is escaped, not an error
                 stream.reconfigure(errors="backslashreplace")
 
     def result(self, value: Any, *lines: str) -> None:
-        """The value is written as JSON, or else these lines. Raises OSError."""
+        """Write the value as JSON, or these lines. Raises OSError."""
         if self.as_json:
-            self._write(sys.stdout, json.dumps(told(value), indent=2))
+            self._write(sys.stdout, json.dumps(as_json(value), indent=2))
             return
         for line in lines:
             self._write(sys.stdout, visible(line))
 
     def verdicts(self, verdicts: Sequence[Verdict]) -> None:
-        """What each gate says is the result, a line each. Raises OSError."""
+        """Write verdicts, a line each. Raises OSError."""
         if self.as_json:
             self.result(verdicts)
             return
@@ -49,12 +49,12 @@ class Output:
             self._write(sys.stdout, row)
 
     def tell(self, text: str) -> None:
-        """A line for people. A standard error that takes none is no reason to fail."""
+        """Write a message. Errors of standard error are ignored."""
         with contextlib.suppress(OSError, ValueError):
             self._write(sys.stderr, f"catapult: {visible(text)}")
 
     def refused(self, fault: Exception) -> None:
-        """Why it failed, with what the gates say where one was in the way. Raises OSError."""
+        """Write why a command failed, with the verdicts if a gate blocked it. Raises OSError."""
         gates = fault.gates if isinstance(fault, Blocked) else []
         if self.as_json:
             self._write(sys.stdout, json.dumps(_failure(fault, gates), indent=2))
@@ -64,56 +64,56 @@ class Output:
                 self._write(sys.stderr, row)
 
     def flush(self) -> None:
-        """Everything has been written. Raises OSError."""
+        """Flush standard output. Raises OSError."""
         if sys.stdout is not None:
             sys.stdout.flush()
 
     def give_up(self) -> None:
-        """What is still to be written goes nowhere: or Python would complain about it once more at its end."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # there may be no standard output at all
+        """Discard unwritten output, so that Python does not report it again at exit."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # there may be no standard output
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _write(self, stream: TextIO | None, text: str) -> None:
-        if stream is None:  # closed by whoever started this
+        if stream is None:  # closed by the parent process
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         stream.write(self.hidden(text) + "\n")
 
     def hidden(self, text: str) -> str:
-        """The text without a key, wherever it came from."""
+        """Return the text without keys."""
         for secret in self.secrets:
             if len(secret) >= SHORTEST:
                 text = text.replace(secret, "…")
         return KEY.sub("cat_…", text)
 
 
-def told(value: Any) -> Any:
-    """Records as JSON: all of their fields but the `etag`, and times as the registry writes them."""
+def as_json(value: Any) -> Any:
+    """Return records as JSON values: all fields except `etag`, and times as the registry writes them."""
     if isinstance(value, Record):
         names = [field.name for field in fields(value) if field.name != "etag"]  # type: ignore[arg-type]
-        return {name: told(getattr(value, name)) for name in names}
+        return {name: as_json(getattr(value, name)) for name in names}
     if isinstance(value, datetime):
         return rfc3339(value, "")
     if isinstance(value, Mapping):
-        return {name: told(inner) for name, inner in value.items()}
+        return {name: as_json(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [told(inner) for inner in value]
+        return [as_json(inner) for inner in value]
     return value
 
 
 def visible(text: str) -> str:
-    """The text with what a terminal would act upon shown as an escape."""
+    """Return the text with control characters escaped, so that a terminal does not act on them."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines, each column as wide as its widest cell."""
+    """Return the rows as lines with aligned columns."""
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown]
 
 
 def _rows(verdicts: Sequence[Verdict], stream: TextIO | None) -> list[str]:
-    """`PASS  metric  accuracy is 0.95; it must be >= 0.9`, a line a gate."""
+    """Return lines such as `PASS  metric  accuracy is 0.95; it must be >= 0.9`."""
     words = [("PASS", "green") if verdict.passed else ("FAIL", "red") for verdict in verdicts]
     rest = columns([(verdict.gate.kind, verdict.detail) for verdict in verdicts])
     return [f"{_painted(word, colour, stream)}  {row}" for (word, colour), row in zip(words, rest)]
@@ -132,5 +132,5 @@ def _failure(fault: Exception, gates: Sequence[Verdict]) -> dict[str, Any]:
         "error": (getattr(fault, "type", None) if known else None) or "failed",
         "detail": (getattr(fault, "detail", None) if known else None) or str(fault),
         "request_id": getattr(fault, "request_id", None),
-        "gates": told(gates),
+        "gates": as_json(gates),
     }

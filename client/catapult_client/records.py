@@ -1,9 +1,8 @@
-"""What the registry answers with, as frozen records.
+"""The registry's answers as frozen records.
 
-A record takes from an answer the fields it knows and ignores the others; one that is missing or null has the default
-below, so an older or newer server does no harm. Times are aware datetimes, UTC. Dicts and lists are left out of the
-hash, since they have none: a record works as a key and in sets. `etag` is for `if_match=`: only a record that was
-fetched or changed alone has one, those of a list have None.
+A record ignores fields of an answer that it does not know, and has the default below for those that are missing or
+null, so that older and newer servers work. Times are aware datetimes in UTC. Records can be hashed; their dicts and
+lists are left out of the hash. `etag` is for `if_match=`: records from a list have None.
 """
 
 from __future__ import annotations
@@ -24,30 +23,30 @@ _TIME = re.compile(
 
 
 def moment(text: str) -> datetime:
-    """An RFC 3339 time as an aware datetime in UTC. One without a zone is taken as UTC. Raises ValueError.
+    """Return an RFC 3339 time as an aware datetime in UTC; without a zone it is taken as UTC. Raises ValueError.
 
-    `datetime.fromisoformat` takes neither `Z` nor a fraction of other than 3 or 6 digits before Python 3.11.
+    Before Python 3.11 `datetime.fromisoformat` accepts neither `Z` nor fractions that do not have 3 or 6 digits.
     """
     match = _TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no RFC 3339 time")
+        raise ValueError(f"{text!r} is not an RFC 3339 time")
     fraction = (match["fraction"] or "0")[:6].ljust(6, "0")
     zone = match["zone"] if match["zone"] and match["zone"] not in "Zz" else "+00:00"
     return datetime.fromisoformat(f"{match['date']}T{match['clock']}.{fraction}{zone}").astimezone(timezone.utc)
 
 
 def _records(kind: Callable[[], type[Record]]) -> Callable[[Any], Any]:
-    """What makes a list, or a dict of any keys, of JSON objects one of records. Asked late: the class may stand below."""
+    """Return a parser for a list or a dict of JSON objects. `kind` is a function, as its class may be defined below."""
 
     def parse(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {name: kind().from_json(one) for name, one in value.items()}
-        return [kind().from_json(one) for one in value]
+            return {name: kind().from_json(item) for name, item in value.items()}
+        return [kind().from_json(item) for item in value]
 
     return parse
 
 
-# How a value becomes what its field's annotation says; with the annotations kept as text, that text is the key.
+# The parser of a field, by the text of its annotation.
 PARSE: dict[Any, Callable[[Any], Any]] = {
     "datetime | None": moment,
     "dict[str, Any]": dict,
@@ -64,13 +63,13 @@ PARSE: dict[Any, Callable[[Any], Any]] = {
 
 
 class Record:
-    """One JSON object of an answer."""
+    """A JSON object of an answer."""
 
     @classmethod
     def from_json(cls: type[RecordT], body: Any, etag: str | None = None) -> RecordT:
-        """The record of a decoded JSON object. Raises UnexpectedAnswer if it is none."""
+        """Return the record of a decoded JSON object. Raises UnexpectedAnswer for anything else."""
         if not isinstance(body, Mapping):
-            raise UnexpectedAnswer(f"The answer is no {cls.__name__}: it is no JSON object.")
+            raise UnexpectedAnswer(f"Expected a {cls.__name__}, but the answer is not a JSON object.")
         known = {f.name: f for f in fields(cls) if f.name != "etag"}  # type: ignore[arg-type]
         values: dict[str, Any] = {}
         for name, value in body.items():
@@ -84,12 +83,12 @@ def _parsed(kind: str, name: str, value: Any, parse: Any) -> Any:
     try:
         return parse(value) if parse else value
     except (TypeError, ValueError):
-        raise UnexpectedAnswer(f"{kind}.{name} is {value!r:.80}, which is not what the contract says.") from None
+        raise UnexpectedAnswer(f"{kind}.{name} is {value!r:.80}, which is not of the expected type.") from None
 
 
 @dataclass(frozen=True)
 class Model(Record):
-    """An ML model that somebody registered. `latest_version` is its version string."""
+    """A registered ML model. `latest_version` is a version string."""
 
     id: str = ""
     name: str = ""
@@ -107,9 +106,9 @@ class Model(Record):
 
 @dataclass(frozen=True)
 class Version(Record):
-    """One immutable image of a model; `is_release` once somebody promoted it.
+    """An immutable image of a model. `is_release` is True after a promotion.
 
-    `image` is ready to pull, None where the digest or the path is not one; `live_in` names environments.
+    `image` can be pulled; it is None if digest or storage path do not give one. `live_in` has names of environments.
     """
 
     id: str = ""
@@ -139,7 +138,7 @@ class Version(Record):
 
 @dataclass(frozen=True)
 class ComparedVersion(Record):
-    """One of the versions that are compared."""
+    """A version of a comparison."""
 
     id: str = ""
     model_name: str = ""
@@ -148,11 +147,11 @@ class ComparedVersion(Record):
 
 @dataclass(frozen=True)
 class ComparedCell(Record):
-    """What a version has under a key, beside what the first one has.
+    """A version's value for a key, compared with the first version's.
 
-    `state` is `base` (the first one's), `same`, `changed`, `new` (only this one has it), `gone` (only the first has
-    it) or `none`; in the last two `value` is None. Of two numbers that differ there is their `difference`, and the same
-    in `percent` of the first.
+    `state` is `base` (the first version), `same`, `changed`, `new` (the first does not have the key), `gone` (only the
+    first has it) or `none`; `value` is None for the last two. Numbers that differ have a `difference`, and the same in
+    `percent` of the first.
     """
 
     state: str = ""
@@ -163,7 +162,7 @@ class ComparedCell(Record):
 
 @dataclass(frozen=True)
 class ComparedKey(Record):
-    """One key of the metadata: `path` are the keys that lead to it, `key` is how that reads; a cell a version."""
+    """A key of the metadata: `path` is its nested keys, `key` the same as text. `cells` has one item a version."""
 
     path: list[str] = field(default_factory=list, hash=False)
     key: str = ""
@@ -173,7 +172,7 @@ class ComparedKey(Record):
 
 @dataclass(frozen=True)
 class Comparison(Record):
-    """Versions side by side, each measured by the first; `keys` are all that any of them has, by name."""
+    """Versions compared with the first one. `keys` are all keys of their metadata, ordered by name."""
 
     versions: list[ComparedVersion] = field(default_factory=list, hash=False)
     keys: list[ComparedKey] = field(default_factory=list, hash=False)
@@ -181,10 +180,10 @@ class Comparison(Record):
 
 @dataclass(frozen=True)
 class Deployment(Record):
-    """The record that a version went to an environment. `release_id` is the version's id.
+    """A record that a version went to an environment. `release_id` is the version's id.
 
-    It was live there from `live_from` until just before `ended_at`, when the deployment `superseded_by` took its place;
-    `rollback_of` is the deployment that it led back from. All four are None as long as there is none.
+    It was live from `live_from` until just before `ended_at`. `superseded_by` is the id of the deployment that replaced
+    it, `rollback_of` of the one that it rolled back. Each may be None.
     """
 
     id: str = ""
@@ -209,10 +208,10 @@ class Deployment(Record):
 
 @dataclass(frozen=True)
 class Environment(Record):
-    """A place that versions are deployed to.
+    """An environment that versions are deployed to.
 
-    `rank` is its place in order, from the first that a version reaches; deploying to a `protected` one takes the role
-    `releaser`. While it is `frozen` it takes no deployments, until `frozen_until` if that is set.
+    `rank` orders environments from the first that a version reaches. Deploying to a `protected` one needs the role
+    `releaser`. A `frozen` one takes no deployments, until `frozen_until` if that is set.
     """
 
     name: str = ""
@@ -230,7 +229,7 @@ class Environment(Record):
 
 @dataclass(frozen=True)
 class LiveVersion(Record):
-    """What is live of a model in one environment; `behind` versions were registered after it, archived ones left out."""
+    """The live version of a model in an environment. `behind` is the number of newer versions, without archived ones."""
 
     deployment_id: str = ""
     version_id: str = ""
@@ -243,7 +242,7 @@ class LiveVersion(Record):
 
 @dataclass(frozen=True)
 class LiveModel(Record):
-    """What is live of a model, by environment; `latest_version` is a version string."""
+    """The live versions of a model by environment. `latest_version` is a version string."""
 
     model_id: str = ""
     model_name: str = ""
@@ -253,10 +252,10 @@ class LiveModel(Record):
 
 @dataclass(frozen=True)
 class Gate(Record):
-    """A rule on becoming a release (`target` is `release`) or on reaching an environment.
+    """A rule for promotions (`target` is `release`) or for deployments to an environment.
 
-    `model` is a name, or a pattern as `myorg/*`. The fields below `kind` are those of one kind or another, None in the
-    others: `metric` has `path op value`, `no_regression` `path direction tolerance`, `metadata_present` `paths`,
+    `model` is a name or a pattern such as `myorg/*`. The other fields depend on the kind, and are None for the rest:
+    `metric` has `path op value`, `no_regression` `path direction tolerance`, `metadata_present` `paths`,
     `soaked` `environment seconds`, `approved` `count role`, and `released` none.
     """
 
@@ -282,9 +281,9 @@ class Gate(Record):
 
 @dataclass(frozen=True)
 class Approval(Record):
-    """A key's word that a version may reach a target. `void` says why it does not count; None where it does.
+    """An approval of a version for a target. `void` says why it does not count; None if it does.
 
-    Within a verdict `version_id` and `target` are empty: they are what was asked about.
+    Within a verdict `version_id` and `target` are empty.
     """
 
     id: str = ""
@@ -298,7 +297,7 @@ class Approval(Record):
 
 @dataclass(frozen=True)
 class Verdict(Record):
-    """What a gate says of a version: whether it lets it through, and why, in a sentence with both numbers."""
+    """The result of a gate for a version. `detail` says why in a sentence, with the numbers."""
 
     gate: Gate = field(default_factory=Gate)
     passed: bool = False
@@ -308,7 +307,7 @@ class Verdict(Record):
 
 @dataclass(frozen=True)
 class ApiKey(Record):
-    """A key. `key`, the secret, is there only in what `create_api_key` gives, and never in the repr."""
+    """An API key. Only `create_api_key` returns `key`, the secret. It is never in the repr."""
 
     id: str = ""
     name: str = ""
@@ -325,7 +324,7 @@ class ApiKey(Record):
 
 @dataclass(frozen=True)
 class AuditEntry(Record):
-    """Who did what, when, from where."""
+    """An entry of the audit log: who did what, when and from where."""
 
     id: str = ""
     action: str = ""
@@ -341,7 +340,7 @@ class AuditEntry(Record):
 
 @dataclass(frozen=True)
 class Health(Record):
-    """Whether the registry works: `status` is `healthy` or `unhealthy`."""
+    """The registry's health: `status` is `healthy` or `unhealthy`."""
 
     status: str = ""
     database: str | None = None
@@ -349,13 +348,13 @@ class Health(Record):
 
     @property
     def ok(self) -> bool:
-        """True when it is healthy."""
+        """Whether it is healthy."""
         return self.status == "healthy"
 
 
 @dataclass(frozen=True)
 class Info(Record):
-    """What runs there, and how much it holds.
+    """The registry's versions and contents.
 
     `database` is PostgreSQL's version, `time` its clock, `counts` the number of `models`, `versions`, `deployments`.
     """

@@ -1,4 +1,4 @@
-"""The registry, as a training script or a deployment job sees it."""
+"""The Registry: the client that training scripts and deployment jobs use."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .version_calls import VersionCalls
 
 Self = TypeVar("Self", bound="Registry[Any]")
 
-TIMEOUT = (5.0, 30.0)  # seconds: to connect, and between two bytes of the answer
-RETRIES = 5  # tries after the first; the pauses between them are 8 to 16 s in all
-TIME_LIMIT = {"raise": 120.0, "warn": 20.0}  # seconds that one call may take, with all its tries and pauses
+TIMEOUT = (5.0, 30.0)  # seconds to connect, and between two bytes of the answer
+RETRIES = 5  # tries after the first; their pauses are 8 to 16 s in total
+TIME_LIMIT = {"raise": 120.0, "warn": 20.0}  # seconds of one call, with all its tries and pauses
 
 SETTINGS = {
     "REGISTRY_URL": "the registry's address, as http://localhost:8000/api",
@@ -39,29 +39,28 @@ class Registry(
     GateCalls[Gone],
     AccessCalls[Gone],
 ):
-    """A model registry at an address, opened with a key.
+    """A client for the model registry at an address.
 
         registry = Registry(base_url="http://localhost/api", api_key="…")      # or Registry.from_env()
         version = registry.get_latest_version(model_name="myorg/pytorch-model")
 
     `base_url` may end in `/api`, `/api/v1` or neither, with a prefix before it. Redirects are not followed.
 
-    **Time.** `timeout` is seconds, or (connect, read): 5 and 30 unless given. What fails in passing is tried again,
-    `retries` (5) times at most, with pauses of up to 8 s or what `Retry-After` asks, all tries of one POST under one
+    **Time.** `timeout` is seconds, or (connect, read); the default is (5, 30). Transient failures are retried at most
+    `retries` (5) times, with pauses of up to 8 s or as `Retry-After` asks; all tries of a POST have the same
     `Idempotency-Key`. No try begins later than `time_limit` seconds after the call (120; 20 with `on_error="warn"`).
 
-    **`on_error="warn"`** is for training runs: a call that fails logs one warning (logger `catapult`) and gives
-    None, or an iterator that ends. That holds for whatever the registry or the network does, and for values that
-    cannot be sent, as NaN in metadata; and after `time_limit` seconds the call comes back whatever it hangs on (an
-    iterator: that long after asking for a page). Hand on the record itself, `registry.deploy(version, "staging")`: if
-    it is None, that call warns as well. What still raises: making the Registry, and a wrong or missing keyword.
+    **`on_error="warn"`** is for training runs: a call that fails logs one warning (logger `catapult`) and returns
+    None, or an iterator that ends. That covers everything the registry or the network does, and values that cannot be
+    sent, such as NaN in metadata. The call returns after `time_limit` seconds, whatever it waits for (an iterator: that
+    long for each page). Pass records on, `registry.deploy(version, "staging")`: if it is None, that call warns too.
+    Creating the Registry and wrong or missing keywords still raise.
 
-    **Sharing.** Threads may share one. A forked worker opens connections of its own. It is pickled only if `from_env`
-    made it, and without its key, which is read anew from the environment over there; any other refuses, so that no
-    key ends in a file or a queue.
+    **Sharing.** Threads may share a Registry. A forked worker opens connections of its own. Only one made by `from_env`
+    can be pickled: without its key, which is read again from the environment when it is loaded.
 
-    `session`: a `requests.Session` of yours, with adapters mounted or certificates set. It stays yours to close, and
-    cannot cross a fork. Without one, proxies and certificates come from the environment as usual; ~/.netrc is not read.
+    `session` is a `requests.Session` with your own adapters or certificates. You close it, and it cannot be used after
+    a fork. Without one, proxies and certificates come from the environment as usual; ~/.netrc is not read.
     """
 
     @overload
@@ -101,18 +100,18 @@ class Registry(
         time_limit: float | None = None,
         session: requests.Session | None = None,
     ) -> None:
-        """Raises InvalidArgument, in either mode of `on_error`. Sends nothing yet."""
+        """Check the settings; nothing is sent. Raises InvalidArgument, also with `on_error="warn"`."""
         if on_error not in TIME_LIMIT:
-            raise InvalidArgument('on_error is "raise" or "warn".')
+            raise InvalidArgument('on_error must be "raise" or "warn".')
         if not isinstance(retries, int) or retries < 0:
-            raise InvalidArgument("retries is a whole number, 0 or more.")
+            raise InvalidArgument("retries must be a whole number, 0 or more.")
         limit = TIME_LIMIT[on_error] if time_limit is None else time_limit
         if not isinstance(limit, (int, float)) or not 0 < limit <= 86400:
-            raise InvalidArgument("time_limit is seconds above 0, and at most a day (86400).")
+            raise InvalidArgument("time_limit must be seconds greater than 0, at most a day (86400).")
         self._warns = on_error == "warn"
         self._time_limit = float(limit)
         self._transport = Transport(api_root(base_url), secret(api_key), checked_timeout(timeout), retries, session)
-        self._revival: dict[str, Any] | None = None
+        self._from_env_settings: dict[str, Any] | None = None
 
     @overload
     @classmethod
@@ -140,31 +139,31 @@ class Registry(
 
     @classmethod
     def from_env(cls, **settings: Any) -> Registry[Any]:
-        """The registry that `REGISTRY_URL` and `REGISTRY_API_KEY` name; keywords as for `Registry`.
+        """Return a Registry with the address `REGISTRY_URL` and the key `REGISTRY_API_KEY`.
 
-        Raises InvalidArgument, naming every variable that is missing.
+        The keywords are those of `Registry`. Raises InvalidArgument, which names every missing variable.
         """
         missing = [f"{name} ({what})" for name, what in SETTINGS.items() if not os.environ.get(name, "").strip()]
         if missing:
             raise InvalidArgument(f"Set {' and '.join(missing)}.")
         registry = cls(os.environ["REGISTRY_URL"], os.environ["REGISTRY_API_KEY"], **settings)
-        registry._revival = settings
+        registry._from_env_settings = settings
         return registry
 
     @property
     def base_url(self) -> str:
-        """The address in use, always ending in `/api`."""
+        """The registry's address, which ends in `/api`."""
         return self._transport.root
 
     def close(self) -> None:
-        """The connections are closed. A call after it opens new ones."""
+        """Close the connections. A later call opens new ones."""
         self._transport.close()
 
     @call
     def health(self) -> Health | Gone:
-        """Whether the registry works, also when it says that it does not; asked once, not again.
+        """Return the registry's health, also when it is unhealthy. It is asked once, without retries.
 
-        Raises ConnectionFailed, or Unavailable from something in front of it, when it does not say anything.
+        Raises ConnectionFailed, or Unavailable from something in front of the registry.
         """
         ask = Ask("GET", "/health")
         try:
@@ -176,7 +175,7 @@ class Registry(
 
     @call
     def info(self) -> Info | Gone:
-        """What runs there, and how many models, versions and deployments it holds. Raises Unauthenticated."""
+        """Return the registry's versions, and how many models, versions and deployments it has. Raises Unauthenticated."""
         return self._get(Info, "/v1/info")
 
     def __enter__(self: Self) -> Self:
@@ -189,19 +188,19 @@ class Registry(
         return f"<Registry {self.base_url}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._revival is None or self._revival.get("session") is not None:
+        if self._from_env_settings is None or self._from_env_settings.get("session") is not None:
             raise InvalidArgument(
-                "This Registry is not pickled, since its key would be: use Registry.from_env(), which is pickled "
-                "without the key, or make one in each process."
+                "This Registry cannot be pickled, because its key would be pickled too. Use Registry.from_env(), "
+                "which is pickled without the key, or create one in each process."
             )
-        return _revived, (type(self), self._revival)
+        return _unpickled, (type(self), self._from_env_settings)
 
     def __copy__(self: Self) -> Self:
         return self
 
     def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
-        return self  # nothing in it changes; a copied training configuration may well share it
+        return self  # it has no state to copy, and copied training configurations may share it
 
 
-def _revived(kind: type[Registry[Any]], settings: dict[str, Any]) -> Registry[Any]:
+def _unpickled(kind: type[Registry[Any]], settings: dict[str, Any]) -> Registry[Any]:
     return kind.from_env(**settings)

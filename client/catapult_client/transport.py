@@ -1,7 +1,7 @@
-"""One request to the registry: the address, the key, time-outs, tries.
+"""One request to the registry: the address, the key, time-outs and retries.
 
-urllib3's `Retry`, which comes with requests, is not used: it cannot tell the two kinds of 409 apart, has no bound over
-all tries together, and forgets whether a lost answer may have been a yes. The loop below does, in a page.
+urllib3's `Retry` is not used: it cannot distinguish the two kinds of 409, has no time limit for all tries together, and
+does not tell whether a lost answer may have been a success.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from .errors import ConnectionFailed, InvalidArgument, Redirected, RegistryError
 log = logging.getLogger("catapult")
 
 FIRST_PAUSE = 0.5  # seconds before the second try; doubles with each further one
-LONGEST_PAUSE = 8.0
-POOL_SIZE = 32  # connections kept open: as many as threads that are likely to share one Registry
+LONGEST_PAUSE = 8.0  # seconds
+POOL_SIZE = 32  # connections kept open, for the threads that share a Registry
 
-# Forked workers share the state of `random`, so they would all come back at the same moment.
-_dice = random.SystemRandom()
+# Not `random` itself: forked workers share its state, so they would all try again at the same moment.
+_random = random.SystemRandom()
 
-PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+TRANSIENT = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 Timeout = Union[float, "tuple[float, float]"]
 
 
 class Secret(str):
-    """Text that does not show itself: its repr(), and so that of headers and of a traceback's locals, is `'…'`."""
+    """Text whose repr() is `'…'`, so that headers and a traceback's locals do not show it."""
 
     def __repr__(self) -> str:
         return "'…'"
 
 
 class KeyHeader(AuthBase):
-    """Sends the key. As the request's `auth` it also keeps requests from adding a password out of ~/.netrc."""
+    """Adds the key to a request. Passed as `auth`, it also stops requests from adding a password from ~/.netrc."""
 
     def __init__(self, key: Secret) -> None:
         self._key = key
@@ -61,7 +61,7 @@ class KeyHeader(AuthBase):
 
 @dataclass(frozen=True)
 class Ask:
-    """A request before it is sent. `path` is below `/api`, with the query; `body` is plain (see `plain`)."""
+    """A request to send. `path` is below `/api`, with the query; `body` is JSON values (see `plain`)."""
 
     method: str
     path: str
@@ -73,21 +73,21 @@ class Ask:
 
 
 class Deadline:
-    """A moment that a call and all its tries must not pass."""
+    """The moment by which a call, with all its tries, must end."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds; negative once it has passed."""
+        """Return the seconds left; negative after the deadline."""
         return self._end - time.monotonic()
 
 
 class Transport:
-    """Sends requests, again where that is safe, and turns what comes back into an answer or one of `errors`.
+    """Sends requests, retries them where that is safe, and raises the answer's error.
 
-    `timeout` is (connect, read) in seconds, `retries` the tries after the first. It may be shared by threads (the pool
-    is urllib3's, cookies are refused) and survives a fork: the child opens connections of its own.
+    `timeout` is (connect, read) in seconds, `retries` the number of tries after the first. Threads may share it: the
+    pool is urllib3's, and cookies are refused. After a fork the child opens connections of its own.
     """
 
     def __init__(
@@ -97,21 +97,21 @@ class Transport:
         self._key = key
         self._timeout = timeout
         self._retries = retries
-        self._theirs = session is not None
+        self._is_callers = session is not None
         self._session = session or _open()
         self._process = os.getpid()
 
     def close(self) -> None:
-        """Close the pool; a session that was handed in stays open, as its owner's."""
-        if not self._theirs:
+        """Close the connections; a session passed by the caller stays open."""
+        if not self._is_callers:
             self._session.close()
 
     def send(self, ask: Ask, deadline: Deadline, retries: int | None = None) -> requests.Response:
-        """The answer, 2xx. Raises RegistryError for any other, and for none.
+        """Return the answer, which is 2xx. Raises RegistryError for any other, and for none.
 
-        Tried again: what never arrived, 429, 500, 502, 503, 504 and a first try that is still running, as long as
-        `Retry-After` lies within the deadline. Safe for every method: a POST carries an idempotency key; a PUT sets
-        fields to the same values; for a DELETE, and for a PUT with If-Match, the caller looks at `maybe_applied`.
+        Retries lost requests, 429, 500, 502, 503, 504 and a first try that is still running, if `Retry-After` ends
+        before the deadline. That is safe for every method: a POST has an idempotency key, a PUT sets the same values,
+        and for a DELETE or a PUT with If-Match the caller checks `maybe_applied`.
         """
         tries = 1 + (self._retries if retries is None else retries)
         content = json.dumps(ask.body, allow_nan=False).encode() if ask.body is not None else None
@@ -124,18 +124,18 @@ class Transport:
             pause = _pause(number, outcome.retry_after)
             if number >= tries or not outcome.transient or pause >= deadline.left():
                 raise outcome
-            log.debug("%s: try %d of %d failed, the next in %.1f s: %s", ask, number, tries, pause, outcome)
+            log.debug("%s: try %d of %d failed, next in %.1f s: %s", ask, number, tries, pause, outcome)
             time.sleep(pause)
         raise AssertionError("unreachable")
 
     def _try(self, ask: Ask, content: bytes | None, deadline: Deadline) -> requests.Response | RegistryError:
-        """The answer, or the error that it is: returned and not raised, so that it has no hidden context.
+        """Return the answer or its error. The error is not raised here, so that its `__context__` stays empty.
 
-        An exception of requests holds the request, and that holds the key; `raise … from None` would still keep it.
+        An exception of requests refers to the request and so to the key, and `raise … from None` would keep it.
         """
         left = deadline.left()
         if left <= 0:
-            return TimedOut(f"{ask}: no time is left for this call.")
+            return TimedOut(f"{ask}: the time limit of this call has passed.")
         headers = {"Accept": "application/json", "User-Agent": USER_AGENT, **ask.headers}
         if content is not None:
             headers["Content-Type"] = "application/json"
@@ -149,17 +149,17 @@ class Transport:
                 timeout=(min(self._timeout[0], left), min(self._timeout[1], left)),
                 allow_redirects=False,
             )
-        except (OSError, ValueError) as fault:  # RequestException is an OSError; so is a CA bundle that is not there
+        except (OSError, ValueError) as fault:  # RequestException and a missing CA bundle are OSErrors
             return self._no_answer(ask, fault)
         if 200 <= response.status_code < 300:
             return response
         return self._refused(ask, response)
 
     def _own_session(self) -> requests.Session:
-        """The session; in a forked child a new one, since two processes must not talk on one connection."""
+        """Return the session; a new one in a forked child, because two processes cannot share a connection."""
         if self._process != os.getpid():
-            if self._theirs:
-                raise InvalidArgument("A session of your own does not survive a fork: make the Registry in the worker.")
+            if self._is_callers:
+                raise InvalidArgument("Your session cannot be used after a fork: create the Registry in the worker.")
             self._session, self._process = _open(), os.getpid()
         return self._session
 
@@ -167,11 +167,11 @@ class Transport:
         if isinstance(fault, RegistryError):
             return fault
         kind = TimedOut if isinstance(fault, requests.Timeout) else ConnectionFailed
-        passing = isinstance(fault, PASSING)
+        is_transient = isinstance(fault, TRANSIENT)
         return kind(
             f"{ask}: no answer from {self.root}: {self._hide(_cause(fault))}.",
-            transient=passing and not isinstance(fault, requests.exceptions.SSLError),
-            maybe_applied=passing and not _never_sent(fault),
+            transient=is_transient and not isinstance(fault, requests.exceptions.SSLError),
+            maybe_applied=is_transient and not _never_sent(fault),
         )
 
     def _refused(self, ask: Ask, response: requests.Response) -> RegistryError:
@@ -185,28 +185,28 @@ class Transport:
 
     def _redirected(self, ask: Ask, response: requests.Response) -> RegistryError:
         to = urlsplit(urljoin(self.root + "/", response.headers.get("Location", "")))
-        host = to.netloc.rpartition("@")[2]  # an address may hold a password
+        host = to.netloc.rpartition("@")[2]  # without a user and password
         target, suffix = f"{to.scheme}://{host}{to.path}", ask.path.partition("?")[0]
         remedy = f"set base_url to {target[: -len(suffix)]}" if target.endswith(suffix) else "check base_url"
         return Redirected(
-            f"{ask}: {self.root} redirects to {self._hide(target):.200}, and the SDK does not follow; {remedy}.",
+            f"{ask}: {self.root} redirects to {self._hide(target):.200}, which the SDK does not follow; {remedy}.",
             status=response.status_code,
         )
 
     def _hide(self, text: str) -> str:
-        """The text without the key, should something on the way repeat it."""
+        """Return the text without the key, in case a proxy repeats it."""
         return text.replace(str(self._key), "…")
 
 
 def decoded(ask: Ask, response: requests.Response) -> Any:
-    """The answer's JSON. Raises UnexpectedAnswer if it is none."""
+    """Return the decoded JSON of an answer. Raises UnexpectedAnswer if it is not JSON."""
     try:
         return json.loads(response.content)
     except (ValueError, RecursionError):
-        pass  # raised below, outside, so that the error does not drag the answer's text along
-    sort = response.headers.get("Content-Type", "").partition(";")[0] or "nothing"
+        pass  # raised below, so that the error does not refer to the text of the answer
+    content_type = response.headers.get("Content-Type", "").partition(";")[0] or "an empty answer"
     raise UnexpectedAnswer(
-        f"{ask}: {response.status_code}, but with {sort} where JSON was expected; is base_url the registry's?",
+        f"{ask}: {response.status_code}, expected JSON but got {content_type}. Check that base_url is the registry's.",
         status=response.status_code,
         maybe_applied=ask.method != "GET",
     )
@@ -214,22 +214,24 @@ def decoded(ask: Ask, response: requests.Response) -> Any:
 
 def _open() -> requests.Session:
     session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a jar is no place for threads to meet
+    session.cookies.set_policy(
+        DefaultCookiePolicy(allowed_domains=[])
+    )  # threads share the session, so it keeps no cookies
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=POOL_SIZE))
     return session
 
 
 def _pause(number: int, retry_after: float | None) -> float:
-    """Seconds until the next try: half of a doubling time and up to as much again, but never before `Retry-After`."""
+    """Return the seconds before the next try: a doubling time, half of it random, but not less than `Retry-After`."""
     step = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (number - 1))
     if retry_after is not None:
-        return retry_after + _dice.uniform(0, FIRST_PAUSE)
-    return _dice.uniform(step / 2, step)
+        return retry_after + _random.uniform(0, FIRST_PAUSE)
+    return _random.uniform(step / 2, step)
 
 
 def _reasons(fault: BaseException) -> list[BaseException]:
-    """The exception and those it came from, outermost first; urllib3 keeps some of them in `reason`."""
+    """Return the exception and its causes, outermost first; urllib3 keeps some of them in `reason`."""
     chain: list[BaseException] = []
     inner: Any = fault
     while isinstance(inner, BaseException) and inner not in chain:
@@ -240,7 +242,7 @@ def _reasons(fault: BaseException) -> list[BaseException]:
 
 
 def _cause(fault: BaseException) -> str:
-    """What the system said (`Connection refused`); requests' own text holds whole urls and object addresses."""
+    """Return the system's message (`Connection refused`); requests' own has whole URLs and object addresses."""
     for inner in reversed(_reasons(fault)):
         if isinstance(inner, OSError) and not isinstance(inner, requests.RequestException):
             return (inner.strerror or str(inner) or type(inner).__name__)[:200]
@@ -248,52 +250,52 @@ def _cause(fault: BaseException) -> str:
 
 
 def _never_sent(fault: BaseException) -> bool:
-    """True when no connection was made, so that nothing can have happened there."""
+    """Return whether no connection was made, so that the registry cannot have acted."""
     if isinstance(fault, (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)):
         return True
-    # By name, since the SDK imports nothing of urllib3's: its modules move, requests' do not.
+    # By name, because urllib3 moves its modules and the SDK does not import them.
     return any(kind.__name__ == "NewConnectionError" for inner in _reasons(fault) for kind in type(inner).__mro__)
 
 
 def api_root(base_url: str) -> str:
-    """`https://host/prefix/api` from it, with or without `/api`, `/api/v1` and a slash. Raises InvalidArgument."""
+    """Return `https://host/prefix/api` for an address with or without `/api` or `/api/v1`. Raises InvalidArgument."""
     if not isinstance(base_url, str):
-        raise InvalidArgument(f"base_url is a {type(base_url).__name__}: send text such as http://localhost:8000/api.")
+        raise InvalidArgument(f"base_url is a {type(base_url).__name__}: pass text such as http://localhost:8000/api.")
     try:
         parts = urlsplit(base_url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise InvalidArgument("base_url is no address: write it as http://localhost:8000/api.") from None
+        raise InvalidArgument("base_url is not an address: write it as http://localhost:8000/api.") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise InvalidArgument("base_url must begin with http:// or https:// and a host: http://localhost:8000/api.")
-    if "@" in parts.netloc or parts.query or parts.fragment:  # not repeated in the message: it may be a password
-        raise InvalidArgument("base_url must hold no user, password, query or fragment.")
+        raise InvalidArgument("base_url must start with http:// or https:// and a host, as http://localhost:8000/api.")
+    if "@" in parts.netloc or parts.query or parts.fragment:  # not in the message: it may be a password
+        raise InvalidArgument("base_url must not contain a user, password, query or fragment.")
     path = re.sub(r"/api(/v1)?$", "", parts.path.rstrip("/")).rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}/api"
 
 
 def secret(api_key: str) -> Secret:
-    """The key without white space around it. Raises InvalidArgument, which does not repeat it."""
+    """Return the key without surrounding white space. Raises InvalidArgument, which does not show it."""
     key = api_key.strip() if isinstance(api_key, str) else ""
     if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise InvalidArgument("api_key must be visible ASCII characters, without a space or line break in it.")
+        raise InvalidArgument("api_key must be visible ASCII characters without spaces or line breaks.")
     return Secret(key)
 
 
 def checked_timeout(timeout: Timeout) -> tuple[float, float]:
-    """(connect, read) in seconds, from both or from one number. Raises InvalidArgument."""
+    """Return (connect, read) in seconds, given both or one number. Raises InvalidArgument."""
     both = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     if len(both) != 2 or not all(isinstance(part, (int, float)) and 0 < part < float("inf") for part in both):
-        raise InvalidArgument("timeout is seconds above 0, or two of them: (connect, read).")
+        raise InvalidArgument("timeout must be seconds greater than 0, or two such numbers: (connect, read).")
     return float(both[0]), float(both[1])
 
 
-def _user_agent() -> str:
+def _installed() -> str:
     try:
-        release = version("catapult-sdk")
-    except PackageNotFoundError:  # from a checkout that is not installed
-        release = "0"
-    return f"catapult-sdk/{release} python/{platform.python_version()}"
+        return version("catapult-sdk")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "0"
 
 
-USER_AGENT = _user_agent()
+RELEASE = _installed()
+USER_AGENT = f"catapult-sdk/{RELEASE} python/{platform.python_version()}"

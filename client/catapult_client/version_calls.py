@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from .calls import UNSET, Calls, Gone, Unset, call, identity, listing
+from .calls import UNSET, Calls, Gone, Unset, arguments, call, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
 from .records import Comparison, Deployment, Model, Version
 
 
 class VersionCalls(Calls[Gone]):
-    """What a Registry does with versions."""
+    """The methods of a Registry for versions."""
 
     @call
     def create_version(
@@ -34,25 +34,14 @@ class VersionCalls(Calls[Gone]):
         is_release: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Version | Gone:
-        """The version is registered. It takes `model_name` or `model_id`, and `version`, `tag` and `digest`.
+        """Register a version and return it. Needs `model_name` or `model_id`, and `version`, `tag` and `digest`.
 
-        Figures in `metadata` may be numpy or torch scalars; NaN, infinity, sets and bytes are refused by their key.
-        Raises Conflict (the model has this version), Blocked (`is_release`, and a gate: then it is not registered),
-        NotFound (no such model), Validation, InvalidArgument, Forbidden (takes `publisher`; `is_release` `releaser`).
+        Numbers in `metadata` may be numpy or torch scalars; InvalidArgument names the key of NaN, infinity, a set or
+        bytes. Raises Conflict (the model has this version), Blocked (with `is_release`, by a gate; nothing is
+        registered), NotFound (no such model), Validation, InvalidArgument, Forbidden (needs the role `publisher`;
+        `releaser` with `is_release`).
         """
-        fields = dict(
-            _model(model_name, model_id),
-            version=version,
-            tag=tag,
-            digest=digest,
-            size_bytes=size_bytes,
-            platform=platform,
-            quantization=quantization,
-            release_notes=release_notes,
-            ceph_path=ceph_path,
-            metadata=metadata,
-            is_release=is_release,
-        )
+        fields = arguments(locals(), "model_name", "model_id", "idempotency_key") | _model(model_name, model_id)
         return self._post(Version, "/v1/versions", fields, idempotency_key)
 
     @call
@@ -72,23 +61,14 @@ class VersionCalls(Calls[Gone]):
         metadata: Mapping[str, Any] | None = None,
         is_release: bool | None = None,
     ) -> Version | Gone:
-        """The version is there with what was sent: made now or, as by a job that starts again, before.
+        """Return this version of the model, registering it if needed, so that a job can be run again.
 
-        Only what is sent is compared, `metadata` as a whole and its numbers as numbers (`1` is `1.0`).
-        Raises Conflict, whose `difference` is `{field: (there, sent)}`, and what `create_version` raises.
+        A version that exists must have the same content: the fields that are not None are compared, `metadata` as a
+        whole, and `1` is `1.0`. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what
+        `create_version` raises.
         """
+        content = arguments(locals(), "model_name", "model_id", "version")
         model = _model(model_name, model_id)
-        content = {
-            "tag": tag,
-            "digest": digest,
-            "size_bytes": size_bytes,
-            "platform": platform,
-            "quantization": quantization,
-            "release_notes": release_notes,
-            "ceph_path": ceph_path,
-            "metadata": metadata,
-            "is_release": is_release,
-        }
         return ensured(
             f"Version {version}",
             lambda: self._post(Version, "/v1/versions", {**model, "version": version, **content}, None),
@@ -104,18 +84,18 @@ class VersionCalls(Calls[Gone]):
         model_name: str | None = None,
         version: str | None = None,
     ) -> Version | Gone:
-        """The version with this id, or the one of this model (case ignored). Only by id it has an `etag`.
+        """Return a version by its id, or by model and version. It has an `etag` only if fetched by id.
 
-        Raises NotFound, and InvalidArgument unless either the id or both names are given.
+        Raises NotFound, and InvalidArgument unless the id or both names are given. Case is ignored in `model_name`.
         """
         if model_name is None and version is None:
             return self._get(Version, f"/v1/versions/{identity(version_id, 'version_id')}")
         if version_id is not None or model_name is None or version is None:
-            raise InvalidArgument("get_version takes version_id, or model_name and version.")
-        found = self._find_version({"model_name": model_name}, version)
-        if found is None:
+            raise InvalidArgument("Pass version_id to get_version, or model_name and version.")
+        record = self._find_version({"model_name": model_name}, version)
+        if record is None:
             raise NotFound(f"{model_name} has no version {version}.", type="not-found", status=404)
-        return found
+        return record
 
     @call
     def get_latest_version(
@@ -126,18 +106,18 @@ class VersionCalls(Calls[Gone]):
         is_release: bool | None = None,
         order: str | None = None,
     ) -> Version | Gone | None:
-        """The newest version that is not archived, or None where there is none.
+        """Return the newest version that is not archived, or None if there is none.
 
-        `environment`: the one that is live there; `is_release=True`: the newest release; `order`: `created`, the
-        registry's default, or `semver`. Raises Validation.
+        `environment` gives the version that is live there, `is_release=True` the newest release. `order` is `created`
+        (the registry's default) or `semver`. Raises Validation.
         """
-        query = {"model_name": model_name, "environment": environment, "is_release": is_release, "order": order}
+        query = arguments(locals())
         try:
             return self._get(Version, "/v1/versions/latest", query)
         except NotFound as fault:
             if fault.problem:
                 return None
-            raise  # a 404 that is not the registry's: base_url leads elsewhere
+            raise  # a 404 that is not the registry's: base_url is wrong
 
     @listing
     def list_versions(
@@ -157,29 +137,14 @@ class VersionCalls(Calls[Gone]):
         sort: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Version]:
-        """Every version that fits all filters, newest first, fetched page by page as the iterator is read.
+        """Return an iterator over the versions that match all filters, newest first. It fetches pages as it is read.
 
-        `filter` is about content, `'metadata.accuracy >= 0.9 and tag = "gpu" and not is_release'`, and `sort` names
-        fields, `"-metadata.accuracy,created_at"`, - for the greatest first. `environment`: live there. Times are
-        datetimes with a zone, or RFC 3339 text. `limit` is the rows that one request fetches (1 to 1000).
+        `filter` is an expression, `'metadata.accuracy >= 0.9 and tag = "gpu" and not is_release'`; `sort` is field
+        names, `"-metadata.accuracy,created_at"`, with - for descending. `environment` gives those that are live there.
+        Times are datetimes with a zone, or RFC 3339 text. `limit` is the page size (1 to 1000).
         Raises InvalidArgument; the iterator raises Validation and whatever a request can.
         """
-        query = {
-            "model_name": model_name,
-            "model_id": model_id,
-            "version": version,
-            "tag": tag,
-            "digest": digest,
-            "is_release": is_release,
-            "status": status,
-            "environment": environment,
-            "created_after": created_after,
-            "created_before": created_before,
-            "filter": filter,
-            "sort": sort,
-            "limit": limit,
-        }
-        return self._pages(Version, "/v1/versions", query)
+        return self._pages(Version, "/v1/versions", arguments(locals()))
 
     @listing
     def list_model_versions(
@@ -198,36 +163,24 @@ class VersionCalls(Calls[Gone]):
         sort: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Version]:
-        """Every version of one model, as `list_versions`; the iterator raises NotFound where there is none."""
-        query = {
-            "version": version,
-            "tag": tag,
-            "digest": digest,
-            "is_release": is_release,
-            "status": status,
-            "environment": environment,
-            "created_after": created_after,
-            "created_before": created_before,
-            "filter": filter,
-            "sort": sort,
-            "limit": limit,
-        }
+        """Return an iterator over the versions of a model, as `list_versions` does. It raises NotFound (no such model)."""
+        query = arguments(locals(), "model_id")
         return self._pages(Version, f"/v1/models/{identity(model_id, 'model_id')}/versions", query)
 
     @call
     def compare_versions(self, *version_ids: str | uuid.UUID | Version | Gone) -> Comparison | Gone:
-        """Two to six versions side by side, key by key of their metadata, each measured by the first.
+        """Return a comparison of two to six versions by the keys of their metadata, each with the first version.
 
         Raises NotFound, Validation.
         """
-        ids = ",".join(identity(one, "version_ids") for one in version_ids)
+        ids = ",".join(identity(version_id, "version_ids") for version_id in version_ids)
         return self._get(Comparison, "/v1/versions/compare", {"ids": ids})
 
     @listing
     def list_version_deployments(
         self, version_id: str | uuid.UUID | Version | Gone, *, limit: int | None = None
     ) -> Iterator[Deployment]:
-        """Every deployment of one version, newest first; the iterator raises NotFound where there is none."""
+        """Return an iterator over the deployments of a version, newest first. It raises NotFound (no such version)."""
         path = f"/v1/versions/{identity(version_id, 'version_id')}/deployments"
         return self._pages(Deployment, path, {"limit": limit})
 
@@ -244,23 +197,15 @@ class VersionCalls(Calls[Gone]):
         is_release: bool | Unset = UNSET,
         if_match: str | Version | None = None,
     ) -> Version | Gone:
-        """The fields sent are changed, `metadata` as a whole; None clears a text, and what is left out stays.
+        """Change the fields that are passed and return the version. None clears a text; `metadata` is replaced.
 
-        `status` is `active` or `archived`. `if_match` is the record as it was fetched alone, or its `etag`: then nobody
-        else's change is overwritten. Raises NotFound, PreconditionFailed (changed meanwhile), Conflict (live, so not
-        to be archived), Blocked (`is_release`, and a gate), Validation, Forbidden (takes `publisher`; `is_release`
-        takes `releaser`).
+        `status` is `active` or `archived`. `if_match` is a record fetched by its id, or its `etag`: the change is
+        refused if somebody else made one since. Raises NotFound, PreconditionFailed, Conflict (a live version cannot be
+        archived), Blocked (`is_release`, by a gate), Validation, Forbidden (needs the role `publisher`; `releaser` with
+        `is_release`).
         """
-        path = f"/v1/versions/{identity(version_id, 'version_id')}"
-        changes = {
-            "release_notes": release_notes,
-            "metadata": metadata,
-            "status": status,
-            "quantization": quantization,
-            "ceph_path": ceph_path,
-            "is_release": is_release,
-        }
-        return self._put(Version, path, changes, if_match)
+        changes = arguments(locals(), "version_id", "if_match")
+        return self._put(Version, f"/v1/versions/{identity(version_id, 'version_id')}", changes, if_match)
 
     @call
     def delete_version(
@@ -269,9 +214,9 @@ class VersionCalls(Calls[Gone]):
         *,
         if_match: str | Version | None = None,
     ) -> None:
-        """The version and its deployments are gone from every list.
+        """Delete a version and its deployments; the audit log keeps them.
 
-        Raises NotFound, Conflict (it is live), PreconditionFailed, Forbidden (takes `admin`).
+        Raises NotFound, Conflict (it is live), PreconditionFailed, Forbidden (needs the role `admin`).
         """
         self._delete(f"/v1/versions/{identity(version_id, 'version_id')}", {}, if_match)
 
@@ -285,11 +230,11 @@ class VersionCalls(Calls[Gone]):
         force: bool = False,
         idempotency_key: str | None = None,
     ) -> Version | Gone:
-        """The version is a release or, with `is_release=False`, none any more; if it was already, nothing changes.
+        """Make a version a release, or with `is_release=False` take that back, and return it. Twice changes nothing.
 
-        `force` passes the gates, takes `admin` and a `reason`, and stands in the audit log with what it passed.
-        Raises NotFound, Conflict (archived), Blocked (a gate; its `gates` say what is missing), Validation, Forbidden
-        (takes `releaser`).
+        `force` overrides the gates: it needs the role `admin` and a `reason`, and the audit log keeps both.
+        Raises NotFound, Conflict (archived), Blocked (see its `gates`), Validation, Forbidden (needs the role
+        `releaser`).
         """
         verb = "promote" if is_release else "demote"
         path = f"/v1/versions/{identity(version_id, 'version_id')}/{verb}"
@@ -299,20 +244,20 @@ class VersionCalls(Calls[Gone]):
     def promote(
         self, version_id: str | uuid.UUID | Version | Gone, reason: str | None = None, *, force: bool = False
     ) -> Version | Gone:
-        """`promote_version(version_id, True, reason, force=force)`"""
+        """Make a version a release: `promote_version(version_id, True, reason, force=force)`."""
         return self.promote_version(version_id, True, reason, force=force)
 
     @call
     def demote(self, version_id: str | uuid.UUID | Version | Gone, reason: str | None = None) -> Version | Gone:
-        """`promote_version(version_id, False, reason)`"""
+        """Make a release a plain version again: `promote_version(version_id, False, reason)`."""
         return self.promote_version(version_id, False, reason)
 
     def _find_version(self, model: Mapping[str, Any], version: str | None) -> Version | None:
         versions = self._pages(Version, "/v1/versions", {**model, "version": version})
-        return next((found for found in versions if found.version == version), None)
+        return next((record for record in versions if record.version == version), None)
 
 
 def _model(name: str | None, id_: object) -> dict[str, Any]:
     if (name is None) == (id_ is None):
-        raise InvalidArgument("A version takes model_name or model_id, one of the two.")
+        raise InvalidArgument("Pass model_name or model_id, one of the two.")
     return {"model_id": identity(id_, "model_id")} if name is None else {"model_name": name}

@@ -1,11 +1,11 @@
-"""Train three classifiers on scikit-learn's handwritten digits, and register, promote and deploy what comes out.
+"""Train three classifiers on scikit-learn's handwritten digits; register them, and promote and deploy the best.
 
-    export REGISTRY_URL=http://localhost:8000/api REGISTRY_API_KEY=cat_…      # a key of the role `releaser`
+    export REGISTRY_URL=http://localhost:8000/api REGISTRY_API_KEY=cat_…      # a key with the role `releaser`
     python train_digits.py                       # a new run
-    python train_digits.py --run 20261123-1015   # go on with a run that was cut short
+    python train_digits.py --run 20261123-1015   # continue a run that was interrupted
 
-Takes a few seconds and needs scikit-learn beside the SDK. Ends with 0, with 2 where settings are missing and with 1
-where the registry refuses or cannot be reached.
+Takes a few seconds and needs scikit-learn. The exit status is 0 on success, 1 if the registry refuses or cannot be
+reached, and 2 if settings are missing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLASSIFIERS = ("logistic", "forest", "svm")
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Return the exit status."""
     options = arguments()
     try:
         registry = Registry.from_env()
@@ -44,18 +44,18 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train on the digits, and register what comes out.")
+    parser = argparse.ArgumentParser(description="Train classifiers on digits and register them.")
     parser.add_argument("--model", default="examples/digits", help="the model's name (%(default)s)")
     parser.add_argument(
         "--run",
         default=datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S"),
-        help="begins the version's name; the same again goes on with that run (the time, %(default)s)",
+        help="prefix of the versions; pass the same one to continue a run (default: the time, %(default)s)",
     )
     return parser.parse_args()
 
 
 def train(registry: Registry, model: str, run: str) -> None:
-    """Each classifier is a version, the best of this run a release, and on record as deployed in staging."""
+    """Register each classifier as a version; promote the best one and record its deployment to staging."""
     registry.ensure_model(
         model, f"docker.io/{model}", description="Handwritten digits, 8 by 8 pixels: which of 0 to 9 is it?"
     )
@@ -70,7 +70,7 @@ def train(registry: Registry, model: str, run: str) -> None:
 
 
 def trained(registry: Registry, model: str, run: str, name: str) -> Version:
-    """The version of this classifier; if the run has registered it already, it is not trained again."""
+    """Return the version of this classifier. It is not trained again if this run has registered it."""
     label = f"{run}-{name}"
     try:
         version = registry.get_version(model_name=model, version=label)
@@ -80,7 +80,7 @@ def trained(registry: Registry, model: str, run: str, name: str) -> Version:
             model,
             label,
             tag=label,
-            # Here the model is the artefact. A pipeline that builds an image sends the digest that the push printed.
+            # Here the model is the artifact. A pipeline that builds an image passes the digest that the push printed.
             digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
             size_bytes=len(content),
             release_notes=f"The {name} classifier of run {run}.",
@@ -91,7 +91,7 @@ def trained(registry: Registry, model: str, run: str, name: str) -> Version:
 
 
 def fitted(name: str) -> tuple[bytes, dict[str, Any]]:
-    """The pickled classifier, and what to say about it. Figures stay as numpy made them: the SDK makes them plain."""
+    """Return the pickled classifier and its metadata, in which the SDK converts numpy's numbers."""
     from sklearn.datasets import load_digits
     from sklearn.metrics import accuracy_score, f1_score
     from sklearn.model_selection import train_test_split
@@ -116,7 +116,7 @@ def fitted(name: str) -> tuple[bytes, dict[str, Any]]:
 
 
 def classifier(name: str) -> Any:
-    # Imported here, so that a missing setting is said at once and not after seconds of imports.
+    # Imported here, because it takes seconds: missing settings are reported first.
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -138,9 +138,9 @@ def libraries() -> dict[str, str]:
 
 
 def git_commit() -> dict[str, str]:
-    """`{"git_commit": …}` inside a git checkout, `{}` elsewhere."""
+    """Return `{"git_commit": …}` in a git checkout, else `{}`."""
     try:
-        asked = subprocess.run(
+        process = subprocess.run(
             ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git the machine has
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -150,7 +150,7 @@ def git_commit() -> dict[str, str]:
         )
     except (OSError, subprocess.SubprocessError):
         return {}
-    return {"git_commit": asked.stdout.strip()}
+    return {"git_commit": process.stdout.strip()}
 
 
 if __name__ == "__main__":

@@ -302,7 +302,7 @@ def test_the_last_use_costs_no_write_per_request(api, statements):
         for _ in range(5):
             with_key(api, made["key"])
     assert len([statement for statement in first if "UPDATE api_keys" in statement]) == 1
-    assert not [statement for statement in others if not statement.startswith("SELECT")]
+    assert not [statement for statement in others if not statement.startswith(("SELECT", "EXECUTE"))]
 
 
 @pytest.mark.parametrize(("ago", "written"), [("61 seconds", True), ("1 day", True), ("50 seconds", False)])

@@ -119,10 +119,6 @@ def test_one_that_is_not_there_is_a_404(api):
     assert move(api, {"id": "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"}, "running").status_code == 404
 
 
-def test_a_viewer_moves_nothing(api, version):
-    assert move(api.by("viewer"), api.deployment(version, status="pending"), "running").status_code == 403
-
-
 def test_an_archived_version_goes_live_no_more(api, version):
     made = api.deployment(version, status="pending")
     api.put(f"/api/v1/versions/{version['id']}", {"status": "archived"})

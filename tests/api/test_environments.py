@@ -180,15 +180,6 @@ def test_what_is_not_there_is_a_404(api, name):
         assert (answer.status_code, answer.json["type"]) == (404, "/docs/errors/not-found")
 
 
-@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser"])
-def test_only_an_admin_changes_them(api, role):
-    put(api, "production", rank=1)
-    caller = api.by(role)
-    assert caller.get(f"{ENVIRONMENTS}/production").status_code == 200
-    assert caller.put(f"{ENVIRONMENTS}/production", {"rank": 2}).status_code == 403
-    assert caller.delete(f"{ENVIRONMENTS}/production").status_code == 403
-
-
 def test_a_change_is_held_to_what_its_maker_saw(api):
     put(api, "production", rank=1)
     path = f"{ENVIRONMENTS}/production"
@@ -220,27 +211,6 @@ def test_a_deployment_does_not_change_the_tag_of_its_environment(api, version):
     tag = api.get(f"{ENVIRONMENTS}/production").headers["ETag"]
     api.deployment(version, "production")
     assert api.get(f"{ENVIRONMENTS}/production").headers["ETag"] == tag
-
-
-# --- protected
-
-
-def test_a_protected_one_takes_a_releaser(api, version):
-    put(api, "Production", protected=True)
-    refused = deploy(api.by("publisher"), version, "PRODUCTION")
-    assert (refused.status_code, refused.json["type"]) == (403, "/docs/errors/forbidden")
-    assert "releaser" in refused.json["detail"]
-    assert deploy(api.by("publisher"), version, "staging").status_code == 201
-    assert deploy(api.by("releaser"), version, "production").status_code == 201
-
-
-def test_how_far_a_deployment_to_a_protected_one_came_takes_a_releaser_too(api, version):
-    made = api.by("publisher").deployment(version, status="pending")
-    put(api, "production", protected=True)
-    path = f"/api/v1/deployments/{made['id']}"
-    assert api.by("publisher").put(path, {"status": "running"}).status_code == 403
-    assert api.by("publisher").put(path, {"log_url": "https://x"}).status_code == 403
-    assert api.by("releaser").put(path, {"status": "running"}).status_code == 200
 
 
 # --- frozen

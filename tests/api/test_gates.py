@@ -1,22 +1,16 @@
-"""Gates: each kind by the shared table through every door of the API; which models they are for; who writes and passes them."""
+"""Gates: which models they are for, how they are written, and how an admin overrides them (`gatecases` has each kind)."""
 
 import pytest
-from gatecases import CASES, IT, MODEL, gate, key_of, pass_time, set_up, told
+from gatecases import IT, MODEL, gate, key_of, pass_time, without_seconds
 
 NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 GATES = "/api/v1/gates"
 ENVIRONMENTS = "/api/v1/environments"
-DIGEST = "sha256:" + "a" * 64
 FIELDS = {
     "id", "model", "target", "kind", "path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds",
     "count", "role", "created_by", "created_at", "updated_at",
 }  # fmt: skip
 
-each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-ON_RELEASE = [case for case in CASES if case.target == "release"]
-ON_PLACES = [case for case in CASES if case.target != "release"]
-on_release = pytest.mark.parametrize("case", ON_RELEASE, ids=lambda case: case.name)
-on_places = pytest.mark.parametrize("case", ON_PLACES, ids=lambda case: case.name)
 METRIC = gate("metric", path="accuracy", op=">=", value=0.9)
 
 
@@ -31,68 +25,7 @@ def verdicts(api, version, target="release"):
 
 
 def said(found):
-    return [(verdict["passed"], told(verdict["detail"])) for verdict in found]
-
-
-def check(case, answer, status=200):
-    """It went through, or was blocked with the verdict."""
-    if case.passed:
-        assert answer.status_code == status, answer.text
-        return
-    assert (answer.status_code, answer.json["type"]) == (409, "/docs/errors/blocked")
-    assert said(answer.json["gates"]) == [(False, case.detail)]
-    assert case.detail in told(answer.json["detail"])
-
-
-# --- each kind
-
-
-@each
-def test_what_a_gate_says(api, sql, case):
-    version = set_up(case, api, sql)
-    (verdict,) = verdicts(api, version, case.target)
-    assert (verdict["passed"], told(verdict["detail"])) == (case.passed, case.detail)
-    told_of = {**case.gate, **({"environment": "staging"} if case.gate.get("environment") else {})}
-    assert told_of.items() <= verdict["gate"].items()
-    assert len(verdict["approvals"]) == len(case.approved_by)
-
-
-@on_release
-def test_a_promotion_is_held_to_it(api, sql, case):
-    version = set_up(case, api, sql)
-    check(case, api.post(path_of(version, "promote")))
-    assert api.get(path_of(version)).json["is_release"] is case.passed
-
-
-@on_release
-def test_a_put_of_is_release_is_held_to_it(api, sql, case):
-    version = set_up(case, api, sql)
-    check(case, api.put(path_of(version), {"is_release": True, "release_notes": "new"}))
-    found = api.get(path_of(version)).json
-    assert (found["is_release"], found["release_notes"]) == (case.passed, "new" if case.passed else None)
-
-
-@pytest.mark.parametrize("case", [c for c in ON_RELEASE if not c.approved_by], ids=lambda case: case.name)
-def test_a_version_that_is_registered_as_a_release_is_held_to_it(api, sql, case):
-    version = set_up(case, api, sql)
-    body = {"model_name": MODEL, "version": "1.0.1", "tag": "v1", "digest": DIGEST, "metadata": case.metadata}
-    answer = api.post("/api/v1/versions", {**body, "is_release": True})
-    check(case, answer, status=201)
-    registered = {found["version"] for found in api.get("/api/v1/versions").json}
-    assert ("1.0.1" in registered) is case.passed
-    assert api.get(f"/api/v1/models/{version['model_id']}").json["latest_version"] == ("1.0.1" if case.passed else IT)
-
-
-@on_places
-@pytest.mark.parametrize("status", ["success", "pending"])
-def test_a_deployment_is_held_to_it(api, sql, case, status):
-    version = set_up(case, api, sql)
-    answer = api.post(
-        "/api/v1/deployments", {"release_id": version["id"], "environment": "Production", "status": status}
-    )
-    check(case, answer, status=201)
-    made = api.get(f"/api/v1/deployments?environment=production&release_id={version['id']}").json
-    assert len(made) == case.passed
+    return [(verdict["passed"], without_seconds(verdict["detail"])) for verdict in found]
 
 
 def test_an_environment_that_was_deleted_meanwhile_is_a_break(api, sql):
@@ -121,9 +54,10 @@ def test_what_is_live_from_a_moment_to_come_is_live_for_no_time(api, sql):
     assert verdict["passed"] is False
 
 
-def test_what_failed_is_recorded_whatever_gates_say(api, sql):
-    case = next(case for case in ON_PLACES if not case.passed)
-    version = set_up(case, api, sql)
+def test_what_failed_is_recorded_whatever_gates_say(api):
+    version = api.version(api.model())
+    api.put(f"{ENVIRONMENTS}/production", {})
+    api.make(GATES, gate("released", "production"))
     assert api.deployment(version, status="failed")["status"] == "failed"
 
 
@@ -406,16 +340,6 @@ def test_gates_are_listed_newest_first_page_by_page(api):
     assert 'rel="next"' in first.headers["Link"]
 
 
-@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser"])
-def test_only_an_admin_writes_gates(api, role):
-    made = api.make(GATES, METRIC)
-    caller = api.by(role)
-    assert caller.get(GATES).json == [made]
-    assert caller.post(GATES, METRIC).status_code == 403
-    assert caller.put(f"{GATES}/{made['id']}", {"value": 0.1}).status_code == 403
-    assert caller.delete(f"{GATES}/{made['id']}").status_code == 403
-
-
 # --- changed and deleted
 
 
@@ -558,14 +482,6 @@ def doors(api, version, **how):
         api.post(path_of(version, "promote"), how),
         api.post("/api/v1/deployments", {"release_id": version["id"], "environment": "production", **how}),
     ]
-
-
-def test_nobody_else_forces(api, held, trail):
-    for answer in doors(api.by("releaser"), held, force=True, reason="please"):
-        assert (answer.status_code, answer.json["type"]) == (403, "/docs/errors/forbidden")
-        assert "admin" in answer.json["detail"]
-    assert {entry["action"] for entry in trail()[:2]} == {"auth.forbidden"}
-    assert api.get(path_of(held)).json == held
 
 
 @pytest.mark.parametrize("reason", [{}, {"reason": None}, {"reason": ""}])

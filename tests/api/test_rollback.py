@@ -253,12 +253,6 @@ def test_an_entry_names_no_freeze_that_is_over(api, deployed, sql, trail):
 # --- who and what
 
 
-@pytest.mark.parametrize("role", ["viewer", "publisher"])
-def test_it_takes_a_releaser(api, deployed, role):
-    assert ask(api.by(role)).status_code == 403
-    assert live(api) == ["1.2"]
-
-
 @pytest.mark.parametrize(
     ("body", "fields"),
     [

@@ -16,7 +16,6 @@ from schemathesis.specs.openapi.checks import (
 from stage import settings_for
 
 from catapult.app import create_app
-from catapult.extensions import db
 
 DOCUMENT = create_app(settings_for("postgresql:///nowhere")).test_client().get("/openapi.json").json
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
@@ -60,7 +59,7 @@ def there(api):
 
 
 @pytest.fixture
-def every(app, admin_key, there):
+def every(app, admin_key, there, undone):
     """Runs the checks on cases of an operation, each on the same database. Half of them are of what is there."""
 
     def run(label, mode, check, prepare):
@@ -69,16 +68,13 @@ def every(app, admin_key, there):
         found = operation.as_strategy(generation_mode=mode)
         if named:
             found |= operation.as_strategy(generation_mode=mode, path_parameters=named)
-        with app.app_context():
-            connection = db.engines[None]
 
         @EXAMPLES
         @given(case=found)
         def answered_as_documented(case):
             prepare(case)
-            with connection.begin_nested() as before:
+            with undone():
                 case.call_and_validate(app=app, headers={"X-API-Key": admin_key}, checks=[*CHECKS, check])
-                before.rollback()
 
         answered_as_documented()
 

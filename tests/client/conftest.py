@@ -1,26 +1,24 @@
-"""The SDK against the real application, and against a peer that fails as told."""
+"""The SDK and the command line, at the real application and at a peer that fails on request."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
+import logging
 from typing import Any
 
 import pytest
 import requests
 from catapult_client import cli, transport
-from peer import KEY, Peer, running
-from shell import Cli, Ended
+from peer import DIGEST, KEY, MODEL, running
+from shell import Ended
 from wsgi_adapter import WSGIAdapter
 
 from catapult import Registry
 
 
 @pytest.fixture
-def open_registry(app: Any) -> Iterator[Callable[..., Registry[Any]]]:
-    """A function (key, **settings) that gives a Registry at the real application."""
+def open_registry(app):
+    """A function (key, **settings) that returns a Registry at the real application."""
     sessions: list[requests.Session] = []
 
-    def make(key: str, **settings: Any) -> Registry[Any]:
+    def make(key, **settings):
         session = requests.Session()
         session.mount("http://", WSGIAdapter(app))
         sessions.append(session)
@@ -32,24 +30,37 @@ def open_registry(app: Any) -> Iterator[Callable[..., Registry[Any]]]:
 
 
 @pytest.fixture
-def registry(open_registry: Callable[..., Registry[Any]], releaser_key: str) -> Registry[Any]:
-    """As a training job has it: registers, promotes and deploys."""
+def registry(open_registry, releaser_key):
+    """A Registry with a key of the role `releaser`."""
     return open_registry(releaser_key)
 
 
 @pytest.fixture
-def admin(open_registry: Callable[..., Registry[Any]], admin_key: str) -> Registry[Any]:
+def admin(open_registry, admin_key):
     return open_registry(admin_key)
 
 
 @pytest.fixture
-def viewer(open_registry: Callable[..., Registry[Any]], viewer_key: str) -> Registry[Any]:
+def viewer(open_registry, viewer_key):
     return open_registry(viewer_key)
 
 
 @pytest.fixture
-def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
-    """A server that answers as told; tries follow each other at once."""
+def version(registry):
+    """Version 1.0 of `MODEL`, with an accuracy of 0.89."""
+    registry.create_model(MODEL, f"docker.io/{MODEL}")
+    return registry.create_version(MODEL, "1.0", "v1.0", DIGEST, metadata={"accuracy": 0.89})
+
+
+@pytest.fixture
+def newer(registry, version):
+    """Version 1.1, with an accuracy of 0.95."""
+    return registry.create_version(MODEL, "1.1", "v1.1", DIGEST, metadata={"accuracy": 0.95})
+
+
+@pytest.fixture
+def peer(monkeypatch):
+    """A server that gives the test's answers. The SDK makes its tries without pauses."""
     monkeypatch.setattr(transport, "FIRST_PAUSE", 0.001)
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -58,11 +69,11 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
 
 
 @pytest.fixture
-def at_peer(peer: Peer) -> Iterator[Callable[..., Registry[Any]]]:
-    """A function (**settings) that gives a Registry at the peer."""
+def at_peer(peer):
+    """A function (**settings) that returns a Registry at the peer."""
     opened: list[Registry[Any]] = []
 
-    def make(**settings: Any) -> Registry[Any]:
+    def make(**settings):
         opened.append(Registry(peer.url, KEY, **settings))
         return opened[-1]
 
@@ -72,18 +83,25 @@ def at_peer(peer: Peer) -> Iterator[Callable[..., Registry[Any]]]:
 
 
 @pytest.fixture
-def faulty(at_peer: Callable[..., Registry[Any]]) -> Registry[Any]:
-    """A Registry at the peer, with everything as it is unless set."""
+def faulty(at_peer):
+    """A Registry at the peer, with the default settings."""
     return at_peer()
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Runs the command line in this process, without settings."""
+def soft(at_peer, caplog):
+    """A Registry at the peer that warns; `caplog` has its warnings."""
+    caplog.set_level(logging.WARNING, "catapult")
+    return at_peer(on_error="warn", retries=0, timeout=0.2)
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run the command line in this process, without settings."""
     for name in ("REGISTRY_URL", "REGISTRY_API_KEY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
-    def run(*arguments: str) -> Ended:
+    def run(*arguments):
         capsys.readouterr()
         status = cli.main(arguments)
         return Ended(status, *capsys.readouterr())
@@ -92,16 +110,16 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def as_key(app: Any, run: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Cli]:
-    """A function (key) that gives a function that runs the command line at the real application."""
+def as_key(app, run, monkeypatch):
+    """A function (key) that returns a function to run the command line at the real application."""
 
-    def session() -> requests.Session:
-        made = requests.Session()
-        made.mount("http://", WSGIAdapter(app))
-        return made
+    def open_session():
+        session = requests.Session()
+        session.mount("http://", WSGIAdapter(app))
+        return session
 
-    def given(key: str) -> Cli:
-        def ready(*arguments: str) -> Ended:
+    def given(key):
+        def ready(*arguments):
             monkeypatch.setenv("REGISTRY_URL", "http://localhost/api")
             monkeypatch.setenv("REGISTRY_API_KEY", key)
             ended = run(*arguments)
@@ -110,15 +128,15 @@ def as_key(app: Any, run: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 
         return ready
 
-    monkeypatch.setattr(transport, "_open", session)
+    monkeypatch.setattr(transport, "_open", open_session)
     return given
 
 
 @pytest.fixture
-def catapult(as_key: Callable[[str], Cli], releaser_key: str) -> Cli:
+def catapult(as_key, releaser_key):
     return as_key(releaser_key)
 
 
 @pytest.fixture
-def by_admin(as_key: Callable[[str], Cli], admin_key: str) -> Cli:
+def by_admin(as_key, admin_key):
     return as_key(admin_key)

@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that answers as a test says: for faults that a healthy registry does not have."""
+"""A server on 127.0.0.1 that gives a test's answers, for faults that a working registry does not have."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY = "cat_AbCd1234_not-to-be-seen-anywhere"  # what the tests send to it
+MODEL, DIGEST = "org/held", "sha256:" + "0123456789abcdef" * 4
 PROBLEM = "application/problem+json"
 
 
@@ -26,7 +27,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """One answer. `drop`: take the request and close the connection; `hold`: wait for that many seconds first."""
+    """An answer. `drop`: close the connection without it; `hold`: seconds to wait first; `trickle`: 0.1 s between bytes."""
 
     status: int = 200
     body: Any = None
@@ -37,7 +38,7 @@ class Answer:
 
 
 def problem(status: int, kind: str, **more: Any) -> Answer:
-    """An error as the registry writes it."""
+    """Return an error in the registry's form."""
     headers = more.pop("headers", {})
     title = kind.replace("-", " ").capitalize()
     body = {"type": f"/docs/errors/{kind}", "title": title, "status": status, **more}
@@ -45,7 +46,7 @@ def problem(status: int, kind: str, **more: Any) -> Answer:
 
 
 class Peer:
-    """Gives its `answers` one after the other, the last one for ever; `asked` is what arrived."""
+    """Gives its `answers` in order, the last one forever; `asked` is what arrived."""
 
     def __init__(self) -> None:
         self.answers: list[Answer | Callable[[Asked], Answer]] = []
@@ -63,7 +64,7 @@ class Peer:
 
 @contextmanager
 def running() -> Iterator[Peer]:
-    """A peer that listens, until the block ends."""
+    """Run a peer until the block ends."""
     peer = Peer()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"peer": peer}))
     server.daemon_threads = True
@@ -118,4 +119,4 @@ class _Handler(BaseHTTPRequestHandler):
             pass  # the client has gone: some tests are about that
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing."""
+        """Do not log."""

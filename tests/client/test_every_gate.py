@@ -1,62 +1,109 @@
-"""Every kind of gate by pass, fail, missing and wrong type: what the SDK and the command line say and do."""
-
-from __future__ import annotations
+"""Each case of `gatecases` at every door: the API, the SDK, the command line and the pages give the verdict and hold to it."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gatecases import CASES, IT, MODEL, GateCase, set_up, told
-from shell import Cli
-from stage import Api
+from gatecases import CASES, IT, MODEL, set_up, without_seconds
+from pages.conftest import Browser
+from pages.markup import Page
 
-from catapult import Blocked, Registry, Verdict
+from catapult import Blocked
 
+Sql = Callable[..., list[dict[str, Any]]]
+Verdicts = list[tuple[bool, str]]
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-def said(verdicts: list[Verdict]) -> list[tuple[bool, str]]:
-    return [(verdict.passed, told(verdict.detail)) for verdict in verdicts]
-
-
-def reach(registry: Registry, version_id: str, target: str) -> Any:
-    """It is a release, or on record as deployed."""
-    return registry.promote(version_id) if target == "release" else registry.deploy(version_id, target)
-
-
 @each
-def test_the_sdk_says_what_the_gate_says_and_is_held_to_it(
-    admin: Registry, api: Api, sql: Callable[..., Any], case: GateCase
-) -> None:
+def test_every_door_gives_the_verdict(app, keys, api, sql, admin, by_admin, case):
     version = set_up(case, api, sql)
-    verdicts = admin.check_gates(version["id"], case.target)
-    assert said(verdicts) == [(case.passed, case.detail)]
-    gate = verdicts[0].gate
-    own = {**case.gate, **({"environment": "staging"} if "environment" in case.gate else {})}
-    assert {name: getattr(gate, name) for name in own} == own
-    assert len(verdicts[0].approvals) == len(case.approved_by)
-    if case.passed:
-        assert reach(admin, version["id"], case.target)
-        return
-    with pytest.raises(Blocked) as refused:
-        reach(admin, version["id"], case.target)
-    assert said(refused.value.gates) == [(False, case.detail)]
+    fields = {**case.gate, **({"environment": "staging"} if "environment" in case.gate else {})}
+    expected = (case.passed, case.detail, fields, len(case.approved_by))
+
+    (verdict,) = api.get(f"/api/v1/versions/{version['id']}/gates?target={case.target}").json
+    gate = {name: verdict["gate"][name] for name in fields}
+    assert (verdict["passed"], without_seconds(verdict["detail"]), gate, len(verdict["approvals"])) == expected
+
+    (record,) = admin.check_gates(version["id"], case.target)
+    gate = {name: getattr(record.gate, name) for name in fields}
+    assert (record.passed, without_seconds(record.detail), gate, len(record.approvals)) == expected
+
+    line = f"{'PASS' if case.passed else 'FAIL'}  {case.gate['kind']}  {case.detail}\n"
+    for command in (("gates",), ("wait", "--timeout", "0")):
+        ended = by_admin(*command, MODEL, IT, "--target", case.target)
+        assert (ended.status, without_seconds(ended.out)) == (int(not case.passed), line)
+    (printed,) = json.loads(by_admin("gates", MODEL, IT, "--target", case.target, "--json").out)
+    assert (printed["passed"], without_seconds(printed["detail"])) == (case.passed, case.detail)
+
+    page = Page(Browser(app, keys).get(f"/models/{MODEL}/versions/{IT}"))
+    sentences = [without_seconds(text) for text in page.texts("span", class_="sub break") if "pass" in text.lower()]
+    word = "Passes" if case.passed else "Does not pass"
+    is_over = case.target == "release" and version["is_release"]
+    assert sentences == ([] if is_over else [f"{word}: {case.detail}"])
 
 
 @each
-def test_the_command_line_says_what_the_gate_says_and_ends_accordingly(
-    by_admin: Cli, api: Api, sql: Callable[..., Any], case: GateCase
-) -> None:
-    set_up(case, api, sql)
-    line = f"{'PASS' if case.passed else 'FAIL'}  {case.gate['kind']}  {case.detail}\n"
-    asked = by_admin("gates", MODEL, IT, "--target", case.target)
-    assert (asked.status, told(asked.out)) == (int(not case.passed), line)
-    as_json = by_admin("gates", MODEL, IT, "--target", case.target, "--json")
-    assert [(one["passed"], told(one["detail"])) for one in json.loads(as_json.out)] == [(case.passed, case.detail)]
-    waited = by_admin("wait", MODEL, IT, "--target", case.target, "--timeout", "0")
-    assert (waited.status, told(waited.out)) == (int(not case.passed), line)
-    command = ("promote", MODEL, IT) if case.target == "release" else ("deploy", MODEL, IT, case.target)
-    done = by_admin(*command)
-    assert done.status == int(not case.passed)
-    assert case.passed or told(done.err).endswith(line)
+def test_every_door_holds_to_the_verdict(api, sql, admin, by_admin, undone, case):
+    version = set_up(case, api, sql)
+    reached = (
+        "SELECT 1 FROM versions WHERE version LIKE '1.0.%' AND released_at IS NOT NULL"
+        if case.target == "release"
+        else "SELECT 1 FROM deployments WHERE place = 'production' AND release_id = :id"
+    )
+    for attempt in attempts(case, version, api, admin, by_admin):
+        with undone():
+            before = sql("SELECT id FROM versions"), len(sql(reached, id=version["id"]))
+            blocked_by = attempt()
+            assert blocked_by == ([] if case.passed else [(False, case.detail)])
+            if case.passed:
+                assert len(sql(reached, id=version["id"])) == before[1] + 1
+            else:
+                assert (sql("SELECT id FROM versions"), len(sql(reached, id=version["id"]))) == before
+
+
+def attempts(case, version, api, admin, by_admin):
+    """Each way to the target, as a function that returns the verdicts it was blocked by."""
+    path = f"/api/v1/versions/{version['id']}"
+    deployment = {"release_id": version["id"], "environment": "Production"}
+    if case.target == "release":
+        yield lambda: by_api(api, "POST", f"{path}/promote", {})
+        yield lambda: by_api(api, "PUT", path, {"is_release": True, "release_notes": "new"})
+        yield lambda: by_sdk(lambda: admin.promote(version["id"]))
+        yield lambda: by_cli(case, by_admin("promote", MODEL, IT))
+        if not case.approved_by:  # nobody can have approved a version that is not registered yet
+            content = {"tag": "v1", "digest": version["digest"], "metadata": case.metadata, "is_release": True}
+            new = {"model_name": MODEL, "version": "1.0.1", **content}
+            yield lambda: by_api(api, "POST", "/api/v1/versions", new)
+    else:
+        yield lambda: by_api(api, "POST", "/api/v1/deployments", deployment)
+        yield lambda: by_api(api, "POST", "/api/v1/deployments", {**deployment, "status": "pending"})
+        yield lambda: by_sdk(lambda: admin.deploy(version["id"], case.target))
+        yield lambda: by_cli(case, by_admin("deploy", MODEL, IT, case.target))
+
+
+def by_api(api, method, path, body):
+    answer = api.request(method, path, body)
+    if answer.status_code in (200, 201):
+        return []
+    assert (answer.status_code, answer.json["type"]) == (409, "/docs/errors/blocked")
+    verdicts = [(verdict["passed"], without_seconds(verdict["detail"])) for verdict in answer.json["gates"]]
+    assert all(detail in without_seconds(answer.json["detail"]) for _, detail in verdicts)
+    return verdicts
+
+
+def by_sdk(call):
+    try:
+        call()
+    except Blocked as blocked:
+        return [(verdict.passed, without_seconds(verdict.detail)) for verdict in blocked.gates]
+    return []
+
+
+def by_cli(case, ended):
+    if ended.status == 0:
+        return []
+    kind, detail = without_seconds(ended.err).splitlines()[-1].removeprefix("FAIL  ").split("  ", 1)
+    assert (ended.status, kind) == (1, case.gate["kind"])
+    return [(False, detail)]

@@ -1,7 +1,5 @@
 """What the SDK does when the network or the registry fails: again, or a clear error."""
 
-from __future__ import annotations
-
 import logging
 import os
 import pickle
@@ -10,169 +8,134 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
 import requests
-from catapult_client.errors import BY_TYPE, seconds_until
-from peer import Answer, Peer, problem
+from catapult_client import errors
+from peer import Answer, problem
 
-from catapult import (
-    Blocked,
-    Conflict,
-    ConnectionFailed,
-    Forbidden,
-    IdempotencyInProgress,
-    Internal,
-    InvalidArgument,
-    NotFound,
-    PreconditionFailed,
-    RateLimited,
-    Redirected,
-    Registry,
-    RegistryError,
-    SecretLost,
-    ServerError,
-    TimedOut,
-    Unavailable,
-    UnexpectedAnswer,
-    Validation,
-)
+from catapult import Registry
 
 MODEL = {"id": "m1", "name": "a/b", "storage_path": "docker.io/a/b"}
 DOWN = problem(503, "unavailable", detail="The database is away.")
 
 
-def test_a_post_is_tried_again_under_one_idempotency_key(peer: Peer, faulty: Registry) -> None:
-    peer.answers = [DOWN, problem(500, "internal"), Answer(201, MODEL)]
+def test_a_post_is_tried_again_under_one_idempotency_key(peer, faulty, caplog):
+    caplog.set_level(logging.DEBUG, "catapult")
+    created = Answer(201, MODEL)
+    peer.answers = [DOWN, problem(500, "internal"), problem(409, "idempotency-in-progress"), created]
     assert faulty.create_model("a/b", "docker.io/a/b").id == "m1"
-    keys = {asked.headers["Idempotency-Key"] for asked in peer.asked}
-    assert len(peer.asked) == 3
-    assert len(keys) == 1
-
-
-def test_two_posts_have_two_idempotency_keys_and_the_callers_own_is_sent(peer: Peer, faulty: Registry) -> None:
-    peer.answers = [Answer(201, MODEL)]
-    faulty.create_model("a/b", "x")
+    (first,) = {asked.headers["Idempotency-Key"] for asked in peer.asked}
+    assert len(peer.asked) == 4
+    assert "POST /api/v1/models: try 1 of 6 failed" in caplog.text
     faulty.create_model("a/b", "x")
     faulty.create_model("a/b", "x", idempotency_key="mine")
-    first, second, third = (asked.headers["Idempotency-Key"] for asked in peer.asked)
+    second, third = (asked.headers["Idempotency-Key"] for asked in peer.asked[4:])
     assert len({first, second, third}) == 3
     assert third == "mine"
 
 
 @pytest.mark.parametrize("key", ["", "two words", "ü", "x" * 256, "a\nb"])
-def test_an_idempotency_key_that_no_header_can_hold_is_refused(peer: Peer, faulty: Registry, key: str) -> None:
-    with pytest.raises(InvalidArgument, match="idempotency_key"):
+def test_an_idempotency_key_that_no_header_can_hold_is_refused(peer, faulty, key):
+    with pytest.raises(errors.InvalidArgument, match="idempotency_key"):
         faulty.create_model("a/b", "x", idempotency_key=key)
     assert peer.asked == []
 
 
-def test_a_connection_that_ends_without_an_answer_is_tried_again(peer: Peer, faulty: Registry) -> None:
-    peer.answers = [Answer(drop=True), Answer(200, MODEL)]
+@pytest.mark.parametrize("lost", [Answer(drop=True), Answer(200, "", {"Transfer-Encoding": "chunked"})])
+def test_an_answer_that_is_lost_or_cut_short_is_asked_for_again(peer, faulty, lost):
+    peer.answers = [lost, Answer(200, MODEL)]
     assert faulty.get_model("m1").name == "a/b"
 
 
-def test_an_answer_cut_short_is_tried_again(peer: Peer, faulty: Registry) -> None:
-    peer.answers = [Answer(200, "", {"Transfer-Encoding": "chunked"}), Answer(200, MODEL)]
-    assert faulty.get_model("m1").name == "a/b"
-
-
-def test_a_registry_that_is_down_is_a_connection_failed_that_says_why(faulty: Registry) -> None:
+def test_a_registry_that_is_down_is_a_connection_failed_that_says_why(faulty):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         away = Registry(f"http://127.0.0.1:{taken.getsockname()[1]}", "key", retries=1)
-        with pytest.raises(ConnectionFailed, match="Connection refused") as caught:
+        with pytest.raises(errors.ConnectionFailed, match="Connection refused") as caught:
             away.create_model("a/b", "x")
     assert caught.value.transient
     assert not caught.value.maybe_applied
     assert "0x" not in str(caught.value)
 
 
-def test_a_lost_answer_says_that_the_change_may_have_been_made(peer: Peer, at_peer: Any) -> None:
+def test_a_lost_answer_says_that_the_change_may_have_been_made(peer, at_peer):
     peer.answers = [Answer(drop=True)]
-    with pytest.raises(ConnectionFailed) as caught:
+    with pytest.raises(errors.ConnectionFailed) as caught:
         at_peer(retries=1).create_model("a/b", "x")
     assert caught.value.maybe_applied
     assert len(peer.asked) == 2
 
 
-def test_a_server_that_hangs_is_a_timed_out(peer: Peer, at_peer: Any) -> None:
+def test_a_server_that_hangs_is_a_timed_out(peer, at_peer):
     peer.answers = [Answer(hold=30)]
     began = time.monotonic()
-    with pytest.raises(TimedOut):
+    with pytest.raises(errors.TimedOut):
         at_peer(timeout=0.2, retries=1).get_model("m1")
     assert time.monotonic() - began < 5
     assert len(peer.asked) == 2
 
 
-def test_no_try_begins_after_the_time_limit(peer: Peer, at_peer: Any) -> None:
+def test_no_try_begins_after_the_time_limit(peer, at_peer):
     peer.answers = [DOWN, problem(503, "unavailable", headers={"Retry-After": "30"})]
     began = time.monotonic()
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(errors.Unavailable) as caught:
         at_peer(time_limit=5).get_model("m1")
     assert time.monotonic() - began < 4
     assert caught.value.retry_after == 30
     assert len(peer.asked) == 2
 
 
-def test_retry_after_is_waited_for(peer: Peer, faulty: Registry) -> None:
+def test_retry_after_is_waited_for(peer, faulty):
     peer.answers = [problem(429, "rate-limited", headers={"Retry-After": "1"}), Answer(200, MODEL)]
     began = time.monotonic()
     faulty.get_model("m1")
     assert time.monotonic() - began >= 1
 
 
-def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
+def test_retry_after_is_read_as_seconds_or_as_a_date():
     then = datetime.now(UTC) + timedelta(seconds=100)
-    assert seconds_until("120") == 120
-    assert 90 < (seconds_until(format_datetime(then, usegmt=True)) or 0) <= 100
-    assert seconds_until("Mon, 01 Jan 2001 00:00:00 GMT") == 0
+    assert errors.seconds_until("120") == 120
+    assert 90 < (errors.seconds_until(format_datetime(then, usegmt=True)) or 0) <= 100
+    assert errors.seconds_until("Mon, 01 Jan 2001 00:00:00 GMT") == 0
     for nonsense in (None, "", "soon", "-1", "nan", "1.5e99", "²"):
-        assert seconds_until(nonsense) is None
-
-
-def test_a_first_try_that_is_still_running_is_asked_again(peer: Peer, faulty: Registry) -> None:
-    peer.answers = [problem(409, "idempotency-in-progress"), Answer(201, MODEL)]
-    assert faulty.create_model("a/b", "x").id == "m1"
+        assert errors.seconds_until(nonsense) is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 413, 415, 422, 507])
-def test_what_trying_again_cannot_help_is_not_tried_again(peer: Peer, faulty: Registry, status: int) -> None:
+def test_what_trying_again_cannot_help_is_not_tried_again(peer, faulty, status):
     peer.answers = [Answer(status, {"title": "No", "status": status})]
-    with pytest.raises(RegistryError):
+    with pytest.raises(errors.RegistryError):
         faulty.create_model("a/b", "x")
     assert len(peer.asked) == 1
 
 
-def test_deleting_again_after_a_lost_answer_takes_404_for_done(peer: Peer, faulty: Registry) -> None:
+def test_deleting_again_after_a_lost_answer_takes_404_for_done(peer, faulty):
     peer.answers = [Answer(drop=True), problem(404, "not-found")]
     faulty.delete_model("m1")
-    with pytest.raises(NotFound):
+    with pytest.raises(errors.NotFound):
         faulty.delete_model("m1")
 
 
-def test_an_empty_204_is_not_parsed(peer: Peer, faulty: Registry) -> None:
+def test_an_empty_204_is_not_parsed(peer, faulty):
     peer.answers = [Answer(204)]
     faulty.delete_model("m1", force=True)
     assert [(asked.method, asked.path) for asked in peer.asked] == [("DELETE", "/api/v1/models/m1?force=true")]
 
 
-def test_a_412_after_a_lost_answer_is_settled_by_a_look(peer: Peer, faulty: Registry) -> None:
-    there = {**MODEL, "description": "new", "metadata": {"a": 1}}
-    peer.answers = [Answer(drop=True), problem(412, "precondition-failed"), Answer(200, there)]
+def test_after_a_lost_answer_the_current_state_decides_whether_a_412_is_an_error(peer, faulty):
+    lost = [Answer(drop=True), problem(412, "precondition-failed")]
+    peer.answers = [*lost, Answer(200, {**MODEL, "description": "new", "metadata": {"a": 1}})]
     changed = faulty.update_model("m1", description="new", metadata={"a": 1.0}, if_match='"1-x"')
     assert changed.description == "new"
+    for current in (Answer(200, {**MODEL, "description": "x"}), problem(405, "method-not-allowed")):
+        peer.answers = [*lost, current]
+        with pytest.raises(errors.PreconditionFailed) as caught:
+            faulty.update_model("m1", description="new", if_match='"1-x"')
+        assert caught.value.maybe_applied
 
 
-def test_a_412_after_a_lost_answer_stays_one_when_somebody_else_changed_it(peer: Peer, faulty: Registry) -> None:
-    peer.answers = [Answer(drop=True), problem(412, "precondition-failed"), Answer(200, {**MODEL, "description": "x"})]
-    with pytest.raises(PreconditionFailed) as caught:
-        faulty.update_model("m1", description="new", if_match='"1-x"')
-    assert caught.value.maybe_applied
-
-
-def test_if_match_takes_a_record_fetched_alone_and_refuses_one_without_a_tag(peer: Peer, faulty: Registry) -> None:
+def test_if_match_takes_a_record_fetched_alone_and_refuses_one_without_a_tag(peer, faulty):
     peer.answers = [Answer(200, MODEL, {"ETag": 'W/"3-abc"'}), Answer(200, [MODEL]), Answer(200, MODEL)]
     alone = faulty.get_model("m1")
     (listed,) = faulty.list_models()
@@ -180,18 +143,18 @@ def test_if_match_takes_a_record_fetched_alone_and_refuses_one_without_a_tag(pee
     faulty.update_model(alone, description=None, if_match=alone)
     assert peer.asked[-1].headers["If-Match"] == '"3-abc"'
     assert peer.asked[-1].body == {"description": None}
-    with pytest.raises(InvalidArgument, match="get it alone"):
+    with pytest.raises(errors.InvalidArgument, match="Fetch the record by its id"):
         faulty.update_model(alone, description=None, if_match=listed)
 
 
-def test_a_key_whose_secret_was_lost_says_which_to_revoke(peer: Peer, faulty: Registry) -> None:
+def test_a_key_whose_secret_was_lost_says_which_to_revoke(peer, faulty):
     peer.answers = [Answer(drop=True), Answer(201, {"id": "k1", "name": "ci"}, {"Idempotency-Replayed": "true"})]
-    with pytest.raises(SecretLost, match="revoke k1") as caught:
+    with pytest.raises(errors.SecretLost, match="Revoke k1") as caught:
         faulty.create_api_key("ci")
     assert caught.value.api_key_id == "k1"
 
 
-def test_a_problem_becomes_the_error_of_its_type_with_all_it_says(peer: Peer, faulty: Registry) -> None:
+def test_a_problem_becomes_the_error_of_its_type_with_all_it_says(peer, faulty):
     peer.answers = [
         problem(
             422,
@@ -201,7 +164,7 @@ def test_a_problem_becomes_the_error_of_its_type_with_all_it_says(peer: Peer, fa
             request_id="r-1",
         )
     ]
-    with pytest.raises(Validation) as caught:
+    with pytest.raises(errors.Validation) as caught:
         faulty.create_model("a/b", "x")
     fault = caught.value
     assert (fault.type, fault.title, fault.status, fault.request_id) == ("validation", "Validation", 422, "r-1")
@@ -212,77 +175,76 @@ def test_a_problem_becomes_the_error_of_its_type_with_all_it_says(peer: Peer, fa
     )
 
 
-@pytest.mark.parametrize("kind", sorted(BY_TYPE))
-def test_every_type_of_the_contract_has_its_error(peer: Peer, at_peer: Any, kind: str) -> None:
+@pytest.mark.parametrize("kind", sorted(errors.BY_TYPE))
+def test_every_type_of_the_contract_has_its_error(peer, at_peer, kind):
     peer.answers = [problem(418, kind)]
-    with pytest.raises(BY_TYPE[kind]) as caught:
+    with pytest.raises(errors.BY_TYPE[kind]) as caught:
         at_peer(retries=0).info()
-    assert type(caught.value) is BY_TYPE[kind]
+    assert type(caught.value) is errors.BY_TYPE[kind]
 
 
-def test_a_status_without_a_problem_is_told_by_its_number(peer: Peer, at_peer: Any) -> None:
-    tried = {404: NotFound, 409: Conflict, 429: RateLimited, 500: Internal, 502: Unavailable, 599: ServerError}
-    for status, kind in {**tried, 418: RegistryError}.items():
+def test_a_status_without_a_problem_is_told_by_its_number(peer, at_peer):
+    tried = {
+        404: "NotFound",
+        409: "Conflict",
+        429: "RateLimited",
+        500: "Internal",
+        502: "Unavailable",
+        599: "ServerError",
+    }
+    for status, kind in {**tried, 418: "RegistryError"}.items():
         peer.answers = [Answer(status, "<html>" + "x" * 500, {"Content-Type": "text/html; charset=utf-8"})]
-        with pytest.raises(RegistryError, match="text/html") as caught:
+        with pytest.raises(errors.RegistryError, match="text/html") as caught:
             at_peer(retries=0).info()
-        assert type(caught.value) is kind
+        assert type(caught.value).__name__ == kind
         assert "<html>" not in str(caught.value)
         assert len(str(caught.value)) < 200
 
 
-def test_a_page_instead_of_json_is_an_unexpected_answer(peer: Peer, faulty: Registry) -> None:
+def test_a_page_instead_of_json_is_an_unexpected_answer(peer, faulty):
     for body in ("<html>hello</html>", "", "[" * 100_000, '"text"', "null", "[1]"):
         peer.answers = [Answer(200, body, {"Content-Type": "text/html"})]
-        with pytest.raises(UnexpectedAnswer):
+        with pytest.raises(errors.UnexpectedAnswer):
             faulty.get_model("m1")
-        with pytest.raises(UnexpectedAnswer):
+        with pytest.raises(errors.UnexpectedAnswer):
             list(faulty.list_models())
 
 
-def test_blocked_is_a_conflict_and_carries_its_gates(peer: Peer, faulty: Registry) -> None:
-    peer.answers = [problem(409, "blocked", gates=[{"passed": False}])]
-    with pytest.raises(Conflict) as caught:
-        faulty.promote("v1", reason="now")
-    assert isinstance(caught.value, Blocked)
-    assert caught.value.problem["gates"] == [{"passed": False}]
-
-
-def test_an_error_survives_being_sent_to_another_process() -> None:
-    for kind in {*BY_TYPE.values(), SecretLost, InvalidArgument}:
+def test_an_error_survives_being_sent_to_another_process():
+    for kind in {*errors.BY_TYPE.values(), errors.SecretLost, errors.InvalidArgument}:
         fault = kind("said", type="t", status=409, errors={"a": ["b"]}, request_id="r")
         again = pickle.loads(pickle.dumps(fault))
         assert (type(again), str(again), again.__dict__) == (kind, "said", fault.__dict__)
-    assert not issubclass(IdempotencyInProgress, Conflict)
+    assert not issubclass(errors.IdempotencyInProgress, errors.Conflict)
 
 
-def test_a_redirect_is_not_followed_but_explained(peer: Peer, faulty: Registry) -> None:
+def test_a_redirect_is_not_followed_but_explained(peer, faulty):
     for status in (301, 302, 307, 308):
         peer.answers = [Answer(status, headers={"Location": "https://user:pw@registry.example/r/api/v1/models?x=1"})]
-        with pytest.raises(Redirected, match=r"set base_url to https://registry\.example/r/api\.") as caught:
+        with pytest.raises(errors.Redirected, match=r"set base_url to https://registry\.example/r/api\.") as caught:
             faulty.create_model("a/b", "x")
         assert "pw" not in str(caught.value)
     peer.answers = [Answer(302, headers={"Location": "/login"})]
-    with pytest.raises(Redirected, match="check base_url"):
+    with pytest.raises(errors.Redirected, match="check base_url"):
         faulty.info()
     peer.answers = [Answer(302)]
-    with pytest.raises(Redirected):
+    with pytest.raises(errors.Redirected):
         faulty.info()
 
 
-def test_health_is_told_also_by_a_registry_that_is_ill_and_asked_once(peer: Peer, faulty: Registry) -> None:
+def test_health_is_told_also_by_a_registry_that_is_ill_and_asked_once(peer, faulty):
     peer.answers = [Answer(503, {"status": "unhealthy", "database": "unreachable"})]
     assert not faulty.health().ok
     assert len(peer.asked) == 1
     peer.answers = [Answer(200, {"status": "healthy", "database": "ok", "version": "1"})]
     assert faulty.health().ok
     peer.answers = [Answer(503, "<html>")]
-    with pytest.raises(Unavailable):
+    with pytest.raises(errors.Unavailable):
         faulty.health()
 
 
-def test_a_list_follows_links_by_their_query_alone(peer: Peer, faulty: Registry) -> None:
-    def link(url: str) -> dict[str, str]:
+def test_a_list_follows_links_by_their_query_alone(peer, faulty):
+    def link(url):
         return {"Link": f'<{url}>; rel="next", </api/v1/models>; rel="first"'}
 
     peer.answers = [
@@ -302,29 +264,29 @@ def test_a_list_follows_links_by_their_query_alone(peer: Peer, faulty: Registry)
     ]
 
 
-def test_a_link_that_leads_nowhere_ends_in_an_error_and_not_in_a_loop(peer: Peer, faulty: Registry) -> None:
+def test_a_link_that_leads_nowhere_ends_in_an_error_and_not_in_a_loop(peer, faulty):
     peer.answers = [Answer(200, [MODEL], {"Link": '<?name=a%2Fb>; rel="next"'})]
-    with pytest.raises(UnexpectedAnswer, match="same one"):
+    with pytest.raises(errors.UnexpectedAnswer, match="points to this page"):
         list(faulty.list_models(name="a/b"))
 
 
-def test_a_name_is_found_by_the_exact_filter_and_not_by_what_comes_first(peer: Peer, faulty: Registry) -> None:
+def test_a_name_is_found_by_the_exact_filter_and_not_by_what_comes_first(peer, faulty):
     peer.answers = [Answer(200, [{"id": "m0", "name": "a/bc"}, {"id": "m1", "name": "A/b"}])]
     assert faulty.get_model(name="a/B").id == faulty.get_model_by_name("a/B").id == "m1"
     assert {asked.path for asked in peer.asked} == {"/api/v1/models?name=a%2FB"}
-    with pytest.raises(NotFound, match="No model is named c"):
+    with pytest.raises(errors.NotFound, match="There is no model named c"):
         faulty.get_model(name="c")
 
 
-def test_latest_is_none_only_where_the_registry_says_so(peer: Peer, faulty: Registry) -> None:
+def test_latest_is_none_only_where_the_registry_says_so(peer, faulty):
     peer.answers = [problem(404, "not-found")]
     assert faulty.get_latest_version("a/b") is None
     peer.answers = [Answer(404, "<html>", {"Content-Type": "text/html"})]
-    with pytest.raises(NotFound, match="in front of the registry"):
+    with pytest.raises(errors.NotFound, match="in front of the registry"):
         faulty.get_latest_version("a/b")
 
 
-def test_forty_threads_share_one_registry(peer: Peer, faulty: Registry) -> None:
+def test_forty_threads_share_one_registry(peer, faulty):
     peer.answers = [Answer(200, MODEL)]
     names: list[str] = []
     threads = [threading.Thread(target=lambda: names.append(faulty.get_model("m1").name)) for _ in range(40)]
@@ -337,7 +299,7 @@ def test_forty_threads_share_one_registry(peer: Peer, faulty: Registry) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_worker_opens_connections_of_its_own(peer: Peer, faulty: Registry) -> None:
+def test_a_forked_worker_opens_connections_of_its_own(peer, faulty):
     peer.answers = [Answer(200, MODEL)]
     faulty.get_model("m1")
     before = faulty._transport._session
@@ -351,11 +313,11 @@ def test_a_forked_worker_opens_connections_of_its_own(peer: Peer, faulty: Regist
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_registry_closes_its_pool_but_not_a_session_it_was_given(peer: Peer, at_peer: Any) -> None:
+def test_a_registry_closes_its_pool_but_not_a_session_it_was_given(peer, at_peer):
     closed: list[str] = []
 
     class Session(requests.Session):
-        def close(self) -> None:
+        def close(self):
             closed.append("yes")
             super().close()
 
@@ -365,17 +327,3 @@ def test_a_registry_closes_its_pool_but_not_a_session_it_was_given(peer: Peer, a
         assert registry.get_model("m1").id == "m1"
     assert closed == []
     session.close()
-
-
-def test_tries_are_told_at_debug_level(peer: Peer, faulty: Registry, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "catapult")
-    peer.answers = [DOWN, Answer(200, MODEL)]
-    faulty.get_model("m1")
-    assert "GET /api/v1/models/m1: try 1 of 6 failed" in caplog.text
-
-
-def test_a_refusal_names_the_role_it_takes(peer: Peer, faulty: Registry) -> None:
-    peer.answers = [problem(403, "forbidden", detail="This takes the role releaser.")]
-    with pytest.raises(Forbidden, match="releaser"):
-        faulty.demote("v1")
-    assert peer.asked[0].path == "/api/v1/versions/v1/demote"

@@ -1,7 +1,5 @@
 """Python values on their way to JSON and back: made plain, refused by name, compared, read into records."""
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys
@@ -36,10 +34,10 @@ class Colour(Enum):
 class Tensor:
     """Like torch's: a scalar when 0-dimensional, and neither a number nor a sequence to isinstance."""
 
-    def __init__(self, value: Any, *shape: int) -> None:
+    def __init__(self, value, *shape):
         self.value, self.shape = value, shape
 
-    def item(self) -> Any:
+    def item(self):
         return self.value
 
 
@@ -71,7 +69,7 @@ class Config:
         (10**30, 10**30),
     ],
 )
-def test_what_json_can_hold_in_another_form_is_made_plain(value: Any, expected: Any) -> None:
+def test_what_json_can_hold_in_another_form_is_made_plain(value, expected):
     result = plain(value, "metadata")
     assert result == expected
     assert type(result) is type(expected)
@@ -103,26 +101,26 @@ def test_what_json_can_hold_in_another_form_is_made_plain(value: Any, expected: 
         (10**400, "float64"),
     ],
 )
-def test_what_json_cannot_hold_is_refused_by_its_path_with_the_remedy(value: Any, remedy: str) -> None:
+def test_what_json_cannot_hold_is_refused_by_its_path_with_the_remedy(value, remedy):
     with pytest.raises(InvalidArgument, match=remedy) as caught:
         plain({"eval": [{}, {"f1": value}]}, "metadata")
     assert "metadata.eval[1].f1" in str(caught.value)
 
 
 @pytest.mark.parametrize("key", [1, None, True, ("a", 1), numpy.int64(1)])
-def test_keys_that_are_no_text_are_refused_and_not_made_text(key: Any) -> None:
+def test_keys_that_are_no_text_are_refused_and_not_made_text(key):
     with pytest.raises(InvalidArgument, match=r"metadata\.epochs has the key"):
         plain({"epochs": {key: 1}}, "metadata")
 
 
-def test_what_holds_itself_is_refused() -> None:
+def test_what_holds_itself_is_refused():
     loop: list[Any] = []
     loop.append(loop)
-    with pytest.raises(InvalidArgument, match="holds itself"):
+    with pytest.raises(InvalidArgument, match="contains itself"):
         plain(loop, "metadata")
 
 
-def test_numbers_are_compared_as_numbers_and_nothing_else_is_bent() -> None:
+def test_numbers_are_compared_as_numbers_and_nothing_else_is_bent():
     for there, sent in ((1, 1.0), (10**23, 1e23), (0.1, 0.1), (0, -0.0), ([1, {"a": 2.0}], [1.0, {"a": 2}])):
         assert same(there, sent)
         assert same(sent, there)
@@ -140,7 +138,7 @@ def test_numbers_are_compared_as_numbers_and_nothing_else_is_bent() -> None:
     assert not same(10**400, 1.5)
 
 
-def test_a_parameter_is_written_as_the_contract_has_it() -> None:
+def test_a_parameter_is_written_as_the_contract_has_it():
     then = datetime(2026, 5, 3, 12, tzinfo=timezone(timedelta(hours=2)))
     assert question({"a": None}) == ""
     assert question({"live": True, "is_release": False}) == "?live=true&is_release=false"
@@ -149,7 +147,7 @@ def test_a_parameter_is_written_as_the_contract_has_it() -> None:
     assert question({"model_id": Model(id="m-1")}) == "?model_id=m-1"
 
 
-def test_a_time_without_a_zone_is_refused_before_anything_is_sent() -> None:
+def test_a_time_without_a_zone_is_refused_before_anything_is_sent():
     registry = Registry("http://127.0.0.1:1", "key")
     for ask in (
         lambda: registry.list_versions(created_after=datetime(2026, 1, 1)),
@@ -161,14 +159,14 @@ def test_a_time_without_a_zone_is_refused_before_anything_is_sent() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, "", "myorg/model", "../info", "a b", Model(), 1.5])
-def test_what_can_be_no_id_is_refused_before_it_becomes_another_address(wrong: Any) -> None:
+def test_what_can_be_no_id_is_refused_before_it_becomes_another_address(wrong):
     registry = Registry("http://127.0.0.1:1", "key")
     for ask in (registry.get_version, registry.delete_model, registry.promote_version, registry.revoke_api_key):
         with pytest.raises(InvalidArgument, match="_id is"):
             ask(wrong)
 
 
-def test_a_version_or_model_named_by_both_or_neither_is_refused() -> None:
+def test_a_version_or_model_named_by_both_or_neither_is_refused():
     registry = Registry("http://127.0.0.1:1", "key")
     for ask in (
         lambda: registry.create_version(version="1", tag="t", digest="a:b"),
@@ -182,7 +180,7 @@ def test_a_version_or_model_named_by_both_or_neither_is_refused() -> None:
             ask()
 
 
-def test_a_record_takes_what_it_knows_and_has_defaults_for_the_rest() -> None:
+def test_a_record_takes_what_it_knows_and_has_defaults_for_the_rest():
     version = Version.from_json(
         {"id": "v1", "metadata": None, "tag": None, "is_release": True, "new_field": 1, "etag": 2}
     )
@@ -194,7 +192,7 @@ def test_a_record_takes_what_it_knows_and_has_defaults_for_the_rest() -> None:
         version.id = "other"  # type: ignore[misc]
 
 
-def test_a_record_of_the_wrong_shape_is_an_unexpected_answer() -> None:
+def test_a_record_of_the_wrong_shape_is_an_unexpected_answer():
     for body in ({"created_at": "yesterday"}, {"created_at": 5}, {"details": 5}, [], None, "x"):
         with pytest.raises(UnexpectedAnswer):
             AuditEntry.from_json(body)
@@ -210,20 +208,20 @@ def test_a_record_of_the_wrong_shape_is_an_unexpected_answer() -> None:
         ("2026-11-23T10:15:30.5", 500000),
     ],
 )
-def test_times_are_read_into_aware_datetimes_in_utc(text: str, microsecond: int) -> None:
+def test_times_are_read_into_aware_datetimes_in_utc(text, microsecond):
     assert moment(text) == datetime(2026, 11, 23, 10, 15, 30, microsecond, tzinfo=UTC)
     assert moment(text).tzinfo is UTC
 
 
-def test_importing_catapult_loads_neither_requests_nor_flask() -> None:
+def test_importing_catapult_loads_neither_requests_nor_flask():
     code = (
-        "import sys, catapult; dir(catapult); assert not {'requests', 'flask', 'catapult_client'} & set(sys.modules);"
+        "import sys, catapult; assert not {'requests', 'flask', 'catapult_client'} & set(sys.modules);"
         "from catapult import Registry, Conflict; assert 'requests' in sys.modules and 'flask' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_catapult_hands_on_every_name_of_the_sdk_and_no_other() -> None:
+def test_catapult_hands_on_every_name_of_the_sdk_and_no_other():
     import catapult_client
 
     assert catapult.__all__ == catapult_client.__all__

@@ -133,14 +133,6 @@ def test_fifty_deployments_take_no_more_statements_than_five(browser, sql, versi
     assert statement_count(lambda: browser.get("/deployments?environment=many")) == few
 
 
-def test_a_viewer_sees_them_and_records_none(browser, version, trail):
-    viewer = browser.by("viewer")
-    assert "Record deployment" not in viewer.get("/deployments").text
-    assert viewer.get("/new/deployment").status_code == 403
-    assert send(viewer).status_code == 403
-    assert not trail("deployment.create")
-
-
 def test_another_site_records_none(browser, version, trail):
     data = {"model": "org/bert", "version": "1.0.0", "environment": "staging"}
     assert browser.post("/new/deployment", data, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
@@ -235,14 +227,6 @@ def test_what_is_protected_takes_the_models_name_as_production_does(browser, api
     assert send(browser, environment="Edge").status_code == 422
     assert not trail("deployment.create")
     assert send(browser, environment="Edge", confirm="org/bert").status_code == 303
-
-
-def test_a_publisher_is_refused_where_it_is_protected(browser, api, version, trail):
-    api.put("/api/v1/environments/edge", {"protected": True})
-    response = send(browser.by("publisher"), environment="edge", confirm="org/bert")
-    assert response.status_code == 403
-    assert "releaser" in response.text
-    assert not trail("deployment.create")
 
 
 @pytest.mark.parametrize("htmx", [None, "form"])

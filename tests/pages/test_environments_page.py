@@ -177,25 +177,6 @@ def test_the_board_has_a_column_for_an_environment_where_nothing_is_live(browser
     assert "Nothing is live yet" not in response.text
 
 
-@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser", "admin"])
-def test_who_sees_which_button_and_what_the_server_refuses(browser, api, things, role):
-    browser, admin = browser.by(role), role == "admin"
-    page = Page(browser.get("/environments"))
-    forms = [link for link in page.links if link.endswith(tuple(f"/-/{form}" for form in FORMS))]
-    assert len(forms) == (6 if admin else 0)
-    assert any("/-/rollback" in link for link in page.links) == (role in ("releaser", "admin"))
-    assert ("/new/environment" in page.links) == admin
-    for form in FORMS:
-        wanted = 200 if admin else 403
-        assert browser.get(f"/environments/production/-/{form}").status_code == wanted
-    if not admin:
-        for form in (*FORMS, "thaw"):
-            answer = browser.post(f"/environments/production/-/{form}", {"frozen_reason": "x", "confirm": "production"})
-            assert answer.status_code == 403
-        assert browser.post("/new/environment", {"name": "x"}).status_code == 403
-        assert not place(api)["frozen"]
-
-
 def test_what_is_protected_has_a_lock_and_takes_a_releaser(browser, api, things):
     api.put("/api/v1/environments/production", {"protected": True})
     assert Page(browser.get("/environments")).has_class("warn")[0].text == "protected"

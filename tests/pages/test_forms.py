@@ -362,14 +362,3 @@ def test_what_is_live_is_deleted_only_where_that_was_said(browser, api, version,
     assert browser.post("/models/org/bert/versions/1.0.0/-/delete", {"confirm": "1.0.0"}).status_code == 409
     assert browser.post(path, {"confirm": "org/bert", "force": "on"}).status_code == 303
     assert sql("SELECT 1 FROM deployments WHERE live_from IS NOT NULL AND ended_at IS NULL") == []
-
-
-@pytest.mark.parametrize("path", ["/new/model", "/new/version", SETTINGS, EDIT])
-def test_a_viewer_has_no_use_of_a_form(browser, version, trail, path):
-    entries = len(trail("model.create") + trail("model.update") + trail("version.create") + trail("version.update"))
-    answer = browser.by("viewer").post(path, {**NEW_MODEL, **NEW_VERSION, "version": "2"})
-    assert (answer.status_code, is_whole(answer)) == (403, True)
-    assert (
-        len(trail("model.create") + trail("model.update") + trail("version.create") + trail("version.update"))
-        == entries
-    )

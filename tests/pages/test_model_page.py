@@ -189,51 +189,6 @@ def test_activity_tells_of_versions_and_deployments_and_of_what_was_deleted(brow
     assert "9.9.9" not in feed
 
 
-# --- who may do what --------------------------------------------------------------------------------------------------
-
-MAY = {"viewer": set(), "publisher": {"new"}, "releaser": {"new", "promote"}, "admin": {"new", "promote"}}
-
-
-@pytest.mark.parametrize("role", MAY)
-def test_the_role_decides_which_buttons_there_are_and_the_server_again(browser, api, model, sql, trail, role):
-    version = api.version(model)
-    somebody = browser.by(role)
-    page = Page(somebody.get(MODEL))
-    found = {"new"} if "/new/version?model_name=org/bert" in page.links else set()
-    found |= {"promote"} if f"{MODEL}/versions/1.0.0/-/promote" in page.actions else set()
-    assert found == MAY[role]
-    answer = promote(somebody, version)
-    may = "promote" in MAY[role]
-    assert answer.status_code == (200 if may else 403)
-    assert bool(sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL")) is may
-    if not may:
-        assert answer.headers["HX-Reswap"] == "none"
-        assert "needs the role releaser" in Page(answer).has_class("toast")[0].text
-        plain = somebody.post(f"{MODEL}/versions/1.0.0/-/promote")
-        assert (plain.status_code, is_whole(plain)) == (403, True)
-        assert trail("auth.forbidden")[0]["api_key_name"] == f"{role}-key"
-
-
-@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("publisher", True), ("admin", True)])
-def test_settings_are_saved_by_who_may(browser, model, role, may):
-    somebody = browser.by(role)
-    page = Page(somebody.get(f"{MODEL}/-/settings"))
-    assert ("Save" in page.texts("button")) is may
-    answer = somebody.post(f"{MODEL}/-/settings", {"description": "new"})
-    assert answer.status_code == (303 if may else 403)
-
-
-@pytest.mark.parametrize("path", [f"{MODEL}/-/delete", f"{MODEL}/versions/1.0.0/-/delete"])
-@pytest.mark.parametrize("role", ["viewer", "publisher", "releaser"])
-def test_nobody_but_an_admin_deletes(browser, api, model, path, role):
-    api.version(model)
-    somebody = browser.by(role)
-    assert somebody.get(path).status_code == 403
-    assert somebody.post(path, {"confirm": "org/bert"}).status_code == 403
-    assert path not in Page(somebody.get(path.rsplit("/", 2)[0] if "versions" in path else f"{MODEL}/-/settings")).links
-    assert browser.get(path).status_code == 200
-
-
 # --- promoting in place -----------------------------------------------------------------------------------------------
 
 

@@ -68,13 +68,6 @@ def test_nothing_yet_is_another_text_than_nothing_matches(browser, api):
         assert "No models yet" not in nothing
 
 
-@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("publisher", True), ("releaser", True), ("admin", True)])
-def test_who_may_register_a_model_finds_the_button(browser, role, may):
-    somebody = browser.by(role)
-    assert ("/new/model" in Page(somebody.get("/models")).links) is may
-    assert somebody.get("/new/model").status_code == (200 if may else 403)
-
-
 @pytest.mark.parametrize(
     ("query", "found"),
     [

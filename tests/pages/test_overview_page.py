@@ -155,19 +155,6 @@ def test_six_are_ready_at_most_the_newest_first(browser, api):
     assert [line.split()[0] for line in ready(browser.get("/"))] == [f"org/m{number}" for number in range(7, 1, -1)]
 
 
-@pytest.mark.parametrize(
-    ("role", "may"), [("viewer", False), ("publisher", False), ("releaser", True), ("admin", True)]
-)
-def test_who_may_promotes_from_here(browser, api, sql, role, may):
-    api.version(api.model())
-    action = "/models/org/bert/versions/1.0.0/-/promote"
-    somebody = browser.by(role)
-    assert (action in Page(somebody.get("/")).actions) is may
-    answer = somebody.post(action, htmx="ready")
-    assert answer.status_code == (200 if may else 403)
-    assert bool(sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL")) is may
-
-
 def test_promoting_answers_with_what_is_still_ready_and_undo(browser, api, trail):
     api.version(api.model("org/bert"))
     api.version(api.model("org/gpt"))

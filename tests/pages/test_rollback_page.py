@@ -98,16 +98,6 @@ def test_it_takes_a_reason(browser, lived, trail, htmx):
     assert not trail("deployment.rollback")
 
 
-@pytest.mark.parametrize("role", ["viewer", "publisher"])
-def test_who_may_not_sees_no_button_and_is_refused(browser, lived, trail, role):
-    browser = browser.by(role)
-    assert "Roll back" not in browser.get("/environments").text
-    assert "Roll back" not in browser.get("/environments/staging").text
-    assert browser.get(ASK).status_code == 403
-    assert send(browser, lived).status_code == 403
-    assert not trail("deployment.rollback")
-
-
 @pytest.mark.parametrize("name", ["production", "edge"])
 def test_production_and_what_is_protected_take_the_models_name(browser, api, model, trail, name):
     api.put("/api/v1/environments/edge", {"protected": True})

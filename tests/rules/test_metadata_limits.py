@@ -2,7 +2,6 @@
 
 import json
 import math
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -29,21 +28,6 @@ VALUES = st.recursive(
     max_leaves=20,
 )
 OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6)
-
-
-@pytest.fixture
-def undone(app):
-    """A block whose changes are undone after it, so that examples know nothing of each other."""
-    with app.app_context():
-        connection = db.engines[None]
-
-    @contextmanager
-    def block():
-        with connection.begin_nested() as before:
-            yield
-            before.rollback()
-
-    return block
 
 
 @pytest.fixture

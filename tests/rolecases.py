@@ -1,0 +1,272 @@
+"""Which role may do what: one table that the tests of the API, the SDK and the pages walk.
+
+A key of the least role, or of a higher one, makes the change and its audit entry; a key of a lower one makes neither.
+Addresses and bodies hold `{version}` and the like for the ids of what `set_up` makes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from stage import Api
+
+from catapult import Registry
+
+MODEL, FREE, LIVE, ARCHIVED = "org/bert", "1.1.0", "1.0.0", "0.8.0"
+AT = f"/models/{MODEL}/versions"
+NEW = {"model_name": MODEL, "version": "2.0.0", "tag": "v2", "digest": "sha256:" + "b" * 64}
+METRIC = {"model": "other/*", "target": "release", "kind": "metric", "path": "accuracy", "op": ">=", "value": 0.9}
+FORCE = {"force": True, "reason": "urgent"}
+
+
+class Submit(NamedTuple):
+    """A form that is sent, and the pages that offer it to whoever may send it."""
+
+    address: str
+    form: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
+    offered_at: tuple[str, ...] = ()
+    button: str = ""
+    """The text of the form's button, on a page that shows the form to everybody."""
+
+
+class RoleCase(NamedTuple):
+    """One verb, the least role it takes, and how each door does it."""
+
+    name: str
+    role: str
+    entry: str
+    """The action of the audit entry."""
+    call: str
+    """The method and the address below `/api/v1`."""
+    body: dict[str, Any] | None
+    sdk: Callable[[Registry[Any], Mapping[str, str]], Any] | None = None
+    page: Submit | None = None
+
+
+def set_up(api: Api) -> dict[str, str]:
+    """Make a live release, a version on its way to production, an archived one, and a protected environment."""
+    for rank, environment in enumerate(("staging", "edge", "empty", "production")):
+        api.put(f"/api/v1/environments/{environment}", {"rank": rank, "protected": environment == "edge"})
+    api.put("/api/v1/environments/frozen", {"frozen": True, "frozen_reason": "sale"})
+    model = api.model(MODEL)
+    versions = {name: api.version(model, name) for name in ("0.9.0", LIVE, FREE, ARCHIVED)}
+    api.deployment(versions["0.9.0"], "staging")
+    api.deployment(versions[LIVE], "staging")
+    api.post(f"/api/v1/versions/{versions[LIVE]['id']}/promote")
+    api.put(f"/api/v1/versions/{versions[ARCHIVED]['id']}", {"status": "archived"})
+    api.make("/api/v1/gates", {"model": MODEL, "target": "empty", "kind": "released"})
+    created = {
+        "other": api.model("org/other"),
+        "model": model,
+        "version": versions[FREE],
+        "live": versions[LIVE],
+        "archived": versions[ARCHIVED],
+        "moving": api.deployment(versions[FREE], "staging", status="pending"),
+        "guarded": api.deployment(versions[FREE], "edge", status="pending"),
+        "gate": api.make("/api/v1/gates", METRIC),
+        "key": api.make("/api/v1/api-keys", {"name": "spare"}),
+    }
+    return {name: row["id"] for name, row in created.items()}
+
+
+def filled(value: Any, ids: Mapping[str, str]) -> Any:
+    """The value with the ids in the place of their names."""
+    if isinstance(value, dict):
+        return {name: filled(inner, ids) for name, inner in value.items()}
+    return value.format(**ids) if isinstance(value, str) else value
+
+
+CASES = [
+    RoleCase(
+        "create a model", "publisher", "model.create",
+        "POST /models", {"name": "org/new", "storage_path": "x"},
+        lambda sdk, ids: sdk.create_model("org/new", "x"),
+        Submit("/new/model", {"name": "org/new", "storage_path": "x"}, ("/models",)),
+    ),
+    RoleCase(
+        "update a model", "publisher", "model.update",
+        "PUT /models/{model}", {"description": "new"},
+        lambda sdk, ids: sdk.update_model(ids["model"], description="new"),
+        Submit(f"/models/{MODEL}/-/settings", {"storage_path": "y"}, (f"/models/{MODEL}/-/settings",), "Save"),
+    ),
+    RoleCase(
+        "delete a model", "admin", "model.delete",
+        "DELETE /models/{other}", None,
+        lambda sdk, ids: sdk.delete_model(ids["other"]),
+        Submit("/models/org/other/-/delete", {"confirm": "org/other"}, ("/models/org/other/-/settings",)),
+    ),
+    RoleCase(
+        "create a version", "publisher", "version.create",
+        "POST /versions", NEW,
+        lambda sdk, ids: sdk.create_version(**NEW),
+        Submit("/new/version", NEW, (f"/models/{MODEL}",)),
+    ),
+    RoleCase(
+        "create a release", "releaser", "version.promote",
+        "POST /versions", {**NEW, "is_release": True},
+        lambda sdk, ids: sdk.create_version(**NEW, is_release=True),
+    ),
+    RoleCase(
+        "update a version", "publisher", "version.update",
+        "PUT /versions/{version}", {"quantization": "int8"},
+        lambda sdk, ids: sdk.update_version(ids["version"], quantization="int8"),
+        Submit(f"{AT}/{FREE}/-/edit", {"quantization": "int8"}, (f"{AT}/{FREE}",)),
+    ),
+    RoleCase(
+        "archive a version", "publisher", "version.update",
+        "PUT /versions/{version}", {"status": "archived"},
+        lambda sdk, ids: sdk.update_version(ids["version"], status="archived"),
+        Submit(f"{AT}/{FREE}/-/archive", {}, (f"{AT}/{FREE}",)),
+    ),
+    RoleCase(
+        "activate a version", "publisher", "version.update",
+        "PUT /versions/{archived}", {"status": "active"},
+        lambda sdk, ids: sdk.update_version(ids["archived"], status="active"),
+        Submit(f"{AT}/{ARCHIVED}/-/activate", {}, (f"{AT}/{ARCHIVED}",)),
+    ),
+    RoleCase(
+        "promote by an update", "releaser", "version.promote",
+        "PUT /versions/{version}", {"is_release": True, "quantization": "int8"},
+        lambda sdk, ids: sdk.update_version(ids["version"], is_release=True, quantization="int8"),
+    ),
+    RoleCase(
+        "demote by an update", "releaser", "version.demote",
+        "PUT /versions/{live}", {"is_release": False, "quantization": "int8"},
+        lambda sdk, ids: sdk.update_version(ids["live"], is_release=False, quantization="int8"),
+    ),
+    RoleCase(
+        "delete a version", "admin", "version.delete",
+        "DELETE /versions/{version}", None,
+        lambda sdk, ids: sdk.delete_version(ids["version"]),
+        Submit(f"{AT}/{FREE}/-/delete", {"confirm": FREE}, (f"{AT}/{FREE}",)),
+    ),
+    RoleCase(
+        "promote a version", "releaser", "version.promote",
+        "POST /versions/{version}/promote", {},
+        lambda sdk, ids: sdk.promote(ids["version"]),
+        Submit(f"{AT}/{FREE}/-/promote", {}, (f"{AT}/{FREE}", f"/models/{MODEL}", "/")),
+    ),
+    RoleCase(
+        "promote by force", "admin", "version.promote",
+        "POST /versions/{version}/promote", FORCE,
+        lambda sdk, ids: sdk.promote(ids["version"], "urgent", force=True),
+        Submit(f"{AT}/{FREE}/-/override", {"reason": "urgent"}),
+    ),
+    RoleCase(
+        "demote a version", "releaser", "version.demote",
+        "POST /versions/{live}/demote", {},
+        lambda sdk, ids: sdk.demote(ids["live"]),
+        Submit(f"{AT}/{LIVE}/-/demote", {}, (f"{AT}/{LIVE}",)),
+    ),
+    RoleCase(
+        "approve", "publisher", "approval.create",
+        "POST /versions/{version}/approvals", {"target": "release"},
+        lambda sdk, ids: sdk.approve(ids["version"], "release"),
+        Submit(f"{AT}/{FREE}/-/approve", {"target": "release"}),
+    ),
+    RoleCase(
+        "deploy", "publisher", "deployment.create",
+        "POST /deployments", {"release_id": "{version}", "environment": "staging"},
+        lambda sdk, ids: sdk.deploy(ids["version"], "staging"),
+        Submit(
+            "/new/deployment",
+            {"model": MODEL, "version": FREE, "environment": "staging", "status": "success"},
+            (f"{AT}/{FREE}", "/deployments"),
+        ),
+    ),
+    RoleCase(
+        "deploy where it is protected", "releaser", "deployment.create",
+        "POST /deployments", {"release_id": "{version}", "environment": "EDGE"},
+        lambda sdk, ids: sdk.deploy(ids["version"], "edge"),
+        Submit(
+            "/new/deployment",
+            {"model": MODEL, "version": FREE, "environment": "edge", "status": "success", "confirm": MODEL},
+        ),
+    ),
+    RoleCase(
+        "deploy by force", "admin", "gate.override",
+        "POST /deployments", {"release_id": "{version}", "environment": "empty", **FORCE},
+        lambda sdk, ids: sdk.deploy(ids["version"], "empty", **FORCE),
+        Submit(
+            "/new/deployment",
+            {"model": MODEL, "version": FREE, "environment": "empty", "status": "success", **FORCE, "force": "true"},
+        ),
+    ),
+    RoleCase(
+        "update a deployment", "publisher", "deployment.update",
+        "PUT /deployments/{moving}", {"status": "running"},
+        lambda sdk, ids: sdk.update_deployment(ids["moving"], status="running"),
+        Submit("/deployments/{moving}/-/running", {}, ("/deployments/{moving}",)),
+    ),
+    RoleCase(
+        "update a deployment where it is protected", "releaser", "deployment.update",
+        "PUT /deployments/{guarded}", {"status": "running"},
+        lambda sdk, ids: sdk.update_deployment(ids["guarded"], log_url="https://log.example"),
+        Submit("/deployments/{guarded}/-/running", {}, ("/deployments/{guarded}",)),
+    ),
+    RoleCase(
+        "roll back", "releaser", "deployment.rollback",
+        "POST /environments/staging/rollback", {"model_name": MODEL, "reason": "slow"},
+        lambda sdk, ids: sdk.rollback("staging", model_name=MODEL, reason="slow"),
+        Submit("/environments/staging/-/rollback", {"model_name": MODEL, "reason": "slow"}, ("/environments/staging",)),
+    ),
+    RoleCase(
+        "create an environment", "admin", "environment.create",
+        "PUT /environments/new", {},
+        lambda sdk, ids: sdk.put_environment("new"),
+        Submit("/new/environment", {"name": "new"}, ("/environments",)),
+    ),
+    RoleCase(
+        "update an environment", "admin", "environment.update",
+        "PUT /environments/empty", {"description": "new"},
+        lambda sdk, ids: sdk.put_environment("empty", description="new"),
+        Submit("/environments/empty/-/settings", {"description": "new", "rank": "2"}, ("/environments/empty",)),
+    ),
+    RoleCase(
+        "freeze an environment", "admin", "environment.update",
+        "PUT /environments/empty", {"frozen": True, "frozen_reason": "sale"},
+        lambda sdk, ids: sdk.freeze("empty", "sale"),
+        Submit("/environments/empty/-/freeze", {"frozen_reason": "sale"}, ("/environments/empty",)),
+    ),
+    RoleCase(
+        "thaw an environment", "admin", "environment.update",
+        "PUT /environments/frozen", {"frozen": False},
+        lambda sdk, ids: sdk.thaw("frozen"),
+        Submit("/environments/frozen/-/thaw", {}, ("/environments/frozen",)),
+    ),
+    RoleCase(
+        "delete an environment", "admin", "environment.delete",
+        "DELETE /environments/production", None,
+        lambda sdk, ids: sdk.delete_environment("production"),
+        Submit("/environments/production/-/delete", {"confirm": "production"}, ("/environments/production",)),
+    ),
+    RoleCase(
+        "create a gate", "admin", "gate.create",
+        "POST /gates", METRIC,
+        lambda sdk, ids: sdk.create_gate(**METRIC),
+        Submit("/new/gate", METRIC, ("/gates",)),
+    ),
+    RoleCase(
+        "update a gate", "admin", "gate.update",
+        "PUT /gates/{gate}", {"value": 0.8},
+        lambda sdk, ids: sdk.update_gate(ids["gate"], value=0.8),
+        Submit("/gates/{gate}/edit", {**METRIC, "value": "0.8"}, ("/gates",)),
+    ),
+    RoleCase(
+        "delete a gate", "admin", "gate.delete",
+        "DELETE /gates/{gate}", None,
+        lambda sdk, ids: sdk.delete_gate(ids["gate"]),
+        Submit("/gates/{gate}/delete", {}, ("/gates",)),
+    ),
+    RoleCase(
+        "create a key", "admin", "api_key.create",
+        "POST /api-keys", {"name": "new"},
+        lambda sdk, ids: sdk.create_api_key("new"),
+        Submit("/new/key", {"name": "new", "role": "viewer"}),
+    ),
+    RoleCase(
+        "revoke a key", "admin", "api_key.revoke",
+        "DELETE /api-keys/{key}", None,
+        lambda sdk, ids: sdk.revoke_api_key(ids["key"]),
+        Submit("/keys/{key}/revoke", {"confirm": "spare"}),
+    ),
+]  # fmt: skip

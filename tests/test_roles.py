@@ -1,0 +1,215 @@
+"""Roles, at every door: `rolecases` says which role each change takes, and the tables here who may read."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from client.wsgi_adapter import WSGIAdapter
+from pages.conftest import Browser
+from pages.markup import Page, is_whole
+from rolecases import CASES, filled, set_up
+
+from catapult import Forbidden, Registry
+
+ROLES = ["viewer", "publisher", "releaser", "admin"]
+NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
+
+READS = {
+    "GET /api/health": None,
+    "GET /api/v1/info": "viewer",
+    "GET /api/v1/models": "viewer",
+    "GET /api/v1/models/{id}": "viewer",
+    "GET /api/v1/models/{id}/versions": "viewer",
+    "GET /api/v1/versions": "viewer",
+    "GET /api/v1/versions/latest": "viewer",
+    "GET /api/v1/versions/compare": "viewer",
+    "GET /api/v1/versions/{id}": "viewer",
+    "GET /api/v1/versions/{id}/deployments": "viewer",
+    "GET /api/v1/versions/{id}/gates": "viewer",
+    "GET /api/v1/deployments": "viewer",
+    "GET /api/v1/deployments/{id}": "viewer",
+    "GET /api/v1/api-keys": "admin",
+    "GET /api/v1/audit-logs": "viewer",
+    "GET /api/v1/environments": "viewer",
+    "GET /api/v1/environments/{id}": "viewer",
+    "GET /api/v1/environments/{id}/live": "viewer",
+    "GET /api/v1/live": "viewer",
+    "GET /api/v1/gates": "viewer",
+}
+WITHDRAW = {"DELETE /api/v1/versions/{id}/approvals/{id}": "publisher"}  # and only the key that gave it
+SIGNING_IN = ("auth.forbidden", "session.create")
+PAGES = {
+    "viewer": ["/", "/models", "/models/org/bert", "/deployments", "/environments", "/gates", "/audit", "/search"],
+    "publisher": ["/inbox", "/new/model", "/new/version", "/new/deployment"],
+    "releaser": ["/environments/staging/-/rollback?model_name=org/bert"],
+    "admin": [
+        *("/keys", "/new/key", "/new/gate", "/new/environment", "/models/org/bert/-/delete"),
+        *(f"/environments/staging/-/{form}" for form in ("freeze", "settings", "delete")),
+    ],
+}
+
+
+def operation_of(case):
+    method, path = case.call.split()
+    path = re.sub(r"(?<=/environments/)\w+|\{\w+\}", "{id}", path)
+    return f"{method} /api/v1{path}"
+
+
+def writes():
+    """The least role that any case of an operation takes."""
+    least = {}
+    for case in CASES:
+        least.setdefault(operation_of(case), []).append(case.role)
+    return {call: min(roles, key=ROLES.index) for call, roles in least.items()}
+
+
+TABLE = {**READS, **WITHDRAW, **writes()}
+GUARDED = {call: role for call, role in TABLE.items() if role}
+
+
+@pytest.fixture
+def walk(api, trail, undone):
+    """Let a key of each role try a case: one that may leaves its entry, any other only entries of its refusal."""
+    ids = set_up(api)
+
+    def run(case, attempt):
+        for role in ROLES:
+            allowed = ROLES.index(role) >= ROLES.index(case.role)
+            with undone():
+                before = len(trail())
+                attempt(role, ids, allowed)
+                entries = [entry for entry in trail()[:-before] if entry["action"] not in SIGNING_IN]
+                assert {entry["api_key_name"] for entry in entries} <= {f"{role}-key"}
+                assert (case.entry in {entry["action"] for entry in entries}) is allowed, role
+                assert allowed or not entries, role
+
+    return run
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_api(api, walk, case):
+    def attempt(role, ids, allowed):
+        method, path = filled(case.call, ids).split()
+        answer = api.by(role).request(method, f"/api/v1{path}", filled(case.body, ids))
+        if allowed:
+            assert answer.status_code in (200, 201, 204), (role, answer.text)
+        else:
+            assert (answer.status_code, answer.json["type"]) == (403, "/docs/errors/forbidden"), role
+            assert re.search(rf"\b{needed(case, role)}\b", answer.json["detail"]), role
+
+    walk(case, attempt)
+
+
+def needed(case, role):
+    """The role that a refusal names: first the operation's own, then that of what is sent."""
+    own = GUARDED[operation_of(case)]
+    return own if ROLES.index(role) < ROLES.index(own) else case.role
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.sdk], ids=lambda case: case.name)
+def test_the_sdk(app, keys, walk, case):
+    def attempt(role, ids, allowed):
+        with requests.Session() as session:
+            session.mount("http://", WSGIAdapter(app))
+            registry = Registry("http://localhost/api", keys[role], session=session)
+            if allowed:
+                case.sdk(registry, ids)
+            else:
+                with pytest.raises(Forbidden, match=needed(case, role)):
+                    case.sdk(registry, ids)
+
+    walk(case, attempt)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.page], ids=lambda case: case.name)
+def test_the_pages(app, keys, walk, case):
+    def attempt(role, ids, allowed):
+        browser, submit = Browser(app, keys, role), case.page
+        address = filled(submit.address, ids)
+        for offered_at in submit.offered_at:
+            page = Page(browser.get(filled(offered_at, ids)))
+            offered = {urlsplit(link).path for link in [*page.links, *page.actions]}
+            assert (address in offered and submit.button in ["", *page.texts("button")]) is allowed, (role, offered_at)
+        answer = browser.post(address, filled(submit.form, ids))
+        if allowed:
+            assert answer.status_code in (200, 303), (role, answer.text)
+        else:
+            assert (answer.status_code, is_whole(answer)) == (403, True), role
+            assert re.search(r"the role (publisher|releaser|admin)\b", answer.text), role
+
+    walk(case, attempt)
+
+
+@pytest.mark.parametrize("needed", PAGES)
+def test_pages_open_to_the_roles_they_are_for(app, api, keys, needed):
+    set_up(api)
+    for role in ROLES:
+        for address in PAGES[needed]:
+            answer = Browser(app, keys, role).get(address)
+            assert is_whole(answer)
+            allowed = ROLES.index(role) >= ROLES.index(needed)
+            assert answer.status_code == (200 if allowed else 403), (role, address)
+            assert allowed or f"the role {needed}" in answer.text
+
+
+# --- the document and the keys of the API
+
+
+def operations(api):
+    return {
+        f"{method.upper()} {re.sub('{[a-z_]+}', '{id}', path)}": operation
+        for path, item in api.by(None).get("/openapi.json").json["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
+
+
+def send(api, call):
+    method, path = call.replace("{id}", NOWHERE).split()
+    return api.request(method, path, {} if method in ("POST", "PUT") else None)
+
+
+def test_the_document_has_the_contracts_operations_with_the_contracts_roles(api):
+    assert {call: operation.get("x-role") for call, operation in operations(api).items()} == TABLE
+
+
+def test_the_server_answers_to_no_other_calls_than_the_document_names(app):
+    routes = {
+        f"{method} {re.sub('<[^>]+>', '{id}', rule.rule)}"
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/")
+    }
+    assert routes == set(TABLE) | set(older())
+
+
+def older():
+    """The operations that older clients ask for by another name, with their roles."""
+    return {call.replace("/models", "/images", 1): role for call, role in TABLE.items() if "/v1/models" in call}
+
+
+def test_the_document_names_the_refusals_of_keys_and_roles(api):
+    for call, operation in operations(api).items():
+        role = operation.get("x-role")
+        assert ("401" in operation["responses"]) is (role is not None), call
+        assert ("403" in operation["responses"]) is (role not in (None, "viewer")), call
+        assert (operation.get("security") == []) is (role is None), call
+
+
+@pytest.mark.parametrize(("call", "needed"), {**GUARDED, **older()}.items())
+def test_no_call_works_without_a_key_or_with_a_lower_role(api, call, needed):
+    refused = send(api.by(None), call)
+    assert (refused.status_code, refused.json["type"]) == (401, "/docs/errors/unauthenticated")
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    for role in ROLES:
+        allowed = ROLES.index(role) >= ROLES.index(needed)
+        assert (send(api.by(role), call).status_code != 403) is allowed, role
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/health", "/livez", "/readyz", "/openapi.json", "/docs", "/docs/errors/conflict"]
+)
+def test_what_is_for_everybody_takes_no_key(api, path):
+    assert api.by(None).get(path).status_code == 200
+    assert api.by(None).get(path, headers={"X-API-Key": "wrong"}).status_code == 200
