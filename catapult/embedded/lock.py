@@ -1,4 +1,4 @@
-"""Whose turn it is with the database of one folder."""
+"""The file locks that decide which process has the database of a home."""
 
 import fcntl
 import os
@@ -10,20 +10,18 @@ from catapult.embedded.errors import EmbeddedError
 
 
 class Lock:
-    """A file that one process at a time has; inside is who. Forked children keep it taken, programs do not.
+    """A lock on a file that holds the pid and command of its owner. Forked children keep it; programs they start do not.
 
-    The kernel forgets it when the last of them ends, so a crash leaves nothing to clear up. Raises EmbeddedError.
+    The kernel releases it when the last of them ends, so a crash leaves nothing to clean up. Raises EmbeddedError.
     """
 
     def __init__(self, path: Path) -> None:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            if os.geteuid() == 0:  # the folder's owner must be able to take it, after root did
+            if os.geteuid() == 0:  # the owner of the folder must be able to take it after root did
                 os.fchown(self._file, path.parent.stat().st_uid, path.parent.stat().st_gid)
         except OSError as error:
-            raise EmbeddedError(
-                f"{path} cannot be opened ({error.strerror}): give it to the owner of the home."
-            ) from error
+            raise EmbeddedError(f"{path} cannot be opened: {error.strerror}. Give it to its folder's owner.") from error
         self.taken = False
         self._owner = os.getpid()
 
@@ -37,32 +35,32 @@ class Lock:
         os.close(self._file)
 
     def take(self) -> bool:
-        """True if it is ours now; nobody has signed it yet."""
+        """Take the lock, unsigned. Returns False if another process has it."""
         self.taken = self._try(fcntl.LOCK_EX)
         if self.taken:
             self.clear()
         return self.taken
 
     def is_taken(self) -> bool:
-        """Another process has it. Looking takes it for an instant."""
+        """Return whether another process has the lock. The test itself holds it for an instant."""
         if not self._try(fcntl.LOCK_SH):
             return True
         fcntl.flock(self._file, fcntl.LOCK_UN)
         return False
 
     def sign(self) -> None:
-        """Everybody may read who has it."""
+        """Write this process's pid and command into the file, for others to read."""
         command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
         os.pwrite(self._file, f"{os.getpid()} {command}".encode(errors="replace"), 0)
 
     def clear(self) -> None:
-        """Nobody has signed."""
+        """Remove the signature."""
         os.ftruncate(self._file, 0)
 
     def holder(self) -> tuple[int | None, str]:
-        """Pid and command of the last who signed; None and nothing if that one has let go, or is about to sign."""
-        pid, _, what = os.pread(self._file, 1000, 0).decode(errors="replace").partition(" ")
-        return int(pid) if pid.isdecimal() else None, what
+        """Return the pid and command that signed the lock; (None, "") if nobody has, or not yet."""
+        pid, _, command = os.pread(self._file, 1000, 0).decode(errors="replace").partition(" ")
+        return int(pid) if pid.isdecimal() else None, command
 
     def _try(self, kind: int) -> bool:
         try:

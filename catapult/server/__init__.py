@@ -1,1 +1,1 @@
-"""The process that serves: gunicorn, what has to be true before it starts, and how it ends."""
+"""The server process: gunicorn, the checks before it starts, and how it stops."""

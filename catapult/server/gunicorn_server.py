@@ -1,90 +1,62 @@
-"""gunicorn, run in this process: the master owns the embedded PostgreSQL and starts it again when it dies."""
+"""gunicorn with the application and its settings, run in this process."""
 
+import logging
 import os
 import re
 import resource
 import socket
-import sys
 from typing import Any
 
-import structlog
+import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from catapult import version
 from catapult.config import Settings
-from catapult.embedded import Embedded, EmbeddedError
+from catapult.embedded import Embedded
 from catapult.extensions import THREADS, db
-from catapult.server.balance import Board, SharingWorker
-from catapult.server.drain import take_no_more
-from catapult.server.lingering_close import PartingWorker
+from catapult.server.arbiter import Arbiter
+from catapult.server.worker import Worker
 from catapult.web import metrics
 
 SPARE_FILES = 100
-log = structlog.get_logger("catapult")
+"""File descriptors of a worker that are not clients: the database's connections, logs, metrics."""
 
 
-class Keeper(Arbiter):  # type: ignore[misc]
-    """gunicorn's master, which looks after the database as it looks after its workers: once a second.
-
-    Not a thread: forking workers from a process with threads can leave a lock held for ever.
-    """
-
-    database: Embedded | None = None
-
-    def stop(self, graceful: bool = True) -> None:
-        """All workers end. What was sent until now is answered; what comes after is refused, and a proxy sends it elsewhere."""
-        if graceful and not (self.systemd or self.reexec_pid or self.master_pid):  # else others listen there, too
-            for listener in self.LISTENERS:
-                take_no_more(listener)
-        super().stop(graceful)
-
-    def murder_workers(self) -> None:
-        super().murder_workers()
-        if self.database is None or self.database.alive():
-            return
-        log.error("the embedded PostgreSQL died; starting it again")
-        try:
-            self.database.start()
-        except (EmbeddedError, OSError) as error:  # the latter where the disk is full
-            log.warning("the embedded PostgreSQL did not start; trying again", reason=str(error))
-
-
-class Lines(Logger):  # type: ignore[misc]
-    """gunicorn's own lines go where all others go, in the same form; the application writes the one for each request."""
+class Log(Logger):  # type: ignore[misc]
+    """gunicorn's messages in the application's log and format; the application itself logs each request."""
 
     def setup(self, cfg: Any) -> None:
+        """Send gunicorn's messages to the root logger.
+
+        Overrides Logger.setup, which adds a handler and a level. Can go when gunicorn leaves both to the application.
+        """
+        super().setup(cfg)
         self.error_log.handlers, self.error_log.propagate = [], True
-        self.access_log.handlers, self.access_log.propagate = [], False
+        self.error_log.setLevel(logging.NOTSET)
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """gunicorn quotes what it could not parse, and that may hold a key: the quotation is left out."""
+        """Log without the quoted input, which may hold an API key.
+
+        Overrides Logger.warning. Can go when gunicorn does not quote a request that it cannot parse.
+        """
         if msg.startswith("Invalid request"):
             msg = re.split(r":? b?['\"]", msg, maxsplit=1)[0]
         super().warning(msg, *args, **kwargs)
 
 
-class Worker(PartingWorker, SharingWorker):
-    """The worker, which says at each round of its loop how many connections of its pool are in use."""
-
-    def notify(self) -> None:
-        super().notify()
-        metrics.sample(self.app.app)
-
-
 class Server(BaseApplication):  # type: ignore[misc]
-    """The application on gunicorn, with the settings that measured best (docs/decisions)."""
+    """The application on gunicorn. docs/decisions/0009 and 0029 say how workers and threads were chosen."""
 
     def __init__(self, app: Flask, settings: Settings, database: Embedded | None) -> None:
         self.app, self.settings, self.database = app, settings, database
-        self.board = Board()
         self.metrics = metrics.share(app, settings)
         super().__init__()
 
     def load_config(self) -> None:
         address = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         options: dict[str, Any] = {
             "bind": [f"{address}:{self.settings.port}"],
             "workers": self.settings.workers,
@@ -94,58 +66,38 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": 60,
             "graceful_timeout": 20,
             "keepalive": 75,
-            "worker_connections": connections(),
-            "limit_request_line": 8190,  # a filter has up to 2,000 characters, and may be written as three times as many
-            "limit_request_field_size": 16 * 1024,  # more than nginx lets through: its refusals are problem documents
+            "worker_connections": max(2 * THREADS, min(1000, files - SPARE_FILES)),
+            "limit_request_line": 8190,  # a filter of 2,000 characters may take three times as many in a URL
+            "limit_request_field_size": 16 * 1024,  # more than nginx passes on, which answers with a problem document
             "control_socket_disable": True,
-            "forwarded_allow_ips": "",  # whose word is taken, TRUSTED_PROXIES says, and web/forwarded.py alone acts on it
-            "secure_scheme_headers": {},
-            "forwarder_headers": "",
+            "forwarded_allow_ips": "",  # only web/forwarded.py reads headers of proxies, those in TRUSTED_PROXIES
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - gunicorn's heartbeat
-            "proc_name": "catapult",
-            "logger_class": Lines,
-            "when_ready": self._ready,
-            "pre_fork": self.board.seat,
-            "post_fork": _forget_connections,
-            "child_exit": self._forget_worker,
+            "logger_class": Log,
+            "when_ready": lambda _: click.echo(f"Catapult {version.VERSION} at {self.settings.url}"),
+            "post_fork": _drop_connections,
+            "child_exit": lambda _, worker: metrics.forget(self.metrics, worker.pid),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """The application with its templates compiled, once for all workers: the first click waits for none."""
+        """Return the application with its templates compiled, once for all workers."""
         for name in self.app.jinja_env.list_templates(extensions=["html"]):
             self.app.jinja_env.get_template(name)
         return self.app
 
     def run(self) -> None:
-        """Serves until SIGTERM or Ctrl-C, then raises SystemExit."""
-        keeper = Keeper(self)
-        keeper.database = self.database
+        """Serve until SIGTERM or Ctrl-C. Raises SystemExit at the end."""
         owner = os.getpid()
         try:
-            keeper.run()
+            Arbiter(self, self.database).run()
         finally:
-            if os.getpid() == owner:  # a forked worker that ends unwinds this very stack
+            if os.getpid() == owner:  # not in a worker, which unwinds the same stack when it ends
                 metrics.clear(self.settings, self.metrics)
-
-    def _forget_worker(self, master: Any, worker: Any) -> None:
-        self.board.clear(master, worker)
-        metrics.forget(self.metrics, worker.pid)
-
-    def _ready(self, _: Arbiter) -> None:
-        sys.stdout.write(f"Catapult {version.VERSION} at {self.settings.url}\n")
-        sys.stdout.flush()
-
-
-def connections() -> int:
-    """How many a worker holds: as many as the limit of open files lets it, with the database's and others to spare."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(2 * THREADS, min(1000, files - SPARE_FILES))
 
 
 def port_is_free(settings: Settings) -> bool:
-    """Whether this address can be bound now; asked before the schema is touched."""
+    """Return whether the address can be bound. Called before the schema is migrated."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -156,8 +108,7 @@ def port_is_free(settings: Settings) -> bool:
     return True
 
 
-def _forget_connections(server: Any, _: Any) -> None:
-    """A worker opens connections of its own; those of the master stay the master's."""
-    app: Flask = server.app.app
-    with app.app_context():
+def _drop_connections(arbiter: Any, _: Any) -> None:
+    """Drop the arbiter's database connections in a new worker, without closing them."""
+    with arbiter.app.app.app_context():
         db.engine.dispose(close=False)

@@ -1,6 +1,5 @@
-"""What has to be true before the first request: the database answers, its schema is at head, the salt fits, there is a key."""
+"""What `flask up` does before the first request: wait for the database, migrate it, check the salt, create the first key."""
 
-import math
 import time
 
 import flask_migrate
@@ -15,7 +14,7 @@ from catapult.queries import registry
 from catapult.rules import key_format
 
 WAIT = 60.0
-SAID_EVERY = 10
+LOG_EVERY = 10.0
 log = structlog.get_logger("catapult")
 
 
@@ -24,62 +23,61 @@ class Unreachable(Exception):
 
 
 def prepare() -> str | None:
-    """The database is ready for this code; returns the first admin's key where it was made just now.
+    """Prepare the database for this version. Returns the key of the first admin if it was created now.
 
-    Raises Unreachable, ConfigError (the salt is not the one the stored keys were made with).
+    Raises Unreachable, and ConfigError if the stored keys were created with another salt.
     """
     wait()
     flask_migrate.upgrade()
     settings = current_settings()
     try:
         check_salt(settings.api_key_salt)
-        check_given(settings.workers * THREADS)
+        check_connections(settings.workers * THREADS)
         return api_keys.create_first_admin(actor=CLI, salt=settings.api_key_salt)
     finally:
         db.session.remove()
 
 
 def wait(seconds: float = WAIT) -> None:
-    """The database answers. Raises Unreachable after about so many seconds, with what PostgreSQL or the network said."""
-    end, said_at = time.monotonic() + seconds, -math.inf
-    while (why := registry.unreachable_reason()) and time.monotonic() < end:
-        if time.monotonic() - said_at >= SAID_EVERY:
-            said_at = time.monotonic()
-            log.warning("waiting for the database", reason=why, seconds_left=round(end - said_at))
+    """Wait until the database answers. Raises Unreachable, with the reason, after that many seconds."""
+    give_up, log_at = time.monotonic() + seconds, 0.0
+    while reason := registry.unreachable_reason():
+        now = time.monotonic()
+        if now >= give_up:
+            raise Unreachable(
+                f"The database did not answer for {seconds:.0f} seconds: {reason} Check DATABASE_URL and the server."
+            )
+        if now >= log_at:
+            log_at = now + LOG_EVERY
+            log.warning("waiting for the database", reason=reason, seconds_left=round(give_up - now))
         time.sleep(1)
-    if why:
-        raise Unreachable(
-            f"The database did not answer for {seconds:.0f} seconds: {why} Check DATABASE_URL and the server."
-        )
 
 
 def check_salt(salt: str) -> None:
-    """Nothing, if a stored key works with this salt or there is none. Raises ConfigError."""
-    marks = stored_keys.salt_marks()
-    fitting, all_keys = marks.get(key_format.salt_mark(salt), 0), sum(marks.values())
-    if all_keys and not fitting:
+    """Check that a stored key works with this salt. Raises ConfigError if there are keys and none does."""
+    counts = stored_keys.salt_marks()
+    total, usable = sum(counts.values()), counts.get(key_format.salt_mark(salt), 0)
+    if total and not usable:
         raise ConfigError(
             [
-                f"API_KEY_SALT is not the one that the {all_keys} stored keys were made with: every request would be a 401. "
-                "Set the former salt again. If it is lost, `flask keys create --name NAME --role admin` makes a first key "
-                "under this one; the old keys stay refused."
+                f"API_KEY_SALT is not the one that the {total} stored keys were made with: every request would be a 401. "
+                "Set the former salt again. If it is lost, `flask keys create --name NAME --role admin` creates a key "
+                "with this one; the old keys stay refused."
             ]
         )
-    if fitting < all_keys:
-        log.warning("some keys were made with another API_KEY_SALT and will be refused", keys=all_keys - fitting)
+    if usable < total:
+        log.warning("some keys were created with another API_KEY_SALT and will be refused", keys=total - usable)
 
 
-def check_given(wanted: int) -> None:
-    """Says so where requests would wait: for more connections than PostgreSQL gives, or without an end.
+def check_connections(wanted: int) -> None:
+    """Log a warning if PostgreSQL allows fewer connections than the workers may open, or if they have no time-outs.
 
-    What a pooler gives is the pooler's; it may also leave out the time-outs that were asked for (docs/operations.md).
+    The connections of a pooler are not counted. A pooler may also drop the time-outs that we ask for (docs/operations.md).
     """
     given = registry.given()
     if wanted > given.connections and not given.pooled:
         log.warning(
-            "fewer connections than the workers may use: lower WEB_CONCURRENCY",
-            given=given.connections,
-            wanted=wanted,
+            "fewer connections than the workers may use: lower WEB_CONCURRENCY", given=given.connections, wanted=wanted
         )
     if given.endless:
         log.warning(

@@ -1,14 +1,16 @@
-"""`flask up` as a process of its own, and the ways in which tests talk to it."""
+"""`flask up` in a process of its own, and clients for it."""
 
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -21,38 +23,41 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from catapult.embedded import Embedded
+from catapult.embedded.account import is_running
 
 T = TypeVar("T")
 CLAIMS: list[socket.socket] = []
 ROOT = Path(__file__).parent.parent.parent
 SALT = "a salt for live tests, long enough to be one"
+KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]{49}")
 ROLES = ("viewer", "publisher", "releaser", "admin")
-OTHERS = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FLASK_", "PG", "REGISTRY_")
 SETTINGS = (
-    *("DATABASE_URL", "API_KEY_SALT", "SECRET_KEY", "CATAPULT_HOME", "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL"),
-    *("CORS_ORIGINS", "TRUSTED_", "RATE_LIMIT", "METRICS_KEY", "PROMETHEUS_MULTIPROC_DIR", "FORWARDED_ALLOW_IPS"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FLASK_", "PG", "REGISTRY_", "FORWARDED_ALLOW_IPS", "HOST", "PORT"),
+    *("DATABASE_URL", "API_KEY_SALT", "SECRET_KEY", "CATAPULT_HOME", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS"),
+    *("TRUSTED_", "RATE_LIMIT", "METRICS_KEY", "PROMETHEUS_MULTIPROC_DIR"),
 )
 
 
-def surroundings(**settings: str) -> dict[str, str]:
+def environment(**settings: str) -> dict[str, str]:
     """The environment with these settings and none of the machine's."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith((*OTHERS, *SETTINGS))}
-    return {**kept, **settings}
+    return {**{name: value for name, value in os.environ.items() if not name.upper().startswith(SETTINGS)}, **settings}
 
 
 def for_a_team(database_url: str) -> dict[str, str]:
-    """The settings that a server with a database of its own needs."""
+    """The settings of a server that has a database of its own."""
     return {"DATABASE_URL": database_url, "API_KEY_SALT": SALT, "SECRET_KEY": "a secret for live tests"}
 
 
 def free_port() -> int:
-    """A port that nothing listens on, and that no other process of tests is given while this one runs.
+    """A port that nothing listens on, and that no other test process gets while this one runs.
 
-    It is below those that the kernel hands out by itself, so that no connection takes it either.
+    It is below the range from which the kernel chooses, so that no connection takes it.
     """
     while True:
         port = random.randrange(20_000, 32_000)
-        claim = socket.socket(type=socket.SOCK_DGRAM)  # UDP's ports are others: it marks the number and leaves it free
+        claim = socket.socket(
+            type=socket.SOCK_DGRAM
+        )  # a UDP port with that number marks it as taken and leaves TCP's free
         with suppress(OSError), socket.socket() as probe:
             claim.bind(("127.0.0.1", port))
             probe.bind(("127.0.0.1", port))
@@ -65,7 +70,7 @@ def free_port() -> int:
 def at_work(
     works: Sequence[Callable[[], object]], goes_on: Callable[[], object], ending: threading.Event
 ) -> Iterator[None]:
-    """Each of these goes on meanwhile, on a thread of its own, once `goes_on` has seen that they do, and until `ending` is set."""
+    """Run each of these in a thread of its own during the block. `goes_on` waits until they work; `ending` stops them."""
     with ThreadPoolExecutor(len(works)) as pool:
         running = [pool.submit(work) for work in works]
         try:
@@ -78,15 +83,15 @@ def at_work(
 
 
 def until(done: Callable[[], object], seconds: float = 20) -> None:
-    """Ask `done` again and again until it says yes."""
+    """Call `done` until its result is true."""
     give_up = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < give_up, "waited in vain"
+        assert time.monotonic() < give_up, f"not true after {seconds} seconds"
         time.sleep(0.02)
 
 
 def at_once(*works: Callable[[], T]) -> list[T]:
-    """What these give, in their order; each on a thread of its own, and all begun at the same moment."""
+    """Return the results of these calls, in order. Each runs in a thread of its own; all start at the same moment."""
     start = threading.Barrier(len(works))
 
     def run(work: Callable[[], T]) -> T:
@@ -99,26 +104,25 @@ def at_once(*works: Callable[[], T]) -> list[T]:
 
 
 def flask(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A `flask` command that ends by itself. Whoever runs the tests may have a server on the usual port."""
+    """Run a `flask` command. The usual port may be taken."""
     settings.setdefault("PORT", str(free_port()))
     return python("-m", "flask", "--app", "wsgi", *arguments, **settings)
 
 
 def python(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A Python program in the root of the repository that ends by itself."""
+    """Run a Python program in the root of the repository."""
+    return run([sys.executable, *arguments], environment(**settings))
+
+
+def run(command: Sequence[object], env: dict[str, str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a program in that folder; the caller looks at its exit status."""
     return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=surroundings(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        list(map(str, command)), cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
     )
 
 
 class Caller(requests.Session):
-    """Somebody with a key; threads may share one. `caller.post("/api/v1/models", json={…})`."""
+    """A client with a key, which threads may share: `caller.post("/api/v1/models", json={…})`."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
         super().__init__()
@@ -132,11 +136,11 @@ class Caller(requests.Session):
         return super().request(method, self.url + path, *args, **kwargs)
 
     def made(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """POST that has to succeed; returns what was made."""
+        """Send a POST that has to succeed. Returns the created object."""
         response = self.post(path, json=body)
         assert response.status_code == 201, response.text
-        found: dict[str, Any] = response.json()
-        return found
+        created: dict[str, Any] = response.json()
+        return created
 
     def model(self, name: str, **fields: Any) -> dict[str, Any]:
         return self.made("/api/v1/models", a_model(name, **fields))
@@ -154,9 +158,9 @@ def a_version(model: dict[str, Any], version: str, **fields: Any) -> dict[str, A
 
 
 class Up:
-    """One `flask up`, in a session and process group of its own as a terminal would give it.
+    """One `flask up`, in a session and process group of its own as in a terminal.
 
-    Its output is in files of that folder; its home is `home` in there, unless the settings name one.
+    Its output goes to files in that folder. Its home is `home` in there, unless the settings name another.
     """
 
     app = "wsgi"
@@ -164,12 +168,8 @@ class Up:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.port = int(settings.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
-        self.settings = {
-            "CATAPULT_HOME": str(folder / "home"),
-            "WEB_CONCURRENCY": "2",
-            **settings,
-            "PORT": str(self.port),
-        }
+        defaults = {"CATAPULT_HOME": str(folder / "home"), "WEB_CONCURRENCY": "2"}
+        self.settings = {**defaults, **settings, "PORT": str(self.port)}
         self.home = Path(self.settings["CATAPULT_HOME"])
         self.out, self.log = folder / f"out-{self.port}", folder / f"log-{self.port}"
         self.keys: dict[str, str] = {}
@@ -178,7 +178,7 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flask", "--app", self.app, "up"],
                 cwd=ROOT,
-                env=surroundings(**self.settings),
+                env=environment(**self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
@@ -189,14 +189,14 @@ class Up:
         return self.log.open("w")
 
     def ready(self, seconds: float = 40) -> "Up":
-        """It says where it is, answers there, and has all its workers."""
+        """Wait until it prints its address, answers there and has all its workers."""
         until(self._answers, seconds)
         until(lambda: len(self.workers()) == int(self.settings["WEB_CONCURRENCY"]))
         return self
 
     def _answers(self) -> bool:
-        ended = self.process.poll()
-        assert ended is None, f"flask up ended with {ended}: {self.said()} {self.log.read_text()}"
+        status = self.process.poll()
+        assert status is None, f"flask up ended with {status}: {self.said()} {self.log.read_text()}"
         if f"at {self.url}\n" not in self.said():
             return False
         with self.caller() as anybody, suppress(requests.RequestException):
@@ -204,28 +204,24 @@ class Up:
         return False
 
     def said(self) -> str:
-        """What it wrote to standard output."""
+        """Return what it wrote to standard output."""
         return self.out.read_text()
 
     def lines(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Its log; the last line may still be on its way."""
-        text = self.log.read_text()
-        found = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
-        return [line for line in found if event in (None, line["event"])]
+        """Return the lines of its log, or those of one event. A last line that is incomplete is left out."""
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [line for line in map(json.loads, whole.splitlines()) if event in (None, line["event"])]
 
     @property
     def key(self) -> str:
-        """The first admin's key, as it was printed."""
-        (line,) = [line for line in self.said().splitlines() if "Key: " in line]
-        word, key = line.split()
-        assert word == "Key:"
-        return key
+        """The key of the first admin, as printed."""
+        return printed_key(self.said())
 
     def caller(self, key: str | None = None) -> Caller:
         return Caller(self.url, key)
 
     def make_keys(self) -> None:
-        """A key of each role."""
+        """Create a key of each role."""
         with self.caller(self.key) as first:
             self.keys = {
                 role: first.made("/api/v1/api-keys", {"name": f"{role}-key", "role": role})["key"] for role in ROLES
@@ -235,54 +231,58 @@ class Up:
         return self.caller(self.keys[role])
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The statement's rows, from a connection of our own beside the server."""
+        """Return the rows of a statement, on a connection beside the server's."""
         with closing(psycopg2.connect(self.database_url, connect_timeout=5)) as connection:
             connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(statement, values)
-                return cursor.fetchall() if cursor.description else []
+            cursor = connection.cursor()
+            cursor.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def entries(self, action: str, resource_id: str) -> int:
+        """Return how many audit entries there are of that action on that object."""
+        ((count,),) = self.sql(
+            "SELECT count(*) FROM audit_logs WHERE action = %s AND resource_id = %s", action, resource_id
+        )
+        return int(count)
 
     @property
     def database_url(self) -> str:
         return self.settings.get("DATABASE_URL") or Embedded(self.home).url
 
     def workers(self) -> list[psutil.Process]:
-        """gunicorn's workers that live."""
-        master = psutil.Process(self.process.pid)
-        return [child for child in master.children() if lives(child) and program(child) == program(master)]
+        """Return gunicorn's workers that run. A child that starts the database again counts, too: it is forked as they are."""
+        arbiter = psutil.Process(self.process.pid)
+        return [child for child in arbiter.children() if program(child) == program(arbiter)]
 
     def look(self) -> list[psutil.Process]:
-        """Its processes and those of its PostgreSQL, now and at every look before, as far as they still live."""
+        """Return its processes and those of its PostgreSQL, of now and of every call before, that still run."""
         cluster = Embedded(self.home).name
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
                 named = any(cluster in part for part in process.cmdline())
                 if named or process.environ().get("CATAPULT_HOME") == str(self.home):
                     self.seen.append(process)
-        return list({process for process in self.seen if lives(process)})
+        return list({process for process in self.seen if is_running(process)})
 
     def end(self, number: signal.Signals = signal.SIGTERM, group: bool = False, seconds: float = 30) -> int:
-        """Send the signal, to the process or as a terminal does to its group; returns the exit status."""
-        if group:
-            os.killpg(self.process.pid, number)
-        else:
-            self.process.send_signal(number)
+        """Send the signal to the process or, as a terminal does, to its group. Returns the exit status."""
+        (os.killpg if group else os.kill)(self.process.pid, number)
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """Master and workers are gone, whatever a test did. Its PostgreSQL goes with its folder."""
+        """Kill the arbiter and the workers, whatever a test did. Its PostgreSQL ends with its folder."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
-        for process in psutil.process_iter():  # what outlived the master, whose number may be somebody else's by now
+        for process in psutil.process_iter():  # what outlived the arbiter; its pid may be another process's by now
             with suppress(psutil.Error, OSError):
-                left = os.getpgid(process.pid) == self.process.pid
-                if left and process.environ().get("PORT") == self.settings["PORT"]:
+                same_group = os.getpgid(process.pid) == self.process.pid
+                if same_group and process.environ().get("PORT") == self.settings["PORT"]:
                     process.kill()
 
 
 class Start:
-    """Starts servers: `start(DATABASE_URL=…)`."""
+    """A function that starts servers: `start(DATABASE_URL=…)`."""
 
     def __init__(self, make_folder: Callable[[], Path]) -> None:
         self.make_folder, self.started = make_folder, list[Up]()
@@ -292,26 +292,30 @@ class Start:
         return self.started[-1]
 
     def close(self, home: Path | None = None) -> None:
-        """Those of that home are ended; without one, all."""
+        """Close the servers of that home, or all."""
         for server in self.started:
             if home in (None, server.home):
                 server.close()
 
 
-def lives(process: psutil.Process) -> bool:
-    with suppress(psutil.Error):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
 def program(process: psutil.Process) -> list[str]:
+    """Return the command line; empty for a zombie and for a process that ended."""
     with suppress(psutil.NoSuchProcess):
         return list(process.cmdline())
     return []
 
 
+def printed_key(output: str) -> str:
+    """Return the key in the only line with `Key:`: its second word."""
+    (line,) = [line for line in output.splitlines() if "Key:" in line]
+    word, key = line.split()
+    assert word == "Key:"
+    assert KEY.fullmatch(key)
+    return key
+
+
 def problem(response: requests.Response, kind: str) -> dict[str, Any]:
-    """The body of a refusal of this kind."""
+    """Return the body of a problem document of this kind."""
     assert response.headers["Content-Type"] == "application/problem+json", response.text
     body: dict[str, Any] = response.json()
     assert body["type"] == f"/docs/errors/{kind}"
@@ -321,8 +325,5 @@ def problem(response: requests.Response, kind: str) -> dict[str, Any]:
 
 
 def statuses(responses: Sequence[requests.Response]) -> dict[int, int]:
-    """How many of each status."""
-    found: dict[int, int] = {}
-    for response in responses:
-        found[response.status_code] = found.get(response.status_code, 0) + 1
-    return found
+    """Return how many responses have each status."""
+    return dict(Counter(response.status_code for response in responses))

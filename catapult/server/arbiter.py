@@ -1,0 +1,77 @@
+"""gunicorn's arbiter, the process that starts and stops the workers. It also restarts the embedded PostgreSQL."""
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from gunicorn import arbiter
+
+from catapult.embedded import Embedded
+from catapult.server.drain import refuse_new_connections
+
+RETRY = 1.0
+"""Seconds after a failed start of PostgreSQL before the next."""
+log = structlog.get_logger("catapult")
+
+
+class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
+    """An arbiter with a database. Each method says which method of gunicorn it overrides, why, and when it can go."""
+
+    def __init__(self, app: Any, database: Embedded | None) -> None:
+        super().__init__(app)
+        self.database = database
+        self.restart_pid = 0
+
+    def stop(self, graceful: bool = True) -> None:
+        """Refuse new connections before the workers stop, and give up a restart of PostgreSQL.
+
+        Overrides Arbiter.stop: connections that arrive between the workers' last accept() and the close of the socket are
+        reset (tests/live/test_leaving.py). Can go when gunicorn loses no connection in a graceful stop.
+        """
+        if graceful and not (self.systemd or self.reexec_pid or self.master_pid):  # no other process listens there
+            for listener in self.LISTENERS:
+                refuse_new_connections(listener)
+        if self._is_restarting():
+            os.kill(self.restart_pid, signal.SIGTERM)
+        super().stop(graceful)
+
+    def murder_workers(self) -> None:
+        """Restart PostgreSQL if it died.
+
+        Overrides Arbiter.murder_workers, which gunicorn calls at each turn of its loop, at least once a second. Can go
+        when gunicorn has a hook for that.
+        """
+        super().murder_workers()
+        if self.database and not self._is_restarting() and not self.database.alive():
+            log.error("the embedded PostgreSQL died; starting it again")
+            self._restart(self.database)
+
+    def _restart(self, database: Embedded) -> None:
+        """Start PostgreSQL in a child process, which may take a minute; the loop goes on and replaces workers meanwhile.
+
+        Not in a thread: a worker that is forked while a thread holds a lock inherits that lock and waits for it for ever.
+        """
+        self.restart_pid = os.fork()
+        if self.restart_pid:
+            return
+        try:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+            for listener in self.LISTENERS:
+                listener.close()
+            database.start()
+        except Exception as error:  # whatever it is, this process must not return into the arbiter's loop
+            log.warning("the embedded PostgreSQL did not start; trying again", reason=str(error))
+            time.sleep(RETRY)
+        finally:
+            os._exit(0)
+
+    def _is_restarting(self) -> bool:
+        with suppress(ChildProcessError):  # gunicorn reaps every child of this process
+            if self.restart_pid and os.waitpid(self.restart_pid, os.WNOHANG) == (0, 0):
+                return True
+        self.restart_pid = 0
+        return False

@@ -1,0 +1,108 @@
+"""gunicorn's thread worker, corrected where gunicorn 27.0 fails the tests named below. setup.cfg pins that version."""
+
+import errno
+import select
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from threading import Semaphore
+from typing import Any
+
+import structlog
+from gunicorn import util
+from gunicorn.workers.gthread import ThreadWorker
+
+from catapult.web import metrics
+
+PAUSE = 1.0
+"""Seconds without accept() after the worker ran out of file descriptors."""
+LINGERING = 8
+"""Connections that may wait for their client to close, each in a thread; further ones are closed at once."""
+QUIET = 0.05
+"""Seconds without a new connection after which the last one has arrived: a handshake takes a round trip."""
+LAST_ACCEPT = 1.0
+"""Seconds for which a stopping worker accepts at most."""
+BEAT = 1.0
+"""Seconds between two heartbeats; gunicorn kills a worker after 60 without one."""
+log = structlog.get_logger("catapult")
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker that keeps its loop free and loses no connection.
+
+    Each method says which method of gunicorn it overrides, why, and when it can go.
+    """
+
+    sockets: list[Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.accept_after = self.beat_after = 0.0
+        self.lingering = Semaphore(LINGERING)
+        self.closers = ThreadPoolExecutor(LINGERING)  # starts its threads when it is used, after the fork
+
+    def accept(self, listener: Any) -> None:
+        """Pause for a second when no file descriptor is left.
+
+        Overrides ThreadWorker.accept: its EMFILE ends the worker, with all requests in hand (tests/live/test_faults.py).
+        Can go when gunicorn's loop survives EMFILE and ENFILE.
+        """
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            log.warning("no more connections: raise the limit of open files", connections=self.nr_conns)
+            self.accept_after = time.monotonic() + PAUSE
+            self.set_accept_enabled(False)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Do not accept during a pause; when the worker stops, accept what waits and close the socket.
+
+        Overrides ThreadWorker.set_accept_enabled: a stopping worker keeps the socket open without reading from it, so
+        connections that arrive are reset at the end (tests/live/test_leaving.py). Can go when a stopping worker of
+        gunicorn accepts what waits, then closes its sockets before it waits for requests in progress.
+        """
+        super().set_accept_enabled(enabled and self.alive and time.monotonic() >= self.accept_after)
+        if not self.alive:
+            self._accept_rest()
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Close connections beside the loop.
+
+        Overrides ThreadWorker.finish_request: it closes in the loop, and waits there up to 2 seconds for each client that
+        leaves its end open (tests/live/test_malformed.py). Can go when gunicorn does not wait in its loop.
+        """
+        conn.close = partial(self._close, conn.sock)
+        super().finish_request(conn, fs)
+
+    def notify(self) -> None:
+        """Send the heartbeat and the number of database connections in use, once a second.
+
+        Overrides Worker.notify: gunicorn calls it at each turn of the loop, several times a request. Can go when gunicorn has
+        a hook that workers call at an interval.
+        """
+        if time.monotonic() >= self.beat_after:
+            self.beat_after = time.monotonic() + BEAT
+            super().notify()
+            metrics.sample(self.app.app)
+
+    def _accept_rest(self) -> None:
+        give_up = time.monotonic() + LAST_ACCEPT
+        for listener in self.sockets:
+            with suppress(OSError):  # no file descriptor is left
+                while time.monotonic() < give_up and select.select([listener], [], [], QUIET)[0]:
+                    super().accept(listener)
+            listener.close()
+        self.sockets = []
+
+    def _close(self, sock: Any, graceful: bool = False) -> None:
+        """Close the connection; gracefully, wait up to 2 seconds for the client to read the answer and close its end.
+
+        Without the wait, input that was not read resets the connection, and the end of the answer is lost.
+        """
+        if graceful and self.lingering.acquire(blocking=False):
+            self.closers.submit(util.close_graceful, sock).add_done_callback(lambda _: self.lingering.release())
+        else:
+            util.close(sock)
