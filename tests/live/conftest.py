@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from up import Start, Up, for_a_team
+from up import Caller, Start, Up, for_a_team
 
 from catapult.embedded import Embedded
 
 
 @pytest.fixture(scope="session")
 def make_folder() -> Iterator[Callable[[], Path]]:
-    """A function that makes a folder with a short name, since a socket's path may have 107 bytes. Gone at the end."""
-    made: list[Path] = []
+    """A function that creates a folder with a short name: a socket's path may have 107 bytes. Removed at the end."""
+    folders: list[Path] = []
 
     def make() -> Path:
-        made.append(Path(tempfile.mkdtemp(prefix="catapult-live-")))
-        return made[-1]
+        folders.append(Path(tempfile.mkdtemp(prefix="catapult-live-")))
+        return folders[-1]
 
     yield make
-    for folder in made:
+    for folder in folders:
         for home in (folder, folder / "home"):
             if (home / "postgres").exists():  # stopping looks at every process of the machine
                 Embedded(home).stop()
@@ -30,9 +30,9 @@ def make_folder() -> Iterator[Callable[[], Path]]:
 
 @pytest.fixture(scope="session")
 def live(make_folder: Callable[[], Path], make_database: Callable[[], str]) -> Iterator[Up]:
-    """A server on a database of its own, with a key of each role. Nobody may break it.
+    """A server on a database of its own, with a key of each role, for tests that leave it running.
 
-    In the end it must have logged no fault and no key.
+    At the end it must have logged no fault and no key.
     """
     server = Up(make_folder(), **for_a_team(make_database()))
     try:
@@ -48,7 +48,13 @@ def live(make_folder: Callable[[], Path], make_database: Callable[[], str]) -> I
 
 @pytest.fixture(scope="module")
 def start(make_folder: Callable[[], Path]) -> Iterator[Start]:
-    """Starts servers with the settings it is given. What still runs when the module's tests are done is ended."""
+    """A function that starts servers with the given settings. They are closed after the module's tests."""
     start = Start(make_folder)
     yield start
     start.close()
+
+
+@pytest.fixture(scope="module")
+def admin(live: Up) -> Iterator[Caller]:
+    with live.by("admin") as caller:
+        yield caller

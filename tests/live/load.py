@@ -1,4 +1,4 @@
-"""Writing without pause, and what has to be true of all that was written."""
+"""Clients that write without pause, and checks of what they wrote."""
 
 import threading
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ THREADS = 16
 
 
 class Load:
-    """Threads that register models and versions and promote them without pause, by a key of their own.
+    """Register models and versions and promote them without pause, with a key of their own.
 
-    `acknowledged` are the changes that were answered with success, as (audit action, id).
+    `acknowledged` has the changes that were answered with success, as (audit action, id).
     """
 
     def __init__(self, url: str, key: str, name: str) -> None:
@@ -40,7 +40,7 @@ class Load:
                     self._change(caller, "version.promote", f"/api/v1/versions/{version['id']}/promote", {})
 
     def _change(self, caller: Caller, action: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """What was made; None if it was refused, or nobody knows."""
+        """Return what was created; None if it was refused or the connection was lost."""
         try:
             answer = caller.post(path, json=body)
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
@@ -49,24 +49,24 @@ class Load:
         if not answer.ok:
             self.refused.append(answer)
             return None
-        made: dict[str, Any] = answer.json()
-        self.acknowledged.append((action, made["id"]))
-        return made
+        created: dict[str, Any] = answer.json()
+        self.acknowledged.append((action, created["id"]))
+        return created
 
     def goes_on(self, more: int = 40) -> None:
-        """Waits until so many more were acknowledged."""
+        """Wait until that many more changes were acknowledged."""
         goal = len(self.acknowledged) + more
         until(lambda: len(self.acknowledged) >= goal)
 
     def is_refused(self) -> None:
-        """Waits until one more was refused."""
+        """Wait until one more was refused."""
         goal = len(self.refused) + 1
         until(lambda: len(self.refused) >= goal)
 
 
 @contextmanager
 def load(server: Up, name: str, url: str = "") -> Iterator[Load]:
-    """Sixteen threads write meanwhile, to the server or what is before it at `url`."""
+    """Write in sixteen threads during the block, to the server or to the proxy at `url`."""
     with server.by("admin") as admin:
         key = admin.made("/api/v1/api-keys", {"name": name, "role": "releaser"})["key"]
     load = Load(url or server.url, key, name)
@@ -75,29 +75,29 @@ def load(server: Up, name: str, url: str = "") -> Iterator[Load]:
 
 
 def assert_kept(server: Up, load: Load) -> None:
-    """Each acknowledged change is there, and every change that is there has exactly one entry, and the reverse."""
+    """Check that each acknowledged change is stored, and that changes and audit entries match one to one."""
     rows = server.sql(
         "WITH mine AS (SELECT id FROM models WHERE name LIKE %s),"
-        " grown AS (SELECT id, released_at FROM versions WHERE model_id IN (SELECT id FROM mine)),"
-        " made AS (SELECT 'model.create' AS action, id FROM mine UNION ALL SELECT 'version.create', id FROM grown"
-        "  UNION ALL SELECT 'version.promote', id FROM grown WHERE released_at IS NOT NULL),"
-        " told AS (SELECT action, resource_id AS id, count(*) AS entries FROM audit_logs WHERE api_key_name = %s"
+        " children AS (SELECT id, released_at FROM versions WHERE model_id IN (SELECT id FROM mine)),"
+        " changed AS (SELECT 'model.create' AS action, id FROM mine UNION ALL SELECT 'version.create', id FROM children"
+        "  UNION ALL SELECT 'version.promote', id FROM children WHERE released_at IS NOT NULL),"
+        " logged AS (SELECT action, resource_id AS id, count(*) AS entries FROM audit_logs WHERE api_key_name = %s"
         "  GROUP BY action, resource_id)"
-        " SELECT told.action, made.id::text, told.entries FROM made FULL JOIN told"
-        "  ON told.id = made.id AND told.action = made.action",
+        " SELECT logged.action, changed.id::text, logged.entries FROM changed FULL JOIN logged"
+        "  ON logged.id = changed.id AND logged.action = changed.action",
         f"{load.name}/%",
         load.name,
     )
     odd = [row for row in rows if None in row or row[2] != 1]
     assert not odd, f"changes without their one entry, or entries without their change: {odd}"
     lost = set(load.acknowledged) - {(action, identity) for action, identity, _ in rows}
-    assert not lost, f"acknowledged and not there: {lost}"
-    assert len(set(load.acknowledged)) == len(load.acknowledged), "one thing was made twice"
+    assert not lost, f"acknowledged and not stored: {lost}"
+    assert len(set(load.acknowledged)) == len(load.acknowledged), "the same change was acknowledged twice"
     assert {action for action, _ in load.acknowledged} == {"model.create", "version.create", "version.promote"}
 
 
 def assert_told_to_wait(load: Load) -> None:
-    """Whoever was not served got a 503 at once that says when to come again, and nobody lost a connection."""
+    """Check that each refusal was a 503 at once with Retry-After, and that no connection was lost."""
     assert load.lost == 0, f"{load.lost} connections were lost"
     for answer in load.refused:
         assert answer.status_code == 503, answer.text

@@ -1,4 +1,4 @@
-"""What is no HTTP, or is meant to be understood in two ways, as bytes on a connection."""
+"""Requests that are not HTTP, or that two parsers may read differently, as bytes."""
 
 import socket
 import time
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 SMUGGLED = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 ALIVE = b'"status":"ok"'
-"""What would be in the answer to what was smuggled."""
+"""What the answer to the smuggled request contains."""
 
 
 class Got(NamedTuple):
-    """What came back: each answer's status, all of the bytes, and whether the server closed the connection."""
+    """The status of each answer, all bytes received, and whether the server closed the connection."""
 
     statuses: list[int]
     text: bytes
@@ -19,7 +19,7 @@ class Got(NamedTuple):
 
 
 def speak(port: int, text: bytes, done: bool = False, seconds: float = 5.0) -> Got:
-    """Send these bytes and, when `done`, nothing more. Reads until the other side closes, or is silent after an answer."""
+    """Send these bytes, and with `done` close our end. Reads until the server closes, or is silent after an answer."""
     got, closed = b"", False
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection, suppress(TimeoutError):
         try:
@@ -37,7 +37,7 @@ def speak(port: int, text: bytes, done: bool = False, seconds: float = 5.0) -> G
 
 
 def dribble(port: int, text: bytes, pause: float, seconds: float) -> float:
-    """After how many seconds the other side ended a connection on which these bytes come one by one."""
+    """Send these bytes one by one. Returns after how many seconds the server closed the connection."""
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", port), timeout=pause) as connection:
         for byte in text:
@@ -48,12 +48,12 @@ def dribble(port: int, text: bytes, pause: float, seconds: float) -> float:
                         break
                 except ConnectionError:
                     break
-            assert time.monotonic() - began < seconds, "never ended"
+            assert time.monotonic() - began < seconds, "the server did not close the connection"
     return time.monotonic() - began
 
 
 def malformed(key: str) -> dict[str, bytes]:
-    """By name, all with a key that may register models."""
+    """Return malformed requests by name, all with a key that may register models."""
     to = f"Host: x\r\nX-API-Key: {key}\r\n".encode()
     get = b"GET /api/v1/models HTTP/1.1\r\n" + to
     post = b"POST /api/v1/models HTTP/1.1\r\n" + to + b"Content-Type: application/json\r\n"
@@ -107,7 +107,7 @@ def malformed(key: str) -> dict[str, bytes]:
 
 
 def cut_short(key: str) -> dict[str, bytes]:
-    """By name, what is well so far, and ends in the middle."""
+    """Return valid requests that end in the middle, by name."""
     head = f"POST /api/v1/models HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n".encode()
     return {
         "nothing": b"",

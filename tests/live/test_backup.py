@@ -1,5 +1,6 @@
-"""The drill: back up under load, restore into an empty server, compare every row, and start on it. The README's lines, too."""
+"""Back up under load, restore into an empty server, compare every row and start on it; also by the README's lines."""
 
+import fcntl
 import os
 import re
 import secrets
@@ -8,12 +9,14 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import psycopg2
 import pytest
 from stage import on_server
-from up import ROOT, Caller, Start, Up, a_model, a_version, surroundings, until
+from up import ROOT, Start, Up, a_version, at_work, environment, run, until
 
 from catapult.embedded import Embedded, attached
 
@@ -25,10 +28,7 @@ Hashes = dict[str, tuple[object, ...]]
 
 
 def script(name: str, *arguments: object, cwd: Path = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
-    command = ["bash", str(ROOT / "scripts" / name), *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, env=surroundings(**settings), text=True, capture_output=True, timeout=120, check=False
-    )
+    return run(["bash", ROOT / "scripts" / name, *arguments], environment(**settings), cwd)
 
 
 def rows(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -38,14 +38,14 @@ def rows(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 def hashes(connection: psycopg2.extensions.connection) -> Hashes:
-    """How many rows each table has, and a hash of all that is in them."""
-    found: Hashes = {}
+    """Return for each table how many rows it has and a hash of all of them."""
+    result: Hashes = {}
     with connection.cursor() as cursor:
         cursor.execute(TABLES)
         for (table,) in cursor.fetchall():
             cursor.execute(HASH.format(table))
-            (found[table],) = cursor.fetchall()
-    return found
+            (result[table],) = cursor.fetchall()
+    return result
 
 
 def hashes_at(url: str) -> Hashes:
@@ -54,59 +54,41 @@ def hashes_at(url: str) -> Hashes:
 
 
 def schema(tools: Path, url: str) -> str:
-    """Tables, constraints, indexes and triggers, as pg_dump writes them, without the word that it makes up each time, and
-    without the casts and brackets that PostgreSQL sets anew when it reads a check again.
+    """Return tables, constraints, indexes and triggers as pg_dump writes them, without its random word, and without the
+    casts and brackets that PostgreSQL changes when it reads a check constraint again.
     """
-    done = subprocess.run(
-        [tools / "pg_dump", "--schema-only", "--no-owner", f"--dbname={url}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    text = re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)
+    dump = run([tools / "pg_dump", "--schema-only", "--no-owner", f"--dbname={url}"], environment())
+    assert dump.returncode == 0, dump.stderr
+    text = re.sub(r"(?m)^\\(un)?restrict .*$", "", dump.stdout)
     return re.sub(r"::(character varying|text)(\[\])?|[()]", "", text)
 
 
 @contextmanager
 def written_to(server: Up, writers: int = 4) -> Iterator[list[str]]:
-    """Clients that fill every table meanwhile; gives the names of the models whose deployment was acknowledged."""
-    done, over, failed = list[str](), threading.Event(), list[BaseException]()
-    target = {"environment": "production"}
+    """Fill every table during the block. Yields the names of the models whose deployment was acknowledged."""
+    acknowledged, ending = list[str](), threading.Event()
 
-    def write(caller: Caller, writer: int) -> None:
-        number = 0
-        while not over.is_set():
-            name, number = f"drill/{secrets.token_hex(4)}-{writer}", number + 1
-            model = caller.made("/api/v1/models", a_model(name))
-            body = a_version(model, "1.0.0", metadata={"accuracy": number / 1000})
+    def write(writer: int) -> None:
+        for number in count():
+            if ending.is_set():
+                return
+            name = f"drill/{secrets.token_hex(4)}-{writer}"
+            body = a_version(caller.model(name), "1.0.0", metadata={"accuracy": number / 1000})
             version = caller.post("/api/v1/versions", json=body, headers={"Idempotency-Key": name}).json()
             caller.post(f"/api/v1/versions/{version['id']}/promote", json={"reason": name}).raise_for_status()
-            place = {"release_id": version["id"], **target, "status": "running"}
-            deployment = caller.made("/api/v1/deployments", place)
+            target = {"release_id": version["id"], "environment": "production", "status": "running"}
+            deployment = caller.made("/api/v1/deployments", target)
             caller.put(f"/api/v1/deployments/{deployment['id']}", json={"status": "success"}).raise_for_status()
-            done.append(name)
-
-    def run(caller: Caller, writer: int) -> None:
-        try:
-            write(caller, writer)
-        except BaseException as error:
-            failed.append(error)
+            acknowledged.append(name)
 
     with server.caller(server.key) as caller:
-        threads = [threading.Thread(target=run, args=(caller, writer)) for writer in range(writers)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield done
-        finally:
-            over.set()
-            for thread in threads:
-                thread.join(30)
-    assert failed == []
+        works = [partial(write, writer) for writer in range(writers)]
+        with at_work(works, lambda: until(lambda: acknowledged), ending):
+            yield acknowledged
 
 
 def prepare(server: Up) -> None:
-    """What the writers do not make: a gate that lets them through, an approval, other keys, a session, a refused sign-in."""
+    """Create what the writers do not: a gate that they pass, an approval, other keys, a session, a refused sign-in."""
     with server.caller(server.key) as caller:
         caller.put("/api/v1/environments/production", json={"rank": 1}).raise_for_status()
         gate = {"model": "drill/*", "target": "release", "kind": "metadata_present", "paths": ["accuracy"]}
@@ -123,30 +105,29 @@ def prepare(server: Up) -> None:
 
 @pytest.fixture(scope="module")
 def server(start: Start) -> Up:
-    """On an embedded database, with something in every table."""
+    """A server on an embedded database, with rows in every table."""
     server = start(WEB_CONCURRENCY="2").ready()
     prepare(server)
-    with written_to(server, 1) as done:
-        until(lambda: done)
-    return server
+    with written_to(server, 1):
+        return server
 
 
 @pytest.fixture(scope="module")
 def dump(server: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dump that was made under load."""
+    """A dump taken under load."""
     folder = tmp_path_factory.mktemp("backups")
     with written_to(server) as done:
         until(lambda: len(done) > 4)
-        made = script("backup.sh", folder, CATAPULT_HOME=str(server.home))
-    assert made.returncode == 0, made.stderr
+        backup = script("backup.sh", folder, CATAPULT_HOME=str(server.home))
+    assert backup.returncode == 0, backup.stderr
     (path,) = folder.glob("catapult-*.dump")
-    assert made.stdout.strip() == str(path)
+    assert backup.stdout.strip() == str(path)
     assert path.stat().st_mode & 0o777 == 0o600
     return path
 
 
 def dumped_at_a_moment(server: Up, folder: Path) -> tuple[Path, Hashes]:
-    """A dump by `scripts/backup.sh`, and what was in every table at the very moment that it shows."""
+    """Return a dump by `scripts/backup.sh`, and the hashes of every table at the moment of its snapshot."""
     real, tools = Embedded(server.home).bin, folder / "bin"
     tools.mkdir()
     (tools / "pg_restore").symlink_to(real / "pg_restore")
@@ -157,19 +138,19 @@ def dumped_at_a_moment(server: Up, folder: Path) -> tuple[Path, Hashes]:
             ((snapshot,),) = cursor.fetchall()
         (tools / "pg_dump").write_text(f'#!/bin/sh\nexec {real}/pg_dump --snapshot={snapshot} "$@"\n')
         (tools / "pg_dump").chmod(0o755)
-        made = script("backup.sh", folder / "backups", DATABASE_URL=server.database_url, PG_BIN=str(tools))
-        assert made.returncode == 0, made.stderr
-        return Path(made.stdout.strip()), hashes(connection)
+        backup = script("backup.sh", folder / "backups", DATABASE_URL=server.database_url, PG_BIN=str(tools))
+        assert backup.returncode == 0, backup.stderr
+        return Path(backup.stdout.strip()), hashes(connection)
 
 
-def test_what_was_backed_up_under_load_is_restored_whole_and_a_server_starts_on_it(
+def test_a_backup_taken_under_load_restores_every_row_and_a_server_starts_on_it(
     server: Up, start: Start, make_folder, tmp_path: Path
 ) -> None:
     with written_to(server) as done:
         until(lambda: len(done) > 10)
         before = list(done)
         path, there = dumped_at_a_moment(server, tmp_path)
-        until(lambda: len(done) > len(before) + 4)  # it went on meanwhile
+        until(lambda: len(done) > len(before) + 4)  # writes went on during the backup
     assert all(count for count, _ in there.values()), there
     assert {"deployments", "audit_logs", "gates", "sessions"} < set(there)
     home = make_folder() / "home"
@@ -201,7 +182,7 @@ def test_what_was_backed_up_under_load_is_restored_whole_and_a_server_starts_on_
         caller.version(caller.model("drill/after"), "1.0.0")
 
 
-def test_nothing_is_restored_over_what_is_there(server: Up, dump: Path) -> None:
+def test_a_database_that_is_not_empty_is_not_restored_over(server: Up, dump: Path) -> None:
     before = server.sql(COUNTS)
     refused = script("restore.sh", dump, CATAPULT_HOME=str(server.home))
     assert refused.returncode == 1
@@ -210,7 +191,7 @@ def test_nothing_is_restored_over_what_is_there(server: Up, dump: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])
-def test_a_dump_that_was_cut_off_is_not_restored(dump: Path, tmp_path: Path, make_folder, kept: float) -> None:
+def test_a_truncated_dump_is_not_restored(dump: Path, tmp_path: Path, make_folder, kept: float) -> None:
     whole = dump.read_bytes()
     cut = tmp_path / "cut.dump"
     cut.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
@@ -222,13 +203,13 @@ def test_a_dump_that_was_cut_off_is_not_restored(dump: Path, tmp_path: Path, mak
         assert rows(database.url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
-def test_the_oldest_dumps_go_and_nothing_else(server: Up, tmp_path: Path) -> None:
+def test_the_oldest_dumps_are_removed_and_nothing_else(server: Up, tmp_path: Path) -> None:
     old = [tmp_path / f"catapult-2026010{day}T000000Z.dump" for day in range(1, 5)]
     others = [tmp_path / name for name in ("catapult-of-mine.dump", "notes", "catapult-20260101T000000Z.dump.gpg")]
     for path in (*old, *others):
         path.touch()
-    made = script("backup.sh", ".", cwd=tmp_path, CATAPULT_HOME=str(server.home), BACKUP_KEEP="3")
-    assert made.returncode == 0, made.stderr
+    backup = script("backup.sh", ".", cwd=tmp_path, CATAPULT_HOME=str(server.home), BACKUP_KEEP="3")
+    assert backup.returncode == 0, backup.stderr
     left = set(tmp_path.iterdir())
     assert set(others) <= left
     assert set(old) & left == set(old[-2:])
@@ -252,15 +233,10 @@ def test_a_backup_that_fails_leaves_no_dump_and_removes_none(server: Up, tmp_pat
     assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == [kept.name]
 
 
-def test_two_backups_at_once_do_not_meet(server: Up, tmp_path: Path) -> None:
+def test_a_second_backup_at_the_same_time_is_refused(server: Up, tmp_path: Path) -> None:
     with (tmp_path / ".lock").open("w") as lock:
-        taken = subprocess.Popen(["flock", str(lock.name), "sleep", "20"])
-        try:
-            threading.Event().wait(0.5)
-            refused = script("backup.sh", tmp_path, CATAPULT_HOME=str(server.home))
-        finally:
-            taken.terminate()
-            taken.wait()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = script("backup.sh", tmp_path, CATAPULT_HOME=str(server.home))
     assert refused.returncode == 1
     assert "Another backup" in refused.stderr
 
@@ -273,16 +249,11 @@ def test_a_password_is_on_no_command_line(tmp_path: Path) -> None:
     shown = script("backup.sh", tmp_path, DATABASE_URL_FILE=str(tmp_path / "url"), PG_BIN=str(tmp_path)).stderr
     assert "--dbname=postgresql://u@db:5432/registry?sslmode=require" in shown
     assert "PGPASSWORD=p@ss:w" in shown
-
-
-@pytest.mark.parametrize(
-    "url", ["postgresql://u:s3@cret@db/registry", "postgresql://u@db/registry?sslmode=a&password=s3cret"]
-)
-def test_a_password_that_would_get_there_is_refused(tmp_path: Path, url: str) -> None:
-    refused = script("backup.sh", tmp_path, DATABASE_URL=url)
-    assert refused.returncode == 1
-    assert "has to stand before the host" in refused.stderr
-    assert "cret" not in refused.stderr
+    for url in ("postgresql://u:s3@cret@db/registry", "postgresql://u@db/registry?sslmode=a&password=s3cret"):
+        refused = script("backup.sh", tmp_path, DATABASE_URL=url)
+        assert refused.returncode == 1
+        assert "has to stand before the host" in refused.stderr
+        assert "cret" not in refused.stderr
 
 
 # --- with Docker
@@ -290,8 +261,8 @@ def test_a_password_that_would_get_there_is_refused(tmp_path: Path, url: str) ->
 
 @pytest.fixture
 def docker(server: Up, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a checkout whose `docker compose exec postgres` is a database `registry` of `registry`'s, in the server's
-    own PostgreSQL. What it was asked stands in the file CALLS.
+    """The environment of a checkout in which `docker compose exec postgres` reaches a database `registry` in the server's
+    own PostgreSQL. The calls are in the file CALLS.
     """
     embedded = Embedded(server.home)
     for statement in ("CREATE ROLE registry SUPERUSER LOGIN", "CREATE DATABASE registry OWNER registry"):
@@ -312,7 +283,7 @@ PATH={embedded.bin}:$PATH PGHOST={socket} "${{@:4}}" | cat
     stand_in.chmod(0o755)
     path = f"{stand_in.parent}:{os.environ['PATH']}"
     try:
-        yield surroundings(PATH=path, CALLS=str(tmp_path / "calls"))
+        yield environment(PATH=path, CALLS=str(tmp_path / "calls"))
     finally:
         for name in ("registry", "registry_before"):
             on_server(embedded, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -320,33 +291,26 @@ PATH={embedded.bin}:$PATH PGHOST={socket} "${{@:4}}" | cat
 
 
 def lines_of(page: str, *beginnings: str) -> list[str]:
-    """The command lines of a page that begin so, as they stand there."""
+    """Return the command lines of a page that begin so."""
     return [line for line in (ROOT / page).read_text().splitlines() if line.startswith(beginnings)]
 
 
-def sh(line: str, environment: dict[str, str], folder: Path, **kwargs: object) -> str:
-    done = subprocess.run(  # type: ignore[call-overload]
-        ["bash", "-euc", line], env=environment, cwd=folder, capture_output=True, text=True, timeout=60, **kwargs
-    )
-    assert done.returncode == 0, (line, done.stderr)
-    return str(done.stdout)
+def sh(line: str, env: dict[str, str], folder: Path) -> str:
+    result = run(["bash", "-euc", line], env, folder)
+    assert result.returncode == 0, (line, result.stderr)
+    return result.stdout
 
 
 def of_registry(server: Up) -> str:
     return server.database_url.replace("/catapult?", "/registry?").replace("postgres:", "registry:", 1)
 
 
-def test_the_readme_s_lines_back_up_and_restore_as_they_stand(
-    server: Up, docker: dict[str, str], tmp_path: Path
-) -> None:
+def test_the_lines_of_the_readme_back_up_and_restore(server: Up, docker: dict[str, str], tmp_path: Path) -> None:
     dump, restore = lines_of("README.md", "docker compose exec -T postgres p")
     assert ("pg_dump" in dump, "psql" in restore) == (True, True)
     url = of_registry(server)
-    sh(
-        f"docker compose exec -T postgres pg_dump --no-owner -d {shlex.quote(server.database_url)} > first.sql",
-        docker,
-        tmp_path,
-    )
+    dump_server = f"pg_dump --no-owner -d {shlex.quote(server.database_url)} > first.sql"
+    sh(f"docker compose exec -T postgres {dump_server}", docker, tmp_path)
     sh("docker compose exec -T postgres psql -q -U registry registry < first.sql", docker, tmp_path)
     there = hashes_at(url)
     sh(dump, docker, tmp_path)
@@ -356,7 +320,7 @@ def test_the_readme_s_lines_back_up_and_restore_as_they_stand(
     assert hashes_at(url) == there == hashes_at(server.database_url)
 
 
-def test_with_docker_the_operator_s_lines_set_aside_what_there_is_and_restore_into_an_empty_database(
+def test_with_docker_the_lines_for_operators_set_the_database_aside_and_restore_into_an_empty_one(
     server: Up, docker: dict[str, str], dump: Path, tmp_path: Path
 ) -> None:
     url = of_registry(server)
@@ -364,15 +328,15 @@ def test_with_docker_the_operator_s_lines_set_aside_what_there_is_and_restore_in
     assert "Restored: " in sh(first, docker, tmp_path)
     there = hashes_at(url)
     (backup,) = lines_of("docs/operations.md", "scripts/backup.sh --docker")
-    kept = tmp_path / sh(backup.replace("scripts/", f"{ROOT}/scripts/"), docker, tmp_path).strip()
-    again = subprocess.run(["bash", "-c", first], env=docker, capture_output=True, text=True, check=False)
+    latest = tmp_path / sh(backup.replace("scripts/", f"{ROOT}/scripts/"), docker, tmp_path).strip()
+    again = run(["bash", "-c", first], docker)
     assert (again.returncode, "not empty" in again.stderr) == (1, True)
     page = (ROOT / "docs" / "operations.md").read_text()
     block = page[page.index("docker compose stop nginx backend\n") :].partition("```")[0]
     assert block.splitlines()[-1].startswith("./deploy.sh ")
     for line in block.splitlines()[:-1]:
         line = line.replace("scripts/restore.sh", f"{ROOT}/scripts/restore.sh")
-        sh(re.sub(r"backups/catapult-\w+\.dump", str(kept), line), docker, tmp_path)
+        sh(re.sub(r"backups/catapult-\w+\.dump", str(latest), line), docker, tmp_path)
     assert hashes_at(url) == there
     assert hashes_at(url.replace("/registry?", "/registry_before?")) == there
     called = (tmp_path / "calls").read_text()
@@ -382,19 +346,12 @@ def test_with_docker_the_operator_s_lines_set_aside_what_there_is_and_restore_in
 def test_with_docker_a_database_that_is_not_up_is_named(docker: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "bin" / "docker").write_text('#!/bin/sh\n[ "$2" = version ]\n')
     for command in ("backup.sh --docker", f"restore.sh --docker {__file__}"):
-        done = subprocess.run(
-            ["bash", "-c", f"{ROOT}/scripts/{command}"],
-            env=docker,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1
-        assert "docker compose up -d postgres" in done.stderr
+        refused = run(["bash", "-c", f"{ROOT}/scripts/{command}"], docker, tmp_path)
+        assert refused.returncode == 1
+        assert "docker compose up -d postgres" in refused.stderr
     assert not list(tmp_path.glob("backups/*.dump"))
 
 
 def test_scripts_are_clean() -> None:
-    done = subprocess.run(["shellcheck", "-x", *(ROOT / "scripts").glob("*.sh")], cwd=ROOT, check=False)
-    assert done.returncode == 0
+    checked = run(["shellcheck", "-x", *(ROOT / "scripts").glob("*.sh")], environment())
+    assert checked.returncode == 0, checked.stdout

@@ -1,24 +1,19 @@
-"""Releases under control while many act at once: what gates, freezes and rollbacks promise holds for each order of them."""
+"""Gates, freezes and rollbacks while many act at once: what they promise holds in every order of the requests."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import requests
-from up import Caller, Up, at_once, problem, statuses
+from up import Caller, Up, a_version, at_once, problem, statuses
 
 pytestmark = pytest.mark.live
 
 DEPLOYMENTS = "/api/v1/deployments"
 FROZEN = {"frozen": True, "frozen_reason": "a race"}
-
-
-@pytest.fixture(scope="module")
-def admin(live: Up) -> Iterator[Caller]:
-    with live.by("admin") as caller:
-        yield caller
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +24,11 @@ def releaser(live: Up) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def others(live: Up, admin: Caller) -> Iterator[list[Caller]]:
-    """Releasers beside the one."""
-    made = [admin.made("/api/v1/api-keys", {"name": f"racer-{n}", "role": "releaser"}) for n in range(3)]
-    callers = [live.caller(one["key"]) for one in made]
-    yield callers
-    for caller in callers:
-        caller.close()
-
-
-def deployment(caller: Caller, version: dict[str, Any], environment: str, **fields: Any) -> dict[str, Any]:
-    return caller.made(DEPLOYMENTS, {"release_id": version["id"], "environment": environment, **fields})
+    """Three more releasers."""
+    with ExitStack() as callers:
+        bodies = [{"name": f"racer-{n}", "role": "releaser"} for n in range(3)]
+        keys = [admin.made("/api/v1/api-keys", body)["key"] for body in bodies]
+        yield [callers.enter_context(live.caller(key)) for key in keys]
 
 
 def deploying(
@@ -48,24 +38,23 @@ def deploying(
     return partial(caller.post, DEPLOYMENTS, json=body)
 
 
+def deployment(caller: Caller, version: dict[str, Any], environment: str, **fields: Any) -> dict[str, Any]:
+    response = deploying(caller, version, environment, **fields)()
+    assert response.status_code == 201, response.text
+    return dict(response.json())
+
+
 def rolling_back(caller: Caller, model: dict[str, Any], environment: str) -> Callable[[], requests.Response]:
     body = {"model_name": model["name"], "reason": "a race"}
     return partial(caller.post, f"/api/v1/environments/{environment}/rollback", json=body)
 
 
-def a_gate(caller: Caller, model: dict[str, Any], target: str, kind: str, **own: Any) -> dict[str, Any]:
-    return caller.made("/api/v1/gates", {"model": model["name"], "target": target, "kind": kind, **own})
-
-
-def entries(live: Up, action: str, resource_id: str) -> int:
-    ((count,),) = live.sql(
-        "SELECT count(*) FROM audit_logs WHERE action = %s AND resource_id = %s", action, resource_id
-    )
-    return int(count)
+def a_gate(caller: Caller, model: dict[str, Any], target: str, kind: str, **fields: Any) -> dict[str, Any]:
+    return caller.made("/api/v1/gates", {"model": model["name"], "target": target, "kind": kind, **fields})
 
 
 def intervals(live: Up, model: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """`live_from ended_at id superseded_by` in their order, after a look that none overlaps and each follows the one before."""
+    """Return `live_from ended_at id superseded_by` in order, once checked: each begins where the one before it ended."""
     rows = live.sql(
         "SELECT live_from, ended_at, id::text, superseded_by::text FROM deployments"
         " WHERE model_id = %s AND live_from IS NOT NULL ORDER BY live_from",
@@ -103,69 +92,68 @@ def test_of_eight_rollbacks_at_once_as_many_succeed_as_there_are_steps(live: Up,
 
 def test_20_pending_deployments_that_succeed_at_once_leave_the_newest_live(live: Up, admin: Caller) -> None:
     model = admin.model("races/successes")
-    first = deployment(admin, admin.version(model, "0"), "race-successes")
-    made = [
-        deployment(admin, admin.version(model, f"1.{n}"), "race-successes", status="running" if n % 2 else "pending")
+    first = deployment(admin, admin.version(model, "0"), "race-successes")["id"]
+    order = [
+        deployment(admin, admin.version(model, f"1.{n}"), "race-successes", status=("pending", "running")[n % 2])["id"]
         for n in range(20)
     ]
-    answers = at_once(
-        *[partial(admin.put, f"{DEPLOYMENTS}/{one['id']}", json={"status": "success"}) for one in reversed(made)]
-    )
+    succeed = [partial(admin.put, f"{DEPLOYMENTS}/{identity}", json={"status": "success"}) for identity in order]
+    answers = at_once(*reversed(succeed))
     assert set(statuses(answers)) <= {200, 409}
-    rows = intervals(live, model)
-    assert rows[-1][2] == made[-1]["id"]
-    assert rows[0][2] == first["id"]
-    came = {answer.json()["id"] for answer in answers if answer.status_code == 200}
-    assert {row[2] for row in rows} == came | {first["id"]}
-    found = {one["id"]: admin.get(f"{DEPLOYMENTS}/{one['id']}").json()["status"] for one in made}
-    assert found == {one["id"]: "success" if one["id"] in came else "cancelled" for one in made}
-    order = [one["id"] for one in made]
-    assert [order.index(row[2]) for row in rows[1:]] == sorted(order.index(row[2]) for row in rows[1:])
+    succeeded = {answer.json()["id"] for answer in answers if answer.status_code == 200}
+    _, *rows = (row[2] for row in intervals(live, model))
+    assert rows[-1] == order[-1]
+    assert set(rows) == succeeded
+    assert rows == sorted(rows, key=order.index)
+    now = {identity: admin.get(f"{DEPLOYMENTS}/{identity}").json()["status"] for identity in order}
+    assert now == {identity: "success" if identity in succeeded else "cancelled" for identity in order}
     states = live.sql(
         "SELECT s.deployment_id::text, count(*) FROM deployment_states AS s JOIN deployments AS d ON d.id = s.deployment_id"
         " WHERE d.model_id = %s GROUP BY 1",
         model["id"],
     )
-    assert dict(states) == {first["id"]: 1, **{one["id"]: 2 for one in made}}
-    said = live.sql(
+    assert dict(states) == {first: 1, **dict.fromkeys(order, 2)}
+    logged = live.sql(
         "SELECT resource_id::text FROM audit_logs WHERE action = 'deployment.update' AND details ->> 'model' = %s",
         model["name"],
     )
-    assert sorted(row[0] for row in said) == sorted(came)
+    assert sorted(row[0] for row in logged) == sorted(succeeded)
 
 
 def test_no_deployment_is_recorded_after_a_freeze(live: Up, admin: Caller) -> None:
-    """Each comes wholly before the freeze, or is refused: by the clock of the database, none is later than the freeze."""
+    """Each comes before the freeze or is refused: by the database's clock, none is later than the freeze."""
     for attempt in range(4):
-        place, model = f"race-freeze-{attempt}", admin.model(f"races/freeze-{attempt}")
-        admin.put(f"/api/v1/environments/{place}", json={})
+        environment, model = f"race-freeze-{attempt}", admin.model(f"races/freeze-{attempt}")
+        admin.put(f"/api/v1/environments/{environment}", json={})
         versions = [admin.version(model, f"1.{n}") for n in range(8)]
 
-        def deploy(version: dict[str, Any], place: str = place) -> list[requests.Response]:
-            return [deploying(admin, version, place, status="success" if n % 2 else "pending")() for n in range(4)]
+        def deploy(version: dict[str, Any], environment: str = environment) -> list[requests.Response]:
+            return [
+                deploying(admin, version, environment, status="success" if n % 2 else "pending")() for n in range(4)
+            ]
 
-        def freeze(place: str = place) -> list[requests.Response]:
-            return [admin.put(f"/api/v1/environments/{place}", json=FROZEN)]
+        def freeze(environment: str = environment) -> list[requests.Response]:
+            return [admin.put(f"/api/v1/environments/{environment}", json=FROZEN)]
 
         *batches, (frozen,) = at_once(*[partial(deploy, version) for version in versions], freeze)
         assert frozen.status_code == 200
         for batch in batches:
-            found = [answer.status_code for answer in batch]
-            assert found == sorted(found)
+            in_order = [answer.status_code for answer in batch]
+            assert in_order == sorted(in_order)
             for answer in batch:
                 assert answer.status_code == 201 or problem(answer, "frozen")
         assert live.sql(
             "SELECT count(*) FROM deployments AS d JOIN environments AS e ON e.place = d.place"
             " WHERE d.place = %s AND d.deployed_at > e.updated_at",
-            place,
+            environment,
         ) == [(0,)]
-        problem(deploying(admin, versions[0], place)(), "frozen")
+        problem(deploying(admin, versions[0], environment)(), "frozen")
 
 
 def test_an_approval_counts_for_the_gates_it_was_given_for_or_not_at_all(
     live: Up, admin: Caller, releaser: Caller, others: list[Caller]
 ) -> None:
-    """While a gate is changed, approvals come before the change and are void, or after it and count."""
+    """While a gate is changed, an approval comes before the change and is void, or after it and counts."""
     model = admin.model("races/approve")
     gate = a_gate(admin, model, "release", "approved", count=1, role="releaser")
     approvers = [releaser, *others]
@@ -173,14 +161,14 @@ def test_an_approval_counts_for_the_gates_it_was_given_for_or_not_at_all(
         version = admin.version(model, f"1.{attempt}")
         path = f"/api/v1/versions/{version['id']}"
         change = partial(admin.put, f"/api/v1/gates/{gate['id']}", json={"count": attempt % 2 + 2})
-        approve = [partial(one.post, f"{path}/approvals", json={"target": "release"}) for one in approvers]
+        approve = [partial(caller.post, f"{path}/approvals", json={"target": "release"}) for caller in approvers]
         changed, *given = at_once(change, *approve)
         assert (changed.status_code, statuses(given)) == (200, {201: 4})
         (verdict,) = admin.get(f"{path}/gates?target=release").json()
         when = changed.json()["updated_at"]
-        for word in verdict["approvals"]:
-            assert (word["void"] is None) is (word["created_at"] > when), (word, when)
-        counted = sum(word["void"] is None for word in verdict["approvals"])
+        for approval in verdict["approvals"]:
+            assert (approval["void"] is None) is (approval["created_at"] > when), (approval, when)
+        counted = sum(approval["void"] is None for approval in verdict["approvals"])
         assert verdict["passed"] is (counted >= attempt % 2 + 2)
 
 
@@ -192,11 +180,11 @@ def test_two_approvals_and_promotions_at_once_end_in_one_release(
     for attempt in range(8):
         version = admin.version(model, f"1.{attempt}")
         path = f"/api/v1/versions/{version['id']}"
-        approve = [partial(one.post, f"{path}/approvals", json={"target": "release"}) for one in others[:2]]
+        approve = [partial(caller.post, f"{path}/approvals", json={"target": "release"}) for caller in others[:2]]
         promote = partial(releaser.post, f"{path}/promote", json={})
 
         def try_again(promote: Callable[[], requests.Response] = promote) -> requests.Response:
-            """Until it is not blocked any more."""
+            """Promote until it is not blocked any more."""
             for _ in range(200):
                 answer = promote()
                 if answer.status_code == 200:
@@ -207,11 +195,11 @@ def test_two_approvals_and_promotions_at_once_end_in_one_release(
         answers = at_once(*approve, try_again, try_again, try_again)
         assert statuses(answers) == {201: 2, 200: 3}
         assert admin.get(path).json()["is_release"] is True
-        assert entries(live, "version.promote", version["id"]) == 1
+        assert live.entries("version.promote", version["id"]) == 1
 
 
 def test_nothing_is_promoted_past_a_gate_that_became_stricter(live: Up, admin: Caller, releaser: Caller) -> None:
-    """Every release was made before the change, and every version that was blocked after it."""
+    """Every release comes before the change, and every blocked version after it."""
     model = admin.model("races/stricter")
     gate = a_gate(admin, model, "release", "metric", path="accuracy", op=">=", value=0.5)
     for attempt in range(4):
@@ -219,17 +207,8 @@ def test_nothing_is_promoted_past_a_gate_that_became_stricter(live: Up, admin: C
         versions = [admin.version(model, f"{attempt}.{n}", metadata={"accuracy": 0.7}) for n in range(12)]
         stricter = partial(admin.put, f"/api/v1/gates/{gate['id']}", json={"value": 0.9})
         works = [partial(releaser.post, f"/api/v1/versions/{version['id']}/promote", json={}) for version in versions]
-        register = [
-            partial(
-                admin.post,
-                "/api/v1/versions",
-                json={
-                    **{"model_id": model["id"], "version": f"{attempt}.r{n}", "tag": "v", "digest": "a:b"},
-                    **{"metadata": {"accuracy": 0.7}, "is_release": True},
-                },
-            )
-            for n in range(4)
-        ]
+        releases = [a_version(model, f"{attempt}.r{n}", metadata={"accuracy": 0.7}, is_release=True) for n in range(4)]
+        register = [partial(admin.post, "/api/v1/versions", json=body) for body in releases]
         changed, *answers = at_once(stricter, *works, *register)
         assert changed.status_code == 200
         assert set(statuses(answers)) <= {200, 201, 409}
@@ -245,73 +224,70 @@ def test_nothing_is_promoted_past_a_gate_that_became_stricter(live: Up, admin: C
         ) == [(count,)]
 
 
-def test_deployments_to_a_new_environment_at_once_make_it_once(live: Up, admin: Caller) -> None:
-    model = admin.model("races/places")
-    version = admin.version(model, "1")
+@pytest.mark.parametrize("deleted", [False, True], ids=["new", "deleted"])
+def test_deployments_to_a_new_or_deleted_environment_at_once_create_it_once(
+    live: Up, admin: Caller, deleted: bool
+) -> None:
+    version = admin.version(admin.model(f"races/environments-{deleted}"), "1")
     for attempt in range(3):
-        place = f"race-new-{attempt}"
-        answers = at_once(*[deploying(admin, version, place.upper() if n % 2 else place) for n in range(12)])
+        environment = f"race-{'again' if deleted else 'new'}-{attempt}"
+        if deleted:
+            admin.put(f"/api/v1/environments/{environment}", json={"protected": True})
+            assert admin.delete(f"/api/v1/environments/{environment}").status_code == 204
+        names = [environment.upper() if n % 2 else environment for n in range(12)]
+        answers = at_once(*[deploying(admin, version, name) for name in names])
         assert statuses(answers) == {201: 12}
-        assert live.sql("SELECT count(*) FROM environments WHERE place = %s", place) == [(1,)]
+        assert max(answer.elapsed.total_seconds() for answer in answers) < 5
+        assert live.sql("SELECT count(*) FROM environments WHERE place = %s AND deleted_at IS NULL", environment) == [
+            (1,)
+        ]
         assert live.sql(
             "SELECT count(*) FROM audit_logs WHERE details ->> 'made_environment' = 'true'"
             " AND lower(details ->> 'environment') = %s",
-            place,
+            environment,
         ) == [(1,)]
-
-
-def test_deployments_to_a_deleted_environment_at_once_make_it_again_once(live: Up, admin: Caller) -> None:
-    version = admin.version(admin.model("races/places-again"), "1")
-    for attempt in range(3):
-        place = f"race-again-{attempt}"
-        admin.put(f"/api/v1/environments/{place}", json={"protected": True})
-        assert admin.delete(f"/api/v1/environments/{place}").status_code == 204
-        answers = at_once(*[deploying(admin, version, place) for _ in range(12)])
-        assert statuses(answers) == {201: 12}
-        assert live.sql(
-            "SELECT count(*) FROM audit_logs WHERE details ->> 'made_environment' = 'true'"
-            " AND details ->> 'environment' = %s",
-            place,
-        ) == [(1,)]
-        assert max(answer.elapsed.total_seconds() for answer in answers) < 5
 
 
 def test_deleting_an_environment_while_deploying_leaves_nothing_live_in_it(live: Up, admin: Caller) -> None:
     for attempt in range(3):
-        place, model = f"race-delete-{attempt}", admin.model(f"races/delete-{attempt}")
+        environment, model = f"race-delete-{attempt}", admin.model(f"races/delete-{attempt}")
         versions = [admin.version(model, f"1.{n}") for n in range(8)]
-        deployment(admin, versions[0], place)
-        delete = partial(admin.delete, f"/api/v1/environments/{place}?force=true")
-        statuses_ = ("success", "pending")
-        works = [deploying(admin, version, place, status=statuses_[n % 2]) for n, version in enumerate(versions)]
+        deployment(admin, versions[0], environment)
+        delete = partial(admin.delete, f"/api/v1/environments/{environment}?force=true")
+        outcomes = zip(versions, ("success", "pending") * 4, strict=True)
+        works = [deploying(admin, version, environment, status=status) for version, status in outcomes]
         deleted, *answers = at_once(delete, *works)
         assert (deleted.status_code, statuses(answers)) == (204, {201: 8}), [answer.text for answer in answers]
-        assert admin.delete(f"/api/v1/environments/{place}?force=true").status_code in (204, 404)
+        assert admin.delete(f"/api/v1/environments/{environment}?force=true").status_code in (204, 404)
         assert live.sql(
             "SELECT count(*) FROM deployments WHERE place = %s"
             " AND (status IN ('pending', 'running') OR live_from IS NOT NULL AND ended_at IS NULL)",
-            place,
+            environment,
         ) == [(0,)]
         rows = live.sql(
-            "SELECT live_from, ended_at FROM deployments WHERE place = %s AND live_from IS NOT NULL ORDER BY 1", place
+            "SELECT live_from, ended_at FROM deployments WHERE place = %s AND live_from IS NOT NULL ORDER BY 1",
+            environment,
         )
         assert all(before[0] < before[1] <= after[0] for before, after in pairwise(rows))
 
 
 def test_a_model_a_version_and_an_environment_may_be_deleted_at_once(live: Up, admin: Caller) -> None:
-    """Each ends and cancels some of the same deployments."""
+    """They end and cancel some of the same deployments."""
     for attempt in range(4):
-        places = [f"race-all-{attempt}-{n}" for n in range(2)]
+        environments = [f"race-all-{attempt}-{n}" for n in range(2)]
         model = admin.model(f"races/all-{attempt}")
         versions = [admin.version(model, f"1.{n}") for n in range(2)]
-        deployment(admin, versions[0], places[0])
+        deployment(admin, versions[0], environments[0])
         for n in range(16):
-            deployment(admin, versions[n % 2], places[n // 8], status="pending")
+            deployment(admin, versions[n % 2], environments[n // 8], status="pending")
         force = {"force": "true"}
         answers = at_once(
             partial(admin.delete, f"/api/v1/models/{model['id']}", params=force),
             partial(admin.delete, f"/api/v1/versions/{versions[1]['id']}"),
-            *[partial(admin.delete, f"/api/v1/environments/{place}", params=force) for place in places],
+            *[
+                partial(admin.delete, f"/api/v1/environments/{environment}", params=force)
+                for environment in environments
+            ],
         )
         assert [answer.status_code for answer in (answers[0], *answers[2:])] == [204] * 3
         assert answers[1].status_code in (204, 404)
@@ -324,13 +300,14 @@ def test_a_model_a_version_and_an_environment_may_be_deleted_at_once(live: Up, a
 def test_no_gate_names_an_environment_that_was_deleted_meanwhile(live: Up, admin: Caller) -> None:
     model = admin.model("races/gate-place")
     for attempt in range(12):
-        place = f"race-gate-{attempt}"
-        admin.put(f"/api/v1/environments/{place}", json={})
-        body = {"model": model["name"], "target": place, "kind": "released"}
-        deleted, made = at_once(
-            partial(admin.delete, f"/api/v1/environments/{place}"), partial(admin.post, "/api/v1/gates", json=body)
+        environment = f"race-gate-{attempt}"
+        admin.put(f"/api/v1/environments/{environment}", json={})
+        body = {"model": model["name"], "target": environment, "kind": "released"}
+        deleted, created = at_once(
+            partial(admin.delete, f"/api/v1/environments/{environment}"),
+            partial(admin.post, "/api/v1/gates", json=body),
         )
-        assert (deleted.status_code, made.status_code) in {(204, 422), (409, 201)}
+        assert (deleted.status_code, created.status_code) in {(204, 422), (409, 201)}
     assert live.sql(
         "SELECT count(*) FROM gates JOIN environments ON place = target"
         " WHERE gates.deleted_at IS NULL AND environments.deleted_at IS NOT NULL"
@@ -341,10 +318,10 @@ def test_archiving_while_a_deployment_succeeds_leaves_no_archived_version_live(l
     model = admin.model("races/archive")
     for attempt in range(10):
         version = admin.version(model, f"1.{attempt}")
-        made = deployment(admin, version, "race-archive", status="pending")
+        pending = deployment(admin, version, "race-archive", status="pending")
         archived, succeeded = at_once(
             partial(admin.put, f"/api/v1/versions/{version['id']}", json={"status": "archived"}),
-            partial(admin.put, f"{DEPLOYMENTS}/{made['id']}", json={"status": "success"}),
+            partial(admin.put, f"{DEPLOYMENTS}/{pending['id']}", json={"status": "success"}),
         )
         assert sorted((archived.status_code, succeeded.status_code)) == [200, 409]
     assert live.sql(
@@ -353,8 +330,7 @@ def test_archiving_while_a_deployment_succeeds_leaves_no_archived_version_live(l
     ) == [(0,)]
 
 
-def test_whatever_happened_every_model_has_one_line_of_what_was_live(live: Up) -> None:
-    """After all of the races: no two intervals of a model in an environment overlap."""
+def test_after_all_races_no_two_intervals_of_a_model_in_an_environment_overlap(live: Up) -> None:
     assert live.sql(
         "SELECT count(*) FROM deployments AS a JOIN deployments AS b ON a.model_id = b.model_id AND a.place = b.place"
         " AND a.id < b.id AND a.live_from IS NOT NULL AND b.live_from IS NOT NULL"

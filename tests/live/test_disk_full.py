@@ -1,4 +1,4 @@
-"""A full disk, for real: home is a small file system of its own, and a large file takes what is left of it."""
+"""A full disk: the home is a small file system of its own, and a large file takes the rest of it."""
 
 import os
 import secrets
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -16,9 +15,9 @@ from up import Caller, Up, a_model, problem, statuses, until
 from catapult.embedded import Embedded
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(sys.platform != "linux", reason="a tmpfs is Linux's")]
-SIZE = "200m"
+MOUNT = ("mount", "-t", "tmpfs", "-o", "size=200m,mode=755", "catapult-disk")
 SEGMENT = 16 * 1024 * 1024
-"""PostgreSQL adds to its log of changes in files of this size."""
+"""Size of a file of PostgreSQL's write-ahead log."""
 
 
 class Disk:
@@ -27,19 +26,14 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder, self.large = folder, folder / "large"
         folder.mkdir()
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "catapult-disk", folder],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        mounted = subprocess.run([*MOUNT, folder], capture_output=True, text=True, check=False)
         if mounted.returncode and not os.environ.get("CI"):
             pytest.skip(f"needs to be root, and allowed to mount: {mounted.stderr.strip()}")
         assert mounted.returncode == 0, f"CI has to run this as root that may mount: {mounted.stderr}"
 
     def free(self) -> int:
-        found = os.statvfs(self.folder)
-        return found.f_bavail * found.f_frsize
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
 
     def fill(self, leave: int = 0) -> None:
         with self.large.open("wb") as file:
@@ -49,20 +43,17 @@ class Disk:
     def make_room(self) -> None:
         self.large.unlink()
 
-    def close(self) -> None:
-        subprocess.run(["umount", "--lazy", self.folder], check=True)
-
 
 @pytest.fixture
 def disk(make_folder: Callable[[], Path]) -> Iterator[Disk]:
     disk = Disk(make_folder() / "disk")
     yield disk
-    disk.close()
+    subprocess.run(["umount", "--lazy", disk.folder], check=True)
 
 
 @pytest.fixture
 def server(disk: Disk, make_folder: Callable[[], Path]) -> Iterator[Up]:
-    """Its home is on that disk, its log is not. In the end it is the same process and has logged no fault."""
+    """A server with its home on that disk and its log elsewhere. At the end it is the same process, without a logged fault."""
     home = disk.folder / "home"
     server = Up(make_folder(), CATAPULT_HOME=str(home), WEB_CONCURRENCY="1")
     try:
@@ -75,94 +66,85 @@ def server(disk: Disk, make_folder: Callable[[], Path]) -> Iterator[Up]:
         Embedded(home).stop()
 
 
-class Written:
-    """Models that were registered until they were refused; each is large and cannot be compressed."""
+class Writer:
+    """Registers models until it is refused; each is large and cannot be compressed."""
 
     def __init__(self, admin: Caller) -> None:
         self.admin, self.acknowledged = admin, set[str]()
 
     def once(self) -> requests.Response:
         metadata = {f"key-{n}": secrets.token_hex(1000) for n in range(30)}
-        body: dict[str, Any] = a_model(f"disk/{secrets.token_hex(8)}", metadata=metadata)
-        answer = self.admin.post("/api/v1/models", json=body)
+        answer = self.admin.post("/api/v1/models", json=a_model(f"disk/{secrets.token_hex(8)}", metadata=metadata))
         if answer.status_code == 201:
             self.acknowledged.add(answer.json()["id"])
         return answer
 
     def until_refused(self) -> requests.Response:
-        for _ in range(1000):
-            answer = self.once()
-            if answer.status_code != 201:
-                return answer
-        raise AssertionError("never refused")
+        """Return the refusal, a 503 that says when to come again."""
+        answers = (self.once() for _ in range(1000))
+        refused = next(answer for answer in answers if answer.status_code != 201)
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"]
+        problem(refused, "unavailable")
+        return refused
 
 
 @contextmanager
-def writing(server: Up) -> Iterator[Written]:
-    """In the end a write succeeds, and what was acknowledged is there once with one entry, and nothing else is."""
+def writing(server: Up) -> Iterator[Writer]:
+    """Write with the same worker throughout. At the end a write succeeds, and each acknowledged one has its one entry."""
+    workers = server.workers()
     with server.caller(server.key) as admin:
-        written = Written(admin)
-        written.once()
-        yield written
-        until(lambda: written.once().status_code == 201)
+        writer = Writer(admin)
+        writer.once()
+        yield writer
+        until(lambda: writer.once().status_code == 201)
     rows = server.sql(
         "SELECT m.id::text, a.entries FROM models m FULL JOIN (SELECT resource_id, count(*) AS entries FROM audit_logs"
         " WHERE action = 'model.create' GROUP BY resource_id) a ON a.resource_id = m.id"
     )
     assert {entries for _, entries in rows} == {1}
-    assert {identity for identity, _ in rows} >= written.acknowledged
+    assert {identity for identity, _ in rows} >= writer.acknowledged
     assert None not in {identity for identity, _ in rows}
+    until(lambda: server.workers() == workers)
 
 
 def test_on_a_full_disk_writes_are_refused_reads_go_on_and_room_is_enough_to_recover(server: Up, disk: Disk) -> None:
-    (worker,) = server.workers()
-    with writing(server) as written:
+    with writing(server) as writer:
         disk.fill()
-        refused = written.until_refused()
-        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "60")
-        assert problem(refused, "unavailable")["detail"].startswith("The database's disk is full.")
+        refused = writer.until_refused()
+        assert refused.headers["Retry-After"] == "60"
+        assert refused.json()["detail"].startswith("The database's disk is full.")
         reads = ["/api/v1/models", "/api/v1/info", "/api/v1/audit-logs", "/livez", "/readyz", "/api/health", "/metrics"]
-        assert statuses([written.admin.get(path) for path in reads]) == {200: len(reads)}
-        told = [line["reason"] for line in server.lines("database")]
-        assert any(reason.startswith("The database's disk is full.") for reason in told)
+        assert statuses([writer.admin.get(path) for path in reads]) == {200: len(reads)}
+        reasons = [line["reason"] for line in server.lines("database")]
+        assert any(reason.startswith("The database's disk is full.") for reason in reasons)
         disk.make_room()
-    assert server.workers() == [worker]
 
 
-def test_a_postgresql_that_cannot_log_a_change_ends_and_is_there_again_once_there_is_room(
-    server: Up, disk: Disk
-) -> None:
-    (worker,) = server.workers()
-    with writing(server) as written:
+def test_a_postgresql_that_cannot_log_a_change_ends_and_is_back_once_there_is_room(server: Up, disk: Disk) -> None:
+    with writing(server) as writer:
         disk.fill(leave=SEGMENT - 2 * 1024 * 1024)
-        refused = written.until_refused()
-        assert refused.status_code == 503
-        assert refused.headers["Retry-After"]
-        problem(refused, "unavailable")
+        writer.until_refused()
         failed = "the embedded PostgreSQL did not start; trying again"
         until(lambda: server.lines(failed), 40)
         assert f"The disk of {server.home} is full" in server.lines(failed)[0]["reason"]
-        assert written.admin.get("/livez").status_code == 200
-        assert written.admin.get("/api/v1/models").status_code == 503
+        assert writer.admin.get("/livez").status_code == 200
+        assert writer.admin.get("/api/v1/models").status_code == 503
         disk.make_room()
-    assert server.workers() == [worker]
 
 
-def test_a_worker_that_begins_on_a_full_disk_serves_without_figures_until_there_is_room(server: Up, disk: Disk) -> None:
+def test_a_worker_that_starts_on_a_full_disk_serves_without_metrics_until_there_is_room(server: Up, disk: Disk) -> None:
     with server.caller(server.key) as admin:
         disk.fill()
         (before,) = server.workers()
         before.kill()
         until(lambda: server.workers() not in ([], [before]))
-        (worker,) = server.workers()
+        workers = server.workers()
         until(lambda: admin.get("/livez").status_code == 200)
-        assert statuses([admin.get(path) for path in ("/api/v1/models", "/livez", "/readyz", "/nowhere")]) == {
-            200: 3,
-            404: 1,
-        }
+        assert [admin.get(path).status_code for path in ("/api/v1/models", "/readyz", "/nowhere")] == [200, 200, 404]
         problem(admin.get("/metrics"), "insufficient-storage")
         (line,) = server.lines("no figures: they have no room")
         assert line["reason"] == "No space left on device"
         disk.make_room()
         until(lambda: "catapult_requests_total{" in admin.get("/metrics").text)
-        assert server.workers() == [worker]
+        assert server.workers() == workers

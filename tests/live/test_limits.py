@@ -1,4 +1,4 @@
-"""A limit on a real server: the SDK waits for it, and makes what it was asked to make once."""
+"""A rate limit on a running server: the SDK waits as long as it is told, and creates each object once."""
 
 import time
 
@@ -9,7 +9,7 @@ from up import Start, a_model, for_a_team, problem
 pytestmark = pytest.mark.live
 
 
-def test_the_sdk_waits_as_long_as_it_is_told_to(start: Start, make_database) -> None:
+def test_the_sdk_waits_as_long_as_retry_after_says(start: Start, make_database) -> None:
     server = start(**for_a_team(make_database()), RATE_LIMIT="5 per second", WEB_CONCURRENCY="1").ready()
     with Registry(server.url, server.key) as registry:
         began = time.monotonic()

@@ -1,17 +1,17 @@
-"""The log of a running server: one JSON line a request, and never a key, a body or what a query holds."""
+"""The log of a running server: one JSON line for each request, and never a key, a body or a query."""
 
 import json
 import os
 import pty
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from up import ROOT, Caller, Up, a_model, at_once, flask, surroundings, until
+from malformed import speak
+from up import ROOT, Caller, Up, a_model, at_once, environment, flask, printed_key, python, until
 
 pytestmark = pytest.mark.live
 FIELDS = {"trace_id", "span_id", "request_id", "key", "method", "route", "status", "ms", "event", "level", "timestamp"}
@@ -20,7 +20,7 @@ NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 
 @pytest.fixture
 def lines(live: Up) -> Callable[[str], list[dict[str, object]]]:
-    """The lines of the request with this id; waits for the first."""
+    """A function that returns the lines of the request with this id, once there is one."""
 
     def of(request_id: str) -> list[dict[str, object]]:
         until(lambda: request_id in live.log.read_text())
@@ -46,7 +46,7 @@ def publisher(live: Up) -> Iterator[Caller]:
         ("PATCH", "/api/v1/models", None, 405),
     ],
 )
-def test_a_request_is_one_line_that_says_who_asked_what_and_how_it_went(
+def test_a_request_is_one_line_with_key_route_status_and_duration(
     publisher: Caller, lines: Callable, method: str, path: str, route: str | None, status: int
 ) -> None:
     request_id = f"one-line-{method}-{status}-{len(path)}"
@@ -72,7 +72,7 @@ def test_a_request_without_a_key_has_no_name_in_its_line(live: Up, lines: Callab
 
 
 @pytest.mark.parametrize("sent", ["two words", "", "x" * 129, "caf\u00e9", "tab\tbed"])
-def test_an_id_that_is_not_usable_is_replaced_in_answer_line_and_entry(
+def test_an_invalid_request_id_is_replaced_in_answer_log_and_audit_entry(
     live: Up, publisher: Caller, lines: Callable, sent: str
 ) -> None:
     name = f"logs/replaced-{len(sent)}"
@@ -85,36 +85,35 @@ def test_an_id_that_is_not_usable_is_replaced_in_answer_line_and_entry(
     assert live.sql("SELECT details ->> 'name' FROM audit_logs WHERE request_id = %s", request_id) == [(name,)]
 
 
-def test_lines_of_requests_at_once_are_whole_and_as_many(live: Up, publisher: Caller) -> None:
-    at_once(
-        *[partial(publisher.get, "/api/v1/models", headers={"X-Request-ID": f"at-once-{n}"}) for n in range(32)],
-    )
+def test_requests_at_once_write_one_whole_line_each(live: Up, publisher: Caller) -> None:
+    ids = [f"at-once-{n}" for n in range(32)]
+    at_once(*[partial(publisher.get, "/api/v1/models", headers={"X-Request-ID": each}) for each in ids])
     until(lambda: len(re.findall(r"at-once-\d", live.log.read_text())) == 32)
-    found = [str(line["request_id"]) for line in live.lines("request") if "at-once-" in str(line["request_id"])]
-    assert sorted(found) == sorted(f"at-once-{n}" for n in range(32))
+    logged = [line["request_id"] for line in live.lines("request") if "at-once-" in line["request_id"]]
+    assert sorted(logged) == sorted(ids)
 
 
-def test_what_people_send_is_not_in_the_log(live: Up, publisher: Caller) -> None:
-    """Secrets that a key, a header, a body, a query or an address can hold, sent well and badly."""
+def test_what_clients_send_is_not_in_the_log(live: Up, publisher: Caller) -> None:
+    """Secrets in keys, headers, bodies, queries and addresses, valid and invalid."""
     key, secret = live.keys["publisher"], "a-secret-of-somebody"
     mistyped = key[:-1] + ("A" if key[-1] != "A" else "B")
     model = a_model("logs/secret", description=secret, metadata={"password": secret})
     with live.caller() as anybody:
+        post, get, ask = (
+            partial(publisher.post, "/api/v1/models"),
+            publisher.get,
+            partial(anybody.get, "/api/v1/models"),
+        )
+        sent = [{"Cookie": f"session={secret}"}, {"X-API-Key": mistyped}, {"X-API-Key": secret}]
+        sent += [{"Authorization": value} for value in (f"Bearer {key}", f"Bearer {mistyped}", f"Basic {secret}")]
         answers = [
-            publisher.post("/api/v1/models", json=model),
-            publisher.post("/api/v1/models", json=model),
-            publisher.post("/api/v1/models", json={**model, secret: secret}),
-            publisher.post("/api/v1/models", data=f'{{"name": "{secret}', headers={"Content-Type": "application/json"}),
-            publisher.post("/api/v1/models", data=secret, headers={"Content-Type": secret}),
-            publisher.get("/api/v1/models", params={"search": secret}),
-            publisher.get("/api/v1/models", params={secret: secret, "api_key": key}),
-            publisher.get(f"/{secret}/{key}"),
-            publisher.get("/api/v1/models", headers={"Cookie": f"session={secret}"}),
-            anybody.get("/api/v1/models", headers={"Authorization": f"Bearer {key}"}),
-            anybody.get("/api/v1/models", headers={"Authorization": f"Bearer {mistyped}"}),
-            anybody.get("/api/v1/models", headers={"Authorization": f"Basic {secret}"}),
-            anybody.get("/api/v1/models", headers={"X-API-Key": mistyped}),
-            anybody.get("/api/v1/models", headers={"X-API-Key": secret}),
+            *(post(json=model), post(json=model), post(json={**model, secret: secret})),
+            post(data=f'{{"name": "{secret}', headers={"Content-Type": "application/json"}),
+            post(data=secret, headers={"Content-Type": secret}),
+            get("/api/v1/models", params={"search": secret}),
+            get("/api/v1/models", params={secret: secret, "api_key": key}),
+            get(f"/{secret}/{key}"),
+            *(ask(headers=headers) for headers in sent),
         ]
     last = answers[-1].headers["X-Request-ID"]
     until(lambda: last in live.log.read_text())
@@ -138,7 +137,7 @@ def test_what_people_send_is_not_in_the_log(live: Up, publisher: Caller) -> None
         "POST /api/v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: {key}\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_refused_and_not_quoted(live: Up, request_: str) -> None:
+def test_a_malformed_request_is_refused_and_not_quoted(live: Up, request_: str) -> None:
     before = len(live.log.read_text())
     status, _ = raw(live, request_.format(key=live.keys["viewer"]))
     assert status in (400, 501)
@@ -147,7 +146,7 @@ def test_what_is_no_http_is_refused_and_not_quoted(live: Up, request_: str) -> N
 
 
 @pytest.mark.parametrize("chunk", ["{key}\r\n{}", "5\r\n{key}\r\n0\r\n\r\n", "-1\r\n{}\r\n"])
-def test_a_body_that_is_badly_cut_in_chunks_is_refused_and_not_quoted(live: Up, chunk: str) -> None:
+def test_a_body_with_invalid_chunks_is_refused_and_not_quoted(live: Up, chunk: str) -> None:
     key = live.keys["publisher"]
     head = f"POST /api/v1/models HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
     status, body = raw(live, head + "Transfer-Encoding: chunked\r\n\r\n" + chunk.replace("{key}", key))
@@ -158,33 +157,26 @@ def test_a_body_that_is_badly_cut_in_chunks_is_refused_and_not_quoted(live: Up, 
 
 
 def raw(live: Up, text: str) -> tuple[int, bytes]:
-    """The status of what was sent as it is, and the body."""
-    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
-        connection.sendall(text.encode())
-        connection.shutdown(socket.SHUT_WR)
-        answer = b""
-        while part := connection.recv(65536):
-            answer += part
-    head, _, body = answer.partition(b"\r\n\r\n")
+    """Send the text as it is. Returns the status and the body of the answer."""
+    got = speak(live.port, text.encode(), done=True)
+    head, _, body = got.text.partition(b"\r\n\r\n")
     length = int(re.search(rb"content-length: (\d+)", head.lower())[1])
-    return int(head.split()[1]), body[:length]
+    return got.statuses[0], body[:length]
 
 
-def test_no_key_that_was_ever_made_is_in_the_log(live: Up) -> None:
+def test_no_key_is_in_the_log(live: Up) -> None:
     with live.by("admin") as admin:
         keys = [admin.made("/api/v1/api-keys", {"name": f"logs {n}"})["key"] for n in range(3)]
     for key in keys:
         with live.caller(key) as caller:
             assert caller.get("/api/v1/models").status_code == 200
-    beside = flask("keys", "create", "--name", "logs beside", **live.settings)
-    keys += [live.key, beside.stdout.split()[1], *live.keys.values()]
-    text = live.log.read_text()
-    assert not [key[:12] for key in keys if key[12:] in text + beside.stderr]
-    printed = live.said().replace(f"Key: {live.key}\n", "", 1)
-    assert not [key[:12] for key in keys if key[12:] in printed]
+    created = flask("keys", "create", "--name", "logs beside", **live.settings)
+    keys += [live.key, printed_key(created.stdout), *live.keys.values()]
+    text = live.log.read_text() + created.stderr + live.said().replace(f"Key: {live.key}\n", "", 1)
+    assert not [key[:12] for key in keys if key[12:] in text]
 
 
-def test_the_lines_of_the_server_itself_are_of_the_same_form(live: Up) -> None:
+def test_the_lines_of_gunicorn_have_the_same_form(live: Up) -> None:
     before_requests = [line for line in live.lines() if line["event"] != "request"]
     assert any(line["event"].startswith("Listening at") for line in before_requests)
     assert all(set(line) >= {"event", "level", "timestamp"} for line in live.lines())
@@ -193,15 +185,11 @@ def test_the_lines_of_the_server_itself_are_of_the_same_form(live: Up) -> None:
 WRITE = "import structlog; from catapult.web import request_log; request_log.configure('WARNING')\nlog = structlog.get_logger()\n"
 
 
-def written(code: str, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", WRITE + code]
-    return subprocess.run(command, cwd=ROOT, env=surroundings(), text=True, timeout=30, check=True, **options)
-
-
 def test_on_a_terminal_lines_are_for_people() -> None:
     ours, theirs = pty.openpty()
     try:
-        written("log.error('it broke', why='no reason')", stderr=theirs)
+        command = [sys.executable, "-c", f"{WRITE}log.error('it broke', why='no reason')"]
+        subprocess.run(command, cwd=ROOT, env=environment(), stderr=theirs, timeout=30, check=True)
         text = os.read(ours, 65536).decode()
     finally:
         os.close(ours)
@@ -214,6 +202,6 @@ def test_the_level_holds_for_our_own_lines_and_those_of_libraries() -> None:
     code = (
         "import logging\nfor each in (log, logging.getLogger('gunicorn.error')): each.info('no'); each.warning('yes')"
     )
-    lines = [json.loads(line) for line in written(code, stderr=subprocess.PIPE).stderr.splitlines()]
+    lines = [json.loads(line) for line in python("-c", WRITE + code).stderr.splitlines()]
     assert [line["event"] for line in lines] == ["yes", "yes"]
     assert [set(line) for line in lines] == [{"event", "level", "timestamp"}] * 2

@@ -1,4 +1,4 @@
-"""What is no HTTP, sent to the bare server. Behind nginx: `tests/infrastructure/test_faults_behind.py`."""
+"""Malformed requests to the server without nginx. Behind nginx: `tests/infrastructure/test_faults_behind.py`."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def bare(start: Start, make_database: Callable[[], str]) -> Up:
 
 @pytest.fixture
 def well(bare: Up) -> Iterator[Up]:
-    """That server; after the test it answers at once, its workers are the same, and it blames nobody but the client."""
+    """That server; after the test it answers at once with the same workers, and has logged no error of its own."""
     workers = bare.workers()
     yield bare
     with bare.caller() as anybody:
@@ -37,7 +37,7 @@ def well(bare: Up) -> Iterator[Up]:
 
 
 @pytest.mark.parametrize("name", list(malformed(KEY)))
-def test_what_is_malformed_is_refused_and_nothing_after_it_is_read(well: Up, name: str) -> None:
+def test_a_malformed_request_is_refused_and_nothing_after_it_is_read(well: Up, name: str) -> None:
     got = speak(well.port, malformed(well.keys["publisher"])[name])
     (status,) = got.statuses
     assert 400 <= status < 500 or (name, status) == ("encoding nobody knows", 501)
@@ -46,17 +46,17 @@ def test_what_is_malformed_is_refused_and_nothing_after_it_is_read(well: Up, nam
 
 
 @pytest.mark.parametrize("name", list(cut_short(KEY)))
-def test_what_is_cut_short_is_refused_or_let_go(well: Up, name: str) -> None:
+def test_a_request_that_is_cut_short_is_refused_or_closed(well: Up, name: str) -> None:
     got = speak(well.port, cut_short(well.keys["publisher"])[name], done=True)
     assert got.closed
     assert got.statuses in ([], [400], [422])
 
 
-def test_what_is_http_of_1991_is_refused(well: Up) -> None:
+def test_http_0_9_is_refused(well: Up) -> None:
     assert speak(well.port, b"GET /livez\r\n").statuses == [400]
 
 
-def test_a_header_that_comes_slowly_holds_nobody_else_up(well: Up) -> None:
+def test_a_header_that_comes_slowly_delays_no_other_client(well: Up) -> None:
     slow = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with well.by("viewer") as viewer:
         *answers, _ = at_once(
@@ -66,7 +66,7 @@ def test_a_header_that_comes_slowly_holds_nobody_else_up(well: Up) -> None:
     assert all(answer.elapsed.total_seconds() < SOON for answer in answers if not isinstance(answer, float))
 
 
-def test_clients_that_leave_their_end_open_hold_nobody_up(well: Up) -> None:
+def test_clients_that_do_not_close_their_end_delay_no_other_client(well: Up) -> None:
     last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with ExitStack() as left_open, well.caller() as anybody:
         for text in [last, malformed(KEY)["no request"]] * 20:
@@ -79,7 +79,7 @@ def test_clients_that_leave_their_end_open_hold_nobody_up(well: Up) -> None:
             assert answer.elapsed.total_seconds() < SOON
 
 
-def test_a_filter_of_the_longest_kind_is_no_line_too_long(well: Up) -> None:
+def test_the_longest_filter_fits_into_a_request_line(well: Up) -> None:
     words = f'tag = "{" " * 1_990}"'
     address = f"/api/v1/versions?filter={quote(words)}"
     assert (len(words), len(address)) > (1_990, 5_900)

@@ -1,8 +1,7 @@
-"""Figures of a real server: right over all of its workers, and over the life of one."""
+"""Metrics of a running server: they add up over all workers, and survive the end of one."""
 
 import os
 import signal
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ INFO = ("catapult_requests_total", ("method", "GET"), ("route", "/api/v1/info"),
 
 
 def scrape(server: Up) -> dict[tuple[object, ...], float]:
-    """`{(name, (label, value), …): number}`."""
+    """Return `{(name, (label, value), …): number}`."""
     with server.caller() as anybody:
         answer = anybody.get("/metrics")
     assert answer.status_code == 200, answer.text
@@ -37,29 +36,29 @@ def ask(server: Up, times: int) -> None:
         with server.caller(server.key) as caller:
             assert caller.get("/api/v1/info").status_code == 200
 
-    at_once(*[partial(once) for _ in range(times)])
+    at_once(*[once] * times)
 
 
-def test_requests_of_all_workers_are_counted_and_those_of_one_that_died_too(watched: Up) -> None:
+def test_requests_of_all_workers_are_counted_and_those_of_a_killed_one_too(watched: Up) -> None:
     ask(watched, 40)
-    found = scrape(watched)
-    assert found[INFO] == 40
-    assert found[("catapult_request_duration_seconds_count", *INFO[1:3])] == 40
-    assert found[("catapult_database_connections_allowed",)] == 16
+    samples = scrape(watched)
+    assert samples[INFO] == 40
+    assert samples[("catapult_request_duration_seconds_count", *INFO[1:3])] == 40
+    assert samples[("catapult_database_connections_allowed",)] == 16
     assert {len(scrape(watched)) > 20 for _ in range(8)} == {True}
     victim = watched.workers()[0]
     os.kill(victim.pid, signal.SIGKILL)
     until(lambda: victim not in watched.workers() and len(watched.workers()) == 2)
     ask(watched, 10)
     until(lambda: scrape(watched)[("catapult_database_connections_allowed",)] == 16)
-    found = scrape(watched)
-    assert found[INFO] == 50
-    assert found[("catapult_database_up",)] == 1
-    in_use = ("catapult_database_connections_in_use",)  # as each worker saw it within the last second
+    samples = scrape(watched)
+    assert samples[INFO] == 50
+    assert samples[("catapult_database_up",)] == 1
+    in_use = ("catapult_database_connections_in_use",)  # each worker reports it once a second
     until(lambda: 0 <= scrape(watched)[in_use] <= 2)
 
 
-def test_a_folder_that_was_made_for_the_run_goes_with_it(start: Start, make_database, tmp_path: Path) -> None:
+def test_a_folder_that_was_created_for_the_run_is_removed(start: Start, make_database, tmp_path: Path) -> None:
     server = start(**for_a_team(make_database()), TMPDIR=str(tmp_path), WEB_CONCURRENCY="1").ready()
     assert scrape(server)[("catapult_models",)] == 0
     assert list(tmp_path.glob("catapult-metrics-*/*.db"))
@@ -67,7 +66,7 @@ def test_a_folder_that_was_made_for_the_run_goes_with_it(start: Start, make_data
     assert not list(tmp_path.glob("catapult-metrics-*"))
 
 
-def test_a_request_is_in_its_trace_in_the_answer_and_in_its_line(live: Up) -> None:
+def test_a_request_keeps_its_trace_in_the_answer_and_in_the_log(live: Up) -> None:
     headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "X-Request-ID": "traced"}
     with live.caller() as anybody:
         answer = anybody.get("/api/health", headers=headers)

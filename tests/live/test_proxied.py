@@ -1,4 +1,4 @@
-"""A real server behind proxies: gunicorn believes nobody, and the application only whom it is told to."""
+"""A server behind proxies: gunicorn trusts no headers, and the application only those of the proxies it is told to trust."""
 
 from collections.abc import Iterator
 
@@ -22,30 +22,30 @@ def admin(proxied: Up) -> Iterator[Caller]:
         yield caller
 
 
-def where_from(server: Up, name: str) -> str:
+def client_address(server: Up, name: str) -> str:
     [(address,)] = server.sql("SELECT ip_address FROM audit_logs WHERE details ->> 'name' = %s", name)
     return str(address)
 
 
-def test_two_trusted_proxies_pass_on_the_client_whatever_it_wrote_itself(proxied: Up, admin: Caller) -> None:
+def test_two_trusted_proxies_pass_on_the_client_whatever_it_claims(proxied: Up, admin: Caller) -> None:
     headers = {**SENT, "X-Forwarded-Host": "ml.example.com"}
     for name in ("proxied/a", "proxied/b"):
         assert admin.post("/api/v1/models", json=a_model(name), headers=headers).status_code == 201
-    assert where_from(proxied, "proxied/a") == CLIENT
+    assert client_address(proxied, "proxied/a") == CLIENT
     listed = admin.get("/api/v1/models?limit=1", headers=headers)
     assert listed.links["next"]["url"].startswith("https://ml.example.com/api/v1/models?")
     assert "Strict-Transport-Security" in listed.headers
 
 
-def test_without_the_setting_what_a_client_claims_is_not_believed(live: Up) -> None:
+def test_without_the_setting_no_forwarded_header_is_trusted(live: Up) -> None:
     with live.by("publisher") as publisher:
-        made = publisher.post("/api/v1/models", json=a_model("proxied/spoofed"), headers=SENT)
-    assert made.status_code == 201
-    assert where_from(live, "proxied/spoofed") == "127.0.0.1"
-    assert "Strict-Transport-Security" not in made.headers
+        created = publisher.post("/api/v1/models", json=a_model("proxied/spoofed"), headers=SENT)
+    assert created.status_code == 201
+    assert client_address(live, "proxied/spoofed") == "127.0.0.1"
+    assert "Strict-Transport-Security" not in created.headers
 
 
-def test_a_wrong_host_is_refused_in_the_form_that_suits_who_asks(proxied: Up, admin: Caller) -> None:
+def test_a_wrong_host_is_refused_as_a_problem_or_a_page(proxied: Up, admin: Caller) -> None:
     problem(admin.get("/api/v1/models", headers={"Host": "evil.example.com"}), "bad-request")
     page = admin.get("/", headers={"Host": "evil.example.com", "Accept": "text/html"})
     assert (page.status_code, page.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
