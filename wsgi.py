@@ -1,13 +1,5 @@
-"""What gunicorn and the `flask` command load."""
+"""The application, where `flask` finds it by itself in a checkout. An installed package has `catapult.wsgi`."""
 
-import sys
+from catapult.wsgi import app
 
-from catapult.app import create_app
-from catapult.config import ConfigError
-
-try:
-    app = create_app()
-except ConfigError as error:
-    for problem in error.problems:
-        sys.stderr.write(f"catapult: {problem}\n")
-    sys.exit(2)
+__all__ = ["app"]

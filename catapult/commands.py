@@ -138,7 +138,7 @@ def up() -> None:
         fail(str(error))
     except DBAPIError as error:
         fail(
-            f"The database refused: {str(error.orig).strip()}. Check DATABASE_URL: its user has to be allowed to make tables there."
+            f"The database refused: {str(error.orig).strip()}. Check DATABASE_URL: its user needs permission to create tables."
         )
     except KeyboardInterrupt:
         sys.exit(130)
@@ -159,18 +159,18 @@ def _serve(settings: Settings, database: Embedded | None) -> None:
     from catapult.server.gunicorn_server import Server, port_is_free
 
     if not port_is_free(settings):
-        fail(f"{settings.host}:{settings.port} is in use or not ours. Stop what has it, or set HOST and PORT.")
+        fail(
+            f"{settings.host}:{settings.port} is in use, or is not an address of this machine. "
+            "Stop the program that uses it, or set HOST and PORT."
+        )
     key = startup.prepare()
-    if key:
-        click.echo(f"Key: {key}")
-        click.echo("That is the first admin's; it is shown this once. Make others with `flask keys create`.")
     db.engine.dispose()
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    Server(app, settings, database).run()
+    Server(app, settings, database, key).run()
 
 
 def _stop(*_: Any) -> None:
-    """SIGTERM before gunicorn takes over: unwinds, so that what was started is stopped."""
+    """Handle SIGTERM before gunicorn does: unwind the stack, which stops what was started."""
     sys.exit(143)
 
 

@@ -200,8 +200,8 @@ def _unreadable(env: Environment) -> list[str]:
         env.seal()
     except EnvError as error:
         messages: dict[str, list[str]] = getattr(error, "error_messages", {}) or {}
-        named = [f"{name}: {' '.join(texts)} See the README's table of settings." for name, texts in messages.items()]
-        problems += named or [f"{error}. See the README's table of settings."]
+        named = [f"{name}: {' '.join(texts)} See docs/configuration.md." for name, texts in messages.items()]
+        problems += named or [f"{error}. See docs/configuration.md."]
     return problems
 
 

@@ -29,7 +29,7 @@ FLOORS = [
     {"web"},
     {"api", "pages", "commands"},
     {"app"},
-    {"server"},
+    {"server", "wsgi"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = {"api", "pages", "commands"}

@@ -1,14 +1,16 @@
-"""Where the migrations are, and which is the last."""
+"""The folder of the migrations, and the newest of them."""
 
 from functools import cache
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
 
-FOLDER = Path(__file__).parents[2] / "migrations"
+PACKAGE = Path(__file__).parents[1]
+FOLDER = next(folder for folder in (PACKAGE / "migrations", PACKAGE.parent / "migrations") if folder.is_dir())
+"""Inside the package in a wheel, beside it in a checkout."""
 
 
 @cache
 def head() -> str | None:
-    """The migration that this code was written for."""
+    """Return the migration that this code was written for."""
     return ScriptDirectory(str(FOLDER)).get_current_head()

@@ -7,16 +7,15 @@ import resource
 import socket
 from typing import Any
 
-import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from catapult import version
 from catapult.config import Settings
 from catapult.embedded import Embedded
 from catapult.extensions import THREADS, db
 from catapult.server.arbiter import Arbiter
+from catapult.server.banner import Banner
 from catapult.server.worker import Worker
 from catapult.web import metrics
 
@@ -49,8 +48,9 @@ class Log(Logger):  # type: ignore[misc]
 class Server(BaseApplication):  # type: ignore[misc]
     """The application on gunicorn. docs/decisions/0009 and 0029 say how workers and threads were chosen."""
 
-    def __init__(self, app: Flask, settings: Settings, database: Embedded | None) -> None:
+    def __init__(self, app: Flask, settings: Settings, database: Embedded | None, first_key: str | None = None) -> None:
         self.app, self.settings, self.database = app, settings, database
+        self.banner = Banner(settings.url, first_key, settings.workers)
         self.metrics = metrics.share(app, settings)
         super().__init__()
 
@@ -73,8 +73,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",  # only web/forwarded.py reads headers of proxies, those in TRUSTED_PROXIES
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - gunicorn's heartbeat
             "logger_class": Log,
-            "when_ready": lambda _: click.echo(f"Catapult {version.VERSION} at {self.settings.url}"),
             "post_fork": _drop_connections,
+            "post_worker_init": self.banner.worker_started,
             "child_exit": lambda _, worker: metrics.forget(self.metrics, worker.pid),
         }
         for name, value in options.items():
@@ -94,6 +94,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         finally:
             if os.getpid() == owner:  # not in a worker, which unwinds the same stack when it ends
                 metrics.clear(self.settings, self.metrics)
+                self.banner.finish()
 
 
 def port_is_free(settings: Settings) -> bool:

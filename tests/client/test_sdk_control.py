@@ -1,17 +1,13 @@
 """Releases under control, through the SDK against the real application."""
 
 import pickle
-import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from catapult_client import errors
-from peer import DIGEST, MODEL, Answer, problem
+from peer import MODEL, Answer, problem
 
 from catapult import Gate, LiveVersion, Registry, Verdict
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture
@@ -244,17 +240,3 @@ def test_nested_records_ignore_what_they_do_not_know_and_hash():
     assert (verdict.gate.id, verdict.gate.paths, verdict.approvals[0].id) == ("g", ["a"], "a")
     assert len({verdict, verdict}) == 1
     assert Verdict.from_json({"gate": None}).gate == Gate()
-
-
-def test_the_lines_of_the_readme_run_to_the_letter(app, open_registry, registry, admin_key, monkeypatch, capsys):
-    text = README.read_text("utf-8").partition("## Releases under control\n")[2].partition("\n## ")[0]
-    rules, use = re.findall(r"```python\n(.*?)```", text, re.S)
-    registry.create_model("myorg/bert", "docker.io/myorg/bert")
-    registry.create_version("myorg/bert", "1.0.0", "v1.0.0", DIGEST, metadata={"accuracy": 0.89})
-    monkeypatch.setattr(Registry, "from_env", lambda: open_registry(admin_key))
-    exec(rules + use, {})
-    printed = capsys.readouterr().out
-    assert "False approved approved by 0 of 2" in printed
-    assert "['accuracy is 0.89; it must be >= 0.9']" in printed
-    assert "running\n" in printed
-    assert [there.version for there in registry.live("staging")] == ["1.0.0"]

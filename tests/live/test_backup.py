@@ -1,4 +1,4 @@
-"""Back up under load, restore into an empty server, compare every row and start on it; also by the README's lines."""
+"""The drill: back up under load, restore into an empty server, compare every row, start on it; and the lines in operations.md."""
 
 import fcntl
 import os
@@ -305,8 +305,11 @@ def of_registry(server: Up) -> str:
     return server.database_url.replace("/catapult?", "/registry?").replace("postgres:", "registry:", 1)
 
 
-def test_the_lines_of_the_readme_back_up_and_restore(server: Up, docker: dict[str, str], tmp_path: Path) -> None:
-    dump, restore = lines_of("README.md", "docker compose exec -T postgres p")
+def test_the_lines_for_sql_back_up_and_restore_as_they_stand(
+    server: Up, docker: dict[str, str], tmp_path: Path
+) -> None:
+    tool = "docker compose exec -T postgres"
+    dump, restore = lines_of("docs/operations.md", f"{tool} pg_dump", f"{tool} psql -U registry -v")
     assert ("pg_dump" in dump, "psql" in restore) == (True, True)
     url = of_registry(server)
     dump_server = f"pg_dump --no-owner -d {shlex.quote(server.database_url)} > first.sql"
