@@ -1,7 +1,7 @@
-"""A database with thousands of rows, and what statements cost there."""
+"""A database with thousands of rows, and the cost of statements there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg2
 from sqlalchemy import event
@@ -49,8 +49,8 @@ SELECT gen_random_uuid(), (ARRAY['version.create', 'version.update', 'deployment
 FROM generate_series(1, {ENTRIES}) AS n;
 """
 
-# As heavy as the rules let rows be: names, tags, notes and metadata of the greatest length, much of it quotes, which HTML escapes
-# with five characters; a model that is live in fifty environments.
+# The largest rows that the rules allow: names, tags, notes and metadata of the greatest length, full of quotes, which HTML escapes
+# with five characters; and a model that is live in fifty environments.
 HEAVY = """
 INSERT INTO models (id, name, storage_path, description, tags, version_count, latest_version, metadata, created_at)
 SELECT md5('model' || n)::uuid, rpad('org/heavy-' || n || '-', 255, 'x'), 'docker.io/org/m', repeat('"', 10000),
@@ -105,7 +105,7 @@ VERSION, MODEL, DEPLOYMENT = (
 
 
 class Filled:
-    """The API on a filled database, and what its statements cost there."""
+    """The API on a filled database, and the cost of its statements there."""
 
     def __init__(self, url, app, api, values):
         self.url, self.app, self.api, self.values = url, app, api, values
@@ -114,7 +114,7 @@ class Filled:
             self.browser.set_cookie(auth.COOKIE, sessions.sign_in(actor=auth.bearer_of(api.keys["admin"])))
 
     def request(self, method, path, query=None, body=None):
-        """The answer, and the statements that were sent, each with its parameters."""
+        """Return the response, and the statements that were sent, each with its parameters."""
         query = {name: value.format(**self.values) for name, value in (query or {}).items()}
         with self.sending() as sent:
             response = self.api.request(method, path.format(**self.values), body, query_string=query)
@@ -122,7 +122,7 @@ class Filled:
         return response, sent
 
     def page(self, path, part=None):
-        """The page, or a part of it as HTMX asks for it, and the statements that were sent."""
+        """Return the page, or a part of it as HTMX requests it, and the statements that were sent."""
         headers = {"HX-Request": "true", "HX-Target": part} if part else {}
         with self.sending() as sent:
             response = self.browser.get(path.format(**self.values), headers=headers)
@@ -131,7 +131,7 @@ class Filled:
 
     @contextmanager
     def sending(self):
-        """The statements that are sent meanwhile, each with its parameters."""
+        """Yield the list of the statements that are sent meanwhile, each with its parameters."""
         sent = []
 
         def listen(_, __, statement, parameters, context, ___):
@@ -146,16 +146,11 @@ class Filled:
             event.remove(engine, "before_cursor_execute", listen)
 
     def plan(self, statement, parameters, analyze=True):
-        """Every node of the statement's plan; what it changes is rolled back."""
-        connection = psycopg2.connect(self.url)
-        try:
-            with connection.cursor() as cursor:
-                options = "ANALYZE, FORMAT JSON" if analyze else "FORMAT JSON"
-                cursor.execute(f"EXPLAIN ({options}) {statement}", parameters)
-                return list(nodes(cursor.fetchone()[0][0]["Plan"]))
-        finally:
-            connection.rollback()
-            connection.close()
+        """Return every node of the statement's plan; its changes are rolled back."""
+        options = "ANALYZE, FORMAT JSON" if analyze else "FORMAT JSON"
+        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN ({options}) {statement}", parameters)
+            return list(nodes(cursor.fetchone()[0][0]["Plan"]))
 
 
 def nodes(plan):
@@ -169,13 +164,13 @@ def scanned(plan):
 
 
 def wasted(plan):
-    """Rows that were read and thrown away."""
+    """Return the number of rows that were read and discarded."""
     kinds = ("Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck")
     return sum(node.get(kind, 0) * node["Actual Loops"] for node in plan for kind in kinds)
 
 
 def read(plan):
-    """Rows of big tables that were read, thrown away or not."""
+    """Return the number of rows of big tables that were read, discarded or not."""
     return wasted(plan) + sum(
         node["Actual Rows"] * node["Actual Loops"] for node in plan if node.get("Relation Name") in BIG
     )
@@ -183,33 +178,30 @@ def read(plan):
 
 @contextmanager
 def filled_database(url: str, fill: str = FILL) -> Iterator[Filled]:
-    """That database, filled, with the API and a browser on it."""
+    """Fill that database, and yield the API and a browser on it."""
     values = run(
         url,
         fill,
-        "VACUUM ANALYZE",  # what waits to enter the GIN indexes would make them look dear
+        "VACUUM ANALYZE",  # entries pending for the GIN indexes would make them look expensive
         f"""SELECT {MODEL}::text AS model, {VERSION}::text AS version, {DEPLOYMENT}::text AS deployment,
             to_char(now() at time zone 'utc' - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS lately,
             to_char(now() at time zone 'utc' - interval '5 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS long_ago""",
     )
     app = create_app(settings_for(url))
     api = Api(app, make_keys(app))
-    api.get("/api/v1/models")  # the key's last use is written, and then for a minute not again
+    api.get("/api/v1/models")  # writes the key's last use, which is then not written again for a minute
     yield Filled(url, app, api, values)
     with app.app_context():
         db.engine.dispose()
 
 
 def run(url, *statements):
-    """Each statement in a transaction of its own; the first row that the last one gives."""
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    try:
+    """Run each statement in a transaction of its own. Returns the first row of the last one."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
         with connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
             if cursor.description is None:
                 return {}
             return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
-    finally:
-        connection.close()
