@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pictures of every page in both themes, on the data of `flask demo`, into docs/images.
+"""Take pictures of every page in both themes, on the data of `flask demo`, into docs/images.
 
     python scripts/screenshots.py [--into docs/images]
 
@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -25,7 +26,8 @@ FLASK = [sys.executable, "-m", "flask", "--app", "wsgi"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 SIZE = {"width": 1440, "height": 1000}
-MODEL = "/models/myorg/sentiment-model"
+NAME = "myorg/sentiment-model"
+MODEL = f"/models/{NAME}"
 PAGES = {
     "overview": "/",
     "models": "/models",
@@ -33,10 +35,10 @@ PAGES = {
     "model-deployments": f"{MODEL}/-/deployments",
     "model-activity": f"{MODEL}/-/activity",
     "model-settings": f"{MODEL}/-/settings",
-    "version": f"{MODEL}/versions/2.4.0",
-    "compare": f"{MODEL}/compare?v=2.3.3&v=2.4.0&v=2.5.0&only=1",
+    "version": MODEL + "/versions/{release}",
+    "compare": MODEL + "/compare?v={versions[2]}&v={versions[1]}&v={versions[0]}&only=1",
     "deployments": "/deployments",
-    "deployment": "",
+    "deployment": "/deployments/{deployment}",
     "environments": "/environments",
     "environment": "/environments/production",
     "environment-history": "/environments/production/-/history",
@@ -53,16 +55,16 @@ PAGES = {
 
 @contextmanager
 def served() -> Iterator[tuple[str, str]]:
-    """A server on the demonstration's data, its address and an administrator's key."""
+    """Start a server on the demo's data. Yields its address and an admin's key."""
     home = Path(tempfile.mkdtemp(prefix="catapult-shots-"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    surroundings = {**os.environ, "CATAPULT_HOME": str(home), "PORT": str(port), "LOG_LEVEL": "ERROR"}
-    surroundings.pop("DATABASE_URL", None)
+    environment = {**os.environ, "CATAPULT_HOME": str(home), "PORT": str(port), "LOG_LEVEL": "ERROR"}
+    environment.pop("DATABASE_URL", None)
     try:
-        subprocess.run([*FLASK, "demo"], cwd=ROOT, env=surroundings, check=True, stdout=subprocess.DEVNULL)
-        server = subprocess.Popen([*FLASK, "up"], cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, text=True)
+        subprocess.run([*FLASK, "demo"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+        server = subprocess.Popen([*FLASK, "up"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         try:
             yield f"http://127.0.0.1:{port}", _key(server)
         finally:
@@ -73,7 +75,7 @@ def served() -> Iterator[tuple[str, str]]:
 
 
 def _key(server: "subprocess.Popen[str]") -> str:
-    """What the server prints the first time, once it has printed its address."""
+    """Return the key that the server prints the first time, once it has printed its address."""
     key = ""
     for line in server.stdout or ():
         if match := re.fullmatch(r"Key: (\S+)\n", line):
@@ -84,7 +86,7 @@ def _key(server: "subprocess.Popen[str]") -> str:
 
 
 def take(browser: Browser, address: str, key: str, theme: str, into: Path) -> None:
-    """A picture of every page in that theme."""
+    """Take a picture of every page in that theme."""
     context = browser.new_context(viewport=SIZE, color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(f"{address}/login")
@@ -92,19 +94,24 @@ def take(browser: Browser, address: str, key: str, theme: str, into: Path) -> No
     page.fill("#key", key)
     page.click("text=Sign in")
     page.wait_for_url(f"{address}/")
+    names = _names(page, f"{address}/api/v1", key)
     for name, path in PAGES.items():
-        page.goto(address + (path or _first_deployment(page, address)))
+        page.goto(address + path.format(**names))
         _picture(page, into / f"{name}-{theme}.png")
     context.close()
 
 
-def _first_deployment(page: Page, address: str) -> str:
-    """The newest deployment's page: its id is another one each time."""
-    page.goto(f"{address}/deployments")
-    found = page.locator("a[href^='/deployments/']").first.get_attribute("href")
-    if not found:
-        raise SystemExit("screenshots: there is no deployment to show")
-    return found
+def _names(page: Page, api: str, key: str) -> dict[str, Any]:
+    """Return what the addresses in `PAGES` name: the model's last release and newest versions, and the newest deployment."""
+
+    def get(path: str) -> Any:
+        return page.request.get(f"{api}/{path}", headers={"X-API-Key": key}).json()
+
+    return {
+        "release": get(f"versions/latest?model_name={NAME}&is_release=true")["version"],
+        "versions": [version["version"] for version in get(f"versions?model_name={NAME}&limit=3")],
+        "deployment": get("deployments?limit=1")[0]["id"],
+    }
 
 
 def _picture(page: Page, file: Path) -> None:
@@ -114,7 +121,7 @@ def _picture(page: Page, file: Path) -> None:
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=ROOT / "docs" / "images")
     into = parser.parse_args().into
