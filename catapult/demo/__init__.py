@@ -1,8 +1,9 @@
 """A registry to look at: half a year of a company's models, the same every time, up to now.
 
-It is written as the actions would have written it, but at once: each of them gives its rows the time of the moment.
+It is written at once and not by the actions, because each action gives its rows the current time.
 """
 
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,39 +12,39 @@ from sqlalchemy import func, insert, select, text
 from catapult import audit
 from catapult.actions import locks
 from catapult.audit import CLI
-from catapult.demo.rows import rows
+from catapult.demo.plans import MODELS
+from catapult.demo.rows import Registry
 from catapult.errors import Conflict
-from catapult.extensions import db
-from catapult.tables import AuditLog, Deployment, Environment, Gate, Metric, RegisteredModel, Version
+from catapult.extensions import current_settings, db
+from catapult.tables import RegisteredModel
 
-# Nobody registers a model, nor fills the registry a second time, between the look at it and the end of this.
+TABLES = ("api_keys", "environments", "models", "versions", "metrics", "deployments", "gates", "audit_logs")
+"""The tables that are filled, in an order that their foreign keys allow."""
+
+# Until the transaction ends, nobody registers a model or fills the registry a second time.
 _LOCK = text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE")
 
 
 def fill(now: datetime | None = None) -> dict[str, int]:
-    """The empty registry holds the demo, up to `now` (by default the database's); returns how many rows of what.
+    """Fill the empty registry with the demo up to `now`, by default the database's time. Returns the counts of rows.
 
-    Raises Conflict where there is a model, or was one: what is written into the audit log stays there for ever.
+    Raises Conflict if the registry holds or ever held a model: the audit log keeps what is written into it for ever.
     """
     db.session.execute(_LOCK)
     if db.session.scalar(select(func.count()).select_from(RegisteredModel)):
         raise Conflict(
             "The demo fills only a registry that never held a model; set CATAPULT_HOME or DATABASE_URL to a new one."
         )
-    made = rows((now or locks.now()).astimezone(UTC))
-    _insert(RegisteredModel, made.models)
-    _insert(Version, made.versions)
-    _insert(Metric, made.metrics)
-    _insert(Environment, made.environments)
-    _insert(Deployment, made.deployments)
-    _insert(Gate, made.gates)
-    _insert(AuditLog, made.entries)
-    counts = {"models": len(made.models), "versions": len(made.versions), "deployments": len(made.deployments)}
-    first = db.session.get_one(RegisteredModel, made.models[0]["id"])
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for _, written in Registry(MODELS, (now or locks.now()).astimezone(UTC), current_settings().api_key_salt).events():
+        for table, row in written:
+            rows[table].append(row)
+    used = {entry["api_key_id"]: entry["created_at"] for entry in rows["audit_logs"]}
+    for key in rows["api_keys"]:
+        key["last_used_at"] = used[key["id"]]
+    for table in TABLES:
+        db.session.execute(insert(db.metadata.tables[table]), rows[table])
+    counts = {table: len(rows[table]) for table in ("models", "versions", "deployments")}
+    first = db.session.get_one(RegisteredModel, rows["models"][0]["id"])
     audit.commit(CLI, first, audit.entry("demo.fill", first, name=first.name, **counts))
     return counts
-
-
-def _insert(table: Any, values: list[dict[str, Any]]) -> None:
-    """The rows as they are: through the tables, so that no default of the ORM replaces a time."""
-    db.session.execute(insert(table.__table__), values)

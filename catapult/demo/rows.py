@@ -1,22 +1,22 @@
-"""The rows of the database that the story gives, with the audit entries that the actions would have written."""
+"""The rows of a registry with the audit entries that the actions would have written, in the order in which things happened."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from itertools import pairwise
+from heapq import merge
+from operator import itemgetter
 from random import Random
 from typing import Any
-from uuid import UUID
 
-from catapult.demo.figures import Figures
-from catapult.demo.kinds import KINDS
-from catapult.demo.story import DEVELOPMENT, GATES, HOSTS, MODELS, OWNER, PRODUCTION, SEED, STAGING
-from catapult.demo.timeline import HOURS, Life, Moment, Placed, live_through
+from catapult.demo.company import CALLERS, ENVIRONMENTS, GATES, PLATFORM, PRODUCTION, STAGING, Caller
+from catapult.demo.history import SEED, Built, Deployed, Event, History, uuid7_at
+from catapult.demo.measurements import Measurements
+from catapult.demo.plans import Plan
 from catapult.queries.gates import OWN
+from catapult.rules import key_format
 from catapult.rules.metadata_limits import numbers
 from catapult.rules.semver import semver_key
-from catapult.tables import RELEASE, DeploymentStatus, VersionStatus
+from catapult.tables import DeploymentStatus, VersionStatus
 
 TYPED = ("sha256:abc123...", "sha256:...", "sha256:pending", "sha256:0d1f")
 ERRORS = (
@@ -25,264 +25,230 @@ ERRORS = (
     "out of memory while loading the weights",
     "smoke test failed: 3 of 40 requests timed out",
 )
-ENVIRONMENTS = {
-    DEVELOPMENT: "Whatever was trained last; anybody may deploy here.",
-    STAGING: "Mirrored traffic of the day before, for a day at least.",
-    PRODUCTION: "What customers see.",
-}
 REASONS = ("Meets every target on the held-out set.", "Signed off in the weekly release round.", None, None)
+LATER = timedelta(milliseconds=1)
+"""How long after an action took its time it updates its row."""
+MEASURED_LATER = ("latency_ms", "eval")
+"""Parts of the metadata that a version lacks until its metadata is completed."""
+HOSTS = {STAGING: "models.staging.example.com", PRODUCTION: "models.example.com"}
+
+Rows = list[tuple[str, dict[str, Any]]]
+"""Rows that one action writes, each as the name of its table and its columns."""
 
 
-@dataclass
-class Rows:
-    """One list a table, each row by its columns' names."""
+class Registry:
+    """A registry of these models up to `now`. `callers` hold keys that nobody knows; gates come last."""
 
-    models: list[dict[str, Any]] = field(default_factory=list)
-    versions: list[dict[str, Any]] = field(default_factory=list)
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    environments: list[dict[str, Any]] = field(default_factory=list)
-    deployments: list[dict[str, Any]] = field(default_factory=list)
-    gates: list[dict[str, Any]] = field(default_factory=list)
-    entries: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(
+        self,
+        plans: Iterable[Plan],
+        now: datetime,
+        salt: str,
+        *,
+        gates: Iterable[dict[str, Any]] = GATES,
+        callers: Iterable[Caller] = CALLERS,
+    ) -> None:
+        self.rng, self.now, self.salt = Random(f"{SEED} registry"), now, salt  # noqa: S311 - as in history.py
+        self.gates, self.callers = list(gates), {caller.name: caller for caller in callers}
+        self.histories = [History(plan, now) for plan in plans]
+        self.began = min(history.born.at for history in self.histories) - timedelta(days=1)
+        self.key_ids: dict[str | None, str] = {}
 
+    @property
+    def entries(self) -> int:
+        """The number of audit entries."""
+        company = len(self.gates) + len(self.callers) + len(ENVIRONMENTS)
+        return company + sum(1 + len(history.events) for history in self.histories)
 
-def uuid7_at(moment: datetime, rng: Random) -> UUID:
-    """A UUIDv7 of that moment, which sorts by time to the microsecond.
+    def events(self, *others: Iterator[tuple[datetime, Rows]]) -> Iterator[tuple[datetime, Rows]]:
+        """Yield the time and the rows of every action, and of the `others`, in order of their times."""
+        yield from self._keys()
+        yield from self._environments()
+        models = (_Model(history, self).events() for history in self.histories)
+        yield from merge(*models, sorted(self._gates(), key=itemgetter(0)), *others, key=itemgetter(0))
 
-    Source: RFC 9562, 5.7, and 6.2 method 3: the part of the millisecond that has passed is in the 12 bits after the time.
-    """
-    microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    milliseconds, rest = divmod(microseconds, 1000)
-    passed = rest * 4096 // 1000
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | passed << 64 | 0b10 << 62 | rng.getrandbits(62))
+    def entry(
+        self, at: datetime, by: Caller | str, action: str, resource: str | None, details: dict[str, Any], rng: Random
+    ) -> tuple[str, dict[str, Any]]:
+        """Return an audit entry, as `audit.entry` writes it: details that are None are left out."""
+        caller = self.callers[by] if isinstance(by, str) else by
+        received = at - timedelta(milliseconds=rng.uniform(3, 9))
+        return "audit_logs", {
+            "id": uuid7_at(at, rng),
+            "action": action,
+            "resource_type": action.split(".")[0].replace("auth", "api_key"),
+            "resource_id": resource,
+            "api_key_id": self.key_ids.get(caller.name),
+            "api_key_name": caller.name,
+            "details": {name: value for name, value in details.items() if value is not None},
+            "ip_address": caller.address,
+            "request_id": uuid7_at(received, rng) if caller.address else None,
+            "created_at": at,
+        }
 
+    def _keys(self) -> Iterator[tuple[datetime, Rows]]:
+        """A key for each caller. Its hash is random, so no key fits it; admins' keys have expired."""
+        cli, mark = Caller("cli", PLATFORM.role, None), key_format.salt_mark(self.salt)
+        for position, caller in enumerate(self.callers.values()):
+            at = self.began + timedelta(seconds=position)
+            id_ = self.key_ids[caller.name] = uuid7_at(at, self.rng)
+            told = {"name": caller.name, "role": str(caller.role), "prefix": f"cat_{self.rng.getrandbits(32):08x}"}
+            end = self.now if caller is PLATFORM else None
+            hashed = {"key_hash": self.rng.randbytes(32), "salt_mark": mark}
+            row = {"id": id_, **told, **hashed, "created_at": at, "created_by": cli.name, "expires_at": end}
+            told |= {"expires_at": end.isoformat()} if end else {}
+            yield at, [("api_keys", row), self.entry(at, cli, "api_key.create", id_, told, self.rng)]
 
-def rows(now: datetime) -> Rows:
-    """Every row of the demo, the audit entries in the order in which things happened."""
-    made = Rows()
-    for told in MODELS:
-        _Model(live_through(told, now), made).tell()
-    _environments(made)
-    _gates(made, now)
-    made.entries.sort(key=lambda entry: (entry["created_at"], entry["id"]))
-    return made
+    def _environments(self) -> Iterator[tuple[datetime, Rows]]:
+        for rank, (name, description) in enumerate(ENVIRONMENTS.items(), start=1):
+            at = self.began + timedelta(hours=rank)
+            told = {"name": name, "rank": rank, "protected": name == PRODUCTION, "description": description}
+            id_ = uuid7_at(at, self.rng)
+            updated = {"updated_at": at + LATER, "counter": 2}
+            made = {"id": id_, "created_by": PLATFORM.name, "created_at": at, **updated}
+            entry = self.entry(at, PLATFORM, "environment.create", id_, {**told, "frozen": False}, self.rng)
+            yield at, [("environments", told | made), entry]
 
-
-def _environments(made: Rows) -> None:
-    """As the first deployments to them made them, and an admin ranked and described them."""
-    rng = Random(f"{SEED} environments")  # noqa: S311 - as in timeline.py
-    for rank, (name, description) in enumerate(ENVIRONMENTS.items(), start=1):
-        first = min(row["deployed_at"] for row in made.deployments if row["environment"] == name)
-        made.environments.append(
-            {
-                "id": uuid7_at(first, rng),
-                "name": name,
-                "rank": rank,
-                "protected": name == PRODUCTION,
-                "description": description,
-                "created_by": "ci",
-                "created_at": first,
-                "updated_at": first,
-            }
-        )
-
-
-def _gates(made: Rows, now: datetime) -> None:
-    """As an admin wrote them, each after the last version that it would have been for: none was held to them yet."""
-    rng = Random(f"{SEED} gates")  # noqa: S311 - as in timeline.py
-    for said in GATES:
-        last = max(entry["created_at"] for entry in made.entries if _is_for(said, entry))
-        at = last + (now - last) * rng.uniform(0.3, 0.7)
-        row = {"id": uuid7_at(at, rng), **said, "created_by": OWNER, "created_at": at, "updated_at": at}
-        made.gates.append(dict.fromkeys(OWN, None) | row)
-        made.entries.append(_entry(Moment(at, OWNER), "gate.create", row["id"], said, rng))
-
-
-def _is_for(gate: dict[str, Any], entry: dict[str, Any]) -> bool:
-    """Whether the gate would have been asked about what the entry tells of."""
-    goal = RELEASE if entry["action"] == "version.promote" else entry["details"].get("environment")
-    return goal == gate["target"] and fnmatchcase(entry["details"]["model"], gate["model"])
-
-
-def _entry(moment: Moment, action: str, resource: UUID, details: dict[str, Any], rng: Random) -> dict[str, Any]:
-    """As `audit.entry`: details that are None are left out."""
-    received = moment.at - timedelta(milliseconds=rng.uniform(3, 9))
-    return {
-        "id": uuid7_at(moment.at, rng),
-        "action": action,
-        "resource_type": action.split(".")[0],
-        "resource_id": resource,
-        "api_key_name": moment.by,
-        "details": {name: value for name, value in details.items() if value is not None},
-        "ip_address": HOSTS[moment.by],
-        "request_id": str(uuid7_at(received, rng)),
-        "created_at": moment.at,
-    }
+    def _gates(self) -> Iterator[tuple[datetime, Rows]]:
+        """Each is created after the last promotion or deployment that it applies to: none was blocked by it."""
+        for gate in self.gates:
+            models = [history for history in self.histories if fnmatchcase(history.plan.name, gate["model"])]
+            last = max([history.last[gate["target"]] for history in models], default=self.began)
+            at = last + (self.now - last) * self.rng.uniform(0.3, 0.7)
+            made = {"id": uuid7_at(at, self.rng), "created_by": PLATFORM.name, "created_at": at, "updated_at": at}
+            row = dict.fromkeys(OWN, None) | gate | made
+            yield at, [("gates", row), self.entry(at, PLATFORM, "gate.create", row["id"], gate, self.rng)]
 
 
 class _Model:
     """The rows of one model."""
 
-    def __init__(self, life: Life, made: Rows) -> None:
-        self.life, self.made, self.told = life, made, life.told
-        self.rng = Random(f"{SEED} rows {life.told.name}")  # noqa: S311 - as in timeline.py
-        self.figures = Figures(life, self.rng)
-        self.id = self._id(life.born.at)
-        self.ids = [self._id(built.at) for built in life.built]
+    def __init__(self, history: History, registry: Registry) -> None:
+        self.history, self.plan, self.registry = history, history.plan, registry
+        self.rng = Random(f"{SEED} rows {self.plan.name}")  # noqa: S311 - as in history.py
+        self.measurements = Measurements(history, self.rng)
+        self.positions = iter(range(self.plan.versions))
+        self.later: dict[tuple[str, str], Any] = {}
+        """The values of fields that an edit still to come completes, by version and field."""
 
-    def tell(self) -> None:
-        """The model's rows and those of all that is its own are there."""
-        self._model()
-        self._versions()
-        self._releases()
-        self._deployments()
-        self._archived()
+    def events(self) -> Iterator[tuple[datetime, Rows]]:
+        """Yield the time and the rows of every action, in order."""
+        yield self.history.born.at, self._model()
+        for event in sorted(self.history.events, key=itemgetter(0)):
+            yield event.at, list(self._rows(event))
 
-    def _id(self, at: datetime) -> UUID:
-        return uuid7_at(at, self.rng)
-
-    def _entry(self, moment: Moment, action: str, resource: UUID, **details: Any) -> None:
-        self.made.entries.append(_entry(moment, action, resource, details, self.rng))
-
-    def _model(self) -> None:
-        life, told = self.life, self.told
-        active = [built.version for place, built in enumerate(life.built) if place not in life.archived]
+    def _model(self) -> Rows:
+        plan, (at, by), storage = self.plan, self.history.born, self.plan.storage or self.plan.repository
+        active = [built.version for built in self.history.versions if not built.archived]
         row = {
-            "id": self.id,
-            "name": told.name,
-            **told.places,
-            "description": told.description,
-            "tags": list(told.tags),
-            "metadata": {"task": KINDS[told.kind].task, "team": told.name.split("/")[0]},
-            "version_count": len(life.built),
+            "id": self.history.id,
+            "name": plan.name,
+            "storage_path": storage,
+            "repository": plan.repository,
+            "description": plan.description,
+            "tags": [plan.team, plan.kind.task, "gpu" if plan.kind.frameworks.get("cuda_version") else "cpu"],
+            "metadata": {"task": plan.kind.task, "team": plan.team},
+            "version_count": len(self.history.versions),
             "latest_version": active[-1] if active else None,
-            "created_at": life.born.at,
-            "updated_at": life.born.at,
+            "created_at": at,
+            "updated_at": at,
         }
-        self.made.models.append(row)
-        self._entry(life.born, "model.create", self.id, name=told.name, storage_path=row["storage_path"])
+        told = {"name": plan.name, "storage_path": storage}
+        return [("models", row), self.registry.entry(at, by, "model.create", self.history.id, told, self.rng)]
 
-    def _versions(self) -> None:
-        before = None
-        for place, built in enumerate(self.life.built):
-            metadata = self.figures.metadata(place)
-            row = self._version(place, metadata) | {"release_notes": self.figures.notes(place, metadata, before)}
-            before = metadata
-            self.made.versions.append(row)
-            self.made.metrics += self._metrics(row)
-            said = {name: row[name] for name in ("version", "tag", "digest")}
-            self._entry(Moment(built.at, built.by), "version.create", row["id"], model=self.told.name, **said)
+    def _rows(self, event: Event) -> Iterator[tuple[str, dict[str, Any]]]:
+        subject, details = event.subject, dict(event.details)
+        if isinstance(subject, Deployed):
+            built = subject.built
+            yield "deployments", self._deployment(subject)
+            details = {
+                "version_id": built.id,
+                "environment": subject.environment,
+                "status": str(subject.status),
+                "ended_deployment": subject.supersedes.id if subject.supersedes else None,
+            }
+        else:
+            built = subject
+        if event.action == "version.create":
+            row = self._version(built)
+            yield "versions", row
+            of_it = {"version_id": built.id, "model_id": self.history.id}
+            yield from (
+                ("metrics", {**of_it, "path": path, "value": value}) for path, value in numbers(row["metadata"])
+            )
+            details = {name: row[name] for name in ("tag", "digest")}
+        elif event.action == "version.update":
+            details = {"changes": {details["field"]: self._changed(built, details["field"])}}
+        elif event.action == "version.promote":
+            details = {"reason": self.rng.choice(REASONS)}
+        told = {"model": self.plan.name, "version": built.version, **details}
+        yield self.registry.entry(event.at, event.by, event.action, subject.id, told, self.rng)
 
-    def _version(self, place: int, metadata: dict[str, Any]) -> dict[str, Any]:
-        built, format_ = self.life.built[place], self.figures.quantizations[place]
-        release = None if place in self.life.demoted else self.life.promoted.get(place)
-        changes = self._changes(place)
-        return {
-            "id": self.ids[place],
-            "model_id": self.id,
+    def _version(self, built: Built) -> dict[str, Any]:
+        """The version as it is now, after all changes."""
+        position = next(self.positions)
+        quantization = self.measurements.quantize(position)
+        metadata = self.measurements.metadata(position)
+        released = built.released
+        row = {
+            "id": built.id,
+            "model_id": self.history.id,
             "version": built.version,
             "semver_key": semver_key(built.version),
-            "tag": f"v{built.version}" + (f"-{format_}" if format_ else ""),
-            "digest": self._digest(place),
-            "size_bytes": self.figures.size(place),
-            "platform": self.told.platform,
-            "quantization": format_,
-            "ceph_path": f"ceph://models/{self.told.name}/{built.version}" if "gpu" in self.told.tags else None,
+            "tag": f"v{built.version}" + (f"-{quantization}" if quantization else ""),
+            "digest": self._digest(position),
+            "size_bytes": self.measurements.size(),
+            "platform": self.plan.platform,
+            "quantization": quantization,
+            "release_notes": self.measurements.notes(position, metadata),
+            "ceph_path": f"ceph://models/{self.plan.name}/{built.version}",
             "metadata": metadata,
-            "status": (VersionStatus.ARCHIVED if place in self.life.archived else VersionStatus.ACTIVE).value,
-            "released_at": release and release.at,
-            "released_by": release and release.by,
+            "status": (VersionStatus.ARCHIVED if built.archived else VersionStatus.ACTIVE).value,
+            "released_at": released and released.at,
+            "released_by": released and released.by,
             "created_by": built.by,
+            "created_by_key": self.registry.key_ids[built.by],
             "created_at": built.at,
-            "updated_at": max([built.at, *changes]),
-            "counter": 1 + len(changes),
+            "updated_at": built.changed + LATER if built.changes else built.at,
+            "counter": 1 + built.changes,
         }
+        self.later |= {(built.id, field): row[field] for field in built.edits}
+        return row
 
-    def _changes(self, place: int) -> list[datetime]:
-        """When the version's own row was changed."""
-        happened = (self.life.promoted, self.life.demoted, self.life.archived)
-        return [moments[place].at for moments in happened if place in moments]
-
-    def _digest(self, place: int) -> str:
-        if place in self.told.malformed:
+    def _digest(self, position: int) -> str:
+        if position in self.plan.malformed:
             return self.rng.choice(TYPED)
         return f"sha256:{self.rng.getrandbits(256):064x}"
 
-    def _metrics(self, version: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        of_it = {"version_id": version["id"], "model_id": self.id}
-        for path, value in numbers(version["metadata"]):
-            yield {**of_it, "path": path, "value": value}
+    def _changed(self, built: Built, field: str) -> dict[str, Any]:
+        """The old and the new value of a field of the version, for the audit entry."""
+        if field == "status":
+            return {"old": VersionStatus.ACTIVE.value, "new": VersionStatus.ARCHIVED.value}
+        new, old = self.later.pop((built.id, field)), None
+        if field == "metadata":
+            old = {name: value for name, value in new.items() if name not in MEASURED_LATER}
+        return {"old": old, "new": new}
 
-    def _releases(self) -> None:
-        for place, moment in self.life.promoted.items():
-            self._said(moment, "version.promote", place, reason=self.rng.choice(REASONS))
-        for place, moment in self.life.demoted.items():
-            since = self.life.promoted[place]
-            was = {"released_by": since.by, "released_at": since.at.isoformat()}
-            self._said(moment, "version.demote", place, reason=self.told.demoted, **was)
-
-    def _archived(self) -> None:
-        status = {"old": VersionStatus.ACTIVE.value, "new": VersionStatus.ARCHIVED.value}
-        for place, moment in self.life.archived.items():
-            self._said(moment, "version.update", place, changes={"status": status})
-
-    def _said(self, moment: Moment, action: str, place: int, **details: Any) -> None:
-        version = self.life.built[place].version
-        self._entry(moment, action, self.ids[place], model=self.told.name, version=version, **details)
-
-    def _deployments(self) -> None:
-        ids = {placed: self._id(placed.at) for placed in sorted(self.life.placed)}
-        followers: dict[Placed, Placed] = {}
-        for environment in HOURS:
-            followers |= dict(pairwise(self.life.live(environment)))
-        ended_by = {follower: placed for placed, follower in followers.items()}
-        for placed, id_ in ids.items():
-            ended = ended_by.get(placed)
-            follower = followers.get(placed)
-            self._deployment(placed, id_, follower, ids[follower] if follower else None)
-            self._entry(
-                Moment(placed.at, placed.by),
-                "deployment.create",
-                id_,
-                model=self.told.name,
-                version=self.life.built[placed.version].version,
-                version_id=str(self.ids[placed.version]),
-                environment=placed.environment,
-                status=str(placed.status),
-                ended_deployment=str(ids[ended]) if ended else None,
-            )
-
-    def _deployment(self, placed: Placed, id_: UUID, follower: Placed | None, next_id: UUID | None) -> None:
-        """It was live until the one that followed it."""
-        success = placed.status == DeploymentStatus.SUCCESS
-        self.made.deployments.append(
-            {
-                "id": id_,
-                "release_id": self.ids[placed.version],
-                "model_id": self.id,
-                "environment": placed.environment,
-                "status": str(placed.status),
-                "endpoint_url": self._endpoint(placed) if success else None,
-                "metadata": self._about(placed),
-                "deployed_by": placed.by,
-                "deployed_at": placed.at,
-                "updated_at": follower.at if follower else placed.at,
-                "live_from": placed.at if success else None,
-                "ended_at": follower and follower.at,
-                "superseded_by": next_id,
-                "counter": 2 if follower else 1,
-            }
-        )
-
-    def _endpoint(self, placed: Placed) -> str | None:
-        """In production, and in staging for some."""
-        host = {PRODUCTION: "models.example.com", STAGING: "models.staging.example.com"}.get(placed.environment)
-        shown = placed.environment == PRODUCTION or "gpu" in self.told.tags
-        return f"https://{host}/{self.told.slug}" if host and shown else None
-
-    def _about(self, placed: Placed) -> dict[str, Any]:
-        cluster = f"{placed.environment[:4].rstrip('e')}-eu-1"
-        about = {"cluster": cluster, "replicas": 4 if placed.environment == PRODUCTION else 1}
-        if placed.status == DeploymentStatus.FAILED:
-            return {**about, "error": self.rng.choice(ERRORS)}
-        return about
+    def _deployment(self, deployed: Deployed) -> dict[str, Any]:
+        success, follower = deployed.status == DeploymentStatus.SUCCESS, deployed.superseded_by
+        production = deployed.environment == PRODUCTION
+        host = HOSTS.get(deployed.environment) if success else None
+        about = {"cluster": f"{deployed.environment[:4].rstrip('e')}-eu-1", "replicas": 4 if production else 1}
+        if deployed.status == DeploymentStatus.FAILED:
+            about["error"] = self.rng.choice(ERRORS)
+        return {
+            "id": deployed.id,
+            "release_id": deployed.built.id,
+            "model_id": self.history.id,
+            "environment": deployed.environment,
+            "status": str(deployed.status),
+            "endpoint_url": host and f"https://{host}/{self.plan.slug}",
+            "metadata": about,
+            "deployed_by": deployed.by,
+            "deployed_at": deployed.at,
+            "updated_at": follower.at if follower else deployed.at,
+            "live_from": deployed.at if success else None,
+            "ended_at": follower and follower.at,
+            "superseded_by": follower and follower.id,
+            "counter": 2 if follower else 1,
+        }

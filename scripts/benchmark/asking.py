@@ -1,6 +1,6 @@
-"""Requests sent one after the other over some connections for some seconds, and how long they took.
+"""Send requests over some connections for some seconds, and measure how long they take.
 
-By wrk where it is installed, which takes little of the processor that the server is measured on; else by threads of this process.
+wrk sends them if it is installed, because it takes little of the processor that the server is measured on; else threads of Python.
 """
 
 import http.client
@@ -17,7 +17,7 @@ from itertools import count
 from typing import NamedTuple
 
 UNIQUE = "@"
-"""In a body: a text that is another one in each request."""
+"""A placeholder in a body, replaced by another text in each request."""
 
 REPORT = """
 done = function(summary, latency, requests)
@@ -29,7 +29,7 @@ end"""
 
 
 class Asked(NamedTuple):
-    """These paths in turn, and these bodies in turn; `cookie` is sent in place of a key where there is one."""
+    """Requests to these paths in turn, with these bodies in turn. A `cookie` is sent instead of a key."""
 
     paths: Sequence[str]
     bodies: Sequence[str] = ()
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Requests a second, milliseconds, how many requests there were and how many of them failed."""
+    """Requests per second, percentiles in milliseconds, the number of requests, and how many of them failed."""
 
     rate: float
     p50: float
@@ -52,7 +52,7 @@ class Figures(NamedTuple):
 
 
 class Client:
-    """Asks a server on this machine. `sent` requests of a case lie behind it, so that each round goes on where the last ended."""
+    """Sends requests to a server on this machine. A round continues after the `sent` requests of the rounds before."""
 
     def __init__(self, port: int, key: str) -> None:
         self.port, self.key = port, key
@@ -71,13 +71,12 @@ class Client:
             load = ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, *sending]
             address = f"http://127.0.0.1:{self.port}"
             printed = subprocess.run([self.tool, *load, address], capture_output=True, text=True, check=True).stdout
-        said = json.loads(printed.splitlines()[-1])
-        rate = said["requests"] / said["seconds"]
-        return Figures(rate, said["p50"], said["p95"], said["p99"], said["requests"], said["faults"])
+        result = json.loads(printed.splitlines()[-1])
+        return Figures(result["requests"] / result.pop("seconds"), **result)
 
 
 def lua(asked: Asked, run: str, sent: int) -> str:
-    """wrk's script."""
+    """Return the script for wrk."""
     paths, bodies = (",".join(f"[==[{text}]==]" for text in texts) for texts in (asked.paths, asked.bodies))
     return f"""
 local paths, bodies, n = {{{paths}}}, {{{bodies}}}, {sent}
@@ -91,7 +90,7 @@ end
 
 
 class Threads:
-    """The same in Python. It takes as much of the processor as a server does, so that rates are lower and times longer."""
+    """Sends the requests from Python. It takes as much of the processor as a server, so rates are lower and times longer."""
 
     def __init__(self, port: int, asked: Asked, headers: dict[str, str], run: str, sent: int) -> None:
         self.port, self.asked, self.headers, self.run = port, asked, headers, run
@@ -100,14 +99,14 @@ class Threads:
     def ask(self, seconds: int, connections: int) -> Figures:
         began = time.monotonic()
         with ThreadPoolExecutor(connections) as pool:
-            said = list(pool.map(self._ask, [began + seconds] * connections))
+            results = list(pool.map(self._ask, [began + seconds] * connections))
         lasted = time.monotonic() - began
-        times = sorted(took for one, _ in said for took in one)
+        times = sorted(took for times, _ in results for took in times)
         cut = statistics.quantiles(times, n=100, method="inclusive") if len(times) > 1 else times * 99
-        return Figures(len(times) / lasted, cut[49], cut[94], cut[98], len(times), sum(faults for _, faults in said))
+        return Figures(len(times) / lasted, cut[49], cut[94], cut[98], len(times), sum(faults for _, faults in results))
 
     def _ask(self, until: float) -> tuple[list[float], int]:
-        """Over one connection: milliseconds of each request, and how many failed."""
+        """Use one connection. Returns the milliseconds of each request, and how many failed."""
         connection, times, faults = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30), [], 0
         while time.monotonic() < until:
             n = next(self.number)

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown: where, on what, and whether each bound holds."""
+"""The measurements as Markdown: on which machine, on which data, and whether each bound holds."""
 
 import argparse
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from .asking import Figures
 from .cases import Case
+from .measuring import Measured
 from .registries import Registry, run
-from .sizes import Measured
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = "make bench"
 
 
-def written(measured: Measured, options: argparse.Namespace) -> str:
-    """The whole page."""
-    parts = [HEAD, *_where(measured, options), *_registries(measured.registries), ""]
+def page(measured: Measured, options: argparse.Namespace) -> str:
+    """Return the whole page."""
+    parts = [HEAD, *_machine(measured, options), *_registries(measured.registries), ""]
     for connections in dict.fromkeys(key[0] for key in measured.figures):
         parts += [f"## Over {connections} connection{'s' * (connections > 1)}", "", *_table(measured, connections), ""]
     return "\n".join([*parts, *_missed(measured), ""])
@@ -39,7 +39,7 @@ small registry has ten.
 """
 
 
-def _where(measured: Measured, options: argparse.Namespace) -> Iterator[str]:
+def _machine(measured: Measured, options: argparse.Namespace) -> Iterator[str]:
     version = run(measured.registries[0].url, "SHOW server_version")[0][0]
     settings = run(measured.registries[0].url, "SELECT current_setting('shared_buffers')")[0][0]
     yield "| | |"
@@ -53,11 +53,12 @@ def _where(measured: Measured, options: argparse.Namespace) -> Iterator[str]:
 
 def _registries(registries: list[Registry]) -> Iterator[str]:
     for there in registries:
-        size, took = there.size, f"loaded by COPY in {there.loaded:.0f} s" if there.loaded else "kept from a run before"
+        models, versions, deployments, entries = there.counts
+        took = f"loaded by COPY in {there.loaded:.0f} s" if there.loaded else "kept from a run before"
         disk = run(there.url, "SELECT pg_size_pretty(pg_database_size(current_database()))")[0][0]
         yield (
-            f"| {there.name} | {size.models:,} models, {size.versions:,} versions, {size.deployments:,} deployments, "
-            f"{size.entries:,} audit entries; {disk}, {took} |"
+            f"| {there.name} | {models:,} models, {versions:,} versions, {deployments:,} deployments, "
+            f"{entries:,} audit entries; {disk}, {took} |"
         )
 
 
@@ -82,12 +83,9 @@ def _cells(figures: Figures, floor: Figures) -> list[str]:
 def _verdict(case: Case, sides: list[Figures]) -> tuple[str, str, str]:
     if len(sides) == 1:
         return "", "", ""
-    times = f"{_times(sides):.2f}"
-    return (
-        (times, "", "")
-        if case.bound is None
-        else (times, f"{case.bound}", "holds" if _holds(case, sides) else "**missed**")
-    )
+    if case.bound is None:
+        return f"{_times(sides):.2f}", "", ""
+    return f"{_times(sides):.2f}", f"{case.bound}", "holds" if _holds(case, sides) else "**missed**"
 
 
 def _times(sides: list[Figures]) -> float:
@@ -99,7 +97,7 @@ def _holds(case: Case, sides: list[Figures]) -> bool:
 
 
 def _missed(measured: Measured) -> Iterator[str]:
-    """In words: which bounds are missed, and which requests failed."""
+    """Say which bounds are missed, and which requests failed."""
     names = [there.name for there in measured.registries]
     for connections in dict.fromkeys(key[0] for key in measured.figures):
         for case in measured.cases:
@@ -126,17 +124,13 @@ def _memory() -> float:
 
 def _tool() -> str:
     if not shutil.which("wrk"):
-        return "load from threads of Python, for want of wrk"
-    said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout  # noqa: S607
-    return " ".join(said.split()[:2])
+        return "load from threads of Python, because wrk is not installed"
+    return " ".join(_output("wrk", "-v").split()[:2])
 
 
 def _commit() -> str:
-    told = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return told.stdout.strip() or "unknown"
+    return _output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip() or "unknown"
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -24,7 +24,7 @@ SALT = "the benchmark's salt, long enough for one"
 
 
 def settings_for(url: str) -> Settings:
-    """Those of a server on that database, on a port of its own."""
+    """Return the settings of a server on that database, on a port of its own."""
     return Settings(
         home=Path("unused"),
         embedded=False,
@@ -37,14 +37,14 @@ def settings_for(url: str) -> Settings:
 
 
 def floor_app(settings: Settings) -> Flask:
-    """The same Flask, session and pool, and nothing else: one SELECT by key, and one INSERT and commit."""
+    """Return the same Flask, session and pool with two bare routes: one SELECT by key, and one INSERT and commit."""
     app = create_app(settings)
     bare = Flask("floor")
     bare.config.update(
         SQLALCHEMY_DATABASE_URI=app.config["SQLALCHEMY_DATABASE_URI"],
         SQLALCHEMY_ENGINE_OPTIONS=app.config["SQLALCHEMY_ENGINE_OPTIONS"],
     )
-    bare.extensions[metrics.EXTENSION] = app.extensions[metrics.EXTENSION]  # what the server's own worker asks for
+    bare.extensions[metrics.EXTENSION] = app.extensions[metrics.EXTENSION]  # the server's worker needs them
     db.init_app(bare)
     with bare.app_context():
         check_connections(db.engine)
@@ -66,12 +66,12 @@ def floor_app(settings: Settings) -> Flask:
 
 @contextmanager
 def running(app: Flask, settings: Settings, workers: str) -> Iterator[int]:
-    """gunicorn with these workers, `gthread:2x8`, in a process of its own; its process id."""
+    """Run gunicorn with workers like `gthread:2x8` in a process of its own. Yields its process id."""
     kind, _, size = workers.partition(":")
     count, _, threads = size.partition("x")
     process = os.fork()
     if process == 0:  # it must not unwind this stack, which would remove the database's folder
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
         server = Server(app, replace(settings, workers=int(count)), None)
         if kind != "gthread":  # the server's own are of that kind
             server.cfg.set("worker_class", kind)
@@ -106,13 +106,13 @@ def free_port() -> int:
 
 
 def memory(master: int) -> float:
-    """What gunicorn's processes take of memory, shared pages divided among them (PSS), in MB."""
+    """Return the memory of gunicorn's processes in MB, shared pages divided among them (PSS)."""
     children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     return sum(pss(pid) for pid in [str(master), *children]) / 1024
 
 
 def pss(pid: str) -> int:
-    """One process's, in kB."""
+    """Return the memory of one process in kB."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])

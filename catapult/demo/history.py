@@ -1,0 +1,277 @@
+"""What happened to one model and when, made up from its plan: the same every time, and nothing later than now."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from random import Random
+from typing import Any, NamedTuple
+
+from catapult.demo.company import DEVELOPMENT, PRODUCTION, RELEASERS, STAGING
+from catapult.demo.plans import Plan
+from catapult.tables import RELEASE, DeploymentStatus
+
+SEED = "catapult"
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+MORNING, EVENING, SATURDAY = 8, 17, 5
+HOURS = {DEVELOPMENT: (0.1, 0.8), STAGING: (2, 30), PRODUCTION: (1, 20)}
+"""The fewest and the most hours until a version that is ready is deployed to the environment."""
+EDITS = {"ceph_path": (0.1, 0.5), "metadata": (0.5, 6), "release_notes": (6, 24)}
+"""Fields that may be completed after the version was registered, and the fewest and the most hours until then."""
+UNHURRIED = timedelta(days=4)
+"""The usual time between two versions. Where versions come faster, everything takes proportionally less time."""
+
+
+class Moment(NamedTuple):
+    """A time, and the name of the key that acted."""
+
+    at: datetime
+    by: str
+
+
+@dataclass(slots=True, eq=False)
+class Built:
+    """A version that training produced, `worse` or better than the previous one, and what became of it.
+
+    `edits` names the fields that are completed later. `changed` and `used` say when it last was.
+    """
+
+    id: str
+    at: datetime
+    by: str
+    version: str
+    worse: bool
+    released: Moment | None = None
+    archived: bool = False
+    edits: tuple[str, ...] = ()
+    changes: int = 0
+    changed: datetime = EPOCH
+    used: datetime = EPOCH
+
+    @property
+    def good(self) -> bool:
+        """Whether the version may be released."""
+        return not self.worse and "-" not in self.version
+
+
+@dataclass(slots=True, eq=False)
+class Deployed:
+    """A deployment. If it succeeded, it was live until the deployment `superseded_by`."""
+
+    id: str
+    at: datetime
+    by: str
+    environment: str
+    built: Built
+    status: str
+    superseded_by: "Deployed | None" = None
+    supersedes: "Deployed | None" = None
+
+
+class Event(NamedTuple):
+    """An action by the key `by` on a version or a deployment. `details` is what its audit entry says of it only."""
+
+    at: datetime
+    by: str
+    action: str
+    subject: Built | Deployed
+    details: Mapping[str, Any]
+
+
+NOTHING: dict[str, Any] = {}
+FIELD = {name: {"field": name} for name in (*EDITS, "status")}
+"""The details of the event that a field was changed: one object each, since there may be millions of such events."""
+
+
+def uuid7_at(moment: datetime, rng: Random) -> str:
+    """Return a UUIDv7 of that moment as text, which sorts by time to the microsecond.
+
+    Source: RFC 9562, 5.7, and 6.2 method 3: the fraction of the millisecond is in the 12 bits after the time.
+    """
+    milliseconds, rest = divmod((moment - EPOCH) // MICROSECOND, 1000)
+    fraction = rest * 4096 // 1000
+    number = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | rng.getrandbits(62)
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class Clock:
+    """Produces later moments, each before now. `pace` shortens every wait."""
+
+    def __init__(self, rng: Random, now: datetime, pace: float) -> None:
+        self.rng, self.now, self.pace = rng, now, pace
+
+    def after(self, moment: datetime, least: float, most: float) -> datetime:
+        """Return a moment that many hours later, or sooner if that is in the future."""
+        room = (self.now - moment) * self.rng.uniform(0.3, 0.7)
+        return moment + min(timedelta(hours=self.rng.uniform(least, most) * self.pace), room)
+
+    def at_work(self, moment: datetime) -> datetime:
+        """Return that moment, or outside of working hours the next morning, if that is not in the future."""
+        later = moment
+        while later.weekday() >= SATURDAY or not MORNING <= later.hour < EVENING:
+            next_day = later.hour >= EVENING or later.weekday() >= SATURDAY
+            minutes = timedelta(minutes=self.rng.uniform(0, 100) * self.pace)
+            later = later.replace(hour=MORNING, minute=0) + timedelta(days=int(next_day)) + minutes
+        return later if later < self.now else moment
+
+
+class History:
+    """Everything that happened to a model: its versions in order, what is live, and all events in no order."""
+
+    def __init__(self, plan: Plan, now: datetime) -> None:
+        self.plan, self.rng = plan, Random(f"{SEED} {plan.name}")  # noqa: S311 - the same every time, not a secret
+        began = timedelta(days=plan.began - self.rng.random() / 10)
+        pace = min(1.0, began / max(1, plan.versions) / UNHURRIED)
+        self.clock = Clock(self.rng, now, pace)
+        self.born = Moment(now - began, self.rng.choice(plan.kind.hosts))
+        self.id = uuid7_at(self.born.at, self.rng)
+        self.events: list[Event] = []
+        self.live: dict[str, Deployed] = {}
+        self.last: dict[str, datetime] = defaultdict(lambda: self.born.at)
+        """When a version last reached each target: an environment, or becoming a release."""
+        self.versions = list(self._build())
+        if self.versions:
+            self._develop()
+            self._ship()
+            self._demote()
+            self._archive()
+            self._begin()
+
+    def _add(
+        self, at: datetime, by: str, action: str, subject: Built | Deployed, details: Mapping[str, Any] = NOTHING
+    ) -> None:
+        self.events.append(Event(at, by, action, subject, details))
+
+    def _change(self, at: datetime, by: str, action: str, built: Built, details: Mapping[str, Any] = NOTHING) -> None:
+        """Add an action that changes the version's own row."""
+        built.changes += 1
+        built.changed, built.used = max(built.changed, at), max(built.used, at)
+        self._add(at, by, action, built, details)
+
+    def _build(self) -> Iterator[Built]:
+        """The versions: the first one soon after the model, the newest one when the plan says."""
+        plan, rng = self.plan, self.rng
+        numbers = _numbers(rng)
+        for position, at in enumerate(self._times()):
+            withdrawn = plan.withdrawn and position == plan.versions - 1
+            worse = withdrawn or (0 < position < plan.versions - 4 and rng.random() < 0.13)
+            built = Built(uuid7_at(at, rng), at, rng.choice(plan.kind.hosts), next(numbers), worse, used=at)
+            self._add(at, built.by, "version.create", built)
+            built.edits = tuple(name for name in EDITS if rng.random() < plan.edited)
+            for name in built.edits:
+                later = self.clock.after(at, *EDITS[name])
+                self._change(later, built.by, "version.update", built, FIELD[name])
+            yield built
+
+    def _times(self) -> list[datetime]:
+        """When the versions were registered: sometimes two in a day, sometimes none for weeks."""
+        plan, rng = self.plan, self.rng
+        first = self.clock.after(self.born.at, 0.5, 5)
+        last = self.clock.now - timedelta(hours=plan.newest * rng.uniform(0.9, 1.1))
+        gaps = list(accumulate((0.15 + rng.lognormvariate(0, 0.6) for _ in range(plan.versions - 1)), initial=0.0))
+        return [first + (last - first) * (gap / (gaps[-1] or 1)) for gap in gaps][: plan.versions]
+
+    def _develop(self) -> None:
+        """CI deploys most versions to development at once, and always the newest one."""
+        newest = self.versions[-1 - self.plan.withdrawn]
+        storage = self.plan.storage
+        for built in self.versions[: len(self.versions) - self.plan.withdrawn]:
+            if not storage and (built is newest or self.rng.random() < 0.6 * self.plan.deployed):
+                self._deploy(DEVELOPMENT, built, built.at)
+
+    def _ship(self) -> None:
+        """Good versions go through staging, become releases and go to production, as far as the plan says."""
+        good = [built for built in self.versions if built.good]
+        ends = [None if behind is None else good[max(0, len(good) - 1 - behind)] for behind in self.plan.behind]
+        staging, release, production = (end.at if end else EPOCH for end in ends)
+        for built in good:
+            if built not in ends and self.rng.random() >= 0.65 * self.plan.deployed:
+                continue
+            ready = built.at
+            if ready <= staging:
+                ready = self._deploy(STAGING, built, ready)
+            if built.at <= release and (built in ends or self.rng.random() < 0.7):
+                ready = self._promote(built, ready)
+                if built.at <= production and (built in ends or self.rng.random() < 0.9):
+                    self._deploy(PRODUCTION, built, ready)
+
+    def _deploy(self, environment: str, built: Built, ready: datetime) -> datetime:
+        """Deploy the version after what was live before; sometimes the first try fails. Returns when it is live."""
+        by = "ci" if environment == DEVELOPMENT else self.rng.choice(RELEASERS)
+        at = self.clock.after(max(ready, self.last[environment]), *HOURS[environment])
+        if environment == PRODUCTION:
+            at = self.clock.at_work(at)
+        if self.rng.random() < 0.1:
+            self._place(at, by, environment, built, DeploymentStatus.FAILED)
+            at = self.clock.after(at, 0.3, 2)
+        self._place(at, by, environment, built, DeploymentStatus.SUCCESS)
+        return at
+
+    def _place(self, at: datetime, by: str, environment: str, built: Built, status: str) -> None:
+        deployed = Deployed(uuid7_at(at, self.rng), at, by, environment, built, status)
+        if status == DeploymentStatus.SUCCESS:
+            if before := self.live.get(environment):
+                before.superseded_by, deployed.supersedes = deployed, before
+                before.built.used = max(before.built.used, at)
+            self.live[environment] = deployed
+        self.last[environment] = at
+        built.used = max(built.used, at)
+        self._add(at, by, "deployment.create", deployed)
+
+    def _promote(self, built: Built, ready: datetime) -> datetime:
+        """Make the version a release, after the previous one. Returns when."""
+        at = self.clock.at_work(self.clock.after(max(ready, self.last[RELEASE]), 4, 40))
+        built.released = Moment(at, self.rng.choice(RELEASERS))
+        self.last[RELEASE] = at
+        self._change(at, built.released.by, "version.promote", built)
+        return at
+
+    def _demote(self) -> None:
+        """If the plan says so, production goes back from the last release to the previous one, and it is demoted."""
+        bad = self.live.get(PRODUCTION)
+        if self.plan.demotion and bad and bad.supersedes and bad.built.released:
+            at = self.clock.after(bad.at, 2, 6)
+            self._place(at, "release-eng", PRODUCTION, bad.supersedes.built, DeploymentStatus.SUCCESS)
+            was = {"released_by": bad.built.released.by, "released_at": bad.built.released.at.isoformat()}
+            bad.built.released = None
+            details = {"reason": self.plan.demotion, **was}
+            self._change(self.clock.after(at, 0.2, 1), "release-eng", "version.demote", bad.built, details)
+
+    def _archive(self) -> None:
+        """Most of what is worse, and some of what is old, is archived after its last use; never what is live or new."""
+        newest = [built for built in self.versions if built.good][-4:]
+        active = {id(built) for built in newest} | {id(deployed.built) for deployed in self.live.values()}
+        for position, built in enumerate(self.versions):
+            withdrawn = self.plan.withdrawn and position == len(self.versions) - 1
+            chance = 0.8 if built.worse else 0.2 if position < len(self.versions) / 2 else 0
+            if id(built) not in active and (withdrawn or self.rng.random() < chance):
+                at = self.clock.after(built.used, *((6, 90) if built.worse else (480, 1200)))
+                built.archived = True
+                self._change(self.clock.at_work(at), "release-eng", "version.update", built, FIELD["status"])
+
+    def _begin(self) -> None:
+        """If the plan says so, a deployment of the newest possible version has begun some minutes ago."""
+        if self.plan.under_way:
+            environment, status = self.plan.under_way
+            good = [built for built in self.versions if built.good and (built.released or environment != PRODUCTION)]
+            at = self.clock.now - timedelta(minutes=self.rng.uniform(2, 9))
+            self._place(at, "ci-releases", environment, good[-1], status)
+
+
+def _numbers(rng: Random) -> Iterator[str]:
+    """Rising SemVer: patches, minor versions with some candidates before them, and rarely a major version."""
+    major, minor, patch = rng.choice((0, 1, 1, 2, 3)), rng.randrange(5), 0
+    yield f"{major}.{minor}.{patch}"
+    while True:
+        step = rng.random()
+        if step < 0.5:
+            patch += 1
+        elif step < 0.94 or minor < 3:
+            minor, patch = minor + 1, 0
+        else:
+            major, minor, patch = major + 1, 0, 0
+        if patch == 0 and rng.random() < 0.4:
+            yield from (f"{major}.{minor}.{patch}-rc{number}" for number in range(1, rng.choice((2, 2, 3))))
+        yield f"{major}.{minor}.{patch}"
