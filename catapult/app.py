@@ -1,4 +1,4 @@
-"""`create_app`: settings, extensions, doors, in the order they are needed."""
+"""`create_app`: settings, extensions and doors, in the order they are needed."""
 
 import time
 
@@ -18,7 +18,17 @@ from catapult.extensions import check_connections, db, engine_options, migrate
 from catapult.pages.parts import error_pages as page_errors
 from catapult.queries import schema_version
 from catapult.queries.lists import prepared
-from catapult.web import auth, error_handlers, forwarded, metrics, rate_limit, request_log, responses
+from catapult.web import (
+    auth,
+    compression,
+    error_handlers,
+    forwarded,
+    metrics,
+    origin,
+    rate_limit,
+    request_log,
+    responses,
+)
 
 log = structlog.get_logger("catapult")
 MAX_BODY = 1024 * 1024
@@ -39,7 +49,7 @@ EXPOSED = [
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application. Connects to nothing yet. Raises ConfigError, naming every setting that is missing or wrong."""
+    """Return the application, not yet connected to anything. Raises ConfigError, naming every setting that is wrong."""
     settings = settings or config.load()
     app = Flask("catapult")
     app.session_interface = NoSessions()
@@ -59,10 +69,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(schema_version.FOLDER))
     app.wsgi_app = forwarded.Proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.before_request(request_log.start_clock)
-    app.before_request(auth.check_host)
+    app.before_request(origin.check_host)
     rate_limit.init_app(app, settings)
-    app.after_request(request_log.line)  # after_request runs from the last to the first: the line knows all the rest
+    app.after_request(request_log.line)  # after_request runs last to first: the line sees the final answer
     app.after_request(_finish)
+    compression.init_app(app)
     error_handlers.init_app(app, _answer)
     api.init_app(app)
     pages.init_app(app)
@@ -73,12 +84,12 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _answer(refusal: Refusal) -> Response:
-    """A page for people, a problem document for programs."""
+    """Return a page for people, a problem document for programs."""
     return page_errors.answer(refusal) if pages.answers_here() else problems.answer(refusal)
 
 
 class NoSessions(SessionInterface):
-    """Flask's cookie sessions are off: nothing here is kept in a cookie."""
+    """Turns Flask's cookie sessions off; sessions are rows of the database."""
 
     def open_session(self, app: Flask, request: Request) -> NullSession:
         return NullSession()
@@ -88,24 +99,25 @@ class NoSessions(SessionInterface):
 
 
 def _finish(response: Response) -> Response:
-    """For `after_request`: what every answer has, and the bookkeeping that waits until the request's transaction has ended."""
+    """For `after_request`: add common headers, then do the bookkeeping that waits for the end of the transaction."""
     responses.add_headers(response)
     if request.path.startswith(registered_models.OLD_PREFIX):
         registered_models.deprecated(response)
     if "actor" in g:
         rate_limit.remember()
-        if response.status_code < 500:
-            _keep_books()
+    if response.status_code < 500:
+        _keep_books(response)
     return response
 
 
-def _keep_books() -> None:
-    """The request is done: that its bookkeeping fails must not fail it."""
+def _keep_books(response: Response) -> None:
+    """Record the use of keys and sessions and delete old rows. A failure is logged and does not fail the request."""
     try:
-        auth.touch()
-        if request.endpoint == SIGN_IN:
+        if request.endpoint == SIGN_IN and response.status_code != 429:  # refused ones too: each left a count
             sessions.sweep()
-        _sweep()
+        if "actor" in g:
+            auth.touch()
+            _sweep()
     except SQLAlchemyError as error:
         db.session.rollback()
         log.warning("bookkeeping failed", error=type(error).__name__, request_id=auth.request_id())
@@ -115,8 +127,8 @@ _swept = time.monotonic()
 
 
 def _sweep() -> None:
-    """Every ten minutes the process forgets idempotent answers older than a day."""
+    """Delete idempotent answers older than a day, every ten minutes in each process."""
     global _swept
     due = time.monotonic() - _swept > SWEEP_EVERY
-    if due and audit.note(idempotency.sweep()) < idempotency.SWEEP:  # after a full portion the next request goes on
+    if due and audit.note(idempotency.sweep()) < idempotency.SWEEP:  # after a full batch the next request continues
         _swept = time.monotonic()

@@ -22,7 +22,7 @@ from catapult.actions import api_keys
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
 from catapult.contract.fields import rfc3339
-from catapult.contract.schemas import ExportedOut, KeyOut
+from catapult.contract.service import ExportedOut, KeyOut
 from catapult.demo import fill
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, attached, serving
 from catapult.errors import Invalid, NotFound, Refusal

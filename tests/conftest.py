@@ -18,7 +18,7 @@ from stage import Api, Database, counted, make_keys, on_server, settings_for, ur
 from catapult.app import create_app
 from catapult.embedded import Embedded, serving
 from catapult.extensions import db
-from catapult.web import auth
+from catapult.web import refusal_log
 
 TEMPLATE = "migrated"
 
@@ -98,7 +98,7 @@ def database(shared_app: Flask, keys: dict[str, str], cluster: Embedded, templat
 @pytest.fixture
 def app(shared_app: Flask, database: Database) -> Iterator[Flask]:
     """The application on the shared database. It commits and reads as in production; afterwards the rows are reset."""
-    auth.SAMPLE.seen.clear()
+    refusal_log.SAMPLE.seen.clear()
     yield shared_app
     database.reset()
 

@@ -1,6 +1,7 @@
 """Shared parts of the tests: databases, keys, and a client of the API."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,10 @@ TABLES = {
     for table in db.metadata.sorted_tables
 } | {"alembic_version": "version_num"}
 """The columns that can be written, by table."""
+NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
+"""An id of nothing."""
+UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def environments(*names: str, numbered: int = 0) -> str:
@@ -74,6 +79,26 @@ def make_keys(app: Flask) -> dict[str, str]:
         keys = {str(role): api_keys.create(actor=CLI, salt=SALT, name=f"{role}-key", role=role).key for role in Role}
         db.session.remove()
     return keys
+
+
+def faults(answer: TestResponse) -> set[str]:
+    """The names of the fields that a 422 answer refuses."""
+    assert answer.status_code == 422, answer.text
+    assert all(answer.json["errors"].values())
+    return set(answer.json["errors"])
+
+
+def refusal(answer: TestResponse) -> str:
+    """The kind of problem that the answer is: `not-found`, `conflict`."""
+    problem: dict[str, Any] = answer.json
+    assert (answer.status_code, answer.content_type) == (problem["status"], "application/problem+json"), answer.text
+    return str(problem["type"]).removeprefix("/docs/errors/")
+
+
+def audited(entry: dict[str, Any]) -> tuple[str, str, str]:
+    """Of an entry the action, the resource's id and the key's name."""
+    assert entry["resource_type"] == entry["action"].partition(".")[0]
+    return entry["action"], str(entry["resource_id"]), entry["api_key_name"]
 
 
 class Api:

@@ -112,6 +112,8 @@ def test_no_label_holds_what_people_sent(api, scrape):
 
 
 def test_what_the_registry_holds_is_told_by_environment_and_outcome(api, scrape, sql):
+    empty = scrape()
+    assert (empty[("catapult_models",)], empty[("catapult_releases",)]) == (0, 0)
     versions = [api.version(api.model(f"org/{name}"), is_release=name != "c") for name in "abc"]
     for version in versions[:2]:
         api.deployment(version, "Production")
@@ -136,11 +138,6 @@ def test_what_the_registry_holds_is_told_by_environment_and_outcome(api, scrape,
     assert ("catapult_live_deployments", ("environment", "staging")) not in found
     assert found[("catapult_database_up",)] == 1
     assert found[("catapult_database_connections_allowed",)] > 0
-
-
-def test_an_empty_registry_has_figures_too(scrape):
-    found = scrape()
-    assert (found[("catapult_models",)], found[("catapult_releases",)]) == (0, 0)
 
 
 def test_the_registry_is_asked_in_few_statements_and_not_at_every_scrape(api, scrape, statements):
@@ -180,21 +177,36 @@ def test_above_the_bound_figures_are_estimated_and_near(api, scrape, sql, monkey
     assert sum(number for key, number in found.items() if key[0] == "catapult_deployments_last_hour") == 21
 
 
-def test_without_its_database_figures_say_so(app, api, scrape, monkeypatch):
-    def gone():
-        raise exc.OperationalError("SELECT", {}, Exception("Connection refused"))
-
-    monkeypatch.setattr(registry_metrics, "held", gone)
+def test_the_first_fifty_environments_have_series_of_their_own_and_the_rest_is_other(api, scrape, sql):
+    sql(environments(numbered=53))
+    version = api.version(api.model())
+    for name, ago in (("env-50", 1), ("env-3", 2), ("env-53", 9), ("env-52", 5)):
+        made = api.deployment(version, name)
+        sql(
+            "UPDATE deployments SET live_from = now() - :ago * interval '1 hour' WHERE id = :id", ago=ago, id=made["id"]
+        )
+    sql("UPDATE environments SET deleted_at = now() WHERE name = 'env-3'")
     found = scrape()
-    assert found[("catapult_database_up",)] == 0
-    assert ("catapult_models",) not in found
+    assert {dict(key[1:])["environment"] for key in found if "environment" in str(key)} == {"env-50", "other"}
+    for name in ("deployments_by_outcome", "deployments_last_hour"):
+        by = {key[1][1]: number for key, number in found.items() if key[0] == f"catapult_{name}"}
+        assert by == {"env-50": 1, "other": 3}
+    other = ("environment", "other")
+    assert found[("catapult_live_deployments", other)] == 3
+    assert found[("catapult_live_newest_age_seconds", other)] == pytest.approx(2 * 3600, abs=60)
+    assert found[("catapult_live_oldest_age_seconds", other)] == pytest.approx(9 * 3600, abs=60)
 
 
-def test_a_database_that_is_busy_is_up(app, api, scrape, monkeypatch):
-    def busy():
-        raise exc.TimeoutError
+@pytest.mark.parametrize(
+    ("error", "up"),
+    [(exc.OperationalError("SELECT", {}, Exception("Connection refused")), 0), (exc.TimeoutError(), 1)],
+    ids=["gone", "busy"],
+)
+def test_without_its_database_figures_say_so_and_a_busy_one_is_up(api, scrape, monkeypatch, error, up):
+    def fail():
+        raise error
 
-    monkeypatch.setattr(registry_metrics, "held", busy)
+    monkeypatch.setattr(registry_metrics, "held", fail)
     found = scrape()
-    assert found[("catapult_database_up",)] == 1
+    assert found[("catapult_database_up",)] == up
     assert ("catapult_models",) not in found

@@ -51,12 +51,12 @@ def until_refused(api, path="/api/v1/info", **kwargs):
 
 
 def test_one_too_many_is_a_problem_that_says_when_to_come_again(limited):
-    count, answer = until_refused(limited())
+    count, answer = until_refused(limited("3 per hour"))
     assert count == 4  # the first counted for the address
     assert answer.content_type == "application/problem+json"
     assert answer.json["type"] == "/docs/errors/rate-limited"
-    assert "3 per 1 minute" in answer.json["detail"]
-    assert 1 <= int(answer.headers["Retry-After"]) <= 61
+    assert "3 per 1 hour" in answer.json["detail"]
+    assert 1 <= int(answer.headers["Retry-After"]) <= 3601
     assert answer.headers["X-Request-ID"]
 
 
@@ -130,16 +130,17 @@ def test_who_waits_as_long_as_is_said_is_let_in_again(limited):
     api = limited("2 per second")
     known(api)
     _, answer = until_refused(api)
-    time.sleep(int(answer.headers["Retry-After"]))
-    assert api.get("/api/v1/info").status_code == 200
+    refused = time.monotonic()
+    until(lambda: api.get("/api/v1/info").status_code == 200)
+    assert time.monotonic() - refused <= int(answer.headers["Retry-After"]) + 1
 
 
 def test_bearers_are_forgotten_when_there_are_too_many(monkeypatch):
     monkeypatch.setattr(rate_limit, "KNOWN", 2)
     bearers = rate_limit.Bearers()
     for number in range(3):
-        bearers.remember(f"key {number}", number)
-    assert [bearers.key_of(f"key {number}") for number in range(3)] == [None, 1, 2]
+        bearers.remember(b"%d" % number, number)
+    assert [bearers.key_of(b"%d" % number) for number in range(3)] == [None, 1, 2]
 
 
 # --- shared
@@ -186,5 +187,5 @@ def test_when_the_storage_is_back_the_count_is_shared_again(limited, storage):
     with redis.Redis.from_url(storage) as client:
         client.client_pause(600)
     known(one), known(other)
-    time.sleep(1.2)
+    time.sleep(1.2)  # Flask-Limiter looks for the storage again a second later, and tells nobody
     assert 429 in [api.get("/api/v1/info").status_code for api in (one, other) * 3]

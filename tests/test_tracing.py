@@ -50,7 +50,7 @@ def test_what_is_no_trace_is_replaced_by_a_new_one(api, sent):
     assert first[3] == "01"
 
 
-def test_what_is_logged_within_a_request_says_in_which_trace(app):
+def test_the_log_names_the_trace_of_the_request(app):
     with app.test_request_context(headers={"traceparent": f"00-{TRACE}-{SPAN}-01"}):
         event = request_log.traced(None, "info", {"event": "x"})
         assert event == {"event": "x", "trace_id": TRACE, "span_id": traceparent.current().span_id}

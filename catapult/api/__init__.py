@@ -19,18 +19,18 @@ NOUNS = (service, registered_models, versions, deployments, environments, gates,
 
 
 def init_app(app: Flask) -> None:
-    """The application answers under `/api`, with its document and the pages that explain it."""
+    """Add the JSON API, its OpenAPI document and the pages that explain it."""
     api = openapi.init_app(app)
     for noun in NOUNS:
         api.register_blueprint(noun.blp)
     app.register_blueprint(service.probes)
     app.register_blueprint(docs.blp)
     app.extensions[docs.EXTENSION] = api, None
-    _older_name(app)
+    _add_old_name(app)
 
 
-def _older_name(app: Flask) -> None:
-    """Older clients call models images: the same views, which are not in the document, and say that they are old."""
+def _add_old_name(app: Flask) -> None:
+    """Serve the views of models under `/images` too, the name that older clients use; not in the document."""
     old, prefix = registered_models.OLD_PREFIX, registered_models.blp.url_prefix or ""
     for rule in [rule for rule in app.url_map.iter_rules() if rule.rule.startswith(prefix)]:
         path = old + rule.rule.removeprefix(prefix)

@@ -1,4 +1,4 @@
-"""Versions side by side as JSON: what the pages' comparison shows, key by key."""
+"""The comparison of versions as JSON, key by key."""
 
 import json
 import math
@@ -11,26 +11,22 @@ from catapult.rules.json_text import JsonText
 
 
 class Comparison(NamedTuple):
-    """What `ComparisonOut` has, written already: numbers digit by digit, as they are stored."""
+    """The fields of `ComparisonOut` as JSON text, with numbers exactly as they are stored."""
 
     versions: JsonText
     keys: JsonText
 
 
 def of(rows: Sequence[Any]) -> Comparison:
-    """These versions beside each other, each measured by the first."""
-    named = [{"id": row.id, "model_name": row.model_name, "version": row.version} for row in rows]
+    """Return the comparison of these versions with the first."""
+    versions = [{"id": row.id, "model_name": row.model_name, "version": row.version} for row in rows]
     compared = compare([parsed(row.metadata_) for row in rows])
-    return Comparison(JsonText(json.dumps(named)), JsonText(_written([_key(row) for row in compared.rows])))
+    return Comparison(JsonText(json.dumps(versions)), JsonText(_written([_key(row) for row in compared.rows])))
 
 
 def _key(row: Row) -> dict[str, Any]:
-    return {
-        "path": list(row.path),
-        "key": row.key,
-        "differs": row.differs,
-        "cells": [_cell(cell) for cell in row.cells],
-    }
+    cells = [_cell(cell) for cell in row.cells]
+    return {"path": list(row.path), "key": row.key, "differs": row.differs, "cells": cells}
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
@@ -40,7 +36,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _finite(number: Number | None) -> Number | None:
-    """The number, where a 64-bit float has room for it: a reader might take another for infinity."""
+    """Return the number if it fits a 64-bit float, since a reader might read another as infinity."""
     try:
         return None if number is None or math.isinf(float(number)) else number
     except OverflowError:

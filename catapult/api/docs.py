@@ -1,6 +1,6 @@
-"""`/openapi.json`, `/docs` by Swagger UI from files of our own, and `/docs/errors/…`, a page for each kind of problem."""
+"""`/openapi.json`, `/docs` with a bundled Swagger UI, and `/docs/errors/…`, a page for each kind of problem."""
 
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, Response, current_app, render_template
 
 from catapult import errors
 from catapult.api.wire import openapi
@@ -12,26 +12,26 @@ EXTENSION = "catapult-openapi"
 
 @blp.get("/openapi.json")
 def document() -> Response:
-    """The OpenAPI document; made once a process."""
-    api, made = current_app.extensions[EXTENSION]
-    if made is None:
-        made = encode(openapi.document(current_app, api))
-        current_app.extensions[EXTENSION] = api, made
-    response = Response(made, content_type="application/json")
+    """Return the OpenAPI document, generated once per process."""
+    api, body = current_app.extensions[EXTENSION]
+    if body is None:
+        body = encode(openapi.document(current_app, api))
+        current_app.extensions[EXTENSION] = api, body
+    response = Response(body, content_type="application/json")
     response.add_etag()
-    return response.make_conditional(request)  # type: ignore[return-value]
+    return response
 
 
 @blp.get("/docs")
 def swagger() -> str:
-    """Swagger UI; works with no network."""
+    """Return Swagger UI, which works offline."""
     return render_template("docs/index.html")
 
 
 @blp.get("/docs/errors/<code>")
 def explain(code: str) -> str:
-    """What a problem's `type` leads to."""
+    """Return the page that a problem's `type` links to."""
     kind = errors.KINDS.get(code)
     if kind is None:
-        raise errors.NotFound(f"There is no kind of problem {code!r}. Those there are: {', '.join(errors.KINDS)}.")
+        raise errors.NotFound(f"There is no kind of problem {code!r}. The kinds are {', '.join(errors.KINDS)}.")
     return render_template("docs/error.html", kind=kind, kinds=errors.KINDS.values())

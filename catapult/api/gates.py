@@ -1,4 +1,4 @@
-"""`/api/v1/gates`, and what gates and approvals say of a version."""
+"""`/api/v1/gates`, and the verdicts and approvals of a version."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from catapult.actions import approvals
 from catapult.actions import gates as actions
 from catapult.api.wire import etags
 from catapult.api.wire.blueprint import Blueprint
-from catapult.api.wire.parameters import NoQuery, PageQuery, TargetQuery
+from catapult.api.wire.parameters import PageQuery, TargetQuery
 from catapult.contract.control import ApprovalIn, ApprovalOut, GateEdit, GateIn, GateOut, VerdictOut
 from catapult.errors import Conflict, Forbidden, NotFound, PreconditionFailed
 from catapult.queries import environments, gates, versions
@@ -17,29 +17,26 @@ from catapult.queries.lists.paging import Listing
 from catapult.rules.gates import Verdict
 from catapult.tables import Approval, Gate, Role
 
-blp = Blueprint("gates", __name__, url_prefix="/api/v1", description="What a version needs before it gets somewhere")
+blp = Blueprint("gates", __name__, url_prefix="/api/v1", description="Rules on the way to a target, and approvals")
 
 
-@blp.route("/gates", methods=["GET"])
-@blp.needs(Role.VIEWER)
-@blp.arguments(PageQuery, location="query")
+@blp.get("/gates", Role.VIEWER)
+@blp.arguments(PageQuery)
 @blp.lists(GateOut)
 def list_gates(_: dict[str, Any]) -> Listing:
     """List gates, newest first"""
     return gates.listing()
 
 
-@blp.route("/gates", methods=["POST"])
-@blp.needs(Role.ADMIN)
+@blp.post("/gates", Role.ADMIN)
 @blp.arguments(GateIn)
 @blp.answers(201, GateOut, etag=True, location="/api/v1/gates/{id}")
 def create_gate(body: dict[str, Any]) -> Gate:
-    """Write a gate"""
+    """Create a gate"""
     return actions.create(actor=g.actor, **body)
 
 
-@blp.route("/gates/<uuid:gate_id>", methods=["PUT"])
-@blp.needs(Role.ADMIN)
+@blp.put("/gates/<uuid:gate_id>", Role.ADMIN)
 @blp.arguments(GateEdit)
 @blp.answers(200, GateOut, etag=True, refuses=(NotFound, PreconditionFailed))
 def edit_gate(body: dict[str, Any], gate_id: UUID) -> Gate:
@@ -47,39 +44,33 @@ def edit_gate(body: dict[str, Any], gate_id: UUID) -> Gate:
     return actions.edit(gate_id, body, actor=g.actor, expected=etags.expected())
 
 
-@blp.route("/gates/<uuid:gate_id>", methods=["DELETE"])
-@blp.needs(Role.ADMIN)
-@blp.arguments(NoQuery, location="query")
+@blp.delete("/gates/<uuid:gate_id>", Role.ADMIN)
 @blp.deletes(refuses=(NotFound, PreconditionFailed))
-def delete_gate(_: dict[str, Any], gate_id: UUID) -> None:
+def delete_gate(gate_id: UUID) -> None:
     """Delete a gate"""
     actions.delete(gate_id, actor=g.actor, expected=etags.expected())
 
 
-@blp.route("/versions/<uuid:version_id>/gates", methods=["GET"])
-@blp.needs(Role.VIEWER)
-@blp.arguments(TargetQuery, location="query")
+@blp.get("/versions/<uuid:version_id>/gates", Role.VIEWER)
+@blp.arguments(TargetQuery)
 @blp.answers_each(VerdictOut, refuses=(NotFound,))
 def list_verdicts(query: dict[str, Any], version_id: UUID) -> list[Verdict]:
-    """Ask the gates about a version on its way to a target"""
+    """List the verdicts of the gates on a version for a target"""
     versions.check(version_id)
     environments.check_target(query["target"].lower())
     return gates.verdicts([version_id], query["target"].lower(), g.actor.key_id)[version_id]
 
 
-@blp.route("/versions/<uuid:version_id>/approvals", methods=["POST"])
-@blp.needs(Role.PUBLISHER)
+@blp.post("/versions/<uuid:version_id>/approvals", Role.PUBLISHER)
 @blp.arguments(ApprovalIn)
 @blp.answers(201, ApprovalOut, refuses=(NotFound, Conflict))
 def approve(body: dict[str, Any], version_id: UUID) -> Approval:
-    """Approve of a version for a target"""
+    """Approve a version for a target"""
     return approvals.create(version_id, actor=g.actor, **body)
 
 
-@blp.route("/versions/<uuid:version_id>/approvals/<uuid:approval_id>", methods=["DELETE"])
-@blp.needs(Role.PUBLISHER)
-@blp.arguments(NoQuery, location="query")
+@blp.delete("/versions/<uuid:version_id>/approvals/<uuid:approval_id>", Role.PUBLISHER)
 @blp.deletes(refuses=(NotFound, Forbidden))
-def withdraw_approval(_: dict[str, Any], version_id: UUID, approval_id: UUID) -> None:
+def withdraw_approval(version_id: UUID, approval_id: UUID) -> None:
     """Withdraw an approval"""
     approvals.withdraw(version_id, approval_id, actor=g.actor)

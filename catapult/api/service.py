@@ -1,4 +1,4 @@
-"""Whether the registry is well, and what runs here."""
+"""Health, readiness, metrics and version information."""
 
 import platform
 import time
@@ -12,103 +12,91 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from catapult import version
 from catapult.api.wire.blueprint import Blueprint
-from catapult.api.wire.parameters import NoQuery
 from catapult.api.wire.rendering import encode
-from catapult.contract.schemas import HealthOut, InfoOut
+from catapult.contract.service import HealthOut, InfoOut
 from catapult.errors import InsufficientStorage
 from catapult.extensions import autocommit, current_settings
-from catapult.queries import api_keys as stored_keys
-from catapult.queries import registry, schema_version
+from catapult.queries import api_keys, registry, schema_version
 from catapult.rules import key_format
 from catapult.tables import Role
 from catapult.web import metrics
 
-blp = Blueprint("service", __name__, url_prefix="/api", description="Whether the registry is well")
+blp = Blueprint("service", __name__, url_prefix="/api", description="Health and version information")
 probes = PlainBlueprint("probes", __name__)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-RETRY_AFTER = {"Retry-After": "2"}
+UNREACHABLE = "The database cannot be reached."
+WRONG_SCHEMA = "The schema is not at its head. Run `flask up` or `flask db upgrade`."
 
 
-@blp.route("/health", methods=["GET"])
-@blp.arguments(NoQuery, location="query")
-@blp.opens(HealthOut, 200, 503)
-def get_health(_: dict[str, Any]) -> Response:
-    """Ask whether the registry can work"""
-    well = _database_answers()
-    state = {"status": "healthy", "database": "ok"} if well else {"status": "unhealthy", "database": "unreachable"}
-    return _json({**state, "version": version.VERSION}, 200 if well else 503)
+@blp.open_to_all("/health", HealthOut, 200, 503)
+def get_health() -> Response:
+    """Get the registry's health"""
+    healthy = _database_answers()
+    state = {"status": "healthy", "database": "ok"} if healthy else {"status": "unhealthy", "database": "unreachable"}
+    return _json({**state, "version": version.VERSION}, healthy)
 
 
-@blp.route("/v1/info", methods=["GET"])
-@blp.needs(Role.VIEWER)
-@blp.arguments(NoQuery, location="query")
+@blp.get("/v1/info", Role.VIEWER)
 @blp.answers(200, InfoOut)
-def get_info(_: dict[str, Any]) -> Any:
-    """Ask what runs here"""
+def get_info() -> Any:
+    """Get version information"""
     return info()
 
 
 @probes.get("/livez")
 def live() -> Response:
-    """The process works; the database is not asked."""
-    return _json({"status": "ok"}, 200)
+    """Answer that the process runs, without asking the database."""
+    return _json({"status": "ok"})
 
 
 @probes.get("/readyz")
 def ready() -> Response:
-    """The database answers and its schema is the one this code was written for; with `verbose`, each check by itself."""
+    """Answer whether the database is reachable and its schema fits this code; with `verbose`, every check by itself."""
     if "verbose" in request.args:
         return _each_check()
     try:
-        at = registry.migration()
+        reason = None if _schema_fits() else WRONG_SCHEMA
     except SQLAlchemyError:
-        return _json({"status": "not ready", "reason": "The database cannot be reached."}, 503)
-    if at != schema_version.head():
-        return _json(
-            {"status": "not ready", "reason": "The schema is not at its head. Run `flask up` or `flask db upgrade`."},
-            503,
-        )
-    return _json({"status": "ready"}, 200)
+        reason = UNREACHABLE
+    return _json({"status": "not ready", "reason": reason} if reason else {"status": "ready"}, not reason)
 
 
 @probes.get("/metrics")
 def show_metrics() -> Response:
-    """Figures for Prometheus."""
+    """Return the metrics for Prometheus."""
     metrics.check_access()
     autocommit()
     figures = metrics.of(current_app._get_current_object())  # type: ignore[attr-defined]
     if figures is None:
-        raise InsufficientStorage(
-            "The disk that the figures are on is full. Whoever runs the registry must free space."
-        )
+        raise InsufficientStorage("The disk for metrics is full. Ask the operator of this registry to free space.")
     return Response(figures.text(), content_type=OPENMETRICS)
 
 
 def info() -> SimpleNamespace:
-    """What runs here, asked in two statements."""
-    asked = registry.database()
+    """Return what runs here, from two statements."""
+    database = registry.database()
     return SimpleNamespace(
         name="catapult",
         version=version.VERSION,
         api_version="v1",
-        database=asked.version,
-        migration=asked.migration,
+        database=database.version,
+        migration=database.migration,
         python=platform.python_version(),
-        time=asked.time,
+        time=database.time,
         counts=registry.counts(),
     )
 
 
 def _each_check() -> Response:
-    """Every check with its outcome and the milliseconds it took. After one that failed the others are not made."""
+    """Return the outcome of every check and its duration in milliseconds. After a failure the rest are skipped."""
     outcomes: dict[str, dict[str, Any]] = {}
     for name, (check, reason) in CHECKS.items():
         if any(outcome["status"] == "failed" for outcome in outcomes.values()):
             outcomes[name] = {"status": "skipped"}
         else:
             outcomes[name] = _outcome(check, reason)
-    well = all(outcome["status"] == "ok" for outcome in outcomes.values())
-    return _json({"status": "ready" if well else "not ready", "checks": outcomes}, 200 if well else 503)
+    ready = all(outcome["status"] == "ok" for outcome in outcomes.values())
+    return _json({"status": "ready" if ready else "not ready", "checks": outcomes}, ready)
 
 
 def _outcome(check: Callable[[], bool], reason: str) -> dict[str, Any]:
@@ -122,7 +110,7 @@ def _outcome(check: Callable[[], bool], reason: str) -> dict[str, Any]:
 
 
 def _salt_fits() -> bool:
-    marks = stored_keys.salt_marks()
+    marks = api_keys.salt_marks()
     return not marks or key_format.salt_mark(current_settings().api_key_salt) in marks
 
 
@@ -134,16 +122,17 @@ def _database_answers() -> bool:
     return True
 
 
-def _json(body: dict[str, Any], status: int) -> Response:
-    headers = RETRY_AFTER if status == 503 else {}
+def _schema_fits() -> bool:
+    return registry.migration() == schema_version.head()
+
+
+def _json(body: dict[str, Any], healthy: bool = True) -> Response:
+    status, headers = (200, {}) if healthy else (503, {"Retry-After": "2"})
     return Response(encode(body), status, headers, content_type="application/json")
 
 
 CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
-    "database": (_database_answers, "The database cannot be reached."),
-    "migrations": (
-        lambda: registry.migration() == schema_version.head(),
-        "The schema is not at its head. Run `flask up` or `flask db upgrade`.",
-    ),
-    "settings": (_salt_fits, "API_KEY_SALT is not the one that the stored keys were made with."),
+    "database": (_database_answers, UNREACHABLE),
+    "migrations": (_schema_fits, WRONG_SCHEMA),
+    "settings": (_salt_fits, "API_KEY_SALT is not the one that the stored keys were created with."),
 }

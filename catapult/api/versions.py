@@ -9,7 +9,7 @@ from catapult.actions import versions as actions
 from catapult.api import comparison
 from catapult.api.wire import etags
 from catapult.api.wire.blueprint import Blueprint
-from catapult.api.wire.parameters import CompareQuery, LatestQuery, NoQuery, PageQuery, VersionQuery
+from catapult.api.wire.parameters import CompareQuery, LatestQuery, PageQuery, VersionQuery
 from catapult.contract.schemas import (
     ComparisonOut,
     DeploymentOut,
@@ -27,17 +27,15 @@ from catapult.tables import Role, Version
 blp = Blueprint("versions", __name__, url_prefix="/api/v1/versions", description="Immutable versions of models")
 
 
-@blp.route("", methods=["GET"])
-@blp.needs(Role.VIEWER)
-@blp.arguments(VersionQuery, location="query")
+@blp.get("", Role.VIEWER)
+@blp.arguments(VersionQuery)
 @blp.lists(VersionOut)
 def list_versions(filters: dict[str, Any]) -> Listing:
     """List versions, newest first"""
     return versions.listing(**filters)
 
 
-@blp.route("", methods=["POST"])
-@blp.needs(Role.PUBLISHER, one_statement=True)
+@blp.post("", Role.PUBLISHER, one_statement=True)
 @blp.arguments(VersionIn)
 @blp.answers(201, VersionOut, etag=True, location="/api/v1/versions/{id}", refuses=(NotFound, Conflict))
 def create_version(body: dict[str, Any]) -> Version:
@@ -47,35 +45,30 @@ def create_version(body: dict[str, Any]) -> Version:
     return actions.create(actor=g.actor, **body)
 
 
-@blp.route("/latest", methods=["GET"])
-@blp.needs(Role.VIEWER)
-@blp.arguments(LatestQuery, location="query")
+@blp.get("/latest", Role.VIEWER)
+@blp.arguments(LatestQuery)
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound,))
 def get_latest_version(query: dict[str, Any]) -> Any:
     """Get a model's latest version"""
     return versions.latest(query.pop("model_name"), **query)
 
 
-@blp.route("/compare", methods=["GET"])
-@blp.needs(Role.VIEWER)
-@blp.arguments(CompareQuery, location="query")
+@blp.get("/compare", Role.VIEWER)
+@blp.arguments(CompareQuery)
 @blp.answers(200, ComparisonOut, refuses=(NotFound,))
 def compare_versions(query: dict[str, Any]) -> Any:
     """Compare versions key by key"""
     return comparison.of(versions.of_ids(query["ids"]))
 
 
-@blp.route("/<uuid:version_id>", methods=["GET"])
-@blp.needs(Role.VIEWER)
-@blp.arguments(NoQuery, location="query")
+@blp.get("/<uuid:version_id>", Role.VIEWER)
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound,))
-def get_version(_: dict[str, Any], version_id: UUID) -> Any:
+def get_version(version_id: UUID) -> Any:
     """Get a version"""
     return versions.get(version_id)
 
 
-@blp.route("/<uuid:version_id>", methods=["PUT"])
-@blp.needs(Role.PUBLISHER)
+@blp.put("/<uuid:version_id>", Role.PUBLISHER)
 @blp.arguments(VersionEdit)
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound, Conflict, PreconditionFailed))
 def edit_version(body: dict[str, Any], version_id: UUID) -> Version:
@@ -84,17 +77,14 @@ def edit_version(body: dict[str, Any], version_id: UUID) -> Version:
     return actions.edit(version_id, body, actor=g.actor, is_release=is_release, expected=etags.expected())
 
 
-@blp.route("/<uuid:version_id>", methods=["DELETE"])
-@blp.needs(Role.ADMIN)
-@blp.arguments(NoQuery, location="query")
+@blp.delete("/<uuid:version_id>", Role.ADMIN)
 @blp.deletes(refuses=(NotFound, Conflict, PreconditionFailed))
-def delete_version(_: dict[str, Any], version_id: UUID) -> None:
+def delete_version(version_id: UUID) -> None:
     """Delete a version"""
     actions.delete(version_id, actor=g.actor, expected=etags.expected())
 
 
-@blp.route("/<uuid:version_id>/promote", methods=["POST"])
-@blp.needs(Role.RELEASER)
+@blp.post("/<uuid:version_id>/promote", Role.RELEASER)
 @blp.arguments(Promotion, required=False)
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound, Conflict))
 def promote(body: dict[str, Any], version_id: UUID) -> Version:
@@ -102,18 +92,16 @@ def promote(body: dict[str, Any], version_id: UUID) -> Version:
     return actions.promote(version_id, actor=g.actor, **body)
 
 
-@blp.route("/<uuid:version_id>/demote", methods=["POST"])
-@blp.needs(Role.RELEASER)
+@blp.post("/<uuid:version_id>/demote", Role.RELEASER)
 @blp.arguments(Reason, required=False)
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound, Conflict))
 def demote(body: dict[str, Any], version_id: UUID) -> Version:
-    """Make a release a plain version again"""
+    """Demote a release to a version"""
     return actions.demote(version_id, actor=g.actor, **body)
 
 
-@blp.route("/<uuid:version_id>/deployments", methods=["GET"])
-@blp.needs(Role.VIEWER)
-@blp.arguments(PageQuery, location="query")
+@blp.get("/<uuid:version_id>/deployments", Role.VIEWER)
+@blp.arguments(PageQuery)
 @blp.lists(DeploymentOut, refuses=(NotFound,))
 def list_deployments_of_version(_: dict[str, Any], version_id: UUID) -> Listing:
     """List a version's deployments, newest first"""

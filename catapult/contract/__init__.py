@@ -1,1 +1,1 @@
-"""What goes in and out at every door: the schemas that make the OpenAPI document, their fields, and JSON read strictly."""
+"""What goes in and out at every door: the schemas behind the OpenAPI document, their fields, and strict JSON."""

@@ -1,4 +1,4 @@
-"""Marshmallow fields for this API, stricter than the stock ones on the way in and compiled on the way out."""
+"""Marshmallow fields and base schemas: stricter than the stock ones on the way in, compiled on the way out."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, ClassVar
 from uuid import UUID
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 from sqlalchemy import Row
 
 from catapult.errors import NotFound
@@ -22,17 +22,20 @@ LINK = re.compile(r"https?://[^\s\x00-\x20\x7f-\x9f/?#\\]+[^\s\x00-\x20\x7f-\x9f
 
 
 def rfc3339(time: datetime) -> str:
-    """`2026-11-23T10:15:30.123456Z`: UTC with microseconds."""
+    """Return the time as `2026-11-23T10:15:30.123456Z`: UTC with microseconds."""
     if time.utcoffset():
         time = time.astimezone(UTC)
     return time.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+# --- fields of bodies and queries -------------------------------------------------------------------------------------
 
 
 class Time(fields.Field[datetime]):
     """A time with its zone."""
 
     default_error_messages = {  # noqa: RUF012 - as marshmallow declares it
-        "invalid": "Is no RFC 3339 time with a zone; it looks like 2026-11-23T10:15:30Z. In a query, write + as %2B."
+        "invalid": "Must be an RFC 3339 time with a zone, such as 2026-11-23T10:15:30Z. In a query, write + as %2B."
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
@@ -48,25 +51,25 @@ class Time(fields.Field[datetime]):
 
 
 class Minute(Time):
-    """A time as a browser's own field sends it, in UTC, or one with its zone."""
+    """A time as a browser's `datetime-local` field sends it, in UTC, or one with its zone."""
 
-    default_error_messages = {"invalid": "Is no time; it looks like 2026-11-23T10:15, in UTC."}  # noqa: RUF012
+    default_error_messages = {"invalid": "Must be a time in UTC, such as 2026-11-23T10:15."}  # noqa: RUF012
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         return super()._deserialize(with_zone(value), attr, data, **kwargs)
 
 
 def with_zone(text: str) -> str:
-    """A minute as a browser's own field sends it is in UTC; other text stays as it is."""
+    """Return the time of a `datetime-local` field with UTC as its zone; other text unchanged."""
     return f"{text}:00Z" if MINUTE.fullmatch(text) else text
 
 
 class Flag(fields.Boolean):
-    """true or false and nothing else: "yes" and 1 are mistakes."""
+    """true or false; "yes" and 1 are refused."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
-            raise ValidationError("Has to be true or false.")
+            raise ValidationError("Must be true or false.")
         return value
 
 
@@ -75,7 +78,7 @@ class QueryFlag(fields.Boolean):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if value.lower() not in ("true", "false"):
-            raise ValidationError("Has to be true or false.")
+            raise ValidationError("Must be true or false.")
         return bool(value.lower() == "true")
 
 
@@ -84,69 +87,73 @@ class QueryNumber(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
-            raise ValidationError("Has to be a whole number.")
+            raise ValidationError("Must be a whole number.")
         return int(value)
 
 
 class Whole(fields.Integer):
-    """A whole number. 5.0 is one, as JSON Schema has it; 5.5, "5" and true are none."""
+    """A whole number. As in JSON Schema 5.0 is one; 5.5, "5" and true are not."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(strict=True, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
-        found: int = super()._deserialize(whole, attr, data, **kwargs)
-        return found
+        return int(super()._deserialize(whole, attr, data, **kwargs))
 
 
 class Id(fields.UUID):
-    """An id in a body: one that is no UUID is not there."""
+    """An id in a body. Raises NotFound for text that is not a UUID, as for an unknown id."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> UUID:
         if not isinstance(value, str):
-            raise ValidationError("Has to be an id as text.")
+            raise ValidationError("Must be an id as text.")
         try:
-            return UUID(value) if len(value) == 36 else _no_uuid()
+            return UUID(value if len(value) == 36 else "")
         except ValueError as error:
-            raise NotFound(f"There is nothing with the {attr} {value[:80]!r}; ids are UUIDs.") from error
-
-
-def _no_uuid() -> UUID:
-    raise ValueError("not 36 characters")
+            raise NotFound(f"Nothing has the {attr} {value[:80]!r}. Ids are UUIDs.") from error
 
 
 class Metadata(fields.Dict):
-    """A free JSON object, within its limits. `null` is the empty one."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_none=True, **kwargs)
+    """A free JSON object within its limits. `null` means an empty one."""
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
-        found = super().deserialize(value, attr, data, **kwargs)
-        return {} if found is None else found
+        return super().deserialize({} if value is None else value, attr, data, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise ValidationError("Has to be a JSON object.")
+            raise ValidationError("Must be a JSON object.")
         if faults := metadata_limits.problems(value):
             raise ValidationError(faults)
         return value
 
 
 class Labels(fields.List[str]):
-    """A list of texts. `null` is the empty one."""
-
-    def __init__(self, label: fields.String, **kwargs: Any) -> None:
-        super().__init__(label, allow_none=True, **kwargs)
+    """A list of texts. `null` means an empty one."""
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
-        found = super().deserialize(value, attr, data, **kwargs)
-        return [] if found is None else found
+        return super().deserialize([] if value is None else value, attr, data, **kwargs)
+
+
+class Immutable(fields.Raw):
+    """A field that every `PUT` refuses with this message, whatever its value."""
+
+    def __init__(self, message: str) -> None:
+        metadata = says("Cannot be changed: 422.") | {"deprecated": True, "not": {}}
+        super().__init__(load_only=True, allow_none=True, metadata=metadata)
+        self.message = message
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        if value is missing:
+            return super().deserialize(value, attr, data, **kwargs)
+        raise ValidationError(self.message)
+
+
+# --- the bases of schemas ---------------------------------------------------------------------------------------------
 
 
 class Computed(fields.Field[Any]):
-    """A field that is a function of some attributes of the row; mixed in before the field that gives its type."""
+    """A field computed from attributes of the row. Mix it in before the field that gives the type."""
 
     def __init__(self, function: Callable[..., Any], *sources: str, **kwargs: Any) -> None:
         super().__init__(dump_only=True, **kwargs)
@@ -161,12 +168,12 @@ class ComputedString(Computed, fields.String):
 
 
 OPTIONAL = {"x-optional": True}
-"""In a field's metadata: an answer may come without it."""
+"""In a field's metadata: the answer may omit it."""
 
 
 class Out(Schema):
-    """What the API answers with. How a row becomes JSON is compiled once a class: a page of 1,000 rows spends nothing on
-    machinery, and metadata that came out of PostgreSQL as text goes on as it is."""
+    """An answer of the API. Encoding is compiled once a class, so that a page of 1,000 rows costs no machinery, and
+    metadata that PostgreSQL gave as text is passed through."""
 
     _encoders: ClassVar[dict[tuple[str, ...] | None, Callable[[Any], str]]]
 
@@ -175,12 +182,12 @@ class Out(Schema):
         cls._encoders = {}
 
     def on_bind_field(self, field_name: str, field_obj: Any) -> None:
-        """The document promises every field of an answer, so that clients need not guess."""
+        """Mark every field of an answer as required in the document, unless it is `OPTIONAL`."""
         field_obj.required = "x-optional" not in field_obj.metadata
 
     @classmethod
     def encode(cls, row: Any) -> str:
-        """The row as the JSON object that a client gets: an object with attributes, or a row of a query."""
+        """Return the row, an object with attributes or a row of a query, as a JSON object."""
         names = row._fields if isinstance(row, Row) else None
         encoder = cls._encoders.get(names)
         if encoder is None:
@@ -189,9 +196,9 @@ class Out(Schema):
 
 
 def _compile(schema: Schema, names: tuple[str, ...] | None) -> Callable[[Any], str]:
-    """A function that reads every value in one go, writes each by its type and fills them into a template.
+    """Return a function that reads all values at once, writes each by its type and fills a template with them.
 
-    Of a query's row it reads by position, which takes a tenth of the time that it takes by name.
+    Rows of a query are read by position, which takes a tenth of the time that reading by name takes.
     """
 
     def reader(*attributes: str) -> Callable[[Any], Any]:
@@ -202,29 +209,24 @@ def _compile(schema: Schema, names: tuple[str, ...] | None) -> Callable[[Any], s
     computed = {name: field for name, field in fields.items() if isinstance(field, Computed)}
     functions = [(field.function, reader(*field.sources), len(field.sources) == 1) for field in computed.values()]
     template = "{" + ",".join(f'"{name}":%s' for name in (*plain, *computed)) + "}"
-    read, writer = reader(*plain.values()), WRITERS.get
+    read, writer, other = reader(*plain.values()), WRITERS.get, ENCODER.encode
 
     def encode(row: Any) -> str:
         values = [*read(row)]
         for function, arguments, single in functions:
             values.append(function(arguments(row)) if single else function(*arguments(row)))
-        return template % tuple([writer(type(value), _write_other)(value) for value in values])
+        return template % tuple([writer(type(value), other)(value) for value in values])
 
     return encode
 
 
-def _write_other(value: Any) -> str:
-    """Lists and objects."""
-    return ENCODER.encode(value)
-
-
 def _plain(value: Any) -> Any:
-    """What JSON has no word for."""
+    """Return the value as a type that JSON has."""
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, UUID):
         return str(value)
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON serializable")
 
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
@@ -237,22 +239,22 @@ WRITERS: dict[type, Callable[[Any], str]] = {
     UUID: lambda value: f'"{value}"',
     datetime: lambda value: f'"{rfc3339(value)}"',
     list: lambda value: ENCODER.encode(value) if value else "[]",
-    dict: as_stored,  # the answer to a POST is to the letter what a GET gives, and so is its ETag
+    dict: as_stored,  # the answer to a POST equals that to a GET byte for byte, and so does its ETag
     JsonText: str,
 }
 
 
 class In(Schema):
-    """What a body may hold: nothing that the schema does not know."""
+    """A body. Unknown fields are refused."""
 
     class Meta:
         unknown = RAISE
 
-    error_messages = {"unknown": "Unknown field. Leave it out."}  # noqa: RUF012 - as marshmallow declares it
+    error_messages = {"unknown": "Unknown field. Remove it."}  # noqa: RUF012 - as marshmallow declares it
 
 
 class Create(In):
-    """The body of a POST, where `null` is the same as leaving the field out."""
+    """The body of a POST, where `null` means the same as leaving the field out."""
 
     @pre_load
     def drop_nulls(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -260,49 +262,53 @@ class Create(In):
 
 
 class Query(Schema):
-    """A query string. `bodies.query` refuses what the schema does not know."""
+    """A query string. `bodies.query` refuses unknown parameters."""
 
     class Meta:
         unknown = RAISE
 
 
+# --- makers of fields -------------------------------------------------------------------------------------------------
+
+
 def says(description: str, example: Any = None) -> dict[str, Any]:
-    """What the OpenAPI document says of a field."""
+    """Return a field's description and example for the OpenAPI document."""
     return {"description": description, **({} if example is None else {"example": example})}
 
 
-def text(longest: int, **kwargs: Any) -> fields.String:
-    """Text of at most so many characters; `shortest=0` lets it be empty."""
-    shortest = kwargs.pop("shortest", 1)
-    error = f"Has to have {shortest} to {longest} characters."
-    return fields.String(validate=validate.Length(shortest, longest, error=error), **kwargs)
+def between(lowest: int, highest: int, more: str = "") -> validate.Range:
+    """Return a rule for numbers."""
+    return validate.Range(lowest, highest, error=f"Must be {lowest} to {highest}{more}.")
 
 
-def matching(pattern: str, longest: int, error: str, **kwargs: Any) -> fields.String:
-    """Text of at most so many characters that the whole pattern matches."""
-    rules = [
-        validate.Length(1, longest, error=f"Has to have 1 to {longest} characters."),
-        validate.Regexp(rf"(?:{pattern})\Z", flags=re.ASCII, error=error),
-    ]
-    return fields.String(validate=rules, **_shown(rf"^(?:{pattern})$", kwargs))
+def text(longest: int, *, shortest: int = 1, **kwargs: Any) -> fields.String:
+    """Return a field for text of so many characters."""
+    return fields.String(validate=_length(shortest, longest), **kwargs)
+
+
+def matching(pattern: str, longest: int, error: str, flags: re.RegexFlag = re.ASCII, **kwargs: Any) -> fields.String:
+    """Return a field for text that the whole pattern matches.
+
+    The document's patterns are those of ECMA-262, where `$` is the very end. `shown` replaces the pattern there.
+    """
+    shown = kwargs.pop("shown", pattern)
+    metadata = {**kwargs.pop("metadata", {}), "pattern": f"^(?:{shown})$"}
+    rules = [_length(1, longest), validate.Regexp(rf"(?:{pattern})\Z", flags=flags, error=error)]
+    return fields.String(validate=rules, metadata=metadata, **kwargs)
 
 
 def choice(values: Any, **kwargs: Any) -> fields.String:
-    """One of the enum's values."""
+    """Return a field for one of the values."""
     listed = [str(value) for value in values]
-    return fields.String(validate=validate.OneOf(listed, error=f"Has to be one of {', '.join(listed)}."), **kwargs)
+    return fields.String(validate=validate.OneOf(listed, error=f"Must be one of {', '.join(listed)}."), **kwargs)
 
 
 def link(longest: int, **kwargs: Any) -> fields.String:
-    """An http or https address, safe to show as a link."""
-    rules = [
-        validate.Length(1, longest, error=f"Has to have 1 to {longest} characters."),
-        validate.Regexp(rf"{LINK.pattern}\Z", flags=re.IGNORECASE, error="Has to be an http:// or https:// address."),
-    ]
+    """Return a field for an http or https address, safe to show as a link."""
     shown = LINK.pattern.replace("http", "[Hh][Tt][Tt][Pp]").replace("s?", "[Ss]?")
-    return fields.String(validate=rules, **_shown(f"^{shown}$", kwargs))
+    error = "Must be an http:// or https:// address."
+    return matching(LINK.pattern, longest, error, re.IGNORECASE, shown=shown, **kwargs)
 
 
-def _shown(pattern: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The document's patterns are those of ECMA-262, which knows no `\\Z` and whose `$` is the very end."""
-    return {**kwargs, "metadata": {**kwargs.get("metadata", {}), "pattern": pattern}}
+def _length(shortest: int, longest: int) -> validate.Length:
+    return validate.Length(shortest, longest, error=f"Must have {shortest} to {longest} characters.")

@@ -1,4 +1,4 @@
-"""What lists can be narrowed by, for query strings and for the pages' filters."""
+"""Filters of lists, for query strings and for the pages."""
 
 from marshmallow import fields
 
@@ -7,17 +7,17 @@ from catapult.tables import DeploymentStatus
 
 
 class DeploymentFilters(Query):
-    environment = fields.String(metadata=says("To this environment, case ignored."))
-    release_id = fields.UUID(metadata=says("Of this version."))
-    model_name = fields.String(metadata=says("Of this model, case ignored."))
-    status = choice(DeploymentStatus, metadata=says("With this status."))
-    live = QueryFlag(metadata=says("What is live now, or what is not."))
+    environment = fields.String(metadata=says("The environment, ignoring case."))
+    release_id = fields.UUID(metadata=says("The version's id."))
+    model_name = fields.String(metadata=says("The model's name, ignoring case."))
+    status = choice(DeploymentStatus, metadata=says("The status."))
+    live = QueryFlag(metadata=says("Whether it is live now."))
 
 
 class AuditFilters(Query):
-    action = fields.String(metadata=says("This action.", "version.promote"))
-    resource_type = fields.String(metadata=says("On this kind of thing.", "version"))
-    resource_id = fields.UUID(metadata=says("On this one."))
-    api_key_name = fields.String(metadata=says("By the key of this name."))
-    since = Time(metadata=says("From this moment on."))
-    until = Time(metadata=says("Before this moment."))
+    action = fields.String(metadata=says("The action.", "version.promote"))
+    resource_type = fields.String(metadata=says("The kind of resource.", "version"))
+    resource_id = fields.UUID(metadata=says("The resource's id."))
+    api_key_name = fields.String(metadata=says("The key's name."))
+    since = Time(metadata=says("At this time or later."))
+    until = Time(metadata=says("Before this time."))

@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Blueprint, Response, g, redirect, request, url_for
 
 from catapult.actions import api_keys as actions
-from catapult.contract.schemas import KeyIn
+from catapult.contract.service import KeyIn
 from catapult.errors import Invalid
 from catapult.extensions import current_settings
 from catapult.pages.parts import forms, fragments, lists
@@ -86,9 +86,14 @@ def _new(form: Form, status: int = 200) -> Response:
 def _made(key: ApiKey) -> Response:
     """The key itself; and where HTMX runs, its row for the list behind the dialog."""
     if not by_htmx():
-        return fragments.whole(NEW, made=key, no_counts=True)  # nothing may go wrong now: the key is shown this once
-    behind = [fragments.out_of_band(LIST, "new_row", key=key)] if over_the_list() else []
-    return fragments.part(NEW, "form", *behind, made=key)
+        response = fragments.whole(
+            NEW, made=key, no_counts=True
+        )  # nothing may go wrong now: the key is shown this once
+    else:
+        behind = [fragments.out_of_band(LIST, "new_row", key=key)] if over_the_list() else []
+        response = fragments.part(NEW, "form", *behind, made=key)
+    response.cache_control.no_transform = True  # compressed, its length would say something of the key
+    return response
 
 
 def over_the_list() -> bool:

@@ -13,7 +13,7 @@ from marshmallow import fields
 
 from catapult.contract.fields import Minute, rfc3339
 from catapult.contract.filters import AuditFilters
-from catapult.contract.schemas import ExportedOut
+from catapult.contract.service import ExportedOut
 from catapult.pages.parts import lists
 from catapult.pages.parts.page_request import page
 from catapult.queries import audit_logs

@@ -9,7 +9,7 @@ from catapult.errors import Refusal, Unauthenticated
 from catapult.pages.parts import fragments
 from catapult.pages.parts.page_request import page
 from catapult.queries.sessions import LONGEST
-from catapult.web import auth
+from catapult.web import auth, origin
 from catapult.web.error_handlers import record
 
 blp = Blueprint("sign_in", __name__)
@@ -28,7 +28,7 @@ def form() -> Response:
 @blp.post("/login")
 def sign_in() -> Response:
     """A new session, and on to the page that was asked for."""
-    auth.check_same_origin()
+    origin.check_same_origin()
     try:
         sessions.count_attempt(request.remote_addr or "unknown")
         actor = auth.bearer_of(request.form.get("key", "").strip())
@@ -61,7 +61,7 @@ def sign_out() -> Response:
 @blp.post("/theme")
 def theme() -> Response:
     """The switch without JavaScript: the browser remembers light or dark for a year."""
-    auth.check_same_origin()
+    origin.check_same_origin()
     chosen = request.form.get("theme", "")
     response = fragments.back(url_for("pages.overview.show"))
     if chosen in THEMES:

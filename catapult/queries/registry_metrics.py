@@ -9,6 +9,8 @@ from catapult.queries import registry
 
 BOUND = {"bound": registry.EXACT_UP_TO + 1}
 SAMPLED_PAGES = 400
+NAMED = 50
+"""Environments that have series of their own."""
 
 _BY_OUTCOME = text(
     "SELECT place, status, count(*) AS number"
@@ -50,6 +52,9 @@ _OTHERS = text(
 )
 
 
+_FIRST = text("SELECT place FROM environments WHERE deleted_at IS NULL ORDER BY rank, place LIMIT :named")
+
+
 class Held(NamedTuple):
     """What the registry holds; rows with `place` are by environment, in lower case, ages in seconds."""
 
@@ -58,6 +63,7 @@ class Held(NamedTuple):
     last_hour: list[Any]
     live: list[Any]
     keys_expiring: int
+    environments: list[str]
 
 
 def held() -> Held:
@@ -69,6 +75,7 @@ def held() -> Held:
         last_hour=_rows(_LAST_HOUR),
         live=_rows(_LIVE),
         keys_expiring=others.expiring,
+        environments=list(db.session.scalars(_FIRST, {"named": NAMED})),
     )
 
 

@@ -1,1 +1,1 @@
-"""What the web doors share. These are the only rooms below the doors that know the request."""
+"""What the web doors share; the only room below the doors that knows the request."""

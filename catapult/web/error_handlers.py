@@ -1,11 +1,11 @@
-"""Exceptions as refusals, for both web doors: what the database said, what Flask refused, a fault of ours.
+"""Turn every exception into a refusal: errors of the database, of Flask, and bugs.
 
-The one place where an exception becomes an answer. How a refusal looks is the door's: `app.py` chooses by the address.
+`app.py` decides how a refusal looks: as a page or as a problem document.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from flask import Flask, Response, current_app, request
@@ -15,52 +15,45 @@ from werkzeug.exceptions import HTTPException
 from catapult import audit, errors
 from catapult.errors import Refusal, Unavailable
 from catapult.extensions import db
-from catapult.web import auth
+from catapult.web import auth, refusal_log
 
 EXTENSION = "catapult-answer"
+TOO_LARGE = "The body is larger than 1 MiB. Store large data elsewhere and register its address."
 TRIES = 3
 COLLISIONS = ("40001", "40P01")
 log = structlog.get_logger("catapult")
 
-BY_STATUS: dict[int, type[Refusal]] = {
-    400: errors.BadRequest,
-    401: errors.Unauthenticated,
-    403: errors.Forbidden,
-    404: errors.NotFound,
-    405: errors.MethodNotAllowed,
-    409: errors.Conflict,
-    412: errors.PreconditionFailed,
-    413: errors.TooLarge,
-    415: errors.UnsupportedMediaType,
-    422: errors.Invalid,
-    429: errors.RateLimited,
-    503: errors.Unavailable,
-    507: errors.InsufficientStorage,
-}
+BY_STATUS = {kind.status: kind for kind in reversed(errors.KINDS.values())}
+"""The kind of refusal for each status: the first in `KINDS`, which is the general one."""
 
 LOCK_TIMEOUT = "55P03"
 BUSY = Unavailable("The database is busy with other changes. Try again in a second.", retry_after=1)
 DOWN = Unavailable("The database cannot be reached. Try again in two seconds.", retry_after=2)
+BAD_CHARACTER = errors.Invalid("The body contains a character that PostgreSQL cannot store. Remove it.")
 
 BY_SQLSTATE: dict[str, Refusal] = {
     "40001": BUSY,  # serialization failure
     "40P01": BUSY,  # deadlock
     LOCK_TIMEOUT: BUSY,
-    "25006": Unavailable("The database takes no changes now. Try again in two seconds.", retry_after=2),  # a standby
-    "57014": Unavailable("The database took too long. Narrow the request, or try again.", retry_after=1),
-    "53100": Unavailable("The database's disk is full. Whoever runs the registry must free space.", retry_after=60),
-    "22P05": errors.Invalid("The body holds a character that PostgreSQL cannot store. Leave it out."),
-    "22021": errors.Invalid("The body holds a character that PostgreSQL cannot store. Leave it out."),
-    "22003": errors.Invalid("A number is out of the range that its field takes."),
-    "22P02": errors.NotFound("There is nothing with this id; ids are UUIDs."),
-    "54000": errors.Invalid("A text is longer than its field takes."),
-    "54001": errors.Invalid("The JSON is nested too deep."),
+    "25006": Unavailable(
+        "The database is read-only at the moment. Try again in two seconds.", retry_after=2
+    ),  # a standby
+    "57014": Unavailable("The database took too long. Narrow the request or try again.", retry_after=1),
+    "53100": Unavailable(
+        "The database's disk is full. Ask the operator of this registry to free space.", retry_after=60
+    ),
+    "22P05": BAD_CHARACTER,
+    "22021": BAD_CHARACTER,
+    "22003": errors.Invalid("A number is out of the range of its field."),
+    "22P02": errors.NotFound("Nothing has this id. Ids are UUIDs."),
+    "54000": errors.Invalid("A text is too long for its field."),
+    "54001": errors.Invalid("The JSON is nested too deeply."),
 }
-"""What the database says by SQLSTATE, for what the schemas and constraints did not say before."""
+"""Refusals by SQLSTATE, for what schemas and constraints do not catch."""
 
 
 def init_app(app: Flask, answer: Callable[[Refusal], Response]) -> None:
-    """Every exception of this application becomes what `answer` makes of a refusal."""
+    """Answer every exception of this application with what `answer` makes of its refusal."""
     app.extensions[EXTENSION] = answer
     app.register_error_handler(Refusal, refused)
     app.register_error_handler(HTTPException, http)
@@ -69,7 +62,7 @@ def init_app(app: Flask, answer: Callable[[Refusal], Response]) -> None:
 
 
 def try_again(view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What the view gives. A transaction that PostgreSQL ended because of another one is tried three times in all."""
+    """Return what the view returns. A transaction that collided with another one is tried three times in all."""
     for attempt in range(1, TRIES + 1):
         try:
             return view(*args, **kwargs)
@@ -81,61 +74,55 @@ def try_again(view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def refused(refusal: Refusal) -> Response:
-    """What an action refused."""
+    """Answer a refusal by an action."""
     record(refusal)
     return _answer(refusal)
 
 
 def record(refusal: Refusal) -> None:
-    """The request's transaction is undone; sign-ins and roles that were refused are in the audit log."""
+    """Roll back, and record refused sign-ins and roles in the audit log."""
     db.session.rollback()
     if isinstance(refusal, errors.Unauthenticated | errors.Forbidden | errors.RateLimited):
         drain()
     try:
-        auth.record_refusal(refusal)
-    except exc.SQLAlchemyError as error:  # a refusal stays one, though it could not be recorded
+        refusal_log.record(refusal)
+    except exc.SQLAlchemyError as error:  # the answer stays the same
         db.session.rollback()
         log.warning("refusal not recorded", error=type(error).__name__, request_id=auth.request_id())
 
 
 def http(error: HTTPException) -> Response:
-    """What Flask or Werkzeug refused: no such address, no such method, a body too large."""
+    """Answer an error of Flask or Werkzeug: unknown address, wrong method, body too large."""
     if error.response is not None or (error.code or 500) < 400:
         return error.get_response()  # type: ignore[return-value]
-    kind = BY_STATUS.get(error.code or 500, errors.BadRequest if (error.code or 500) < 500 else errors.Internal)
+    code = error.code or 500
+    kind = BY_STATUS.get(code, errors.BadRequest if code < 500 else errors.Internal)
     response = _answer(kind(_detail(error, kind)))
     response.headers.extend([pair for pair in error.get_headers() if pair[0] in ("Allow", "Retry-After")])
     return response
 
 
 def database(error: exc.SQLAlchemyError) -> Response:
-    """What the database said: down and busy are 503, the rest a refusal where one is known, else a fault of ours."""
+    """Answer a database error: 503 if it is down or busy, another refusal if one is known, otherwise 500."""
     db.session.rollback()
     refusal = of_database(error)
     if refusal is None:
         return crashed(error)
     if isinstance(refusal, Unavailable):
-        log.warning(
-            "database",
-            reason=refusal.detail,
-            error=type(error).__name__,
-            sqlstate=sqlstate(error),
-            request_id=auth.request_id(),
-        )
+        cause = {"error": type(error).__name__, "sqlstate": sqlstate(error)}
+        log.warning("database", reason=refusal.detail, request_id=auth.request_id(), **cause)
     return _answer(refusal)
 
 
 def of_database(error: exc.SQLAlchemyError) -> Refusal | None:
-    """The refusal that a database error means; None for a fault of ours."""
+    """Return the refusal for a database error, or None for a bug."""
     if isinstance(error, exc.TimeoutError):
         return Unavailable("Every database connection is in use. Try again in a second.", retry_after=1)
     if isinstance(error, exc.IntegrityError):
         return _of_integrity(error)
     known = BY_SQLSTATE.get(sqlstate(error) or "")
-    gone = isinstance(error, exc.OperationalError | exc.InterfaceError) or getattr(
-        error, "connection_invalidated", False
-    )
-    return known or (DOWN if gone else None)
+    lost = isinstance(error, exc.OperationalError | exc.InterfaceError)
+    return known or (DOWN if lost or getattr(error, "connection_invalidated", False) else None)
 
 
 def _of_integrity(error: exc.IntegrityError) -> Refusal | None:
@@ -146,33 +133,31 @@ def _of_integrity(error: exc.IntegrityError) -> Refusal | None:
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """The database's own code for the error, None where it gave none."""
-    code: str | None = getattr(getattr(error, "orig", None), "pgcode", None)
-    return code
+    """Return the database's code for the error, or None."""
+    return cast(str | None, getattr(getattr(error, "orig", None), "pgcode", None))
 
 
 def crashed(error: Exception) -> Response:
-    """A fault of ours: the log has the cause, the client the request id to name it by."""
+    """Log a bug and answer 500 with the request id."""
     log.error("fault", exc_info=error, request_id=auth.request_id(), path=request.path)
-    return _answer(errors.Internal("Something went wrong here. Send the request_id to whoever runs this registry."))
+    return _answer(errors.Internal("Something went wrong here. Send the request_id to the operator of this registry."))
 
 
 def drain() -> None:
-    """What the client still sends is read, within the limit: an answer before that would cut its connection."""
+    """Read what the client still sends, within the limit: answering earlier would cut its connection."""
     with suppress(Exception):
         request.get_data(cache=False)
 
 
 def _answer(refusal: Refusal) -> Response:
-    made: Response = current_app.extensions[EXTENSION](refusal)
-    return made
+    return cast(Response, current_app.extensions[EXTENSION](refusal))
 
 
 def _detail(error: HTTPException, kind: type[Refusal]) -> str:
     if kind is errors.NotFound:
-        return "There is nothing at this address. /docs lists every address there is."
+        return "There is nothing at this address. /docs lists every address."
     if kind is errors.MethodNotAllowed:
-        return f"{request.method} is not possible here. The Allow header names what is."
+        return f"This address does not support {request.method}. The Allow header lists the methods it supports."
     if kind is errors.TooLarge:
-        return "The body has more than 1 MiB. Store large things elsewhere and register their address."
+        return TOO_LARGE
     return error.description or kind.advice

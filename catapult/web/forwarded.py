@@ -1,7 +1,7 @@
-"""Who really asks: the client's address, scheme and host as proxies report them, as far as they are trusted.
+"""The client's address, scheme and host as trusted proxies report them.
 
-A WSGI middleware outside Flask, so that all that asks the request for them (the audit log, sign-in limits, `Secure`, HSTS,
-`Location` and `Link`, the same-origin check) gets the same answer.
+A WSGI middleware outside Flask, so that everything that reads them from the request (the audit log, sign-in limits,
+`Secure`, HSTS, `Location` and `Link`, the same-origin check) sees the same values.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,13 +13,13 @@ Network = IPv4Network | IPv6Network
 Environ = dict[str, Any]
 
 PEER = "catapult.peer"
-"""Where the environ keeps the address at the other end of the socket."""
+"""The environ's key for the address at the other end of the socket."""
 
 FORWARDING = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_PROTO", "HTTP_VIA")
 
 
 class Proxies:
-    """The application behind proxies in these networks. Of any other peer no forwarding header is believed."""
+    """The application behind proxies in these networks. Forwarding headers of any other peer are ignored."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], trusted: tuple[Network, ...]) -> None:
         self.app, self.trusted = app, trusted
@@ -27,10 +27,10 @@ class Proxies:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         environ[PEER] = environ.get("REMOTE_ADDR", "")
         if self._trusts(parsed(environ[PEER])):
-            self._believe(environ)
+            self._apply(environ)
         return self.app(environ, start_response)
 
-    def _believe(self, environ: Environ) -> None:
+    def _apply(self, environ: Environ) -> None:
         client, hops = self._walk(environ[PEER], entries(environ, "FOR"))
         environ["REMOTE_ADDR"] = client
         scheme, host = reported(environ, "PROTO", hops).lower(), reported(environ, "HOST", hops)
@@ -40,7 +40,7 @@ class Proxies:
             environ["HTTP_HOST"] = host
 
     def _walk(self, peer: str, chain: list[str]) -> tuple[str, int]:
-        """The client, and how many entries from the right name it: what stands further left anybody may have written."""
+        """Return the client and its position from the right: entries further left may be forged."""
         client = peer
         for hops, entry in enumerate(reversed(chain), 1):
             address = parsed(entry)
@@ -56,24 +56,24 @@ class Proxies:
 
 
 def is_loopback(environ: Environ) -> bool:
-    """Whether a process of this machine asks, and for itself: a proxy here would forward for others."""
+    """Return whether a process on this machine sent the request itself, not as a proxy for others."""
     peer = parsed(environ.get(PEER) or "")
     return peer is not None and peer.is_loopback and not any(name in environ for name in FORWARDING)
 
 
 def entries(environ: Environ, what: str) -> list[str]:
-    """The entries of that `X-Forwarded-…`, each proxy's to the right of the one before it."""
+    """Return the entries of that `X-Forwarded-…` header; each proxy appends its own."""
     return [entry.strip() for entry in environ.get(f"HTTP_X_FORWARDED_{what}", "").split(",") if entry.strip()]
 
 
 def reported(environ: Environ, what: str, hops: int) -> str:
-    """What the proxy that saw the client said: as far from the right as the client's address stands. "" for nothing."""
-    found = entries(environ, what)
-    return found[-min(max(hops, 1), len(found))] if found else ""
+    """Return what the proxy next to the client reported, at the same position as the address; "" if nothing."""
+    values = entries(environ, what)
+    return values[-min(max(hops, 1), len(values))] if values else ""
 
 
 def parsed(text: str) -> Address | None:
-    """The address, without the port that some proxies add; None if it is none."""
+    """Return the address without the port that some proxies add, or None if it is not an address."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,7 +1,7 @@
-"""Figures for Prometheus: what was asked and how long it took, connections in use, what the registry holds.
+"""Metrics for Prometheus: requests and their duration, database connections in use, and the contents of the registry.
 
-Requests are counted in files that all workers share; what the registry holds is asked at a scrape, in each process at most
-every ten seconds. prometheus-client is loaded when the first figure is needed: it chooses between one process and several by then.
+Requests are counted in files that all workers share. The registry is queried at a scrape, at most every ten seconds per
+process. prometheus-client is imported late: it decides then whether it counts for one process or for several.
 """
 
 import hmac
@@ -9,10 +9,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from flask import Flask, Response, current_app, g, request
@@ -23,7 +25,7 @@ from catapult import config, version
 from catapult.config import Settings
 from catapult.errors import Forbidden, Unauthenticated
 from catapult.extensions import current_settings, db
-from catapult.queries import registry_metrics as registry_figures
+from catapult.queries import registry_metrics
 from catapult.queries.registry_metrics import Held
 from catapult.web import auth, error_handlers, forwarded
 
@@ -32,51 +34,49 @@ EXTENSION = "catapult-figures"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 FRESH = 10.0  # seconds
+OTHER = "other"
 KINDS = ("counter", "histogram", "gauge_livesum")
 BYTES = 512 * 1024
-"""Of each kind's file: all routes take less."""
+"""Space for each kind's file; all routes need less."""
 
 
 class Figures:
-    """What this server did, and what its registry holds. `folder` is where several processes share their figures."""
+    """The metrics of this server. In `folder` several processes share their counts."""
 
     def __init__(self, engine: Engine, folder: Path | None) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.engine, self.folder, self.registry = engine, folder, CollectorRegistry()
-        self.holding = Holding()
+        self.holding: Any = Holding()
+        self.registry.register(self.holding)
         names: Any = {"namespace": "catapult", "registry": self.registry}
         self.requests: Any = Counter("requests", "Requests answered.", ["method", "route", "status"], **names)
         self.seconds: Any = Histogram(
             "request_duration_seconds", "Time until the answer began.", ["method", "route"], buckets=BUCKETS, **names
         )
-        self.in_use: Any = Gauge(
-            "database_connections_in_use", "Of the pools' connections.", multiprocess_mode="livesum", **names
-        )
-        self.allowed: Any = Gauge(
-            "database_connections_allowed", "That the pools may open.", multiprocess_mode="livesum", **names
-        )
+        gauge: Any = partial(Gauge, multiprocess_mode="livesum", **names)
+        self.in_use = gauge("database_connections_in_use", "Database connections in use.")
+        self.allowed = gauge("database_connections_allowed", "Database connections that the pools may open.")
 
     def count(self, response: Response) -> None:
-        """The request is counted by its route's template: an address would be a series of its own for each thing."""
+        """Count the request under its route's template, since every address would make a series of its own."""
         method = request.method if request.method in METHODS else "other"
         route = request.url_rule.rule if request.url_rule else "none"
         self.requests.labels(method, route, str(response.status_code)).inc()
         self.seconds.labels(method, route).observe(time.perf_counter() - g.get("started", time.perf_counter()))
 
     def sample(self) -> None:
-        """How many connections this process has in use now."""
+        """Set how many connections this process uses now."""
         pool: Any = self.engine.pool
         self.in_use.set(pool.checkedout())
         self.allowed.set(pool.size())
 
     def text(self) -> str:
-        """All of it, as OpenMetrics."""
+        """Return all metrics in the OpenMetrics format."""
         from prometheus_client.openmetrics.exposition import generate_latest
 
         self.sample()
-        joined = Joined([*self._of_processes().collect(), *self.holding.collect()])
-        return str(generate_latest(joined).decode())  # type: ignore[no-untyped-call]
+        return str(generate_latest(self._of_processes()).decode())  # type: ignore[no-untyped-call]
 
     def _of_processes(self) -> Any:
         if self.folder is None:
@@ -86,21 +86,12 @@ class Figures:
 
         shared = CollectorRegistry()
         MultiProcessCollector(shared, str(self.folder))  # type: ignore[no-untyped-call]
+        shared.register(self.holding)
         return shared
 
 
-class Joined:
-    """What prometheus-client writes out: anything that can be collected."""
-
-    def __init__(self, families: Iterable[Any]) -> None:
-        self.families = families
-
-    def collect(self) -> Iterable[Any]:
-        return self.families
-
-
 class Holding:
-    """What the registry holds, from a registry of its own: asked by one thread at a time, and kept for some seconds."""
+    """Metrics of the registry's contents, queried by one thread at a time and cached for `FRESH` seconds."""
 
     def __init__(self) -> None:
         self.lock, self.until = Lock(), 0.0
@@ -108,76 +99,83 @@ class Holding:
         self.up = False
 
     def collect(self) -> Iterator[Any]:
-        """Nothing but `catapult_database_up` while the database does not answer, or is too busy to."""
+        """Yield the metrics; only `build` and `database_up` while the database is down or busy."""
+        from prometheus_client.core import InfoMetricFamily
+
         held = self._fresh()
-        yield _gauge("build", "What runs here.", ["version"], [((version.VERSION,), 1)], kind="info")
-        yield _gauge("database_up", "Whether the database answered.", [], [((), int(self.up))])
+        yield InfoMetricFamily("catapult_build", "What runs here.", {"version": version.VERSION})
+        yield _gauge("database_up", "Whether the database answered.", [], {(): int(self.up)})
         if held is not None:
             yield from _families(held)
 
     def _fresh(self) -> Held | None:
         with self.lock:
             if time.monotonic() >= self.until:
-                self.held, self.up = _asked()
+                self._query()
                 self.until = time.monotonic() + FRESH
             return self.held
 
-
-def _asked() -> tuple[Held | None, bool]:
-    """What the registry holds, and whether its database is up: busy is not gone."""
-    try:
-        return registry_figures.held(), True
-    except SQLAlchemyError as error:
-        db.session.rollback()
-        log.warning("the registry's figures could not be read", error=type(error).__name__)
-        return None, error_handlers.of_database(error) is not error_handlers.DOWN
+    def _query(self) -> None:
+        try:
+            self.held, self.up = registry_metrics.held(), True
+        except SQLAlchemyError as error:
+            db.session.rollback()
+            log.warning("the registry's metrics could not be read", error=type(error).__name__)
+            self.held, self.up = None, error_handlers.of_database(error) is not error_handlers.DOWN  # busy is up
 
 
 def _families(held: Held) -> Iterator[Any]:
-    """Names and units as Prometheus has them: seconds, no rates."""
+    """Yield the gauges, in Prometheus' units. Environments after the first share the series `other`.
+
+    Publishers may invent any number of environments, and each would be a series for ever.
+    """
+    named = frozenset(held.environments)
     for name, number in held.counts.items():
-        about = f"{name.capitalize()} that are kept; estimated above 10,000."
-        yield _gauge(name, about, [], [((), number)])
-    by = ["environment", "status"]
-    kept = [((row.place, row.status), row.number) for row in held.deployments]
-    yield _gauge("deployments_by_outcome", "Deployments that are kept; estimated above 10,000.", by, kept)
-    recent = [((row.place, row.status), row.number) for row in held.last_hour]
-    yield _gauge("deployments_last_hour", "Deployments made within the last hour, 10,000 at most.", by, recent)
-    places = [(row.place,) for row in held.live]
-    live: dict[str, tuple[str, Callable[[Any], float]]] = {
-        "live_deployments": ("Deployments that are live.", lambda row: row.number),
-        "live_newest_age_seconds": ("Since something last went live there.", lambda row: row.newest),
-        "live_oldest_age_seconds": ("Since the oldest of what is live went live.", lambda row: row.oldest),
+        yield _gauge(name, f"{name.capitalize()} not deleted; estimated above 10,000.", [], {(): number})
+    outcomes = {
+        "deployments_by_outcome": ("Deployments not deleted; estimated above 10,000.", held.deployments),
+        "deployments_last_hour": ("Deployments of the last hour, 10,000 at most.", held.last_hour),
     }
-    for name, (about, read) in live.items():
-        yield _gauge(name, about, ["environment"], list(zip(places, map(read, held.live), strict=True)))
-    yield _gauge("keys_expiring", "Active keys that expire within 14 days.", [], [((), held.keys_expiring)])
+    for name, (about, rows) in outcomes.items():
+        numbers = Counter[Any]()
+        for row in rows:
+            numbers[row.place if row.place in named else OTHER, row.status] += row.number
+        yield _gauge(name, about, ["environment", "status"], numbers)
+    live = defaultdict[Any, list[Any]](list)
+    for row in held.live:
+        live[row.place if row.place in named else OTHER,].append(row)
+    ages: dict[str, tuple[str, Callable[[list[Any]], float]]] = {
+        "live_deployments": ("Live deployments.", lambda rows: sum(row.number for row in rows)),
+        "live_newest_age_seconds": ("Time since the newest went live.", lambda rows: min(row.newest for row in rows)),
+        "live_oldest_age_seconds": ("Time since the oldest went live.", lambda rows: max(row.oldest for row in rows)),
+    }
+    for name, (about, fold) in ages.items():
+        yield _gauge(name, about, ["environment"], {place: fold(rows) for place, rows in live.items()})
+    yield _gauge("keys_expiring", "Active keys that expire within 14 days.", [], {(): held.keys_expiring})
 
 
-def _gauge(name: str, about: str, labels: list[str], values: list[tuple[Any, float]], kind: str = "gauge") -> Any:
-    from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+def _gauge(name: str, about: str, labels: list[str], values: Mapping[Any, float]) -> Any:
+    from prometheus_client.core import GaugeMetricFamily
 
-    if kind == "info":
-        return InfoMetricFamily(f"catapult_{name}", about, dict(zip(labels, values[0][0], strict=True)))
     family = GaugeMetricFamily(f"catapult_{name}", about, labels=labels)
-    for value, number in values:
+    for value, number in values.items():
         family.add_metric(value, number)
     return family
 
 
 class Observer:
-    """The figures of an application, made when the first is needed. `folder` is set before that, if it ever is."""
+    """The metrics of an application, created on first use. Set `folder` before that, if at all."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.folder: Path | None = None
         self._figures: Figures | None = None
         self._lock = Lock()
-        self._said = False
+        self._warned = False
 
     @property
     def figures(self) -> Figures | None:
-        """None while there is no room for them on their disk; the first call after that makes them."""
+        """The metrics, or None while their disk is full."""
         with self._lock:
             if self._figures is None and self._has_room():
                 self._figures = Figures(self.engine, self.folder)
@@ -189,41 +187,43 @@ class Observer:
         try:
             make_room(self.folder)
         except OSError as error:
-            if not self._said:
-                log.warning("no figures: they have no room", folder=str(self.folder), reason=error.strerror)
-            self._said = True
+            if not self._warned:
+                log.warning("no metrics: their disk is full", folder=str(self.folder), reason=error.strerror)
+            self._warned = True
             return False
         return True
 
 
 def make_room(folder: Path) -> None:
-    """This process's files in it have their place on the disk. Raises OSError if it is full.
+    """Allocate this process's files in the folder. Raises OSError if the disk is full.
 
-    prometheus-client writes through memory to files that have none yet: on a full disk the kernel kills whoever does that.
+    prometheus-client maps sparse files into memory: on a full disk the kernel kills the process that writes to them.
     """
     for kind in KINDS if hasattr(os, "posix_fallocate") else ():
         path = folder / f"{kind}_{os.getpid()}.db"
-        if path.exists():  # of a process before this one, with its number
+        if path.exists():  # left by an earlier process with this id
             continue
-        made = path.with_suffix(".new")
+        new = path.with_suffix(".new")
         try:
-            with made.open("wb") as file:
+            with new.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, BYTES)
-            made.rename(path)
+            new.rename(path)
         except OSError:
-            made.unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
             raise
 
 
 def init_app(app: Flask, engine: Engine) -> None:
-    """Every answer is counted."""
+    """Count every answer."""
     app.extensions[EXTENSION] = Observer(engine)
     app.after_request(count)
 
 
 def share(app: Flask, settings: Settings) -> Path:
-    """Before workers are forked: they will share their figures in the folder that is returned, which is empty now."""
-    folder = settings.metrics_folder or (settings.home / "metrics" if settings.embedded else Path(_temporary()))
+    """Return the emptied folder in which workers will share their counts. Call it before they are forked."""
+    folder = settings.metrics_folder or settings.home / "metrics"
+    if not (settings.metrics_folder or settings.embedded):
+        folder = Path(tempfile.mkdtemp(prefix=f"catapult-metrics-{os.getpid()}-"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in (*folder.glob("*.db"), *folder.glob("*.new")):
         left.unlink()
@@ -233,33 +233,32 @@ def share(app: Flask, settings: Settings) -> Path:
 
 
 def clear(settings: Settings, folder: Path) -> None:
-    """After the last worker: a folder that was made for this run goes with it."""
+    """Remove the folder after the last worker, if it was created for this run."""
     if not (settings.embedded or settings.metrics_folder):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def forget(folder: Path, pid: int) -> None:
-    """A worker has ended: what it had in use is not in use any more. What it counted stays."""
+    """Drop the gauges of a worker that has ended; its counts stay."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 def of(app: Flask) -> Figures | None:
-    """The application's figures; None while there is no room for them."""
-    observer: Observer = app.extensions[EXTENSION]
-    return observer.figures
+    """Return the application's metrics, or None while their disk is full."""
+    return cast(Observer, app.extensions[EXTENSION]).figures
 
 
 def sample(app: Flask) -> None:
-    """How many connections this process has in use is known."""
+    """Set how many connections this process uses now."""
     figures = of(app)
     if figures is not None:
         figures.sample()
 
 
 def count(response: Response) -> Response:
-    """For `after_request`: the request is counted."""
+    """For `after_request`: count the request."""
     figures = of(current_app)
     if figures is not None:
         figures.count(response)
@@ -267,16 +266,9 @@ def count(response: Response) -> Response:
 
 
 def check_access() -> None:
-    """Nothing, if the request bears METRICS_KEY, or, without the setting, comes from this machine.
-
-    Raises Unauthenticated, Forbidden.
-    """
+    """Raise Unauthenticated without METRICS_KEY or, if none is set, Forbidden for a request of another machine."""
     wanted = current_settings().metrics_key
     if wanted and not hmac.compare_digest(wanted.encode(), auth.sent_key().encode()):
         raise Unauthenticated("Send METRICS_KEY as Authorization: Bearer <key>.")
     if not wanted and not forwarded.is_loopback(request.environ):
-        raise Forbidden("Metrics are for this machine alone. Set METRICS_KEY to read them from another.")
-
-
-def _temporary() -> str:
-    return tempfile.mkdtemp(prefix=f"catapult-metrics-{os.getpid()}-")
+        raise Forbidden("Only this machine may read metrics. Set METRICS_KEY to read them from another one.")

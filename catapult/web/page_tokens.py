@@ -1,4 +1,4 @@
-"""Where a page of a list begins, as text that only this server can make: signed, and bound to one address and its filters."""
+"""Cursors: where a page of a list begins, signed and bound to one address and its filters."""
 
 import hashlib
 import json
@@ -18,26 +18,24 @@ Filters = list[tuple[str, str]]
 
 
 def sign(listing: Listing, row: Any, filters: Filters) -> str:
-    """The cursor of what comes after that row."""
+    """Return the cursor of the page after that row."""
     *values, row_id = listing.standing(row)
     signed: str | bytes = _signer(filters).dumps([*map(_plain, values), str(row_id)])
     return signed if isinstance(signed, str) else signed.decode()
 
 
 def opened(cursor: str, filters: Filters) -> Position:
-    """The position that a cursor of this address and these filters holds. Raises Invalid for any other text."""
+    """Return the position in a cursor. Raises Invalid unless it was made for this address and these filters."""
     try:
         *values, row_id = _signer(filters).loads(cursor)
     except BadSignature as error:
-        raise Invalid(
-            "Correct cursor: it is not one of this list with these filters.",
-            errors={"cursor": ["Is not one of this list with these filters. Take it from the Link header as it is."]},
-        ) from error
+        message = "Does not belong to this list with these filters. Copy it from the Link header."
+        raise Invalid(f"Correct cursor: {message}", errors={"cursor": [message]}) from error
     return (*map(_value, values), UUID(row_id))
 
 
 def _plain(value: Any) -> Any:
-    """As JSON, a time as an object."""
+    """Return the value for JSON; a time becomes an object."""
     return {"time": rfc3339(value)} if isinstance(value, datetime) else value
 
 
@@ -46,6 +44,6 @@ def _value(plain: Any) -> Any:
 
 
 def _signer(filters: Filters) -> URLSafeSerializer:
-    """A cursor of one list is worth nothing on another."""
+    """Return a signer whose cursors are valid for this address and these filters only."""
     query = json.dumps([request.path, filters])
     return URLSafeSerializer(current_settings().secret_key, salt="cursor " + hashlib.sha256(query.encode()).hexdigest())

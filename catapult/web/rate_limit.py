@@ -1,6 +1,7 @@
-"""How many requests a key may send: counted before anything else is done for a request, and without the database.
+"""Limit how many requests a key may send, before anything else is done for a request and without the database.
 
-Flask-Limiter counts; here is by whom, and what happens when its storage is gone. Without RATE_LIMIT none of it is loaded.
+Flask-Limiter counts. This file says whom a request counts for, and what happens when the storage is down. Nothing of it is
+loaded without RATE_LIMIT.
 """
 
 import hashlib
@@ -9,48 +10,46 @@ import math
 import time
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from flask import Flask, Response, current_app, g, request
 
 from catapult.config import Settings
 from catapult.errors import RateLimited
-from catapult.web import auth, error_handlers
+from catapult.web import auth, error_handlers, origin
 
 if TYPE_CHECKING:
     from flask_limiter import RateLimitExceeded
 
 EXTENSION = "catapult-rates"
 KNOWN = 10_000
-FREE = (*auth.PROBES, "/api/health")
 
 
 class Bearers:
-    """Whose key is behind what requests bear, as far as this process has seen it let in. Says nothing about who gets in.
+    """The key id behind each credential that this process has accepted before. It decides nothing about access.
 
-    A key that nobody has been let in with counts for its address: made-up ones bring no allowance of their own.
+    An unknown credential counts for its address, so that made-up keys bring no allowance of their own.
     """
 
     def __init__(self) -> None:
         self._keys = OrderedDict[bytes, UUID]()
         self._lock = Lock()
 
-    def key_of(self, credential: str) -> UUID | None:
-        with self._lock:
-            return self._keys.get(_digest(credential))
+    def key_of(self, credential: bytes) -> UUID | None:
+        return self._keys.get(credential)
 
-    def remember(self, credential: str, key_id: UUID) -> None:
-        """Those that came last are kept."""
+    def remember(self, credential: bytes, key_id: UUID) -> None:
+        """Remember the credential; of more than `KNOWN` the oldest is forgotten."""
         with self._lock:
-            self._keys[_digest(credential)] = key_id
-            self._keys.move_to_end(_digest(credential))
+            self._keys[credential] = key_id
+            self._keys.move_to_end(credential)
             if len(self._keys) > KNOWN:
                 self._keys.popitem(last=False)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Requests are counted, where the settings say how many there may be."""
+    """Limit requests if RATE_LIMIT is set."""
     if not settings.rate_limit:
         return
     from flask_limiter import Limiter, RateLimitExceeded
@@ -64,7 +63,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         default_limits=[settings.rate_limit],
         storage_uri=settings.rate_limit_storage,
         storage_options=_patience() if shared else {},
-        in_memory_fallback_enabled=shared,  # each process counts for itself until the storage is back
+        in_memory_fallback_enabled=shared,  # each process counts alone until the storage is back
         strategy="sliding-window-counter",
         key_prefix="catapult",
         request_identifier=lambda: "all",  # one count for all addresses, not one for each
@@ -74,36 +73,34 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def is_free() -> bool:
-    """Whether the request counts for nobody: probes, and files that browsers keep."""
-    return request.endpoint == "static" or request.path in FREE
+    """Return whether the request is not counted: probes and static files."""
+    return request.endpoint == "static" or request.path in origin.PROBES
 
 
 def bearer() -> str:
-    """Whom this request counts for."""
+    """Return the key or the address that this request counts for."""
     credential = _credential()
     key_id = _bearers().key_of(credential) if credential else None
     return f"key:{key_id}" if key_id else f"address:{request.remote_addr}"
 
 
 def remember() -> None:
-    """Now that the request's key is known, the next one that bears it counts for it."""
-    key_id = g.actor.key_id
-    if EXTENSION in current_app.extensions and key_id:
-        _bearers().remember(_credential(), key_id)
+    """Remember the request's key, so that the next request with this credential counts for it."""
+    credential = _credential()
+    if EXTENSION in current_app.extensions and credential:
+        _bearers().remember(credential, g.actor.key_id)
 
 
 def refused(exceeded: "RateLimitExceeded") -> Response:
-    """The refusal, with the seconds after which there is room again."""
+    """Answer 429 with the seconds to wait."""
     (limiter,) = current_app.extensions["limiter"]
     wait = max(1, math.ceil(limiter.current_limit.reset_at - time.time()))
-    said = (
-        f"More than {exceeded.limit.limit if exceeded.limit else 'is allowed'} came from here. Try again in {wait} s."
-    )
-    return error_handlers.refused(RateLimited(said, retry_after=wait))
+    limit = f" The limit is {exceeded.limit.limit}." if exceeded.limit else ""
+    return error_handlers.refused(RateLimited(f"Too many requests.{limit} Try again in {wait} s.", retry_after=wait))
 
 
 def _patience() -> Any:
-    """How long a request waits for Redis: two tries of a quarter of a second. Its own ten tries would hold every thread."""
+    """Return how long to wait for Redis: two tries of 0.25 s. Its default of ten tries would block every thread."""
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
@@ -111,13 +108,10 @@ def _patience() -> Any:
 
 
 def _bearers() -> Bearers:
-    found: Bearers = current_app.extensions[EXTENSION]
-    return found
+    return cast(Bearers, current_app.extensions[EXTENSION])
 
 
-def _credential() -> str:
-    return auth.sent_key() or request.cookies.get(auth.COOKIE, "")
-
-
-def _digest(credential: str) -> bytes:
-    return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
+def _credential() -> bytes | None:
+    """Return a digest of the key or session token in the request, or None. No secret is kept in memory."""
+    credential = auth.sent_key() or request.cookies.get(auth.COOKIE)
+    return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest() if credential else None

@@ -2,9 +2,10 @@ import hashlib
 import hmac
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from stage import NOWHERE, TIME, UUID7, refusal
 
 from catapult.rules import key_format as forms
 
@@ -12,9 +13,6 @@ FIELDS = {
     "id", "name", "role", "prefix", "is_active", "created_at", "created_by", "last_used_at", "expires_at", "revoked_at",
 }  # fmt: skip
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]{49}")
-UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 KEYS = "/api/v1/api-keys"
 ANY = "/api/v1/models"
 
@@ -46,6 +44,7 @@ def test_a_key_that_says_little_has_defaults(api):
     made = api.make(KEYS, {"name": "training"})
     assert UUID7.fullmatch(made["id"])
     assert KEY.fullmatch(made["key"])
+    assert api.make(KEYS, {"name": "training"})["prefix"] != made["prefix"]
     assert TIME.fullmatch(made["created_at"])
     assert made["key"].startswith(made["prefix"] + "_")
     assert {name: made[name] for name in FIELDS - {"id", "prefix", "created_at"}} == {
@@ -67,12 +66,6 @@ def test_a_new_key_works_at_once_in_its_role(api, role):
     assert with_key(api, made["key"], KEYS).status_code == (200 if role == "admin" else 403)
 
 
-def test_names_of_keys_need_not_be_unique(api):
-    one, other = (api.make(KEYS, {"name": "same"}) for _ in range(2))
-    assert one["key"] != other["key"]
-    assert one["prefix"] != other["prefix"]
-
-
 def test_the_list_of_keys_is_newest_first_and_holds_those_that_ended(api):
     first, second = (api.make(KEYS, {"name": name}) for name in ("one", "two"))
     api.delete(f"{KEYS}/{first['id']}")
@@ -81,36 +74,6 @@ def test_the_list_of_keys_is_newest_first_and_holds_those_that_ended(api):
     assert [key["is_active"] for key in listed[:2]] == [True, False]
     assert TIME.fullmatch(listed[1]["revoked_at"])
     assert {name: value for name, value in second.items() if name != "key"} == listed[0]
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "name"),
-        ({"name": None}, "name"),
-        ({"name": ""}, "name"),
-        ({"name": "x" * 256}, "name"),
-        ({"name": 1}, "name"),
-        ({"name": "x", "role": "root"}, "role"),
-        ({"name": "x", "role": "ADMIN"}, "role"),
-        ({"name": "x", "expires_at": "2999-01-01T00:00:00"}, "expires_at"),
-        ({"name": "x", "expires_at": "2999-01-01"}, "expires_at"),
-        ({"name": "x", "expires_at": "90d"}, "expires_at"),
-        ({"name": "x", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
-        ({"name": "x", "expires_at": 4_000_000_000}, "expires_at"),
-        ({"name": "x", "key": "cat_x"}, "key"),
-        ({"name": "x", "prefix": "cat_12345678"}, "prefix"),
-    ],
-)
-def test_keys_that_are_refused(api, body, field):
-    refused = api.post(KEYS, body)
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {field}
-
-
-def test_null_in_a_new_key_is_the_same_as_leaving_it_out(api):
-    made = api.make(KEYS, {"name": "x", "role": None, "expires_at": None})
-    assert (made["role"], made["expires_at"]) == ("publisher", None)
 
 
 def test_an_end_is_kept_in_utc(api):
@@ -134,13 +97,6 @@ def test_only_the_hash_of_a_key_is_in_the_database(api, sql, app):
         stored = [bytes(value) if isinstance(value, memoryview) else value for row in rows for value in row.values()]
         assert stored
         assert secret not in str(stored)
-
-
-def test_a_replayed_answer_holds_no_key(api):
-    first, again = (api.post(KEYS, {"name": "x"}, headers={"Idempotency-Key": "once"}) for _ in range(2))
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert again.json == {name: value for name, value in first.json.items() if name != "key"}
 
 
 def test_making_and_revoking_a_key_are_audited_without_the_key(api, trail):
@@ -223,10 +179,6 @@ def test_a_write_without_a_key_writes_nothing(api, trail):
     assert len(trail()) == before
 
 
-def test_an_expired_key_is_listed_as_inactive(api, ended):
-    assert {key["name"]: key["is_active"] for key in api.get(KEYS).json}["expired"] is False
-
-
 # --- revoking
 
 
@@ -249,28 +201,16 @@ def test_revoking_a_revoked_key_changes_nothing_and_writes_no_entry(api, trail):
 
 def test_the_key_in_use_cannot_be_revoked(api):
     api.make(KEYS, {"name": "another admin", "role": "admin"})
-    refused = api.delete(f"{KEYS}/{id_of(api, 'admin-key')}")
-    assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/conflict")
+    assert refusal(api.delete(f"{KEYS}/{id_of(api, 'admin-key')}")) == "conflict"
     assert api.get(KEYS).status_code == 200
 
 
-def test_the_last_admin_cannot_be_revoked(api):
-    other = api.make(KEYS, {"name": "another admin", "role": "admin"})
-    assert api.delete(f"{KEYS}/{other['id']}").status_code == 204
-    assert api.delete(f"{KEYS}/{id_of(api, 'admin-key')}").status_code == 409
-
-
-def test_one_of_two_admins_may_revoke_the_other(api):
-    other = api.make(KEYS, {"name": "another admin", "role": "admin"})
-    assert with_key(api, other["key"], f"{KEYS}/{id_of(api, 'admin-key')}", "DELETE").status_code == 204
+def test_admins_may_revoke_each_other_but_not_the_last(api):
+    first, other = (api.make(KEYS, {"name": name, "role": "admin"}) for name in ("one", "other"))
+    assert with_key(api, first["key"], f"{KEYS}/{id_of(api, 'admin-key')}", "DELETE").status_code == 204
     assert api.get(KEYS).status_code == 401
-    assert with_key(api, other["key"], KEYS).status_code == 200
-
-
-@pytest.mark.parametrize("key_id", [NOWHERE, "no-uuid", "cat_12345678"])
-def test_a_key_that_is_not_there_is_a_404(api, key_id):
-    missing = api.delete(f"{KEYS}/{key_id}")
-    assert (missing.status_code, missing.json["type"]) == (404, "/docs/errors/not-found")
+    assert with_key(api, first["key"], f"{KEYS}/{other['id']}", "DELETE").status_code == 204
+    assert with_key(api, first["key"], f"{KEYS}/{first['id']}", "DELETE").status_code == 409
 
 
 def test_a_key_has_no_address_to_read_or_change_it(api):
@@ -284,14 +224,6 @@ def test_a_key_has_no_address_to_read_or_change_it(api):
 
 def last_used(api, name):
     return next(key["last_used_at"] for key in api.get(KEYS).json if key["name"] == name)
-
-
-def test_the_last_use_is_kept(api):
-    made = api.make(KEYS, {"name": "x"})
-    assert last_used(api, "x") is None
-    with_key(api, made["key"])
-    used, made_at = (datetime.fromisoformat(time) for time in (last_used(api, "x"), made["created_at"]))
-    assert abs(used - made_at) < timedelta(minutes=1)
 
 
 def test_the_last_use_costs_no_write_per_request(api, statements):
@@ -312,6 +244,8 @@ def test_the_last_use_is_right_to_the_minute(api, sql, ago, written):
     before = last_used(api, "x")
     with_key(api, made["key"])
     assert (last_used(api, "x") > before) is written
+    age = datetime.now(UTC) - datetime.fromisoformat(last_used(api, "x"))
+    assert (age < timedelta(seconds=45)) is written
 
 
 def test_a_refused_request_of_a_good_key_is_a_use_and_one_of_a_bad_key_is_none(api, ended, sql):
@@ -322,14 +256,7 @@ def test_a_refused_request_of_a_good_key_is_a_use_and_one_of_a_bad_key_is_none(a
         with_key(api, key)
     assert last_used(api, "expired") is None
     assert last_used(api, "revoked") is None
-
-
-def test_a_read_by_key_takes_at_most_three_statements(api, statements):
-    model = api.model()
-    api.get(f"{ANY}/{model['id']}")
-    with statements() as sent:
-        assert api.get(f"{ANY}/{model['id']}").status_code == 200
-    assert len(sent) <= 3
+    assert {key["name"]: key["is_active"] for key in api.get(KEYS).json}["expired"] is False
 
 
 # --- refusals in the audit log
@@ -348,12 +275,6 @@ def test_refused_log_ins_are_audited_without_the_key(api, ended, trail):
     assert all(entry["resource_type"] and entry["ip_address"] for entry in entries.values())
 
 
-def test_refused_log_ins_are_audited_at_a_bounded_rate(api, trail):
-    for _ in range(40):
-        with_key(api, forms.make().key)
-    assert 1 <= len(trail("auth.refused")) <= 20
-
-
 def test_refused_roles_are_audited(api, trail):
     path = f"{ANY}/{NOWHERE}"
     api.by("viewer").delete(path, headers={"X-Request-ID": "refused"})
@@ -362,20 +283,13 @@ def test_refused_roles_are_audited(api, trail):
     assert (entry["details"]["method"], entry["details"]["path"]) == ("DELETE", path)
 
 
-def test_refused_roles_are_audited_at_a_bounded_rate(api, trail):
+def test_refusals_are_audited_at_a_bounded_rate_and_leave_room_for_those_of_others(api, trail):
     for _ in range(40):
         assert api.by("viewer").delete(f"{ANY}/{NOWHERE}").status_code == 403
-    assert 1 <= len(trail("auth.forbidden")) <= 20
-
-
-def test_a_refusal_of_one_key_leaves_room_for_anothers(api, trail):
-    for _ in range(40):
-        api.by("viewer").delete(f"{ANY}/{NOWHERE}")
+        with_key(api, forms.make().key)
     api.by("publisher").delete(f"{ANY}/{NOWHERE}")
-    assert "publisher-key" in {entry["api_key_name"] for entry in trail("auth.forbidden")}
-
-
-def test_refusals_can_be_read_as_any_entry(api):
-    api.by("viewer").delete(f"{ANY}/{NOWHERE}")
-    with_key(api, forms.make().key)
-    assert {entry["action"] for entry in api.get("/api/v1/audit-logs").json[:2]} == {"auth.forbidden", "auth.refused"}
+    by = [entry["api_key_name"] for entry in trail("auth.forbidden")]
+    assert 1 <= by.count("viewer-key") <= 20
+    assert by.count("publisher-key") == 1
+    assert 1 <= len(trail("auth.refused")) <= 20
+    assert {entry["action"] for entry in api.get("/api/v1/audit-logs").json[:10]} == {"auth.forbidden", "auth.refused"}

@@ -1,14 +1,11 @@
-import re
 from datetime import datetime
 
 import pytest
+from stage import NOWHERE, TIME, UUID7
 
 FIELDS = {
     "id", "action", "resource_type", "resource_id", "api_key_name", "details", "ip_address", "request_id", "created_at",
 }  # fmt: skip
-UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 AUDIT = "/api/v1/audit-logs"
 
 
@@ -117,19 +114,6 @@ def test_entries_are_found_by_when_they_were_written(api, told):
     assert actions(api.get(f"{AUDIT}?since={since}")) == ["model.update", "deployment.create"]
     assert actions(api.get(f"{AUDIT}?until={until}&limit=2")) == ["deployment.create", "version.promote"]
     assert actions(api.get(f"{AUDIT}?since={since}&until={until}")) == ["deployment.create"]
-
-
-@pytest.mark.parametrize("time", ["2026-11-23T10:15:30", "2026-11-23", "yesterday", ""])
-@pytest.mark.parametrize("name", ["since", "until"])
-def test_a_time_without_a_zone_is_refused(api, name, time):
-    refused = api.get(AUDIT, query_string={name: time})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {name}
-
-
-@pytest.mark.parametrize("query", ["actoin=x", "action=a&action=b", "key=x"])
-def test_a_query_with_a_typo_never_returns_everything(api, query):
-    assert api.get(f"{AUDIT}?{query}").status_code == 422
 
 
 def test_every_verb_has_its_action(api, trail):

@@ -4,9 +4,9 @@ import io
 import json
 
 import pytest
+from stage import NOWHERE, refusal
 
 MODELS, VERSIONS, DEPLOYMENTS, KEYS = "/api/v1/models", "/api/v1/versions", "/api/v1/deployments", "/api/v1/api-keys"
-NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 DIGEST = "sha256:" + "a" * 64
 
 READS = [
@@ -140,26 +140,11 @@ def test_a_body_that_is_no_object_is_refused(api, method, path, raw):
     assert problem(api.request(method, path, raw), 422, "validation")["errors"]
 
 
-@pytest.mark.parametrize("path", [MODELS, VERSIONS, DEPLOYMENTS, KEYS])
-@pytest.mark.parametrize("kind", [{}, {"content_type": "application/json"}])
-def test_an_empty_body_names_what_is_required(api, path, kind):
-    assert problem(api.request("POST", path, data=b"", **kind), 422, "validation")["errors"]
-
-
-def test_a_promotion_needs_no_body(api):
-    version = api.version(api.model())
-    assert api.post(f"{VERSIONS}/{version['id']}/promote").status_code == 200
-    assert api.post(f"{VERSIONS}/{version['id']}/demote", {}).status_code == 200
-
-
-def test_a_body_over_a_mebibyte_is_too_large(api):
-    problem(api.post(MODELS, b'{"description":"' + b"x" * (1 << 20) + b'"}'), 413, "too-large")
-
-
-def test_a_body_of_a_mebibyte_is_read(api):
+def test_a_body_of_a_mebibyte_is_read_and_one_byte_more_is_too_large(api):
     raw = b'{"description":"' + b"x" * ((1 << 20) - 18) + b'"}'
     assert len(raw) == 1 << 20
     problem(api.post(MODELS, raw), 422, "validation")
+    problem(api.post(MODELS, raw + b" "), 413, "too-large")
 
 
 @pytest.mark.parametrize(
@@ -208,12 +193,8 @@ def test_objects_nest_to_depth_32(api):
 
 
 @pytest.mark.parametrize("depth", [33, 100, 3_000, 50_000])
-def test_deeper_objects_are_refused(api, depth):
+def test_deeper_objects_and_lists_are_refused(api, depth):
     problem(send(api, nested(depth)), 422, "validation")
-
-
-@pytest.mark.parametrize("depth", [33, 3_000, 50_000])
-def test_deeper_lists_are_refused(api, depth):
     problem(send(api, b'{"a":' + b"[" * depth + b"]" * depth + b"}"), 422, "validation")
 
 
@@ -301,15 +282,10 @@ def test_every_bad_field_is_named_at_once(api):
 @pytest.mark.parametrize("path", READS)
 def test_a_parameter_nobody_knows_is_refused_with_those_there_are(api, path):
     errors = problem(api.get(f"{path}?is_relase=true&zzz=1"), 422, "validation")["errors"]
-    assert "Known here: " in errors["is_relase"][0]
+    assert "Known parameters: " in errors["is_relase"][0]
     assert "zzz" in errors
-
-
-@pytest.mark.parametrize("path", ["/api/v1/versions", f"/api/v1/models/{NOWHERE}/versions"])
-def test_the_known_parameters_are_listed(api, path):
-    message = api.get(f"{path}?is_relase=true").json["errors"]["is_relase"][0]
-    for name in ("limit", "cursor", "count", "model_name", "is_release", "environment", "created_before"):
-        assert name in message
+    known = ("limit", "cursor", "count", "model_name", "is_release", "environment", "created_before")
+    assert all(name in errors["zzz"][0] for name in (known if path.endswith("/versions") else ()))
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
@@ -322,11 +298,6 @@ def test_a_write_refuses_parameters_nobody_knows(api, method, path):
 def test_a_repeated_parameter_is_refused(api, path):
     assert "limit" in problem(api.get(f"{path}?limit=1&limit=2"), 422, "validation")["errors"]
     assert "limit" in problem(api.get(f"{path}?limit=1&limit=1"), 422, "validation")["errors"]
-
-
-def test_a_repeated_force_is_refused(api):
-    response = api.delete(f"{MODELS}/{api.model()['id']}?force=false&force=true")
-    assert "force" in problem(response, 422, "validation")["errors"]
 
 
 @pytest.mark.parametrize(
@@ -348,56 +319,12 @@ def test_the_nul_character_is_refused_in_a_query(api, query):
     problem(api.get(query), 422, "validation")
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        f"{VERSIONS}?is_release=yes",
-        f"{VERSIONS}?is_release=",
-        f"{VERSIONS}?is_release=1",
-        f"{VERSIONS}?status=gone",
-        f"{VERSIONS}?model_id=none",
-        f"{VERSIONS}?created_after=yesterday",
-        f"{VERSIONS}?created_after=2026-11-23T10:15:30",
-        f"{VERSIONS}?created_after=2026-11-23",
-        f"{VERSIONS}?created_after=0001-01-01T00:00:00%2B14:00",
-        f"{VERSIONS}?created_after=9999-12-31T23:59:59-14:00",
-        f"{VERSIONS}?created_before=2026-13-01T00:00:00Z",
-        f"{VERSIONS}/latest",
-        f"{VERSIONS}/latest?model_name=x&order=newest",
-        f"{DEPLOYMENTS}?live=maybe",
-        f"{DEPLOYMENTS}?status=done",
-        "/api/v1/audit-logs?resource_id=1",
-        "/api/v1/audit-logs?since=now",
-    ],
-)
-def test_a_bad_value_in_a_query_is_refused(api, query):
-    assert problem(api.get(query), 422, "validation")["errors"]
-
-
-@pytest.mark.parametrize("size", [2**63, 2**64, 10**30, 1e300, -1, 1.5, "5", True, [], {}])
-def test_a_size_that_no_bigint_holds_is_refused(api, size):
-    response = api.post(VERSIONS, {"model_name": "x", "version": "1", "tag": "t", "digest": DIGEST, "size_bytes": size})
-    assert "size_bytes" in problem(response, 422, "validation")["errors"]
-
-
-@pytest.mark.parametrize("size", [0, 5.0, 2**53 + 1, 2**63 - 1])
-def test_a_size_comes_back_as_it_was_sent(api, size):
-    made = api.version(api.model(), size_bytes=size)
-    found = api.get(f"{VERSIONS}/{made['id']}").json["size_bytes"]
-    assert (found, type(found)) == (size, int)
-
-
 def test_metadata_of_64_kib_is_taken_and_one_byte_more_is_not(api):
     full = {"a": "x" * (64 * 1024 - len('{"a":""}'))}
     assert api.model("org/full", metadata=full)["metadata"] == full
-    over = {"a": full["a"] + "x"}
-    response = api.post(MODELS, {"name": "org/over", "storage_path": "x", "metadata": over})
-    assert "metadata" in problem(response, 422, "validation")["errors"]
-
-
-def test_metadata_is_measured_in_bytes_and_not_characters(api):
-    response = send(api, json.dumps({"a": "é" * 40_000}, ensure_ascii=False).encode())
-    assert "metadata" in problem(response, 422, "validation")["errors"]
+    for over in (full["a"] + "x", "é" * 40_000):
+        raw = json.dumps({"a": over}, ensure_ascii=False).encode()
+        assert "metadata" in problem(send(api, raw), 422, "validation")["errors"]
 
 
 def test_metadata_holds_512_keys_and_not_one_more(api):
@@ -406,22 +333,6 @@ def test_metadata_holds_512_keys_and_not_one_more(api):
     over = {**full, "list": [{"one": 1}]}
     response = api.post(MODELS, {"name": "org/over", "storage_path": "x", "metadata": over})
     assert "metadata" in problem(response, 422, "validation")["errors"]
-
-
-@pytest.mark.parametrize("field", ["description"])
-def test_a_description_has_ten_thousand_characters_at_most(api, field):
-    assert api.model("org/long", **{field: "é" * 10_000})[field] == "é" * 10_000
-    response = api.post(MODELS, {"name": "org/longer", "storage_path": "x", field: "é" * 10_001})
-    assert field in problem(response, 422, "validation")["errors"]
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["javascript:alert(1)", "ftp://x/y", "http://", "//x", "data:text/html,x", "http://a b", " http://a", "http://a\n"],
-)
-def test_a_link_is_http_or_https(api, url):
-    body = {"release_id": NOWHERE, "environment": "production", "endpoint_url": url}
-    assert "endpoint_url" in problem(api.post(DEPLOYMENTS, body), 422, "validation")["errors"]
 
 
 def test_null_in_a_post_is_the_same_as_leaving_it_out(api):
@@ -434,55 +345,6 @@ def test_null_in_a_post_is_the_same_as_leaving_it_out(api):
     assert api.post(f"{VERSIONS}/{version['id']}/promote", {"reason": None}).status_code == 200
     response = api.post(VERSIONS, {"model_id": model["id"], "version": None, "tag": "t", "digest": DIGEST})
     assert "version" in problem(response, 422, "validation")["errors"]
-
-
-def test_null_in_a_put_clears(api):
-    model = api.model(description="x", repository="r", metadata={"a": 1})
-    changed = api.put(f"{MODELS}/{model['id']}", {"description": None, "repository": None, "metadata": None})
-    assert (changed.json["description"], changed.json["repository"], changed.json["metadata"]) == (None, None, {})
-    version = api.version(model, release_notes="x", quantization="int8", ceph_path="p", metadata={"a": 1})
-    cleared = dict.fromkeys(("release_notes", "quantization", "ceph_path"))
-    changed = api.put(f"{VERSIONS}/{version['id']}", {**cleared, "metadata": None}).json
-    assert {name: changed[name] for name in cleared} == cleared
-    assert changed["metadata"] == {}
-
-
-@pytest.mark.parametrize(("path", "field"), [(MODELS, "storage_path"), (VERSIONS, "status"), (VERSIONS, "is_release")])
-def test_null_in_a_put_is_refused_where_it_cannot_be_empty(api, path, field):
-    model = api.model()
-    thing = model if path == MODELS else api.version(model)
-    assert field in problem(api.put(f"{path}/{thing['id']}", {field: None}), 422, "validation")["errors"]
-
-
-@pytest.mark.parametrize("value", ["other", None, 1, ["x"]])
-@pytest.mark.parametrize(
-    ("path", "field"),
-    [(MODELS, "name"), *((VERSIONS, name) for name in ("version", "tag", "digest", "size_bytes", "platform"))],
-)
-def test_what_never_changes_is_refused_by_name(api, path, field, value):
-    model = api.model()
-    thing = model if path == MODELS else api.version(model)
-    errors = problem(api.put(f"{path}/{thing['id']}", {field: value}), 422, "validation")["errors"]
-    assert "never changes" in errors[field][0].lower()
-
-
-@pytest.mark.parametrize(
-    "path", [f"{MODELS}/none", f"{VERSIONS}/0", f"{DEPLOYMENTS}/{NOWHERE}x", f"{KEYS}/x", f"{VERSIONS}/{NOWHERE}/none"]
-)
-def test_an_id_that_is_no_uuid_is_not_found(api, path):
-    method = "DELETE" if path.startswith(KEYS) else "GET"
-    problem(api.request(method, path), 404, "not-found")
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        (VERSIONS, {"model_id": "none", "version": "1", "tag": "t", "digest": DIGEST}),
-        (DEPLOYMENTS, {"release_id": "1", "environment": "e"}),
-    ],
-)
-def test_an_id_in_a_body_that_is_no_uuid_is_not_found(api, path, body):
-    problem(api.post(path, body), 404, "not-found")
 
 
 def test_metadata_shows_nested_errors_where_they_are(api):
@@ -512,8 +374,7 @@ def test_a_chunked_body_beyond_the_limit_is_too_large_and_changes_nothing(api):
     whole = json.dumps({"name": "org/chunked", "storage_path": "x"}).encode() + b" " * 1024 * 1024 + b"and more"
     stream = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(whole)}
     headers = {"X-API-Key": api.keys["admin"], "Content-Type": "application/json"}
-    answer = api.client.post("/api/v1/models", headers=headers, environ_overrides=stream)
-    assert (answer.status_code, answer.json["type"]) == (413, "/docs/errors/too-large")
+    assert refusal(api.client.post("/api/v1/models", headers=headers, environ_overrides=stream)) == "too-large"
     assert api.get("/api/v1/models?name=org/chunked").json == []
 
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from stage import refusal
 
 FORM = re.compile(r'"(\d+)-[0-9a-f]+"')
 
@@ -21,10 +22,12 @@ def paths(api):
         "version": f"/api/v1/versions/{version['id']}",
         "latest": f"/api/v1/versions/latest?model_name={model['name']}",
         "deployment": f"/api/v1/deployments/{deployment['id']}",
+        "pending": f"/api/v1/deployments/{api.deployment(version, 'dev', status='pending')['id']}",
+        "environment": "/api/v1/environments/production",
     }
 
 
-@pytest.mark.parametrize("thing", ["model", "image", "version", "latest", "deployment"])
+@pytest.mark.parametrize("thing", ["model", "image", "version", "latest", "deployment", "environment"])
 def test_one_thing_has_a_tag_and_is_not_sent_again(api, thing):
     path = paths(api)[thing]
     first = api.get(path)
@@ -113,21 +116,21 @@ def test_a_change_that_changes_nothing_leaves_the_tag(api, trail):
     assert trail("model.update") == []
 
 
-@pytest.mark.parametrize(("thing", "body"), [("model", {"description": "x"}), ("version", {"release_notes": "x"})])
-def test_a_change_based_on_what_is_there_is_done(api, thing, body):
-    path = paths(api)[thing]
-    tag = api.get(path).headers["ETag"]
-    assert api.put(path, body, headers={"If-Match": tag}).status_code == 200
+CHANGES = {
+    "model": ({"description": "x"}, {"description": "y"}),
+    "version": ({"release_notes": "x"}, {"release_notes": "y"}),
+    "pending": ({"status": "running"}, {"status": "failed"}),
+    "environment": ({"rank": 7}, {"rank": 8}),
+}
 
 
-@pytest.mark.parametrize(("thing", "body"), [("model", {"description": "y"}), ("version", {"release_notes": "y"})])
-def test_a_change_based_on_what_was_there_is_refused_and_changes_nothing(api, trail, thing, body):
-    path = paths(api)[thing]
+@pytest.mark.parametrize("thing", CHANGES)
+def test_a_change_based_on_what_is_there_is_done_and_one_on_what_was_is_refused(api, trail, thing):
+    path, (first, body) = paths(api)[thing], CHANGES[thing]
     old = api.get(path).headers["ETag"]
-    api.put(path, dict.fromkeys(body, "x"))
+    assert api.put(path, first, headers={"If-Match": old}).status_code == 200
     before, written = api.get(path), len(trail())
-    refused = api.put(path, body, headers={"If-Match": old})
-    assert (refused.status_code, refused.json["type"]) == (412, "/docs/errors/precondition-failed")
+    assert refusal(api.put(path, body, headers={"If-Match": old})) == "precondition-failed"
     assert api.get(path).data == before.data
     assert len(trail()) == written
 
@@ -156,16 +159,23 @@ def test_a_tag_that_is_none_of_ours_matches_nothing(api, thing, sent):
     assert api.delete(path, headers={"If-Match": sent}).status_code == 412
 
 
-@pytest.mark.parametrize("thing", ["model", "version"])
-def test_a_delete_based_on_what_was_there_is_refused(api, thing):
+@pytest.mark.parametrize("thing", ["model", "version", "environment", "gate"])
+def test_a_delete_or_change_based_on_what_was_there_is_refused(api, thing):
     model = api.model()
-    path = f"/api/v1/models/{model['id']}" if thing == "model" else f"/api/v1/versions/{api.version(model)['id']}"
-    old = api.get(path).headers["ETag"]
-    new = api.put(path, {"metadata": {"a": 1}}).headers["ETag"]
+    gate = api.post("/api/v1/gates", {"model": "*", "target": "release", "kind": "approved"})
+    path, body = {
+        "model": (f"/api/v1/models/{model['id']}", {"metadata": {"a": 1}}),
+        "version": (f"/api/v1/versions/{api.version(model)['id']}", {"metadata": {"a": 1}}),
+        "environment": ("/api/v1/environments/production", {"rank": 7}),
+        "gate": (f"/api/v1/gates/{gate.json['id']}", {"count": 2}),
+    }[thing]
+    api.put("/api/v1/environments/production", {})
+    old = gate.headers["ETag"] if thing == "gate" else api.get(path).headers["ETag"]
+    new = api.put(path, body, headers={"If-Match": old}).headers["ETag"]
+    assert api.put(path, body, headers={"If-Match": old}).status_code == 412
     assert api.delete(path, headers={"If-Match": old}).status_code == 412
-    assert api.get(path).status_code == 200
     assert api.delete(path, headers={"If-Match": new}).status_code == 204
-    assert api.get(path).status_code == 404
+    assert api.delete(path).status_code == 404
 
 
 def test_a_change_of_what_is_not_there_is_not_found_whatever_it_is_based_on(api):

@@ -2,8 +2,8 @@
 
 import pytest
 from gatecases import IT, MODEL, gate, key_of, pass_time, without_seconds
+from stage import NOWHERE, audited, faults, refusal
 
-NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 GATES = "/api/v1/gates"
 ENVIRONMENTS = "/api/v1/environments"
 FIELDS = {
@@ -196,9 +196,7 @@ def test_patterns(api, pattern, name, met):
     "pattern", ["", "/", "org/", "/bert", "a//b", "a b", "a%", "a\\b", "é", "x" * 256, "a\n", 1, ["a"]]
 )
 def test_patterns_that_are_refused(api, pattern):
-    refused = api.post(GATES, {**METRIC, "model": pattern})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {"model"}
+    assert faults(api.post(GATES, {**METRIC, "model": pattern})) == {"model"}
 
 
 # --- written
@@ -260,27 +258,17 @@ def test_a_gate_needs_the_fields_of_its_kind_and_no_other(api, places, kind):
 )  # fmt: skip
 def test_bad_fields_are_named(api, places, field, bad):
     kind = next((kind for kind, own in OWN.items() if field in own), "metric")
-    refused = api.post(GATES, {**gate(kind, "production", **OWN[kind]), field: bad})
-    assert refused.status_code == 422, refused.text
-    assert set(refused.json["errors"]) == {field}
+    assert faults(api.post(GATES, {**gate(kind, "production", **OWN[kind]), field: bad})) == {field}
 
 
 def test_every_bad_field_is_named_at_once(api):
     refused = api.post(GATES, {"model": "a b", "target": "", "kind": "magic", "op": "=", "value": "x", "count": 0})
     assert set(refused.json["errors"]) == {"model", "target", "kind", "op", "value", "count"}
-    assert set(api.post(GATES, {}).json["errors"]) == {"model", "target", "kind"}
-
-
-def test_a_number_beyond_float64_is_no_value(api):
-    raw = (
-        b'{"model": "*", "target": "release", "kind": "metric", "path": "a", "op": ">", "value": 1' + b"0" * 400 + b"}"
-    )
-    assert api.post(GATES, raw).status_code == 422
-
-
-def test_an_unknown_kind_names_those_there_are(api):
-    (message,) = api.post(GATES, gate("magic")).json["errors"]["kind"]
-    assert all(kind in message for kind in OWN)
+    assert all(kind in refused.json["errors"]["kind"][0] for kind in OWN)
+    assert faults(api.post(GATES, {})) == {"model", "target", "kind"}
+    assert faults(api.post(GATES, gate("released"))) == {"target"}
+    beyond = b'{"model":"*","target":"release","kind":"metric","path":"a","op":">","value":1' + b"0" * 400 + b"}"
+    assert api.post(GATES, beyond).status_code == 422
 
 
 def test_an_unknown_target_names_those_there_are(api, places):
@@ -292,17 +280,14 @@ def test_an_unknown_target_names_those_there_are(api, places):
         api.post(path_of(version, "approvals"), {"target": "nowhere"}),
     ]
     for answer in refused:
-        assert answer.status_code == 422
+        assert faults(answer) == {"target"}
         (message,) = answer.json["errors"]["target"]
         assert all(name in message for name in ("release", "staging", "production"))
-
-
-def test_an_unknown_environment_to_soak_in_names_those_there_are(api, places):
-    refused = api.post(GATES, gate("soaked", environment="nowhere", seconds=1))
-    assert refused.status_code == 422
-    (message,) = refused.json["errors"]["environment"]
-    assert "staging" in message
-    assert "production" in message
+    nowhere = api.post(GATES, gate("soaked", environment="nowhere", seconds=1))
+    assert faults(nowhere) == {"environment"}
+    assert all(name in nowhere.json["errors"]["environment"][0] for name in ("staging", "production"))
+    itself = api.post(GATES, gate("soaked", "production", environment="Production", seconds=1))
+    assert faults(itself) == {"environment"}
 
 
 @pytest.mark.parametrize("query", ["", "?target=", "?target=release&target=release", "?targets=release", "?target=%00"])
@@ -318,20 +303,6 @@ def test_targets_ignore_case(api, places):
     assert len(verdicts(api, version, "Production")) == len(verdicts(api, version, "RELEASE")) == 1
 
 
-def test_only_releases_is_no_rule_on_becoming_one(api):
-    assert set(api.post(GATES, gate("released")).json["errors"]) == {"target"}
-
-
-def test_a_version_cannot_soak_where_it_is_going(api, places):
-    refused = api.post(GATES, gate("soaked", "production", environment="Production", seconds=1))
-    assert set(refused.json["errors"]) == {"environment"}
-
-
-@pytest.mark.parametrize("version_id", [NOWHERE, "no-uuid"])
-def test_a_version_that_is_not_there_has_no_gates(api, version_id):
-    assert api.get(f"/api/v1/versions/{version_id}/gates?target=release").status_code == 404
-
-
 def test_gates_are_listed_newest_first_page_by_page(api):
     made = [api.make(GATES, {**METRIC, "value": n})["id"] for n in range(5)]
     first = api.get(f"{GATES}?limit=2&count=true")
@@ -345,6 +316,8 @@ def test_gates_are_listed_newest_first_page_by_page(api):
 
 def test_a_put_changes_the_fields_sent_and_leaves_the_others(api, trail):
     made = api.make(GATES, METRIC)
+    assert audited(trail()[0]) == ("gate.create", made["id"], "admin-key")
+    assert trail()[0]["details"] == METRIC
     changed = api.put(f"{GATES}/{made['id']}", {"value": 0.8, "model": "org/*"}).json
     assert {name: changed[name] for name in FIELDS - {"updated_at"}} == {
         **{name: made[name] for name in FIELDS - {"updated_at"}},
@@ -353,17 +326,13 @@ def test_a_put_changes_the_fields_sent_and_leaves_the_others(api, trail):
     }
     assert changed["updated_at"] > made["updated_at"]
     entry = trail("gate.update")[0]
-    assert (str(entry["resource_id"]), entry["resource_type"]) == (made["id"], "gate")
+    assert audited(entry) == ("gate.update", made["id"], "admin-key")
     assert entry["details"]["changes"] == {
         "value": {"old": 0.9, "new": 0.8},
         "model": {"old": MODEL, "new": "org/*"},
     }
-
-
-def test_count_and_target_may_change_too(api, places):
-    made = api.make(GATES, gate("approved"))
-    changed = api.put(f"{GATES}/{made['id']}", {"count": 3, "role": "admin", "target": "Production"}).json
-    assert (changed["count"], changed["role"], changed["target"]) == (3, "admin", "production")
+    fields = {"count": 3, "role": "admin", "target": "release"}
+    assert fields.items() <= api.put(f"{GATES}/{api.make(GATES, gate('approved'))['id']}", fields).json.items()
 
 
 def test_a_put_that_changes_nothing_writes_no_entry(api, trail):
@@ -371,13 +340,6 @@ def test_a_put_that_changes_nothing_writes_no_entry(api, trail):
     again = api.put(f"{GATES}/{made.json['id']}", {"value": 0.9, "op": ">="})
     assert (again.json, again.headers["ETag"]) == (made.json, made.headers["ETag"])
     assert trail("gate.update") == []
-
-
-def test_the_kind_never_changes(api):
-    made = api.make(GATES, METRIC)
-    for kind in ("metric", "released", None):
-        refused = api.put(f"{GATES}/{made['id']}", {"kind": kind})
-        assert (refused.status_code, set(refused.json["errors"])) == (422, {"kind"})
 
 
 @pytest.mark.parametrize(
@@ -393,8 +355,7 @@ def test_the_kind_never_changes(api):
 )
 def test_bad_changes_are_named(api, body, fields):
     made = api.make(GATES, METRIC)
-    refused = api.put(f"{GATES}/{made['id']}", body)
-    assert (refused.status_code, set(refused.json["errors"])) == (422, fields)
+    assert faults(api.put(f"{GATES}/{made['id']}", body)) == fields
     assert api.get(GATES).json == [made]
 
 
@@ -408,34 +369,6 @@ def test_a_deleted_gate_asks_no_more(api, trail):
         assert again.status_code == 404
     entry = trail("gate.delete")[0]
     assert entry["details"] == {name: METRIC[name] for name in METRIC}
-
-
-def test_a_new_gate_is_audited(api, trail):
-    made = api.make(GATES, METRIC)
-    entry = trail()[0]
-    assert (entry["action"], entry["resource_type"], str(entry["resource_id"])) == ("gate.create", "gate", made["id"])
-    assert entry["details"] == METRIC
-
-
-def test_a_change_is_held_to_what_its_maker_saw(api):
-    made = api.post(GATES, METRIC)
-    path, tag = f"{GATES}/{made.json['id']}", made.headers["ETag"]
-    assert api.put(path, {"value": 0.8}, headers={"If-Match": tag}).status_code == 200
-    stale = [
-        api.put(path, {"value": 0.7}, headers={"If-Match": tag}),
-        api.delete(path, headers={"If-Match": tag}),
-    ]
-    assert [(answer.status_code, answer.json["type"]) for answer in stale] == [
-        (412, "/docs/errors/precondition-failed")
-    ] * 2
-    assert api.get(GATES).json[0]["value"] == 0.8
-
-
-def test_a_repeated_post_makes_one_gate(api):
-    headers = {"Idempotency-Key": "gate-1"}
-    first, second = (api.post(GATES, METRIC, headers=headers) for _ in range(2))
-    assert (first.status_code, second.status_code, first.json) == (201, 201, second.json)
-    assert len(api.get(GATES).json) == 1
 
 
 # --- passed by force
@@ -494,7 +427,7 @@ def test_force_needs_a_reason(api, held, trail, reason):
 
 def test_a_reason_alone_forces_nothing(api, held):
     for answer in doors(api, held, reason="please", force=False):
-        assert (answer.status_code, answer.json["type"]) == (409, "/docs/errors/blocked")
+        assert refusal(answer) == "blocked"
 
 
 def test_force_where_nothing_is_broken_is_no_override(api, trail):

@@ -1,8 +1,8 @@
 import re
 
 import pytest
+from stage import NOWHERE
 
-NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 MODELS = "/api/v1/models"
 FIELDS = {"type", "title", "status", "detail", "instance", "request_id"}
 TYPES = {

@@ -1,16 +1,13 @@
-import re
 from datetime import datetime, timedelta
 
 import pytest
+from stage import NOWHERE, TIME, UUID7, audited, faults, refusal
 
 FIELDS = {
     "id", "model_id", "model_name", "version", "tag", "digest", "digest_status", "image", "size_bytes", "platform",
     "quantization", "release_notes", "ceph_path", "metadata", "status", "is_release", "released_at", "released_by",
     "live_in", "created_by", "created_at", "updated_at",
 }  # fmt: skip
-UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 VERSIONS = "/api/v1/versions"
 DIGEST = "sha256:" + "a" * 64
 MINIMUM = {"model_name": "org/bert", "version": "1.0.0", "tag": "v1", "digest": DIGEST}
@@ -95,13 +92,6 @@ def test_a_version_keeps_all_it_was_told(api, model):
     assert api.get(at(version)).json == version
 
 
-def test_the_location_of_a_new_version_leads_to_it(api, model):
-    made = api.post(VERSIONS, MINIMUM)
-    assert made.status_code == 201
-    assert made.headers["Location"] == f"{VERSIONS}/{made.json['id']}"
-    assert api.get(made.headers["Location"]).json == made.json
-
-
 def test_the_model_is_named_by_its_id_or_by_its_name_with_case_ignored(api, model):
     body = {name: value for name, value in MINIMUM.items() if name != "model_name"}
     by_id = api.make(VERSIONS, {**body, "model_id": model["id"]})
@@ -116,82 +106,13 @@ def test_the_model_is_named_by_its_id_or_by_its_name_with_case_ignored(api, mode
     [{"model_name": "org/none"}, {"model_id": NOWHERE}, {"model_id": "no-uuid"}, {"model_name": "not a name at all"}],
 )
 def test_a_version_of_an_unknown_model_is_a_404(api, model, which):
-    missing = api.post(VERSIONS, {"version": "1", "tag": "v1", "digest": DIGEST, **which})
-    assert (missing.status_code, missing.json["type"]) == (404, "/docs/errors/not-found")
-
-
-def test_a_version_needs_a_model(api):
-    refused = api.post(VERSIONS, {"version": "1", "tag": "v1", "digest": DIGEST})
-    assert refused.status_code == 422
-    assert "model_name" in refused.json["errors"]
+    assert refusal(api.post(VERSIONS, {"version": "1", "tag": "v1", "digest": DIGEST, **which})) == "not-found"
 
 
 def test_an_id_and_a_name_of_two_models_are_refused(api, model):
     api.model("org/other")
     assert api.post(VERSIONS, {**MINIMUM, "model_name": "org/other", "model_id": model["id"]}).status_code == 422
     assert api.get(VERSIONS).json == []
-
-
-@pytest.mark.parametrize("missing", ["version", "tag", "digest"])
-@pytest.mark.parametrize("left_out", [True, False])
-def test_version_tag_and_digest_are_needed(api, model, missing, left_out):
-    body = {**MINIMUM, missing: None}
-    if left_out:
-        del body[missing]
-    refused = api.post(VERSIONS, body)
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {missing}
-
-
-def test_null_in_a_new_version_is_the_same_as_leaving_it_out(api, model):
-    nulls = dict.fromkeys(
-        ["model_id", "size_bytes", "platform", "quantization", "release_notes", "ceph_path", "metadata", "is_release"]
-    )
-    version = api.make(VERSIONS, {**MINIMUM, **nulls})
-    assert version["platform"] == "linux/amd64"
-    assert version["metadata"] == {}
-    assert version["is_release"] is False
-    assert [version[name] for name in ("size_bytes", "quantization", "release_notes", "ceph_path")] == [None] * 4
-
-
-def test_every_bad_field_of_a_new_version_is_named_at_once(api, model):
-    bad = {
-        "version": "a/b",
-        "tag": "-x",
-        "digest": "none",
-        "size_bytes": "1",
-        "metadata": 1,
-        "is_release": "yes",
-        "x": 1,
-    }
-    refused = api.post(VERSIONS, {**MINIMUM, **bad})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == set(bad)
-
-
-@pytest.mark.parametrize("text", ["1", "v1.0.0", "latest", "1.0.0+a@b#c?d", "~", "...", "%2F", "x" * 128])
-def test_version_strings_that_are_taken(api, model, text):
-    version = api.version(model, text, tag="v1")
-    assert api.get(at(version)).json["version"] == text
-
-
-@pytest.mark.parametrize("text", ["", ".", "..", "a/b", "a b", "1\n", "é", "\x7f", "x" * 129, 1, 1.0, ["1"]])
-def test_version_strings_that_are_refused(api, model, text):
-    refused = api.post(VERSIONS, {**MINIMUM, "version": text})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {"version"}
-
-
-@pytest.mark.parametrize("tag", ["a", "_", "V1.0-x_y", "9", "x" * 128])
-def test_tags_that_are_taken(api, model, tag):
-    assert api.version(model, tag=tag)["tag"] == tag
-
-
-@pytest.mark.parametrize("tag", ["", ".a", "-a", "a/b", "a:b", "a b", "a+b", "a\n", "é", "x" * 129, 1])
-def test_tags_that_are_refused(api, model, tag):
-    refused = api.post(VERSIONS, {**MINIMUM, "tag": tag})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {"tag"}
 
 
 @pytest.mark.parametrize(
@@ -217,15 +138,6 @@ def test_a_digest_is_kept_as_sent_and_its_status_says_whether_oci_would_take_it(
 
 
 @pytest.mark.parametrize(
-    "digest", ["", "sha256", "sha256:", ":abc", "sha/256:abc", "sha256:a b", "sha256:é", "x:" + "y" * 201, "x:y\n", 1]
-)
-def test_digests_that_are_refused(api, model, digest):
-    refused = api.post(VERSIONS, {**MINIMUM, "digest": digest})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {"digest"}
-
-
-@pytest.mark.parametrize(
     ("places", "source"),
     [
         ({"repository": "ghcr.io/org/a", "storage_path": "docker.io/org/b"}, "ghcr.io/org/a"),
@@ -236,79 +148,33 @@ def test_digests_that_are_refused(api, model, digest):
     ],
 )
 def test_an_image_is_pulled_from_the_repository_or_from_a_storage_path_that_is_one(api, places, source):
-    version = api.version(api.model("a", **places))
+    model = api.model("a", **places)
+    version = api.version(model)
     assert version["image"] == (f"{source}@{DIGEST}" if source else None)
-
-
-def test_an_image_follows_its_models_repository(api, model, version):
     api.put(f"/api/v1/models/{model['id']}", {"repository": "ghcr.io/new/place"})
     assert api.get(at(version)).json["image"] == f"ghcr.io/new/place@{DIGEST}"
 
 
-@pytest.mark.parametrize("size", [0, 1, 2**63 - 1])
-def test_sizes_that_are_taken(api, model, size):
-    assert api.version(model, size_bytes=size)["size_bytes"] == size
-
-
-@pytest.mark.parametrize("size", [-1, 2**63, 10**30, 1.5, "1", True, [1]])
-def test_sizes_that_are_refused(api, model, size):
-    refused = api.post(VERSIONS, {**MINIMUM, "size_bytes": size})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {"size_bytes"}
-
-
-@pytest.mark.parametrize(
-    ("field", "longest"), [("release_notes", 10_000), ("ceph_path", 1_024), ("platform", 128), ("quantization", 128)]
-)
-def test_texts_have_a_longest_length(api, model, field, longest):
-    assert api.version(model, "1", **{field: "é" * longest})[field] == "é" * longest
-    refused = api.post(VERSIONS, {**MINIMUM, field: "é" * (longest + 1)})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {field}
-
-
-def test_metadata_holds_at_most_64_kib_and_512_keys(api, model):
-    filled = {"x": "y" * (64 * 1024 - 8)}
-    assert api.version(model, "1", metadata=filled)["metadata"] == filled
-    keys = {"inner": {str(number): None for number in range(511)}}
-    assert api.version(model, "2", metadata=keys)["metadata"] == keys
-    for number, much in enumerate([{"x": "y" * (64 * 1024 - 7)}, {"inner": {str(n): 1 for n in range(512)}}]):
-        refused = api.post(VERSIONS, {**MINIMUM, "version": f"3.{number}", "metadata": much})
-        assert refused.status_code == 422
-        assert set(refused.json["errors"]) == {"metadata"}
-
-
 def test_the_same_version_of_a_model_is_a_conflict(api, model, version, trail):
     before = len(trail())
-    taken = api.post(VERSIONS, {**MINIMUM, "tag": "other", "digest": "sha256:other"})
-    assert (taken.status_code, taken.json["type"]) == (409, "/docs/errors/conflict")
+    assert refusal(api.post(VERSIONS, {**MINIMUM, "tag": "other", "digest": "sha256:other"})) == "conflict"
     assert len(trail()) == before
     assert len(api.get(VERSIONS).json) == 1
 
 
-def test_neither_tag_nor_digest_is_unique(api, model):
+def test_neither_tag_nor_digest_is_unique_nor_a_version_of_two_models(api, model):
     first = api.version(model, "1", tag="same")
     second = api.version(model, "2", tag="same")
     assert (first["tag"], first["digest"]) == (second["tag"], second["digest"])
+    assert api.version(api.model("org/other"), "1")["version"] == "1"
 
 
-def test_two_models_may_have_the_same_version(api, version):
-    assert api.version(api.model("org/other"))["version"] == version["version"]
-
-
-@pytest.mark.parametrize("sent", [{"auto_build": False}, {"auto_build": None}, {"build_config": None}])
-def test_what_older_clients_send_about_builds_is_dropped(api, model, sent):
-    assert set(api.make(VERSIONS, {**MINIMUM, **sent})) == FIELDS
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [{"auto_build": True}, {"auto_build": "false"}, {"auto_build": 0}, {"build_config": {}}, {"build_config": 0}],
-)
-def test_builds_that_older_clients_ask_for_are_refused(api, model, sent):
-    refused = api.post(VERSIONS, {**MINIMUM, **sent})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == set(sent)
+@pytest.mark.parametrize("field", ["auto_build", "build_config"])
+def test_builds_that_older_clients_ask_for_are_refused_and_their_empty_fields_are_dropped(api, model, field):
+    for asked in (True, "false", 0, {}, *([False] if field == "build_config" else [])):
+        assert faults(api.post(VERSIONS, {**MINIMUM, field: asked})) == {field}
+    for number, empty in enumerate([None] if field == "build_config" else [None, False]):
+        assert set(api.make(VERSIONS, {**MINIMUM, "version": str(number), field: empty})) == FIELDS
 
 
 def test_creating_with_is_release_makes_a_release(api, model):
@@ -326,24 +192,7 @@ def test_creating_with_is_release_writes_two_entries(api, model, trail):
     assert {str(create["resource_id"]), str(promote["resource_id"])} == {version["id"]}
 
 
-def test_creating_a_version_takes_at_most_seven_statements(api, model, statements):
-    api.version(model, "1")
-    with statements() as sent:
-        api.version(model, "2", metadata={"accuracy": 0.9, "eval": {"f1": 0.8}})
-    assert len(sent) <= 7
-
-
 # --- reading
-
-
-@pytest.mark.parametrize("version_id", [NOWHERE, "no-uuid", "1", NOWHERE + "0"])
-@pytest.mark.parametrize(
-    ("method", "rest"),
-    [("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/promote"), ("POST", "/demote"), ("GET", "/deployments")],
-)
-def test_a_version_that_is_not_there_is_a_404(api, method, rest, version_id):
-    missing = api.request(method, f"{VERSIONS}/{version_id}{rest}", {} if method in ("PUT", "POST") else None)
-    assert (missing.status_code, missing.json["type"]) == (404, "/docs/errors/not-found")
 
 
 def test_a_versions_deployments_are_listed_newest_first(api, model, version):
@@ -431,37 +280,6 @@ def test_a_time_may_have_any_zone(api, version):
     assert api.get(f"{VERSIONS}?created_before={query}").json == []
 
 
-@pytest.mark.parametrize("time", ["2026-11-23T10:15:30", "2026-11-23", "now", "1700000000", "2026-13-01T00:00:00Z", ""])
-@pytest.mark.parametrize("name", ["created_after", "created_before"])
-def test_a_time_without_a_zone_is_refused(api, name, time):
-    refused = api.get(VERSIONS, query_string={name: time})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {name}
-
-
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        ("is_relase=true", "is_relase"),
-        ("is_release=true&is_release=true", "is_release"),
-        ("is_release=maybe", "is_release"),
-        ("is_release=", "is_release"),
-        ("status=gone", "status"),
-        ("metadata=x", "metadata"),
-    ],
-)
-def test_a_query_with_a_typo_never_returns_everything(api, version, query, field):
-    refused = api.get(f"{VERSIONS}?{query}")
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {field}
-
-
-def test_an_unknown_parameter_is_answered_with_the_known_ones(api):
-    text = api.get(f"{VERSIONS}?is_relase=true").text
-    known = "model_name model_id version tag digest is_release status environment created_after created_before"
-    assert all(name in text for name in known.split())
-
-
 # --- changing
 
 
@@ -474,53 +292,10 @@ def test_a_put_changes_the_fields_sent_and_leaves_the_others(api, model):
     assert api.get(at(version)).json == changed
 
 
-@pytest.mark.parametrize(
-    ("field", "cleared"), [("release_notes", None), ("ceph_path", None), ("quantization", None), ("metadata", {})]
-)
-def test_null_in_a_put_clears_the_field(api, model, field, cleared):
-    version = api.version(model, release_notes="old", metadata={"a": 1}, ceph_path="x", quantization="int8")
-    changed = api.put(at(version), {field: None}).json
-    assert changed == {**version, field: cleared, "updated_at": changed["updated_at"]}
-
-
-@pytest.mark.parametrize("field", ["status", "is_release"])
-def test_null_in_a_put_is_refused_where_the_field_cannot_be_empty(api, version, field):
-    refused = api.put(at(version), {field: None})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {field}
-
-
-@pytest.mark.parametrize("field", ["version", "tag", "digest", "size_bytes", "platform"])
-def test_what_a_version_is_never_changes(api, model, field):
-    version = api.version(model, size_bytes=1)
-    for value in ("linux/arm64", version[field], 7, None):
-        refused = api.put(at(version), {field: value, "quantization": "int8"})
-        assert refused.status_code == 422
-        assert set(refused.json["errors"]) == {field}
-    assert "never changes" in api.put(at(version), {field: "x"}).json["errors"][field][0].lower()
-    assert api.get(at(version)).json == version
-
-
-def test_every_field_that_never_changes_is_named_at_once(api, version):
-    body = {"version": "2", "tag": "x", "digest": "a:b", "size_bytes": 1, "platform": "x"}
-    assert set(api.put(at(version), body).json["errors"]) == set(body)
-
-
-@pytest.mark.parametrize("field", ["id", "model_id", "model_name", "released_at", "live_in", "auto_build", "x"])
-def test_a_put_takes_no_field_it_does_not_know(api, version, field):
-    refused = api.put(at(version), {field: "x"})
-    assert refused.status_code == 422
-    assert set(refused.json["errors"]) == {field}
-
-
 def test_an_update_is_audited_with_old_and_new_values(api, version, trail):
     api.put(at(version), {"release_notes": "new", "metadata": {"a": 1}, "status": "archived", "ceph_path": None})
     entry = trail()[0]
-    assert (entry["action"], entry["resource_type"], str(entry["resource_id"])) == (
-        "version.update",
-        "version",
-        version["id"],
-    )
+    assert audited(entry) == ("version.update", version["id"], "admin-key")
     assert entry["details"]["changes"] == {
         "release_notes": {"old": None, "new": "new"},
         "metadata": {"old": {}, "new": {"a": 1}},
@@ -533,11 +308,6 @@ def test_an_update_that_changes_nothing_writes_no_entry(api, version, trail):
     assert api.put(at(version), {"metadata": {}, "status": "active", "quantization": None}).json == version
     assert api.put(at(version), {}).json == version
     assert len(trail()) == before
-
-
-@pytest.mark.parametrize("status", ["gone", "ACTIVE", "", 1, True])
-def test_a_status_is_active_or_archived(api, version, status):
-    assert api.put(at(version), {"status": status}).status_code == 422
 
 
 # --- promoting
@@ -577,23 +347,19 @@ def test_a_reason_may_be_left_out(api, version, body, trail):
 @pytest.mark.parametrize("body", [{"reason": 1}, {"reason": "x" * 10_001}, {"raeson": "x"}])
 def test_a_reason_is_text(api, version, body):
     for verb in ("promote", "demote"):
-        refused = api.post(at(version, verb), body)
-        assert refused.status_code == 422
-        assert set(refused.json["errors"]) == set(body)
+        assert faults(api.post(at(version, verb), body)) == set(body)
 
 
-def test_promoting_a_release_again_writes_no_entry(api, version, trail):
+def test_promoting_a_release_and_demoting_a_version_write_no_entry(api, version, trail):
     first = api.post(at(version, "promote")).json
     before = len(trail())
     assert api.post(at(version, "promote"), {"reason": "again"}).json == first
     assert api.put(at(version), {"is_release": True}).json == first
     assert len(trail()) == before
-
-
-def test_demoting_what_is_no_release_writes_no_entry(api, version, trail):
+    plain = api.version({"id": version["model_id"]}, "2")
     before = len(trail())
-    assert api.post(at(version, "demote")).json == version
-    assert api.put(at(version), {"is_release": False}).json == version
+    assert api.post(at(plain, "demote")).json == plain
+    assert api.put(at(plain), {"is_release": False}).json == plain
     assert len(trail()) == before
 
 
@@ -628,12 +394,9 @@ def test_an_archived_version_cannot_be_promoted(api, version, trail):
     assert len(trail()) == before
 
 
-def test_a_put_cannot_archive_and_promote_at_once(api, version):
+def test_a_put_cannot_archive_and_promote_at_once_but_bring_back_and_promote(api, version):
     assert api.put(at(version), {"status": "archived", "is_release": True}).status_code == 409
     assert api.get(at(version)).json == version
-
-
-def test_a_put_can_bring_back_and_promote_at_once(api, version):
     api.put(at(version), {"status": "archived"})
     brought = api.put(at(version), {"status": "active", "is_release": True}).json
     assert (brought["status"], brought["is_release"]) == ("active", True)
@@ -651,7 +414,7 @@ def test_a_live_version_can_neither_be_archived_nor_deleted(api, model, version,
     api.deployment(version, "Production")
     before = len(trail())
     refused = api.put(at(version), {"status": "archived", "quantization": "int8"})
-    assert (refused.status_code, refused.json["type"]) == (409, "/docs/errors/conflict")
+    assert refusal(refused) == "conflict"
     assert "Production" in refused.json["detail"]
     assert api.delete(at(version)).status_code == 409
     assert len(trail()) == before
@@ -717,13 +480,10 @@ def test_numbers_in_metadata_are_kept_as_metrics(api, model, sql):
     }
 
 
-def test_metrics_belong_to_the_versions_model(api, model, sql):
-    api.version(model, metadata={"a": 1})
-    assert [str(row["model_id"]) for row in sql("SELECT model_id FROM metrics")] == [model["id"]]
-
-
-def test_metrics_are_replaced_with_the_metadata(api, model, sql):
-    version = api.version(model, metadata={"a": 1, "b": 2, "c": {"d": 3}})
+def test_metrics_are_replaced_with_the_metadata_of_that_version_alone(api, model, sql):
+    version, other = (api.version(model, v, metadata={"a": 1, "b": 2, "c": {"d": 3}}) for v in ("1", "2"))
+    assert api.post(VERSIONS, {**MINIMUM, "version": "2", "metadata": {"refused": 1}}).status_code == 409
+    assert {str(row["model_id"]) for row in sql("SELECT model_id FROM metrics")} == {model["id"]}
     api.put(at(version), {"metadata": {"b": 5, "c": 4}})
     assert metrics(sql, version) == {"b": 5.0, "c": 4.0}
     api.put(at(version), {"quantization": "int8"})
@@ -733,12 +493,7 @@ def test_metrics_are_replaced_with_the_metadata(api, model, sql):
     api.put(at(version), {"metadata": {"e": 1}})
     api.put(at(version), {"metadata": None})
     assert metrics(sql, version) == {}
-
-
-def test_metrics_of_other_versions_stay(api, model, sql):
-    one, other = api.version(model, "1", metadata={"a": 1}), api.version(model, "2", metadata={"a": 2})
-    api.put(at(one), {"metadata": {}})
-    assert metrics(sql, other) == {"a": 2.0}
+    assert metrics(sql, other) == {"a": 1.0, "b": 2.0, "c.d": 3.0}
 
 
 def test_a_path_that_two_numbers_share_is_no_fault(api, model, sql):
@@ -760,8 +515,3 @@ def test_a_path_too_long_for_a_metric_is_only_metadata(api, model, sql):
     version = api.version(model, metadata=metadata)
     assert version["metadata"] == metadata
     assert metrics(sql, version) == {"x" * 255: 1.0}
-
-
-def test_a_version_that_was_refused_leaves_no_metrics(api, model, version, sql):
-    assert api.post(VERSIONS, {**MINIMUM, "metadata": {"a": 1}}).status_code == 409
-    assert sql("SELECT * FROM metrics") == []

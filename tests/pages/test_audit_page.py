@@ -140,7 +140,7 @@ def test_htmx_gets_the_list_and_a_browser_without_it_the_page(browser, api):
     assert "<form" not in part.text
     assert page.text.startswith("<!doctype html>")
     assert entries(part) == entries(page)
-    assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request"
+    assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request, Accept-Encoding"
 
 
 def test_the_address_bar_gets_the_filters_and_no_empty_ones(browser):

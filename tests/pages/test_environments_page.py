@@ -141,7 +141,7 @@ def test_the_board_asks_for_itself(browser, things):
     part = browser.get("/environments", htmx="board")
     assert part.text.lstrip().startswith('<div id="board"')
     assert not is_whole(part)
-    assert part.headers["Vary"] == "HX-Request"
+    assert part.headers["Vary"] == "HX-Request, Accept-Encoding"
     assert is_whole(browser.get("/environments", htmx="board", headers={"HX-History-Restore-Request": "true"}))
 
 

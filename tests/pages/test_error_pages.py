@@ -199,7 +199,7 @@ def test_every_page_has_the_policy_and_is_kept_nowhere(browser, path):
     assert "form-action 'self'" in policy
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Vary"] == "HX-Request"
+    assert answer.headers["Vary"] == "HX-Request, Accept-Encoding"
 
 
 @pytest.mark.parametrize("path", ["/", "/models", "/login"])

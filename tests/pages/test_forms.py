@@ -87,7 +87,7 @@ def test_a_form_is_a_page_and_in_a_dialog_a_part(browser, path):
     page, part = browser.get(path), browser.get(path, htmx="dialog-body")
     assert (is_whole(page), is_whole(part)) == (True, False)
     assert part.text.lstrip().startswith("<form")
-    assert page.headers["Vary"] == part.headers["Vary"] == "HX-Request"
+    assert page.headers["Vary"] == part.headers["Vary"] == "HX-Request, Accept-Encoding"
     assert is_whole(browser.get(path, htmx="dialog-body", headers={"HX-History-Restore-Request": "true"}))
 
 

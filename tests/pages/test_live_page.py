@@ -86,7 +86,7 @@ def test_what_is_no_time_is_marked_and_stays(browser, past, at, htmx):
     page = Page(response)
     assert page.invalid == ["at"]
     assert page.field("at")["type"] == "text"
-    assert "Is no time" in response.text
+    assert "Must be a time" in response.text
     assert "<b>" not in response.text
     assert is_whole(response) == (htmx is None)
 

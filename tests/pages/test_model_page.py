@@ -142,7 +142,7 @@ def test_a_tab_is_a_part_to_htmx_and_a_page_to_anybody_else(browser, api, model,
     again = browser.get(path, htmx="tab", headers={"HX-History-Restore-Request": "true"})
     assert part.text.lstrip().startswith('<div class="stack" id="tab">')
     assert (is_whole(part), is_whole(page), is_whole(again)) == (False, True, True)
-    assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request"
+    assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request, Accept-Encoding"
     for response in (part, page):
         assert said in response.text
         assert "Deployments 1" in Page(response).one("a", id="tab-deployments").text

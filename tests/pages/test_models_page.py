@@ -156,7 +156,7 @@ def test_htmx_gets_the_rows_and_anybody_else_the_page(browser, api):
     assert is_whole(page)
     assert ROWS in page.text
     assert names(rows) == names(page) == ["org/bert"]
-    assert rows.headers["Vary"] == page.headers["Vary"] == "HX-Request"
+    assert rows.headers["Vary"] == page.headers["Vary"] == "HX-Request, Accept-Encoding"
 
 
 def test_going_back_in_history_gets_whole_pages(browser, api):

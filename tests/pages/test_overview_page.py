@@ -188,7 +188,7 @@ def test_each_part_asks_for_itself_and_says_that_it_is_no_use(browser, api, part
     answer = browser.get(section["hx-get"], htmx=part, headers={"X-Poll": "1"})
     assert answer.text.lstrip().startswith("<section")
     assert [element["id"] for element in Page(answer).all("section")] == [part]
-    assert answer.headers["Vary"] == "HX-Request"
+    assert answer.headers["Vary"] == "HX-Request, Accept-Encoding"
     assert is_whole(browser.get("/", htmx=part, headers={"HX-History-Restore-Request": "true"}))
 
 

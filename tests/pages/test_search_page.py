@@ -109,7 +109,7 @@ def test_a_search_is_a_part_to_htmx_and_a_page_without_it(browser, things):
     again = browser.get("/search?q=bert", htmx="hits", headers={"HX-History-Restore-Request": "true"})
     assert (is_whole(part), is_whole(page), is_whole(again)) == (False, True, True)
     assert "<form" not in part.text
-    assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request"
+    assert part.headers["Vary"] == page.headers["Vary"] == "HX-Request, Accept-Encoding"
 
 
 def test_the_page_says_what_was_searched_for_and_keeps_it_in_the_field(browser, things):

@@ -1,16 +1,15 @@
-"""The decorators that every endpoint wears: who may call it, what it takes, what it answers."""
+"""The decorators of every endpoint: its method, who may call it, what it takes and what it answers."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partialmethod, wraps
 from typing import Any, cast
 
 from flask import Response, g, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema
 
-from catapult.api.wire import etags, idempotency, paging
-from catapult.api.wire.bodies import receiver
-from catapult.contract.fields import Out
+from catapult.api.wire import bodies, etags, idempotency, paging
+from catapult.contract.fields import Out, Query
 from catapult.errors import Refusal
 from catapult.extensions import autocommit
 from catapult.tables import Role
@@ -18,45 +17,53 @@ from catapult.web import auth
 from catapult.web.error_handlers import try_again
 
 View = Callable[..., Any]
+Decorator = Callable[[View], View]
 
 
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]
-    """flask-smorest's, with keys and roles, strict bodies and queries, and answers that are rendered once."""
+    """flask-smorest's blueprint with keys and roles, strict bodies and queries, and answers that are encoded once."""
 
-    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
-        """The view answers at this address and stands in the document."""
-        return cast(Callable[[View], View], super().route(rule, **options))
+    def _endpoint(self, method: str, rule: str, role: Role, *, one_statement: bool = False) -> Decorator:
+        """Return a decorator for a view at this address that needs this role or a higher one.
 
-    def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Callable[[View], View]:
-        """The view gets what was sent, loaded by the schema, as its first argument. Raises what `strict.load` raises."""
-        describe, receive = super().arguments(schema, location=location, **options), receiver(schema(), location)
-
-        def decorator(view: View) -> View:
-            @wraps(view)
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                return view(receive(), *args, **kwargs)
-
-            return _described(wrapper, describe(view))
-
-        return decorator
-
-    def needs(self, role: Role, *, one_statement: bool = False) -> Callable[[View], View]:
-        """Only a key of this role or a higher one gets in; stands above what reads the body.
-
-        `one_statement` says that the view's change is one, which needs no transaction around it, unless an answer is kept.
-        A transaction that PostgreSQL ended because of another one is tried again, up to three times in all.
+        `one_statement` says that the view's change is a single statement, which needs no transaction unless an answer is
+        stored. A transaction that collided with another one is tried three times in all.
         """
 
         def decorator(view: View) -> View:
+            takes_arguments = documentation(view).get("arguments")
+
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 if request.method in ("GET", "HEAD") or (one_statement and idempotency.HEADER not in request.headers):
                     autocommit()
                 g.actor = auth.authenticate()
                 g.actor.needs(role)
+                if not takes_arguments:
+                    bodies.check_no_query()
                 return try_again(view, *args, **kwargs)
 
-            return documented(wrapper, role=role)
+            return cast(View, self.route(rule, methods=[method])(document(wrapper, role=role)))
+
+        return decorator
+
+    get = partialmethod(_endpoint, "GET")
+    post = partialmethod(_endpoint, "POST")
+    put = partialmethod(_endpoint, "PUT")
+    delete = partialmethod(_endpoint, "DELETE")
+
+    def arguments(self, schema: type[Schema], **options: Any) -> Decorator:
+        """Pass what was sent, loaded by the schema, to the view as its first argument. Raises what `load` raises."""
+        location = "query" if issubclass(schema, Query) else "json"
+        describe = super().arguments(schema, location=location, **options)
+        receive = bodies.receiver(schema(), location)
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return view(receive(), *args, **kwargs)
+
+            return _described(document(wrapper, arguments=True), describe(view))
 
         return decorator
 
@@ -69,90 +76,96 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         location: str = "",
         secret: str = "",
         refuses: tuple[type[Refusal], ...] = (),
-    ) -> Callable[[View], View]:
-        """The view's row is answered as `schema` has it.
+    ) -> Decorator:
+        """Answer the view's row, encoded by the schema.
 
-        `etag` lets clients ask whether it changed, `location` is the address of what was made, with `{id}` in it, `secret` the
-        field that is never kept for a replay, and `refuses` what the document has to name beside what every endpoint refuses.
+        `etag` adds the row's tag and `location` its address, with `{id}` in it. `secret` is a field that is not stored for a
+        replay, and the answer is not compressed. `refuses` lists refusals to document beside those of every endpoint.
         """
 
         def render(row: Any) -> Response:
-            response = Response(schema.encode(row), status, content_type="application/json")
+            response = _json(schema.encode(row), status)
             if location:
                 response.headers["Location"] = request.script_root + location.format(id=row.id)
-            return etags.unless_unchanged(response, etags.of(row, response.get_data())) if etag else response
+            if etag:
+                response.headers["ETag"] = etags.of(row, response.get_data())
+            if secret:
+                response.headers["Cache-Control"] = "no-store, no-transform"
+            return response
+
+        def answer(view: View, *args: Any, **kwargs: Any) -> Response:
+            return idempotency.answer(lambda: view(*args, **kwargs), render, secret)
+
+        return self._answering(answer, status, schema, refuses=refuses, etag=etag, location=bool(location))
+
+    def answers_each(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Decorator:
+        """Answer the view's whole list, each row encoded by the schema."""
+
+        def answer(view: View, *args: Any, **kwargs: Any) -> Response:
+            return _json(f"[{','.join(schema.encode(row) for row in view(*args, **kwargs))}]")
+
+        return self._answering(answer, 200, schema(many=True), refuses=refuses)
+
+    def lists(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Decorator:
+        """Answer one page of the listing that the view returns for its filters."""
+
+        def answer(view: View, query: dict[str, Any], **kwargs: Any) -> Response:
+            filters, part = paging.split(query)
+            return paging.answer(view(filters, **kwargs), schema, part)
+
+        return self._answering(answer, 200, schema(many=True), refuses=refuses, paged=True)
+
+    def deletes(self, *, refuses: tuple[type[Refusal], ...] = ()) -> Decorator:
+        """Answer 204 without a body."""
+
+        def answer(view: View, *args: Any, **kwargs: Any) -> Response:
+            view(*args, **kwargs)
+            return Response(status=204)
+
+        return self._answering(answer, 204, None, refuses=refuses)
+
+    def open_to_all(self, rule: str, schema: type[Out], *statuses: int) -> Decorator:
+        """Serve a GET that needs no key and makes its own response, with this schema for every status."""
 
         def decorator(view: View) -> View:
             @wraps(view)
-            def wrapper(*args: Any, **kwargs: Any) -> Response:
-                return idempotency.answer(lambda: view(*args, **kwargs), render, secret)
+            def wrapper() -> Response:
+                bodies.check_no_query()
+                return cast(Response, view())
 
-            documented(wrapper, refuses=refuses, etag=etag, location=bool(location))
-            return _described(wrapper, self.response(status, schema)(wrapper))
-
-        return decorator
-
-    def answers_each(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Callable[[View], View]:
-        """The view's list is answered whole, each as `schema` has it."""
-
-        def decorator(view: View) -> View:
-            @wraps(view)
-            def wrapper(*args: Any, **kwargs: Any) -> Response:
-                found = ",".join(schema.encode(row) for row in view(*args, **kwargs))
-                return Response(f"[{found}]", content_type="application/json")
-
-            documented(wrapper, refuses=refuses)
-            return _described(wrapper, self.response(200, schema(many=True))(wrapper))
-
-        return decorator
-
-    def opens(self, schema: type[Out], *statuses: int) -> Callable[[View], View]:
-        """The view makes its response itself, of this schema whatever the status, and anybody may have it."""
-
-        def decorator(view: View) -> View:
-            documented(view, refuses=())
             for status in statuses:
-                _described(view, self.response(status, schema)(view))
-            return view
+                _described(wrapper, self.response(status, schema)(wrapper))
+            return cast(View, self.route(rule, methods=["GET"])(wrapper))
 
         return decorator
 
-    def lists(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Callable[[View], View]:
-        """The view takes the filters of its query and gives the listing; the page that the query asks for is answered."""
-
-        def decorator(view: View) -> View:
-            @wraps(view)
-            def wrapper(query: dict[str, Any], **kwargs: Any) -> Response:
-                filters, part = paging.split(query)
-                return paging.answer(view(filters, **kwargs), schema, part)
-
-            documented(wrapper, refuses=refuses, paged=True)
-            return _described(wrapper, self.response(200, schema(many=True))(wrapper))
-
-        return decorator
-
-    def deletes(self, *, refuses: tuple[type[Refusal], ...] = ()) -> Callable[[View], View]:
-        """The view deletes; the answer is 204 without a body."""
-
+    def _answering(self, answer: Callable[..., Response], status: int, schema: Any, **details: Any) -> Decorator:
         def decorator(view: View) -> View:
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Response:
-                view(*args, **kwargs)
-                return Response(status=204)
+                return answer(view, *args, **kwargs)
 
-            documented(wrapper, refuses=refuses)
-            return _described(wrapper, self.response(204)(wrapper))
+            return _described(document(wrapper, **details), self.response(status, schema)(wrapper))
 
         return decorator
 
 
-def documented(view: View, **said: Any) -> View:
-    """What `openapi.py` writes about the endpoint; decorators above keep it."""
-    view.said = {**getattr(view, "said", {}), **said}  # type: ignore[attr-defined]
+def document(view: View, **details: Any) -> View:
+    """Add details about the endpoint for `openapi.py`; decorators above keep them."""
+    view.documentation = {**documentation(view), **details}  # type: ignore[attr-defined]
     return view
 
 
+def documentation(view: View) -> dict[str, Any]:
+    """Return what the decorators noted about the endpoint."""
+    return cast(dict[str, Any], getattr(view, "documentation", {}))
+
+
+def _json(text: str, status: int = 200) -> Response:
+    return Response(text, status, content_type="application/json")
+
+
 def _described(view: View, by_smorest: Any) -> View:
-    """The view with what flask-smorest noted for the document, without the wrapper it noted it on."""
+    """Return the view with flask-smorest's notes for the document, without the wrapper it put them on."""
     view._apidoc = by_smorest._apidoc  # type: ignore[attr-defined]
     return view

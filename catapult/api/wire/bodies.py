@@ -1,7 +1,7 @@
-"""What a request sends, read strictly: JSON as RFC 8259 has it, every field and parameter known, each once.
+"""Strict reading of requests: JSON as in RFC 8259, known fields and parameters only, each once.
 
-Takes the place of webargs below flask-smorest, which lets unknown and repeated parameters, NaN, `1e400`, JSON sent as text,
-U+0000 and a nesting of thousands through.
+Replaces webargs below flask-smorest, which accepts unknown and repeated parameters, NaN, `1e400`, JSON sent as text,
+U+0000 and a nesting of thousands.
 """
 
 import math
@@ -14,46 +14,51 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from catapult.contract.strict import bad_text, fault, load, parse
 from catapult.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
+from catapult.web.error_handlers import TOO_LARGE
 
 NO_QUERY = Schema()
-TOO_LARGE = "The body has more than 1 MiB. Store large things elsewhere and register their address."
 
 
 def receiver(schema: Schema, location: str) -> Callable[[], dict[str, Any]]:
-    """A function that gives what the request sent in that place, loaded.
+    """Return a function that reads and loads the request's body or query.
 
-    Raises BadRequest, UnsupportedMediaType, TooLarge, Invalid.
+    It raises BadRequest, UnsupportedMediaType, TooLarge or Invalid.
     """
     if location == "json":
         return lambda: load(schema, *body())
     return lambda: load(schema, *query(schema)) if request.query_string or schema.load_fields else {}
 
 
-def body() -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """The request's JSON object and what is wrong in it. A missing body is an empty object: what is required names itself."""
+def check_no_query() -> None:
+    """Raise Invalid if the request has any query parameter, since it must be a typo."""
     if request.query_string:
         load(NO_QUERY, *query(NO_QUERY))
+
+
+def body() -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the request's JSON object and what is wrong in it. A missing body is an empty object."""
+    check_no_query()
     raw = _raw()
     if raw or request.mimetype:
         _check_type()
     data = parse(raw) if raw else {}
     if not isinstance(data, dict):
-        raise Invalid("Send a JSON object.", errors={"_schema": [f"Is {_kind(data)}; it has to be an object."]})
+        raise Invalid("Send a JSON object.", errors={"_schema": [f"Is {_kind(data)}; it must be an object."]})
     g.body = data
-    return data, {name: [found] for name, value in data.items() if (found := fault(name) or fault(value))}
+    return data, {name: [problem] for name, value in data.items() if (problem := fault(name) or fault(value))}
 
 
 def query(schema: Schema) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """The query's parameters and what is wrong with them: one that is unknown or repeated names those there are."""
-    known = f"Known here: {', '.join(schema.load_fields) or 'none'}."
+    """Return the query's parameters and what is wrong with them."""
+    known = f"Known parameters: {', '.join(schema.load_fields) or 'none'}."
     errors: dict[str, list[str]] = {}
     for name, values in request.args.lists():
         if name not in schema.load_fields:
             errors[name] = [f"Unknown parameter. {known}"]
         elif len(values) > 1:
             errors[name] = [f"Given {len(values)} times; give it once. {known}"]
-        elif found := bad_text(values[0]):
-            errors[name] = [found]
+        elif problem := bad_text(values[0]):
+            errors[name] = [problem]
     return request.args.to_dict(), errors
 
 
@@ -64,10 +69,10 @@ def _raw() -> bytes:
         raise TooLarge(TOO_LARGE) from error
     except HTTPException:
         raise
-    except Exception as error:  # whatever the server has for a bad chunk or a client that went away
-        raise BadRequest("The body could not be read to its end. Send it again, whole.") from error
+    except Exception as error:  # whatever the server raises for a bad chunk or a client that went away
+        raise BadRequest("The body could not be read to its end. Send the whole body again.") from error
     if request.content_length is None and len(raw) >= (request.max_content_length or math.inf):
-        raise TooLarge(TOO_LARGE)  # a chunked body is cut off at the limit without a word
+        raise TooLarge(TOO_LARGE)  # werkzeug cuts a chunked body off at the limit without an error
     return raw
 
 

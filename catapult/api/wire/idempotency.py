@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the first answer to a POST is kept in the transaction of its change, and given again for 24 hours."""
+"""`Idempotency-Key`: the answer to a POST is stored in the transaction of its change and replayed for 24 hours."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from catapult.tables import NOW, IdempotentAnswer
 
 HEADER = "Idempotency-Key"
 FORM = re.compile(r"[!-~]{1,255}")
-KEPT_FOR = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 SWEEP = 1_000
 Render = Callable[[Any], Response]
 
@@ -33,38 +33,39 @@ class Attempt(NamedTuple):
 
 
 def answer(view: Callable[[], Any], render: Render, secret: str = "") -> Response:
-    """The view's answer; the first one again where this key was used before, with `Idempotency-Replayed: true`.
+    """Return the view's answer, or the first one again, with `Idempotency-Replayed: true`, if the key was used before.
 
-    `secret` is the field of the answer that is not kept. Raises InProgress, IdempotencyMismatch, Invalid.
+    `secret` is a field of the answer that is not stored. Raises InProgress, IdempotencyMismatch, Invalid.
     """
     attempt = _attempt()
     if attempt is None:
         return render(view())
-    kept = _kept(attempt)
-    if kept is not None:
-        return _replayed(kept)
-    return _first(attempt, view, render, secret)
+    stored = _stored(attempt)
+    if stored is None:
+        return _first(attempt, view, render, secret)
+    response = Response(bytes(stored.body), stored.status, stored.headers)
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 def _first(attempt: Attempt, view: Callable[[], Any], render: Render, secret: str) -> Response:
     rendered: list[Response] = []
 
-    def keep(row: Any) -> None:
+    def store(row: Any) -> None:
         rendered.append(render(row))
-        kept: Any = db.session.execute(_keeping(attempt, rendered[0], secret))
-        if not kept.rowcount:  # the backstop: the lock let a rival through, and the primary key did not
+        result: Any = db.session.execute(_insert(attempt, rendered[0], secret))
+        if not result.rowcount:  # another request got past the lock, and the primary key stops this one
             raise InProgress("Another request with this Idempotency-Key came first. Send it again.", retry_after=1)
 
-    db.session.info[audit.BEFORE_COMMIT] = keep
+    db.session.info[audit.BEFORE_COMMIT] = store
     try:
         row = view()
     finally:
         unused = db.session.info.pop(audit.BEFORE_COMMIT, None)
     if unused is None:
         return rendered[0]
-    # Nothing changed, so nothing was committed; the answer is kept all the same.
-    response = render(row)
-    audit.note(_keeping(attempt, response, secret))
+    response = render(row)  # nothing changed, so nothing was committed; the answer is stored all the same
+    audit.note(_insert(attempt, response, secret))
     return response
 
 
@@ -73,68 +74,51 @@ def _attempt() -> Attempt | None:
     if key is None or request.method != "POST":
         return None
     if not FORM.fullmatch(key):
-        raise Invalid(f"{HEADER} has to be 1 to 255 visible ASCII characters.", errors={HEADER: ["Is not usable."]})
-    asked = json.dumps([request.full_path, g.get("body", {})], sort_keys=True)
-    return Attempt(g.actor.key_id, key, hashlib.sha256(asked.encode()).digest())
+        raise Invalid(f"{HEADER} must be 1 to 255 visible ASCII characters.", errors={HEADER: ["Is not valid."]})
+    content = json.dumps([request.full_path, g.get("body", {})], sort_keys=True)
+    return Attempt(g.actor.key_id, key, hashlib.sha256(content.encode()).digest())
 
 
-def _kept(attempt: Attempt) -> Any | None:
-    """What is kept under this key, looked up in a second statement, after the lock: an earlier holder has committed.
+def _stored(attempt: Attempt) -> Any | None:
+    """Return the stored answer, if any. It is read after the lock, so that an earlier holder has committed.
 
-    Whoever holds the lock may be replaying as well, so that without the lock there may still be an answer.
+    A holder of the lock may be replaying too, so there may be an answer even if the lock is taken.
     """
     name = f"{attempt.caller} {attempt.key}".encode()
     lock = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)
     locked = db.session.scalar(select(func.pg_try_advisory_xact_lock(lock)))
     table = IdempotentAnswer
-    kept = db.session.execute(
+    row = db.session.execute(
         select(table.fingerprint, table.status, table.headers, table.body).where(
-            table.caller == attempt.caller, table.key == attempt.key, table.created_at > NOW - KEPT_FOR
+            table.caller == attempt.caller, table.key == attempt.key, table.created_at > NOW - LIFETIME
         )
     ).one_or_none()
-    if kept is None and not locked:
-        raise InProgress(
-            "The first request with this Idempotency-Key is still running. Send it again in a moment.", retry_after=1
-        )
-    if kept is not None and kept.fingerprint != attempt.fingerprint:
-        raise IdempotencyMismatch(
-            "This Idempotency-Key was used for another request. Make a new key for each new request."
-        )
-    return kept
+    if row is None and not locked:
+        message = "The first request with this Idempotency-Key is still running. Send it again in a moment."
+        raise InProgress(message, retry_after=1)
+    if row is not None and row.fingerprint != attempt.fingerprint:
+        raise IdempotencyMismatch("This Idempotency-Key was used for another request. Use a new key for each request.")
+    return row
 
 
-def _replayed(kept: Any) -> Response:
-    response = Response(bytes(kept.body), kept.status, kept.headers)
-    response.headers["Idempotency-Replayed"] = "true"
-    return response
-
-
-def _keeping(attempt: Attempt, response: Response, secret: str) -> Any:
-    """The statement that keeps the answer; it takes the place of one that is older than a day."""
-    kept = {"ETag", "Location", "Content-Type"}
-    values = {
-        "fingerprint": attempt.fingerprint,
-        "status": response.status_code,
-        "headers": {name: value for name, value in response.headers.items() if name in kept},
-        "body": _without(secret, response.get_data()),
-    }
+def _insert(attempt: Attempt, response: Response, secret: str) -> Any:
+    """Return the statement that stores the answer, replacing one older than a day."""
+    body = response.get_data()
+    if secret:
+        body = encode({name: value for name, value in json.loads(body).items() if name != secret})
+    headers = {name: value for name, value in response.headers.items() if name in ("ETag", "Location", "Content-Type")}
+    values = {"fingerprint": attempt.fingerprint, "status": response.status_code, "headers": headers, "body": body}
     table = IdempotentAnswer
     statement = insert(table).values(caller=attempt.caller, key=attempt.key, **values)
     return statement.on_conflict_do_update(
         index_elements=[table.caller, table.key],
         set_={**values, "created_at": NOW},
-        where=table.created_at <= NOW - KEPT_FOR,
+        where=table.created_at <= NOW - LIFETIME,
     )
 
 
-def _without(secret: str, body: bytes) -> bytes:
-    if not secret:
-        return body
-    return encode({name: value for name, value in json.loads(body).items() if name != secret})
-
-
 def sweep() -> Any:
-    """The statement, for `audit.note`, that forgets some answers older than a day; in portions, so that none takes long."""
+    """Return the statement, for `audit.note`, that deletes up to `SWEEP` answers older than a day."""
     table = IdempotentAnswer
-    old = select(table.caller, table.key).where(table.created_at <= NOW - KEPT_FOR).limit(SWEEP).subquery()
+    old = select(table.caller, table.key).where(table.created_at <= NOW - LIFETIME).limit(SWEEP).subquery()
     return delete(table).where(table.caller == old.c.caller, table.key == old.c.key)

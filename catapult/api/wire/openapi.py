@@ -1,5 +1,4 @@
-"""The OpenAPI 3.1 document: flask-smorest makes it import re
-from the schemas; what every endpoint shares is written here, once."""
+"""The OpenAPI 3.1 document: flask-smorest makes it from the schemas; this file adds what all endpoints share."""
 
 import re
 from typing import Any
@@ -8,56 +7,47 @@ from flask import Flask
 from flask_smorest import Api as SmorestApi
 
 from catapult import errors, version
+from catapult.api.wire.blueprint import documentation
 from catapult.api.wire.problems import MEDIA_TYPE
 from catapult.contract.fields import Time
-from catapult.contract.schemas import ProblemOut
+from catapult.contract.service import ProblemOut
 from catapult.errors import Refusal
 
 DESCRIPTION = """\
 The registry and release desk for ML models that ship as container images.
 
-Send a key as `X-API-Key` or as a bearer token. Errors are RFC 9457 problems, lists page by their `Link` headers, a `POST` with
-an `Idempotency-Key` is safe to send again, and `x-role` names the role that an endpoint takes: viewer, publisher, releaser,
-admin, each holding those before it."""
+Send a key as `X-API-Key` or as a bearer token. Errors are RFC 9457 problems, lists are paged with `Link` headers, a `POST`
+with an `Idempotency-Key` can be sent again safely, and `x-role` is the role that an endpoint needs: viewer, publisher, releaser or
+admin, where each includes the roles before it."""
 
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "RequestId": {
-        "name": "X-Request-ID",
-        "in": "header",
-        "description": "Echoed, and in the log and the audit entry; any other than visible ASCII is replaced.",
-        "schema": {"type": "string"},
-    },
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "The same key, caller, path and body within 24 hours gives the first answer again.",
-        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    },
-    "IfMatch": {
-        "name": "If-Match",
-        "in": "header",
-        "description": "The ETag that the change is based on; 412 if the thing was changed meanwhile.",
-        "schema": {"type": "string"},
-    },
-    "IfNoneMatch": {
-        "name": "If-None-Match",
-        "in": "header",
-        "description": "The ETag of the answer that the client holds; 304 if it is still that.",
-        "schema": {"type": "string"},
-    },
+
+def _header(description: str, type_: str = "string", **more: Any) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": type_, **more}}
+
+
+def _parameter(name: str, description: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": "header", **_header(description, **more)}
+
+
+REPLAYED = "The same key, caller, path and body within 24 hours gives the first answer again."
+PARAMETERS = {
+    "RequestId": _parameter("X-Request-ID", "Echoed, logged and audited; replaced unless visible ASCII."),
+    "IdempotencyKey": _parameter("Idempotency-Key", REPLAYED, pattern="^[!-~]{1,255}$"),
+    "IfMatch": _parameter("If-Match", "The ETag that the change is based on; 412 if the row was changed since."),
+    "IfNoneMatch": _parameter("If-None-Match", "The ETag of the answer that the client has; 304 if it is unchanged."),
 }
 
-HEADERS: dict[str, dict[str, Any]] = {
-    "ETag": {"description": "The row's counter and a hash of the answer.", "schema": {"type": "string"}},
-    "Location": {"description": "The address of what was made.", "schema": {"type": "string"}},
-    "Link": {"description": "RFC 8288: next and first.", "schema": {"type": "string"}},
-    "X-Total-Count": {"description": "All rows; with count=true.", "schema": {"type": "integer"}},
-    "Idempotency-Replayed": {"description": "true where this is the first answer again.", "schema": {"type": "string"}},
+HEADERS = {
+    "ETag": _header("The row's counter and a hash of the answer; with -gzip if the answer is compressed."),
+    "Location": _header("The address of what was created."),
+    "Link": _header("RFC 8288: next and first."),
+    "X-Total-Count": _header("The number of all rows, with count=true."),
+    "Idempotency-Replayed": _header("true if this is the first answer again."),
 }
 
 
 class Api(SmorestApi):  # type: ignore[misc]
-    """flask-smorest's, which answers errors in a way of its own; `problems.py` does that here."""
+    """flask-smorest's `Api` without its error handlers; `problems.py` answers errors here."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
 
@@ -66,7 +56,7 @@ class Api(SmorestApi):  # type: ignore[misc]
 
 
 def init_app(app: Flask) -> Api:
-    """The document's frame; blueprints are registered with what is returned."""
+    """Return the object to register blueprints with."""
     app.config.update(API_TITLE="Catapult", API_VERSION=version.VERSION, OPENAPI_VERSION="3.1.0")
     api = Api(app, spec_kwargs={"info": {"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}}})
     api.register_field(Time, "string", "date-time")
@@ -78,44 +68,33 @@ def init_app(app: Flask) -> Api:
 
 
 def document(app: Flask, api: Api) -> dict[str, Any]:
-    """The whole document, every status that an endpoint can give named."""
-    found: dict[str, Any] = api.spec.to_dict()
-    components = found["components"]
+    """Return the whole document, with every status that an endpoint can answer."""
+    whole: dict[str, Any] = api.spec.to_dict()
+    components = whole["components"]
     for unused in ("responses", "headers", "parameters"):
         components.pop(unused, None)
     components["parameters"] = PARAMETERS
     components["responses"] = {kind.__name__: _problem(kind) for kind in errors.KINDS.values()}
-    found["security"] = [{"key": []}, {"bearer": []}]
-    said = _said(app)
-    for path, item in found["paths"].items():
-        for method, operation in item.items():
-            if method in ("get", "post", "put", "delete"):
-                _complete(operation, said[path, method], method)
-    return found
-
-
-def _said(app: Flask) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the decorators left on each view, by path and method."""
-    found = {}
+    whole["security"] = [{"key": []}, {"bearer": []}]
     for rule in app.url_map.iter_rules():
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-        for method in rule.methods or ():
-            found[path, method.lower()] = getattr(app.view_functions[rule.endpoint], "said", {})
-    return found
+        item = whole["paths"].get(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), {})
+        for method in {method.lower() for method in rule.methods or ()} & item.keys():
+            _complete(item[method], documentation(app.view_functions[rule.endpoint]), method)
+    return whole
 
 
-def _complete(operation: dict[str, Any], said: dict[str, Any], method: str) -> None:
-    role = said.get("role")
+def _complete(operation: dict[str, Any], details: dict[str, Any], method: str) -> None:
+    role = details.get("role")
     if role:
         operation["x-role"] = str(role)
-        operation["description"] = f"Takes the role {role}."
+        operation["description"] = f"Needs the role {role}."
     else:
         operation["security"] = []
     operation["operationId"] = _operation_id(operation)
-    operation.setdefault("parameters", []).extend(_references("parameters", _parameters(said, method)))
-    operation["responses"].pop("422", None)  # flask-smorest's own, which names a response that is not there
-    operation["responses"] = {**_refusals(operation, said, method), **operation["responses"]}
-    _add_headers(operation, said, method)
+    operation.setdefault("parameters", []).extend(_references("parameters", _parameters(details, method)))
+    operation["responses"].pop("422", None)  # flask-smorest's own refers to a response that does not exist
+    operation["responses"] = {**_refusals(operation, details, method), **operation["responses"]}
+    _add_headers(operation, details, method)
 
 
 def _operation_id(operation: dict[str, Any]) -> str:
@@ -123,38 +102,40 @@ def _operation_id(operation: dict[str, Any]) -> str:
     return "_".join(word for word in words if word not in ("a", "an", "the"))
 
 
-def _parameters(said: dict[str, Any], method: str) -> list[str]:
+def _parameters(details: dict[str, Any], method: str) -> list[str]:
     names = ["RequestId"]
     if method == "post":
         names.append("IdempotencyKey")
-    if method == "get" and said.get("etag"):
+    if method == "get" and details.get("etag"):
         names.append("IfNoneMatch")
-    if errors.PreconditionFailed in said.get("refuses", ()):
+    if errors.PreconditionFailed in details.get("refuses", ()):
         names.append("IfMatch")
     return names
 
 
-def _refusals(operation: dict[str, Any], said: dict[str, Any], method: str) -> dict[str, Any]:
-    """Every status beside success, each once; two kinds of one status are one entry."""
-    kinds: set[type[Refusal]] = {errors.Invalid, errors.Internal, errors.Unavailable, *said.get("refuses", ())}
-    if said.get("role"):
+def _refusals(operation: dict[str, Any], details: dict[str, Any], method: str) -> dict[str, Any]:
+    """Return every status other than success; several kinds of one status share an entry."""
+    kinds: set[type[Refusal]] = {errors.Invalid, errors.Internal, errors.Unavailable, *details.get("refuses", ())}
+    if details.get("role"):
         kinds.add(errors.Unauthenticated)
-        if said["role"] != "viewer":
+        if details["role"] != "viewer":
             kinds.add(errors.Forbidden)
     if "requestBody" in operation:
         kinds |= {errors.BadRequest, errors.TooLarge, errors.UnsupportedMediaType}
     if method == "post":
         kinds.add(errors.Conflict)
-    ordered = sorted(kinds, key=lambda kind: kind.status)  # a set's own order differs from process to process
-    found: dict[str, Any] = {str(kind.status): _reference("responses", kind.__name__) for kind in ordered}
-    if method == "get" and said.get("etag"):
-        found["304"] = {"description": "The client holds this answer already."}
-    return found
+    ordered = sorted(kinds, key=lambda kind: kind.status)  # the order of a set differs between processes
+    responses: dict[str, Any] = {str(kind.status): _reference("responses", kind.__name__) for kind in ordered}
+    if method == "get" and details.get("etag"):
+        responses["304"] = {"description": "The client has this answer already."}
+    return responses
 
 
-def _add_headers(operation: dict[str, Any], said: dict[str, Any], method: str) -> None:
-    names = [name for name, flag in (("ETag", "etag"), ("Location", "location"), ("Link", "paged")) if said.get(flag)]
-    names += ["X-Total-Count"] if said.get("paged") else []
+def _add_headers(operation: dict[str, Any], details: dict[str, Any], method: str) -> None:
+    names = [
+        name for name, flag in (("ETag", "etag"), ("Location", "location"), ("Link", "paged")) if details.get(flag)
+    ]
+    names += ["X-Total-Count"] if details.get("paged") else []
     names += ["Idempotency-Replayed"] if method == "post" else []
     for status in ("200", "201"):
         if status in operation["responses"] and names:

@@ -17,13 +17,13 @@ MAX_BYTES = 8 * 1024 * 1024
 
 
 def split(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The filters, and the parameters that say which part of the list."""
+    """Return the filters and the paging parameters."""
     paging = {name: query[name] for name in PageQuery.PAGING if name in query}
     return {name: value for name, value in query.items() if name not in paging}, paging
 
 
 def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Response:
-    """One page. It ends at 8 MiB, or at `limit` rows; `Link: rel="next"` is there while the list goes on."""
+    """Return one page of at most `limit` rows and 8 MiB, with `Link: rel="next"` if the list goes on."""
     page = _page(paging)
     parts: list[str] = []
     size, last, more = 2, None, False
@@ -43,20 +43,20 @@ def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Respo
 
 
 def _page(paging: dict[str, Any]) -> Page:
-    """Raises Invalid for parameters that contradict each other."""
+    """Return the requested page. Raises Invalid for contradictory parameters."""
     limit = paging.get("limit", paging.get("size", DEFAULT_LIMIT))
     if paging.get("size", limit) != limit:
-        raise _at_fault("size", "Is the same as limit; send one of them.")
+        raise _invalid("size", "Means the same as limit; send only one of them.")
     if "offset" in paging and "page" in paging:
-        raise _at_fault("page", "Send either page or offset.")
+        raise _invalid("page", "Send either page or offset.")
     if "cursor" in paging:
         for other in ("offset", "page"):
             if other in paging:
-                raise _at_fault(other, "Not with cursor, which says where the page begins.")
+                raise _invalid(other, "Cannot be combined with cursor.")
         return Page(limit, after=page_tokens.opened(paging["cursor"], _filters()))
     offset = paging.get("offset", (paging.get("page", 1) - 1) * limit)
     if offset > MAX_OFFSET:
-        raise _at_fault("page", f"Begins more than {MAX_OFFSET} rows deep; page deeper by the Link header.")
+        raise _invalid("page", f"Starts after row {MAX_OFFSET}; for later rows follow the Link header.")
     return Page(limit, offset=offset)
 
 
@@ -68,7 +68,7 @@ def _links(page: Page, cursor: str | None) -> str:
 
 
 def _link(relation: str, paging: dict[str, Any]) -> str:
-    # A host that is no host gives an address without one; an international one has to be ASCII in a header.
+    # An invalid host gives an address without one; an international one must be ASCII in a header.
     base = iri_to_uri(request.base_url) if request.host else request.script_root + request.path
     return f'<{base}?{urlencode(_filters() + list(paging.items()))}>; rel="{relation}"'
 
@@ -77,5 +77,5 @@ def _filters() -> list[tuple[str, str]]:
     return sorted((name, value) for name, value in request.args.items() if name not in PageQuery.PAGING)
 
 
-def _at_fault(name: str, message: str) -> Invalid:
+def _invalid(name: str, message: str) -> Invalid:
     return Invalid(f"Correct {name}: {message}", errors={name: [message]})

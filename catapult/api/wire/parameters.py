@@ -1,12 +1,12 @@
-"""What a query string may hold, one class a list. They make the OpenAPI document, as `schemas.py` does."""
+"""Query parameters, one class a list. They make the OpenAPI document, as the schemas do."""
 
 import re
 from typing import Any, ClassVar
 from uuid import UUID
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
-from catapult.contract.fields import Query, QueryFlag, QueryNumber, Time, choice, says
+from catapult.contract.fields import Query, QueryFlag, QueryNumber, Time, between, choice, says
 from catapult.contract.filters import AuditFilters, DeploymentFilters
 from catapult.tables import VersionStatus
 
@@ -14,54 +14,48 @@ MAX_LIMIT, MAX_OFFSET = 1_000, 10_000
 
 
 class PageQuery(Query):
-    """Which part of a list."""
+    """The part of a list to return."""
 
     PAGING: ClassVar[tuple[str, ...]] = ("limit", "size", "cursor", "offset", "page", "count")
 
-    limit = QueryNumber(
-        validate=validate.Range(1, MAX_LIMIT, error=f"Has to be 1 to {MAX_LIMIT}."),
-        metadata=says("How many at most; 100 when not sent.", 100),
-    )
-    size = QueryNumber(
-        validate=validate.Range(1, MAX_LIMIT, error=f"Has to be 1 to {MAX_LIMIT}."), metadata=says("The same as limit.")
-    )
+    limit = QueryNumber(validate=between(1, MAX_LIMIT), metadata=says("The most rows to return. Default: 100.", 100))
+    size = QueryNumber(validate=between(1, MAX_LIMIT), metadata=says("The same as limit."))
     cursor = fields.String(metadata=says("From a Link header; opaque."))
     offset = QueryNumber(
-        validate=validate.Range(0, MAX_OFFSET, error=f"Has to be 0 to {MAX_OFFSET}; page deeper by the Link header."),
-        metadata=says("How many to skip."),
+        validate=between(0, MAX_OFFSET, "; for later rows follow the Link header"), metadata=says("The rows to skip.")
     )
-    page = QueryNumber(validate=validate.Range(1, MAX_OFFSET), metadata=says("Which page, from 1."))
-    count = QueryFlag(metadata=says("Send X-Total-Count with the number of all rows."))
+    page = QueryNumber(validate=between(1, MAX_OFFSET), metadata=says("The page, from 1."))
+    count = QueryFlag(metadata=says("Send X-Total-Count, the number of all rows."))
 
 
-SORT = "Fields, the first one first, - before one for the greatest first; what has no value comes last."
+SORT = "Fields to sort by; - before a field sorts it in descending order. Rows without a value come last."
 
 
 class ModelQuery(PageQuery):
-    search = fields.String(metadata=says("Anywhere in name or description, case ignored."))
-    name = fields.String(metadata=says("The exact name, case ignored."))
-    tag = fields.String(metadata=says("Those with this label."))
-    filter = fields.String(metadata=says("What they hold.", 'tags = "nlp" and version_count > 3'))
+    search = fields.String(metadata=says("Text anywhere in the name or description, ignoring case."))
+    name = fields.String(metadata=says("The exact name, ignoring case."))
+    tag = fields.String(metadata=says("A label."))
+    filter = fields.String(metadata=says("A filter expression.", 'tags = "nlp" and version_count > 3'))
     sort = fields.String(metadata=says(SORT, "name"))
 
 
 class VersionQuery(PageQuery):
-    model_name = fields.String(metadata=says("Of this model, case ignored."))
-    model_id = fields.UUID(metadata=says("Of this model."))
-    version = fields.String(metadata=says("This version string."))
-    tag = fields.String(metadata=says("This image tag."))
-    digest = fields.String(metadata=says("This digest."))
-    is_release = QueryFlag(metadata=says("Releases, or what is none."))
+    model_name = fields.String(metadata=says("The model's name, ignoring case."))
+    model_id = fields.UUID(metadata=says("The model's id."))
+    version = fields.String(metadata=says("The version string."))
+    tag = fields.String(metadata=says("The image's tag."))
+    digest = fields.String(metadata=says("The image's digest."))
+    is_release = QueryFlag(metadata=says("Whether it is a release."))
     status = choice(VersionStatus, metadata=says("active or archived."))
-    environment = fields.String(metadata=says("Live in this environment, case ignored."))
-    created_after = Time(metadata=says("Registered after this moment."))
-    created_before = Time(metadata=says("Registered before this moment."))
-    filter = fields.String(metadata=says("What they hold.", 'metadata.accuracy >= 0.9 and tag = "gpu"'))
+    environment = fields.String(metadata=says("An environment it is live in, ignoring case."))
+    created_after = Time(metadata=says("Registered after this time."))
+    created_before = Time(metadata=says("Registered before this time."))
+    filter = fields.String(metadata=says("A filter expression.", 'metadata.accuracy >= 0.9 and tag = "gpu"'))
     sort = fields.String(metadata=says(SORT, "-metadata.accuracy,created_at"))
 
 
 class Ids(fields.String):
-    """Two to six ids with commas between them."""
+    """Two to six ids, separated by commas."""
 
     FEWEST, MOST = 2, 6
     ONE = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -70,24 +64,21 @@ class Ids(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         ids = value.split(",")
         if not self.FEWEST <= len(ids) <= self.MOST:
-            raise ValidationError(f"Has to be {self.FEWEST} to {self.MOST} ids with commas between them.")
-        for wrong in (one for one in ids if not re.fullmatch(self.ONE, one)):
-            raise ValidationError(f"{wrong[:80]!r} is no id; ids are UUIDs.")
-        return [UUID(one) for one in ids]
+            raise ValidationError(f"Must be {self.FEWEST} to {self.MOST} ids, separated by commas.")
+        for wrong in (text for text in ids if not re.fullmatch(self.ONE, text)):
+            raise ValidationError(f"{wrong[:80]!r} is not an id. Ids are UUIDs.")
+        return [UUID(text) for text in ids]
 
 
 class CompareQuery(Query):
-    ids = Ids(required=True, metadata=says("Versions; the others are measured by the first.") | Ids.SHOWN)
+    ids = Ids(required=True, metadata=says("Versions; the others are compared with the first.") | Ids.SHOWN)
 
 
 class LatestQuery(Query):
-    model_name = fields.String(required=True, metadata=says("Of this model, case ignored.", "myorg/bert"))
-    environment = fields.String(metadata=says("The one live in this environment."))
-    is_release = QueryFlag(metadata=says("Among releases, or among what is none."))
-    order = fields.String(
-        validate=validate.OneOf(["created", "semver"], error="Has to be one of created, semver."),
-        metadata=says("The newest (created) or the highest (semver)."),
-    )
+    model_name = fields.String(required=True, metadata=says("The model's name, ignoring case.", "myorg/bert"))
+    environment = fields.String(metadata=says("Only the one live in this environment."))
+    is_release = QueryFlag(metadata=says("Whether it is a release."))
+    order = choice(["created", "semver"], metadata=says("The newest (created, the default) or the highest (semver)."))
 
 
 class DeploymentQuery(PageQuery, DeploymentFilters):
@@ -99,16 +90,12 @@ class AuditQuery(PageQuery, AuditFilters):
 
 
 class DeleteModelQuery(Query):
-    force = QueryFlag(metadata=says("End what is live with it."))
+    force = QueryFlag(metadata=says("End its live deployments too."))
 
 
 class LiveQuery(PageQuery):
-    at = Time(metadata=says("What was live at this moment; now when not sent."))
+    at = Time(metadata=says("What was live at this time. Default: now."))
 
 
 class TargetQuery(Query):
     target = fields.String(required=True, metadata=says("release, or an environment.", "release"))
-
-
-class NoQuery(Query):
-    """An endpoint without parameters: any is a typo."""

@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 problems."""
+"""Refusals as RFC 9457 problem documents."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def answer(refusal: Refusal) -> Response:
-    """The problem document."""
+    """Return the problem document."""
     body: dict[str, Any] = {
         "type": f"/docs/errors/{refusal.code}",
         "title": refusal.title,

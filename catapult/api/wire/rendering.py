@@ -1,4 +1,4 @@
-"""Rows as JSON bytes."""
+"""JSON bytes."""
 
 import json
 from typing import Any
@@ -7,5 +7,5 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def encode(value: Any) -> bytes:
-    """Compact JSON in UTF-8."""
+    """Return compact JSON in UTF-8."""
     return _ENCODER.encode(value).encode()

@@ -10,7 +10,7 @@ from flask import g, request
 from catapult.errors import NotFound
 from catapult.extensions import autocommit
 from catapult.tables import Role
-from catapult.web import auth
+from catapult.web import auth, origin
 from catapult.web.error_handlers import try_again
 
 View = Callable[..., Any]
@@ -26,7 +26,7 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
             if request.method in SAFE:
                 autocommit()
             else:
-                auth.check_same_origin()
+                origin.check_same_origin()
             g.actor = auth.signed_in()
             g.actor.needs(role)
             if "\x00" in request.path:  # PostgreSQL holds no name with it

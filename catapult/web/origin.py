@@ -1,0 +1,45 @@
+"""Where a request may come from: which host names this server answers to, and which sites may make a browser change anything."""
+
+import re
+from urllib.parse import urlsplit
+
+from flask import request
+
+from catapult.errors import BadRequest, Forbidden
+from catapult.extensions import current_settings
+
+PROBES = ("/livez", "/readyz", "/metrics", "/api/health")
+"""Addresses that monitoring asks: by IP address, and as often as it likes."""
+
+HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+
+def check_host() -> None:
+    """For `before_request`. Raises BadRequest if `Host` is not one of TRUSTED_HOSTS; probes are exempt."""
+    trusted = current_settings().trusted_hosts
+    if trusted and request.path not in PROBES and not _is_trusted(trusted):
+        raise BadRequest("This server does not answer to that host name. Send one of TRUSTED_HOSTS as `Host`.")
+
+
+def _is_trusted(trusted: tuple[str, ...]) -> bool:
+    match = HOST.fullmatch(request.host.lower())
+    name = match[1].removesuffix(".") if match else ""
+    return any(name == host or (host.startswith(".") and f".{name}".endswith(host)) for host in trusted)
+
+
+def check_same_origin() -> None:
+    """Raise Forbidden if another site made the browser send this request.
+
+    Source: the rule of Go 1.25's `net/http.CrossOriginProtection`, without its list of trusted origins.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    by_host = origin is not None and _host(origin) == request.host.lower()
+    if not (by_host if site is None else site in ("same-origin", "none")):
+        raise Forbidden("Another site sent this request, so nothing was changed. Open Catapult and try again there.")
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
