@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 from catapult.errors import Conflict, Forbidden, Refusal
 from catapult.extensions import Row, check_in_transaction, db
 from catapult.rules.json_text import as_stored
-from catapult.tables import AuditLog, Role
+from catapult.tables import Action, AuditLog, Kind, Role
 
 R = TypeVar("R", bound=Row)
 _INSERT = insert(cast(Table, AuditLog.__table__))
@@ -64,8 +64,8 @@ CLI = Actor(name="cli", role=Role.ADMIN)
 class Entry(NamedTuple):
     """An audit entry without who, when and from where."""
 
-    action: str
-    resource_type: str
+    action: Action
+    resource_type: Kind
     resource_id: UUID | None
     details: dict[str, Any]
 
@@ -85,9 +85,9 @@ class Statement(Protocol):
 
 
 def entry(action: str, row: Row, **details: Any) -> Entry:
-    """Return an entry about that row. Details that are None are left out."""
+    """Return an entry about that row. Details that are None are left out. Raises ValueError for an unknown action."""
     present = {name: value for name, value in details.items() if value is not None}
-    return Entry(action, row.kind, row.id, present)  # type: ignore[attr-defined]
+    return Entry(Action(action), Kind(row.kind), row.id, present)  # type: ignore[attr-defined]
 
 
 def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = None) -> R:
@@ -146,7 +146,7 @@ def note(statement: Executable) -> int:
 
 def refused(actor: Actor, action: str, details: dict[str, Any]) -> Executable:
     """Return the statement, for `note`, that records a refused attempt. The actor's name is "" for an unknown key."""
-    return _INSERT.values(_values(actor, Entry(action, "api_key", actor.key_id, details)))
+    return _INSERT.values(_values(actor, Entry(Action(action), Kind.API_KEY, actor.key_id, details)))
 
 
 def changes(row: Row, fields: dict[str, Any]) -> dict[str, dict[str, Any]]:

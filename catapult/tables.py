@@ -113,6 +113,52 @@ class Direction(enum.StrEnum):
     LOWER = "lower"
 
 
+class Kind(enum.StrEnum):
+    """The kinds of resources that audit entries are about."""
+
+    MODEL = "model"
+    VERSION = "version"
+    DEPLOYMENT = "deployment"
+    ENVIRONMENT = "environment"
+    GATE = "gate"
+    APPROVAL = "approval"
+    API_KEY = "api_key"
+    SESSION = "session"
+
+
+class Action(enum.StrEnum):
+    """Every action that the audit log records. Queries, filters and pages read this list; `audit.entry` refuses others."""
+
+    MODEL_CREATE = "model.create"
+    MODEL_UPDATE = "model.update"
+    MODEL_DELETE = "model.delete"
+    VERSION_CREATE = "version.create"
+    VERSION_UPDATE = "version.update"
+    VERSION_PROMOTE = "version.promote"
+    VERSION_DEMOTE = "version.demote"
+    VERSION_DELETE = "version.delete"
+    DEPLOYMENT_CREATE = "deployment.create"
+    DEPLOYMENT_UPDATE = "deployment.update"
+    DEPLOYMENT_ROLLBACK = "deployment.rollback"
+    ENVIRONMENT_CREATE = "environment.create"
+    ENVIRONMENT_UPDATE = "environment.update"
+    ENVIRONMENT_DELETE = "environment.delete"
+    GATE_CREATE = "gate.create"
+    GATE_UPDATE = "gate.update"
+    GATE_DELETE = "gate.delete"
+    GATE_OVERRIDE = "gate.override"
+    APPROVAL_CREATE = "approval.create"
+    APPROVAL_WITHDRAW = "approval.withdraw"
+    API_KEY_CREATE = "api_key.create"
+    API_KEY_ROTATE = "api_key.rotate"
+    API_KEY_REVOKE = "api_key.revoke"
+    SESSION_CREATE = "session.create"
+    SESSION_DELETE = "session.delete"
+    AUTH_REFUSED = "auth.refused"
+    AUTH_FORBIDDEN = "auth.forbidden"
+    DEMO_FILL = "demo.fill"
+
+
 def one_of(column: str, values: type[enum.StrEnum]) -> CheckConstraint:
     """Return a constraint: the column has one of the enum's values."""
     listed = ", ".join(f"'{value}'" for value in values)
@@ -143,7 +189,7 @@ class RegisteredModel(Row):
     """A registered ML model."""
 
     __tablename__ = "models"
-    kind = "model"
+    kind = Kind.MODEL
 
     id: Mapped[UUID] = primary_key()
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
@@ -192,7 +238,7 @@ class Version(Row):
     """One immutable image of a model. A release is a version that somebody promoted."""
 
     __tablename__ = "versions"
-    kind = "version"
+    kind = Kind.VERSION
 
     id: Mapped[UUID] = primary_key()
     model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
@@ -331,7 +377,7 @@ class Environment(Row):
     """A named place that versions are deployed to. Deploying to a deleted one creates it again in the same row."""
 
     __tablename__ = "environments"
-    kind = "environment"
+    kind = Kind.ENVIRONMENT
 
     id: Mapped[UUID] = primary_key()
     name: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
@@ -370,7 +416,7 @@ class Deployment(Row):
     """
 
     __tablename__ = "deployments"
-    kind = "deployment"
+    kind = Kind.DEPLOYMENT
 
     id: Mapped[UUID] = primary_key()
     release_id: Mapped[UUID] = mapped_column()
@@ -471,7 +517,7 @@ class Gate(Row):
     """A rule for becoming a release or for reaching an environment. Its kind decides which fields are set."""
 
     __tablename__ = "gates"
-    kind = "gate"
+    kind = Kind.GATE
 
     id: Mapped[UUID] = primary_key()
     model: Mapped[str] = mapped_column(String(NAME_LENGTH))
@@ -531,7 +577,7 @@ class Approval(Row):
     """A key's approval of a version for a target. It counts until a gate of the target changes."""
 
     __tablename__ = "approvals"
-    kind = "approval"
+    kind = Kind.APPROVAL
 
     id: Mapped[UUID] = primary_key()
     version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"))
@@ -565,7 +611,7 @@ class ApiKey(Row):
     """A key. Only its HMAC-SHA-256 under API_KEY_SALT is stored; `prefix` may be shown."""
 
     __tablename__ = "api_keys"
-    kind = "api_key"
+    kind = Kind.API_KEY
 
     id: Mapped[UUID] = primary_key()
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
@@ -643,7 +689,7 @@ class Session(Row):
     """A browser session of a key. The cookie holds a token, of which only the SHA-256 is stored."""
 
     __tablename__ = "sessions"
-    kind = "session"
+    kind = Kind.SESSION
 
     id: Mapped[UUID] = primary_key()
     token_hash: Mapped[bytes] = mapped_column(LargeBinary)

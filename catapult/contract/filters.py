@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from catapult.contract.fields import Query, QueryFlag, Time, choice, says
-from catapult.tables import DeploymentStatus
+from catapult.tables import Action, DeploymentStatus, Kind
 
 
 class DeploymentFilters(Query):
@@ -15,8 +15,8 @@ class DeploymentFilters(Query):
 
 
 class AuditFilters(Query):
-    action = fields.String(metadata=says("The action.", "version.promote"))
-    resource_type = fields.String(metadata=says("The kind of resource.", "version"))
+    action = fields.String(metadata=says(f"The action, one of {', '.join(Action)}.", "version.promote"))
+    resource_type = fields.String(metadata=says(f"The kind of resource, one of {', '.join(Kind)}.", "version"))
     resource_id = fields.UUID(metadata=says("The resource's id."))
     api_key_name = fields.String(metadata=says("The key's name."))
     since = Time(metadata=says("At this time or later."))

@@ -1,6 +1,6 @@
-"""Door 2: the pages for people, one file a noun. Templates have the same names.
+"""Door: the pages for people, one file a noun. The folders in `templates/` have the same names.
 
-Every address answers with a whole page and every form works without JavaScript; HTMX swaps parts of the same templates.
+Every address returns a whole page, and every form works without JavaScript; HTMX swaps blocks of the same templates.
 """
 
 import hashlib
@@ -23,7 +23,6 @@ from catapult.pages import (
     gates,
     inbox,
     overview,
-    progress,
     registered_models,
     rollbacks,
     search,
@@ -31,35 +30,20 @@ from catapult.pages import (
     versions,
 )
 from catapult.pages.parts import formats
-from catapult.pages.parts.page_request import own_address
 from catapult.queries import registry
 from catapult.queries.sessions import LONGEST
 from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
 
-NOUNS = (
-    sign_in,
-    overview,
-    registered_models,
-    comparison,
-    versions,
-    deployments,
-    progress,
-    environments,
-    rollbacks,
-    gates,
-    inbox,
-    audit_logs,
-    api_keys,
-    search,
-)
+NOUNS = [sign_in, overview, search, inbox, registered_models, versions, comparison, deployments, environments]
+NOUNS += [rollbacks, gates, audit_logs, api_keys]
 YEAR = 365 * 86_400
 STATIC = Path(__file__).parent.parent / "static"
 JSON_DOOR = ("/api/", "/openapi.json", "/livez", "/readyz")
 
 
 class ModelName(BaseConverter):
-    """A model's name in an address: its segments, of which none is a word that the pages' addresses use."""
+    """A model's name in an address; no segment is a word that the addresses of the pages use."""
 
     part_isolating = False
     _segment = rf"(?!(?i:versions|compare)(?:/|$)){SEGMENT}"
@@ -70,7 +54,7 @@ class ModelName(BaseConverter):
 
 
 def init_app(app: Flask) -> None:
-    """The application has pages at `/`."""
+    """Serve the pages at `/`."""
     app.url_map.converters["model"] = ModelName
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR
     door = Blueprint("pages", __name__)
@@ -85,14 +69,14 @@ def init_app(app: Flask) -> None:
 
 
 def answers_here() -> bool:
-    """Whether a page is asked for, and not the JSON API."""
+    """Return whether the request is for a page and not for the JSON API."""
     return "pages" in request.blueprints or (
         not f"{request.path}/".startswith(JSON_DOOR) and "text/html" in request.headers.get("Accept", "")
     )
 
 
 def _shell() -> dict[str, Any]:
-    """What the frame around every page needs."""
+    """Return what the frame around every page shows."""
     actor = g.get("actor")
     return {
         "actor": actor,
@@ -102,23 +86,22 @@ def _shell() -> dict[str, Any]:
         "theme": {"light": "light", "dark": "dark"}.get(request.cookies.get("theme", "")),
         "model_count": registry.model_count,
         "release": version.VERSION,
-        "session_ends": _ends,
-        "here": own_address(),
+        "session_ends": _session_end,
     }
 
 
-def _ends(session: Any) -> datetime:
-    """When the session is over at the latest: twelve hours after its beginning, or with its key."""
+def _session_end(session: Any) -> datetime:
+    """Return the latest end of the session: twelve hours after its start, or when its key expires."""
     last: datetime = session.began_at + LONGEST
     end = min(last, session.expires_at) if session.expires_at else last
-    return end.astimezone(UTC)  # a pooler may give another zone
+    return end.astimezone(UTC)  # a connection pooler may return another time zone
 
 
 def asset(name: str) -> str:
-    """The address of a static file, which changes with its content, so that browsers may keep it for a year."""
-    return url_for("static", filename=name, v=_mark(name))
+    """Return the address of a static file. It changes with the content, so browsers may cache it for a year."""
+    return url_for("static", filename=name, v=_fingerprint(name))
 
 
 @cache
-def _mark(name: str) -> str:
+def _fingerprint(name: str) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]

@@ -1,4 +1,4 @@
-"""`/audit`: who did what, when, on what and from where; the same as a file."""
+"""`/audit`: the audit log with its filters, and its export as a file."""
 
 import csv
 import io
@@ -18,43 +18,25 @@ from catapult.pages.parts import lists
 from catapult.pages.parts.page_request import page
 from catapult.queries import audit_logs
 from catapult.queries.lists.paging import CHUNK
-from catapult.tables import ApiKey, Deployment, RegisteredModel, Session, Version
+from catapult.tables import Action, Kind
 
 blp = Blueprint("audit_logs", __name__)
 LIST = "audit_logs/index.html"
-ACTIONS = (
-    *audit_logs.TOLD,
-    "api_key.create",
-    "api_key.revoke",
-    "api_key.rotate",
-    "auth.refused",
-    "auth.forbidden",
-    "session.create",
-    "session.delete",
-)
-KINDS = tuple(table.kind for table in (RegisteredModel, Version, Deployment, ApiKey, Session))
 COLUMNS = (
-    "id",
-    "created_at",
-    "api_key_name",
-    "action",
-    "resource_type",
-    "resource_id",
-    "ip_address",
-    "request_id",
-    "details",
+    *("id", "created_at", "api_key_name", "action", "resource_type", "resource_id"),
+    *("ip_address", "request_id", "details"),
 )
 FOLDED, AROUND = 4_000, 1_300
-"""Characters of a value that are shown, and of HTML around an entry's texts."""
+"""Shown characters of a value, and characters of HTML around an entry's texts."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""How a cell begins that a spreadsheet would run. The wide ones are the same to some of them."""
+"""How a cell begins that a spreadsheet would run as a formula. Some treat the wide characters alike."""
 
 
 class Filters(AuditFilters):
-    """What the log can be narrowed by, with times as browsers send them."""
+    """The filters of the API, with times as browsers send them."""
 
-    resource_id = fields.UUID(error_messages={"invalid_uuid": "Is no id; ids are UUIDs."})
+    resource_id = fields.UUID(error_messages={"invalid_uuid": "Is not an id; ids are UUIDs."})
     since = Minute()
     until = Minute()
 
@@ -62,19 +44,18 @@ class Filters(AuditFilters):
 @blp.get("/audit")
 @page()
 def index() -> Response:
-    """The entries that the address asks for, newest first."""
-    form, found = lists.filters(Filters)
-    part = lists.Part([], None) if form.errors else lists.part(audit_logs.listing(**found), letters=_letters)
-    told = part._replace(rows=[entry(row) for row in part.rows])
-    narrowed: dict[str, Any] = {**form.values}
-    files = {kind: url_for(f".export_{kind}", **narrowed) for kind in ("csv", "jsonl")}
-    return lists.filtered(LIST, form, part=told, files=files, actions=ACTIONS, kinds=KINDS)
+    """The entries that match the filters in the address, newest first."""
+    form, part = lists.filtered_part(Filters, audit_logs.listing, letters=_letters)
+    part = part._replace(rows=[entry(row) for row in part.rows])
+    values: dict[str, Any] = {**form.values}
+    files = {kind: url_for(f".export_{kind}", **values) for kind in ("csv", "jsonl")}
+    return lists.filtered(LIST, form, part=part, files=files, actions=list(Action), kinds=list(Kind))
 
 
 @blp.get("/audit/export.csv")
 @page()
 def export_csv() -> Response:
-    """What the address asks for as a table for spreadsheets, oldest first."""
+    """The matching entries as a table for spreadsheets, oldest first."""
     rows = ([getattr(row, column) for column in COLUMNS] for row in _exported())
     return _file("catapult-audit.csv", "text/csv; charset=utf-8", map(csv_line, chain([COLUMNS], rows)))
 
@@ -82,20 +63,20 @@ def export_csv() -> Response:
 @blp.get("/audit/export.jsonl")
 @page()
 def export_jsonl() -> Response:
-    """What the address asks for as JSON lines, oldest first, as `flask audit export` writes them."""
+    """The matching entries as JSON lines, oldest first, as `flask audit export` writes them."""
     lines = (f"{ExportedOut.encode(row)}\n" for row in _exported())
     return _file("catapult-audit.jsonl", "application/jsonl; charset=utf-8", lines)
 
 
 def csv_line(cells: Any) -> str:
-    """The cells as RFC 4180 has them, times as the API writes them."""
+    """Return a line of CSV (RFC 4180), with times as the API writes them."""
     line = io.StringIO()
     csv.writer(line).writerow([cell(value) for value in cells])
     return line.getvalue()
 
 
 def cell(value: Any) -> str:
-    """The value as text that no spreadsheet takes for a formula: a leading apostrophe says that it is none.
+    """Return the value as text; an apostrophe before it keeps a spreadsheet from running it as a formula.
 
     Source: OWASP, CSV Injection.
     """
@@ -104,46 +85,46 @@ def cell(value: Any) -> str:
 
 
 def entry(row: Any) -> dict[str, Any]:
-    """The row with its details read: `details` whole, `facts` as text by name, `changes` as (field, old, new) in text."""
+    """Return the row with its parsed `details`, `facts` as text by name, and `changes` as texts (field, old, new)."""
     details = json.loads(row.details)
     changes = details.get("changes", {})
     return {
         **row._mapping,
         "details": details,
-        "facts": {name: said(value) for name, value in details.items() if name != "changes"},
-        "changes": [(name, said(change["old"]), said(change["new"])) for name, change in changes.items()],
+        "facts": {name: as_text(value) for name, value in details.items() if name != "changes"},
+        "changes": [(name, as_text(change["old"]), as_text(change["new"])) for name, change in changes.items()],
     }
 
 
-def said(value: Any) -> str:
-    """Text as it is, anything else as JSON. Numbers keep their digits: two that differ never look alike.
+def as_text(value: Any) -> str:
+    """Return text unchanged and other values as JSON, cut to `FOLDED` characters.
 
-    Of more than `FOLDED` characters the beginning; files have all of it.
+    Numbers keep their digits, so that two different ones never look alike. Exported files have all of it.
     """
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, indent=2)
     return text if len(text) <= FOLDED else f"{text[:FOLDED]}…"
 
 
 def _letters(row: Any) -> int:
-    """What an entry takes, with names in links."""
+    """Return the characters of HTML that an entry takes, with names in links."""
     return AROUND + lists.text_letters(row.details[: 4 * FOLDED]) + lists.text_letters(row.api_key_name or "")
 
 
 def _exported() -> Iterator[Any]:
-    """Raises Invalid."""
-    form, found = lists.filters(Filters)
+    """Return every entry that matches the filters in the address. Raises Invalid."""
+    form, filters = lists.filters(Filters)
     if form.refusal:
         raise form.refusal
-    return audit_logs.export(audit_logs.listing(**found))
+    return audit_logs.export(audit_logs.listing(**filters))
 
 
-def _file(name: str, kind: str, lines: Iterator[str]) -> Response:
-    """The lines as a file that is sent while they are read: memory holds one portion of them."""
-    portions = iter(lambda: "".join(islice(lines, CHUNK)), "")
-    first = next(
-        portions, ""
-    )  # before the answer begins: a database that is down is a 503, and no file that breaks off
-    response = Response(stream_with_context(chain([first], portions)), content_type=kind)
+def _file(name: str, content_type: str, lines: Iterator[str]) -> Response:
+    """Return the lines as a file that is sent while they are read, one chunk in memory at a time.
+
+    The first chunk is read here: if the database is down, the response is a 503 and not a truncated file.
+    """
+    chunks = iter(lambda: "".join(islice(lines, CHUNK)), "")
+    response = Response(stream_with_context(chain([next(chunks, "")], chunks)), content_type=content_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     return response

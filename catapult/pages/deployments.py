@@ -1,4 +1,4 @@
-"""`/deployments`: what went where, and the form that records a deployment."""
+"""`/deployments`: the list, the form to record a deployment, and a deployment's page with its next steps."""
 
 from typing import Any
 from uuid import UUID
@@ -7,33 +7,39 @@ from flask import Blueprint, Response, g, request, url_for
 from marshmallow import fields
 
 from catapult.actions import deployments as actions
+from catapult.actions.deployment_states import NEXT
 from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
 from catapult.pages.parts import formats, forms, fragments, lists, values, verdicts
 from catapult.pages.parts.forms import Form
-from catapult.pages.parts.page_request import asked, page
-from catapult.queries import deployments, environments, live, versions
+from catapult.pages.parts.page_request import page, requested_block
+from catapult.queries import audit_logs, deployments, environments, live, rollbacks, versions
 from catapult.queries.lists.paging import Page
+from catapult.rules.comparison import compare, parsed
 from catapult.tables import DeploymentStatus, Role
 
 blp = Blueprint("deployments", __name__)
 LIST, NEW = "deployments/index.html", "deployments/new.html"
+SHOW, MOVE = "deployments/show.html", "deployments/move.html"
 STATUSES = [str(status) for status in DeploymentStatus]
 RECORDED = [status for status in STATUSES if status != DeploymentStatus.CANCELLED]
-"""What a deployment may begin as."""
+"""The statuses that a deployment may begin with."""
 
-PUBLIC = ("prod", "production", "live")
-KNOWN = 200
-"""So many environments are offered."""
-REASON = 160
+AT = "/deployments/<uuid:deployment_id>"
+STEP = f"{AT}/-/<any({','.join(status for status in STATUSES if status != DeploymentStatus.PENDING)}):status>"
+OFFERED, REASON = 200, 160
+"""Environments that the form offers, and shown characters of a freeze's reason."""
+
+KEYS, ROOM, ENTRIES = 100, 80_000, 10
+"""Shown keys of metadata, characters of HTML for them, and shown entries of the audit log."""
 
 
 class DeploymentForm(DeploymentIn):
-    """A deployment as people name it: by model and version."""
+    """A deployment that names its model and version."""
 
-    release_id = Id(dump_only=True)  # found by the names
+    release_id = Id(dump_only=True)  # looked up by the names
     model = fields.String(required=True)
     version = fields.String(required=True)
 
@@ -41,71 +47,136 @@ class DeploymentForm(DeploymentIn):
 @blp.get("/deployments")
 @page()
 def index() -> Response:
-    """The deployments that the address asks for, newest first."""
-    form, found = lists.filters(DeploymentFilters)
-    part = lists.Part([], None) if form.errors else lists.part(deployments.listing(**found))
-    places = [] if asked("list", "more") else live.environments()
-    return lists.filtered(LIST, form, part=part, statuses=STATUSES, environments=places)
+    """The deployments that match the filters in the address, newest first."""
+    form, part = lists.filtered_part(DeploymentFilters, deployments.listing)
+    names = [] if requested_block("list", "more") else live.environments()
+    return lists.filtered(LIST, form, part=part, statuses=STATUSES, environments=names)
 
 
 @blp.get("/new/deployment")
 @page(Role.PUBLISHER)
 def new() -> Response:
-    """The form to record a deployment, of the version that the address names."""
+    """The form to record a deployment of the version in the address."""
     return _new(Form(request.args.to_dict()))
 
 
 @blp.post("/new/deployment")
 @page(Role.PUBLISHER)
 def create() -> Response:
-    """A deployment is recorded; on to its version's page."""
+    """Record a deployment and go to its version's page."""
 
     def act() -> Response:
         sent = forms.read(DeploymentForm)
         version = _version(sent.pop("model"), sent.pop("version"))
-        if guarded(sent["environment"], environments.find(sent["environment"])):
+        environment = environments.find(sent["environment"])
+        if environment is not None and environment.protected:
             forms.check_typed(version.model_name)
-        made = actions.create(actor=g.actor, release_id=UUID(version.id), **sent)
+        created = actions.create(actor=g.actor, release_id=UUID(version.id), **sent)
         address = url_for("pages.versions.show", name=version.model_name, version=version.version)
-        return fragments.go(address, _what_happened(made))
+        return fragments.go(address, _message(created, is_live=created.live))
 
     return forms.submit(act, _new)
 
 
-def guarded(name: str, place: Any = None) -> bool:
-    """Whether what goes to that environment meets the public, so that nobody should send it there by a slip."""
-    return name.lower() in PUBLIC or (place is not None and place.protected)
+@blp.get(AT)
+@page()
+def show(deployment_id: UUID) -> Response:
+    """The deployment: its version, its states with their times, and the possible next steps."""
+    return fragments.whole(SHOW, **_details(deployment_id))
 
 
-def about(place: Any) -> str:
-    """`protected · frozen until 2026-11-30 08:00:00 UTC: Sale`: what whoever deploys there should know."""
-    until = f" until {formats.exact(place.frozen_until)}" if place.frozen and place.frozen_until else ""
-    frozen = f"frozen{until}: {values.short(place.frozen_reason, REASON)}" if place.frozen else ""
-    return " · ".join(filter(None, ["protected" if place.protected else "", frozen]))
+@blp.get(STEP)
+@page(Role.PUBLISHER)
+def confirm(deployment_id: UUID, status: str) -> Response:
+    """What the step does, and the field to confirm it where it needs one."""
+    return _step(deployment_id, status, Form())
+
+
+@blp.post(STEP)
+@page(Role.PUBLISHER)
+def move(deployment_id: UUID, status: str) -> Response:
+    """Set the deployment's status."""
+    row = deployments.get(deployment_id)
+    in_place = requested_block("main")
+
+    def act() -> Response:
+        if _needs_name(environments.ever(row.environment), status):
+            forms.check_typed(row.model_name)
+        moved = actions.edit(deployment_id, {"status": status}, actor=g.actor, expected=forms.counter())
+        message = _message(moved)
+        if in_place:
+            return fragments.part(SHOW, "main", fragments.toast(message), **_details(deployment_id))
+        return fragments.go(url_for(".show", deployment_id=deployment_id), message)
+
+    def refused(form: Form, code: int) -> Response:
+        if in_place:
+            return fragments.part(SHOW, "main", status=code, **_details(deployment_id, form))
+        return _step(deployment_id, status, form, code)
+
+    return forms.submit(act, refused)
+
+
+def about(environment: Any) -> str:
+    """Return what to know before deploying there: `protected · frozen until 2026-11-30 08:00:00 UTC: Sale`."""
+    until = f" until {formats.exact(environment.frozen_until)}" if environment.frozen_until else ""
+    frozen = f"frozen{until}: {values.short(environment.frozen_reason, REASON)}" if environment.frozen else ""
+    return " · ".join(filter(None, ["protected" if environment.protected else "", frozen]))
+
+
+def _message(row: Any, *, is_live: bool = False) -> str:
+    what, where = f"{row.model_name} {row.version}", row.environment
+    return f"{what} is live in {where}." if is_live else f"{what} to {where}: {row.status}."
 
 
 def _version(model: str, version: str) -> Any:
-    """Raises Invalid."""
+    """Return that version. Raises Invalid."""
     try:
         return versions.named(model, version)
     except NotFound as missing:
         raise Invalid(missing.detail, errors={"version": [missing.detail]}) from missing
 
 
-def _what_happened(deployment: Any) -> str:
-    what, where = f"{deployment.model_name} {deployment.version}", deployment.environment
-    return f"{what} is live in {where}." if deployment.live else f"{what} to {where}: {deployment.status}."
-
-
 def _new(form: Form, status: int = 200) -> Response:
     name = form.values.get("environment", "").strip()
-    places = list(environments.listing().page(Page(KNOWN)))
-    place = next((one for one in places if one.place == name.lower()), None)
-    said = {
-        "known": [(one.name, about(one)) for one in places],
-        "about": about(place) if place else "",
-        "statuses": RECORDED,
-        "guarded": guarded(name, place),
-        "blocked": verdicts.panel(name, list(form.refusal.gates)) if isinstance(form.refusal, Blocked) else None,
+    offered = list(environments.listing().page(Page(OFFERED)))
+    environment = next((row for row in offered if row.place == name.lower()), None)
+    return fragments.form(
+        NEW,
+        form,
+        status,
+        known=[(row.name, about(row)) for row in offered],
+        about=about(environment) if environment else "",
+        statuses=RECORDED,
+        protected=environment is not None and environment.protected,
+        blocked=verdicts.panel(name, list(form.refusal.gates)) if isinstance(form.refusal, Blocked) else None,
+    )
+
+
+def _needs_name(environment: Any, status: str) -> bool:
+    """Return whether the model's name has to be typed for this step: it goes live in a protected environment."""
+    return bool(status == DeploymentStatus.SUCCESS and environment.protected)
+
+
+def _step(deployment_id: UUID, status: str, form: Form, code: int = 200) -> Response:
+    row = deployments.get(deployment_id)
+    context = {"to": status, "needs_name": _needs_name(environments.ever(row.environment), status)}
+    return fragments.form(MOVE, form, code, deployment=row, changed_by=forms.changed_by(row, code), **context)
+
+
+def _details(deployment_id: UUID, form: Form | None = None) -> dict[str, Any]:
+    """Return everything that the deployment's page shows."""
+    row = deployments.get(deployment_id)
+    environment = environments.ever(row.environment)
+    metadata = parsed(row.metadata_)
+    return {
+        "deployment": row,
+        "environment": environment,
+        "states": deployments.states(deployment_id),
+        "versions": rollbacks.named([row.superseded_by, row.rollback_of]),
+        "rollback": rollbacks.told([row]).get(row.id),
+        "lines": values.lines(compare([metadata]).rows[:KEYS], [{}], ROOM),
+        "steps": [(status, _needs_name(environment, status)) for status in NEXT.get(row.status, ())],
+        "may_move": g.actor.role.holds(Role.RELEASER if environment.protected else Role.PUBLISHER),
+        "entries": list(audit_logs.listing(resource_id=deployment_id).page(Page(ENTRIES)))[:ENTRIES],
+        "form": form or Form(),
     }
-    return fragments.whole_or(asked("dialog-body", "form") and "form", NEW, status, form=form, **said)

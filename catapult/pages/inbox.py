@@ -1,10 +1,10 @@
-"""`/inbox`: what waits for an approval of whoever looks; and approvals given and withdrawn, here and on a version's page."""
+"""`/inbox`: the versions that wait for your approval; approvals are also given and withdrawn on a version's page."""
 
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, g
 
 from catapult.actions import approvals as actions
 from catapult.contract.control import ApprovalIn
@@ -12,7 +12,7 @@ from catapult.errors import Conflict, Invalid, Refusal
 from catapult.extensions import db
 from catapult.pages import versions
 from catapult.pages.parts import forms, fragments, lists, verdicts
-from catapult.pages.parts.page_request import asked, by_htmx, page
+from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.queries import inbox
 from catapult.queries import versions as stored
 from catapult.tables import RELEASE, Role
@@ -20,24 +20,25 @@ from catapult.tables import RELEASE, Role
 blp = Blueprint("inbox", __name__)
 LIST = "inbox/index.html"
 ROOM, AROUND = 220_000, 1_500
-"""Characters of HTML for all rows, and for one beside its texts."""
+"""Characters of HTML for all rows, and for one without its texts."""
 
 
 @blp.get("/inbox")
 @page(Role.PUBLISHER)
 def index() -> Response:
-    """The versions that miss an approval which this key could give, the newest first."""
-    return fragments.whole_or(asked("waiting"), LIST, **_waiting())
+    """The versions that miss an approval which this key could give, newest first."""
+    return fragments.whole_or(requested_block("waiting"), LIST, **_waiting())
 
 
 @blp.post(f"{versions.AT}/-/approve")
 @page(Role.PUBLISHER)
 def approve(name: str, version: str) -> Response:
-    """Whoever is signed in approves that the version may reach the target."""
+    """Approve the version for the target."""
 
     def act(row: Any) -> str:
-        made = actions.create(UUID(row.id), actor=g.actor, **forms.read(ApprovalIn))
-        return f"You approved {row.model_name} {row.version} for {_goal(made.target)}."
+        approval = actions.create(UUID(row.id), actor=g.actor, **forms.read(ApprovalIn))
+        target = "release" if approval.target == RELEASE else approval.target
+        return f"You approved {row.model_name} {row.version} for {target}."
 
     return _in_place(name, version, act)
 
@@ -45,7 +46,7 @@ def approve(name: str, version: str) -> Response:
 @blp.post(f"{versions.AT}/-/withdraw/<uuid:approval_id>")
 @page(Role.PUBLISHER)
 def withdraw(name: str, version: str, approval_id: UUID) -> Response:
-    """The approval counts no more."""
+    """Withdraw the approval."""
 
     def act(row: Any) -> str:
         actions.withdraw(UUID(row.id), approval_id, actor=g.actor)
@@ -55,35 +56,26 @@ def withdraw(name: str, version: str, approval_id: UUID) -> Response:
 
 
 def _in_place(name: str, version: str, act: Callable[[Any], str]) -> Response:
-    """What `act` says that it did, and the part of the page it was asked from as it is now; or why it was refused."""
+    """Show the message that `act` returns, or its refusal, with the updated part of the page it was requested from."""
     row = stored.named(name, version)
+    refused: Refusal | None = None
     try:
-        said, refused = act(row), None
+        message = act(row)
     except (Conflict, Invalid) as refusal:
         db.session.rollback()
-        said, refused = _sentence(refusal), refusal
-    if not by_htmx() and refused is None:
+        refused = refusal
+        message = " ".join(str(text) for texts in refusal.errors.values() for text in texts) or refusal.detail
+    if not is_htmx() and refused is None:
         return fragments.back(versions.address(row))
-    toast = fragments.toast(said, bad=refused is not None)
-    status = refused.status if refused else 200
-    if by_htmx() and request.headers.get("HX-Target") == "waiting":
-        return fragments.part(LIST, "waiting", toast, status=status, **_waiting())
+    toast = fragments.toast(message, bad=refused is not None)
+    if requested_block("waiting"):
+        return fragments.part(LIST, "waiting", toast, status=refused.status if refused else 200, **_waiting())
     return versions.again(stored.named(name, version), toast, refused)
 
 
-def _sentence(refusal: Refusal) -> str:
-    faults = [str(said) for texts in refusal.errors.values() for said in texts]
-    return " ".join(faults) or refusal.detail
-
-
-def _goal(target: str) -> str:
-    return "release" if target == RELEASE else target
-
-
 def _waiting() -> dict[str, Any]:
-    found = inbox.waiting(g.actor)
-    rows = [(row, verdicts.panel(row.target, row.verdicts)) for row in found]
-    shown = list(lists.within(rows, ROOM, lambda row: _letters(*row))) or rows[:1]
+    rows = [(row, verdicts.panel(row.target, row.verdicts)) for row in inbox.waiting(g.actor)]
+    shown = lists.fitting(rows, ROOM, lambda row: _letters(*row))
     return {"rows": shown, "more": len(rows) - len(shown), "asks": None if rows else inbox.anything_asks()}
 
 

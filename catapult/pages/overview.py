@@ -1,4 +1,4 @@
-"""`/`: what is live, what is ready to promote, what happened."""
+"""`/`: what is live, what is ready to promote, and the latest activity."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,59 +7,60 @@ from uuid import UUID
 from flask import Blueprint, Response, g, request
 
 from catapult.pages.parts import fragments, lists, verdicts
-from catapult.pages.parts.page_request import asked, page
+from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, gates, live, metrics, rollbacks
 from catapult.tables import RELEASE
 
 blp = Blueprint("overview", __name__)
 ENTRIES = 8
 NEWER, READY, WAITING = 30, 6, 3
-"""Versions ahead of their model's release: so many are asked about, shown as ready, and shown as missing approvals alone."""
+"""Versions ahead of their release: so many are judged, shown as ready, and shown as waiting for approvals."""
 
-ROOM, CELL, NONE = 230_000, 340, 80
-"""Characters of HTML for what is live, for a cell beside its texts, and for one without anything."""
+ROOM, CELL, EMPTY = 230_000, 340, 80
+"""Characters of HTML for the matrix, for a cell without its texts, and for an empty cell."""
 
 
 @blp.get("/")
 @page()
 def show() -> Response:
-    """The overview, whose parts ask for themselves again every few seconds."""
-    part = asked(*PARTS)
-    said = PARTS[part]() if part else {name: value for make in PARTS.values() for name, value in make().items()}
-    return fragments.whole_or(part, "overview/index.html", **said)
+    """The overview. Its parts request themselves again every few seconds."""
+    block = requested_block(*PARTS)
+    parts = [PARTS[block]] if block else PARTS.values()
+    context = {name: value for part in parts for name, value in part().items()}
+    return fragments.whole_or(block, "overview/index.html", **context)
 
 
 def matrix() -> dict[str, Any]:
-    """What is live, a row a model and a column an environment."""
+    """Return what is live: one row a model, one column an environment."""
     found = live.matrix(live.ALL if "all" in request.args else live.MODELS)
-    rows = list(lists.within(found.rows, ROOM, lambda row: _letters(row, found.environments))) or found.rows[:1]
+    rows = lists.fitting(found.rows, ROOM, lambda row: _letters(row, found.environments))
     if len(rows) < len(found.rows):
         found = found._replace(rows=rows, more=True)
-    told = rollbacks.told(it for row in found.rows for it in row.values())
-    return {"matrix": found, "told": told, "now": datetime.now(UTC), "last": found.end}
+    reasons = rollbacks.told(cell for row in rows for cell in row.values())
+    return {"matrix": found, "rollbacks": reasons, "now": datetime.now(UTC), "last": found.end}
 
 
-def _letters(row: dict[str, Any], places: list[str]) -> int:
-    """What a row of the matrix takes: two links a cell at most, and little where nothing is."""
+def _letters(row: dict[str, Any], environments: list[str]) -> int:
+    """Return the characters of HTML of a row: up to two links a cell, and little for an empty one."""
     cells = sum(
-        (CELL if it.rollback_of is None else 3 * CELL)
-        + len(it.model_name)
-        + 2 * lists.text_letters(it.version)
-        + lists.text_letters(it.deployed_by)
-        for it in row.values()
+        (CELL if cell.rollback_of is None else 3 * CELL)
+        + len(cell.model_name)
+        + 2 * lists.text_letters(cell.version)
+        + lists.text_letters(cell.deployed_by)
+        for cell in row.values()
     )
-    empty = NONE * len(set(places) - set(row)) + sum(map(len, places))
+    empty = EMPTY * len(set(environments) - set(row)) + sum(map(len, environments))
     return CELL + 2 * len(next(iter(row.values())).model_name) + empty + cells
 
 
 def ready() -> dict[str, Any]:
-    """The newest versions that are ahead of their model's release and pass every gate, with their main number beside its.
+    """Return the newest versions ahead of their release that pass every gate, and how their main metric compares.
 
-    And a few of those that miss nothing but approvals, `waiting`.
+    `waiting` are a few versions that miss nothing but approvals.
     """
     newer = live.candidates(NEWER)
-    said = gates.verdicts([row.id for row in newer], RELEASE, g.actor.key_id)
-    panels = [(row, verdicts.panel(RELEASE, said[UUID(row.id)])) for row in newer]
+    judged = gates.verdicts([row.id for row in newer], RELEASE, g.actor.key_id)
+    panels = [(row, verdicts.panel(RELEASE, judged[UUID(row.id)])) for row in newer]
     candidates = [row for row, panel in panels if not panel.missing][:READY]
     return {
         "newer": newer,
@@ -72,7 +73,7 @@ def ready() -> dict[str, Any]:
 
 
 def activity() -> dict[str, Any]:
-    """The last things that happened."""
+    """Return the latest entries of the audit log."""
     return {"entries": audit_logs.activity(ENTRIES)}
 
 

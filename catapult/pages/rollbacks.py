@@ -1,7 +1,6 @@
-"""`/environments/<name>/-/rollback`: what going back would change, and the form that does it."""
+"""`/environments/<name>/-/rollback`: what a rollback would change, and the form that does it."""
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,22 +10,21 @@ from flask import Blueprint, Response, g, request
 from catapult.actions import deployments as actions
 from catapult.contract.control import Rollback
 from catapult.errors import Conflict
-from catapult.pages.deployments import about, guarded
+from catapult.pages.deployments import about
 from catapult.pages.environments import done
-from catapult.pages.parts import formats, forms, fragments, lists, values
+from catapult.pages.parts import forms, fragments, values
 from catapult.pages.parts.forms import Form
-from catapult.pages.parts.page_request import asked, page
-from catapult.pages.parts.values import Line
+from catapult.pages.parts.page_request import page
 from catapult.queries import environments, gates, history, metrics, rollbacks, versions
 from catapult.queries import registered_models as models
 from catapult.queries.history import Steps
-from catapult.rules.comparison import Row, compare, parsed
+from catapult.rules.comparison import compare, parsed
 from catapult.tables import Role
 
 blp = Blueprint("rollbacks", __name__)
-AT, FORM = "/environments/<name>/-/rollback", "environments/rollback.html"
+AT, FORM = "/environments/<name>/-/rollback", "rollbacks/new.html"
 KEYS, ROOM = 12, 60_000
-"""Keys that differ that are shown, and about so many characters of HTML for them."""
+"""Shown keys that differ, and characters of HTML for them."""
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
@@ -34,68 +32,57 @@ ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 @blp.get(AT)
 @page(Role.RELEASER)
 def confirm(name: str) -> Response:
-    """What differs between what is live there and what would be, and the form that asks for the reason."""
-    return _show(name, Form(request.args.to_dict()))
+    """The difference between the live version and the one to go back to, and the form that asks for a reason."""
+    return _form(name, Form(request.args.to_dict()))
 
 
 @blp.post(AT)
 @page(Role.RELEASER)
 def roll_back(name: str) -> Response:
-    """What was shown as live has ended, and what was shown beside it is live again."""
+    """Make the chosen version live again, if the deployment that the form showed is still live."""
 
     def act() -> Response:
         sent = forms.read(Rollback)
-        place, model = environments.named(name), models.called(sent["model_name"])
-        if guarded(place.name, place):
+        environment, model = environments.named(name), models.called(sent["model_name"])
+        if environment.protected:
             forms.check_typed(model.name)
-        shown = request.form.get("from", "")
-        seen = UUID(shown) if ID.fullmatch(shown) else None
-        made = actions.rollback(place.name, actor=g.actor, shown=seen, **sent)
-        return done(f"{made.model_name} is back on {made.version} in {made.environment}.")
+        shown = _id(request.form.get("from", ""))
+        created = actions.rollback(environment.place, actor=g.actor, shown=shown, **sent)
+        return done(f"{created.model_name} is back on {created.version} in {created.environment}.")
 
-    return forms.submit(act, lambda form, status: _show(name, form, status))
+    return forms.submit(act, lambda form, status: _form(name, form, status))
 
 
-def _show(name: str, form: Form, status: int = 200) -> Response:
-    place, model = environments.named(name), models.called(form.values.get("model_name", ""))
-    asked_for = form.values.get("to", "")
-    steps = history.steps_back(UUID(model.id), place.place, UUID(asked_for) if ID.fullmatch(asked_for) else None)
+def _id(text: str) -> UUID | None:
+    return UUID(text) if ID.fullmatch(text) else None
+
+
+def _form(name: str, form: Form, status: int = 200) -> Response:
+    environment, model = environments.named(name), models.called(form.values.get("model_name", ""))
+    steps = history.steps_back(UUID(model.id), environment.place, _id(form.values.get("to", "")))
     if steps.target is None:
-        steps = history.steps_back(UUID(model.id), place.place, None)
-    said = {
-        "place": place,
-        "model": model,
-        "steps": steps,
-        "about": about(place),
-        "guarded": guarded(place.name, place),
-        "now": datetime.now(UTC),
-    }
+        steps = history.steps_back(UUID(model.id), environment.place, None)
+    context = {"environment": environment, "model": model, "about": about(environment), "now": datetime.now(UTC)}
     try:
-        actions.way_back(steps, model, place, None)
-    except Conflict as nothing:
-        form = Form(form.values, {}, nothing)
-        said["steps"] = None
+        actions.way_back(steps, model, environment, None)
+    except Conflict as conflict:
+        form = Form(form.values, {}, conflict)
     else:
-        said |= _difference(model, steps) | _passed(place, steps)
-        said["offered"] = rollbacks.offered(UUID(model.id), place.place, steps.live.release_id)
-    return fragments.whole_or(asked("dialog-body", "form") and "form", FORM, status, form=form, **said)
+        context |= {"steps": steps} | _difference(model, steps) | _passed(environment, steps)
+        context["offered"] = rollbacks.offered(UUID(model.id), environment.place, steps.live.release_id)
+    return fragments.form(FORM, form, status, **context)
 
 
 def _difference(model: Any, steps: Steps) -> dict[str, Any]:
-    """The keys of both versions' metadata that differ, the first of them: what is live now, and what would be."""
-    found = versions.compared(model.name, [steps.live.version, steps.target.version])
-    columns = [parsed(row.metadata_) for row in found]
-    rows = compare(columns, first=metrics.MAIN).different
-    lines = _lines(rows, [formats.commit_address(column) for column in columns])
-    return {"target": found[-1], "lines": lines, "more_keys": len(rows) - len(lines)}
+    """Return the first keys of metadata that differ between the live version and the target."""
+    rows = versions.compared(model.name, [steps.live.version, steps.target.version])
+    columns = [parsed(row.metadata_) for row in rows]
+    different = compare(columns, first=metrics.MAIN).different
+    lines = values.lines(different[:KEYS], columns, ROOM)
+    return {"target": rows[-1], "lines": lines, "more_keys": len(different) - len(lines)}
 
 
-def _lines(rows: Sequence[Row], commits: list[str | None]) -> list[Line]:
-    lines = (values.line(row, commits) for row in rows[:KEYS])
-    return list(lists.within(lines, ROOM, lambda line: line.letters))
-
-
-def _passed(place: Any, steps: Steps) -> dict[str, Any]:
-    """The gates that the version would be held back by if it were deployed."""
-    verdicts = gates.verdicts([steps.target.release_id], place.place, g.actor.key_id)[steps.target.release_id]
-    return {"passed": [verdict for verdict in verdicts if not verdict.passed]}
+def _passed(environment: Any, steps: Steps) -> dict[str, Any]:
+    """Return the gates that would block an ordinary deployment of the target."""
+    judged = gates.verdicts([steps.target.release_id], environment.place, g.actor.key_id)[steps.target.release_id]
+    return {"passed": [verdict for verdict in judged if not verdict.passed]}

@@ -1,6 +1,7 @@
 """`/login`, `/logout`, and the switch between light and dark."""
 
 import re
+from typing import Any
 
 from flask import Blueprint, Response, g, redirect, request, url_for
 
@@ -13,21 +14,19 @@ from catapult.web import auth, origin
 from catapult.web.error_handlers import record
 
 blp = Blueprint("sign_in", __name__)
-THEMES = ("light", "dark")
-NO_ENTRY = (
-    "This key does not open the door: it is unknown, expired or revoked. Check it, or ask an administrator for one."
-)
+REFUSED = "This key is unknown, expired or revoked. Check it, or ask an administrator for a new one."
+"""One message for all three, so that it does not tell which keys exist."""
 
 
 @blp.get("/login")
 def form() -> Response:
-    """One field for the key."""
+    """The form with one field for the key."""
     return _form()
 
 
 @blp.post("/login")
 def sign_in() -> Response:
-    """A new session, and on to the page that was asked for."""
+    """Start a session and go to the requested page."""
     origin.check_same_origin()
     try:
         sessions.count_attempt(request.remote_addr or "unknown")
@@ -37,45 +36,42 @@ def sign_in() -> Response:
     token = sessions.sign_in(actor=actor, former=request.cookies.get(auth.COOKIE))
     g.actor = actor
     response: Response = redirect(_next(), 303)  # type: ignore[assignment]
-    response.set_cookie(
-        auth.COOKIE,
-        token,
-        max_age=int(LONGEST.total_seconds()),
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-    )
+    response.set_cookie(auth.COOKIE, token, max_age=int(LONGEST.total_seconds()), httponly=True, **_flags())
     return response
 
 
 @blp.post("/logout")
 @page()
 def sign_out() -> Response:
-    """The session has ended."""
+    """End the session."""
     sessions.sign_out(request.cookies[auth.COOKIE], actor=g.actor)
     response: Response = redirect(url_for("pages.sign_in.form"), 303)  # type: ignore[assignment]
-    response.delete_cookie(auth.COOKIE, httponly=True, samesite="Lax", secure=request.is_secure)
+    response.delete_cookie(auth.COOKIE, httponly=True, **_flags())
     return response
 
 
 @blp.post("/theme")
 def theme() -> Response:
-    """The switch without JavaScript: the browser remembers light or dark for a year."""
+    """Switch the theme without JavaScript: the browser keeps light or dark for a year."""
     origin.check_same_origin()
     chosen = request.form.get("theme", "")
     response = fragments.back(url_for("pages.overview.show"))
-    if chosen in THEMES:
-        response.set_cookie("theme", chosen, max_age=365 * 86_400, samesite="Lax", secure=request.is_secure)
+    if chosen in ("light", "dark"):
+        response.set_cookie("theme", chosen, max_age=365 * 86_400, **_flags())
     else:
         response.delete_cookie("theme")
     return response
 
 
+def _flags() -> dict[str, Any]:
+    return {"samesite": "Lax", "secure": request.is_secure}
+
+
 def _refused(refusal: Refusal) -> Response:
-    """The form again; the refusal is recorded as one at the API is."""
+    """Show the form again, and record the refusal in the audit log as the API does."""
     record(refusal)
-    wrong = isinstance(refusal, Unauthenticated)  # 401 is for requests that could bring a key in a header
-    response = _form(NO_ENTRY, 422) if wrong else _form(refusal.detail, refusal.status)
+    is_wrong = isinstance(refusal, Unauthenticated)  # 401 is for requests that can send a key in a header
+    response = _form(REFUSED, 422) if is_wrong else _form(refusal.detail, refusal.status)
     if refusal.retry_after:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
@@ -86,6 +82,6 @@ def _form(error: str = "", status: int = 200) -> Response:
 
 
 def _next() -> str:
-    """Where to go on: a place of our own, and nowhere else."""
+    """Return the address to go to next: one of our own pages, never another site."""
     wanted = request.values.get("next", "")
     return wanted if re.fullmatch(r"/(?![/\\])[^\x00-\x20\\]*", wanted) else url_for("pages.overview.show")

@@ -1,6 +1,7 @@
 """`/models/<name>/versions/<version>`: one version, and what can be done with it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,15 +13,14 @@ from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
-from catapult.pages.parts import formats, forms, fragments, lists, values, verdicts
+from catapult.pages.parts import formats, forms, fragments, values, verdicts
 from catapult.pages.parts.forms import Form
-from catapult.pages.parts.page_request import asked, by_htmx, page
-from catapult.pages.parts.values import Line
+from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.queries import audit_logs, deployments, gates, metrics, versions
 from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
-from catapult.rules.comparison import Row, compare, parsed
+from catapult.rules.comparison import compare, parsed
 from catapult.tables import RELEASE, Role, VersionStatus
 
 blp = Blueprint("versions", __name__)
@@ -30,42 +30,41 @@ NEW, EDIT, DELETE = "versions/new.html", "versions/edit.html", "versions/delete.
 OVERRIDE = "versions/override.html"
 SHOWN = 10
 KEYS, ROOM = 150, 100_000
-"""Keys that are shown, and about so many characters of HTML for them."""
-COMMIT = 200
+"""Shown keys of metadata, and characters of HTML for them."""
 
 
 class Verb(NamedTuple):
-    """What a button does: the action, how to tell that it was done before, what is said of it, and which verb takes it back."""
+    """A button: its action, whether it is done already, the resulting state, and the verb that reverts it."""
 
     act: Callable[..., Any]
-    was: Callable[[Any], bool]
-    done: str
+    is_done: Callable[[Any], bool]
+    state: str
     undo: str
 
 
-def _with_status(status: VersionStatus) -> Callable[..., Any]:
-    return lambda version_id, *, actor: actions.edit(version_id, {"status": status.value}, actor=actor)
-
-
-PROMOTE = Verb(actions.promote, lambda row: row.is_release, "a release", "demote")
-DEMOTE = Verb(actions.demote, lambda row: not row.is_release, "no release", "promote")
-ARCHIVE = Verb(_with_status(VersionStatus.ARCHIVED), lambda row: row.status == "archived", "archived", "activate")
-ACTIVATE = Verb(_with_status(VersionStatus.ACTIVE), lambda row: row.status == "active", "active", "archive")
+ARCHIVE = partial(actions.edit, fields={"status": VersionStatus.ARCHIVED.value})
+ACTIVATE = partial(actions.edit, fields={"status": VersionStatus.ACTIVE.value})
+VERBS = {
+    "promote": Verb(actions.promote, lambda row: row.is_release, "a release", "demote"),
+    "demote": Verb(actions.demote, lambda row: not row.is_release, "not a release", "promote"),
+    "archive": Verb(ARCHIVE, lambda row: row.status == "archived", "archived", "activate"),
+    "activate": Verb(ACTIVATE, lambda row: row.status == "active", "active", "archive"),
+}
 
 
 @blp.get(AT)
 @page()
 def show(name: str, version: str) -> Response:
-    """The version: its image, its metadata beside the release's, where it went, what happened to it."""
-    return fragments.whole(VERSION, **_version(versions.named(name, version)))
+    """The version: its image, its metadata beside the release's, its deployments and its activity."""
+    return fragments.whole(VERSION, **_details(versions.named(name, version)))
 
 
-@blp.post(f"{AT}/-/promote")
-@page(Role.RELEASER)
-def promote(name: str, version: str) -> Response:
-    """The version is a release, if its gates let it."""
+@blp.post(f"{AT}/-/<any({','.join(VERBS)}):verb>")
+@page()
+def change(name: str, version: str, verb: str) -> Response:
+    """Promote, demote, archive or activate the version: the action checks the role, and gates may block a promotion."""
     try:
-        return _in_place(name, version, PROMOTE)
+        return _in_place(name, version, VERBS[verb])
     except Blocked as blocked:
         db.session.rollback()
         return _blocked(versions.named(name, version), blocked)
@@ -74,14 +73,14 @@ def promote(name: str, version: str) -> Response:
 @blp.get(f"{AT}/-/override")
 @page(Role.ADMIN)
 def override(name: str, version: str) -> Response:
-    """The gates that stand in the way of a release, and the reason to pass them all the same."""
+    """The gates that block a promotion, and the form that asks for a reason to override them."""
     return _override(versions.named(name, version), Form())
 
 
 @blp.post(f"{AT}/-/override")
 @page(Role.ADMIN)
 def force(name: str, version: str) -> Response:
-    """The version is a release whatever its gates say, and the reason is kept."""
+    """Promote the version whatever its gates say, and record the reason."""
     row = versions.named(name, version)
 
     def act() -> Response:
@@ -91,38 +90,17 @@ def force(name: str, version: str) -> Response:
     return forms.submit(act, lambda form, status: _override(row, form, status))
 
 
-@blp.post(f"{AT}/-/demote")
-@page(Role.RELEASER)
-def demote(name: str, version: str) -> Response:
-    """The version is no release any more."""
-    return _in_place(name, version, DEMOTE)
-
-
-@blp.post(f"{AT}/-/archive")
-@page(Role.PUBLISHER)
-def archive(name: str, version: str) -> Response:
-    """The version is archived."""
-    return _in_place(name, version, ARCHIVE)
-
-
-@blp.post(f"{AT}/-/activate")
-@page(Role.PUBLISHER)
-def activate(name: str, version: str) -> Response:
-    """The version is active again."""
-    return _in_place(name, version, ACTIVATE)
-
-
 @blp.get(f"{AT}/-/edit")
 @page(Role.PUBLISHER)
 def edit(name: str, version: str) -> Response:
-    """The form for what may change of a version."""
+    """The form with the fields of a version that may change."""
     return _edit(versions.named(name, version), Form())
 
 
 @blp.post(f"{AT}/-/edit")
 @page(Role.PUBLISHER)
 def save(name: str, version: str) -> Response:
-    """Notes, metadata and places are changed."""
+    """Change the notes, the metadata, the quantization or the path in shared storage."""
     row = versions.named(name, version)
 
     def act() -> Response:
@@ -137,13 +115,13 @@ def save(name: str, version: str) -> Response:
 @page(Role.PUBLISHER)
 def new() -> Response:
     """The form to register a version."""
-    return _new(Form(request.args.to_dict()))
+    return fragments.form(NEW, Form(request.args.to_dict()))
 
 
 @blp.post("/new/version")
 @page(Role.PUBLISHER)
 def create() -> Response:
-    """A version is registered; on to its page."""
+    """Register a version and go to its page."""
 
     def act() -> Response:
         try:
@@ -152,20 +130,20 @@ def create() -> Response:
             raise Conflict(missing.detail, errors={"model_name": ["There is no such model."]}) from missing
         return fragments.go(address(row), f"{row.version} is registered.")
 
-    return forms.submit(act, _new)
+    return forms.submit(act, partial(fragments.form, NEW))
 
 
 @blp.get(f"{AT}/-/delete")
 @page(Role.ADMIN)
 def confirm_deletion(name: str, version: str) -> Response:
-    """What deleting would do, and the name to type."""
-    return _deletion(versions.named(name, version), Form())
+    """What deleting the version does, and the field to confirm it."""
+    return fragments.form(DELETE, Form(), version=versions.named(name, version))
 
 
 @blp.post(f"{AT}/-/delete")
 @page(Role.ADMIN)
 def delete(name: str, version: str) -> Response:
-    """The version is deleted, if its name was typed."""
+    """Delete the version, if its name was typed."""
     row = versions.named(name, version)
 
     def act() -> Response:
@@ -173,93 +151,89 @@ def delete(name: str, version: str) -> Response:
         actions.delete(UUID(row.id), actor=g.actor)
         return fragments.go(url_for("pages.registered_models.show", name=name), f"{row.version} is deleted.")
 
-    return forms.submit(act, lambda form, status: _deletion(row, form, status))
+    return forms.submit(act, partial(fragments.form, DELETE, version=row))
 
 
 def _in_place(name: str, version: str, verb: Verb) -> Response:
-    """The verb is done, and the part of the page it was asked from shows what is true now."""
+    """Do what the button says, and show the updated part of the page it was pressed on."""
     target = request.headers.get("HX-Target", "")
     try:
         before = versions.identify(name, version)
         row = verb.act(before.id, actor=g.actor)
     except NotFound:
-        if by_htmx() and target.startswith("version-"):
+        if is_htmx() and target.startswith("version-"):
             return fragments.whole("registered_models/_gone.html", 404, row_id=target, version=version)
         raise
-    if not by_htmx():
+    if not is_htmx():
         return fragments.back(address(row))
-    toast = _told(row, verb, target, again=verb.was(before))
+    toast = _toast(row, verb, target, was_done=verb.is_done(before))
     try:
-        return _shown(row, toast, target)
-    except (NotFound, SQLAlchemyError):  # the verb is done, whatever has happened since: never say that it is not
+        return _updated(row, toast, target)
+    except (NotFound, SQLAlchemyError):  # the change is saved, whatever happened since: never report it as failed
         db.session.rollback()
-        return fragments.alone(toast)
+        return fragments.toast_only(toast)
 
 
-def _shown(row: Any, toast: str, target: str) -> Response:
-    """The part of the page that the verb was asked from."""
+def _updated(row: Any, toast: str, target: str) -> Response:
+    """Return the part of the page that the button is in."""
     if target.startswith("version-"):
         return _row(row, toast)
     if target == "ready":
         return fragments.part("overview/index.html", "ready", toast, **overview.ready())
-    return fragments.part(VERSION, "main", toast, **_version(versions.named(row.model_name, row.version)))
+    return again(versions.named(row.model_name, row.version), toast)
 
 
-def _told(row: Any, verb: Verb, target: str, *, again: bool) -> str:
-    """The toast: with Undo for what was done just now, and with whose doing it was for what was so before."""
-    if again:
+def _toast(row: Any, verb: Verb, target: str, *, was_done: bool) -> str:
+    """Return a toast with Undo; if somebody had done it before, with their name and without Undo."""
+    if was_done:
         by = f", promoted by {row.released_by}" if row.is_release else ""
-        return fragments.toast(f"{row.model_name} {row.version} was {verb.done} already{by}.")
-    place = {"name": row.model_name, "version": row.version, **_columns()}
-    swap = "innerHTML" if target == "main" else "outerHTML"
-    undo = {"action": url_for(f".{verb.undo}", **place), "target": f"#{target}", "swap": swap}
-    return fragments.toast(f"{row.model_name} {row.version} is {verb.done} now.", undo=undo)
+        return fragments.toast(f"{row.model_name} {row.version} was {verb.state} already{by}.")
+    shown: dict[str, Any] = {key: request.values.getlist(key) for key in ("c", "metric") if key in request.values}
+    address = url_for(".change", name=row.model_name, version=row.version, verb=verb.undo, **shown)
+    undo = {"action": address, "target": f"#{target}", "swap": "innerHTML" if target == "main" else "outerHTML"}
+    return fragments.toast(f"{row.model_name} {row.version} is {verb.state} now.", undo=undo)
 
 
 def _row(row: Any, toast: str) -> Response:
-    """The row, and out of band what counts releases or draws them."""
+    """Return the version's row, and out of band the count of releases and the chart."""
     model = models.called(row.model_name)
-    listed = registered_models.version_list_beside(model, row)
-    listed |= {"model": model, "release_count": versions.release_count(UUID(model.id))}
-    counted = fragments.out_of_band(MODEL, "releases", oob=True, **listed)
-    drawn = fragments.out_of_band(MODEL, "drawing", oob=True, **listed) if listed["drawn"] else ""
-    return fragments.part(MODEL, "row", toast, counted, drawn, version=row, **listed)
-
-
-def _columns() -> dict[str, Any]:
-    """What the model's page shows beside its versions, which the answer has to show too."""
-    return {name: request.values.getlist(name) for name in ("c", "metric") if name in request.values}
+    context = registered_models.version_row(model, row)
+    context |= {"model": model, "release_count": versions.release_count(UUID(model.id))}
+    count = fragments.out_of_band(MODEL, "releases", oob=True, **context)
+    chart = fragments.out_of_band(MODEL, "drawing", oob=True, **context) if context["drawn"] else ""
+    return fragments.part(MODEL, "row", toast, count, chart, version=row, **context)
 
 
 def again(row: Any, toast: str, refused: Refusal | None = None) -> Response:
-    """The version's page as it is now, or its main part with that toast; with what was refused."""
+    """Return the version's page, or its main part with the toast; with the refusal if there is one."""
     status = refused.status if refused else 200
-    if not by_htmx():
-        return fragments.whole(VERSION, status, refused=refused, **_version(row))
-    return fragments.part(VERSION, "main", toast, status=status, refused=refused, **_version(row))
+    if not is_htmx():
+        return fragments.whole(VERSION, status, refused=refused, **_details(row))
+    return fragments.part(VERSION, "main", toast, status=status, refused=refused, **_details(row))
 
 
 def _blocked(row: Any, blocked: Blocked) -> Response:
-    """In a list nothing changes but that a toast says why; the version's page shows its gates again."""
+    """Return the version's page with its gates; in a list only a toast, and the list stays unchanged."""
     toast = verdicts.toast(blocked, url_for(".override", name=row.model_name, version=row.version))
-    if by_htmx() and request.headers.get("HX-Target") != "main":
-        return fragments.alone(toast, blocked.status)
+    if is_htmx() and not requested_block("main"):
+        return fragments.toast_only(toast, blocked.status)
     return again(row, toast, blocked)
 
 
 def address(row: Any) -> str:
-    """Where the version's page is."""
+    """Return the address of the version's page."""
     return url_for("pages.versions.show", name=row.model_name, version=row.version)
 
 
-def _version(row: Any) -> dict[str, Any]:
-    """Everything that a version's page shows."""
+def _details(row: Any) -> dict[str, Any]:
+    """Return everything that a version's page shows."""
     release = versions.released(UUID(row.model_id))
     base = versions.named(row.model_name, release.version) if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
     panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.key_id)[UUID(row.id)])
     rows = compare(columns, base=len(columns) - 1, first=metrics.MAIN).rows
+    lines = values.lines(rows[:KEYS], columns, ROOM)
     return {
         "version": row,
         "image": image_reference.image(row.model_repository, row.model_storage_path, row.digest),
@@ -268,24 +242,17 @@ def _version(row: Any) -> dict[str, Any]:
         "promotion": next((panel for panel in panels if panel.target == RELEASE), None),
         "directions": verdicts.directions(verdict for panel in panels for verdict in panel.verdicts),
         "elsewhere": [panel for panel in panels if panel.target != RELEASE],
-        "rows": (shown := _lines(rows, columns)),
-        "more_keys": len(rows) - len(shown),
-        "commit": str(metadata.get("git_commit") or "")[:COMMIT],
+        "rows": lines,
+        "more_keys": len(rows) - len(lines),
+        "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": list(deployments.listing(release_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
         "entries": list(audit_logs.listing(resource_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
     }
 
 
-def _lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]]) -> list[Line]:
-    """The first of these rows, as many as there is room for."""
-    commits = [formats.commit_address(column) for column in columns]
-    lines = (values.line(row, commits) for row in rows[:KEYS])
-    return list(lists.within(lines, ROOM, lambda line: line.letters))
-
-
 def _stored(row: Any) -> dict[str, str]:
-    """What the form shows of the version."""
+    """Return the version's values as its form shows them."""
     return {
         "release_notes": row.release_notes or "",
         "quantization": row.quantization or "",
@@ -295,22 +262,11 @@ def _stored(row: Any) -> dict[str, str]:
 
 
 def _edit(row: Any, form: Form, status: int = 200) -> Response:
-    stored = _stored(row)
-    changed_by = audit_logs.last_actor(UUID(row.id)) if status == 412 else ""
-    block = asked("dialog-body", "form") and "form"
-    return fragments.whole_or(block, EDIT, status, form=form, version=row, stored=stored, changed_by=changed_by)
+    changed_by = forms.changed_by(row, status)
+    return fragments.form(EDIT, form, status, version=row, stored=_stored(row), changed_by=changed_by)
 
 
 def _override(row: Any, form: Form, status: int = 200) -> Response:
-    said = gates.verdicts([row.id], RELEASE, g.actor.key_id)[UUID(row.id)]
-    panel = verdicts.panel(RELEASE, [verdict for verdict in said if not verdict.passed])
-    block = asked("dialog-body", "form") and "form"
-    return fragments.whole_or(block, OVERRIDE, status, form=form, version=row, panel=panel)
-
-
-def _new(form: Form, status: int = 200) -> Response:
-    return fragments.whole_or(asked("dialog-body", "form") and "form", NEW, status, form=form)
-
-
-def _deletion(row: Any, form: Form, status: int = 200) -> Response:
-    return fragments.whole_or(asked("dialog-body", "form") and "form", DELETE, status, form=form, version=row)
+    judged = gates.verdicts([row.id], RELEASE, g.actor.key_id)[UUID(row.id)]
+    panel = verdicts.panel(RELEASE, [verdict for verdict in judged if not verdict.passed])
+    return fragments.form(OVERRIDE, form, status, version=row, panel=panel)

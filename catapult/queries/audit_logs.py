@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, ColumnElement, Select, any_, cast, func, select, t
 from catapult.extensions import db
 from catapult.queries.lists.paging import CHUNK, Listing
 from catapult.queries.lists.raw_columns import as_text, raw
-from catapult.tables import AuditLog, Deployment, Version
+from catapult.tables import Action, AuditLog, Deployment, Version
 
 A: Any = AuditLog.__table__.c
 
@@ -18,22 +18,9 @@ V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 
 OF_A_MODEL = 200
-TOLD = (
-    "model.create",
-    "model.update",
-    "model.delete",
-    "version.create",
-    "version.update",
-    "version.promote",
-    "version.demote",
-    "version.delete",
-    "deployment.create",
-    "deployment.update",
-    "deployment.rollback",
-    "environment.create",
-    "environment.update",
-    "environment.delete",
-)
+QUIET = ("api_key.", "session.", "auth.", "demo.")
+TOLD = tuple(action for action in Action if not action.startswith(QUIET))
+"""The actions that the overview's activity shows: what people did, without keys, sessions and refusals."""
 
 _COLUMNS: tuple[Any, ...] = (
     as_text(A.id),

@@ -71,10 +71,10 @@ def ever(name: str) -> Any:
     return row
 
 
-def ranks() -> dict[str, int]:
-    """`{environment in lower case: its place among them}` of all that there are, in order of rank."""
-    places = db.session.scalars(select(E.place).where(KEPT).order_by(E.rank, E.place))
-    return {place: number for number, place in enumerate(places)}
+def stages() -> dict[str, bool]:
+    """Return `{environment in lower case: whether it is protected}` of all of them, in order of rank."""
+    rows = db.session.execute(select(E.place, E.protected).where(KEPT).order_by(E.rank, E.place))
+    return {row.place: row.protected for row in rows}
 
 
 def bound_to(place: str) -> Any:

@@ -1,8 +1,8 @@
-// A file of its own: the content policy lets no inline script run.
-const place = document.getElementById("swagger");
+// In its own file, because the content security policy forbids inline scripts.
+const element = document.getElementById("swagger");
 SwaggerUIBundle({
-  domNode: place,
-  url: place.dataset.document,
+  domNode: element,
+  url: element.dataset.document,
   deepLinking: true,
   docExpansion: "list",
   defaultModelsExpandDepth: 0,

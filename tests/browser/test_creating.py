@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from up import Caller, Up
 
-from browser.window import Windows, at, focused, is_marked, mark, toast
+from browser.window import Windows, at, focused, is_marked, mark, settled, toast
 
 DIGEST = "sha256:" + "c" * 64
 
@@ -25,7 +25,7 @@ def test_a_new_key_is_shown_once_and_gone_after_a_reload(page: Page, server: Up)
     expect(dialog.get_by_label("Name")).to_be_focused()
     dialog.get_by_label("Name").fill("shown once")
     dialog.get_by_label("Role").select_option("viewer")
-    dialog.get_by_role("button", name="Make the key").click()
+    dialog.get_by_role("button", name="Create the key").click()
     shown = page.locator("#new-key")
     expect(shown).to_have_text(re.compile("^cat_"))
     key = shown.inner_text()
@@ -66,25 +66,6 @@ def test_a_key_is_revoked_by_typing_its_name(page: Page, server: Up, admin: Call
         assert caller.get("/api/v1/models").status_code == 401
 
 
-def test_a_model_is_registered_in_a_dialog(page: Page, admin: Caller) -> None:
-    page.goto("/models")
-    mark(page)
-    page.get_by_role("link", name="New model").click()
-    dialog = page.locator("#dialog")
-    dialog.get_by_label("Name", exact=True).fill("creating/by-hand")
-    dialog.get_by_label("Storage path").fill("docker.io/creating/by-hand")
-    dialog.get_by_label("Tags").fill("nlp\nby hand")
-    dialog.get_by_label("Metadata").fill('{"owner": "search"}')
-    dialog.get_by_role("button", name="Register").click()
-    expect(page.get_by_role("heading", name="creating/by-hand", level=1)).to_be_visible()
-    expect(toast(page)).to_contain_text("creating/by-hand is registered.")
-    expect(dialog).to_be_hidden()
-    page.wait_for_url("**/models/creating/by-hand")
-    assert is_marked(page)
-    (made,) = admin.get("/api/v1/models?name=creating/by-hand").json()
-    assert (made["tags"], made["metadata"]) == (["nlp", "by hand"], {"owner": "search"})
-
-
 def test_a_version_is_registered_in_a_dialog(page: Page, model: dict[str, Any]) -> None:
     page.goto(f"/models/{model['name']}")
     page.get_by_role("link", name="New version").click()
@@ -103,7 +84,7 @@ def test_a_version_is_registered_in_a_dialog(page: Page, model: dict[str, Any]) 
     expect(page.locator(".facts")).to_contain_text("admin-key")
 
 
-def test_a_deployment_to_production_asks_for_the_model_s_name(
+def test_a_deployment_to_a_protected_environment_asks_for_the_model_s_name(
     windows: Windows, page: Page, model: dict[str, Any], admin: Caller
 ) -> None:
     windows.allow(422)
@@ -148,18 +129,6 @@ def test_what_is_refused_is_shown_again_with_the_first_bad_field_focused(windows
     expect(page.get_by_role("heading", name="creating/refused", level=1)).to_be_visible()
 
 
-def test_a_name_that_is_taken_is_said_in_the_form(windows: Windows, page: Page, model: dict[str, Any]) -> None:
-    windows.allow(409)
-    page.goto("/models")
-    page.get_by_role("link", name="New model").click()
-    dialog = page.locator("#dialog")
-    dialog.get_by_label("Name", exact=True).fill(model["name"].upper())
-    dialog.get_by_label("Storage path").fill("docker.io/x")
-    dialog.get_by_role("button", name="Register").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("A model with this name already exists")
-    expect(dialog.get_by_label("Name", exact=True)).to_have_value(model["name"].upper())
-
-
 def test_a_model_s_settings_are_changed(page: Page, model: dict[str, Any], admin: Caller) -> None:
     page.goto(f"/models/{model['name']}")
     mark(page)
@@ -175,21 +144,6 @@ def test_a_model_s_settings_are_changed(page: Page, model: dict[str, Any], admin
     assert (changed["tags"], changed["metadata"]) == (["one", "two"], {"big": 12345678901234567890})
 
 
-def test_a_version_is_deleted_by_typing_it(page: Page, model: dict[str, Any]) -> None:
-    page.goto(f"/models/{model['name']}/versions/1.1.0")
-    page.get_by_role("link", name="Delete…").click()
-    dialog = page.locator("#dialog")
-    button = dialog.get_by_role("button", name="Delete")
-    expect(button).to_be_disabled()
-    dialog.get_by_label("Type the version").fill("1.1")
-    expect(button).to_be_disabled()
-    dialog.get_by_label("Type the version").fill("1.1.0")
-    button.click()
-    expect(page.get_by_role("heading", name=model["name"], level=1)).to_be_visible()
-    expect(page.locator("#versions tbody tr")).to_have_count(2)
-    expect(toast(page)).to_contain_text("1.1.0 is deleted.")
-
-
 def test_a_model_is_deleted_by_typing_its_name_and_not_while_it_is_live_unasked(
     windows: Windows, page: Page, model: dict[str, Any], admin: Caller
 ) -> None:
@@ -203,7 +157,7 @@ def test_a_model_is_deleted_by_typing_its_name_and_not_while_it_is_live_unasked(
     dialog.get_by_role("button", name="Delete").click()
     expect(dialog.get_by_role("alert")).to_contain_text("live")
     expect(dialog.get_by_label("Type the name")).to_have_value(model["name"])
-    dialog.get_by_label("End what is live of it, too").check()
+    dialog.get_by_label("Also end its live deployments").check()
     expect(dialog.get_by_role("button", name="Delete")).to_be_enabled()
     dialog.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
@@ -225,9 +179,9 @@ def test_escape_and_cancel_close_a_dialog_and_the_focus_goes_back(page: Page) ->
         assert at(page) == "/models"
 
 
-def sign_in_again(page: Page, server: Up) -> None:
+def sign_in_again(page: Page, server: Up, role: str = "admin") -> None:
     server.sql("DELETE FROM sign_in_counts")
-    page.get_by_label("API key").fill(server.keys["admin"])
+    page.get_by_label("API key").fill(server.keys[role])
     page.get_by_role("button", name="Sign in").click()
 
 
@@ -246,35 +200,56 @@ def test_what_is_typed_into_a_form_waits_over_a_new_sign_in(
     assert focused(page)
 
 
-def test_what_is_typed_into_a_dialog_waits_over_a_new_sign_in(
-    windows: Windows, page: Page, server: Up, model: dict[str, Any]
+def test_what_is_typed_while_a_page_polls_waits_for_the_same_key_to_sign_in(
+    windows: Windows, page: Page, server: Up
 ) -> None:
     windows.allow(401)
-    place = f"/models/{model['name']}/versions/1.2.0"
-    page.goto(place)
-    page.get_by_role("link", name="Edit notes…").click()
-    page.get_by_label("Release notes").fill("typed in a dialog")
-    server.sql("DELETE FROM sessions")
-    page.get_by_role("button", name="Save").click()
-    sign_in_again(page, server)
-    expect(page.get_by_label("Release notes")).to_have_value("typed in a dialog")
-    assert at(page) == f"{place}/-/edit"
-    page.get_by_role("button", name="Save").click()
-    expect(page.locator("[aria-labelledby=notes-name]")).to_contain_text("typed in a dialog")
-
-
-def test_what_is_typed_while_a_page_polls_waits_over_a_new_sign_in(
-    windows: Windows, page: Page, server: Up, model: dict[str, Any]
-) -> None:
-    windows.allow(401)
-    page.goto("/deployments")
-    page.get_by_role("link", name="Record deployment").click()
-    page.locator("#dialog").get_by_label("Version").fill("typed in a dialog")
-    server.sql("DELETE FROM sessions")
-    page.evaluate("htmx.ajax('GET', '/', {source: '#list', target: '#list'})")
+    type_and_lose_the_session(page, server)
     sign_in_again(page, server)
     expect(page.locator("#field-version")).to_have_value("typed in a dialog")
     assert at(page) == "/new/deployment"
+
+
+def type_and_lose_the_session(page: Page, server: Up) -> None:
+    page.goto("/deployments")
+    page.get_by_role("link", name="Record deployment").click()
+    version = page.locator("#dialog").get_by_label("Version")
+    expect(version).to_be_visible()
+    settled(page)
+    version.fill("typed in a dialog")
+    server.sql("DELETE FROM sessions")
+    page.evaluate("htmx.ajax('GET', '/', {source: '#list', target: '#list'})")
+    expect(page.get_by_label("API key")).to_be_visible()
+
+
+KEPT = "(sessionStorage.getItem('typed') || '').includes('typed in a dialog')"
+
+
+def test_another_key_that_signs_in_does_not_get_what_was_typed(windows: Windows, page: Page, server: Up) -> None:
+    windows.allow(401)
+    type_and_lose_the_session(page, server)
+    page.wait_for_function(KEPT)
+    sign_in_again(page, server, "publisher")
+    expect(page.get_by_role("heading", name="Record a deployment", level=1)).to_be_visible()
+    expect(page.locator("#field-version")).to_have_value("")
+    page.wait_for_function("sessionStorage.getItem('typed') === null")
+
+
+def test_nothing_typed_stays_in_the_tab_after_signing_out(windows: Windows, page: Page, server: Up) -> None:
+    windows.allow(401)
+    type_and_lose_the_session(page, server)
+    sign_in_again(page, server)
+    expect(page.locator("#field-version")).to_have_value("typed in a dialog")
+    server.sql("DELETE FROM sessions")
+    page.get_by_role("searchbox").fill("somewhere else")
+    page.wait_for_url("**/login**")
+    page.goto("/login?next=/models")
+    sign_in_again(page, server)
+    expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
+    page.wait_for_function(KEPT)
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/login")
+    page.wait_for_function("sessionStorage.getItem('typed') === null")
 
 
 def test_every_form_keeps_what_is_typed_over_a_new_sign_in(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.places import NAMES, REFUSED
+from browser.places import PAGES, REFUSED
 from browser.window import Windows, row, toast
 
 PHONE = {"viewport": {"width": 320, "height": 640}}
@@ -39,7 +39,7 @@ def desk(lasting: Windows) -> Page:
     return lasting("admin")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_no_page_scrolls_sideways_at_320_px(
     lasting: Windows, phone: Page, addresses: dict[str, str], name: str
 ) -> None:
@@ -76,7 +76,7 @@ CUT = """() => [...document.querySelectorAll(".table:not([tabindex])")].filter((
   .map((it) => `${it.scrollWidth} in ${it.clientWidth}: ${it.innerText.slice(0, 60)}`)"""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_nothing_stands_out_of_its_card_or_is_cut_off_on_a_screen(
     lasting: Windows, desk: Page, addresses: dict[str, str], name: str
 ) -> None:
@@ -116,16 +116,6 @@ def test_promoting_in_the_row_works_at_320_px_and_the_toast_fits(windows: Window
     expect(row(page, "1.2.0").locator(".chip.release")).to_be_visible()
     expect(toast(page).get_by_role("button", name="Undo")).to_be_in_viewport(ratio=1)
     fits(page)
-
-
-def test_a_long_name_and_a_long_version_do_not_widen_the_page(windows: Windows, admin: Any) -> None:
-    name = "narrow/" + "x" * 120
-    made = admin.model(name, description="d" * 300, tags=["t" * 100])
-    admin.version(made, "1.0.0-" + "y" * 100, tag="z" * 120, metadata={"k" * 200: "v" * 3000})
-    page = windows(**PHONE)
-    for path in (f"/models/{name}", f"/models/{name}/versions/1.0.0-{'y' * 100}", "/models", "/audit", "/"):
-        page.goto(path)
-        fits(page)
 
 
 def background(page: Page) -> str:

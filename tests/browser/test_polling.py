@@ -97,13 +97,3 @@ def test_polls_are_no_use_of_the_session(page: Page, polls: list[str], server: U
     page.goto("/models")
     expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
     assert server.sql(old) == [(1,)]
-
-
-def test_the_environments_board_polls_too(windows: Windows) -> None:
-    page = windows("viewer")
-    page.clock.install()
-    page.goto("/environments")
-    page.mouse.move(1, 1)
-    with page.expect_request(lambda request: request.headers.get("x-poll") == "1"):
-        page.clock.fast_forward(A_WHILE)
-    expect(page.locator("#board .column").first).to_be_visible()

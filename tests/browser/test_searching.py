@@ -62,14 +62,6 @@ def test_a_hit_is_reached_and_opened_by_keyboard(page: Page) -> None:
     assert at(page) == f"/models/{name}"
 
 
-def test_arrow_up_from_the_first_hit_goes_back_to_the_field(page: Page) -> None:
-    find(page, "needles/")
-    expect(hits(page)).to_have_count(2)
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowUp")
-    expect(page.get_by_label("Search models")).to_be_focused()
-
-
 @pytest.mark.parametrize(
     ("words", "group"),
     [("7.31", "Versions"), ("needle-7", "Tags"), (DIGEST[:14], "Digests"), (DIGEST[7:14], "Digests")],
@@ -95,11 +87,6 @@ def test_a_click_elsewhere_closes_what_was_found(page: Page) -> None:
     expect(hits(page)).to_have_count(2)
     page.get_by_role("heading", name="Audit log", level=1).click()
     expect(page.locator("#hits")).to_be_hidden()
-
-
-def test_nothing_found_says_how_to_search(page: Page) -> None:
-    find(page, "zzz-no-such-thing")
-    expect(page.locator("#hits")).to_contain_text("Nothing matches “zzz-no-such-thing”")
 
 
 def test_enter_in_the_field_opens_a_page_of_what_was_found(page: Page) -> None:

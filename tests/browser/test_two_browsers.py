@@ -29,16 +29,6 @@ def test_who_promotes_second_sees_that_it_is_a_release_already(
     assert [entry["api_key_name"] for entry in entries] == ["releaser-key"]
 
 
-def test_promoting_what_was_archived_meanwhile_says_so(windows: Windows, model: dict[str, Any], admin: Caller) -> None:
-    windows.allow(409)
-    page = windows("releaser")
-    page.goto(f"/models/{model['name']}")
-    assert admin.put(f"/api/v1/versions/{version(admin, model)['id']}", json={"status": "archived"}).status_code == 200
-    row(page, "1.2.0").get_by_role("button", name="Promote").click()
-    expect(toast(page)).to_contain_text("archived")
-    expect(row(page, "1.2.0").locator(".chip.release")).to_have_count(0)
-
-
 def version(admin: Caller, model: dict[str, Any]) -> dict[str, Any]:
     """Its version 1.2.0."""
     found: list[dict[str, Any]] = admin.get(f"/api/v1/models/{model['id']}/versions").json()
@@ -61,32 +51,6 @@ def test_promoting_what_was_deleted_meanwhile_says_so_in_its_row(
     expect(mine.get_by_role("button", name="Promote")).to_have_count(0)
     expect(row(page, "1.1.0").get_by_role("button", name="Promote")).to_be_visible()
     assert is_marked(page)
-
-
-def test_promoting_what_was_deleted_meanwhile_says_so_on_its_page(
-    windows: Windows, model: dict[str, Any], admin: Caller
-) -> None:
-    windows.allow(404)
-    page = windows("releaser")
-    page.goto(f"/models/{model['name']}/versions/1.2.0")
-    mark(page)
-    assert admin.delete(f"/api/v1/versions/{version(admin, model)['id']}").status_code == 204
-    page.get_by_role("button", name="Promote to release").click()
-    expect(toast(page)).to_contain_text("1.2.0")
-    assert is_marked(page)
-
-
-def test_undo_of_what_was_deleted_meanwhile_says_so(windows: Windows, model: dict[str, Any], admin: Caller) -> None:
-    windows.allow(404)
-    page = windows("releaser")
-    page.goto(f"/models/{model['name']}")
-    mine = page.locator(f"#{row(page, '1.2.0').get_attribute('id')}")
-    row(page, "1.2.0").get_by_role("button", name="Promote").click()
-    undo = toast(page).get_by_role("button", name="Undo")
-    expect(undo).to_be_visible()
-    assert admin.delete(f"/api/v1/versions/{version(admin, model)['id']}").status_code == 204
-    undo.click()
-    expect(mine).to_contain_text("deleted")
 
 
 @pytest.fixture
@@ -113,10 +77,10 @@ def test_who_saves_second_is_told_who_changed_it_and_loses_nothing(
     dialog.get_by_label("Release notes").fill("of the second, long and dear")
     dialog.get_by_role("button", name="Save").click()
     note = dialog.get_by_role("alert")
-    expect(note).to_contain_text("Changed by publisher-key meanwhile")
+    expect(note).to_contain_text("Changed by publisher-key in the meantime")
     expect(dialog.get_by_label("Release notes")).to_have_value("of the second, long and dear")
     dialog.get_by_role("button", name="Save").click()
-    expect(note).to_contain_text("Changed by publisher-key meanwhile")
+    expect(note).to_contain_text("Changed by publisher-key in the meantime")
     note.get_by_role("link", name="Reload").click()
     expect(second.get_by_label("Release notes")).to_have_value("of the first")
     second.get_by_label("Release notes").fill("of both")

@@ -8,7 +8,6 @@ from playwright.sync_api import Response, expect
 from browser.window import Windows
 
 MOST = 90 * 1000
-STAYS = "public, max-age=31536000"
 
 
 def test_the_first_page_is_at_most_90_kb_gzipped_in_all(windows: Windows) -> None:
@@ -35,15 +34,3 @@ def test_the_second_page_loads_nothing_but_itself(windows: Windows) -> None:
     )
     assert len(loaded) >= 3
     assert [path for path, size in loaded if size] == []
-
-
-def test_what_scripts_and_styles_are_loaded_is_ours_and_may_be_kept(windows: Windows) -> None:
-    page = windows("admin")
-    answers: list[Response] = []
-    page.on("response", lambda answer: answers.append(answer))
-    page.goto("/", wait_until="networkidle")
-    files = [each for each in answers if "/static/" in each.url]
-    assert files
-    for each in files:
-        assert each.headers["cache-control"] in (STAYS, f"{STAYS}, immutable"), each.url
-        assert "?v=" in each.url

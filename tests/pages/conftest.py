@@ -11,12 +11,20 @@ from catapult.actions import sessions
 from catapult.web import auth
 
 
+class Words:
+    @property
+    def words(self) -> str:
+        """The answer with every run of white space as one space."""
+        return " ".join(self.text.split())  # type: ignore[attr-defined]
+
+
 class Browser:
     """The pages as somebody with a key of that role sees them; `htmx` is the id of the element that the answer goes to."""
 
     def __init__(self, app: Flask, keys: dict[str, str], role: str | None = "admin") -> None:
         self.app, self.keys = app, keys
         self.client = app.test_client()
+        self.client.response_wrapper = type("Answer", (Words, self.client.response_wrapper), {})
         if role:
             self.client.set_cookie(auth.COOKIE, self._token(keys[role]))
 

@@ -1,8 +1,11 @@
-"""What pages weigh where every character takes five in HTML."""
+"""What pages weigh where every character takes five in HTML; `test_scale.py` has many heavy rows."""
 
+import re
+from html import unescape
 from urllib.parse import quote
 
 import pytest
+import stage
 from markup import Page
 
 MOST_BYTES = 300_000
@@ -18,28 +21,43 @@ def model(api):
     return api.model("org/bert")
 
 
-def compared(*names):
-    return "/models/org/bert/compare?" + "&".join(f"v={quote(name)}" for name in names)
+def fits(response):
+    assert response.status_code == 200
+    assert len(response.data) <= MOST_BYTES
+    return Page(response)
+
+
+# --- comparisons ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "metadata",
     [
-        {str(key): key for key in range(500)},
-        {"text": '"' * 32_000},
-        {str(key): "x" * 4_001 for key in range(15)},
-        {str(key): f"https://{'&' * 180}" for key in range(300)},
+        lambda number: {f"key_{number}_{key:03}": key for key in range(500)},
+        lambda number: {"text": '"' * 32_000},
+        lambda number: {f"key_{key}": "'" * 3900 + str(number) for key in range(16)},
+        lambda number: {f"key_{key:03}": f"https://{'&' * 180}" for key in range(300)},
+        lambda number: {f"key_{key:03}": 0.1234567890123 * 10**number + key for key in range(500)},
+        lambda number: {"k" * 200 + f"{key:03}": [key] * 20 for key in range(200)},
     ],
-    ids=["keys", "text", "texts", "links"],
+    ids=["keys", "text", "texts", "links", "numbers", "lists"],
 )
-def test_six_versions_whose_names_are_quotes_fit_on_a_page(browser, api, model, metadata):
+def test_six_versions_whose_names_are_quotes_fit_on_pages_that_hold_every_key(browser, api, model, metadata):
     names = [of_quotes(number) for number in range(30)]
-    for name in names:
-        api.version(model, name, tag="v1", metadata=metadata | {"accuracy": int(name[:3])}, release_notes='"' * 10_000)
-    page = browser.get(compared(*names[:6]))
-    assert page.status_code == 200
-    assert len(page.data) <= MOST_BYTES
+    for number, name in enumerate(names):
+        api.version(model, name, tag="v1", metadata=metadata(number), release_notes='"' * 10_000)
+    address, keys = "/models/org/bert/compare?" + "&".join(f"v={quote(name)}" for name in names[:6]), []
+    while address:
+        response = browser.get(address)
+        keys += [head.text for head in fits(response).all("th", scope="row") if head.text not in IMAGE]
+        more = re.search(r'href="([^"]+)"[^>]*>The next of', response.text)
+        address = more and unescape(more[1])
+    assert len(keys) == len({key for number in range(6) for key in metadata(number)})
 
+
+IMAGE = {"digest", "tag", "size", "platform", "quantization", "live in", "notes"}
+
+# --- one version, forms -----------------------------------------------------------------------------------------------
 
 AMPERSANDS = {"text": "&" * 65_000}
 REFERENCES = {"text": "&a" * 32_000}
@@ -58,22 +76,8 @@ def test_forms_of_the_heaviest_metadata_fit_on_a_page_and_saving_them_changes_no
     model = api.model("org/bert", metadata=metadata, description=notes, tags=["&" * 128] * 50)
     api.version(model, "1.0.0", metadata=metadata, release_notes=notes)
     for path in ("/models/org/bert/-/settings", "/models/org/bert/versions/1.0.0/-/edit"):
-        page = browser.get(path)
-        assert len(page.data) <= MOST_BYTES
-        shown = Page(page)
-        typed = {
-            name: shown.field(name).value
-            for name in ("metadata", "description", "release_notes", "tags")
-            if f'name="{name}"' in page.text
-        }
-        assert (
-            browser.post(
-                path,
-                {name: value.replace("\n", "\r\n") for name, value in typed.items()}
-                | {"storage_path": model["storage_path"]},
-            ).status_code
-            == 303
-        )
+        texts = {area["name"]: area.value.replace("\n", "\r\n") for area in fits(browser.get(path)).all("textarea")}
+        assert browser.post(path, {"storage_path": model["storage_path"], **texts}).status_code == 303
     assert trail("model.update") == trail("version.update") == []
 
 
@@ -82,6 +86,52 @@ def test_forms_of_the_heaviest_metadata_fit_on_a_page_and_saving_them_changes_no
 def test_a_version_beside_its_release_fits_on_a_page(browser, api, model, base, metadata):
     api.version(model, "1.0.0", metadata=base, is_release=True, release_notes="&" * 10_000)
     api.version(model, of_quotes(1), tag="v1", metadata=metadata, release_notes="&" * 10_000)
-    page = browser.get(f"/models/org/bert/versions/{quote(of_quotes(1))}")
-    assert page.status_code == 200
-    assert len(page.data) <= MOST_BYTES
+    fits(browser.get(f"/models/org/bert/versions/{quote(of_quotes(1))}"))
+
+
+# --- everything else --------------------------------------------------------------------------------------------------
+
+
+def test_deployments_and_rollbacks_of_heavy_metadata_fit_on_a_page(browser, api, model):
+    for number in range(2):
+        metadata = {f"{key}{'k' * 100}": '"' * 50 + str(number) for key in range(300)}
+        made = api.deployment(api.version(model, f"1.{number}.0", metadata=metadata), "staging", metadata=metadata)
+    fits(browser.get(f"/deployments/{made['id']}"))
+    response = browser.get("/environments/staging/-/rollback?model_name=org/bert")
+    assert any("/compare?" in link for link in fits(response).links)
+    assert "288 more keys differ" in response.text
+
+
+def test_fifty_frozen_environments_fit_on_a_page(browser, api, model, sql):
+    sql(stage.environments(numbered=50))
+    version = api.version(model)
+    for number in range(50):
+        api.deployment(version, f"env-{number + 1}")
+    hostile = "protected = true, frozen = true, frozen_reason = repeat('\"', 1024), description = repeat('\"', 9999)"
+    sql(f"UPDATE environments SET {hostile}")
+    assert len(fits(browser.get("/environments")).has_class("column")) == 50
+
+
+def test_gates_of_the_longest_texts_fit_on_a_page(browser, api, model):
+    api.put("/api/v1/environments/staging", {})
+    paths = [f"{number}".ljust(255, "&") for number in range(50)]
+    for target in ["release", "staging"] * 60:
+        api.make("/api/v1/gates", {"model": "*", "target": target, "kind": "metadata_present", "paths": paths})
+    api.version(model, metadata={"text": "&" * 60_000}, release_notes="&" * 10_000)
+    at = "/models/org/bert/versions/1.0.0"
+    for path in ("/gates", f"{at}/-/override", "/"):
+        fits(browser.get(path))
+    response = browser.get(at)
+    assert "more gates" in fits(response).one("main").text
+    sent = {"model": "*", "target": "release", "kind": "metadata_present", "paths": "\r\n".join(paths), "do": "try"}
+    fits(browser.post("/new/gate", sent))
+
+
+def test_the_inbox_of_the_longest_names_fits_on_a_page(browser, api):
+    gate = {"model": "*", "target": "release"}
+    api.make("/api/v1/gates", {**gate, "kind": "metadata_present", "paths": ["&" * 255] * 50})
+    api.make("/api/v1/gates", {**gate, "kind": "approved", "count": 1, "role": "viewer"})
+    model = api.model("org/".ljust(255, "x"))
+    for number in range(60):
+        api.by("publisher").version(model, of_quotes(number), tag="t")
+    assert 10 < len([item for item in fits(browser.get("/inbox")).all("li") if item.get("id")]) <= 50

@@ -5,7 +5,6 @@ from urllib.parse import quote
 import pytest
 
 PATH = "/models/org/bert/compare"
-LIMIT = 300_000
 
 
 def tables(response):
@@ -68,37 +67,26 @@ def test_versions_stand_side_by_side_measured_by_the_first(browser, three):
         "torch": ["2.12.1", "2.13.0 changed", "2.12.1", ""],
         "zero": ["—", "—", "0 new", ""],
     }
-    assert "1.0.0 is the base · 5 of 7 keys differ" in page.text
+    assert "1.0.0 is the base · 5 of 7 keys differ" in page.words
     assert tables(page)[0][0] == ["Key", "1.0.0 release", "1.1.0", "2.0.0-rc1", "Range"]
-
-
-def test_the_order_of_the_address_is_that_of_the_columns(browser, three):
-    page = browser.get(address("1.1.0", "1.0.0"))
-    assert rows(page)["accuracy"] == ["0.953", "0.941 −0.012 (−1.3 %)", ""]
-    assert chosen(page) == ["1.1.0", "1.0.0"]
 
 
 def test_only_differences_leaves_out_what_is_the_same(browser, three):
     page = browser.get(address("1.0.0", "1.1.0", only=1))
     assert list(rows(page)) == ["accuracy", "samples", "torch"]
     assert re.search(r'name="only"[^>]* checked', page.text)
-    assert "3 of 5 keys differ" in page.text
+    assert "3 of 5 keys differ" in page.words
 
 
-def test_versions_with_the_same_metadata_are_told_so(browser, api, model):
+@pytest.mark.parametrize(
+    ("metadata", "text"), [({"a": 1}, "No key differs"), ({"a": 1}, "0 of 1 key differs"), ({}, "have no metadata")]
+)
+def test_equal_metadata_and_none_are_named(browser, api, model, metadata, text):
     for version in ("1.0.0", "2.0.0"):
-        api.version(model, version, metadata={"a": 1})
+        api.version(model, version, metadata=metadata)
     page = browser.get(address("1.0.0", "2.0.0", only=1))
-    assert "No key differs" in page.text
-    assert "0 of 1 key differs" in page.text
-
-
-def test_versions_without_metadata_are_compared_by_their_images(browser, api, model):
-    for version in ("1.0.0", "2.0.0"):
-        api.version(model, version)
-    page = browser.get(address("1.0.0", "2.0.0"))
-    assert "came without metadata" in page.text
-    assert ["tag", "v1.0.0", "v2.0.0"] in tables(page)[0]
+    assert text in page.words
+    assert ["tag", "v1.0.0", "v2.0.0"] in tables(page)[-1]
 
 
 def test_the_images_stand_below_the_metadata(browser, api, three):
@@ -117,21 +105,17 @@ def test_dots_show_where_differing_numbers_lie(browser, three):
     assert re.findall(r'class="(c\d)" cx="(\S+)" cy="8"', page.text) == [("c1", "82.0"), ("c0", "6.0")] * 2
 
 
-def test_without_a_choice_the_page_says_what_to_do(browser, three):
-    page = browser.get(PATH)
+@pytest.mark.parametrize("names", [[], ["1.1.0"]])
+def test_without_two_versions_the_page_keeps_one_and_says_what_to_do(browser, three, names):
+    page = browser.get(address(*names))
     assert page.status_code == 200
     assert "Choose two versions" in page.text
-    assert chosen(page) == [None, None]
+    assert chosen(page) == [*names, None, None][:2]
     assert not tables(page)
 
 
-def test_one_version_is_kept_and_another_is_asked_for(browser, three):
-    page = browser.get(address("1.1.0"))
-    assert chosen(page) == ["1.1.0", None]
-    assert "Choose two versions" in page.text
-
-
 def test_a_model_with_one_version_has_nothing_to_compare(browser, api, model):
+    assert browser.get("/models/no/such/compare").status_code == 404
     api.version(model)
     assert "There is nothing to compare yet" in browser.get(PATH).text
 
@@ -150,7 +134,7 @@ def test_more_than_six_are_refused_and_the_first_six_are_shown(browser, api, mod
         api.version(model, name, metadata={"a": name})
     page = browser.get(address(*names))
     assert page.status_code == 422
-    assert "At most six versions stand side by side. Not shown: 6.0.0, 7.0.0." in page.text
+    assert "At most six versions can be compared. Not shown: 6.0.0, 7.0.0." in page.words
     assert chosen(page) == names[:6]
     assert "+ version" not in page.text
     assert browser.get(address(*names[:6])).status_code == 200
@@ -159,7 +143,7 @@ def test_more_than_six_are_refused_and_the_first_six_are_shown(browser, api, mod
 def test_the_same_version_twice_is_one_column(browser, three):
     page = browser.get(address("1.0.0", "1.0.0", "1.1.0"))
     assert chosen(page) == ["1.0.0", "1.1.0"]
-    assert "1.0.0 was given more than once and stands here once." in page.text
+    assert "1.0.0 was given more than once and is shown once." in page.words
     assert "more than once" not in browser.get(address("1.0.0", "1.1.0")).text
 
 
@@ -170,15 +154,6 @@ def test_a_version_and_itself_are_no_comparison_and_the_page_says_why(browser, t
     assert "1.0.0 was given more than once" in page.text
     assert chosen(page) == ["1.0.0", None]
     assert "more than once" not in browser.get(address("9.9.9", "9.9.9")).text
-
-
-def test_an_unknown_model_is_not_found(browser):
-    assert browser.get(PATH).status_code == 404
-
-
-def test_nobody_gets_in_without_signing_in(browser, three):
-    response = browser.by(None).get(address("1.0.0", "1.1.0"))
-    assert (response.status_code, response.headers["Location"].partition("?")[0]) == (303, "/login")
 
 
 def test_a_column_more_and_less_are_addresses(browser, three):
@@ -220,13 +195,6 @@ def test_a_commit_is_a_link_only_where_metadata_says_in_which_repository(browser
     assert "<i>" not in text
 
 
-def test_numbers_keep_every_digit(browser, api, model):
-    for version, big in (("1.0.0", 10**30), ("2.0.0", 10**30 + 1)):
-        api.version(model, version, metadata={"big": big})
-    page = browser.get(address("1.0.0", "2.0.0"))
-    assert rows(page)["big"][1].startswith("1,000,000,000,000,000,000,000,000,000,001 +1 (")
-
-
 def test_lists_and_long_texts_are_folded(browser, api, model):
     api.version(model, "1.0.0", metadata={"short": [1, "a"], "long": list(range(100)), "text": "lorem " * 60})
     api.version(model, "2.0.0", metadata={"short": [1, "b"], "text": "w" * 5000})
@@ -236,62 +204,3 @@ def test_lists_and_long_texts_are_folded(browser, api, model):
     assert ("w" * 4000 + "…</pre>") in page.text
     assert "w" * 4001 not in page.text
     assert "On the page of 2.0.0" in page.text
-
-
-def every_key(response, browser):
-    """The keys of all parts of a comparison, and how large the largest is."""
-    keys, largest = [], 0
-    while True:
-        largest = max(largest, len(response.data))
-        keys += [row[0] for row in tables(response)[0][1:]]
-        more = re.search(r'href="([^"]+)"[^>]*>The next of', response.text)
-        if not more:
-            return keys, largest
-        response = browser.get(unescape(more[1]))
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        lambda number: {f"key_{place:03}": "x" * 100 for place in range(512)},
-        lambda number: {f"key_{number}_{place:03}": place for place in range(512)},
-        lambda number: {f"key_{place:03}": '<"&' * 26 + str(number) for place in range(500)},
-        lambda number: {f"key_{place}": "'" * 3900 + str(number) for place in range(16)},
-        lambda number: {f"key_{place:03}": 0.1234567890123 * 10**number + place for place in range(512)},
-        lambda number: {"k" * 200 + f"{place:03}": [place] * 20 for place in range(200)},
-    ],
-    ids=["texts", "keys of their own", "escapes", "folded escapes", "numbers", "long keys"],
-)
-def test_six_versions_at_the_limits_stay_small_and_every_key_is_reached(browser, api, model, metadata):
-    names = [f"{number}.0.0-" + "x" * (40 * number // 2) for number in range(6)]
-    for number, name in enumerate(names):
-        api.version(model, name, tag="t", metadata=metadata(number), release_notes="<" * 10_000)
-    wanted = {key for number in range(6) for key in metadata(number)}
-    keys, largest = every_key(browser.get(address(*names)), browser)
-    assert largest < LIMIT
-    assert len(keys) == len(wanted)
-
-
-def test_lists_of_long_names_stay_small_and_hold_what_is_chosen(browser, api, model, sql):
-    first = api.version(model, "1.0.0", tag="t")
-    sql(
-        "INSERT INTO versions (id, model_id, version, tag, digest, platform, metadata, status, created_by, created_at, updated_at)"
-        " SELECT gen_random_uuid(), model_id, repeat('<', 120) || i, tag, digest, platform, metadata, status, created_by,"
-        " created_at + i * interval '1 second', updated_at FROM versions, generate_series(1, 220) i WHERE id = :id",
-        id=first["id"],
-    )
-    names = ["1.0.0", *("<" * 120 + str(number) for number in range(1, 6))]
-    page = browser.get(address(*names))
-    assert chosen(page) == names
-    assert len(page.data) < LIMIT
-
-
-def test_a_page_beyond_the_end_leads_back_to_the_beginning(browser, three):
-    page = browser.get(address("1.0.0", "1.1.0", **{"from": 500}))
-    assert "There are no more keys." in page.text
-    assert browser.get(address("1.0.0", "1.1.0", **{"from": "x"})).status_code == 200
-
-
-def test_it_takes_few_statements(browser, three, statement_count):
-    few = statement_count(lambda: browser.get(address("1.0.0", "1.1.0")))
-    assert few == statement_count(lambda: browser.get(address("1.0.0", "1.1.0", "2.0.0-rc1")))

@@ -1,7 +1,9 @@
+"""`/deployments`: the list, the form that records a deployment, and a deployment's own page with its next steps."""
+
 import re
 
 import pytest
-from stage import environments
+from markup import Page, is_whole
 
 ROW = re.compile(r'<tr id="deployment-([0-9a-f-]{36})"')
 LINES = '{"replicas": 3,\n "note": "</textarea><script>x()</script>"'
@@ -13,8 +15,8 @@ def version(api):
 
 
 @pytest.fixture
-def told(api, version):
-    """Where the version went, by environment; another model's beside them."""
+def deployed(api, version):
+    """The version's deployments by name, and two of another model."""
     other = api.version(api.model("org/other"), "2.0.0")
     return {
         "staging": api.deployment(version, "staging", endpoint_url="https://bert.example.com/v1"),
@@ -29,23 +31,12 @@ def rows(response):
     return ROW.findall(response.text)
 
 
-def many(sql, version, count, environment="bulk"):
-    sql(environments(environment))
-    sql(
-        "INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at)"
-        " SELECT gen_random_uuid(), :version, :model, :environment, 'failed', 'ci',"
-        " now() - interval '1 day' + i / 3 * interval '1 second'"
-        " FROM generate_series(1, :count) i",
-        version=version["id"],
-        model=version["model_id"],
-        environment=environment,
-        count=count,
-    )
-
-
 def send(browser, htmx=None, **changed):
     data = {"model": "org/bert", "version": "1.0.0", "environment": "staging", "status": "success", **changed}
     return browser.post("/new/deployment", data, htmx=htmx)
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -61,93 +52,60 @@ def send(browser, htmx=None, **changed):
         ("environment=nowhere", []),
     ],
 )
-def test_filters_stand_in_the_address(browser, told, query, found):
-    assert rows(browser.by("viewer").get(f"/deployments?{query}")) == [told[name]["id"] for name in found]
+def test_filters_are_in_the_address(browser, deployed, query, found):
+    assert rows(browser.by("viewer").get(f"/deployments?{query}")) == [deployed[name]["id"] for name in found]
 
 
-def test_a_row_says_what_went_where_how_by_whom(browser, told):
-    page = browser.get("/deployments?environment=staging&model_name=org/bert").text
-    for text in ('href="/models/org/bert"', 'href="/models/org/bert/versions/1.0.0"', "success · live", "admin-key"):
-        assert text in page
-    assert 'href="https://bert.example.com/v1"' in page
+def test_a_row_says_what_went_where_how_by_whom_and_leads_there(browser, deployed):
+    page = Page(browser.get("/deployments?environment=staging&model_name=org/bert"))
+    row = page.one("tr", id=f"deployment-{deployed['staging']['id']}").text
+    assert all(text in row for text in ("success · live", "admin-key", "bert.example.com/v1"))
+    links = {"/models/org/bert", "/models/org/bert/versions/1.0.0", "https://bert.example.com/v1"}
+    assert links | {f"/deployments/{deployed['staging']['id']}"} <= set(page.links)
     assert "success · over" in browser.get("/deployments?model_name=org/other").text
 
 
-def test_only_http_and_https_become_links(browser, told, sql, app):
+def test_only_http_and_https_become_links(browser, deployed, sql):
     sql("SET CONSTRAINTS ALL IMMEDIATE")
-    sql("ALTER TABLE deployments DROP CONSTRAINT ck_deployments_endpoint_url")
-    sql("UPDATE deployments SET endpoint_url = 'javascript:alert(1)' WHERE id = :id", id=told["staging"]["id"])
-    page = browser.get("/deployments").text
-    assert "javascript:alert(1)" in page
-    assert 'href="javascript:' not in page
+    for column in ("endpoint_url", "log_url"):
+        sql(f"ALTER TABLE deployments DROP CONSTRAINT ck_deployments_{column}")
+        sql(f"UPDATE deployments SET {column} = 'javascript:alert(1)'")
+    assert "javascript:alert(1)" in browser.get("/deployments").text
+    for path in ("/deployments", f"/deployments/{deployed['staging']['id']}"):
+        assert 'href="javascript:' not in browser.get(path).text
 
 
 @pytest.mark.parametrize(("name", "value"), [("status", "great"), ("live", "maybe"), ("environment", "a%00")])
-def test_a_bad_filter_is_marked_and_what_was_typed_stays(browser, told, name, value):
-    page = browser.get(f"/deployments?{name}={value}&model_name=org/%3Cbert")
-    assert page.status_code == 422
-    assert re.search(rf'id="filter-{name}"[^>]*aria-invalid="true"', page.text)
-    assert 'value="org/&lt;bert"' in page.text
-    assert not rows(page)
+def test_an_invalid_filter_is_marked_and_what_was_typed_stays(browser, deployed, name, value):
+    answer = browser.get(f"/deployments?{name}={value}&model_name=org/%3Cbert")
+    page = Page(answer)
+    assert (answer.status_code, page.invalid) == (422, [name])
+    assert page.one("input", id="filter-model_name")["value"] == "org/<bert"
+    assert not rows(answer)
 
 
-def test_a_fault_comes_to_htmx_with_the_filters(browser):
-    response = browser.get("/deployments?status=great", htmx="list")
-    assert (response.status_code, response.headers["HX-Retarget"]) == (422, "#filtered")
-    assert "<option selected>great</option>" in response.text
-
-
-def test_htmx_gets_the_list_and_a_browser_without_it_the_page(browser, told):
-    part = browser.get("/deployments?live=true", htmx="list")
-    assert part.text.lstrip().startswith("<section")
-    assert rows(part) == rows(browser.get("/deployments?live=true"))
-
-
-@pytest.mark.parametrize("htmx", [None, "more"])
-def test_loading_more_neither_skips_nor_repeats_a_deployment(browser, sql, version, htmx):
-    many(sql, version, 120)
-    found, address = [], "/deployments?environment=bulk"
-    while address:
-        response = browser.get(address, htmx=htmx)
-        found += rows(response)
-        more = re.search(r'<tr id="more">.*?href="([^"]+)"', response.text, re.DOTALL)
-        address = more and more[1].replace("&amp;", "&")
-    ordered = sql("SELECT id FROM deployments WHERE environment = 'bulk' ORDER BY deployed_at DESC, id DESC")
-    assert found == [str(row["id"]) for row in ordered]
-
-
-def test_nothing_matches_is_another_text_than_nothing_yet(browser, told, sql):
-    assert "Nothing matches" in browser.get("/deployments?environment=nowhere").text
+def test_no_matches_is_another_text_than_no_deployments_yet(browser, deployed, sql):
+    assert "No matches" in browser.get("/deployments?environment=nowhere").text
     sql("UPDATE deployments SET ended_at = live_from, deleted_at = now()")
     page = browser.get("/deployments").text
-    assert "Nothing deployed yet" in page
+    assert "No deployments yet" in page
     assert "http://localhost/api/v1/deployments" in page
-    assert "Nothing matches" not in page
+    assert "No matches" not in page
 
 
-def test_fifty_deployments_take_no_more_statements_than_five(browser, sql, version, statement_count):
-    many(sql, version, 5, "few")
-    many(sql, version, 50, "many")
-    browser.get("/deployments")
-    few = statement_count(lambda: browser.get("/deployments?environment=few"))
-    assert statement_count(lambda: browser.get("/deployments?environment=many")) == few
+# --- recording one ----------------------------------------------------------------------------------------------------
 
 
-def test_another_site_records_none(browser, version, trail):
-    data = {"model": "org/bert", "version": "1.0.0", "environment": "staging"}
-    assert browser.post("/new/deployment", data, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    assert not trail("deployment.create")
-
-
-def test_recording_one_goes_on_to_its_version(browser, version, api):
-    response = send(browser.by("publisher"), endpoint_url="https://x.example", metadata='{"replicas": 3}')
+def test_recording_one_goes_to_its_version(browser, version, api):
+    sent = {"endpoint_url": "https://x.example", "log_url": "https://ci.example/1", "metadata": '{"replicas": 3}'}
+    response = send(browser.by("publisher"), **sent)
     assert (response.status_code, response.headers["Location"]) == (303, "/models/org/bert/versions/1.0.0")
     (made,) = api.get("/api/v1/deployments").json
     assert (made["release_id"], made["live"], made["deployed_by"]) == (version["id"], True, "publisher-key")
-    assert (made["endpoint_url"], made["metadata"]) == ("https://x.example", {"replicas": 3})
+    assert {name: made[name] for name in sent} == {**sent, "metadata": {"replicas": 3}}
 
 
-def test_htmx_is_told_where_to_go_and_what_happened(browser, version):
+def test_htmx_learns_where_to_go_and_what_happened(browser, version):
     response = send(browser, htmx="form")
     assert response.status_code == 204
     assert '"/models/org/bert/versions/1.0.0"' in response.headers["HX-Location"]
@@ -156,58 +114,38 @@ def test_htmx_is_told_where_to_go_and_what_happened(browser, version):
 
 
 def test_the_address_fills_the_form(browser, version):
-    form = browser.get("/new/deployment?model=org/bert&version=1.0.0", htmx="dialog-body").text
-    assert form.lstrip().startswith("<form")
-    assert re.search(r'name="model"[^>]*value="org/bert"', form)
-    assert re.search(r'name="version"[^>]*value="1.0.0"', form)
-    assert 'name="confirm"' not in form
-    assert 'name="confirm"' in browser.get("/new/deployment?model=org/bert&version=1.0.0&environment=production").text
-
-
-@pytest.mark.parametrize("environment", ["production", "prod", "PRODUCTION", " production "])
-def test_production_takes_the_models_name(browser, version, trail, environment):
-    for confirm in ({}, {"confirm": ""}, {"confirm": "org/ber"}):
-        response = send(browser, environment=environment, **confirm)
-        assert response.status_code == 422
-        assert re.search(r'<input id="field-confirm"[^>]*aria-invalid="true"', response.text)
-    assert not trail("deployment.create")
-    assert send(browser, environment=environment, confirm="org/bert").status_code == 303
-    assert len(trail("deployment.create")) == 1
+    page = Page(browser.get("/new/deployment?model=org/bert&version=1.0.0", htmx="dialog-body"))
+    assert [page.field(name).value for name in ("model", "version")] == ["org/bert", "1.0.0"]
+    assert "cancelled" not in page.texts("option")
+    assert send(browser, status="cancelled").status_code == 422
 
 
 @pytest.mark.parametrize("htmx", [None, "form"])
 @pytest.mark.parametrize(
-    ("changed", "field"),
+    ("changed", "fields"),
     [
-        ({"version": "9.9.9"}, "version"),
-        ({"model": "no/such"}, "version"),
-        ({"model": ""}, "model"),
-        ({"environment": "-bad-"}, "environment"),
-        ({"environment": ""}, "environment"),
-        ({"environment": "release"}, "environment"),
-        ({"status": "great"}, "status"),
-        ({"endpoint_url": "javascript:alert(1)"}, "endpoint_url"),
-        ({"metadata": LINES}, "metadata"),
-        ({"metadata": "[1]"}, "metadata"),
+        ({"version": "9.9.9"}, ["version"]),
+        ({"model": "no/such"}, ["version"]),
+        ({"model": ""}, ["model"]),
+        ({"environment": "-bad-"}, ["environment"]),
+        ({"environment": ""}, ["environment"]),
+        ({"environment": "release"}, ["environment"]),
+        ({"status": "great"}, ["status"]),
+        ({"log_url": "javascript:alert(1)"}, ["log_url"]),
+        ({"metadata": LINES}, ["metadata"]),
+        ({"metadata": "[1]"}, ["metadata"]),
+        ({"environment": "-", "status": "great", "log_url": "ftp://x"}, ["environment", "status", "log_url"]),
     ],
 )
-def test_what_is_at_fault_is_marked_and_what_was_typed_stays(browser, version, trail, changed, field, htmx):
-    response = send(browser, htmx, **{"endpoint_url": "https://kept.example", **changed})
-    assert response.status_code == 422
-    assert response.text.lstrip().startswith("<form" if htmx else "<!doctype html>")
-    assert re.search(rf'id="field-{field}"[^>]*aria-invalid="true"', response.text)
-    assert f'id="field-{field}-fault"' in response.text
-    if field != "endpoint_url":
-        assert 'value="https://kept.example"' in response.text
-    if changed.get("metadata") == LINES:
-        assert "&lt;/textarea>&lt;script>x()&lt;/script>" in response.text
-        assert "<script>x()" not in response.text
+def test_invalid_fields_are_marked_and_what_was_typed_stays(browser, version, trail, changed, fields, htmx):
+    response = send(browser, htmx, **{"endpoint_url": "https://typed.example", **changed})
+    page = Page(response)
+    assert (response.status_code, is_whole(response), page.invalid) == (422, htmx is None, fields)
+    assert all(page.one(id=f"field-{name}-fault").text for name in fields)
+    assert page.field("endpoint_url").value == "https://typed.example"
+    assert page.field("metadata").value == changed.get("metadata", "")
+    assert "<script>x()" not in response.text
     assert not trail("deployment.create")
-
-
-def test_several_faults_are_told_at_once(browser, version):
-    page = send(browser, environment="-", status="great", endpoint_url="ftp://x").text
-    assert page.count('aria-invalid="true"') == 3
 
 
 def test_an_archived_version_is_refused_in_place(browser, api, version, trail):
@@ -215,39 +153,147 @@ def test_an_archived_version_is_refused_in_place(browser, api, version, trail):
     response = send(browser)
     assert response.status_code == 409
     assert "1.0.0 is archived" in response.text
-    assert 'value="staging"' in response.text
+    assert Page(response).field("environment").value == "staging"
     assert not trail("deployment.create")
 
 
-def test_what_is_protected_takes_the_models_name_as_production_does(browser, api, version, trail):
+def test_only_a_protected_environment_takes_the_model_s_name_and_a_releaser(browser, api, version, trail):
+    assert send(browser, environment="production").status_code == 303
     api.put("/api/v1/environments/edge", {"protected": True})
-    form = browser.get("/new/deployment?environment=Edge").text
-    assert 'name="confirm"' in form
-    assert 'label="edge · protected"' in form
-    assert send(browser, environment="Edge").status_code == 422
-    assert not trail("deployment.create")
-    assert send(browser, environment="Edge", confirm="org/bert").status_code == 303
+    form = Page(browser.get("/new/deployment?environment=Edge"))
+    assert form.field("confirm")
+    assert form.one("option", value="edge")["label"] == "edge · protected"
+    refused = send(browser.by("publisher"), environment="edge", confirm="org/bert")
+    assert (refused.status_code, "releaser" in refused.text) == (403, True)
+    for confirm in ({}, {"confirm": ""}, {"confirm": "org/ber"}):
+        response = send(browser, environment=" EDGE ", **confirm)
+        assert (response.status_code, Page(response).invalid) == (422, ["confirm"])
+    assert len(trail("deployment.create")) == 1
+    assert send(browser, environment=" EDGE ", confirm="org/bert").status_code == 303
+
+
+def test_protected_environments_and_no_others_have_a_green_chip(browser, api, version):
+    api.put("/api/v1/environments/edge", {"protected": True})
+    for name in ("edge", "production"):
+        api.deployment(version, name)
+    for path in ("/models", "/models/org/bert", "/models/org/bert/versions/1.0.0", "/deployments"):
+        chips = [link for link in Page(browser.get(path)).all("a") if "chip" in (link.get("class") or "")]
+        assert {link.text for link in chips if "ok" in link["class"].split()} == {"edge"}, path
 
 
 @pytest.mark.parametrize("htmx", [None, "form"])
-def test_a_freeze_is_told_beside_the_name_and_refuses_with_its_reason(browser, api, version, trail, htmx):
+def test_a_freeze_is_shown_beside_the_name_and_refuses_with_its_reason(browser, api, version, trail, htmx):
     freeze = {"frozen": True, "frozen_reason": "Sale <b>", "frozen_until": "2100-01-02T03:04:05Z"}
     api.put("/api/v1/environments/staging", freeze)
-    told = "frozen until 2100-01-02 03:04:05 UTC: Sale &lt;b&gt;"
-    page = browser.get("/new/deployment?environment=staging").text
-    assert f'label="staging · {told}"' in page
-    assert f'id="field-environment-hint">{told}' in page
+    about = "frozen until 2100-01-02 03:04:05 UTC: Sale <b>"
+    page = Page(browser.get("/new/deployment?environment=staging"))
+    assert page.one("option", value="staging")["label"] == f"staging · {about}"
+    assert page.one(id="field-environment-hint").text == about
     response = send(browser, htmx, log_url="https://ci.example/1")
     assert response.status_code == 409
-    assert "staging is frozen until 2100-01-02 03:04:05 UTC: Sale &lt;b&gt;" in response.text
-    assert 'value="https://ci.example/1"' in response.text
+    assert f"staging is {about}" in Page(response).one(role="alert").text
+    assert Page(response).field("log_url").value == "https://ci.example/1"
     assert not trail("deployment.create")
     assert send(browser, htmx, status="failed").status_code in (204, 303)
 
 
-def test_the_log_is_kept_and_nothing_begins_as_cancelled(browser, api, version):
-    assert send(browser, status="running", log_url="https://ci.example/1").status_code == 303
-    (made,) = api.get("/api/v1/deployments").json
-    assert (made["status"], made["log_url"]) == ("running", "https://ci.example/1")
-    assert "<option>cancelled</option>" not in browser.get("/new/deployment").text
-    assert send(browser, status="cancelled").status_code == 422
+# --- its own page -----------------------------------------------------------------------------------------------------
+
+
+def moves(page):
+    """`{state: how it is reached}` of the buttons: "form" in place, or "dialog"."""
+    forms = {action.rpartition("/")[2]: "form" for action in page.actions if action.startswith("/deployments/")}
+    links = [link for link in page.links if link.startswith("/deployments/") and "/-/" in link]
+    return forms | {link.rpartition("/")[2]: "dialog" for link in links}
+
+
+def counter(page):
+    return page.all("input", name="counter")[0]["value"]
+
+
+def test_it_says_what_went_where_how_far_and_by_whom(browser, api, version):
+    links = {"log_url": "https://ci.example.com/1", "endpoint_url": "https://bert.example.com"}
+    made = api.deployment(version, "staging", status="pending", metadata={"replicas": 3}, **links)
+    api.put(f"/api/v1/deployments/{made['id']}", {"status": "running"})
+    page = Page(browser.by("viewer").get(f"/deployments/{made['id']}"))
+    assert page.texts("h1") == ["org/bert 1.0.0 to staging"]
+    assert {*links.values(), "/environments/staging"} <= set(page.links)
+    assert [item.text.split()[0] for item in page.all("li") if "UTC" in item.text] == ["pending", "running"]
+    assert "replicas" in page.one("main").text
+    assert moves(page) == {}
+
+
+def test_it_leads_to_what_superseded_it_and_to_what_it_rolled_back_from(browser, api, version):
+    first = api.deployment(version, "staging")
+    second = api.deployment(api.version({"id": version["model_id"]}, "1.1.0"), "staging")
+    back = api.make("/api/v1/environments/staging/rollback", {"model_name": "org/bert", "reason": "slow"})
+    page = Page(browser.get(f"/deployments/{back['id']}"))
+    assert f"/deployments/{second['id']}" in page.links
+    assert "rolled back from 1.1.0" in page.has_class("bad")[0].text
+    assert "slow" in page.texts("dd")[-1]
+    assert f"/deployments/{second['id']}" in Page(browser.get(f"/deployments/{first['id']}")).links
+    assert f"/deployments/{back['id']}" in Page(browser.get(f"/deployments/{second['id']}")).links
+    assert "/environments/staging/-/rollback?model_name=org/bert" in page.links
+
+
+@pytest.mark.parametrize(
+    ("status", "steps"),
+    [
+        ("pending", {"running", "success", "failed", "cancelled"}),
+        ("running", {"success", "failed", "cancelled"}),
+        ("success", set()),
+        ("failed", set()),
+    ],
+)
+def test_only_what_may_follow_is_offered(browser, api, version, status, steps):
+    made = api.deployment(version, "production", status=status)
+    assert moves(Page(browser.by("publisher").get(f"/deployments/{made['id']}"))) == dict.fromkeys(steps, "form")
+
+
+@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("publisher", False), ("releaser", True)])
+def test_where_it_is_protected_it_takes_a_releaser_and_success_the_model_s_name(
+    browser, api, version, trail, role, may
+):
+    api.put("/api/v1/environments/edge", {"protected": True})
+    made = api.deployment(version, "edge", status="running")
+    at, browser = f"/deployments/{made['id']}", browser.by(role)
+    assert moves(Page(browser.get(at))) == ({"success": "dialog", "failed": "form", "cancelled": "form"} if may else {})
+    if not may:
+        assert browser.post(f"{at}/-/failed").status_code == 403
+        return
+    form = browser.get(f"{at}/-/success", htmx="dialog-body")
+    assert not is_whole(form)
+    assert Page(form).field("confirm")["data-confirm"] == "org/bert"
+    response = browser.post(f"{at}/-/success", {"confirm": "bert"}, htmx="form")
+    assert (response.status_code, Page(response).invalid) == (422, ["confirm"])
+    assert not trail("deployment.update")
+    assert browser.post(f"{at}/-/success", {"confirm": "org/bert"}).status_code == 303
+    assert api.get(f"/api/v1/deployments/{made['id']}").json["live"]
+
+
+def test_without_scripts_a_step_leads_back_to_the_page(browser, api, version):
+    made = api.deployment(version, "staging", status="running")
+    response = browser.post(f"/deployments/{made['id']}/-/cancelled")
+    assert (response.status_code, response.headers["Location"]) == (303, f"/deployments/{made['id']}")
+
+
+def test_a_step_back_is_refused_in_place_and_the_page_shows_the_current_state(browser, api, version):
+    made = api.deployment(version, "staging", status="running")
+    at = f"/deployments/{made['id']}"
+    sent = {"counter": counter(Page(browser.get(at)))}
+    api.put(f"/api/v1/deployments/{made['id']}", {"status": "failed"})
+    stale = browser.post(f"{at}/-/success", sent, htmx="main")
+    assert (stale.status_code, moves(Page(stale))) == (412, {})
+    assert "changed it in the meantime" in stale.text
+    refused = browser.post(f"{at}/-/running", htmx="main")
+    assert refused.status_code == 409
+    assert "become running" in Page(refused).one(role="alert").text
+    assert is_whole(browser.post(f"{at}/-/running"))
+
+
+def test_unknown_deployments_and_states_are_not_found(browser, api, version):
+    made = api.deployment(version, "staging", status="running")
+    for address in ("/deployments/00000000-0000-7000-8000-000000000000", "/deployments/x"):
+        assert browser.get(address).status_code == 404
+    for status in ("pending", "great"):
+        assert browser.post(f"/deployments/{made['id']}/-/{status}").status_code == 404

@@ -26,49 +26,37 @@ def version(api, model):
 
 
 def as_shown(page):
-    """What a browser would send of the form as it stands, with the line ends that browsers send."""
-    fields = page.all("input") + page.all("textarea")
-    kept = [
-        field for field in fields if field.get("name") not in (None, "q", "theme") and field.get("type") != "checkbox"
-    ]
-    return {field["name"]: field.value.replace("\n", "\r\n") for field in kept}
+    """What a browser would send of the form as it is, with the line ends that browsers send."""
+    fields = [field for field in page.all("input") + page.all("textarea") if field.get("type") != "checkbox"]
+    named = [field for field in fields if field.get("name") not in (None, "q", "theme")]
+    return {field["name"]: field.value.replace("\n", "\r\n") for field in named}
 
 
 # --- registering ------------------------------------------------------------------------------------------------------
 
 
-def test_a_model_is_registered_and_its_page_opens(browser, api, trail):
-    data = {
-        **NEW_MODEL,
-        "description": "One\r\nTwo",
-        "tags": "nlp\r\n a b \r\n\r\n",
-        "metadata": '{"owner": "team", "n": 1.50}',
-    }
-    answer = browser.by("publisher").post("/new/model", data)
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/models/org/new")
-    [model] = api.get("/api/v1/models").json
-    assert (model["description"], model["tags"], model["metadata"]) == (
-        "One\nTwo",
-        ["nlp", "a b"],
-        {"owner": "team", "n": 1.5},
-    )
-    assert trail("model.create")[0]["api_key_name"] == "publisher-key"
-
-
-def test_a_version_is_registered_and_its_page_opens(browser, api, model, trail):
-    data = {
-        **NEW_VERSION,
-        "size_bytes": "123",
-        "platform": "",
-        "metadata": '{"accuracy": 0.95}',
-        "release_notes": "a\r\nb",
-    }
-    answer = browser.by("publisher").post("/new/version", data)
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/models/org/bert/versions/1.0.0")
-    [version] = api.get("/api/v1/versions").json
-    assert (version["size_bytes"], version["platform"], version["release_notes"]) == (123, "linux/amd64", "a\nb")
-    assert version["metadata"] == {"accuracy": 0.95}
-    assert trail("version.create")[0]["api_key_name"] == "publisher-key"
+@pytest.mark.parametrize(
+    ("noun", "data", "stored"),
+    [
+        (
+            "model",
+            {**NEW_MODEL, "description": "One\r\nTwo", "tags": "nlp\r\n a b \r\n\r\n", "metadata": '{"n": 1.50}'},
+            {"description": "One\nTwo", "tags": ["nlp", "a b"], "metadata": {"n": 1.5}},
+        ),
+        (
+            "version",
+            {**NEW_VERSION, "size_bytes": "123", "platform": "", "metadata": '{"n": 1}', "release_notes": "a\r\nb"},
+            {"size_bytes": 123, "platform": "linux/amd64", "metadata": {"n": 1}, "release_notes": "a\nb"},
+        ),
+    ],
+)
+def test_what_is_registered_is_stored_and_its_page_opens(browser, api, model, trail, noun, data, stored):
+    answer = browser.by("publisher").post(f"/new/{noun}", data)
+    assert answer.status_code == 303
+    assert browser.get(answer.headers["Location"]).status_code == 200
+    made = api.get(f"/api/v1/{noun}s").json[0]
+    assert {name: made[name] for name in stored} == stored
+    assert trail(f"{noun}.create")[0]["api_key_name"] == "publisher-key"
 
 
 def test_htmx_goes_on_without_a_new_page_and_with_a_toast(browser, model):
@@ -78,93 +66,45 @@ def test_htmx_goes_on_without_a_new_page_and_with_a_toast(browser, model):
     assert "org/new" in json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
 
 
-def test_the_form_for_a_version_knows_its_model(browser, model):
-    assert Page(browser.get("/new/version?model_name=org/bert")).field("model_name").value == "org/bert"
-
-
-@pytest.mark.parametrize("path", ["/new/model", "/new/version", "/new/deployment"])
-def test_a_form_is_a_page_and_in_a_dialog_a_part(browser, path):
-    page, part = browser.get(path), browser.get(path, htmx="dialog-body")
-    assert (is_whole(page), is_whole(part)) == (True, False)
-    assert part.text.lstrip().startswith("<form")
-    assert page.headers["Vary"] == part.headers["Vary"] == "HX-Request, Accept-Encoding"
-    assert is_whole(browser.get(path, htmx="dialog-body", headers={"HX-History-Restore-Request": "true"}))
-
-
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("htmx", [None, "form"])
 @pytest.mark.parametrize(
     ("changed", "bad"),
     [
         ({"name": ""}, ["name"]),
-        ({"name": "a b"}, ["name"]),
         ({"name": "org/versions"}, ["name"]),
-        ({"name": "x" * 256}, ["name"]),
         ({"name": "a\x00b"}, ["name"]),
-        ({"storage_path": ""}, ["storage_path"]),
         ({"storage_path": "x" * 1025}, ["storage_path"]),
         ({"description": "x" * 10_001}, ["description"]),
-        ({"tags": "\n".join(f"t{number}" for number in range(51))}, ["tags"]),
         ({"tags": "x" * 129}, ["tags"]),
-        ({"metadata": "{"}, ["metadata"]),
         ({"metadata": "[1]"}, ["metadata"]),
         ({"metadata": '{"a": NaN}'}, ["metadata"]),
-        ({"metadata": '{"a": 1e999}'}, ["metadata"]),
         ({"metadata": '{"a": 1, "a": 2}'}, ["metadata"]),
-        ({"metadata": json.dumps({"a": "x" * 70_000})}, ["metadata"]),
-        ({"metadata": json.dumps({str(key): 1 for key in range(600)})}, ["metadata"]),
         ({"metadata": "[" * 5_000}, ["metadata"]),
         ({"name": "a b", "metadata": "{", "tags": "x" * 129}, ["name", "tags", "metadata"]),
-    ],
-)
-@pytest.mark.parametrize("htmx", [None, "form"])
-def test_a_model_that_is_refused_is_shown_again_as_it_was_typed(browser, sql, htmx, changed, bad):
-    typed = {**NEW_MODEL, "description": EVIL, "tags": "nlp", "metadata": '{ "kept" :1}', **changed}
-    answer = browser.post("/new/model", typed, htmx=htmx)
-    page = Page(answer)
-    assert answer.status_code == 422
-    assert is_whole(answer) is (htmx is None)
-    assert page.invalid == bad
-    for name, text in typed.items():
-        if "\x00" not in text:
-            assert page.field(name).value == text
-    for name in bad:
-        said = page.one(id=page.field(name)["aria-describedby"].split()[-1])
-        assert said.get("class") == "fault"
-        assert said.text
-    assert "<script>alert" not in answer.text
-    assert sql("SELECT 1 FROM models") == []
-
-
-@pytest.mark.parametrize(
-    ("changed", "bad"),
-    [
-        ({"version": ""}, ["version"]),
-        ({"version": "a/b"}, ["version"]),
-        ({"version": ".."}, ["version"]),
-        ({"tag": "-x"}, ["tag"]),
-        ({"digest": "none"}, ["digest"]),
         ({"size_bytes": "many"}, ["size_bytes"]),
-        ({"size_bytes": "-1"}, ["size_bytes"]),
-        ({"size_bytes": "9" * 19}, []),
         ({"size_bytes": "9" * 25}, ["size_bytes"]),
         ({"size_bytes": "1.5"}, ["size_bytes"]),
-        ({"platform": "x" * 129}, ["platform"]),
+        ({"version": ".."}, ["version"]),
         ({"model_name": ""}, ["model_name"]),
-        ({"metadata": '{"a": "\\u0000"}'}, ["metadata"]),
+        ({"digest": "none", "metadata": '{"a": "\\u0000"}'}, ["digest", "metadata"]),
     ],
 )
-def test_a_version_that_is_refused_is_shown_again_as_it_was_typed(browser, model, sql, changed, bad):
-    typed = {**NEW_VERSION, "release_notes": EVIL, "metadata": "", **changed}
-    answer = browser.post("/new/version", typed)
-    if changed == {"size_bytes": "9" * 19}:
-        assert answer.status_code in (303, 422)
-        return
+def test_what_is_refused_is_shown_again_as_it_was_typed(browser, model, sql, htmx, changed, bad):
+    is_version = set(changed) & {"size_bytes", "version", "model_name", "digest"}
+    before = {**NEW_VERSION, "release_notes": EVIL} if is_version else {**NEW_MODEL, "description": EVIL, "tags": "nlp"}
+    typed = {**before, "metadata": '{ "typed" :1}', **changed}
+    answer = browser.post("/new/version" if is_version else "/new/model", typed, htmx=htmx)
     page = Page(answer)
-    assert (answer.status_code, page.invalid) == (422, bad or page.invalid)
-    assert all(page.field(name).value == text for name, text in typed.items())
-    assert sql("SELECT 1 FROM versions") == []
+    assert (answer.status_code, is_whole(answer), page.invalid) == (422, htmx is None, bad)
+    assert all(page.field(name).value == text for name, text in typed.items() if "\x00" not in text)
+    for name in bad:
+        fault = page.one(id=page.field(name)["aria-describedby"].split()[-1])
+        assert (fault.get("class"), bool(fault.text)) == ("fault", True)
+    assert "<script>alert" not in answer.text
+    assert [len(sql("SELECT 1 FROM models")), len(sql("SELECT 1 FROM versions"))] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -185,22 +125,19 @@ def test_bad_json_is_told_with_its_line_and_column(browser, version, text, place
     assert page.field("metadata").value == text
 
 
-def test_a_name_that_is_taken_is_told_and_nothing_typed_is_lost(browser, model, api):
-    for typed in ({**NEW_MODEL, "name": "ORG/Bert", "description": "mine"},):
-        answer = browser.post("/new/model", typed, htmx="form")
-        page = Page(answer)
-        assert answer.status_code == 409
-        assert "there already" in page.one(role="alert").text
-        assert page.field("description").value == "mine"
-        assert "HX-Reswap" not in answer.headers
-    assert [one["name"] for one in api.get("/api/v1/models").json] == ["org/bert"]
-
-
-def test_a_version_that_is_there_is_told(browser, version):
-    answer = browser.post("/new/version", {**NEW_VERSION, "release_notes": "mine"})
-    assert answer.status_code == 409
-    assert "already has that version" in Page(answer).one(role="alert").text
-    assert Page(answer).field("release_notes").value == "mine"
+@pytest.mark.parametrize(
+    ("noun", "typed", "field", "message"),
+    [
+        ("model", {**NEW_MODEL, "name": "ORG/Bert", "description": "mine"}, "description", "there already"),
+        ("version", {**NEW_VERSION, "release_notes": "mine"}, "release_notes", "already has that version"),
+    ],
+)
+def test_a_name_that_is_taken_is_named_and_nothing_typed_is_lost(browser, version, noun, typed, field, message):
+    answer = browser.post(f"/new/{noun}", typed, htmx="form")
+    page = Page(answer)
+    assert (answer.status_code, page.field(field).value) == (409, "mine")
+    assert message in page.one(role="alert").text
+    assert "HX-Reswap" not in answer.headers
 
 
 def test_a_version_of_no_model_is_told_at_its_field(browser):
@@ -242,30 +179,13 @@ def test_an_empty_field_is_cleared(browser, api, version):
     assert (changed["release_notes"], changed["quantization"], changed["metadata"]) == (None, None, {})
 
 
-def test_what_has_to_be_there_is_not_cleared(browser, model, api):
-    answer = browser.post(SETTINGS, {**as_shown(Page(browser.get(SETTINGS))), "storage_path": ""})
-    assert (answer.status_code, Page(answer).invalid) == (422, ["storage_path"])
-
-
 def test_a_form_cannot_change_what_never_changes(browser, api, version):
     browser.post(SETTINGS, {**as_shown(Page(browser.get(SETTINGS))), "name": "org/other"})
-    browser.post(
-        EDIT,
-        {
-            **as_shown(Page(browser.get(EDIT))),
-            "version": "9",
-            "is_release": "true",
-            "status": "archived",
-            "digest": "a:b",
-        },
-    )
+    fixed = {"version": "9", "is_release": "true", "status": "archived", "digest": "a:b"}
+    browser.post(EDIT, {**as_shown(Page(browser.get(EDIT))), **fixed})
     now = api.get(f"/api/v1/versions/{version['id']}").json
-    assert (now["model_name"], now["version"], now["is_release"], now["digest"]) == (
-        "org/bert",
-        "1.0.0",
-        False,
-        version["digest"],
-    )
+    names = ("model_name", "version", "is_release", "status", "digest")
+    assert [now[name] for name in names] == [version[name] for name in names]
 
 
 @pytest.mark.parametrize(
@@ -304,13 +224,6 @@ def test_metadata_is_shown_as_it_is_stored_to_the_last_digit(browser, version):
     assert "שלום" not in text
 
 
-def test_text_that_begins_with_a_line_end_keeps_it(browser, api, model):
-    version = api.version(model, "2.0.0", release_notes="\nOne")
-    path = "/models/org/bert/versions/2.0.0/-/edit"
-    assert Page(browser.get(path)).field("release_notes").value == "\nOne"
-    assert version["release_notes"] == "\nOne"
-
-
 def test_a_tag_with_a_comma_stays_one(browser, api, model, trail):
     api.put(f"/api/v1/models/{model['id']}", {"tags": ["a,b", "c, d", '"e"']})
     shown = as_shown(Page(browser.get(SETTINGS)))
@@ -321,7 +234,8 @@ def test_a_tag_with_a_comma_stays_one(browser, api, model, trail):
 
 
 @pytest.mark.parametrize(
-    "text", ["</textarea><script>alert(1)</script>", "&lt;&amp;&#34;&quot;&&&<<", "&copy &notit; &#x26; <!--", "<"]
+    "text",
+    ["</textarea><script>alert(1)</script>", "&lt;&amp;&#34;&quot;&&&<<", "&copy &notit; &#x26; <!--", "<", "\nOne"],
 )
 def test_a_text_comes_back_from_a_form_as_it_is(browser, api, model, text):
     api.version(model, "2.0.0", release_notes=text)

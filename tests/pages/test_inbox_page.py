@@ -78,15 +78,13 @@ def waiting(browser):
     ("role", "offered"),
     [("viewer", set()), ("publisher", set()), ("releaser", {"approve"}), ("admin", {"approve", "override"})],
 )
-def test_what_is_missing_stands_beside_the_button(browser, version, gate, role, offered):
+def test_what_is_missing_is_beside_the_button(browser, version, gate, role, offered):
     gate("metric", value=0.8)
     gate("metric")
     gate()
     assert state(browser.by(role)) == ("1 of 3 gates pass", offered)
-    page = Page(browser.by(role).get(AT))
-    disabled = [button for button in page.all("button", disabled="") if button.text == "Promote to release"]
-    assert len(disabled) == (role in ("releaser", "admin"))
-    assert all(button["aria-describedby"] == "promotion-state" for button in disabled)
+    buttons = Page(browser.by(role).get(AT)).all("button", disabled="", aria_describedby="promotion-state")
+    assert [button.text for button in buttons] == ["Promote to release"] * (role in ("releaser", "admin"))
 
 
 def test_where_every_gate_passes_promoting_is_a_click(browser, version, gate):
@@ -95,12 +93,6 @@ def test_where_every_gate_passes_promoting_is_a_click(browser, version, gate):
     assert state(browser) == ("All 2 gates pass", {"promote"})
     assert promote(browser, "main").status_code == 200
     assert "promotion-state" not in browser.get(AT).text
-
-
-def test_gates_for_other_models_are_none_of_its(browser, version, gate):
-    gate(model="other/*")
-    assert "promotion-state" not in browser.get(AT).text
-    assert promote(browser, "main").status_code == 200
 
 
 def test_what_environments_ask_for_is_listed_beside(browser, version, gate):
@@ -130,23 +122,17 @@ def test_in_a_list_a_toast_names_what_is_missing_and_nothing_else_changes(browse
     assert not is_release(api, version)
 
 
-def test_on_its_page_the_gates_are_shown_again_with_what_was_refused(browser, api, version, gate):
+@pytest.mark.parametrize("htmx", [None, "main"])
+@pytest.mark.parametrize(("role", "link"), [("releaser", False), ("admin", True)])
+def test_on_its_page_the_gates_are_shown_again_with_what_was_refused(browser, api, version, gate, htmx, role, link):
     gate("metric")
-    answer = promote(browser.by("releaser"), "main")
+    answer = promote(browser.by(role), htmx)
     page = Page(answer)
-    assert (answer.status_code, is_whole(answer)) == (409, False)
+    assert (answer.status_code, is_whole(answer)) == (409, htmx is None)
     assert "accuracy is 0.89" in page.one("p", role="alert").text
     assert page.one("span", id="promotion-state").text == "1 gate does not pass"
-    assert page.has_class("toast")
-
-
-def test_without_javascript_the_page_says_what_was_refused(browser, api, version, gate):
-    gate("metric")
-    for role, link in (("releaser", False), ("admin", True)):
-        answer = promote(browser.by(role))
-        assert (answer.status_code, is_whole(answer)) == (409, True)
-        assert "accuracy is 0.89" in Page(answer).one("p", role="alert").text
-        assert (f"{AT}/-/override" in Page(answer).links) is link
+    assert bool(page.has_class("toast")) is (htmx is not None)
+    assert (f"{AT}/-/override" in page.links) is link
     assert not is_release(api, version)
 
 
@@ -173,21 +159,6 @@ def test_the_override_lists_what_does_not_pass_and_needs_a_reason(browser, api, 
         "overrode the gates of org/bert 1.0.0 for release “The fix cannot wait”"
         in Page(browser.get(AT)).one("main").text
     )
-
-
-def test_an_override_of_what_passes_meanwhile_is_a_promotion(browser, api, version, gate, trail):
-    made = gate("metric")
-    api.delete(f"/api/v1/gates/{made['id']}")
-    assert "nothing to override" in browser.get(f"{AT}/-/override").text
-    assert browser.post(f"{AT}/-/override", {"reason": "x"}).status_code == 303
-    assert is_release(api, version)
-    assert trail("gate.override") == []
-
-
-@pytest.mark.parametrize("role", ROLES[:3])
-def test_nobody_but_an_admin_is_offered_to_override(browser, version, gate, role):
-    gate("metric")
-    assert f"{AT}/-/override" not in browser.by(role).get(AT).text
 
 
 # --- deploying what is blocked ----------------------------------------------------------------------------------------
@@ -235,9 +206,7 @@ def test_one_approves_and_another_promotes(browser, api, version, gate, trail):
     assert not is_whole(answer)
     assert toast(answer).startswith("You approved org/bert 1.0.0 for release.")
     (word,) = [item for item in page.texts("li") if item.startswith("releaser-key")]
-    assert (
-        word == "releaser-key approved just now “Checked on last week's tickets” counts for whoever else asks Withdraw"
-    )
+    assert word == "releaser-key approved just now “Checked on last week's tickets” counts for anybody else Withdraw"
     assert "somebody else has to promote it" in page.one("section", id="promotion").text
     assert state(browser.by("releaser")) == ("1 gate does not pass", set())
     assert promote(browser.by("releaser"), "version-x").status_code == 409
@@ -246,33 +215,6 @@ def test_one_approves_and_another_promotes(browser, api, version, gate, trail):
     assert [entry["api_key_name"] for entry in trail("approval.create")] == ["releaser-key"]
     assert trail("version.promote")[0]["api_key_name"] == "admin-key"
     assert trail("gate.override") == []
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_approving_is_offered_where_it_would_count(browser, api, model, gate, role):
-    gate(role="releaser")
-    api.by("admin").version(model)
-    offered = "approve" in state(browser.by(role))[1]
-    assert offered is (role == "releaser")  # the admin's key registered it
-
-
-def test_an_approval_is_offered_once(browser, version, gate):
-    gate(count=2)
-    assert "approve" in state(browser.by("releaser"))[1]
-    approve(browser.by("releaser"))
-    assert state(browser.by("releaser"))[1] == set()
-    answer = approve(browser.by("releaser"))
-    assert answer.status_code == 409
-    assert "This key has already approved it." in Page(answer).one("p", role="alert").text
-    assert "approve" in state(browser)[1]
-
-
-def test_a_viewer_approves_nothing_and_withdraws_nothing(browser, api, version, gate):
-    gate(role="viewer")
-    assert state(browser.by("viewer")) == ("1 gate does not pass", set())
-    assert approve(browser.by("viewer")).status_code == 403
-    assert browser.by("viewer").get("/inbox").status_code == 403
-    assert "/inbox" not in Page(browser.by("viewer").get("/")).links
 
 
 def test_a_changed_gate_voids_an_approval_visibly_and_it_can_be_given_again(browser, api, version, gate):
@@ -299,29 +241,11 @@ def test_its_maker_takes_an_approval_back(browser, api, version, gate, trail):
     assert [entry["api_key_name"] for entry in trail("approval.withdraw")] == ["releaser-key"]
 
 
-def test_without_javascript_approving_leads_back_to_where_it_was_asked(browser, version, gate):
-    gate()
-    somebody = browser.by("releaser")
-    back = somebody.post(f"{AT}/-/approve", {"target": "release"}, headers={"Referer": "http://localhost/inbox"})
-    assert (back.status_code, back.headers["Location"]) == (303, "http://localhost/inbox")
-    refused = somebody.post(f"{AT}/-/approve", {"target": "release"})
-    assert (refused.status_code, is_whole(refused)) == (409, True)
-    assert "already approved it" in Page(refused).one("p", role="alert").text
-
-
-def test_what_is_done_on_a_page_of_a_refusal_leads_on_to_the_version(browser, version, gate):
-    gate("metric")
-    there = {"Referer": f"http://localhost{AT}/-/promote"}  # where the refusal stands, and which only takes forms
-    for verb in ("archive", "activate"):
-        answer = browser.post(f"{AT}/-/{verb}", headers=there)
-        assert (answer.status_code, answer.headers["Location"]) == (303, AT)
-
-
 def test_what_cannot_be_approved_says_why(browser, api, version, gate):
     gate()
     for data, status, said in (
         ({"target": "nowhere"}, 422, "There is no environment nowhere"),
-        ({"target": "release", "comment": "x" * 10_001}, 422, "Must have 1 to 10000 characters."),
+        ({"target": "release", "comment": "x" * 10_001}, 422, "Has to have 1 to 10000 characters."),
         ({}, 422, "Missing data"),
     ):
         answer = browser.post(f"{AT}/-/approve", data, htmx="main")
@@ -369,49 +293,18 @@ def test_what_is_older_than_the_release_or_live_there_waits_for_nobody(browser, 
     gate(model="*")
     gate("approved", "staging")
     assert waiting(browser) == ["org/bert 1.2.0 to release", "org/bert 1.2.0 to staging"]
+    gate("released", "staging")
+    assert waiting(browser) == ["org/bert 1.2.0 to release"]
     api.put(f"/api/v1/versions/{made[2]['id']}", {"status": "archived"})
     assert waiting(browser) == []
 
 
-def test_where_only_releases_get_nothing_else_waits(browser, api, model, gate):
-    gate("approved", "staging")
-    gate("released", "staging")
-    version = api.by("publisher").version(model)
-    assert waiting(browser) == []
-    api.post(f"/api/v1/versions/{version['id']}/promote")
-    assert waiting(browser) == ["org/bert 1.0.0 to staging"]
-
-
-def test_approving_there_takes_the_row_off_the_list(browser, api, model, gate):
-    gate(count=2)
-    api.by("publisher").version(model)
-    answer = approve(browser, htmx="waiting")
-    page = Page(answer)
-    assert answer.text.lstrip().startswith('<section class="card" id="waiting"')
-    assert "Nothing waits for you" in page.one("section", id="waiting").text
-    assert toast(answer).startswith("You approved org/bert 1.0.0 for release.")
-    assert waiting(browser.by("releaser")) == ["org/bert 1.0.0 to release"]
-    again = approve(browser, htmx="waiting")
-    assert (again.status_code, "already approved it" in toast(again)) == (409, True)
-
-
-def test_nothing_waits_is_another_text_than_no_gate_asks(browser, api, version, gate):
-    assert "No gate asks for approvals" in browser.get("/inbox").text
+def test_nothing_waits_is_another_text_than_no_gate_requires_approvals(browser, api, version, gate):
+    assert "No gate requires approvals" in browser.get("/inbox").text
     assert "/new/gate?kind=approved" in Page(browser.get("/inbox")).links
     assert "/new/gate?kind=approved" not in Page(browser.by("releaser").get("/inbox")).links
     gate(model="other/*")
-    assert "Nothing waits for you" in browser.get("/inbox").text
-
-
-def test_the_inbox_of_the_longest_names_fits_on_a_page(browser, api, gate):
-    gate("metadata_present", paths=["&" * 255] * 50)
-    gate()
-    model = api.model("org/".ljust(255, "x"))
-    for number in range(60):
-        api.by("publisher").version(model, f"{number:03}".ljust(128, '"'), tag="t")
-    answer = browser.get("/inbox")
-    assert len(answer.data) <= 300_000
-    assert 10 < len(waiting(browser)) <= 50
+    assert "Nothing is waiting for you" in browser.get("/inbox").text
 
 
 # --- the overview -----------------------------------------------------------------------------------------------------
@@ -437,9 +330,9 @@ def test_what_misses_approvals_alone_waits_beside(browser, api, version, gate):
     gate(model="org/bad")
     assert shown(browser, "ready-") == []
     assert shown(browser, "waits-") == ["org/bert 1.0.0 waits for approval"]
-    assert "2 models have versions newer than the release" in browser.get("/", htmx="ready").text
+    assert "2 models have versions newer than the release" in browser.get("/", htmx="ready").words
     approve(browser.by("releaser"))
     assert shown(browser.by("releaser"), "waits-") == [
-        "org/bert 1.0.0 approved by you, waits for whoever else promotes it"
+        "org/bert 1.0.0 approved by you; somebody else has to promote it"
     ]
     assert [line.split()[0] for line in shown(browser, "ready-")] == ["org/bert"]

@@ -11,7 +11,7 @@ from filled import HEAVY, filled_database, read, scanned, wasted
 # A page is 50 rows and one, with 20 points beside each of them, or 200 points and 200 deployments.
 WASTED, READ = 300, 2_500
 MOST_BYTES = 300_000
-MODEL_LINK = r'<a class="strong" href="/models/([^"/]+/[^"/]+)"'
+MODEL_LINK = r'<a class="strong"\s+href="/models/([^"/]+/[^"/]+)"'
 
 MODEL, RELEASED, EMPTY = "/models/org18/model-18", "/models/org3/model-3", "/models/org0/model-4000"
 PAGES = [

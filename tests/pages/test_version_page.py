@@ -35,15 +35,9 @@ def test_it_says_what_the_version_is(browser, api, model):
     api.deployment(version, "staging", endpoint_url="https://staging.test/bert")
     page = Page(browser.get(AT))
     facts = page.one("dl", class_="facts").text
-    for said in (
-        f"docker pull docker.io/org/bert@{DIGEST}",
-        "v1.0.0",
-        DIGEST,
-        "linux/amd64 · 4.1 GB · int8",
-        "s3://weights/bert",
-        "admin-key",
-    ):
-        assert said in facts
+    pull = f"docker pull docker.io/org/bert@{DIGEST}"
+    for text in (pull, "v1.0.0", DIGEST, "linux/amd64 · 4.1 GB · int8", "s3://weights/bert", "admin-key"):
+        assert text in facts
     assert page.one("a", class_="mono", href=f"https://git.test/org/bert/commit/{'c' * 40}").text == "c" * 12
     assert page.one("p", class_="text").text == "Line one Line two"
     assert "https://staging.test/bert" in page.links
@@ -88,7 +82,7 @@ def test_metadata_stands_beside_that_of_the_release(browser, api, model):
     assert "−1" in rows["loss"]
     for key, state in (("new", "new"), ("gone", "gone"), ("same", "same"), ("list", "changed")):
         assert rows[key].endswith(state), rows[key]
-    assert "against the release 0.9.0" in page.one("h2", id="metadata-name").text + page.one("main").text
+    assert "compared with the release 0.9.0" in page.one("h2", id="metadata-name").text + page.one("main").text
     assert "/models/org/bert/compare?v=0.9.0&v=1.0.0" in page.links
 
 
@@ -102,26 +96,13 @@ def test_a_long_key_is_broken_after_its_dots_and_is_no_markup(browser, api, mode
     assert page.text.count("<wbr>") == 1
 
 
-def test_a_release_is_not_compared_with_itself(browser, api, model):
+def test_neither_a_release_nor_a_version_beside_an_archived_one_is_compared(browser, api, model):
     api.version(model, "1.0.0", metadata={"accuracy": 0.5}, is_release=True)
-    assert "against the release" not in browser.get(AT).text
-
-
-def test_an_archived_release_is_nothing_to_compare_with(browser, api, model):
-    old = api.version(model, "0.9.0", metadata={"accuracy": 0.5}, is_release=True)
-    api.put(f"/api/v1/versions/{old['id']}", {"status": "archived"})
-    api.version(model, "1.0.0", metadata={"accuracy": 0.75})
-    assert "against the release" not in browser.get(AT).text
-
-
-def test_what_people_typed_is_never_markup(browser, api, model):
-    evil = "<script>alert(1)</script>\"'"
-    api.version(
-        model, "1.0.0", release_notes=evil, metadata={evil: evil, "list": [evil], "long": evil * 20}, quantization=evil
-    )
-    text = browser.get(AT).text
-    assert "<script>alert" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;" in text
+    assert "compared with the release" not in browser.get(AT).text
+    [release] = api.get("/api/v1/versions").json
+    api.put(f"/api/v1/versions/{release['id']}", {"status": "archived"})
+    api.version(model, "1.1.0", metadata={"accuracy": 0.75})
+    assert "compared with the release" not in browser.get("/models/org/bert/versions/1.1.0").text
 
 
 def test_versions_with_odd_names_have_a_page(browser, api, model):
@@ -140,28 +121,14 @@ def test_what_is_not_there_is_a_404(browser, version, path):
     assert browser.get(path).status_code == 404
 
 
-# --- who may do what --------------------------------------------------------------------------------------------------
-
-
 def offered(page):
     links = {
         "edit": f"{AT}/-/edit",
         "delete": f"{AT}/-/delete",
         "deploy": "/new/deployment?model=org/bert&version=1.0.0",
     }
-    verbs = {"promote", "demote", "archive", "activate"}
-    return {name for name, link in links.items() if link in page.links} | {
-        verb for verb in verbs if f"{AT}/-/{verb}" in page.actions
-    }
-
-
-def test_who_may_not_promote_reads_why_and_a_refusal_is_a_toast(browser, version):
-    viewer = browser.by("viewer")
-    assert "Promoting takes the role releaser." in Page(viewer.get(AT)).one("main").text
-    answer = change(viewer, "promote")
-    assert (answer.status_code, answer.headers["HX-Reswap"]) == (403, "none")
-    assert "needs the role releaser" in Page(answer).has_class("toast")[0].text
-    assert Page(answer).one(hx_swap_oob="beforeend:#toasts")
+    verbs = {verb for verb in ("promote", "demote", "archive", "activate") if f"{AT}/-/{verb}" in page.actions}
+    return verbs | {name for name, link in links.items() if link in page.links}
 
 
 def test_the_state_decides_which_buttons_there_are(browser, api, version):
@@ -174,39 +141,11 @@ def test_the_state_decides_which_buttons_there_are(browser, api, version):
 # --- in place ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("verb", "undo", "chip", "action"),
-    [("promote", "demote", "release", "version.promote"), ("archive", "activate", "archived", "version.update")],
-)
-def test_a_change_answers_with_the_pages_main_part_and_undo(browser, version, trail, verb, undo, chip, action):
-    answer = change(browser.by("releaser"), verb)
-    page = Page(answer)
-    assert not is_whole(answer)
-    assert page.one("h1").text == "1.0.0"
-    assert chip in [element.text for element in page.has_class("chip")]
-    [back] = [
-        form
-        for form in page.all("form", method="post")
-        if form.get("hx-target") == "#main" and form["action"].endswith(undo)
-    ][-1:]
-    assert "org/bert 1.0.0" in page.has_class("toast")[0].text
-    assert [entry["api_key_name"] for entry in trail(action)] == ["releaser-key"]
-    after = Page(browser.post(back["action"], htmx="main"))
-    assert "candidate" in [element.text for element in after.has_class("chip")]
-
-
 def test_promoting_at_the_same_time_writes_one_entry(browser, version, trail):
     answers = [change(somebody, "promote") for somebody in (browser, browser.by("releaser"), browser)]
     assert {answer.status_code for answer in answers} == {200}
     assert len(trail("version.promote")) == 1
     assert "admin-key" in Page(answers[1]).has_class("toast")[0].text
-
-
-@pytest.mark.parametrize("again", ["demote", "activate"])
-def test_what_is_so_already_changes_nothing(browser, version, trail, again):
-    entries = len(trail())
-    assert change(browser, again).status_code == 200
-    assert len(trail()) == entries
 
 
 def test_what_is_live_is_not_archived(browser, api, version):
@@ -216,12 +155,6 @@ def test_what_is_live_is_not_archived(browser, api, version):
     assert "live in production" in Page(answer).has_class("toast")[0].text
     plain = browser.post(f"{AT}/-/archive")
     assert (plain.status_code, is_whole(plain)) == (409, True)
-
-
-def test_what_is_archived_is_not_promoted(browser, api, version, sql):
-    api.put(f"/api/v1/versions/{version['id']}", {"status": "archived"})
-    assert change(browser, "promote").status_code == 409
-    assert sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL") == []
 
 
 def test_a_version_that_is_gone_meanwhile_is_a_toast_on_its_page(browser, api, version):
@@ -239,7 +172,3 @@ def test_its_own_activity_and_no_other(browser, api, model, version):
     assert "promoted org/bert 1.0.0" in feed
     assert "registered org/bert 1.0.0" in feed
     assert "2.0.0" not in feed
-
-
-def test_going_back_in_history_gets_the_whole_page(browser, version):
-    assert is_whole(browser.get(AT, htmx="main", headers={"HX-History-Restore-Request": "true"}))

@@ -1,6 +1,6 @@
-"""Where things stand in the drawings that the pages hold: points, ticks and labels, worked out here so that no script is needed.
+"""The geometry of the charts on the pages, computed on the server so that they need no script.
 
-Values are exact fractions until they are places on the drawing: the whole range of float64 may stand in one series, and there a
+Values are exact fractions until they become coordinates: a series may span the whole range of float64, where the
 difference of two floats would be infinite.
 """
 
@@ -12,19 +12,19 @@ from math import ceil, floor
 from typing import Any
 
 HEIGHT, TOP, BOTTOM = 176, 14, 138
-"""Of a chart, and of the part that values lie in, in CSS pixels from above."""
+"""The height of a chart, and the top and bottom of its values, in CSS pixels from above."""
 
 NAMES_AT = 166
-"""The line that versions are written on."""
+"""The baseline of the labels, in CSS pixels from above."""
 
 SIDE = 1.5
-"""Per cent of the width that are left free on both sides."""
+"""The margin on both sides, in per cent of the width."""
 
 WIDE, NARROW = 740, 260
-"""The widths, in CSS pixels and with the gutter, from which on all the labels have room, and the few that a telephone shows."""
+"""The widths, in CSS pixels with the gutter, from which all labels fit, and the few labels of a phone."""
 
 LETTER, GAP = 7.6, 12
-"""How wide a letter of 12 px is at most, and what lies between two labels."""
+"""The greatest width of a 12 px letter, and the least space between two labels, in CSS pixels."""
 
 LONGEST_NAME, LONGEST_TICK = 12, 9
 MOST_TICKS = 5
@@ -46,7 +46,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Tick:
-    """A line across the chart, and the value it stands for."""
+    """A line across the chart, and the value at it."""
 
     y: float
     label: str
@@ -54,7 +54,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Label:
-    """A version's name under its point; only some have room in a `narrow` chart."""
+    """A version's name under its point; only some fit in a `narrow` chart."""
 
     x: float
     text: str
@@ -64,43 +64,21 @@ class Label:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart that is as wide as the page lets it be: its height and gutter are pixels, what stands along it is per cent."""
+    """A chart that fills its container: `height`, `gutter` and `y` are CSS pixels, `x` is per cent of the width."""
 
-    height: int
+    height, names_at = HEIGHT, NAMES_AT
     gutter: int
-    names_at: int
     ticks: tuple[Tick, ...]
     line: str
     points: tuple[Point, ...]
     labels: tuple[Label, ...]
 
-    @property
-    def first(self) -> Point:
-        return self.points[0]
-
-    @property
-    def latest(self) -> Point:
-        return self.points[-1]
-
-    @property
-    def lowest(self) -> Point:
-        return min(self.points, key=lambda point: point.value)
-
-    @property
-    def highest(self) -> Point:
-        return max(self.points, key=lambda point: point.value)
-
-    @property
-    def releases(self) -> int:
-        return sum(point.is_release for point in self.points)
-
 
 @dataclass(frozen=True)
 class Spark:
-    """A line as small as a word, with its last point marked."""
+    """A line of the size of a word, with its last point marked."""
 
-    width: int
-    height: int
+    width, height = SPARK_WIDTH, SPARK_HEIGHT
     path: str
     x: float
     y: float
@@ -108,31 +86,28 @@ class Spark:
 
 @dataclass(frozen=True)
 class Range:
-    """Where some values lie between the least and the greatest of them: `(column, x)` of each."""
+    """The positions of values between their lowest and highest, as `(column, x)`."""
 
-    width: int
-    start: int
-    end: int
+    width, start, end = RANGE_WIDTH, RANGE_EDGE, RANGE_WIDTH - RANGE_EDGE
     dots: tuple[tuple[int, float], ...]
 
 
 def chart(points: Sequence[Any]) -> Chart | None:
-    """These rows of `version value is_release`, oldest first, as a line with a point for each; None for none."""
+    """Return the chart of rows with `version value is_release`, oldest first; None for no rows."""
     if not points:
         return None
     values = [exact(point.value) for point in points]
     ticks = _ticks(values)
-    labels = _written(ticks)
+    labels = _tick_labels(ticks)
     low, high = ticks[0], ticks[-1]
     gutter = ceil(max(map(len, labels)) * LETTER) + GAP
+    xs = [round(SIDE + (100 - 2 * SIDE) * _share(index, len(points) - 1), 2) for index in range(len(points))]
     drawn = tuple(
         Point(x, _y(value, low, high), row.version, row.value, bool(row.is_release))
-        for x, value, row in zip(_across(len(points)), values, points, strict=True)
+        for x, value, row in zip(xs, values, points, strict=True)
     )
     return Chart(
-        height=HEIGHT,
         gutter=gutter,
-        names_at=NAMES_AT,
         ticks=tuple(Tick(_y(tick, low, high), label) for tick, label in zip(ticks, labels, strict=True)),
         line=_path((point.x, point.y) for point in drawn),
         points=drawn,
@@ -141,37 +116,31 @@ def chart(points: Sequence[Any]) -> Chart | None:
 
 
 def spark(values: Sequence[float]) -> Spark | None:
-    """These values, oldest first, from edge to edge of a small box; in its middle where all are equal; None for none."""
+    """Return the line of these values, oldest first; level if all are equal, None for no values."""
     if not values:
         return None
     width = SPARK_WIDTH - 2 * SPARK_EDGE
-    places = [
-        (SPARK_EDGE + width * _share(number, len(values) - 1, alone=1), _spark_y(share))
-        for number, share in enumerate(_shares([exact(value) for value in values]))
+    points = [
+        (SPARK_EDGE + width * _share(index, len(values) - 1, alone=1), _spark_y(share))
+        for index, share in enumerate(_shares([exact(value) for value in values]))
     ]
-    return Spark(SPARK_WIDTH, SPARK_HEIGHT, _path(places), round(places[-1][0], 1), round(places[-1][1], 1))
+    return Spark(_path(points), round(points[-1][0], 1), round(points[-1][1], 1))
 
 
 def range_dots(values: Sequence[Any]) -> Range | None:
-    """A dot for each value, by its column; None in place of one is no dot. None where there are no two that differ."""
-    found = {column: exact(value) for column, value in enumerate(values) if value is not None}
-    if len(set(found.values())) < 2:
+    """Return a dot for each value that is not None, by its column; None unless two values differ."""
+    numbers = {column: exact(value) for column, value in enumerate(values) if value is not None}
+    if len(set(numbers.values())) < 2:
         return None
     width = RANGE_WIDTH - 2 * RANGE_EDGE
-    dots = zip(found, _shares(list(found.values())), strict=True)
-    places = tuple((column, round(RANGE_EDGE + width * share, 1)) for column, share in dots)
-    return Range(RANGE_WIDTH, RANGE_EDGE, RANGE_WIDTH - RANGE_EDGE, places)
+    shares = zip(numbers, _shares(list(numbers.values())), strict=True)
+    dots = tuple((column, round(RANGE_EDGE + width * share, 1)) for column, share in shares)
+    return Range(dots)
 
 
 def exact(value: Any) -> Fraction:
-    """The number as it is written: 0.1 is a tenth here, which no float is."""
+    """Return the number as it is written: 0.1 becomes exactly one tenth."""
     return Fraction(str(value))
-
-
-def _across(count: int) -> Iterator[float]:
-    """So many places from left to right, in per cent."""
-    for number in range(count):
-        yield round(SIDE + (100 - 2 * SIDE) * _share(number, count - 1), 2)
 
 
 def _share(part: int, whole: int, alone: float = 0.5) -> float:
@@ -179,7 +148,7 @@ def _share(part: int, whole: int, alone: float = 0.5) -> float:
 
 
 def _shares(values: list[Fraction]) -> list[float]:
-    """Each value's place between the least (0) and the greatest (1); a half where all are equal."""
+    """Return each value's position between the lowest (0) and the highest (1); 0.5 if all are equal."""
     low, high = min(values), max(values)
     return [float((value - low) / (high - low)) if high > low else 0.5 for value in values]
 
@@ -192,15 +161,15 @@ def _spark_y(share: float) -> float:
     return SPARK_HEIGHT - SPARK_EDGE - (SPARK_HEIGHT - 2 * SPARK_EDGE) * share
 
 
-def _path(places: Any) -> str:
-    return "M" + "L".join(f"{round(x, 2):g} {round(y, 1):g}" for x, y in places)
+def _path(points: Any) -> str:
+    return "M" + "L".join(f"{round(x, 2):g} {round(y, 1):g}" for x, y in points)
 
 
 def _ticks(values: list[Fraction]) -> list[Fraction]:
-    """Three to five round values in equal steps of 1, 2 or 5 that the values lie within.
+    """Return three to five round values that enclose the values, in equal steps of 1, 2 or 5 times a power of ten.
 
-    The step before the one taken needs six or more, so that the values span more than three of it; the next is at most two and
-    a half times as long, which they span more than once: that makes three at least.
+    The next smaller step would need six or more, so the values span more than three of it. The chosen step is at most
+    two and a half times as long, so they span more than one of it: at least three ticks.
     """
     low, high = min(values), max(values)
     if low == high:
@@ -214,7 +183,7 @@ def _ticks(values: list[Fraction]) -> list[Fraction]:
 
 
 def _steps(span: Fraction) -> Iterator[Fraction]:
-    """…, 0.1, 0.2, 0.5, 1, 2, 5, 10, …: rising, from one that is sure to be too small for that span."""
+    """Yield rising steps (0.1, 0.2, 0.5, 1, 2, 5, 10, …), beginning with one that is too small for the span."""
     power = _exponent(span) - 2
     while True:
         yield from (digit * Fraction(10) ** power for digit in (1, 2, 5))
@@ -222,93 +191,61 @@ def _steps(span: Fraction) -> Iterator[Fraction]:
 
 
 def _exponent(value: Fraction) -> int:
-    """Of ten, in the number as it is written with one digit before the point: 2 of 250, -3 of 0.004."""
+    """Return the exponent of the number in scientific notation: 2 for 250, -3 for 0.004."""
     above, below = abs(value).as_integer_ratio()
     guess = len(str(above)) - len(str(below))
     return guess if above >= Fraction(10) ** guess * below else guess - 1
 
 
-def _written(ticks: list[Fraction]) -> list[str]:
-    """The ticks with as many digits as tell them apart: plain, or with an exponent where that is shorter."""
-    step = _exponent(ticks[1] - ticks[0])
-    plain = [f"{_decimal(tick, step):,f}" for tick in ticks]
+def _tick_labels(ticks: list[Fraction]) -> list[str]:
+    """Return the ticks with the digits that tell them apart: plain, or in scientific notation where that is shorter."""
+    scale = min(_exponent(ticks[1] - ticks[0]), 0)
+    numbers = [Decimal(f"{int(tick / Fraction(10) ** scale)}e{scale}") for tick in ticks]
+    plain = [f"{number:,f}" for number in numbers]
     if max(map(len, plain)) <= LONGEST_TICK:
         return plain
-    short = [_scientific(tick, step) for tick in ticks]
+    short = [f"{number.normalize():e}".replace("e+", "e") if number else "0" for number in numbers]
     return min(plain, short, key=lambda labels: max(map(len, labels)))
 
 
-def _decimal(tick: Fraction, step: int) -> Decimal:
-    """The tick, exactly: a whole number of its step's last digit, with no digit beyond that."""
-    scale = min(step, 0)
-    units = tick / Fraction(10) ** scale
-    return Decimal((int(units < 0), tuple(map(int, str(abs(int(units))))), scale))
-
-
-def _scientific(tick: Fraction, step: int) -> str:
-    """`1.25e300`, with no zeros at the end."""
-    if not tick:
-        return "0"
-    power = _exponent(tick)
-    digits = str(abs(int(tick / Fraction(10) ** min(step, power))))
-    fraction = digits[1:].rstrip("0")
-    return f"{'-' if tick < 0 else ''}{digits[0]}{'.' if fraction else ''}{fraction}e{power}"
-
-
 def _labels(points: Sequence[Point], gutter: int) -> tuple[Label, ...]:
-    """The first and the last version, releases from the newest on, others: whichever has room beside those before it."""
+    """Return the labels that fit, in this order: the last and the first version, releases, others, newest first."""
     ends = [len(points) - 1, 0] if len(points) > 1 else [0]
-    inner = sorted(range(1, len(points) - 1), key=lambda number: (not points[number].is_release, -number))
-    order = [*ends, *_spread(inner, points)]
-    narrow = _fitting(order, points, NARROW - gutter, [])
-    wide = _fitting(order, points, WIDE - gutter, narrow)
+    inner = sorted(range(1, len(points) - 1), key=lambda index: (not points[index].is_release, -index))
+    narrow = _fitting([*ends, *inner], points, NARROW - gutter, [])
+    wide = _fitting([*ends, *inner], points, WIDE - gutter, narrow)
     return tuple(
-        Label(points[number].x, shortened(points[number].version), _anchor(number, len(points)), number in narrow)
-        for number in sorted(wide)
+        Label(points[index].x, shortened(points[index].version), _anchor(index, len(points)), index in narrow)
+        for index in sorted(wide)
     )
 
 
-def _spread(inner: list[int], points: Sequence[Point]) -> list[int]:
-    """Releases as they come; of the others first those in the middle of what is free, so that labels stand evenly."""
-    others = sorted(number for number in inner if not points[number].is_release)
-    return [number for number in inner if points[number].is_release] + list(_halves(others))
-
-
-def _halves(numbers: list[int]) -> Iterator[int]:
-    """The one in the middle, those in the middle of both halves, and so on."""
-    parts = [numbers]
-    while parts:
-        parts = [part for part in parts if part]
-        yield from (part[len(part) // 2] for part in parts)
-        parts = [half for part in parts for half in (part[: len(part) // 2], part[len(part) // 2 + 1 :])]
-
-
-def _fitting(order: list[int], points: Sequence[Point], width: int, kept: list[int]) -> list[int]:
-    """Those that have room in a chart of that width, with the ones that are kept. What fits there fits in any wider one."""
-    taken = {number: _box(number, points, width) for number in kept}
-    for number in order:
-        left, right = _box(number, points, width)
-        within = left >= 0 and right <= width
-        if within and all(right + GAP <= start or end + GAP <= left for start, end in taken.values()):
-            taken[number] = (left, right)
+def _fitting(order: list[int], points: Sequence[Point], width: int, placed: list[int]) -> list[int]:
+    """Return the labels that fit into this width beside those already placed; they fit into any greater width too."""
+    taken = {index: _box(index, points, width) for index in placed}
+    for index in order:
+        left, right = _box(index, points, width)
+        is_free = all(right + GAP <= start or end + GAP <= left for start, end in taken.values())
+        if is_free and left >= 0 and right <= width:
+            taken[index] = (left, right)
     return list(taken)
 
 
-def _box(number: int, points: Sequence[Point], width: int) -> tuple[float, float]:
-    """Where a label begins and ends, in pixels."""
-    at, long = points[number].x / 100 * width, len(shortened(points[number].version)) * LETTER
-    before = {"start": 0.0, "middle": long / 2, "end": long}[_anchor(number, len(points))]
-    return at - before, at - before + long
+def _box(index: int, points: Sequence[Point], width: int) -> tuple[float, float]:
+    """Return where a label begins and ends, in pixels."""
+    x, length = points[index].x / 100 * width, len(shortened(points[index].version)) * LETTER
+    before = {"start": 0.0, "middle": length / 2, "end": length}[_anchor(index, len(points))]
+    return x - before, x - before + length
 
 
-def _anchor(number: int, count: int) -> str:
-    if count == 1 or 0 < number < count - 1:
+def _anchor(index: int, count: int) -> str:
+    if count == 1 or 0 < index < count - 1:
         return "middle"
-    return "start" if number == 0 else "end"
+    return "start" if index == 0 else "end"
 
 
 def shortened(version: str) -> str:
-    """At most twelve characters: its beginning and its end, which is where versions differ."""
+    """Return the version in at most twelve characters: its beginning and its end, where versions differ."""
     if len(version) <= LONGEST_NAME:
         return version
     return f"{version[: LONGEST_NAME - 5]}…{version[-4:]}"

@@ -1,4 +1,4 @@
-"""Refusals as pages, as toasts, or as the way to the sign-in and back."""
+"""Refusals as pages, as toasts, or as a redirect to the sign-in and back."""
 
 from contextlib import suppress
 
@@ -7,50 +7,50 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from catapult.errors import RateLimited, Refusal, Unauthenticated
 from catapult.pages.parts import fragments
-from catapult.pages.parts.page_request import SAFE, by_htmx, current_address, own_address
+from catapult.pages.parts.page_request import SAFE, current_address, is_htmx, requested_address
 from catapult.web import auth
 
 
 def answer(refusal: Refusal) -> Response:
-    """The refusal, in the form that suits who asked."""
+    """Return the refusal as a page, as a toast for HTMX, or as a redirect to the sign-in."""
     if isinstance(refusal, Unauthenticated):
         return _to_sign_in()
-    if by_htmx():
-        response = fragments.only_toast(refusal.detail, refusal.status)
+    if is_htmx():
+        response = fragments.toast_only(fragments.toast(refusal.detail, bad=True), refusal.status)
     else:
-        cheap = refusal.status >= 500 or isinstance(refusal, RateLimited)  # the database is not asked
-        if not cheap:
+        without_database = refusal.status >= 500 or isinstance(refusal, RateLimited)
+        if not without_database:
             _recognise()
-        said = {"refusal": refusal, "request_id": auth.request_id(), "no_counts": cheap}
-        said["back"] = own_address() if request.method in SAFE else current_address(query=True)
-        response = fragments.whole("errors/page.html", refusal.status, **said)
+        context = {"refusal": refusal, "request_id": auth.request_id(), "no_counts": without_database}
+        context["back"] = requested_address() if request.method in SAFE else current_address(query=True)
+        response = fragments.whole("errors/page.html", refusal.status, **context)
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
 
 
 def _recognise() -> None:
-    """Who is signed in sees the page in the usual frame, at an address that there is not, too."""
+    """Set `g.actor` at an address without a view, so that people who are signed in see the usual frame."""
     if "actor" not in g:
         with suppress(Unauthenticated, SQLAlchemyError):
             g.actor = auth.signed_in()
 
 
 def _to_sign_in() -> Response:
-    """And from there back to the page that was open, or to the form that was sent."""
+    """Redirect to the sign-in, and from there back to the open page or to the submitted form."""
     g.pop("actor", None)
-    place = _here() if request.method in SAFE or _is_form() else current_address(query=True)
-    address = url_for("pages.sign_in.form", next=place)
-    if by_htmx():
+    in_place = request.method in SAFE or _has_form()
+    address = url_for("pages.sign_in.form", next=_requested_page() if in_place else current_address(query=True))
+    if is_htmx():
         return Response(status=401, headers={"HX-Redirect": address})
     return redirect(address, 303)  # type: ignore[return-value]
 
 
-def _here() -> str:
-    """The page that is asked for; a part of one is none."""
-    return current_address(query=True) if by_htmx() and not _is_form() else own_address()
+def _requested_page() -> str:
+    """Return the address of the requested page; for a block, of the page that it belongs to."""
+    return current_address(query=True) if is_htmx() and not _has_form() else requested_address()
 
 
-def _is_form() -> bool:
-    """Whether a form was sent to the address that shows it, where the page's script puts back what was typed."""
+def _has_form() -> bool:
+    """Return whether a form was submitted to an address that also shows it; the script restores its texts there."""
     return request.method not in SAFE and current_app.url_map.bind("").test(request.path, "GET")

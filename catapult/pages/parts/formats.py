@@ -1,4 +1,4 @@
-"""How values read on a page: times, sizes, digests, numbers."""
+"""How pages write values: times, sizes, digests, numbers."""
 
 import json
 import re
@@ -17,39 +17,38 @@ from catapult.rules import gates
 from catapult.rules.image_reference import is_oci_digest
 from catapult.tables import GateKind
 
-STEPS = ((60, "s"), (3600, "min"), (86_400, "h"), (30 * 86_400, "day"), (365 * 86_400, "month"), (0, "year"))
-UNITS = {"s": 1, "min": 60, "h": 3600, "day": 86_400, "month": 30 * 86_400, "year": 365 * 86_400}
-PLURAL = ("day", "month", "year")
+DAY = 86_400
+UNITS = (("year", 365 * DAY), ("month", 30 * DAY), ("day", DAY), ("h", 3600), ("min", 60), ("s", 1))
 DIGEST_EDGE = 4
-SURE = 1e15
-"""Below this every whole number is a float of its own, so that all its digits mean something."""
+EXACT = 1e15
+"""Below this, every whole number is a float of its own, and all of its digits are significant."""
 LONGEST_WHOLE = 1e40
 LONGEST_COMMIT = 200
 REFERENCE, TAG = re.compile(r"&(?=[A-Za-z0-9#])"), re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def span(seconds: float) -> str:
-    """`40 s`, `12 min`, `2 h`, `9 days`, `4 months`: a length as people say it."""
-    unit = next(unit for limit, unit in STEPS if seconds < limit or not limit)
-    count = max(int(seconds // UNITS[unit]), 0)
-    return f"{count} {unit}{'s' if unit in PLURAL and count != 1 else ''}"
+    """Return a duration in one unit: `40 s`, `12 min`, `2 h`, `9 days`, `4 months`."""
+    unit, size = next((unit for unit in UNITS if seconds >= unit[1]), UNITS[-1])
+    count = max(int(seconds // size), 0)
+    return f"{count} {unit}{'s' if size >= DAY and count != 1 else ''}"
 
 
 def ago(time: datetime, now: datetime | None = None) -> str:
-    """`12 min ago`; `just now` under ten seconds; `in 3 days` for what is to come."""
+    """Return the time relative to now: `12 min ago`, `just now` within ten seconds, `in 3 days`."""
     seconds = ((now or datetime.now(UTC)) - time).total_seconds()
     if seconds <= -10:
-        return f"in {span(-seconds + 59)}"  # a key made for 30 days ends in 30 days and not in 29
+        return f"in {span(-seconds + 59)}"  # a key made for 30 days expires in 30 days, not in 29
     return "just now" if seconds < 10 else f"{span(seconds)} ago"
 
 
 def exact(time: datetime) -> str:
-    """`2026-11-23 10:15:30 UTC`."""
+    """Return the time to the second: `2026-11-23 10:15:30 UTC`."""
     return rfc3339(time)[:19].replace("T", " ") + " UTC"
 
 
 def size(count: int | None) -> str:
-    """`4.1 GB`: bytes in units of a thousand, as container registries show them."""
+    """Return bytes in units of a thousand, as container registries show them: `4.1 GB`."""
     if count is None:
         return ""
     value, units = float(count), ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
@@ -59,7 +58,7 @@ def size(count: int | None) -> str:
 
 
 def short_digest(digest: str) -> str:
-    """`sha256:9f2c…a1e0`."""
+    """Return the digest without its middle: `sha256:9f2c…a1e0`."""
     algorithm, _, encoded = digest.partition(":")
     if len(encoded) <= 2 * DIGEST_EDGE + 8:
         return digest
@@ -67,31 +66,31 @@ def short_digest(digest: str) -> str:
 
 
 def number(value: float | int | Decimal | None) -> str:
-    """`0.953`, `1,204,880`, `3e-5`: whole numbers with all their digits, six of others, thousands apart."""
+    """Return the number with thousands separated: whole ones with all digits, others with six: `0.953`, `3e-5`."""
     if value is None:
         return ""
-    most = SURE if isinstance(value, float) else LONGEST_WHOLE
+    most = EXACT if isinstance(value, float) else LONGEST_WHOLE
     if value == int(value) and -most < value < most:
         return f"{int(value):,}"
     return _rounded(float(value))
 
 
 def _rounded(value: float) -> str:
-    if 999_999.5 <= abs(value) < SURE:
+    if 999_999.5 <= abs(value) < EXACT:
         return f"{value:,.0f}"
     digits, _, power = f"{value:.6g}".partition("e")
     return f"{digits}e{int(power)}" if power else f"{float(digits):,}".rstrip("0").rstrip(".")
 
 
 def signed(value: float | int | Decimal) -> str:
-    """`+0.012`, `−1.4` with a real minus; `±0` for none."""
+    """Return the number with its sign: `+0.012`, `−1.4` with a minus sign (U+2212), `±0`."""
     if value == 0:
         return "±0"
     return ("+" if value > 0 else "−") + number(value).lstrip("-")
 
 
 def percent(value: float | Decimal) -> str:
-    """`+1.3 %`, `−41.0 %`; below one and from a thousand on with the digits that count."""
+    """Return `+1.3 %`, `−41.0 %`; below one with two significant digits, from a thousand on without decimals."""
     share = float(value)
     if 0.995 <= abs(share) < 999.95:
         return f"{'+' if share > 0 else '−'}{abs(share):.1f} %"
@@ -99,7 +98,7 @@ def percent(value: float | Decimal) -> str:
 
 
 def pretty(value: Any, longest: int | None = None) -> str:
-    """A value of metadata as people read it: text as it is, the rest as JSON; of that no more than so many characters."""
+    """Return a value of metadata for people: text unchanged, the rest as JSON; at most `longest` characters."""
     if isinstance(value, str):
         return value[:longest]
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -108,7 +107,7 @@ def pretty(value: Any, longest: int | None = None) -> str:
 
 
 def beginning(parts: Iterable[str], longest: int | None = None) -> str:
-    """So many characters of what the parts are together; the parts after them are not asked for."""
+    """Join the parts to at most `longest` characters, without consuming the parts after them."""
     taken, length = [], 0
     for part in parts:
         taken.append(part)
@@ -119,16 +118,16 @@ def beginning(parts: Iterable[str], longest: int | None = None) -> str:
 
 
 def _json(value: Any, before: str = "\n") -> Iterator[str]:
-    """JSON on lines of their own, with the numbers as they are written, which `json.dumps` takes no decimals for."""
+    """Yield indented JSON that keeps the digits of a Decimal, which `json.dumps` cannot write."""
     within = f"{before}  "
     if isinstance(value, dict) and value:
-        for place, (key, item) in enumerate(value.items()):
-            yield f"{',' if place else '{'}{within}{json.dumps(key, ensure_ascii=False)}: "
+        for index, (key, item) in enumerate(value.items()):
+            yield f"{',' if index else '{'}{within}{json.dumps(key, ensure_ascii=False)}: "
             yield from _json(item, within)
         yield before + "}"
     elif isinstance(value, list) and value:
-        for place, item in enumerate(value):
-            yield f"{',' if place else '['}{within}"
+        for index, item in enumerate(value):
+            yield f"{',' if index else '['}{within}"
             yield from _json(item, within)
         yield before + "]"
     else:
@@ -136,16 +135,16 @@ def _json(value: Any, before: str = "\n") -> Iterator[str]:
 
 
 def escapable(text: str) -> Markup:
-    """The text within a `textarea`, where nothing but its end and references to characters mean anything.
+    """Return the text for a `textarea`, in which only its end tag and character references have a meaning.
 
-    Only what could begin a tag or a reference is escaped: 64 KiB of quotes or ampersands would be 320 KiB else.
+    Only what could begin one of them is escaped: otherwise 64 KiB of quotes would become 320 KiB.
     Source: HTML, "Escapable raw text elements".
     """
-    return Markup(TAG.sub("&lt;", REFERENCE.sub("&amp;", text)))  # noqa: S704 - what is no text was just escaped
+    return Markup(TAG.sub("&lt;", REFERENCE.sub("&amp;", text)))  # noqa: S704 - escaped just now
 
 
 def is_link(value: Any) -> bool:
-    """Whether it may be shown as a link: `http` or `https` and nothing else."""
+    """Return whether the value may become a link: only `http` and `https` may."""
     return (
         isinstance(value, str)
         and value.lower().startswith(("http://", "https://"))
@@ -154,45 +153,43 @@ def is_link(value: Any) -> bool:
 
 
 def commit_address(metadata: Mapping[str, Any]) -> str | None:
-    """Where the commit that metadata names can be read; None unless a `git_url` says in which repository."""
+    """Return the address of the commit that metadata names; None without a `git_url`."""
     repository, commit = metadata.get("git_url"), metadata.get("git_commit")
     if not (is_link(repository) and isinstance(commit, str) and commit and len(commit) <= LONGEST_COMMIT):
         return None
-    place = str(repository).rstrip("/").removesuffix(".git").rstrip("/")
-    return f"{place}/commit/{quote(commit, safe='')}"
+    address = str(repository).rstrip("/").removesuffix(".git").rstrip("/")
+    return f"{address}/commit/{quote(commit, safe='')}"
+
+
+def _stages() -> dict[str, bool]:
+    """Return `{environment: whether it is protected}` in order of rank, read once a request."""
+    if "stages" not in g:
+        g.stages = environments.stages()
+    stages: dict[str, bool] = g.stages
+    return stages
 
 
 def staged(names: list[str]) -> list[str]:
-    """Environments in the order in which a version passes them; their ranks are read once a request."""
+    """Sort environments in the order in which a version passes them."""
     if len(names) < 2:
         return names
-    if "ranks" not in g:
-        g.ranks = environments.ranks()
-    return sorted(names, key=lambda name: (g.ranks.get(name.lower(), len(g.ranks)), name.lower()))
+    positions = {name: position for position, name in enumerate(_stages())}
+    return sorted(names, key=lambda name: (positions.get(name.lower(), len(positions)), name.lower()))
+
+
+def is_protected(name: str) -> bool:
+    """Return whether the environment of this name is protected."""
+    return _stages().get(name.lower(), False)
 
 
 def rule(gate: Any) -> str:
-    """What a gate asks for: `accuracy ≥ 0.9`, `Approved by another key, an admin`."""
-    said = gates.rule(gate)
+    """Return what a gate requires: `accuracy ≥ 0.9`, `Approved by another key, an admin`."""
+    text = gates.rule(gate)
     if gate.kind_ in (GateKind.METRIC, GateKind.NO_REGRESSION, GateKind.METADATA_PRESENT):
-        return said.replace(" >= ", " ≥ ").replace(" <= ", " ≤ ")  # begins with a path, which is as it is
-    return said[:1].upper() + said[1:]
+        return text.replace(" >= ", " ≥ ").replace(" <= ", " ≤ ")  # begins with a path, which stays unchanged
+    return text[:1].upper() + text[1:]
 
 
-FILTERS = {
-    "rule": rule,
-    "staged": staged,
-    "fromjson": json.loads,
-    "oci": is_oci_digest,
-    "ago": ago,
-    "exact": exact,
-    "span": span,
-    "size": size,
-    "short_digest": short_digest,
-    "number": number,
-    "signed": signed,
-    "percent": percent,
-    "pretty": pretty,
-    "escapable": escapable,
-}
-TESTS = {"link": is_link}
+_FILTERS = (rule, staged, ago, exact, span, size, short_digest, number, signed, percent, pretty, escapable)
+FILTERS: dict[str, Any] = {"fromjson": json.loads, "oci": is_oci_digest} | {it.__name__: it for it in _FILTERS}
+TESTS = {"link": is_link, "protected": is_protected}

@@ -1,4 +1,4 @@
-"""Answers: whole pages, their parts, toasts, and where to go next."""
+"""Responses: whole pages, blocks of them, toasts and redirects."""
 
 import json
 from typing import Any
@@ -6,83 +6,93 @@ from urllib.parse import unquote, urlsplit
 
 from flask import Response, current_app, redirect, render_template, request
 
-from catapult.pages.parts.page_request import by_htmx
+from catapult.pages.parts.page_request import is_htmx, requested_block
 
 
 def whole(template: str, status: int = 200, /, **context: Any) -> Response:
-    """The page as a document of its own."""
+    """Return the page as a complete document."""
     return _html(render_template(template, **context), status)
 
 
 def part(template: str, block: str, *more: str, status: int = 200, **context: Any) -> Response:
-    """That block of the page, as HTMX swaps it in; `more` goes out of band beside it.
+    """Return one block of the page for HTMX to swap in; `more` is HTML that is swapped out of band.
 
-    In a template of its own, since beside a table's row a browser would take a form apart.
+    That HTML is wrapped in a `<template>`: next to a table row, a browser would pull a form apart.
     """
     beside = f"<template>{''.join(more)}</template>" if more else ""
     return _html(out_of_band(template, block, **context) + beside, status)
 
 
 def whole_or(block: str | None, template: str, status: int = 200, /, **context: Any) -> Response:
-    """That block of the page, or all of it."""
+    """Return this block of the page, or the whole page for None."""
     if block is None:
         return whole(template, status, **context)
     return part(template, block, status=status, **context)
 
 
-def out_of_band(template: str, block: str, **context: Any) -> str:
-    """That block alone, in which all is known that the template imports and sets above its blocks.
+def form(template: str, form: Any, status: int = 200, /, **context: Any) -> Response:
+    """Return the page of a form; only its block `form` in a dialog, or when the form itself is swapped."""
+    block = requested_block("dialog-body", "form") and "form"
+    return whole_or(block, template, status, form=form, **context)
 
-    Those lines have run, and the blocks of the templates above are known, when the document's first characters come.
+
+def out_of_band(template: str, block: str, **context: Any) -> str:
+    """Return the HTML of one block, with everything that the template imports and sets above its blocks.
+
+    Reading the page's first chunk runs those lines and collects the blocks of the parent templates.
     """
     current_app.update_template_context(context)
-    environment = current_app.jinja_env
-    page = environment.get_template(template)
+    jinja = current_app.jinja_env
+    page = jinja.get_template(template)
     known = page.new_context(context)
     next(page.root_render_func(known), None)
-    return str(environment.concat(known.blocks[block][0](known)))
+    return str(jinja.concat(known.blocks[block][0](known)))
 
 
 def toast(
     text: str, *, bad: bool = False, undo: dict[str, str] | None = None, link: dict[str, str] | None = None
 ) -> str:
-    """A toast, out of band. `undo` has the `action` of a form that takes it back and the `target` it swaps.
+    """Return the HTML of a toast, out of band.
 
-    `link` has the `address` of a form that opens in the dialog, and its `label`.
+    `undo` has the `action` and `target` of a form that reverts the change; `link` has the `address` and `label` of a form
+    that opens in the dialog.
     """
     return str(render_template("_toast.html", text=text, bad=bad, undo=undo, link=link))
 
 
-def only_toast(text: str, status: int) -> Response:
-    """A toast that says what was refused, and no swap."""
-    return alone(toast(text, bad=True), status)
-
-
-def alone(toast: str, status: int = 200) -> Response:
-    """That toast and no swap."""
+def toast_only(toast: str, status: int = 200) -> Response:
+    """Return a toast and swap nothing."""
     response = _html(toast, status)
     response.headers["HX-Reswap"] = "none"
     return response
 
 
-def go(address: str, said: str = "") -> Response:
-    """The browser goes on to that address, without losing the page it has where HTMX runs; `said` becomes a toast there."""
-    if not by_htmx():
+def go(address: str, message: str = "") -> Response:
+    """Send the browser to this address, without a reload where HTMX runs; `message` becomes a toast there."""
+    if not is_htmx():
         return redirect(address, 303)  # type: ignore[return-value]
     response = Response(status=204)
-    place = {"path": address, "target": ".frame", "select": ".frame", "swap": "outerHTML show:window:top"}
-    response.headers["HX-Location"] = json.dumps(place)
-    response.headers["HX-Trigger"] = json.dumps({"close-dialog": True, **({"toast": {"text": said}} if said else {})})
+    location = {"path": address, "target": ".frame", "select": ".frame", "swap": "outerHTML show:window:top"}
+    events = {"close-dialog": True, **({"toast": {"text": message}} if message else {})}
+    response.headers["HX-Location"] = json.dumps(location)
+    response.headers["HX-Trigger"] = json.dumps(events)
     return response
 
 
 def back(default: str) -> Response:
-    """To the page that the form stood on, or to `default`."""
+    """Redirect to the page that the form was on, or to `default`."""
     return redirect(request.referrer if _is_page(request.referrer) else default, 303)  # type: ignore[return-value]
 
 
+def closing_dialog(response: Response, target: str, swap: str) -> Response:
+    """Swap the response into this element of the page behind the dialog, and close the dialog."""
+    response.headers["HX-Retarget"], response.headers["HX-Reswap"] = target, swap
+    response.headers["HX-Trigger"] = "close-dialog"
+    return response
+
+
 def _is_page(address: str | None) -> bool:
-    """Whether it is one of our own pages; a form that was refused may stand at an address that takes forms alone."""
+    """Return whether this is one of our own pages. The address of a refused form may only accept POST."""
     if not address or not address.startswith(request.host_url):
         return False
     return current_app.url_map.bind("").test(unquote(urlsplit(address).path), "GET")

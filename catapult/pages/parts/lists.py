@@ -1,6 +1,7 @@
-"""Lists on pages: what narrows them, a page of rows, and the address of the next."""
+"""Lists on pages: filters, one page of rows, and the address of the next page."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -15,52 +16,60 @@ from catapult.errors import Invalid
 from catapult.filters.mistakes import Misread
 from catapult.pages.parts import fragments
 from catapult.pages.parts.forms import Form
-from catapult.pages.parts.page_request import asked
+from catapult.pages.parts.page_request import requested_block
 from catapult.queries.lists.paging import Listing, Page
 from catapult.web import page_tokens
 
 ROWS = 50
 
 ROOM = 200_000
-"""A page's rows have about so many characters of HTML, whatever they hold; the others are on the next pages."""
+"""Characters of HTML that a page's rows may take, whatever they hold; the other rows are on the next pages."""
 
 AROUND, SHOWN, ITEMS, TIMES = 700, 300, 8, 4
-"""Of a row: what stands around its texts, how much of one is shown, how many of a list, and how often."""
+"""Of a row: characters of HTML around its texts, shown characters of a text, shown items of a list, and how often each
+text appears."""
 
 
 class Part(NamedTuple):
-    """Some rows of a list, and the address of what comes after them; None at the end."""
+    """Some rows of a list, and the address of the rows after them; None at the end."""
 
     rows: list[Any]
     more: str | None
 
 
 def part(listing: Listing, rows: int = ROWS, letters: Callable[[Any], int] | None = None) -> Part:
-    """The rows that the address asks for by its cursor, from the list's beginning without one; as many as have room.
+    """Return the rows after the cursor in the address, from the beginning without one; as many as fit on a page.
 
-    `letters` says what a row takes of the room. Raises Invalid.
+    `letters` returns the characters of HTML that a row takes. Raises Invalid.
     """
-    filters = asked_for()
+    filters = active_filters()
     cursor = request.args.get("cursor")
     page = Page(rows, after=page_tokens.opened(cursor, filters) if cursor else None)
     found = list(listing.page(page))
-    shown = list(within(found[:rows], ROOM, letters or row_letters)) or found[:1]
+    shown = fitting(found[:rows], ROOM, letters or row_letters)
     if len(shown) == len(found):
         return Part(found, None)
     return Part(shown, here(cursor=page_tokens.sign(listing, shown[-1], filters)))
 
 
-def within(things: Iterable[Any], room: int, letters: Callable[[Any], int]) -> Iterator[Any]:
-    """The first of these things that have room together."""
-    for thing in things:
-        room -= letters(thing)
+def within(items: Iterable[Any], room: int, letters: Callable[[Any], int]) -> Iterator[Any]:
+    """Yield the first items that fit into so many characters together."""
+    for item in items:
+        room -= letters(item)
         if room < 0:
             return
-        yield thing
+        yield item
+
+
+def fitting(items: Iterable[Any], room: int, letters: Callable[[Any], int]) -> list[Any]:
+    """Return the first items that fit into so many characters together; at least one, if there are any."""
+    left = iter(items)
+    first = list(islice(left, 1))
+    return first + list(within(left, room - sum(map(letters, first)), letters))
 
 
 def row_letters(row: Any) -> int:
-    """About what the row takes: a long text is cut, and most stand in links, too."""
+    """Estimate the characters of HTML that a row takes: long texts are cut, and most appear in links too."""
     lists = (value[:ITEMS] if isinstance(value, list) else [value] for value in row)
     return AROUND + TIMES * sum(
         text_letters(text[:SHOWN]) for texts in lists for text in texts if isinstance(text, str)
@@ -68,58 +77,65 @@ def row_letters(row: Any) -> int:
 
 
 def text_letters(text: str) -> int:
-    """What the text takes in HTML or in an address."""
+    """Return the characters that the text takes in HTML or in an address."""
     return len(escape(text)) if text.isascii() else len(quote(text))
 
 
-def asked_for() -> page_tokens.Filters:
-    """What the address asks for beside its cursor, in one order."""
+def active_filters() -> page_tokens.Filters:
+    """Return the parameters of the address without its cursor, in one order."""
     return sorted((name, value) for name, value in request.args.items(multi=True) if name != "cursor" and value)
 
 
 def here(**changed: str | None) -> str:
-    """This page's address with these parameters changed, or without those that are None; without its cursor."""
+    """Return this page's address without its cursor, and with these parameters changed, or removed for None."""
     query = MultiDict((name, value) for name, value in request.args.items(multi=True) if value and name != "cursor")
     for name, value in changed.items():
         query.poplist(name)
         if value is not None:
             query[name] = value
-    asked = urlencode(list(query.items(multi=True)))
-    return iri_to_uri(request.path) + (f"?{asked}" if asked else "")
+    text = urlencode(list(query.items(multi=True)))
+    return iri_to_uri(request.path) + (f"?{text}" if text else "")
 
 
-def part_of(listing: Callable[[], Listing], letters: Callable[[Any], int] | None = None) -> tuple[Part, Misread | None]:
-    """As `part`; without rows, and with what is wrong, where a filter or an order that was typed cannot be read."""
+def part_of(listing: Callable[[], Listing]) -> tuple[Part, Misread | None]:
+    """Return `part`, or no rows and the mistake in a filter or an order that was typed."""
     try:
-        return part(listing(), letters=letters), None
+        return part(listing()), None
     except Misread as mistake:
         return Part([], None), mistake
 
 
 def typed(name: str) -> str:
-    """The filter or the order that the address asks for, as it was typed."""
+    """Return the filter or the order in the address, as it was typed."""
     return request.args.get(name, "").replace("\x00", "").strip()
 
 
 def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:
-    """What the address narrows a list by: as it was typed, with its faults, and loaded where it has none."""
-    made = schema()
-    sent = {name: text for name, text in request.args.items() if name in made.fields and text.strip()}
+    """Return the filters in the address: as they were typed, with their errors, and loaded if there are none."""
+    loader = schema()
+    sent = {name: text for name, text in request.args.items() if name in loader.fields and text.strip()}
     faults = {name: [fault] for name, text in sent.items() if (fault := strict.fault(text))}
     try:
-        return Form(sent), strict.load(made, {name: text.strip() for name, text in sent.items()}, faults)
+        return Form(sent), strict.load(loader, {name: text.strip() for name, text in sent.items()}, faults)
     except Invalid as refusal:
         return Form(sent, refusal.errors, refusal), {}
 
 
+def filtered_part(
+    schema: type[Schema], listing: Callable[..., Listing], letters: Callable[[Any], int] | None = None
+) -> tuple[Form, Part]:
+    """Return the filters in the address, and the rows that match them; no rows if a filter is invalid."""
+    form, loaded = filters(schema)
+    return form, Part([], None) if form.errors else part(listing(**loaded), letters=letters)
+
+
 def filtered(template: str, form: Form, **context: Any) -> Response:
-    """The page, or the part that is asked for. Where a filter is at fault the filters come along, to say what is wrong."""
-    block = asked("filtered", "list", "more")
-    at_fault = bool(form.errors)
-    response = fragments.whole_or(
-        "filtered" if block and at_fault else block, template, 422 if at_fault else 200, form=form, **context
-    )
-    if block and at_fault:
+    """Return the page or the requested block. If a filter is invalid, the block includes the filters."""
+    block = requested_block("filtered", "list", "more")
+    invalid = bool(form.errors)
+    shown = "filtered" if block and invalid else block
+    response = fragments.whole_or(shown, template, 422 if invalid else 200, form=form, **context)
+    if block and invalid:
         response.headers["HX-Retarget"] = "#filtered"
     if block in ("filtered", "list"):
         response.headers["HX-Push-Url"] = here()  # a form sends its empty fields too

@@ -1,4 +1,4 @@
-"""What every page wears: who may open it, and which part of it the browser asked for."""
+"""The request for a page: who may open it, and which block of it the browser asked for."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -18,7 +18,7 @@ SAFE = ("GET", "HEAD")
 
 
 def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
-    """Only somebody who is signed in with a key of this role or a higher one gets in, and a change only from our own pages."""
+    """Require a signed-in key of this role or a higher one, and our own pages as the source of every change."""
 
     def decorator(view: View) -> View:
         @wraps(view)
@@ -29,7 +29,7 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
                 origin.check_same_origin()
             g.actor = auth.signed_in()
             g.actor.needs(role)
-            if "\x00" in request.path:  # PostgreSQL holds no name with it
+            if "\x00" in request.path:  # PostgreSQL cannot store it in a name
                 raise NotFound("There is nothing at this address.")
             return try_again(view, *args, **kwargs)
 
@@ -38,29 +38,29 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
     return decorator
 
 
-def own_address() -> str:
-    """The address that is asked for, as it stands in a link: a version's name may hold `?`, `#` and `%`."""
+def requested_address() -> str:
+    """Return the requested path and query, quoted for a link: a version's name may contain `?`, `#` and `%`."""
     query = request.query_string.decode("ascii", "replace")
     return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
 def current_address(query: bool = False) -> str:
-    """The path of the page that HTMX runs on, or that a form stood on; "/" where no page of ours is named."""
+    """Return the path of the page that HTMX runs on, or that the form was on; "/" if the request names none of ours."""
     try:
-        came = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+        current = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
     except ValueError:
         return "/"
-    if came.netloc != request.host:
+    if current.netloc != request.host:
         return "/"
-    return f"{came.path}?{came.query}" if query and came.query else came.path or "/"
+    return f"{current.path}?{current.query}" if query and current.query else current.path or "/"
 
 
-def by_htmx() -> bool:
-    """Whether a part of a page is asked for. Going back in history takes whole pages."""
+def is_htmx() -> bool:
+    """Return whether HTMX asks for a part of a page. Going back in the history asks for whole pages."""
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
 
 
-def asked(*parts: str) -> str | None:
-    """Which of these parts is asked for, by the id of the element it goes to; None for the whole page."""
+def requested_block(*blocks: str) -> str | None:
+    """Return which of these blocks is requested, by the id of the element it replaces; None for the whole page."""
     target = request.headers.get("HX-Target")
-    return target if by_htmx() and target in parts else None
+    return target if is_htmx() and target in blocks else None

@@ -1,21 +1,24 @@
-"""Values of metadata as a table shows them: on one line, or as a summary of what unfolds."""
+"""Values of metadata in a table: on one line, or as a summary that unfolds."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import escape
 
-from catapult.pages.parts.formats import is_link, pretty
+from catapult.pages.parts import lists
+from catapult.pages.parts.formats import commit_address, is_link, pretty
 from catapult.rules.comparison import Cell, Row
 
 ROW_LETTERS, CELL_LETTERS, CUT_LETTERS = 180, 110, 1_300
-"""What stands around a row and a value, and the link to what was cut from one, where all names are of the longest."""
+"""Characters of HTML around a row, around a value, and of the link to a value that was cut."""
 
 WORDS, LINE = 200, 48
-"""Longer text is folded, and so are lists and objects of more than `LINE` characters."""
+"""Texts longer than `WORDS` characters are folded, and so are lists and objects longer than `LINE`."""
 
 FOLDED, SUMMARY = 4_000, 60
-"""Characters of what unfolds, and of a text's beginning before it does."""
+"""Characters of an unfolded value, and of a folded text's beginning."""
 
 KEY = 160
 
@@ -32,7 +35,7 @@ class Shown:
 
     @property
     def letters(self) -> int:
-        """What it takes in HTML."""
+        """The characters of HTML that it takes."""
         around = CELL_LETTERS + (CUT_LETTERS if self.is_cut else 0)
         return around + len(escape(self.text)) + len(escape(self.folded)) + len(escape(self.address or ""))
 
@@ -46,12 +49,18 @@ class Line:
 
     @property
     def letters(self) -> int:
-        """What it takes in HTML."""
+        """The characters of HTML that it takes."""
         return ROW_LETTERS + len(escape(self.key)) + sum(cell.letters for cell in self.cells)
 
 
+def lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]], room: int) -> list[Line]:
+    """Return the first of these rows, as many as fit into so many characters of HTML; `columns` are the metadata."""
+    commits = [commit_address(column) for column in columns]
+    return list(lists.within((line(row, commits) for row in rows), room, lambda line: line.letters))
+
+
 def line(row: Row, commits: list[str | None]) -> Line:
-    """The row, with the commit that a column names as a link where `commits` has the column's address for it."""
+    """Return the row; `commits` has, for each column, the address of the commit that it names."""
     is_commit = row.path == ("git_commit",)
     cells = tuple(
         _commit(cell, address) if is_commit and address and cell.is_there else _value(cell)
@@ -61,7 +70,7 @@ def line(row: Row, commits: list[str | None]) -> Line:
 
 
 def short(text: str, longest: int) -> str:
-    """The text, or its beginning and its end."""
+    """Return the text, or its beginning and its end."""
     return text if len(text) <= longest else f"{text[: longest * 2 // 3]}…{text[-longest // 3 :]}"
 
 
@@ -82,7 +91,7 @@ def _value(cell: Cell) -> Shown:
 
 
 def _structure(cell: Cell, text: str) -> Shown:
-    """JSON on one line where it is short. No string in it has a line's end of its own: JSON writes that as two characters."""
+    """Return JSON on one line if it is short. JSON escapes line ends in strings, so every line end is its own."""
     line = re.sub(r"\n *", "", re.sub(r",\n *", ", ", text)) if len(text) <= 4 * LINE else text
     if len(line) <= LINE:
         return Shown(cell, line)

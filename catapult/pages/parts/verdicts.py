@@ -1,4 +1,4 @@
-"""What gates say of a version, as a page shows it: beside the button that they hold back."""
+"""The verdicts of gates, as pages show them beside the button that the gates block."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,26 +14,21 @@ from catapult.pages.parts import fragments, lists, values
 from catapult.rules.gates import Verdict
 from catapult.tables import Direction, GateKind, Operator, Role
 
-ORDER = {kind.value: place for place, kind in enumerate(GateKind)}
-TOWARDS = {
-    Operator.AT_LEAST: 1,
-    Operator.ABOVE: 1,
-    Operator.AT_MOST: -1,
-    Operator.BELOW: -1,
-    Direction.HIGHER: 1,
-    Direction.LOWER: -1,
-}
+ORDER = {kind.value: position for position, kind in enumerate(GateKind)}
+TOWARDS: dict[str, int] = {Operator.AT_LEAST: 1, Operator.ABOVE: 1, Operator.AT_MOST: -1, Operator.BELOW: -1}
+TOWARDS |= {Direction.HIGHER: 1, Direction.LOWER: -1}
 ROOM = 24_000
-"""Characters of HTML for all that is said of one target."""
+"""Characters of HTML for all verdicts of one target."""
 
 SENTENCES = 600
-AROUND, DETAIL, COMMENT, WORDS = 420, 300, 200, 8
-"""Of a verdict: what stands around its texts, how much of one and of an approval's comment is shown, and how many approvals."""
+AROUND, DETAIL, COMMENT, APPROVALS = 420, 300, 200, 8
+"""Of a verdict: characters of HTML around its texts, shown characters of its detail and of an approval's comment, and
+shown approvals."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """All verdicts on a version's way to a target, and what whoever looks at them may do there."""
+    """All verdicts on a version for one target, and what the person who looks at them may do."""
 
     target: str
     verdicts: list[Verdict]
@@ -41,19 +36,19 @@ class Panel:
 
     @property
     def shown(self) -> list[Verdict]:
-        """As many as there is room for, what stands in the way before the others if it is not for all."""
+        """The verdicts that fit; if not all do, those that do not pass come first."""
         first = sorted(self.verdicts, key=lambda verdict: verdict.passed)
-        found = list(lists.within(first, ROOM, _letters)) or first[:1]
-        return self.verdicts if len(found) == len(self.verdicts) else found
+        shown = lists.fitting(first, ROOM, _letters)
+        return self.verdicts if len(shown) == len(self.verdicts) else shown
 
     @property
     def missing(self) -> list[Verdict]:
-        """What does not let the version through."""
+        """The verdicts that do not pass."""
         return [verdict for verdict in self.verdicts if not verdict.passed]
 
     @property
     def state(self) -> str:
-        """`2 of 3 gates pass`."""
+        """The summary: `2 of 3 gates pass`."""
         passing, count = len(self.verdicts) - len(self.missing), len(self.verdicts)
         if count == 1:
             return "The gate passes" if passing else "1 gate does not pass"
@@ -61,14 +56,14 @@ class Panel:
 
     @property
     def wants(self) -> Verdict | None:
-        """The first gate that an approval of whoever looks would be of use for."""
+        """The first gate that an approval by this person would count for."""
         if not self.actor.role.holds(Role.PUBLISHER):
             return None
-        return next((one for one in self.verdicts if one.wants(self.actor.key_id, self.actor.role)), None)
+        return next((it for it in self.verdicts if it.wants(self.actor.key_id, self.actor.role)), None)
 
     @property
     def waits_for_others(self) -> bool:
-        """Whether only whoever looks is held back, since the approval is theirs."""
+        """Whether only this person is blocked, because the approval is their own."""
         return bool(self.missing) and all(verdict.passes_for_others for verdict in self.missing)
 
     @property
@@ -78,31 +73,31 @@ class Panel:
 
 
 def panel(target: str, verdicts: Sequence[Verdict]) -> Panel:
-    """The panel for whoever is signed in, in order of the gates' kinds: what takes people comes last."""
+    """Return the panel for the person who is signed in, ordered by kind of gate: approvals come last."""
     return Panel(target, sorted(verdicts, key=lambda verdict: ORDER[verdict.gate.kind_]), g.actor)
 
 
-def panels(said: dict[str, list[Verdict]]) -> list[Panel]:
-    """Those of every target, in order of name."""
-    return [panel(target, said[target]) for target in sorted(said)]
+def panels(verdicts: dict[str, list[Verdict]]) -> list[Panel]:
+    """Return the panel of every target, ordered by name."""
+    return [panel(target, verdicts[target]) for target in sorted(verdicts)]
 
 
 def directions(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """`{path: 1 or -1}` of the numbers of which gates say whether higher or lower ones are better, if all of them agree."""
-    said: dict[str, set[int]] = defaultdict(set)
+    """Return `{path: 1 or -1}`: whether higher or lower numbers are better, where all gates on the path agree."""
+    found: dict[str, set[int]] = defaultdict(set)
     for verdict in verdicts:
         if towards := TOWARDS.get(verdict.gate.op or verdict.gate.direction):
-            said[verdict.gate.path].add(towards)
-    return {path: found.pop() for path, found in said.items() if len(found) == 1}
+            found[verdict.gate.path].add(towards)
+    return {path: signs.pop() for path, signs in found.items() if len(signs) == 1}
 
 
 def toast(blocked: Blocked, override: str) -> str:
-    """The toast that names what stands in the way; for an admin with the way to the dialog that passes it."""
+    """Return a toast that names the gates that do not pass; for an admin with a link to override them."""
     link = {"address": override, "label": "Override…"} if g.actor.role.holds(Role.ADMIN) else None
     return fragments.toast(values.short(blocked.detail, SENTENCES), bad=True, link=link)
 
 
 def _letters(verdict: Verdict) -> int:
-    words: Any = verdict.approvals[:WORDS]
-    texts = (text for word in words for text in (word.approved_by, (word.comment or "")[:COMMENT], word.void or ""))
+    approvals: Any = verdict.approvals[:APPROVALS]
+    texts = (text for it in approvals for text in (it.approved_by, (it.comment or "")[:COMMENT], it.void or ""))
     return AROUND + 2 * len(escape(verdict.detail[:DETAIL])) + sum(160 + len(escape(text)) for text in texts)
