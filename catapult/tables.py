@@ -1,8 +1,8 @@
 """The whole database on one page: tables, enums, constraints, indexes.
 
 Whatever PostgreSQL can enforce is enforced here, so that no door and no bug gets around it. Only the migrations have the
-trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, the trigger that writes `deployment_states`, the function
-`catapult_trigrams` and the type `catapult_place`.
+trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, the trigger that writes `deployment_states`, the functions
+`catapult_grams`, `catapult_trigrams` and `catapult_entry_model`, and the type `catapult_place`.
 No row is deleted: `deleted_at` removes it from every list and frees its name. Times are UTC.
 """
 
@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -220,12 +221,25 @@ class RegisteredModel(Row):
         *at_most(PLACE_LENGTH, "storage_path", "repository"),
         *at_most(TEXT_LENGTH, "description"),
         Index("uq_models_name", text("lower(name)"), unique=True, postgresql_where=KEPT),
+        Index(
+            "ix_models_search_name",
+            text("catapult_grams(name, NULL)"),
+            postgresql_using="gin",
+            postgresql_where=KEPT,
+        ),
+        # Finds names that begin alike, whatever the database's collation.
+        Index(
+            "ix_models_name_prefix",
+            literal_column("lower(name)").label("prefix"),
+            postgresql_where=KEPT,
+            postgresql_ops={"prefix": "text_pattern_ops"},
+        ),
         Index("ix_models_newest", created_at, id, postgresql_where=KEPT),
         Index("ix_models_updated", updated_at, id, postgresql_where=KEPT),
         Index("ix_models_tags", tags, postgresql_using="gin", postgresql_where=KEPT),
         Index(
             "ix_models_search",
-            text("catapult_trigrams(name, description)"),
+            text("catapult_grams(name, description)"),
             postgresql_using="gin",
             postgresql_where=KEPT,
         ),
@@ -665,6 +679,9 @@ class AuditLog(Row):
         Index("ix_audit_logs_action", action, created_at, id, "resource_type"),
         Index("ix_audit_logs_resource_type", "resource_type", created_at, id),
         Index("ix_audit_logs_resource", resource_id, created_at, id),
+        # Finds the entries about a model, its versions, deployments and approvals by the model's name, which never changes. Not
+        # partial: PostgreSQL estimates by statistics of whole indexes alone.
+        Index("ix_audit_logs_model", text("catapult_entry_model(resource_type, details)"), created_at, id),
         Index("ix_audit_logs_api_key_name", api_key_name, created_at, id, action, "resource_type"),
     )
 

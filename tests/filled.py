@@ -42,10 +42,11 @@ JOIN versions AS v ON v.id = md5('version' || n)::uuid,
 LATERAL (SELECT now() - make_interval(mins => n) AS at) AS t,
 LATERAL (SELECT CASE n % 40 WHEN 7 THEN 'failed' WHEN 8 THEN 'running' ELSE 'success' END AS status) AS s;
 
-INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_name, created_at)
+INSERT INTO audit_logs (id, action, resource_type, resource_id, details, api_key_name, created_at)
 SELECT gen_random_uuid(), (ARRAY['version.create', 'version.update', 'deployment.create', 'model.create'])[1 + n % 4],
        (ARRAY['version', 'version', 'deployment', 'model'])[1 + n % 4], md5('version' || n % 4000)::uuid,
-       'key-' || n % 20, now() - make_interval(secs => n)
+       jsonb_build_object('model', 'org' || (1 + n % 50) % 20 || '/model-' || 1 + n % 50), 'key-' || n % 20,
+       now() - make_interval(secs => n)
 FROM generate_series(1, {ENTRIES}) AS n;
 """
 

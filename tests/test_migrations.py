@@ -199,8 +199,9 @@ def test_every_constraint_is_written_as_in_the_code(empty, cluster):
     on_server(cluster, f"CREATE DATABASE {other}")
     engine = reflected(url_of(cluster, other))
     with engine.begin() as connection:
-        (source,) = run(empty, "SELECT pg_get_functiondef('catapult_trigrams(text, text)'::regprocedure)")
-        connection.exec_driver_sql(source[0].replace("%", "%%"))
+        for function in ("catapult_grams(text, text)", "catapult_entry_model(text, jsonb)"):
+            ((source,),) = run(empty, f"SELECT pg_get_functiondef('{function}'::regprocedure)")
+            connection.exec_driver_sql(source.replace("%", "%%"))
         connection.exec_driver_sql('CREATE TYPE catapult_place AS RANGE (subtype = text, collation = "C")')
         Row.metadata.create_all(connection)
     engine.dispose()

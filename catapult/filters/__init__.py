@@ -1,5 +1,5 @@
-"""Filters and orders as people write them, `metadata.accuracy >= 0.9 and tag = "gpu"`, as conditions of a query.
+"""The filter language, such as `metadata.accuracy >= 0.9 and tag = "gpu"`, and sort orders, such as `-created_at,tag`.
 
-`parsing` reads a text into a tree, `nouns` says which fields there are and what each can, `conditions` makes SQL of it.
-What people wrote reaches PostgreSQL as parameters only.
+`parsing` turns a text into a tree, `nouns` lists the fields, and `conditions` turns the tree into SQL.
+User input reaches PostgreSQL only as bound parameters.
 """

@@ -1,79 +1,76 @@
-"""A filter as a condition, an order as columns. Two-valued: what is not true is false, whatever has no value.
+"""SQL of filters and sort orders that were parsed.
 
-conditions.of(VERSIONS, 'metadata.accuracy >= 0.9 and not is_release')
-conditions.order(VERSIONS, "-metadata.accuracy,created_at")
+    node = conditions.parse('metadata.accuracy >= 0.9 and not is_release')
+    condition = conditions.condition(nouns.versions(), node)
+    keys = conditions.sort_keys(nouns.versions(), "-metadata.accuracy,created_at")
+
+A condition is true or false, never NULL: a comparison with a missing value, or with a value of another type, is false.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, or_, true
 
 from catapult.filters import parsing
-from catapult.filters.kinds import ORDERED, Kind
-from catapult.filters.mistakes import Misread, Mistake
-from catapult.filters.nouns import Noun, model_called, versions_of
-from catapult.filters.numbers import Passing
-from catapult.filters.sorting import Column
-from catapult.filters.tree import AllOf, AnyOf, Comparison, Exists, Flag, Node, Not, Order
+from catapult.filters.fields import Field, SortKey
+from catapult.filters.metric_index import Passing
+from catapult.filters.mistakes import Misread, Mistake, Parameter
+from catapult.filters.nouns import Noun, model_named
+from catapult.filters.operators import ORDERED
+from catapult.filters.tree import AllOf, AnyOf, Comparison, Exists, Flag, Node, Not
 
 
-def of(noun: Noun, text: str) -> ColumnElement[bool]:
-    """The condition that the filter says. Raises Misread."""
-    try:
-        return _condition(noun, parsing.condition(text))
-    except Mistake as mistake:
-        raise Misread("filter", mistake) from mistake
+def parse(text: str) -> Node:
+    """Return the tree of a filter. Raises Misread."""
+    with _misread("filter"):
+        return parsing.parse_filter(text)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A filter of versions for a page of them: its condition, and what of it might choose so few that they are read first."""
-
-    condition: ColumnElement[bool]
-    few: tuple[Passing, ...] = ()
+def condition(noun: Noun, node: Node) -> ColumnElement[bool]:
+    """Return the filter's condition. Raises Misread."""
+    with _misread("filter"):
+        return _condition(noun, node)
 
 
-def choice(text: str, model: Any = None) -> Choice:
-    """What the filter says, for versions of the model with that id, of the one that the filter names, or of any. Raises Misread."""
-    try:
-        node = parsing.condition(text)
-        model = _named_model(node) if model is None else model
-        return _choice(versions_of() if model is None else versions_of(model), node)
-    except Mistake as mistake:
-        raise Misread("filter", mistake) from mistake
+def sort_keys(noun: Noun, text: str) -> tuple[SortKey, ...]:
+    """Return the keys of a sort order, ending in time (newest first) and id: no two rows are equal. Raises Misread."""
+    with _misread("sort"):
+        orders = parsing.parse_sort(text)
+        keys = [key for order in orders for key in _keys(noun, order.path, order.descending)]
+    by_time = next((order for order in orders if order.path.name == "created_at"), None)
+    newest_first = [] if by_time else [SortKey(noun.created_at, descending=True)]
+    return (*keys, *newest_first, SortKey(noun.id, descending=by_time.descending if by_time else True))
 
 
-def order(noun: Noun, text: str) -> tuple[Column, ...]:
-    """The columns that the order says, and those that decide between equals: the newest first, and the id. Raises Misread."""
-    try:
-        return _columns(noun, parsing.orders(text))
-    except Mistake as mistake:
-        raise Misread("sort", mistake) from mistake
+def candidates(noun: Noun, node: Node) -> tuple[Passing, ...]:
+    """Return the comparisons that every chosen version passes and that the index of `metrics` answers."""
+    comparisons = (part for part in _required(node) if isinstance(part, Comparison))
+    passing = (noun.field(part.path).passing(part.operator, part.values) for part in comparisons)
+    return tuple(one for one in passing if one is not None)
 
 
-def _choice(noun: Noun, node: Node) -> Choice:
-    several, conditions = [], []
-    for part in _parts(node):
-        passing = None
-        if isinstance(part, Comparison):
-            passing = noun.field(part.path).passing(part.operator, part.values)
-        conditions.append(passing.condition if passing else _condition(noun, part))
-        several += [passing] if passing else []
-    return Choice(and_(*conditions), tuple(several))
-
-
-def _parts(node: Node) -> tuple[Node, ...]:
-    return node.parts if isinstance(node, AllOf) else (node,)
-
-
-def _named_model(node: Node) -> Any:
-    """The id of the one model whose versions the filter chooses; None where it does not say."""
-    for part in _parts(node):
+def named_model(node: Node) -> Any:
+    """Return a subquery for the id of the model in `model_name = "…"`; None if the filter names no model."""
+    for part in _required(node):
         if isinstance(part, Comparison) and (part.path.name, part.operator) == ("model_name", "="):
             name = part.values[0].value
-            return model_called(name.lower()) if isinstance(name, str) else None
+            return model_named(name.lower()) if isinstance(name, str) else None
     return None
+
+
+@contextmanager
+def _misread(parameter: Parameter) -> Iterator[None]:
+    try:
+        yield
+    except Mistake as mistake:
+        raise Misread(parameter, mistake) from mistake
+
+
+def _required(node: Node) -> tuple[Node, ...]:
+    """Return the parts of the filter that all have to hold."""
+    return node.parts if isinstance(node, AllOf) else (node,)
 
 
 def _condition(noun: Noun, node: Node) -> ColumnElement[bool]:
@@ -89,10 +86,9 @@ def _condition(noun: Noun, node: Node) -> ColumnElement[bool]:
     return _flag(field, node) if isinstance(node, Flag) else _comparison(field, node)
 
 
-def _comparison(field: Kind, node: Comparison) -> ColumnElement[bool]:
+def _comparison(field: Field, node: Comparison) -> ColumnElement[bool]:
     if node.operator not in field.operators:
-        listed = " ".join([*field.operators, "exists"])
-        raise Mistake(node.column, f"No {node.operator} with {node.path.name}", f"it takes {listed}.")
+        raise Mistake(node.column, f"{node.path.name} does not support {node.operator}", _use_one_of(field))
     if node.operator in ORDERED:
         return field.ordered(node.operator, node.values[0])
     if node.operator == "~":
@@ -101,31 +97,26 @@ def _comparison(field: Kind, node: Comparison) -> ColumnElement[bool]:
     return field.exists() & _not(equal) if node.operator == "!=" else equal
 
 
-def _flag(field: Kind, node: Flag) -> ColumnElement[bool]:
-    found = field.flag()
-    if found is None:
-        after = node.path.column + len(node.path.name)
-        raise Mistake(
-            after, f"No operator after {node.path.name}", f"it takes {' '.join([*field.operators, 'exists'])}."
-        )
-    return found
+def _flag(field: Field, node: Flag) -> ColumnElement[bool]:
+    flag = field.flag()
+    if flag is None:
+        end = node.path.column + len(node.path.name)
+        raise Mistake(end, f"Missing operator after {node.path.name}", _use_one_of(field))
+    return flag
+
+
+def _use_one_of(field: Field) -> str:
+    return f"use one of {' '.join([*field.operators, 'exists'])}."
 
 
 def _not(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Where the condition is false, or NULL because there is nothing to compare."""
-    found: ColumnElement[bool] = condition.self_group().is_not(true())
-    return found
+    """Return whether the condition is false or NULL."""
+    negated: ColumnElement[bool] = condition.self_group().is_not(true())
+    return negated
 
 
-def _columns(noun: Noun, orders: tuple[Order, ...]) -> tuple[Column, ...]:
-    columns = [column for order in orders for column in _sorted_by(noun, order)]
-    by_time = [order for order in orders if order.path.name == "created_at"]
-    last = () if by_time else (Column(noun.created_at, falling=True),)
-    return (*columns, *last, Column(noun.id, falling=by_time[0].falling if by_time else True))
-
-
-def _sorted_by(noun: Noun, order: Order) -> tuple[Column, ...]:
-    found = noun.field(order.path).columns(order.falling)
-    if not found:
-        raise Mistake(order.path.column, f"{order.path.name} has no order", "sort by another field.")
-    return found
+def _keys(noun: Noun, path: Any, descending: bool) -> tuple[SortKey, ...]:
+    keys = noun.field(path).sort_keys(descending)
+    if not keys:
+        raise Mistake(path.column, f"{path.name} has no order", "sort by another field.")
+    return keys

@@ -1,4 +1,4 @@
-"""What is wrong in a filter or an order, and in which column."""
+"""Errors in a filter or a sort order, with the column they are at."""
 
 from typing import Literal
 
@@ -8,17 +8,17 @@ Parameter = Literal["filter", "sort"]
 
 
 class Mistake(Exception):
-    """Something that cannot be read or meant. `column` counts characters from 1."""
+    """A part of a text that cannot be used. `column` counts characters from 1."""
 
-    def __init__(self, column: int, what: str, advice: str) -> None:
-        super().__init__(what)
-        self.column, self.what, self.advice = column, what, advice
+    def __init__(self, column: int, problem: str, advice: str) -> None:
+        super().__init__(problem)
+        self.column, self.problem, self.advice = column, problem, advice
 
 
 class Misread(Invalid):
-    """The refusal of a filter or an order; a caret belongs below `column`."""
+    """The 422 for a filter or a sort order. Pages put a caret below `column`."""
 
     def __init__(self, parameter: Parameter, mistake: Mistake) -> None:
-        said = f"{mistake.what} at column {mistake.column}: {mistake.advice}"
-        super().__init__(f"Correct {parameter}: {said}", errors={parameter: [said]})
+        message = f"{mistake.problem} at column {mistake.column}: {mistake.advice}"
+        super().__init__(f"Correct {parameter}: {message}", errors={parameter: [message]})
         self.column = mistake.column

@@ -1,132 +1,114 @@
-"""Which fields versions and models can be filtered and sorted by."""
+"""The fields that versions and models can be filtered and sorted by."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, any_, func, or_, select
 
-from catapult.filters.kinds import (
-    Amount,
-    Free,
-    Kind,
-    Label,
-    Labels,
-    ModelName,
-    Moment,
-    VersionName,
-    Words,
-    YesNo,
-    at,
-    holds_number,
-)
+from catapult.filters import fields
+from catapult.filters.fields import Field
+from catapult.filters.metadata import MetadataField, is_json_number, json_at
+from catapult.filters.metric_index import MetricPath
 from catapult.filters.mistakes import Mistake
-from catapult.filters.numbers import Numbers
 from catapult.filters.tree import Path
 from catapult.tables import METRIC_PATH_LENGTH, RegisteredModel, Version
 
 V: Any = Version.__table__.c
 M: Any = RegisteredModel.__table__.c
 
+EVERY_MODEL: Any = any_(func.array(select(M.id).correlate(None).scalar_subquery(), type_=ARRAY(M.id.type)))
+"""Stands for a model's id. The index of `metrics` begins with the model, and is descended once for each."""
+
 
 @dataclass(frozen=True)
 class Noun:
-    """What there is to filter: its fields by name, what lies in its metadata by its keys, and what orders it by itself."""
+    """A list that can be filtered: its fields by name, its metadata by keys, and the columns of its default order."""
 
-    fields: Mapping[str, Kind]
-    metadata: Callable[[tuple[str, ...]], Kind]
+    fields: Mapping[str, Field]
+    metadata: Callable[[tuple[str, ...]], Field]
     created_at: ColumnElement[Any]
     id: ColumnElement[Any]
 
-    def field(self, path: Path) -> Kind:
-        """Raises Mistake for a field that is not there."""
+    def field(self, path: Path) -> Field:
+        """Return the field at the path. Raises Mistake if there is none."""
         if path.name == "metadata":
             if not path.keys:
-                raise Mistake(path.column, "No key", "metadata takes one, as metadata.accuracy.")
+                raise Mistake(path.column, "Missing key", "metadata needs one, such as metadata.accuracy.")
             return self.metadata(path.keys)
         if path.name not in self.fields:
-            raise Mistake(path.column, f"Unknown field {path.name[:40]}", f"known here are {self.known}.")
+            known = ", ".join([*self.fields, "metadata.<key>"])
+            raise Mistake(path.column, f"Unknown field {path.name[:40]}", f"the fields are {known}.")
         if path.keys:
-            raise Mistake(path.column, f"{path.name} has no keys", "only metadata has.")
+            raise Mistake(path.column, f"{path.name} has no keys", "only metadata has keys.")
         return self.fields[path.name]
 
-    @property
-    def known(self) -> str:
-        return ", ".join([*self.fields, "metadata.<key>"])
+
+def versions(model_id: Any = None, in_order: bool = False) -> Noun:
+    """Return the fields of versions of the model with that id, or of every model. `in_order` is as in `MetricPath`."""
+    model_id = EVERY_MODEL if model_id is None else model_id
+
+    @cache
+    def metadata(keys: tuple[str, ...]) -> Field:
+        return MetadataField(V.metadata, keys, _metric_path(keys, model_id, in_order))
+
+    return Noun(_VERSION_FIELDS, metadata, V.created_at, V.id)
 
 
-def _free(model: Any, keys: tuple[str, ...]) -> Free:
-    return Free(V.metadata, keys, _numbers(keys, model))
-
-
-def _numbers(keys: tuple[str, ...], model: Any) -> Numbers | None:
-    """Where `metrics` has the numbers under these keys; None where it may have others, or none."""
+def _metric_path(keys: tuple[str, ...], model_id: Any, in_order: bool) -> MetricPath | None:
+    """Return where `metrics` has the numbers below these keys; None if it may lack them."""
     path = ".".join(keys)
     if any("." in key for key in keys) or len(path) > METRIC_PATH_LENGTH:
         return None
-    # A single key with a dot reads like two keys; then the metadata itself decides.
-    return Numbers(path, holds_number(at(V.metadata, keys)) if len(keys) > 1 else None, model)
+    # `a.b` is also the path of a single key with a dot in it. Then the metadata itself decides.
+    confirmed = is_json_number(json_at(V.metadata, keys)) if len(keys) > 1 else None
+    return MetricPath(path, model_id, confirmed, in_order)
 
 
-def _of_models(names: Sequence[str]) -> ColumnElement[bool]:
-    """One name is looked up once, before all else, so that the indexes that begin with the model are of use."""
-    return or_(*(V.model_id == model_called(name) for name in names))
+def _with_names(names: Sequence[str]) -> ColumnElement[bool]:
+    """Each name is looked up once, before the rest, so that indexes that begin with the model can be used."""
+    return or_(*(V.model_id == model_named(name) for name in names))
 
 
-def model_called(name: str) -> Any:
-    """The id of the model of that name, in lower case."""
-    kept = M.deleted_at.is_(None)
-    return select(M.id).where(kept, func.lower(M.name) == name).correlate(None).scalar_subquery()
+def model_named(name: str) -> Any:
+    """Return a subquery for the id of the model with this name, given in lower case."""
+    matches = (M.deleted_at.is_(None), func.lower(M.name) == name)
+    return select(M.id).where(*matches).correlate(None).scalar_subquery()
 
 
-VERSIONS = Noun(
-    {
-        "version": VersionName(V.version, key=V.semver_key),
-        "model_name": ModelName(M.name, folded=True, ids=_of_models),
-        "tag": Words(V.tag),
-        "digest": Words(V.digest),
-        "platform": Words(V.platform),
-        "quantization": Words(V.quantization),
-        "status": Words(V.status),
-        "size_bytes": Amount(V.size_bytes),
-        "is_release": YesNo(V.released_at.is_not(None)),
-        "released_at": Moment(V.released_at),
-        "released_by": Words(V.released_by),
-        "created_by": Words(V.created_by),
-        "created_at": Moment(V.created_at),
-        "updated_at": Moment(V.updated_at),
-        "release_notes": Words(V.release_notes),
-        "ceph_path": Words(V.ceph_path),
-    },
-    partial(_free, None),
-    V.created_at,
-    V.id,
-)
-
-
-EVERY: Any = any_(func.array(select(M.id).correlate(None).scalar_subquery(), type_=ARRAY(M.id.type)))
-"""In place of a model's id that of any: the index begins with the model, and is descended once for each."""
-
-
-def versions_of(model: Any = EVERY) -> Noun:
-    """Versions of the model with that id: its numbers are in an index."""
-    return replace(VERSIONS, metadata=partial(_free, model))
-
+_VERSION_FIELDS = {
+    "version": fields.VersionNameField(V.version, key=V.semver_key),
+    "model_name": fields.ModelNameField(M.name, folded=True, with_names=_with_names),
+    "tag": fields.TextField(V.tag),
+    "digest": fields.TextField(V.digest),
+    "platform": fields.TextField(V.platform),
+    "quantization": fields.TextField(V.quantization),
+    "status": fields.TextField(V.status),
+    "size_bytes": fields.NumberField(V.size_bytes),
+    "is_release": fields.BooleanField(V.released_at.is_not(None)),
+    "released_at": fields.TimeField(V.released_at),
+    "released_by": fields.TextField(V.released_by),
+    "created_by": fields.TextField(V.created_by),
+    "created_at": fields.TimeField(V.created_at),
+    "updated_at": fields.TimeField(V.updated_at),
+    "release_notes": fields.TextField(V.release_notes),
+    "ceph_path": fields.TextField(V.ceph_path),
+}
 
 MODELS = Noun(
     {
-        "name": Words(M.name, folded=True),
-        "storage_path": Words(M.storage_path),
-        "repository": Words(M.repository),
-        "description": Words(M.description),
-        "tags": Labels(M.tags),
-        "version_count": Amount(M.version_count),
-        "latest_version": Label(M.latest_version),
-        "created_at": Moment(M.created_at),
-        "updated_at": Moment(M.updated_at),
+        "name": fields.TextField(M.name, folded=True),
+        "storage_path": fields.TextField(M.storage_path),
+        "repository": fields.TextField(M.repository),
+        "description": fields.TextField(M.description),
+        "tags": fields.TextListField(M.tags),
+        "version_count": fields.NumberField(M.version_count),
+        "latest_version": fields.UnorderedTextField(M.latest_version),
+        "created_at": fields.TimeField(M.created_at),
+        "updated_at": fields.TimeField(M.updated_at),
     },
-    partial(Free, M.metadata),
+    partial(MetadataField, M.metadata),
     M.created_at,
     M.id,
 )

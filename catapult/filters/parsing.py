@@ -1,8 +1,8 @@
-"""Reads a filter or an order into its tree. Raises Mistake, with the column, for whatever it cannot read."""
+"""The grammar of filters and sort orders. Raises Mistake, with the column, for what it does not accept."""
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -13,7 +13,6 @@ from catapult.filters.mistakes import Mistake
 from catapult.filters.tree import AllOf, AnyOf, Comparison, Exists, Flag, Literal, Node, Not, Order, Path, Time
 
 LONGEST, DEEPEST, MOST_COMPARISONS, MOST_ORDERS = 2_000, 20, 50, 5
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~", "in", "exists")
 
 GRAMMAR = r"""
 filter: any
@@ -25,8 +24,8 @@ filter: any
     | PATH OPERATOR value -> comparison
     | PATH NOT? IN "(" value ("," value)* ")" -> membership
     | PATH EXISTS -> exists
-    | EXISTS PATH -> existing
-    | EXISTS "(" PATH ")" -> existing
+    | EXISTS PATH -> exists
+    | EXISTS "(" PATH ")" -> exists
     | PATH -> flag
 value: STRING | NUMBER | TIME | TRUE | FALSE
 
@@ -50,58 +49,59 @@ MINUS: "-"
 """
 
 EXPECTED = {
-    "a field": {"PATH"},
-    "not": {"NOT"},
-    "(": {"LPAR"},
-    "one of = != < <= > >= ~": {"OPERATOR"},
-    "in (…)": {"IN"},
-    "exists": {"EXISTS"},
-    'a value: text in quotes as "gpu", a number, true, false, or a time as 2026-11-23T10:15:30Z': {"STRING"},
-    "and": {"AND"},
-    "or": {"OR"},
-    "a comma": {"COMMA"},
-    ")": {"RPAR"},
-    "the end": {"$END"},
+    "a field": "PATH",
+    "not": "NOT",
+    "(": "LPAR",
+    "one of = != < <= > >= ~": "OPERATOR",
+    "in (…)": "IN",
+    "exists": "EXISTS",
+    'a value: text in quotes such as "gpu", a number, true, false, or a time such as 2026-11-23T10:15:30Z': "STRING",
+    "and": "AND",
+    "or": "OR",
+    "a comma": "COMMA",
+    ")": "RPAR",
+    "the end": "$END",
 }
-"""What may come next, in words, by the terminals that say so."""
+"""Terminals of the grammar, by their names in messages."""
 
 UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 SEGMENT = re.compile(r'\.([\w-]+|"(?:[^"\\]|\\.)*")')
-MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2}))?", re.ASCII)
+TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2}))?", re.ASCII)
 
 
-def condition(text: str) -> Node:
-    """The tree of a filter. Raises Mistake."""
-    found: Node = _read(text, "filter")
-    for place, (leaf, depth) in enumerate(_leaves(found)):
+def parse_filter(text: str) -> Node:
+    """Return the tree of a filter. Raises Mistake."""
+    root: Node = _parse(text, "filter")
+    for number, (leaf, depth) in enumerate(_leaves(root), 1):
         if depth > DEEPEST:
-            raise Mistake(leaf.path.column, "Too deep", f"parts may lie within each other {DEEPEST} deep.")
-        if place == MOST_COMPARISONS:
-            raise Mistake(leaf.path.column, "Too many comparisons", f"at most {MOST_COMPARISONS} are taken.")
-    return found
+            raise Mistake(leaf.path.column, "Nested too deeply", f"at most {DEEPEST} levels are allowed.")
+        if number > MOST_COMPARISONS:
+            raise Mistake(leaf.path.column, "Too many comparisons", f"at most {MOST_COMPARISONS} are allowed.")
+    return root
 
 
-def orders(text: str) -> tuple[Order, ...]:
-    """The fields to sort by, the first one first. Raises Mistake."""
-    found: tuple[Order, ...] = _read(text, "sort")
-    if len(found) > MOST_ORDERS:
-        raise Mistake(found[MOST_ORDERS].path.column, "Too many fields", f"at most {MOST_ORDERS} are taken.")
-    return found
+def parse_sort(text: str) -> tuple[Order, ...]:
+    """Return the fields to sort by, the most important first. Raises Mistake."""
+    orders: tuple[Order, ...] = _parse(text, "sort")
+    if len(orders) > MOST_ORDERS:
+        raise Mistake(orders[MOST_ORDERS].path.column, "Too many fields", f"at most {MOST_ORDERS} are allowed.")
+    return orders
 
 
-def moment(text: str, column: int) -> datetime:
-    """The time that the text says, a date alone being its beginning in UTC. Raises Mistake."""
+def parse_time(text: str, column: int) -> datetime:
+    """Return the time in UTC; a date alone means its beginning in UTC. Raises Mistake."""
     try:
-        if MOMENT.fullmatch(text):
-            found = datetime.fromisoformat(text.upper())
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        if TIME.fullmatch(text):
+            time = datetime.fromisoformat(text.upper())
+            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         pass
-    raise Mistake(column, "No time", "a time has its zone, as 2026-11-23T10:15:30Z, or is a date, as 2026-11-23.")
+    advice = "write a time with its zone, such as 2026-11-23T10:15:30Z, or a date, such as 2026-11-23."
+    raise Mistake(column, "Not a valid time", advice)
 
 
 class Builder(Transformer[Token, Any]):
-    """Makes the tree from the bottom up while the text is read."""
+    """Builds the tree from the bottom up during parsing."""
 
     @v_args(inline=True)
     def filter(self, node: Node) -> Node:
@@ -114,8 +114,8 @@ class Builder(Transformer[Token, Any]):
         return AllOf(tuple(parts[::2]))
 
     @v_args(inline=True)
-    def negated(self, word: Token, part: Node) -> Node:
-        return Not(part, _column(word))
+    def negated(self, _: Token, part: Node) -> Node:
+        return Not(part)
 
     @v_args(inline=True)
     def comparison(self, path: Token, operator: Token, value: Literal) -> Node:
@@ -124,16 +124,11 @@ class Builder(Transformer[Token, Any]):
     def membership(self, parts: list[Any]) -> Node:
         path, word, *_ = parts
         values = tuple(part for part in parts if isinstance(part, Literal))
-        found = Comparison(_path(path), "in", values, _column(word))
-        return Not(found, _column(word)) if word.type == "NOT" else found
+        comparison = Comparison(_path(path), "in", values, _column(word))
+        return Not(comparison) if word.type == "NOT" else comparison
 
-    @v_args(inline=True)
-    def exists(self, path: Token, _: Token) -> Node:
-        return Exists(_path(path))
-
-    @v_args(inline=True)
-    def existing(self, _: Token, path: Token) -> Node:
-        return Exists(_path(path))
+    def exists(self, parts: list[Token]) -> Node:
+        return Exists(next(_path(token) for token in parts if token.type == "PATH"))
 
     @v_args(inline=True)
     def flag(self, path: Token) -> Node:
@@ -141,13 +136,13 @@ class Builder(Transformer[Token, Any]):
 
     @v_args(inline=True)
     def value(self, token: Token) -> Literal:
-        return Literal(READ[token.type](token), _column(token))
+        return Literal(VALUES[token.type](token), _column(token))
 
     def sort(self, parts: list[Order]) -> tuple[Order, ...]:
         return tuple(parts)
 
     def order(self, parts: list[Token]) -> Order:
-        return Order(_path(parts[-1]), falling=len(parts) > 1)
+        return Order(_path(parts[-1]), descending=len(parts) > 1)
 
 
 @cache
@@ -155,11 +150,11 @@ def _parser() -> Lark:
     return Lark(GRAMMAR, start=["filter", "sort"], parser="lalr", transformer=Builder())
 
 
-def _read(text: str, start: str) -> Any:
+def _parse(text: str, start: str) -> Any:
     if len(text) > LONGEST:
-        raise Mistake(LONGEST + 1, "Too long", f"at most {LONGEST} characters are taken.")
+        raise Mistake(LONGEST + 1, "Too long", f"at most {LONGEST} characters are allowed.")
     if unusable := UNUSABLE.search(text):
-        raise Mistake(unusable.start() + 1, "No character", "U+0000 and halves of surrogate pairs are in no field.")
+        raise Mistake(unusable.start() + 1, "Unusable character", "no field contains U+0000 or half a surrogate pair.")
     try:
         return _parser().parse(text, start=start)
     except UnexpectedInput as error:
@@ -174,30 +169,28 @@ def _mistake(text: str, error: UnexpectedInput) -> Mistake:
         if error.token.type == "$END":
             return Mistake(len(text) + 1, "Unexpected end", f"expected {expected}.")
         return Mistake(_column(error.token), f"Unexpected {_shown(error.token)}", _hint(error.token, expected))
-    return Mistake(1, "Unreadable", 'write a condition, as tag = "gpu".')
+    return Mistake(1, "Not a filter", 'write a condition, such as tag = "gpu".')
 
 
-def _unreadable(text: str, at: int, allowed: Iterable[str]) -> Mistake:
+def _unreadable(text: str, at: int, allowed: Collection[str]) -> Mistake:
     character, expected = text[at], _listed(allowed)
     if character in "\"'" and "STRING" in allowed:
-        return Mistake(
-            at + 1, "A text without its end", r"it ends in the same quote; \ stands only before a quote or \."
-        )
+        return Mistake(at + 1, "Unterminated text", r"end it with the same quote; write \ only before a quote or \.")
     if character == ".":
-        return Mistake(at + 1, "No key", 'a key follows the dot, in quotes where it is odd: metadata."top.1".')
+        return Mistake(at + 1, "Missing key", 'write one after the dot, quoted if it is unusual: metadata."top.1".')
     return Mistake(at + 1, f"Unexpected {_shown(character)}", f"expected {expected}.")
 
 
 def _hint(token: Token, expected: str) -> str:
     if token.type == "PATH" and "a value" in expected:
         if token.lower() in ("null", "none"):
-            return "there is no null; write exists, or not … exists."
-        return f'text stands in quotes, as "{_shown(token)}"; other values are numbers, true, false and times.'
+            return "there is no null; use exists, or not … exists."
+        return f'text needs quotes, such as "{_shown(token)}"; other values are numbers, true, false and times.'
     return f"expected {expected}."
 
 
-def _listed(terminals: Iterable[str]) -> str:
-    words = [word for word, names in EXPECTED.items() if names & set(terminals)]
+def _listed(terminals: Collection[str]) -> str:
+    words = [word for word, terminal in EXPECTED.items() if terminal in terminals]
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words) or "nothing more"
 
 
@@ -206,7 +199,7 @@ def _shown(text: str) -> str:
 
 
 def _leaves(root: Node) -> Iterator[tuple[Comparison | Exists | Flag, int]]:
-    """Every comparison as it is written, and how deep it lies; without recursion, since depth is the writer's choice."""
+    """Yield each comparison, in the order of the text, with its depth. Not recursive: users choose the depth."""
     pending = [(root, 0)]
     while pending:
         node, depth = pending.pop()
@@ -232,16 +225,16 @@ def _unquoted(text: str) -> str:
 
 
 def _number(token: Token) -> int | float:
-    """Raises Mistake for what no 64-bit float holds."""
-    if math.isinf(found := float(token)):
-        raise Mistake(_column(token), "Too large a number", "it is beyond what a 64-bit float holds.")
-    return int(token) if token.lstrip("-").isdigit() else found
+    """Return the number. Raises Mistake if no 64-bit float can hold it."""
+    if math.isinf(number := float(token)):
+        raise Mistake(_column(token), "Number out of range", "it has to fit into a 64-bit float.")
+    return int(token) if token.lstrip("-").isdigit() else number
 
 
-READ: dict[str, Any] = {
+VALUES: dict[str, Any] = {
     "STRING": _unquoted,
     "NUMBER": _number,
-    "TIME": lambda token: Time(moment(str(token), _column(token)), str(token)),
+    "TIME": lambda token: Time(parse_time(str(token), _column(token)), str(token)),
     "TRUE": lambda _: True,
     "FALSE": lambda _: False,
 }

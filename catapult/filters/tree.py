@@ -1,34 +1,47 @@
-"""What a filter or an order says, once it is read. Columns count characters from 1."""
+"""The syntax tree of a filter or a sort order. Columns count characters from 1."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Union
 
-Number = int | float
-
 
 @dataclass(frozen=True)
 class Time:
-    """A time that was written without quotes: the moment, and the text."""
+    """A time written without quotes: the moment, and its text."""
 
     moment: datetime
     text: str
 
 
-Plain = str | Number | bool | Time
+Plain = str | int | float | bool | Time
 
 
 @dataclass(frozen=True)
 class Literal:
-    """A value, and where it stands."""
+    """A value and its column."""
 
     value: Plain
     column: int
 
+    @property
+    def is_number(self) -> bool:
+        return isinstance(self.value, int | float) and not isinstance(self.value, bool)
+
+    @property
+    def number(self) -> float:
+        """The value as metadata's numbers are compared; only where it is one."""
+        return float(self.value)  # type: ignore[arg-type]
+
+    @property
+    def text(self) -> str | None:
+        """The text of a string or a time; None for other values."""
+        text = self.value.text if isinstance(self.value, Time) else self.value
+        return text if isinstance(text, str) else None
+
 
 @dataclass(frozen=True)
 class Path:
-    """A field's name, and the keys that lead on from it: `metadata.eval."top.1"` is metadata, (eval, top.1)."""
+    """A field and the keys below it: `metadata.eval."top.1"` is `metadata` with the keys `eval` and `top.1`."""
 
     name: str
     keys: tuple[str, ...]
@@ -37,7 +50,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A field beside values: one, or several after `in`."""
+    """A field compared with one value, or with several after `in`. `column` is the operator's."""
 
     path: Path
     operator: str
@@ -52,7 +65,7 @@ class Exists:
 
 @dataclass(frozen=True)
 class Flag:
-    """A field alone: that it is true."""
+    """A field alone, which asks whether it is true."""
 
     path: Path
 
@@ -60,7 +73,6 @@ class Flag:
 @dataclass(frozen=True)
 class Not:
     part: "Node"
-    column: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,7 @@ Node = Union[Comparison, Exists, Flag, Not, AllOf, AnyOf]  # noqa: UP007 - a nam
 
 @dataclass(frozen=True)
 class Order:
-    """One field to sort by."""
+    """A field to sort by."""
 
     path: Path
-    falling: bool
+    descending: bool

@@ -75,7 +75,7 @@ def show_gates(name: str) -> Response:
 def show_activity(name: str) -> Response:
     """The model's audit entries, newest first."""
     model = registered_models.called(name)
-    return _tab(model, "activity", part=lists.part(audit_logs.about(UUID(model.id))))
+    return _tab(model, "activity", part=lists.part(audit_logs.about(UUID(model.id), model.name)))
 
 
 @blp.get("/models/<model:name>/-/settings")

@@ -1,44 +1,30 @@
 """The audit log, newest first."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, any_, cast, func, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Text, cast, func, lateral, select, true
 
 from catapult.extensions import db
-from catapult.queries.lists.paging import CHUNK, Listing
-from catapult.queries.lists.raw_columns import as_text, raw
-from catapult.tables import Action, AuditLog, Deployment, Version
+from catapult.queries.lists.paging import CHUNK, Listing, Page, in_order, newest_first
+from catapult.queries.lists.raw_columns import shown
+from catapult.queries.lists.sorting import not_rare
+from catapult.tables import Action, Approval, AuditLog, Deployment, Version
 
 A: Any = AuditLog.__table__.c
-
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
+P: Any = Approval.__table__.c
 
-OF_A_MODEL = 200
 QUIET = ("api_key.", "session.", "auth.", "demo.")
 TOLD = tuple(action for action in Action if not action.startswith(QUIET))
 """The actions that the overview's activity shows: what people did, without keys, sessions and refusals."""
 
-_COLUMNS: tuple[Any, ...] = (
-    as_text(A.id),
-    A.action,
-    A.resource_type,
-    as_text(A.resource_id),
-    as_text(A.api_key_id),
-    A.api_key_name,
-    raw(A.details),
-    A.ip_address,
-    A.request_id,
-    A.created_at,
-)
-_ENTRIES = Listing(
-    select(*_COLUMNS),
-    A.created_at,
-    A.id,
-)
+_COLUMNS = "id action resource_type resource_id api_key_id api_key_name details ip_address request_id created_at"
+_ENTRIES = Listing(select(*shown(A, _COLUMNS)), newest_first(A.created_at, A.id))
 
 
 def listing(
@@ -50,14 +36,14 @@ def listing(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Listing:
-    """Entries newest first, from `since` on and before `until`."""
-    asked = (
+    """Return entries, newest first, from `since` on and before `until`."""
+    most_selective_first = (
         (A.resource_id, resource_id),
         (A.api_key_name, api_key_name),
         (A.action, action),
         (A.resource_type, resource_type),
     )
-    equal = [(column, value) for column, value in asked if value is not None]  # the one that chooses fewest first
+    equal = [(column, value) for column, value in most_selective_first if value is not None]
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal[1:]]
     if since is not None:
         conditions.append(A.created_at >= since)
@@ -66,45 +52,40 @@ def listing(
     return (_ENTRIES.led_by(*equal[0]) if equal else _ENTRIES).where(*conditions)
 
 
-def about(model_id: Any) -> Listing:
-    """Entries on that model, and on its newest versions and deployments, some hundred of each, deleted ones too."""
-    ids = select(cast(model_id, A.resource_id.type)).union_all(
-        *(
-            select(_newest(table, by, model_id, gone).subquery().c.id)
-            for table, by in ((V, V.created_at), (D, D.deployed_at))
-            for gone in (False, True)
-        )
-    )
-    return _ENTRIES.where(A.resource_id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(A.resource_id.type))))
-
-
-def _newest(table: Any, by: Any, model_id: Any, gone: bool) -> Select[Any]:
-    """Those that are there and those that are not have an index each."""
-    kept = table.deleted_at.is_not(None) if gone else table.deleted_at.is_(None)
-    return (
-        select(table.id).where(table.model_id == model_id, kept).order_by(by.desc(), table.id.desc()).limit(OF_A_MODEL)
-    )
+def about(model_id: UUID, name: str) -> Listing:
+    """Return the entries about the model with that id and name, its versions, deployments and approvals, deleted ones too."""
+    # A deleted model may have had the same name: the entry's version, deployment, approval or model must be this model's.
+    model_of_version = select(V.model_id).where(V.id == A.resource_id).scalar_subquery()
+    model_of_deployment = select(D.model_id).where(D.id == A.resource_id).scalar_subquery()
+    approved = select(P.version_id).where(P.id == A.resource_id).scalar_subquery()
+    model_of_approval = select(V.model_id).where(V.id == approved).scalar_subquery()
+    owner = func.coalesce(model_of_version, model_of_deployment, model_of_approval, A.resource_id)
+    model_name = func.catapult_entry_model(A.resource_type, A.details, type_=Text())
+    return _ENTRIES.led_by(model_name, name).where(not_rare(owner == model_id))
 
 
 def last_actor(resource_id: UUID) -> str:
-    """Who changed that thing last."""
-    newest = select(A.api_key_name).where(A.resource_id == resource_id).order_by(A.created_at.desc(), A.id.desc())
+    """Return who changed the resource last."""
+    newest = select(A.api_key_name).where(A.resource_id == resource_id).order_by(*_ENTRIES.order())
     return db.session.scalar(newest.limit(1)) or "somebody"
 
 
 def activity(limit: int) -> Sequence[Any]:
-    """The newest entries on models, versions and deployments: what people did, without who came and went."""
-    told = _ENTRIES.rows.where(A.action.in_(TOLD)).order_by(A.created_at.desc(), A.id.desc()).limit(limit)
-    return db.session.execute(told).all()
+    """Return the newest entries of `TOLD`: what people did, without sign-ins and refusals.
+
+    The newest of each action are read by an index, however many other entries are newer.
+    """
+    action = func.unnest(cast(list(TOLD), ARRAY(A.action.type))).table_valued("name", name="told")
+    newest = lateral(_ENTRIES.led_by(A.action, action.c.name).query(Page(limit - 1))).alias("newest")
+    query = select(newest).select_from(action).join(newest, true())
+    return db.session.execute(query.order_by(newest.c.created_at.desc(), newest.c.id.desc()).limit(limit)).all()
 
 
 def export(listing: Listing) -> Iterator[Any]:
-    """Every entry of that list, oldest first. Each portion is a transaction of its own: a reader may take its time."""
-    query = listing.rows.order_by(listing.by, listing.id).limit(CHUNK)
-    rows = db.session.execute(query).all()
-    while rows:
+    """Yield every entry of the list, oldest first. Each portion has its own transaction: a reader may be slow."""
+    oldest_first = replace(listing, keys=in_order(A.created_at, A.id))
+    page = Page(CHUNK - 1)
+    while rows := db.session.execute(oldest_first.query(page)).all():
         db.session.rollback()
         yield from rows
-        rows = db.session.execute(
-            query.where(tuple_(listing.by, listing.id) > tuple_(rows[-1].created_at, rows[-1].id))
-        ).all()
+        page = page._replace(after=listing.position(rows[-1]))

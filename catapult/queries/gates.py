@@ -1,4 +1,4 @@
-"""Gates: one by id, all of them, and what those that a version meets say of it."""
+"""Gates: one by its id, lists of them, and their verdicts on versions."""
 
 import json
 from collections import defaultdict
@@ -10,8 +10,8 @@ from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, bindparam, func, litera
 
 from catapult.errors import Conflict, NotFound
 from catapult.extensions import db
-from catapult.queries.lists.paging import Listing
-from catapult.queries.lists.raw_columns import as_text
+from catapult.queries.lists.paging import Listing, newest_first
+from catapult.queries.lists.raw_columns import shown
 from catapult.rules import gates
 from catapult.rules.gates import Verdict
 from catapult.tables import RELEASE, ApiKey, Approval, Gate, GateKind, RegisteredModel, Version, VersionStatus
@@ -23,24 +23,18 @@ V: Any = Version.__table__.c
 M: Any = RegisteredModel.__table__.c
 
 MOST_VOID = 1_000
-"""Approvals are counted up to here."""
+"""Approvals are counted up to this number."""
 
 OWN = ("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds", "count", "role")
 _COLUMNS: tuple[Any, ...] = (
-    as_text(G.id),
-    G.model,
-    G.target,
+    *shown(G, "id model target created_by created_at updated_at counter"),
+    *(G[name].label(f"{name}_" if name == "count" else name) for name in OWN),
     G.kind.label("kind_"),
-    *(G[name].label("count_") if name == "count" else G[name] for name in OWN),
-    G.created_by,
-    G.created_at,
-    G.updated_at,
-    G.counter,
 )
-_GATES = Listing(select(*_COLUMNS).where(G.deleted_at.is_(None)), G.created_at, G.id)
+_GATES = Listing(select(*_COLUMNS).where(G.deleted_at.is_(None)), newest_first(G.created_at, G.id))
 _BY_ID = _GATES.rows.where(G.id == bindparam("gate_id"))
 
-# A row a version and gate that is for it, with all that the gate looks at: whatever their number, one statement.
+# A row for each version and each gate that applies to it, with all that the gate looks at, in one statement.
 _FACTS = """
 SELECT asked.id AS version_id, asked.created_by_key, asked.released_at IS NOT NULL AS is_release,
     gate.id, gate.counter, gate.model, gate.target, gate.kind AS kind_, gate.path, gate.op, gate.value, gate.direction,
@@ -51,11 +45,11 @@ SELECT asked.id AS version_id, asked.created_by_key, asked.released_at IS NOT NU
     CASE WHEN gate.path IS NOT NULL
         THEN jsonb_typeof(coalesce(asked.metadata -> gate.path, asked.metadata #> string_to_array(gate.path, '.'))) END AS found,
     CASE WHEN gate.kind = 'metadata_present' THEN ARRAY(
-        SELECT wanted FROM unnest(gate.paths) WITH ORDINALITY AS listed (wanted, place)
+        SELECT wanted FROM unnest(gate.paths) WITH ORDINALITY AS listed (wanted, position)
         WHERE coalesce(jsonb_typeof(coalesce(asked.metadata -> wanted, asked.metadata #> string_to_array(wanted, '.'))), 'null')
             = 'null'
         AND NOT (strpos(wanted, '.') > 0 AND EXISTS (
-            -- A key may have dots in it itself: down by every beginning of the path that is a key.
+            -- A key may contain dots: try every beginning of the path that is a key.
             WITH RECURSIVE below (value, rest) AS (
                 SELECT asked.metadata, string_to_array(wanted, '.')
                 UNION ALL
@@ -63,7 +57,7 @@ SELECT asked.id AS version_id, asked.created_by_key, asked.released_at IS NOT NU
                 FROM below, generate_series(1, cardinality(rest)) AS taken
                 WHERE jsonb_typeof(value) = 'object' AND value ? array_to_string(rest[1:taken], '.')
             ) SELECT FROM below WHERE rest = '{{}}' AND jsonb_typeof(value) <> 'null'))
-        ORDER BY place) END AS missing,
+        ORDER BY position) END AS missing,
     CASE WHEN gate.kind = 'soaked' THEN (
         WITH RECURSIVE stretch AS (
             SELECT id, live_from FROM deployments
@@ -93,18 +87,18 @@ ORDER BY gate.created_at, gate.id
 """
 
 
-def _asking(gates: str, target: str) -> Any:
+def _facts_of(gates: str, target: str) -> Any:
     return text(_FACTS.format(gates=gates, target=target)).bindparams(bindparam("versions", type_=ARRAY(Uuid)))
 
 
-_STORED = _asking("gates", "gate.target = :target")
-_EVERYWHERE = _asking("gates", "true")
-# As if it were there: `jsonb_populate_record` gives a row of that table.
-_TRIED = _asking("jsonb_populate_record(CAST(NULL AS gates), CAST(:gate AS jsonb))", "gate.target = :target")
+_STORED = _facts_of("gates", "gate.target = :target")
+_EVERYWHERE = _facts_of("gates", "true")
+# For a gate that is not stored, `jsonb_populate_record` makes a row of the table.
+_TRIED = _facts_of("jsonb_populate_record(CAST(NULL AS gates), CAST(:gate AS jsonb))", "gate.target = :target")
 
 
 def get(gate_id: UUID) -> Any:
-    """That gate, as a plain row. Raises NotFound."""
+    """Return the gate as a plain row. Raises NotFound."""
     row = db.session.execute(_BY_ID, {"gate_id": gate_id}).one_or_none()
     if row is None:
         raise missing()
@@ -112,96 +106,95 @@ def get(gate_id: UUID) -> Any:
 
 
 def missing() -> NotFound:
-    return NotFound("There is no such gate, or it was deleted. GET /api/v1/gates lists those there are.")
+    return NotFound("There is no such gate, or it was deleted. GET /api/v1/gates lists all gates.")
 
 
 def listing() -> Listing:
-    """Gates newest first."""
+    """Return gates, newest first."""
     return _GATES
 
 
 def of_model(name: str) -> Listing:
-    """Those that are for the model of that name, newest first."""
+    """Return the gates that apply to the model with that name, newest first."""
     like = func.replace(func.replace(func.lower(G.model), "_", "\\_"), "*", "%")
     return _GATES.where(literal(name.lower()).like(like))
 
 
 def verdicts(version_ids: Iterable[Any], target: str, asker: UUID | None) -> dict[UUID, list[Verdict]]:
-    """`{version's id: what each gate says}` of these versions on their way to that target; none where no gate is for it.
+    """Return `{version's id: the verdicts of the gates on its way to that target}`, an empty list if no gate applies.
 
-    `asker` is the key of whoever asks, whose own approval does not count. Two statements, whatever the number of gates.
+    `asker` is the key that asks, whose own approval does not count. Sends two statements, however many gates there are.
     """
-    ids = [UUID(str(one)) for one in version_ids]
-    found = facts(ids, target)
-    words = _approvals(ids, target.lower()) if any(_asks_approval(of) for of in found.values()) else {}
-    return {one: _judged(found.get(one, []), words.get((one, target.lower()), []), asker) for one in ids}
+    ids = _uuids(version_ids)
+    rows = facts(ids, target)
+    approvals = _approvals(ids, target.lower()) if any(map(_asks_approval, rows.values())) else {}
+    return {each: _judge(rows.get(each, []), approvals.get((each, target.lower()), []), asker) for each in ids}
 
 
 def verdicts_everywhere(version_ids: Iterable[Any], asker: UUID | None) -> dict[UUID, dict[str, list[Verdict]]]:
-    """`{version's id: {target: what each gate says}}`, for every target that a gate is for; as `verdicts`, two statements."""
-    found: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
-    ids = [UUID(str(one)) for one in version_ids]
+    """Return `{version's id: {target: verdicts}}` for every target that has a gate. Otherwise as `verdicts`."""
+    ids = _uuids(version_ids)
+    rows: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
     for fact in db.session.execute(_EVERYWHERE, {"versions": ids}) if ids else ():
-        found[fact.version_id, fact.target].append(fact)
-    words = _approvals(ids) if any(_asks_approval(of) for of in found.values()) else {}
-    said: dict[UUID, dict[str, list[Verdict]]] = {one: {} for one in ids}
-    for (one, target), facts_there in found.items():
-        said[one][target] = _judged(facts_there, words.get((one, target), []), asker)
-    return said
+        rows[fact.version_id, fact.target].append(fact)
+    approvals = _approvals(ids) if any(map(_asks_approval, rows.values())) else {}
+    judged: dict[UUID, dict[str, list[Verdict]]] = {version_id: {} for version_id in ids}
+    for (version_id, target), of_target in rows.items():
+        judged[version_id][target] = _judge(of_target, approvals.get((version_id, target), []), asker)
+    return judged
 
 
 def tried(version_ids: Iterable[Any], gate: Mapping[str, Any]) -> dict[UUID, Verdict]:
-    """`{version's id: what this gate would say}` of those of these versions that it would be for; it need not be stored.
+    """Return `{version's id: verdict}` of a gate that need not be stored, for the versions that it would apply to.
 
-    Nobody has approved anything for a gate that is not there.
+    Approvals do not count: nobody can have approved anything for a gate that does not exist yet.
     """
-    ids = [UUID(str(one)) for one in version_ids]
-    asked = {"versions": ids, "target": gate["target"], "gate": json.dumps(dict(gate))}
-    return {fact.version_id: gates.judge(fact, [], "", None) for fact in db.session.execute(_TRIED, asked)}
+    values = {"versions": _uuids(version_ids), "target": gate["target"], "gate": json.dumps(dict(gate))}
+    return {fact.version_id: gates.judge(fact, [], "", None) for fact in db.session.execute(_TRIED, values)}
 
 
 def newest_for(pattern: str, most: int) -> list[Any]:
-    """`id model_name version created_at` of the newest active versions that a gate for such models would be for."""
+    """Return `id model_name version created_at` of the newest active versions that the pattern of a gate matches."""
     query = (
         select(V.id, M.name.label("model_name"), V.version, V.created_at)
         .join_from(Version.__table__, RegisteredModel.__table__, M.id == V.model_id)
-        .where(V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value, _for(pattern))
+        .where(V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value, _applies(pattern))
     )
     return list(db.session.execute(query.order_by(V.created_at.desc(), V.id.desc()).limit(most)))
 
 
 def approval_count(*meant: tuple[str, str]) -> int:
-    """How many approvals there are that a change of gates for these patterns and targets would void, up to `MOST_VOID`.
+    """Return how many approvals a change of gates with these patterns and targets would void, up to `MOST_VOID`.
 
-    Of those for a release, only where the version is none yet.
+    Approvals for a release count only if the version is not a release yet.
     """
-    voided = or_(*(and_(A.target == target, _for(pattern)) for pattern, target in meant))
-    found = (
+    voided = or_(*(and_(A.target == target, _applies(pattern)) for pattern, target in meant))
+    approvals = (
         select(A.id)
         .join_from(Approval.__table__, Version.__table__, V.id == A.version_id)
         .join(RegisteredModel.__table__, M.id == V.model_id)
         .where(A.withdrawn_at.is_(None), V.deleted_at.is_(None), voided)
         .where(or_(A.target != RELEASE, V.released_at.is_(None)))
     )
-    return db.session.scalar(select(func.count()).select_from(found.limit(MOST_VOID).subquery())) or 0
+    return db.session.scalar(select(func.count()).select_from(approvals.limit(MOST_VOID).subquery())) or 0
 
 
-def _for(pattern: str) -> ColumnElement[bool]:
-    """Whether a gate with this pattern is for the model: as `_FACTS` has it."""
+def _applies(pattern: str) -> ColumnElement[bool]:
+    """Return whether a gate with this pattern applies to the model, as in `_FACTS`."""
     like = pattern.lower().replace("_", "\\_").replace("*", "%")
     return func.lower(M.name).like(like)
 
 
 def facts(version_ids: Sequence[UUID], target: str) -> dict[UUID, list[Any]]:
-    """`{version's id: a row a gate that is for it}`, as `gates.judge` and `gates.gates_hash` take them."""
-    found: dict[UUID, list[Any]] = defaultdict(list)
+    """Return `{version's id: a row for each gate that applies}`, as `gates.judge` and `gates.gates_hash` take them."""
+    rows: dict[UUID, list[Any]] = defaultdict(list)
     for fact in db.session.execute(_STORED, {"versions": list(version_ids), "target": target.lower()}):
-        found[fact.version_id].append(fact)
-    return found
+        rows[fact.version_id].append(fact)
+    return rows
 
 
 def check_unnamed(place: str) -> None:
-    """Nothing, if no gate names that environment. Raises Conflict."""
+    """Raise Conflict if a gate names that environment."""
     named = select(func.count()).where(G.deleted_at.is_(None), or_(G.target == place, G.environment == place))
     count = db.session.scalar(named) or 0
     if count:
@@ -209,7 +202,7 @@ def check_unnamed(place: str) -> None:
 
 
 def _approvals(version_ids: Sequence[UUID], target: str | None = None) -> dict[tuple[UUID, str], list[Any]]:
-    """Those that were not withdrawn, by version and target, oldest first, with the role and the end of their keys."""
+    """Return approvals that were not withdrawn, by version and target, oldest first, with their keys' roles."""
     query = (
         select(
             *(A.id, A.version_id, A.target, A.approved_by, A.api_key_id, A.comment, A.standing, A.created_at),
@@ -219,16 +212,20 @@ def _approvals(version_ids: Sequence[UUID], target: str | None = None) -> dict[t
         .where(A.version_id.in_(list(version_ids)), A.withdrawn_at.is_(None))
         .order_by(A.created_at, A.id)
     )
-    found: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
+    approvals: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
     for approval in db.session.execute(query if target is None else query.where(A.target == target)):
-        found[approval.version_id, approval.target].append(approval)
-    return found
+        approvals[approval.version_id, approval.target].append(approval)
+    return approvals
 
 
-def _asks_approval(found: list[Any]) -> bool:
-    return any(fact.kind_ == GateKind.APPROVED for fact in found)
+def _uuids(ids: Iterable[Any]) -> list[UUID]:
+    return [UUID(str(each)) for each in ids]
 
 
-def _judged(found: list[Any], words: list[Any], asker: UUID | None) -> list[Verdict]:
-    stands = gates.gates_hash(found)
-    return [gates.judge(fact, words, stands, asker) for fact in found]
+def _asks_approval(facts: list[Any]) -> bool:
+    return any(fact.kind_ == GateKind.APPROVED for fact in facts)
+
+
+def _judge(facts: list[Any], approvals: list[Any], asker: UUID | None) -> list[Verdict]:
+    current_hash = gates.gates_hash(facts)
+    return [gates.judge(fact, approvals, current_hash, asker) for fact in facts]

@@ -1,4 +1,4 @@
-"""What was live when, and what there is to go back to."""
+"""What was live when, and what a rollback can go back to."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,51 +9,53 @@ from sqlalchemy.orm import aliased
 
 from catapult.extensions import db
 from catapult.queries import environments
-from catapult.queries.deployments import _COLUMNS
-from catapult.queries.lists.paging import Listing
+from catapult.queries.deployments import COLUMNS
+from catapult.queries.lists.paging import Listing, newest_first
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 
-# Looked up once a page is chosen, where a join would be made for all that were live then.
+# Looked up for the rows of a page only. A join would be made for all rows.
 _NAMES = {
     "model_name": select(M.name).where(M.id == D.model_id).scalar_subquery().label("model_name"),
     "version": select(V.version).where(V.id == D.release_id).scalar_subquery().label("version"),
 }
-# History is told whole: of models and versions that were deleted since, too.
+# History includes deleted models and versions.
 _EVER_LIVE = (
-    select(*(_NAMES.get(column.key, column) for column in _COLUMNS))
+    select(*(_NAMES.get(column.key, column) for column in COLUMNS))
     .select_from(Deployment.__table__)
     .where(D.live_from.is_not(None))
 )
 
 
 class Steps(NamedTuple):
-    """What is live of a model in an environment, and the deployment to go back to; None for what there is not."""
+    """The deployment of a model that is live in an environment, and the one to go back to; None if there is none."""
 
     live: Any
     target: Any
 
 
 def live(environment: str, at: datetime | None = None) -> Listing:
-    """What is live in that environment, or was at that moment: one a model, the newest first; of deleted models, too.
+    """Return what is live in that environment, or was at that moment, newest first: one deployment for each model.
 
     A deployment is live from `live_from` until just before `ended_at`, to the microsecond.
     """
     place = environments.place_of(environment)
     if at is None:
-        return Listing(_EVER_LIVE.where(is_live(), D.place == place), D.deployed_at, D.id)
+        return Listing(_EVER_LIVE.where(is_live(), D.place == place), newest_first(D.deployed_at, D.id))
     there = func.catapult_place(D.place, D.place, literal_column("'[]'")).op("@>")(cast(place, Text))
     then = func.tstzrange(D.live_from, D.ended_at).op("@>")(at)
-    return Listing(_EVER_LIVE.where(there, then), D.deployed_at, D.id)
+    return Listing(_EVER_LIVE.where(there, then), newest_first(D.deployed_at, D.id))
 
 
 def steps_back(model_id: UUID, place: str, to: UUID | None) -> Steps:
-    """What is live there, and the newest earlier deployment to go back to, or the one called `to` if it was live there.
+    """Return what is live there, and the newest earlier deployment to go back to, or the one with the id `to` if it
+    was live.
 
-    Left out are the present version, those rolled back from since the last ordinary deployment, and what is archived or deleted.
+    Excludes the live version, versions rolled back from since the last ordinary deployment, and archived or deleted
+    ones.
     """
     there = (D.model_id == model_id, D.place == place, D.live_from.is_not(None))
     columns = (D.id, D.release_id, V.version, D.metadata.label("metadata_"), D.endpoint_url, D.live_from)
@@ -62,19 +64,15 @@ def steps_back(model_id: UUID, place: str, to: UUID | None) -> Steps:
     if live is None:
         return Steps(None, None)
     if to is not None:
-        return Steps(
-            live,
-            db.session.execute(
-                past.where(D.id == to, D.release_id != live.release_id, V.deleted_at.is_(None))
-            ).one_or_none(),
-        )
+        chosen = past.where(D.id == to, D.release_id != live.release_id, V.deleted_at.is_(None))
+        return Steps(live, db.session.execute(chosen).one_or_none())
     usable = (V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value, D.release_id != live.release_id)
     earlier = past.where(*usable, D.release_id.not_in(_rolled_back_from(model_id, place)))
     return Steps(live, db.session.execute(earlier.order_by(D.live_from.desc()).limit(1)).one_or_none())
 
 
 def _rolled_back_from(model_id: UUID, place: str) -> Any:
-    """The versions that were rolled back from there since the last ordinary deployment, one without `rollback_of`."""
+    """Return the versions rolled back from there since the last deployment without `rollback_of`."""
     back, left = aliased(Deployment.__table__), aliased(Deployment.__table__)
     b, f = back.c, left.c
     there = (D.model_id == model_id, D.place == place, D.live_from.is_not(None))

@@ -1,4 +1,4 @@
-"""What waits for approvals: versions on their way to a target whose gates ask for them."""
+"""Versions that wait for an approval on their way to a target."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,10 +15,10 @@ from catapult.tables import Gate, GateKind
 
 G: Any = Gate.__table__.c
 MOST = 50
-"""So many are looked at, the newest."""
+"""The number of newest candidates that are looked at."""
 
-# Of the newest versions: those newer than their model's release, on their way to be one; and the newest version and the newest
-# release of a model, on their way to where they are not live and nothing newer is.
+# Of the newest versions: for `release`, those newer than their model's release; for an environment, the latest
+# version and the newest release of a model, unless it or a newer version is live there. Walks ix_versions_newest.
 _CANDIDATES = text(
     """
 SELECT recent.id, model.name AS model_name, recent.version, recent.created_at, recent.created_by, asked.target
@@ -52,7 +52,7 @@ ORDER BY recent.created_at DESC, recent.id DESC, asked.target LIMIT :most
 
 
 class Waiting(NamedTuple):
-    """A version that misses approvals on its way to a target, with what all gates there say of it."""
+    """A version that lacks approvals for a target, with the verdicts of all gates on its way."""
 
     id: UUID
     model_name: str
@@ -64,21 +64,20 @@ class Waiting(NamedTuple):
 
 
 def waiting(actor: Actor) -> list[Waiting]:
-    """What waits for an approval that this actor could give, the newest versions first. Three statements at most."""
-    asked = {"recent": RECENT, "key": actor.key_id, "most": MOST}
-    rows = list(db.session.execute(_CANDIDATES, asked))
-    said = gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None)
-    found = (Waiting(**row._asdict(), verdicts=said[row.id].get(row.target, [])) for row in rows)
-    return [one for one in found if _waits_for(actor, one.verdicts)]
+    """Return what waits for an approval that this actor may give, newest first. Sends three statements at most."""
+    rows = list(db.session.execute(_CANDIDATES, {"recent": RECENT, "key": actor.key_id, "most": MOST}))
+    verdicts = gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None)
+    candidates = (Waiting(**row._asdict(), verdicts=verdicts[row.id].get(row.target, [])) for row in rows)
+    return [waiting for waiting in candidates if _waits_for(actor, waiting.verdicts)]
 
 
 def _waits_for(actor: Actor, verdicts: list[Verdict]) -> bool:
-    """What is no release waits for nobody where only releases get."""
+    """Return whether the actor may give a missing approval. Versions barred by a `released` gate do not wait."""
     may_get_there = all(verdict.passed for verdict in verdicts if verdict.gate.kind_ == GateKind.RELEASED)
     return may_get_there and any(verdict.wants(actor.key_id, actor.role) for verdict in verdicts)
 
 
 def anything_asks() -> bool:
-    """Whether any gate asks for approvals."""
+    """Return whether any gate asks for approvals."""
     query = select(G.id).where(G.deleted_at.is_(None), G.kind == GateKind.APPROVED.value).limit(1)
     return db.session.scalar(query) is not None

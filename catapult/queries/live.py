@@ -1,16 +1,15 @@
-"""What is live where, and what waits: the overview's matrix, the board's columns, the candidates for a promotion."""
+"""What is live where: the overview's matrix, the board's columns, and the candidates for a promotion."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, select, true
+from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, select, text, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from catapult.extensions import db
-from catapult.queries.lists.paging import Listing
-from catapult.queries.lists.raw_columns import as_json, as_text
+from catapult.queries.lists.paging import Listing, Page, newest_first
+from catapult.queries.lists.raw_columns import as_json, as_text, shown
 from catapult.queries.registered_models import KEPT
 from catapult.tables import Deployment, Environment, RegisteredModel, Version, VersionStatus, is_live
 
@@ -22,21 +21,20 @@ E: Any = Environment.__table__.c
 ENVIRONMENTS = 50
 
 MODELS, ALL = 7, 200
-"""Rows of the matrix, the models that were deployed last: a few, or as many as a page bears."""
+"""Rows of the matrix, which are the models that were deployed last: a few, or the most that fit a page."""
 
 CELLS = 600
-"""Of the matrix: fewer models are in it where there are many environments."""
+"""The most cells of the matrix: with many environments it has fewer models."""
 
 RECENT = 500
-"""So many of the newest rows are looked at for what is recent, whatever the tables hold."""
+"""The number of newest rows that are looked at for what is recent, however many there are."""
 
 BEHIND = 100
-"""Newer versions are counted up to here."""
+"""Newer versions are counted up to this number."""
 
 
 class Matrix(NamedTuple):
-    """What is live: a row a model with its deployment in each environment, in the order of the environments, and the last of
-    those on a version's way."""
+    """What is live: a row for each model, with its deployment by environment. `end` is the last of `way`."""
 
     environments: list[str]
     end: str | None
@@ -45,58 +43,39 @@ class Matrix(NamedTuple):
 
 
 def environments() -> list[str]:
-    """Every environment where something is live, lower case, in the order in which they are ranked; fifty at most."""
-    return [place.place for place in _places()]
+    """Return the environments where something is live, in lower case, by rank, `ENVIRONMENTS` at most."""
+    return [row.place for row in _environments()]
 
 
-def _places() -> list[Any]:
+def _environments() -> list[Any]:
     live_there = select(literal_column("1")).where(D.place == E.place, is_live()).exists()
     query = select(E.place, E.protected).where(E.deleted_at.is_(None), live_there).order_by(E.rank, E.place)
     return list(db.session.execute(query.limit(ENVIRONMENTS)))
 
 
-def way(places: Sequence[Any]) -> Sequence[Any]:
-    """The environments that a version goes through one after the other: in their order to the last that is protected, if one is.
+def way(environments: Sequence[Any]) -> Sequence[Any]:
+    """Return the environments that a version goes through, in order: up to the last that is protected, if one is.
 
-    A deployment to a new name makes an environment, ranked last: a slip of the hand is not where production goes next.
+    Deploying to a new name creates an environment with the last rank, so a mistyped name must not come after
+    production.
     """
-    ends = [number for number, place in enumerate(places, 1) if place.protected]
-    return places[: ends[-1]] if ends else places
+    ends = [number for number, environment in enumerate(environments, 1) if environment.protected]
+    return environments[: ends[-1]] if ends else environments
 
 
 def _newer(most: int | None = BEHIND) -> Any:
-    """How many versions of the model were registered after this one, archived ones left out; counted up to `most`."""
-    other = Version.__table__.alias("other")
-    later = (
-        select(literal_column("1"))
-        .select_from(other)
-        .where(
-            other.c.model_id == V.model_id,
-            other.c.created_at > V.created_at,
-            other.c.deleted_at.is_(None),
-            other.c.status == VersionStatus.ACTIVE.value,
-        )
-        .limit(most)
-        .correlate(Version.__table__)
-        .subquery()
-    )
-    return select(func.count()).select_from(later).scalar_subquery().label("behind")
+    """Return how many versions of the model are newer than this one, without archived ones, counted up to `most`."""
+    other: Any = Version.__table__.alias("other").c
+    active = (other.deleted_at.is_(None), other.status == VersionStatus.ACTIVE.value)
+    newer = select(other.id).where(other.model_id == V.model_id, other.created_at > V.created_at, *active).limit(most)
+    counted = select(func.count()).select_from(newer.correlate(Version.__table__).subquery())
+    return counted.scalar_subquery().label("behind")
 
 
 _COLUMNS: tuple[Any, ...] = (
-    as_text(D.id),
-    as_text(D.model_id),
-    M.name.label("model_name"),
-    M.description.label("model_description"),
-    as_text(D.release_id),
-    V.version,
+    *shown(D, "id model_id release_id environment endpoint_url deployed_by deployed_at live_from rollback_of"),
+    *(M.name.label("model_name"), M.description.label("model_description"), V.version),
     V.released_at.is_not(None).label("is_release"),
-    D.environment,
-    D.endpoint_url,
-    D.deployed_by,
-    D.deployed_at,
-    D.live_from,
-    as_text(D.rollback_of),
     _newer(),
 )
 _LIVE = Listing(
@@ -104,34 +83,25 @@ _LIVE = Listing(
     .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
     .join(RegisteredModel.__table__, M.id == D.model_id)
     .where(is_live()),
-    D.deployed_at,
-    D.id,
+    newest_first(D.deployed_at, D.id),
 )
 
 
 def listing(environment: str) -> Listing:
-    """What is live in that environment, the newest first."""
+    """Return what is live in that environment, newest first."""
     return _LIVE.where(D.place == environment.lower())
 
 
-# One JSON object a model, in order of rank, as PostgreSQL writes it: 400 cells of a page are neither read nor written here.
+# A JSON object for each model, by rank, which is passed on as PostgreSQL writes it: a page may have 400 cells.
 _TIME = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
-_CELL = {
-    "deployment_id": D.id,
-    "version_id": D.release_id,
-    "version": V.version,
-    "is_release": V.released_at.is_not(None),
-    "live_from": func.to_char(func.timezone("UTC", D.live_from), _TIME),
-    "deployed_by": D.deployed_by,
-    "behind": _newer(None),
-}
+_CELL = func.json_build_object(
+    *("deployment_id", D.id, "version_id", D.release_id, "version", V.version),
+    *("is_release", V.released_at.is_not(None), "live_from", func.to_char(func.timezone("UTC", D.live_from), _TIME)),
+    *("deployed_by", D.deployed_by, "behind", _newer(None)),
+)
+# By the environment's name and not the deployment's spelling of it: a column of the matrix has one name.
 _CELLS = (
-    select(
-        func.json_object_agg(
-            E.name,  # and not as each deployment wrote it: a column of the matrix has one name
-            aggregate_order_by(func.json_build_object(*chain.from_iterable(_CELL.items())), E.rank, E.place),
-        )
-    )
+    select(func.json_object_agg(E.name, aggregate_order_by(_CELL, E.rank, E.place)))
     .select_from(Deployment.__table__)
     .join(Version.__table__, V.id == D.release_id)
     .join(Environment.__table__, E.place == D.place)
@@ -142,59 +112,46 @@ _CELLS = (
 _SOMETHING_IS_LIVE = select(literal_column("1")).where(D.model_id == M.id, is_live()).exists()
 _BY_MODEL = Listing(
     select(
-        as_text(M.id),
-        as_text(M.id).label("model_id"),
-        M.name.label("model_name"),
-        M.latest_version,
-        as_json(_CELLS).label("environments"),
-        M.created_at,
+        *shown(M, "id latest_version created_at"),
+        *(as_text(M.id).label("model_id"), M.name.label("model_name"), as_json(_CELLS).label("environments")),
     ).where(KEPT, _SOMETHING_IS_LIVE),
-    M.created_at,
-    M.id,
+    newest_first(M.created_at, M.id),
 )
 
 
 def by_model() -> Listing:
-    """What is live of each model, by environment; the newest models first, those of which nothing is left out."""
+    """Return what is live of each model, by environment, newest models first. Models with nothing live are left out."""
     return _BY_MODEL
 
 
 def board(places: Sequence[str], cards: int) -> dict[str, list[Any]]:
-    """What is live in each of these environments, named in lower case: the newest `cards` and one more if there are more."""
+    """Return the newest `cards`, and one more if there are more, live in each environment, named in lower case."""
     place = func.unnest(cast(list(places), ARRAY(Text))).table_valued("name", name="place")
-    newest = _LIVE.rows.where(D.place == place.c.name).order_by(D.deployed_at.desc(), D.id.desc())
-    row = lateral(newest.limit(cards + 1)).alias("row")
+    newest = _LIVE.where(D.place == place.c.name).query(Page(cards))
+    row = lateral(newest).alias("row")
     query = select(place.c.name.label("place"), row).select_from(place).join(row, true())
-    found: dict[str, list[Any]] = {name: [] for name in places}
-    for one in db.session.execute(query.order_by(row.c.deployed_at.desc(), row.c.id.desc())):
-        found[one.place].append(one)
-    return found
+    columns: dict[str, list[Any]] = {name: [] for name in places}
+    for card in db.session.execute(query.order_by(row.c.deployed_at.desc(), row.c.id.desc())):
+        columns[card.place].append(card)
+    return columns
 
 
 def places_of(release_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """`(environment in lower case, version's id)` of where these versions are live."""
+    """Return `(environment in lower case, version's id)` for wherever these versions are live."""
     query = select(D.place, as_text(D.release_id)).where(is_live(), D.release_id.in_(list(release_ids)))
     return {(place, release_id) for place, release_id in db.session.execute(query)}
 
 
 def matrix(models: int = MODELS) -> Matrix:
-    """The models that were deployed last, and what of them is live where."""
-    found = _places()
-    places, end = [place.place for place in found], [place.place for place in way(found)][-1:]
+    """Return the models that were deployed last, and where their versions are live."""
+    ranked = _environments()
+    places, end = [row.place for row in ranked], [row.place for row in way(ranked)][-1:]
     models = max(1, min(models, CELLS // max(len(places), 1)))
-    # A model is live once in an environment, so that these are of one model more at least, if there is one.
+    # A model is live once in an environment, so these rows are of `models + 1` models, if there are so many.
     enough = (models + 1) * len(places)
-    recent = (
-        select(D.model_id, D.deployed_at).where(is_live()).order_by(D.deployed_at.desc(), D.id.desc()).limit(enough)
-    )
-    newest = recent.subquery()
-    chosen = (
-        select(newest.c.model_id)
-        .group_by(newest.c.model_id)
-        .order_by(func.max(newest.c.deployed_at).desc())
-        .limit(models + 1)
-    )
-    query = _LIVE.rows.where(D.model_id.in_(chosen)).order_by(D.deployed_at.desc(), D.id.desc())
+    recent = select(D.model_id, D.deployed_at).where(is_live()).order_by(*_LIVE.order()).limit(enough).subquery().c
+    chosen = select(recent.model_id).group_by(recent.model_id).order_by(func.max(recent.deployed_at).desc())
+    query = _LIVE.rows.where(D.model_id.in_(chosen.limit(models + 1))).order_by(*_LIVE.order())
     rows: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in db.session.execute(query):
         rows[row.model_name][row.environment.lower()] = row
@@ -207,59 +164,43 @@ _COUNTED: Select[Any] = select(func.count()).select_from(
 
 
 def count() -> int:
-    """How many deployments are live, counted up to 10,000."""
+    """Return the number of live deployments, counted up to 10,000."""
     return db.session.scalar(_COUNTED) or 0
 
 
-def candidates(most: int) -> list[Any]:
-    """The `most` newest versions that are their model's latest and newer than its release: its gates allowing, ready to promote.
-
-    `id model_id model_name version created_at release` (the release's version or None), where it is live and since when.
+# Walks ix_versions_newest. Each version's model, release and deployment is looked up in order, until there are
+# enough: a join might read every model.
+_CANDIDATES = text(
     """
-    kept = (V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value)
-    newest = select(V.id, V.model_id, V.version, V.created_at, V.released_at).where(*kept)
-    recent = newest.order_by(V.created_at.desc(), V.id.desc()).limit(RECENT).subquery()
-    # A look-up each, in order, until there are enough: a join may read every model.
-    model = lateral(
-        select(M.name)
-        .where(M.id == recent.c.model_id, KEPT, M.latest_version == recent.c.version, recent.c.released_at.is_(None))
-        .limit(1)
-    ).alias("model")
-    earlier = Version.__table__.alias("earlier")
-    release = lateral(
-        select(earlier.c.id, earlier.c.version)
-        .where(
-            earlier.c.model_id == recent.c.model_id,
-            earlier.c.released_at.is_not(None),
-            earlier.c.deleted_at.is_(None),
-            earlier.c.status == VersionStatus.ACTIVE.value,
-        )
-        .order_by(earlier.c.created_at.desc(), earlier.c.id.desc())
-        .limit(1)
-    ).alias("release")
-    live = lateral(
-        select(D.environment, D.live_from)
-        .where(D.release_id == recent.c.id, is_live())
-        .order_by(D.live_from.desc())
-        .limit(1)
-    ).alias("live")
-    query = (
-        select(
-            as_text(recent.c.id),
-            as_text(recent.c.model_id),
-            model.c.name.label("model_name"),
-            recent.c.version,
-            recent.c.created_at,
-            as_text(release.c.id).label("release_id"),
-            release.c.version.label("release"),
-            live.c.environment,
-            live.c.live_from,
-        )
-        .select_from(recent)
-        .join(model, true())
-        .outerjoin(release, true())
-        .outerjoin(live, true())
-        .order_by(recent.c.created_at.desc(), recent.c.id.desc())
-        .limit(most)
-    )
-    return list(db.session.execute(query))
+SELECT recent.id::text, recent.model_id::text, model.name AS model_name, recent.version, recent.created_at,
+    release.id::text AS release_id, release.version AS release, live.environment, live.live_from
+FROM (
+    SELECT id, model_id, version, created_at, released_at FROM versions
+    WHERE deleted_at IS NULL AND status = 'active' ORDER BY created_at DESC, id DESC LIMIT :recent
+) AS recent
+CROSS JOIN LATERAL (
+    SELECT name FROM models
+    WHERE id = recent.model_id AND deleted_at IS NULL AND latest_version = recent.version
+        AND recent.released_at IS NULL LIMIT 1
+) AS model
+LEFT JOIN LATERAL (
+    SELECT id, version FROM versions
+    WHERE model_id = recent.model_id AND released_at IS NOT NULL AND deleted_at IS NULL AND status = 'active'
+    ORDER BY created_at DESC, id DESC LIMIT 1
+) AS release ON true
+LEFT JOIN LATERAL (
+    SELECT environment, live_from FROM deployments
+    WHERE release_id = recent.id AND live_from IS NOT NULL AND ended_at IS NULL ORDER BY live_from DESC LIMIT 1
+) AS live ON true
+ORDER BY recent.created_at DESC, recent.id DESC LIMIT :most
+"""
+)
+
+
+def candidates(most: int) -> list[Any]:
+    """Return the newest versions that are their model's latest and newer than its release: candidates for a promotion.
+
+    `id model_id model_name version created_at release_id release` (None without a release), and where it is live
+    since when.
+    """
+    return list(db.session.execute(_CANDIDATES, {"recent": RECENT, "most": most}))

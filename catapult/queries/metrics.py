@@ -1,4 +1,4 @@
-"""Numbers in versions' metadata, from their own table: which there are, how they went, and those of some versions."""
+"""Numbers of versions' metadata, from the table `metrics`: their paths, their history, and those of some versions."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,28 +17,28 @@ V: Any = Version.__table__.c
 M: Any = RegisteredModel.__table__.c
 
 NEWEST = 200
-"""So many versions are looked at for what can be drawn, and so many points are."""
+"""The number of newest versions that a chart draws, and whose paths are offered."""
 
 MOST_PATHS = 150
-"""So many keys are looked at, and so many of the latest version's, beside those of `MAIN`."""
+"""The most paths that are offered, and the most of the latest version's, beside those of `MAIN`."""
 
 SPARK = 20
-"""Points in a sparkline."""
+"""The number of points in a sparkline."""
 
 MAIN = (
     *("accuracy", "f1", "auc", "roc_auc", "map", "map50", "iou", "ndcg", "ndcg_at_10", "mrr", "recall", "recall_at_10"),
     *("precision", "mmlu", "bleu", "chrf", "rouge_l", "mos", "wer", "cer", "perplexity", "rmse", "mae", "mape"),
     *("eval.accuracy", "eval.f1", "eval.auc", "eval.mmlu", "val_accuracy", "test_accuracy", "val_loss", "loss"),
 )
-"""What is shown of a model first, where it has it; else the first key in order of name."""
+"""The main number of a model is the first of these that it has, else the first path by name."""
 
-PLACES = {name: place for place, name in enumerate(MAIN)}
+RANKS = {path: rank for rank, path in enumerate(MAIN)}
 
 
 def paths(model_id: UUID, also: Sequence[str] = ()) -> list[str]:
-    """The keys that the newest versions hold as numbers, the main one first; of hundreds the first by name, and any of `also`.
+    """Return the paths at which the newest versions have numbers, the main one first, and any of `also`.
 
-    Each is found by one descent of an index from the one before: reading all that there are would take ten times as long.
+    Each path is found from the one before by one descent of an index. Reading all numbers would take ten times as long.
     """
     newest = _newest(model_id, NEWEST).with_only_columns(V.id)
     latest, all_of_them = (
@@ -51,7 +51,7 @@ def paths(model_id: UUID, also: Sequence[str] = ()) -> list[str]:
 
 
 def _held(model_id: UUID, latest: Any, names: list[str]) -> Any:
-    """Those of these names that any version of the model has a number at, the latest version's keys, and the first of all."""
+    """Return those of these names where the model has numbers, the latest version's paths, and the model's first."""
     own, name = T.model_id == model_id, func.unnest(names).table_valued("path").render_derived(name="named")
     named = select(_at(name.c.path, own).label("path")).select_from(name)
     last = select(T.path).where(T.version_id == latest).order_by(T.path).limit(MOST_PATHS)
@@ -65,12 +65,12 @@ def _at(path: Any, *conditions: Any) -> Any:
 
 
 def _first(*conditions: Any) -> Any:
-    """The first key of such numbers. The limit keeps plans from reading them all."""
+    """Return the first path of such numbers. The limit keeps PostgreSQL from reading them all."""
     return select(T.path).where(*conditions).order_by(T.path).limit(1).scalar_subquery()
 
 
 def series(model_id: UUID, path: str) -> Sequence[Any]:
-    """`version value is_release` of the newest versions that have this number, oldest first."""
+    """Return `version value is_release` of the newest versions that have this number, oldest first."""
     newest = _newest(model_id, NEWEST).subquery()
     number = lateral(select(T.value).where(T.version_id == newest.c.id, T.path == path).limit(1)).alias("number")
     query = (
@@ -83,20 +83,24 @@ def series(model_id: UUID, path: str) -> Sequence[Any]:
 
 
 def of_versions(version_ids: Iterable[Any], paths: Sequence[str]) -> dict[str, dict[str, float]]:
-    """`{version id: {path: value}}` of these versions, for these keys."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    query = select(T.version_id, T.path, T.value).where(T.version_id.in_(list(version_ids)), T.path.in_(list(paths)))
-    for version_id, path, value in db.session.execute(query) if paths else ():
-        found[str(version_id)][path] = value
-    return found
+    """Return `{version id: {path: value}}` of these versions, for these paths."""
+    return _values(version_ids, list(paths)) if paths else {}
+
+
+def _values(version_ids: Iterable[Any], paths: Any) -> dict[str, dict[str, float]]:
+    values: dict[str, dict[str, float]] = defaultdict(dict)
+    query = select(T.version_id, T.path, T.value).where(T.version_id.in_(list(version_ids)), T.path.in_(paths))
+    for version_id, path, value in db.session.execute(query):
+        values[str(version_id)][path] = value
+    return values
 
 
 def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[float]]]:
-    """`{model id: (path, values oldest first)}`: the main number of each model's newest version, over its last versions."""
+    """Return `{model id: (path, values oldest first)}`: the main number of each newest version, over the last ones."""
     newest = lateral(_newest(M.id, 1)).alias("newest")
     recent = lateral(_newest(M.id, SPARK)).alias("recent")
     main = lateral(_main(newest.c.id)).alias("main")
-    # Gathered there: a row a model is read here in a tenth of the time that one a number takes.
+    # Aggregated by PostgreSQL: reading a row for each number would take ten times as long.
     values = func.array_agg(aggregate_order_by(T.value, recent.c.created_at, recent.c.id), type_=ARRAY(T.value.type))
     query = (
         select(as_text(M.id), main.c.path, values.label("numbers"))
@@ -112,46 +116,42 @@ def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[float]]]:
 
 
 def mains(pairs: Sequence[tuple[str, str | None]]) -> dict[str, tuple[str, float, float | None]]:
-    """`{version id: (path, value, the other's value)}`: the main number of the first of each pair, and what the second has."""
+    """Return `{version id: (path, value, other's value)}`: the main number of each first, and what the second has."""
     ids = [version_id for pair in pairs for version_id in pair if version_id]
     if not ids:
         return {}
-    held: dict[str, dict[str, float]] = defaultdict(dict)
-    for version_id, path, value in db.session.execute(
-        select(T.version_id, T.path, T.value).where(T.version_id.in_(ids), T.path.in_(_leading(pairs)))
-    ):
-        held[str(version_id)][path] = value
-    found = {}
+    values = _values(ids, _leading(pairs))
+    result = {}
     for version_id, other in pairs:
-        path = min(held[version_id], key=rank, default=None)
+        path = min(values[version_id], key=rank, default=None)
         if path is not None:
-            found[version_id] = (path, held[version_id][path], held[other].get(path) if other else None)
-    return found
+            result[version_id] = (path, values[version_id][path], values[other].get(path) if other else None)
+    return result
 
 
 def _leading(pairs: Sequence[tuple[str, str | None]]) -> Any:
-    """The first key of each version, in the order of `rank`: metadata may hold hundreds."""
+    """Return the main path of each first version. Metadata may have hundreds of paths."""
     first = lateral(_main(V.id)).alias("first")
     return select(first.c.path).join_from(Version, first, true()).where(V.id.in_([pair[0] for pair in pairs]))
 
 
 def rank(path: str) -> tuple[int, str]:
-    """Where a key stands among the others: those of `MAIN` first, then by name."""
-    return (PLACES.get(path, len(MAIN)), path)
+    """Return the sort key of a path: those of `MAIN` first, then by name."""
+    return (RANKS.get(path, len(MAIN)), path)
 
 
 def _main(version_id: Any) -> Select[Any]:
-    """The first of that version's keys in the order of `rank`."""
+    """Return the main path of that version."""
     own = Metric.__table__.alias("own").c
     return select(own.path).where(own.version_id == version_id).order_by(_preference(own.path), own.path).limit(1)
 
 
 def _preference(path: Any) -> Any:
-    return case(PLACES, value=path, else_=len(MAIN))
+    return case(RANKS, value=path, else_=len(MAIN))
 
 
 def _newest(model_id: Any, limit: int) -> Select[Any]:
-    """The newest versions of that model, of which nothing but the index is read for most of it."""
+    """Return the newest versions of that model, mostly read from an index alone."""
     columns = (V.id, V.version, V.created_at, V.released_at.is_not(None).label("is_release"))
     rows = select(*columns).where(V.model_id == model_id, V.deleted_at.is_(None))
     return rows.order_by(V.created_at.desc(), V.id.desc()).limit(limit)

@@ -1,86 +1,60 @@
-"""Models: one by id, and lists of them."""
+"""Models: one by its id or name, and lists of them."""
 
 from dataclasses import replace
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Text, bindparam, func, literal, null, or_, select, union_all
+from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Text, Uuid, bindparam, func, null, or_, select, text
 
 from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.filters import conditions as filters
+from catapult.filters.metric_index import FEW
 from catapult.filters.nouns import MODELS
-from catapult.queries.lists.paging import Listing
-from catapult.queries.lists.raw_columns import as_text, raw
+from catapult.queries.lists.paging import Listing, Page, in_order, keep_built, newest_first
+from catapult.queries.lists.raw_columns import shown
+from catapult.queries.lists.sorting import not_rare
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 
-TRIGRAM = 3
 KEPT = M.deleted_at.is_(None)
 
-_COLUMNS: tuple[Any, ...] = (
-    as_text(M.id),
-    M.name,
-    M.storage_path,
-    M.repository,
-    M.description,
-    M.tags,
-    raw(M.metadata),
-    M.version_count,
-    M.latest_version,
-    M.created_at,
-    M.updated_at,
-    M.counter,
-)
+V: Any = Version.__table__.c
+D: Any = Deployment.__table__.c
+
 _MODELS = Listing(
-    select(*_COLUMNS).where(KEPT),
-    M.created_at,
-    M.id,
+    select(
+        *shown(M, "id name storage_path repository description tags metadata version_count latest_version"),
+        *shown(M, "created_at updated_at counter"),
+    ).where(KEPT),
+    newest_first(M.created_at, M.id),
 )
-_V: Any = Version.__table__.c
-_D: Any = Deployment.__table__.c
 
 
 def _newest_of(column: Any, *conditions: Any) -> Any:
-    """That column of the model's newest version that meets the conditions."""
-    rows = select(column).where(_V.model_id == M.id, _V.deleted_at.is_(None), *conditions)
-    return (
-        rows.order_by(_V.created_at.desc(), _V.id.desc())
-        .limit(1)
-        .correlate(RegisteredModel.__table__)
-        .scalar_subquery()
-    )
+    """Return that column of the model's newest version that meets the conditions, as a subquery."""
+    rows = select(column).where(V.model_id == M.id, V.deleted_at.is_(None), *conditions)
+    newest = rows.order_by(V.created_at.desc(), V.id.desc()).limit(1)
+    return newest.correlate(RegisteredModel.__table__).scalar_subquery()
 
 
+_RELEASE = _newest_of(V.version, V.released_at.is_not(None), V.status == VersionStatus.ACTIVE.value)
+_LIVE_IN = select(D.environment).where(D.model_id == M.id, is_live()).order_by(D.environment).scalar_subquery()
 _CARDS = Listing(
     select(
-        as_text(M.id),
-        M.name,
+        *shown(M, "id name description tags version_count latest_version created_at updated_at"),
         func.lower(M.name).label("sort_name"),
-        M.description,
-        M.tags,
-        M.version_count,
-        M.latest_version,
-        M.created_at,
-        M.updated_at,
-        _newest_of(_V.version, _V.released_at.is_not(None), _V.status == VersionStatus.ACTIVE.value).label(
-            "latest_release"
-        ),
-        func.coalesce(_newest_of(_V.created_at), M.updated_at).label("moved_at"),
-        func.array(
-            select(_D.environment).where(_D.model_id == M.id, is_live()).order_by(_D.environment).scalar_subquery(),
-            type_=ARRAY(Text),
-        ).label("live_in"),
+        _RELEASE.label("latest_release"),
+        func.coalesce(_newest_of(V.created_at), M.updated_at).label("moved_at"),
+        func.array(_LIVE_IN, type_=ARRAY(Text)).label("live_in"),
     ).where(KEPT),
-    M.created_at,
-    M.id,
+    newest_first(M.created_at, M.id),
 )
 _SORTED = {
     "newest": _CARDS,
-    "updated": replace(_CARDS, by=M.updated_at),
-    "name": replace(_CARDS, by=func.lower(M.name).label("sort_name"), rising=True),
+    "updated": replace(_CARDS, keys=newest_first(M.updated_at, M.id)),
+    "name": replace(_CARDS, keys=in_order(func.lower(M.name).label("sort_name"), M.id)),
 }
 SORTS = tuple(_SORTED)
 _BY_NAME = _MODELS.rows.where(func.lower(M.name) == bindparam("name"))
@@ -89,7 +63,7 @@ _EXISTS = select(M.id).where(KEPT, M.id == bindparam("model_id"))
 
 
 def get(model_id: UUID) -> Any:
-    """That model, as a plain row. Raises NotFound."""
+    """Return the model as a plain row. Raises NotFound."""
     row = db.session.execute(_BY_ID, {"model_id": model_id}).one_or_none()
     if row is None:
         raise missing()
@@ -97,7 +71,7 @@ def get(model_id: UUID) -> Any:
 
 
 def called(name: str) -> Any:
-    """The model of that name, case ignored, as a plain row. Raises NotFound."""
+    """Return the model with that name, case ignored, as a plain row. Raises NotFound."""
     row = db.session.execute(_BY_NAME, {"name": name.lower()}).one_or_none()
     if row is None:
         raise NotFound(f"There is no model {name}, or it was deleted.")
@@ -105,15 +79,16 @@ def called(name: str) -> Any:
 
 
 def check(model_id: UUID) -> None:
-    """Nothing, if there is such a model. Raises NotFound."""
+    """Raise NotFound if there is no such model."""
     if db.session.scalar(_EXISTS, {"model_id": model_id}) is None:
         raise missing()
 
 
 def missing() -> NotFound:
-    return NotFound("There is no such model, or it was deleted. GET /api/v1/models lists those there are.")
+    return NotFound("There is no such model, or it was deleted. GET /api/v1/models lists all models.")
 
 
+@keep_built
 def listing(
     *,
     search: str | None = None,
@@ -122,78 +97,92 @@ def listing(
     filter: str | None = None,
     sort: str | None = None,
 ) -> Listing:
-    """Models newest first: `search` anywhere in name or description and `name` exact, both with case ignored.
+    """Return models, newest first: `search` is anywhere in name or description, `name` is exact, case is ignored.
 
-    `filter` and `sort` are texts as people write them (`filters.nouns` has the fields). Raises Misread, which is Invalid.
+    `filter` and `sort` are texts (`filters.nouns` has the fields). Raises Misread.
     """
-    conditions = _conditions(search, tag)
+    models = _narrowed(_MODELS, search, tag, filter)
     if name is not None:
-        conditions.append(named(name))
-    if filter is not None:
-        conditions.append(filters.of(MODELS, filter))
-    found = _MODELS.where(*conditions)
-    return found if sort is None else found.sorted_by(filters.order(MODELS, sort), _MODELS.rows)
+        models = models.where(named(name))
+    return models if sort is None else models.sorted_by(filters.sort_keys(MODELS, sort), _MODELS.rows)
 
 
+@keep_built
 def cards(
     *, search: str | None = None, tag: str | None = None, filter: str | None = None, sort: str = "newest"
 ) -> Listing:
-    """Models as a list for people shows them, without metadata: their latest release, and where they are live.
+    """Return models as pages list them: without metadata, with their latest release and where they are live.
 
-    `filter` is as in `listing`, `sort` one of `SORTS`. Raises Misread.
+    `sort` is one of `SORTS`, the others are as in `listing`. Raises Misread.
     """
-    chosen = [filters.of(MODELS, filter)] if filter is not None else []
-    return _SORTED[sort].where(*_conditions(search, tag), *chosen)
+    return _narrowed(_SORTED[sort], search, tag, filter)
 
 
-def found(words: str, most: int) -> list[Any]:
-    """So many of `cards`: names that begin so, by name; then those that hold it elsewhere and, last, descriptions, newest first."""
+def search(words: str, limit: int) -> list[Any]:
+    """Return the best matches as rows of `cards`.
+
+    First come names that begin with the words, by name; then other names, and last descriptions, with them, newest
+    first.
+    """
     begins = func.lower(M.name).startswith(words.lower(), autoescape=True)
-    holds, told = M.name.icontains(words, autoescape=True), M.description.icontains(words, autoescape=True)
-    newest, candidates = (M.created_at.desc(), M.id.desc()), _candidates(words)
-    groups = [
-        ([begins], [func.lower(M.name)]),
-        ([*candidates, holds, ~begins], newest),
-        ([*candidates, told, ~holds], newest),
-    ]
-    query = union_all(
-        *(
-            _CARDS.rows.add_columns(literal(place).label("place")).where(*conditions).order_by(*order).limit(most)
-            for place, (conditions, order) in enumerate(groups)
-        )
+    by_prefix = text("lower(models.name) USING ~<~")  # the order of ix_models_name_prefix
+    rows = list(db.session.execute(_CARDS.rows.where(begins).order_by(by_prefix).limit(limit)))
+    in_name, in_description = _contains(M.name, words), _contains(M.description, words)
+    groups = (
+        (_Containing(words, None), (in_name, ~begins)),
+        (_Containing(words, M.description), (in_description, ~in_name)),
     )
-    return sorted(db.session.execute(query), key=attrgetter("place"))[:most]
+    for containing, conditions in groups:
+        if len(rows) < limit:
+            rest = containing.choose_from(_CARDS, *conditions)
+            rows += list(rest.page(Page(limit - len(rows) - 1)))
+    return rows
 
 
-def _conditions(search: str | None, tag: str | None) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = _matches(search) if search else []
+def _narrowed(models: Listing, search: str | None, tag: str | None, filter: str | None) -> Listing:
+    conditions: list[ColumnElement[bool]] = []
     if tag is not None:
         conditions.append(M.tags.contains([tag]))
-    return conditions
+    if filter is not None:
+        conditions.append(filters.condition(MODELS, filters.parse(filter)))
+    if not search:
+        return models.where(*conditions)
+    contains = or_(_contains(M.name, search), _contains(M.description, search))
+    return _Containing(search, M.description).choose_from(models, contains, *conditions)
+
+
+def _contains(column: Any, search: str) -> ColumnElement[bool]:
+    return not_rare(column.icontains(search, autoescape=True))
+
+
+class _Containing:
+    """The models that contain every run of one to three characters of a text in their name or in `description`.
+
+    An index on `catapult_grams` finds them (docs/decisions/0030). Not for each row: the function is slow for a long
+    text.
+    """
+
+    def __init__(self, search: str, description: Any) -> None:
+        grams = func.catapult_grams(M.name, null() if description is None else description)
+        # Shorter runs would say nothing new of a longer search, and many models contain them.
+        searched = func.catapult_trigrams(search, null()) if len(search) >= 3 else func.catapult_grams(search, null())
+        self.condition: ColumnElement[bool] = grams.op("@>")(searched)
+        ids = select(M.id).where(KEPT, self.condition).limit(FEW).scalar_subquery()
+        read = select(func.array(ids, type_=ARRAY(Uuid)).label("ids")).cte()
+        self.few = select(read.c.ids).scalar_subquery()
+        self.count = select(func.cardinality(read.c.ids)).scalar_subquery()
+
+    def choose_from(self, models: Listing, *conditions: ColumnElement[bool]) -> Listing:
+        """Return the models that meet the conditions. One of these has to be that they contain the text."""
+        chosen = models.where(*conditions).sorted_by(models.keys, models.rows)
+        return replace(chosen, candidates=(self,), counted=lambda: chosen.rows.where(self.condition))
 
 
 def named(name: str) -> ColumnElement[bool]:
-    """The condition that the model has this name, case ignored."""
+    """Return whether the model has this name, case ignored."""
     return func.lower(M.name) == name.lower()
 
 
 def id_of(name: str) -> ScalarSelect[UUID]:
-    """The id of the model of that name, looked up once within a larger query, whose index order it keeps usable."""
+    """Return a subquery for the id of the model with that name. It runs once, and keeps index orders usable."""
     return select(M.id).where(KEPT, named(name)).scalar_subquery()
-
-
-def _matches(search: str) -> list[ColumnElement[bool]]:
-    """The trigram index finds candidates, the pattern decides."""
-    holds = or_(
-        M.name.icontains(search, autoescape=True),
-        M.description.icontains(search, autoescape=True),
-    )
-    return [*_candidates(search), holds]
-
-
-def _candidates(search: str) -> list[ColumnElement[bool]]:
-    """What the trigram index finds; one or two characters have no trigram to look up."""
-    if len(search) < TRIGRAM:
-        return []
-    indexed = func.catapult_trigrams(M.name, M.description)
-    return [indexed.op("@>")(func.catapult_trigrams(search, null()))]

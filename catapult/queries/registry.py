@@ -1,4 +1,4 @@
-"""What the registry holds as a whole, and whether its database is well."""
+"""The size of the registry, and the state of its database."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ _GIVEN = text(
 
 
 class Database(NamedTuple):
-    """The server's version, the migration it is at and its clock."""
+    """The server's version, its migration and its clock."""
 
     version: str
     migration: str
@@ -34,8 +34,8 @@ class Database(NamedTuple):
 
 
 class Given(NamedTuple):
-    """How many connections PostgreSQL gives to those who are no superusers, whether ours goes through a pooler, and which
-    time-outs it does not have."""
+    """How many connections there are for users that are not superusers, whether a pooler is in between, and which
+    time-outs are not set."""
 
     connections: int
     pooled: bool
@@ -43,7 +43,7 @@ class Given(NamedTuple):
 
 
 def ping() -> None:
-    """Nothing, if the database answers. Raises SQLAlchemyError."""
+    """Raise SQLAlchemyError if the database does not answer."""
     db.session.execute(text("SELECT 1"))
 
 
@@ -59,13 +59,13 @@ def unreachable_reason() -> str | None:
 
 
 def database() -> Database:
-    """Ask the database about itself."""
+    """Return what the database says about itself."""
     row = db.session.execute(_DATABASE).one()
     return Database(row.version, row.migration, row.time)
 
 
 def migration() -> str | None:
-    """The migration that the database is at; None for an empty one."""
+    """Return the database's migration; None if it is empty."""
     try:
         at: str | None = db.session.scalar(_MIGRATION)
     except ProgrammingError as error:
@@ -77,28 +77,28 @@ def migration() -> str | None:
 
 
 def given() -> Given:
-    """Ask what a connection is given."""
+    """Return what a connection is given."""
     row = db.session.execute(_GIVEN, {"names": list(TIME_OUTS)}).one()
     connection: Any = db.session.connection().connection.dbapi_connection
-    pooled = connection.info.backend_pid != row.pid  # a pooler says a number of its own when one connects
+    pooled = connection.info.backend_pid != row.pid  # a pooler reports another number when connecting
     return Given(row.connections, pooled, sorted(row.endless))
 
 
 def counts() -> dict[str, int]:
-    """How many models, versions and deployments; above 10,000 the planner's estimate, which costs nothing."""
+    """Return the numbers of models, versions and deployments; above 10,000 an estimate, which costs nothing."""
     tables: dict[str, Any] = {"models": RegisteredModel, "versions": Version, "deployments": Deployment}
     query = select(*(_count(table).label(name) for name, table in tables.items()))
     return dict(db.session.execute(query).one()._mapping)
 
 
 def model_count() -> int:
-    """How many models there are, counted as `counts` does."""
-    found: int = db.session.scalar(select(_count(RegisteredModel)))  # type: ignore[assignment]
-    return found
+    """Return the number of models, as in `counts`."""
+    count: int = db.session.scalar(select(_count(RegisteredModel)))  # type: ignore[assignment]
+    return count
 
 
 def _count(table: Any) -> Any:
-    """Counts up to the limit by index; only what reaches it is estimated."""
+    """Return the count by an index up to the limit, from there on an estimate."""
     some: Any = select(literal_column("1")).select_from(table).where(table.deleted_at.is_(None)).limit(EXACT_UP_TO + 1)
     exact = select(func.count()).select_from(some.subquery()).scalar_subquery()
     return func.coalesce(func.nullif(exact, EXACT_UP_TO + 1), func.greatest(_estimate(table), EXACT_UP_TO + 1))

@@ -1,4 +1,4 @@
-"""Figures of the registry for monitoring. Each costs at most so many rows, however much there is."""
+"""Figures of the registry for monitoring. Each reads a bounded number of rows."""
 
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ _BY_OUTCOME = text(
     " GROUP BY place, status ORDER BY place, status"
 )
 
-# The same pages at each scrape, so that what has not changed does not seem to.
+# The same pages at each scrape, so that figures change only when data does.
 _SAMPLED = text(
     "WITH part AS (SELECT place, status, deleted_at FROM deployments TABLESAMPLE SYSTEM (:percent) REPEATABLE (1)),"
     " whole AS (SELECT greatest(:rows, 1)::numeric / greatest(count(*), 1) AS times FROM part)"
@@ -56,7 +56,7 @@ _FIRST = text("SELECT place FROM environments WHERE deleted_at IS NULL ORDER BY 
 
 
 class Held(NamedTuple):
-    """What the registry holds; rows with `place` are by environment, in lower case, ages in seconds."""
+    """The size of the registry. Rows have `place`, an environment in lower case; ages are in seconds."""
 
     counts: dict[str, int]
     deployments: list[Any]
@@ -67,7 +67,7 @@ class Held(NamedTuple):
 
 
 def held() -> Held:
-    """What the registry holds now."""
+    """Return the figures of this moment."""
     others = db.session.execute(_OTHERS, BOUND).one()
     return Held(
         counts={**registry.counts(), "releases": _bounded(others.releases, others.estimated)},
@@ -80,7 +80,7 @@ def held() -> Held:
 
 
 def _deployments() -> list[Any]:
-    """By environment and outcome: counted where there are few, else from a sample of pages and the planner's number of rows."""
+    """Return deployments by environment and status: counted if there are few, else estimated from a sample of pages."""
     exact = _rows(_BY_OUTCOME)
     if sum(row.number for row in exact) < BOUND["bound"]:
         return exact

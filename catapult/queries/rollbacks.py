@@ -1,4 +1,4 @@
-"""Rollbacks: from where and why they were, and what there is to go back to."""
+"""Rollbacks: what they went back from and why, and the versions to go back to."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,19 +17,14 @@ V: Any = Version.__table__.c
 M: Any = RegisteredModel.__table__.c
 
 LATEST, OFFERED = 200, 20
-"""So many of the latest deployments are looked at, and so many versions are offered."""
+"""The number of latest deployments that are looked at, and the most versions that are offered."""
 
-_REASON = (
-    select(A.details["reason"].astext)
-    .where(A.resource_id == D.id, A.action == "deployment.rollback")
-    .order_by(A.created_at)
-    .limit(1)
-    .scalar_subquery()
-)
+_ROLLBACK = select(A.details["reason"].astext).where(A.resource_id == D.id, A.action == "deployment.rollback")
+_REASON = _ROLLBACK.order_by(A.created_at).limit(1).scalar_subquery()
 
 
 def told(deployments: Iterable[Any]) -> dict[str, Any]:
-    """`{deployment's id: from_version reason}` of those of these rows that are rollbacks; none of them sends no statement."""
+    """Return `{deployment's id: from_version reason}` of the rollbacks among these rows."""
     ids = [row.id for row in deployments if row.rollback_of]
     if not ids:
         return {}
@@ -44,8 +39,8 @@ def told(deployments: Iterable[Any]) -> dict[str, Any]:
 
 
 def named(deployment_ids: Iterable[str | None]) -> dict[str, str]:
-    """`{deployment's id: its version}`, also of those that were deleted since."""
-    ids = [one for one in deployment_ids if one]
+    """Return `{deployment's id: its version}`, deleted ones too."""
+    ids = [deployment_id for deployment_id in deployment_ids if deployment_id]
     if not ids:
         return {}
     query = select(as_text(D.id), V.version).join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
@@ -53,7 +48,7 @@ def named(deployment_ids: Iterable[str | None]) -> dict[str, str]:
 
 
 def gone(deployments: Sequence[Any]) -> set[str]:
-    """The ids of those of these rows whose model or version was deleted since."""
+    """Return the ids of the rows whose model or version was deleted."""
     query = (
         select(as_text(D.id))
         .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
@@ -64,9 +59,9 @@ def gone(deployments: Sequence[Any]) -> set[str]:
 
 
 def offered(model_id: UUID, place: str, present: UUID) -> list[Any]:
-    """The other versions that were live there and may be again, each with its last deployment, the newest first.
+    """Return the other active versions that were live there, each with its last deployment, newest first.
 
-    `id release_id version is_release live_from ended_at deployed_by`. Left out are those that are archived or deleted.
+    `id release_id version is_release live_from ended_at deployed_by`.
     """
     released = V.released_at.is_not(None).label("is_release")
     query = (

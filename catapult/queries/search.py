@@ -1,4 +1,4 @@
-"""The search at the top of every page: models by any part, versions, tags and digests by their beginning."""
+"""The search at the top of every page: models by any part, and versions, tags and digests by their beginning."""
 
 import re
 from typing import Any, NamedTuple
@@ -14,10 +14,10 @@ M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
 
 EACH = 8
-"""Hits of each kind at most."""
+"""The most hits of each kind."""
 
 BARE_DIGEST = re.compile(r"[0-9a-f]{4,64}")
-_FOUND: Select[Any] = (
+_VERSIONS: Select[Any] = (
     select(as_text(V.id), M.name.label("model_name"), V.version, V.tag, V.digest, V.released_at, V.created_at)
     .join_from(Version.__table__, RegisteredModel.__table__, M.id == V.model_id)
     .where(V.deleted_at.is_(None))
@@ -26,7 +26,7 @@ _FOUND: Select[Any] = (
 
 
 class Hits(NamedTuple):
-    """What was found, by kind."""
+    """Rows that match, by kind."""
 
     models: list[Any]
     versions: list[Any]
@@ -39,15 +39,17 @@ class Hits(NamedTuple):
 
 
 def search(words: str) -> Hits:
-    """Up to eight of each kind. A digest is found with and without `sha256:`; nothing is found for an empty text."""
+    """Return up to `EACH` hits of each kind, none for an empty text. A digest matches with and without `sha256:`."""
     if not words:
         return Hits([], [], [], [])
-    models = registered_models.found(words, EACH)
+    models = registered_models.search(words, EACH)
     bare = f"sha256:{words.lower()}" if BARE_DIGEST.fullmatch(words.lower()) else words
     return Hits(models, _beginning(V.version, words), _beginning(V.tag, words), _beginning(V.digest, bare))
 
 
 def _beginning(column: Any, words: str) -> list[Any]:
-    """In the order of the index that finds them: an order by time would sort every version that begins so."""
-    query = _FOUND.where(column.startswith(words, autoescape=True)).order_by(text(f"versions.{column.name} USING ~<~"))
+    """Return versions in the order of the index that finds them. An order by time would sort all that match."""
+    query = _VERSIONS.where(column.startswith(words, autoescape=True)).order_by(
+        text(f"versions.{column.name} USING ~<~")
+    )
     return list(db.session.execute(query))

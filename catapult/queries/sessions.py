@@ -1,4 +1,4 @@
-"""Who is signed in: the session a browser's token leads to, with its key."""
+"""Sessions of people who are signed in, found by the token of their browser."""
 
 import hashlib
 from datetime import timedelta
@@ -10,23 +10,15 @@ from catapult.queries.lists import prepared
 from catapult.tables import ApiKey, Session
 
 LONGEST, IDLE = timedelta(hours=12), timedelta(hours=2)
-"""How long a session lasts at most, and how long without use."""
+"""How long a session lasts, and how long without being used."""
 
 S: Any = Session.__table__.c
 K: Any = ApiKey.__table__.c
 
 _BY_TOKEN = (
     select(
-        S.id.label("session_id"),
-        S.created_at.label("began_at"),
-        S.used_at.label("session_used_at"),
-        K.id,
-        K.name,
-        K.role,
-        K.revoked_at,
-        K.expires_at,
-        K.last_used_at,
-        func.now().label("now"),
+        *(S.id.label("session_id"), S.created_at.label("began_at"), S.used_at.label("session_used_at")),
+        *(K.id, K.name, K.role, K.revoked_at, K.expires_at, K.last_used_at, func.now().label("now")),
     )
     .join_from(Session.__table__, ApiKey.__table__, K.id == S.api_key_id)
     .where(S.token_hash == bindparam("token_hash"), S.created_at > func.now() - LONGEST, S.used_at > func.now() - IDLE)
@@ -34,10 +26,10 @@ _BY_TOKEN = (
 
 
 def hashed(token: str) -> bytes:
-    """What is stored of a token. It is random and long, so a plain hash is enough."""
+    """Return what is stored of a token. Tokens are long and random, so a plain hash is enough."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def find(token: str) -> Any | None:
-    """The session of that token and its key, as a plain row with the database's `now`; None if there is none or it is over."""
+    """Return the token's session with its key and the database's `now`; None if there is none or it has ended."""
     return prepared.one_or_none(_BY_TOKEN, {"token_hash": hashed(token)})

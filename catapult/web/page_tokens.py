@@ -19,7 +19,7 @@ Filters = list[tuple[str, str]]
 
 def sign(listing: Listing, row: Any, filters: Filters) -> str:
     """Return the cursor of the page after that row."""
-    *values, row_id = listing.standing(row)
+    *values, row_id = listing.position(row)
     signed: str | bytes = _signer(filters).dumps([*map(_plain, values), str(row_id)])
     return signed if isinstance(signed, str) else signed.decode()
 

@@ -9,21 +9,10 @@ from stage import counted
 
 NAMES = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
 SORTED = [
-    "-metadata.accuracy",
-    "metadata.accuracy",
-    "metadata.accuracy,-metadata.loss",
-    "-metadata.loss,metadata.accuracy,tag",
-    "-metadata.eval.f1",
-    "size_bytes",
-    "-size_bytes,-metadata.accuracy",
-    "quantization,-created_at",
-    "created_at",
-    "-created_at",
-    "-is_release,version",
-    "-version",
-    "model_name,-released_at",
-    "metadata.nothing",
-    "release_notes,updated_at",
+    *("-metadata.accuracy", "metadata.accuracy", "metadata.accuracy,-metadata.loss"),
+    *("-metadata.loss,metadata.accuracy,tag", "-metadata.eval.f1", "size_bytes", "-size_bytes,-metadata.accuracy"),
+    *("quantization,-created_at", "created_at", "-created_at", "-is_release,version", "-version"),
+    *("model_name,-released_at", "metadata.nothing", "release_notes,updated_at"),
 ]
 
 

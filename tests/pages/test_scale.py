@@ -6,7 +6,7 @@ from html import unescape
 from urllib.parse import quote
 
 import pytest
-from filled import HEAVY, filled_database, read, scanned, wasted
+from filled import HEAVY, filled_database, read, run, scanned, wasted
 
 # A page is 50 rows and one, with 20 points beside each of them, or 200 points and 200 deployments.
 WASTED, READ = 300, 2_500
@@ -22,12 +22,7 @@ PAGES = [
         f"/models?sort={sort}{narrowed}"
         for sort in ("newest", "updated", "name")
         for narrowed in (
-            "",
-            "&search=number+4711",
-            "&search=model-47",
-            "&search=nothing+such",
-            "&tag=tag-27",
-            "&tag=none",
+            *("", "&search=number+4711", "&search=model-47", "&search=nothing+such", "&tag=tag-27", "&tag=none"),
         )
     ),
     "/models?sort=name&tag=all",
@@ -39,48 +34,23 @@ PAGES = [
     RELEASED,
     f"{RELEASED}?show=releases",
     EMPTY,
-    f"{MODEL}/-/deployments",
-    f"{MODEL}/-/gates",
-    f"{MODEL}/-/activity",
-    f"{EMPTY}/-/activity",
-    f"{MODEL}/-/settings",
-    f"{MODEL}/-/delete",
-    f"{MODEL}/versions/1.0.0",
-    f"{RELEASED}/versions/1.300.0",
-    f"{MODEL}/versions/1.0.0/-/edit",
-    f"{MODEL}/versions/1.0.0/-/delete",
-    f"{MODEL}/compare",
-    f"{MODEL}/compare?v=1.0.0&v=1.1.0&v=1.3.0&v=1.4.0&v=1.6.0&v=1.7.0",
-    "/environments",
-    "/environments/production",
-    "/environments/Canary",
-    "/environments/canary?at={long_ago}",
-    "/environments/Canary/-/history",
-    "/environments/canary/-/delete",
-    "/environments/canary/-/rollback?model_name=org18/model-18",
-    "/deployments/{deployment}",
-    "/gates",
-    "/inbox",
-    "/new/gate",
-    "/deployments",
-    "/deployments?environment=Staging",
-    "/deployments?status=failed",
-    "/deployments?live=true",
-    "/deployments?model_name=org18/model-18",
-    "/audit",
-    "/audit?action=version.create",
-    "/audit?resource_type=model",
-    "/audit?api_key_name=key-7",
-    "/audit?resource_id={version}",
-    "/audit?since={lately}&until={lately}",
-    "/keys",
-    "/search",
-    "/search?q=model-47",
-    "/search?q=1.3",
-    "/search?q=v1.7",
-    "/search?q=sha256:6f49",
-    "/search?q=6F4922F4",
-    "/search?q=nothing+such",
+    *(f"{MODEL}/-/deployments", f"{MODEL}/-/gates", f"{MODEL}/-/activity", f"{EMPTY}/-/activity"),
+    *(f"{MODEL}/-/settings", f"{MODEL}/-/delete", f"{MODEL}/versions/1.0.0", f"{RELEASED}/versions/1.300.0"),
+    *(f"{MODEL}/versions/1.0.0/-/edit", f"{MODEL}/versions/1.0.0/-/delete", f"{MODEL}/compare"),
+    *(f"{MODEL}/compare?v=1.0.0&v=1.1.0&v=1.3.0&v=1.4.0&v=1.6.0&v=1.7.0", "/environments"),
+    *("/environments/production", "/environments/Canary", "/environments/canary?at={long_ago}"),
+    *("/environments/Canary/-/history", "/environments/canary/-/delete"),
+    *("/environments/canary/-/rollback?model_name=org18/model-18", "/deployments/{deployment}", "/gates", "/inbox"),
+    *("/new/gate", "/deployments", "/deployments?environment=Staging", "/deployments?status=failed"),
+    *("/deployments?live=true", "/deployments?model_name=org18/model-18", "/audit", "/audit?action=version.create"),
+    *("/audit?resource_type=model", "/audit?api_key_name=key-7", "/audit?resource_id={version}"),
+    *("/audit?since={lately}&until={lately}", "/keys", "/search", "/search?q=model-47", "/search?q=1.3"),
+    *("/search?q=v1.7", "/search?q=sha256:6f49", "/search?q=6F4922F4", "/search?q=nothing+such"),
+    *(
+        f"{path}={words}"
+        for path in ("/search?q", "/models?search")
+        for words in ("q", "zq", "o", "e", "se", "sentiment")
+    ),
     "/new/model",
     "/new/version",
     "/new/deployment",
@@ -167,11 +137,37 @@ def test_a_promotion_and_its_row_read_what_they_change(filled):
         check(filled, [one for one in sent if one[0].startswith(("SELECT", "UPDATE"))])
 
 
-def test_activity_of_a_model_tells_of_deleted_versions_by_an_index_too(filled):
+ENTRIES = """
+INSERT INTO audit_logs (id, action, resource_type, resource_id, details, created_at)
+SELECT gen_random_uuid(), {}, {}, {}, jsonb_build_object('model', 'org18/model-18', 'version', '1.' || n || '.0'), {}
+FROM generate_series(1, {}) AS n"""
+VERSION = "(SELECT id FROM versions WHERE model_id = md5('model18')::uuid ORDER BY created_at LIMIT 1)"
+
+
+def test_the_history_of_a_model_is_complete_and_read_by_an_index(filled):
     made = filled.api.version({"id": filled.values["model"]}, "77.0.0")
     assert filled.api.delete(f"/api/v1/versions/{made['id']}").status_code == 204
-    response, sent = filled.page(f"{MODEL}/-/activity")
-    assert "77.0.0" in response.text
+    oldest = ENTRIES.format(
+        "'version.update'", "'version'", VERSION, "now() - make_interval(days => 9, secs => n)", 3_000
+    )
+    of_another = ENTRIES.format("'version.update'", "'version'", "md5('version1')::uuid", "now()", 1)
+    run(filled.url, oldest, of_another, "ANALYZE audit_logs")
+    path, pages = f"{MODEL}/-/activity", []
+    while path and len(pages) < 100:
+        response, sent = filled.page(path)
+        check(filled, sent)
+        path = more(response)
+        pages.append(response.text)
+    assert "77.0.0" in pages[0]
+    assert "1.1.0" not in pages[0]
+    assert "1.3000.0" in pages[-1]
+
+
+def test_what_happened_last_is_read_by_an_index_however_many_sign_ins_are_newer(filled):
+    refused = ENTRIES.format("'auth.refused'", "'api_key'", "NULL", "now() + make_interval(secs => n)", 3_000)
+    run(filled.url, refused, "ANALYZE audit_logs")
+    response, sent = filled.page("/", "activity")
+    assert response.text.count("<li") == 8
     check(filled, sent)
 
 
@@ -199,8 +195,8 @@ FROM generate_series(:first, :last) AS n;
 INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, live_from)
 SELECT gen_random_uuid(), md5('own' || n)::uuid, md5('model' || n)::uuid, 'production', 'success', 'x', now()
 FROM generate_series(:first, :last) AS n WHERE n > 1;
-INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_name)
-SELECT gen_random_uuid(), 'version.create', 'version', md5('version' || n % 3)::uuid, 'x' FROM generate_series(:first, :last) AS n;
+INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_name, details)
+SELECT gen_random_uuid(), 'version.create', 'version', md5('version' || n % 3)::uuid, 'x', '{"model": "org/m1"}' FROM generate_series(:first, :last) AS n;
 INSERT INTO gates (id, model, target, kind, path, op, value, created_by)
 SELECT gen_random_uuid(), 'org/m*', 'release', 'metric', 'accuracy', '>=', n, 'x' FROM generate_series(:first, :last) AS n;
 INSERT INTO gates (id, model, target, kind, count, role, created_by)
@@ -217,25 +213,11 @@ COUNTED = [
         for sort in ("newest", "updated", "name")
         for more in ("", "&tag=all", "&search=org")
     ),
-    "/models/org/m1",
-    "/models/org/m1?show=releases",
-    "/models/org/m1/-/deployments",
-    "/models/org/m1/-/activity",
-    "/models/org/m1/-/settings",
-    "/models/org/m1/versions/1.1",
-    "/models/org/m1/versions/1.1/-/edit",
-    "/models/org/m1/compare?v=1.1&v=1.2",
-    "/environments",
-    "/environments/production",
-    "/gates",
-    "/inbox",
-    "/deployments",
-    "/audit",
-    "/keys",
-    "/search?q=org",
-    "/search?q=1",
-    "/new/version",
-    "/new/deployment",
+    *("/models/org/m1", "/models/org/m1?show=releases", "/models/org/m1/-/deployments"),
+    *("/models/org/m1/-/activity", "/models/org/m1/-/settings", "/models/org/m1/versions/1.1"),
+    *("/models/org/m1/versions/1.1/-/edit", "/models/org/m1/compare?v=1.1&v=1.2", "/environments"),
+    *("/environments/production", "/gates", "/inbox", "/deployments", "/audit", "/keys", "/search?q=org"),
+    *("/search?q=1", "/new/version", "/new/deployment"),
 ]
 MOST_STATEMENTS = 10
 

@@ -1,1 +1,1 @@
-"""The machinery of lists: pages, sorting, prepared statements."""
+"""What lists share: paging, sorting, columns as answers show them, prepared statements."""

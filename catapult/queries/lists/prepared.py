@@ -1,7 +1,7 @@
-"""Plans that connections keep: what every request asks is planned once a connection, as planning takes longer than the rest.
+"""Prepared statements: what every request asks is planned once a connection, as planning takes longest.
 
-PostgreSQL keeps a plan for the session that prepared it. Behind a pooler that hands sessions round, a statement that was
-prepared is gone at the next one; this is seen at once, and from then on nothing is prepared (docs/decisions/0022).
+PostgreSQL keeps a plan for the session that prepared it. Behind a pooler the next statement may run in another
+session, where the prepared one does not exist. The first such error turns preparing off (docs/decisions/0022).
 """
 
 from hashlib import blake2b
@@ -29,7 +29,7 @@ _unkept = WeakSet[Engine]()
 
 
 def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
-    """The query's only row, by a plan that is kept where each statement is a transaction of its own."""
+    """Return the query's only row or None, by a prepared statement where each statement is its own transaction."""
     try:
         return db.session.execute(query, values, execution_options=KEEP).one_or_none()
     except DBAPIError as error:
@@ -40,20 +40,20 @@ def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
 
 
 def listen(engine: Engine) -> None:
-    """The engine prepares what `one_or_none` sends, and sends the name from then on."""
+    """Let the engine prepare what `one_or_none` sends, and execute it by name from then on."""
     event.listen(engine, "before_cursor_execute", _by_name, retval=True)
 
 
 def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> tuple[str, Any]:
     keeps = context is not None and context.execution_options.get("keep_plan")
-    # Within a transaction a refusal would end it.
+    # Within a transaction an error would end it.
     if not keeps or not cursor.connection.autocommit or connection.engine in _unkept:
         return statement, values
     names = connection.info.setdefault("plans", {})
     if statement not in names:
         try:
             names[statement] = _prepare(cursor, statement, values)
-        except Error as error:  # what is wrong shows in the statement itself, too
+        except Error as error:  # an error in the statement is raised again when it runs
             if error.pgcode in LOST:
                 _give_up(connection.engine, error)
             return statement, values
@@ -61,7 +61,7 @@ def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context:
 
 
 def _prepare(cursor: Any, statement: str, values: dict[str, Any]) -> str:
-    """Prepares it; returns the statement that executes it."""
+    """Prepare the statement. Return the one that executes it."""
     name = f"catapult_{blake2b(statement.encode(), digest_size=8).hexdigest()}"
     cursor.execute(f"PREPARE {name} AS {statement % {key: f'${n}' for n, key in enumerate(values, 1)}}")
     return f"EXECUTE {name} ({', '.join(f'%({key})s' for key in values)})"

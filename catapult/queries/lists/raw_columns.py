@@ -1,8 +1,9 @@
-"""Values that are only passed on, as PostgreSQL writes them: neither parsed nor written again, and every number exact."""
+"""Columns as answers show them: ids and JSON stay the text that PostgreSQL sends, so that every number is exact."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, TypeDecorator, cast, type_coerce
+from sqlalchemy import ColumnElement, Text, TypeDecorator, Uuid, cast, type_coerce
+from sqlalchemy.dialects.postgresql import JSONB
 
 from catapult.rules.json_text import JsonText
 
@@ -15,16 +16,25 @@ class _Raw(TypeDecorator[str]):
         return None if value is None else JsonText(value)
 
 
+def shown(table: Any, names: str) -> tuple[ColumnElement[Any], ...]:
+    """Return these columns of a table, given as names with spaces between them, as answers show them."""
+    return tuple(_shown(table[name]) for name in names.split())
+
+
 def as_text(column: Any) -> ColumnElement[Any]:
-    """That id as text, under its own name: an answer shows it and computes nothing with it."""
+    """Return an id as text, under its own name."""
     return cast(column, Text).label(column.name)
 
 
 def as_json(value: Any) -> ColumnElement[Any]:
-    """That JSON as `JsonText`."""
+    """Return JSON as `JsonText`."""
     return type_coerce(cast(value, Text), _Raw())
 
 
-def raw(column: Any) -> ColumnElement[Any]:
-    """That JSONB column as `JsonText`, under its attribute's name."""
-    return type_coerce(cast(column, Text), _Raw()).label("metadata_" if column.name == "metadata" else column.name)
+def _shown(column: Any) -> ColumnElement[Any]:
+    if isinstance(column.type, Uuid):
+        return as_text(column)
+    if isinstance(column.type, JSONB):
+        return as_json(column).label("metadata_" if column.name == "metadata" else column.name)
+    plain: ColumnElement[Any] = column
+    return plain

@@ -1,109 +1,181 @@
-"""A page of a list that is sorted by columns of somebody's choice: first the ids of its rows, then the rows.
+"""ORDER BY, and what comes after a row: for every list, and for pages of lists that are sorted as a request asks.
 
-Where the first column is a number of `metrics`, the versions that have it and those that have not are looked for one after
-the other, and the second only if the first are too few: so each has an index to follow, which a join of both has not.
+Such a page first finds the ids of its rows in order, and then reads the rows.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import cast, func, null, select, union_all
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    and_,
+    any_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 
-from catapult.filters.numbers import FEW, Numbers, Passing, among_few, fewest
-from catapult.filters.sorting import Column, beyond
+from catapult.filters.fields import SortKey
+from catapult.filters.metric_index import FEW
+
+Position = tuple[Any, ...]
+"""A row's values of the sort keys, the id last."""
 
 
-class Window(NamedTuple):
-    """So many rows, after skipping so many, after the one with these values."""
-
-    limit: int
-    offset: int
-    after: tuple[Any, ...] | None
+class Candidates(Protocol):
+    """Rows that an index finds, among which all rows of a list are: those that pass one condition of it."""
 
     @property
-    def whole(self) -> "Window":
-        """With what it skips."""
+    def count(self) -> Any:
+        """Their number, counted up to `FEW` at least."""
+
+    @property
+    def few(self) -> Any:
+        """An array of their ids, complete where they are fewer than `FEW`."""
+
+
+class Page(NamedTuple):
+    """A part of a list: `limit` rows, after the position `after` or after skipping `offset` rows."""
+
+    limit: int = 100
+    after: Position | None = None
+    offset: int = 0
+
+    @property
+    def from_start(self) -> "Page":
+        """This page together with the rows that it skips."""
         return self._replace(limit=self.limit + self.offset, offset=0)
 
+    @property
+    def one_more(self) -> "Page":
+        """This page with the row after it, which tells whether the list goes on."""
+        return self._replace(limit=self.limit + 1)
 
-def names(columns: Sequence[Column]) -> list[str]:
-    """What the columns are called in the rows, the last, which is the id, left out."""
-    return [f"sorted_by_{place}" for place in range(len(columns) - 1)]
-
-
-class Choosable(NamedTuple):
-    """Rows to choose from, of which `few` may be so few that they are read first and sorted then."""
-
-    rows: Any
-    few: tuple[Passing, ...] = ()
-
-    def where(self, *conditions: Any) -> "Choosable":
-        return self._replace(rows=self.rows.where(*conditions))
+    def of(self, query: Any) -> Any:
+        query = query.limit(self.limit)
+        return query.offset(self.offset) if self.offset else query
 
 
-def query(rows: Choosable, shown: Any, columns: Sequence[Column], window: Window) -> Any:
-    """The rows of `shown` that are in that window of `rows` in this order; beside them what they were sorted by."""
-    numbers = columns[0].numbers
-    found = (_in_halves(rows, columns, window, numbers) if numbers else _chosen(rows, columns, window)).subquery(
-        "found"
-    )
-    keys = [found.c[name] for name in names(columns)]
-    order = [column.order(key) for column, key in zip(columns, [*keys, found.c.id], strict=True)]
-    return shown.add_columns(*keys).join(found, found.c.id == columns[-1].expression).order_by(*order)
+def not_rare(condition: Any) -> ColumnElement[bool]:
+    """Return the condition in a form that PostgreSQL expects half of all rows to meet.
+
+    A page is then read by walking an index. If few rows were expected, all would be read and sorted, however many
+    there are.
+    """
+    return case((condition, true()), else_=false())
 
 
-def _in_halves(rows: Choosable, columns: Sequence[Column], window: Window, numbers: Numbers) -> Any:
-    """As `_chosen`: those with the number, and where they do not fill the window those without it."""
-    number, text, *others = columns
-    after = window.after
-    without = [replace(number, expression=_nothing(number), numbers=None), text, *others]
-    rest = rows.where(numbers.missing)
-    if after and after[0] is None:
-        return _chosen(rest, without, window)
-    having = [replace(number, nullable=False), replace(text, expression=_nothing(text)), *others]
-    first = _chosen(rows, having, window.whole).cte("first")
-    too_few = select(func.count()).select_from(first).scalar_subquery() < window.whole.limit
-    second = _chosen(rest.where(too_few), without, window.whole._replace(after=None)).cte("second")
-    return _together(select(first), select(second), columns, window)
+def ordered_by(key: SortKey, expression: Any = None) -> ColumnElement[Any]:
+    """Return the key for an ORDER BY, with the same values under another name if one is given."""
+    expression = key.expression if expression is None else expression
+    ordered: ColumnElement[Any] = expression.desc() if key.descending else expression.asc()
+    return ordered.nulls_last() if key.nullable else ordered
 
 
-def _chosen(rows: Choosable, columns: Sequence[Column], window: Window) -> Any:
-    """The ids in that window, and what they are sorted by. Only one of the two ways is gone."""
-    if not rows.few:
-        return _walked(rows.rows, columns, window)
-    least = fewest(rows.few)
-    read = _walked(rows.rows.where(least < FEW, among_few(rows.few)), columns, window.whole)
-    walked = _walked(rows.rows.where(least >= FEW), columns, window.whole)
-    return _together(select(read.subquery()), select(walked.subquery()), columns, window)
+def comes_after(keys: Sequence[SortKey], position: Position) -> ColumnElement[bool]:
+    """Return whether a row comes after that position."""
+    key, value = keys[0], position[0]
+    if not any(other.nullable or other.descending != key.descending for other in keys):
+        row = tuple_(*(other.expression for other in keys))
+        values = tuple_(*(_literal(other, each) for other, each in zip(keys, position, strict=True)))
+        return row < values if key.descending else row > values
+    equal = key.expression.is_(None) if value is None else key.expression == _literal(key, value)
+    greater = _greater(key, value)
+    condition = or_(*greater, and_(equal, comes_after(keys[1:], position[1:])))
+    # Says no more than the condition, but in a form that an index on the first key can use.
+    return condition if key.nullable else and_(or_(*greater, equal), condition)
 
 
-def _together(one: Any, other: Any, columns: Sequence[Column], window: Window) -> Any:
-    """The window of both."""
-    both = union_all(one, other).subquery()
-    order = [column.order(both.c[name]) for column, name in zip(columns, [*names(columns), "id"], strict=True)]
-    query = select(both).order_by(*order).limit(window.limit)
-    return query.offset(window.offset) if window.offset else query
+def names(keys: Sequence[SortKey]) -> list[str]:
+    """Return what rows call their values of the keys; the id, which is last, is left out."""
+    return [f"sorted_by_{number}" for number in range(len(keys) - 1)]
 
 
-def _walked(rows: Any, columns: Sequence[Column], window: Window) -> Any:
-    query = _selected(rows, columns).order_by(*(column.order() for column in columns))
-    if window.after:
-        query = query.where(beyond(columns, window.after))
-    query = query.limit(window.limit)
-    return query.offset(window.offset) if window.offset else query
+def page(rows: Any, shown: Any, keys: Sequence[SortKey], part: Page, candidates: Sequence[Candidates]) -> Any:
+    """Return the query for that part of `rows`, as `shown` selects them, with their values of the keys.
+
+    Where some `candidates` are few, these are read and sorted. Otherwise the list is walked in order.
+    """
+    chosen = _ids(rows, keys, part, candidates).subquery("chosen")
+    values = [chosen.c[name] for name in names(keys)]
+    order = [ordered_by(key, value) for key, value in zip(keys, [*values, chosen.c.id], strict=True)]
+    # A limit keeps PostgreSQL from reading a whole table to join it with a page.
+    row = shown.where(keys[-1].expression == chosen.c.id).limit(literal_column("1")).lateral("row")
+    return select(row, *values).select_from(chosen).join(row, true()).order_by(*order)
 
 
-def _selected(rows: Any, columns: Sequence[Column]) -> Any:
-    *keys, row_id = columns
-    labelled = [key.expression.label(name) for key, name in zip(keys, names(columns), strict=True)]
-    query = rows.with_only_columns(row_id.expression.label("id"), *labelled, maintain_column_froms=True)
-    for key in keys:
-        if key.numbers is not None:
-            query = query.join(key.numbers.table, key.numbers.on, isouter=key.nullable)
-    return query
+def _ids(rows: Any, keys: Sequence[SortKey], part: Page, candidates: Sequence[Candidates]) -> Any:
+    walk = _walk_by_number if keys[0].metric else _walk
+    if not candidates:
+        return walk(rows, keys, part)
+    row_id = keys[-1].expression
+    counts = [each.count for each in candidates]
+    fewest = func.least(*counts) if len(counts) > 1 else counts[0]
+    ids = func.coalesce(case(*((each.count == fewest, each.few) for each in candidates)), type_=ARRAY(row_id.type))
+    few = _walk(rows.where(fewest < FEW, row_id == any_(ids)), keys, part.from_start)
+    many = walk(rows.where(fewest >= FEW), keys, part.from_start)
+    return _merge(select(few.subquery()), select(many.subquery()), keys, part)
 
 
-def _nothing(column: Column) -> Any:
-    """NULL in the place of that column."""
-    return cast(null(), column.expression.type)
+def _walk_by_number(rows: Any, keys: Sequence[SortKey], part: Page) -> Any:
+    """As `_walk`, where the first key is a number: first versions that have it, then, if there is room, the others.
+
+    Each query follows an index. A join could not.
+    """
+    number, text, *others = keys
+    assert number.metric is not None
+    without_number = [replace(number, expression=_null_of(number), metric=None), text, *others]
+    rest = rows.where(~number.metric.exists())
+    if part.after and part.after[0] is None:
+        return _walk(rest, without_number, part)
+    with_number = [replace(number, nullable=False), replace(text, expression=_null_of(text)), *others]
+    first = _walk(rows, with_number, part.from_start).cte("first")
+    not_full = select(func.count()).select_from(first).scalar_subquery() < part.from_start.limit
+    second = _walk(rest.where(not_full), without_number, part.from_start._replace(after=None)).cte("second")
+    return _merge(select(first), select(second), keys, part)
+
+
+def _walk(rows: Any, keys: Sequence[SortKey], part: Page) -> Any:
+    """Return the ids in the part and their values of the keys."""
+    labelled = [key.expression.label(name) for key, name in zip(keys[:-1], names(keys), strict=True)]
+    query = rows.with_only_columns(keys[-1].expression.label("id"), *labelled, maintain_column_froms=True)
+    for metric, key in {key.metric: key for key in reversed(keys) if key.metric is not None}.items():
+        query = query.join(metric.table, metric.on, isouter=key.nullable)
+    if part.after:
+        query = query.where(comes_after(keys, part.after))
+    return part.of(query.order_by(*map(ordered_by, keys)))
+
+
+def _merge(first: Any, second: Any, keys: Sequence[SortKey], part: Page) -> Any:
+    """Return the rows of `part` among the rows of two queries."""
+    both = union_all(first, second).subquery()
+    order = [ordered_by(key, both.c[name]) for key, name in zip(keys, [*names(keys), "id"], strict=True)]
+    return part.of(select(both).order_by(*order))
+
+
+def _greater(key: SortKey, value: Any) -> list[ColumnElement[bool]]:
+    """Return the conditions, any of which puts a row after that value."""
+    if value is None:
+        return []
+    limit = _literal(key, value)
+    greater = [key.expression < limit if key.descending else key.expression > limit]
+    return [*greater, key.expression.is_(None)] if key.nullable else greater
+
+
+def _literal(key: SortKey, value: Any) -> Any:
+    return literal(value, key.expression.type)
+
+
+def _null_of(key: SortKey) -> Any:
+    return cast(null(), key.expression.type)

@@ -1,0 +1,107 @@
+"""Numbers of versions' metadata, found through the index of `metrics` on (model_id, path, value).
+
+The best way to answer a comparison depends on how many versions pass it. PostgreSQL cannot estimate that, because its
+statistics of `metrics.value` mix all paths. So the statement counts the passing versions, up to `MANY`, and takes one
+of three ways:
+
+- below `FEW`: read the passing versions by their ids and sort them (`queries.lists.sorting`);
+- below `MANY`: walk the versions in order, and look each id up in a hash of the passing ids;
+- from `MANY` on: walk the versions in order, and look up each one's number.
+
+docs/decisions/0030 has the measurements.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, false, func, literal_column, select, true
+
+from catapult.filters.operators import compare
+from catapult.tables import Metric, Version
+
+V: Any = Version.__table__.c
+METRICS: Any = Metric.__table__.alias()
+"""The rows of every subquery. They share one alias, because a new alias for each is slow to build."""
+
+FEW, MANY = 1_000, 10_000
+
+Condition = ColumnElement[bool]
+
+
+class MetricPath:
+    """The numbers at one path of one model's versions, or of all models' (`model_id` is then `EVERY_MODEL` of `nouns`).
+
+    `confirmed` is a condition on the version that has to hold too: other keys of its metadata might be spelled like
+    this path. With `in_order`, conditions are for a list that is walked in the order of an index and ends when the
+    page is full.
+    """
+
+    def __init__(self, path: str, model_id: Any, confirmed: Condition | None, in_order: bool) -> None:
+        self.path, self.model_id, self.confirmed, self.in_order = path, model_id, confirmed, in_order
+        self.table: Any = Metric.__table__.alias()
+        self.value = self.table.c.value
+        self.on = self._of_version(self.table)
+        self._passing: dict[Any, Passing] = {}
+
+    def passing(self, operator: str, numbers: tuple[float, ...]) -> "Passing":
+        """Return the versions that pass the comparison: one object, and one count, for each."""
+        return self._passing.setdefault((operator, numbers), Passing(self, operator, numbers))
+
+    def exists(self, *conditions: Condition) -> Condition:
+        """Return whether the version has a number at this path that meets the conditions, which are about `METRICS`."""
+        query: Any = select(literal_column("1")).select_from(METRICS).where(self._of_version(METRICS), *conditions)
+        condition: Condition = query.correlate(Version.__table__).exists()
+        return condition
+
+    def number(self) -> Any:
+        """Return the version's number as a subquery. Unlike EXISTS, it is never turned into a hash of all numbers."""
+        return select(METRICS.c.value).where(self._of_version(METRICS)).correlate(Version.__table__).scalar_subquery()
+
+    def _of_version(self, rows: Any) -> Condition:
+        """The model's id repeats what the version's id says, and lets the index that begins with it be used."""
+        same = and_(rows.c.version_id == V.id, rows.c.model_id == V.model_id, rows.c.path == self.path)
+        if self.confirmed is None:
+            return same
+        # A condition on both tables is evaluated last, so that metadata is read for the few rows that are left.
+        return same & case((rows.c.value.is_not(None), self.confirmed), else_=false())
+
+
+@dataclass(frozen=True, eq=False)
+class Passing:
+    """The versions whose number passes one comparison."""
+
+    metric: MetricPath
+    operator: str
+    numbers: tuple[float, ...]
+
+    @cached_property
+    def ids(self) -> Any:
+        """The query for their ids."""
+        at_path = (METRICS.c.model_id == self.metric.model_id, METRICS.c.path == self.metric.path)
+        return select(METRICS.c.version_id).where(*at_path, compare(METRICS.c.value, self.operator, self.numbers))
+
+    @cached_property
+    def count(self) -> Any:
+        """Their number, counted up to `MANY`."""
+        some = self.ids.with_only_columns(literal_column("1")).limit(MANY).subquery()
+        counted = select(func.count().label("n")).select_from(some).cte()
+        return select(counted.c.n).scalar_subquery()
+
+    @property
+    def few(self) -> Any:
+        """An array of their ids, complete where they are fewer than `FEW`."""
+        # Ordered as the index is. Otherwise PostgreSQL, which expects many rows, would read the whole table.
+        return func.array(self.ids.order_by(METRICS.c.value).limit(FEW).scalar_subquery())
+
+    @property
+    def condition(self) -> Condition:
+        """Whether the version is one of them; NULL or false if it has no number."""
+        if not self.metric.in_order:
+            return self.metric.exists(compare(METRICS.c.value, self.operator, self.numbers))
+        hashed: Condition = V.id.in_(self.ids)
+        if self.metric.confirmed is not None:
+            hashed = case((hashed, self.metric.confirmed), else_=false())
+        looked_up = compare(self.metric.number(), self.operator, self.numbers)
+        condition: Condition = case((self.count == MANY, looked_up), else_=hashed) == true()
+        return condition
