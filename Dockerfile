@@ -1,4 +1,4 @@
-# Two images from one file: `--target backend` (gunicorn by `flask up`) and `--target nginx`, which stands before it.
+# Two images: `--target backend` runs `flask up`, and `--target nginx` runs nginx in front of it. `make images` tries both.
 ARG PYTHON=3.11.14-slim-bookworm
 ARG NGINX=1.30.4
 
@@ -14,7 +14,7 @@ COPY catapult catapult
 COPY client/catapult_client client/catapult_client
 COPY migrations migrations
 COPY scripts/create_api_key.py scripts/create_api_key.py
-# The tree is installed where it lies, since the migrations stand beside the package.
+# Editable, because the migrations are beside the package and not in it.
 RUN python -m pip --python /opt/venv/bin/python install --no-deps --no-index --no-build-isolation --editable . \
     && python -m pip --python /opt/venv/bin/python uninstall --yes setuptools wheel
 RUN python -m compileall -q /app /opt/venv/lib && chmod -R a+rX /app /opt/venv
@@ -37,7 +37,7 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as web; web.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/livez', timeout=4)"]
 CMD ["flask", "up"]
-# Last, since it changes with each commit.
+# Last, because it changes with every commit.
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Catapult" \
@@ -49,7 +49,7 @@ LABEL org.opencontainers.image.title="Catapult" \
 
 FROM nginx:${NGINX} AS nginx
 RUN rm -f /etc/nginx/conf.d/default.conf
-# The image's own start fills in the templates, with nothing but these variables.
+# The base image's entrypoint renders the templates with these variables only.
 ENV NGINX_ENVSUBST_FILTER=^NGINX_
 COPY infrastructure/nginx/nginx.conf /etc/nginx/nginx.conf
 COPY infrastructure/nginx/18-catapult.envsh /docker-entrypoint.d/18-catapult.envsh
@@ -58,12 +58,12 @@ COPY catapult/static /srv/catapult/static
 RUN chmod 755 /docker-entrypoint.d/18-catapult.envsh && chmod -R a+rX /etc/nginx /srv/catapult
 EXPOSE 80 443
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
-    CMD ["curl", "-fsS", "-o", "/dev/null", "http://127.0.0.1/static/icon.svg"]
-# Last, since it changes with each commit.
+    CMD curl -fsS -o /dev/null "http://127.0.0.1:${NGINX_HTTP_PORT:-80}/static/icon.svg"
+# Last, because it changes with every commit.
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Catapult's nginx" \
-      org.opencontainers.image.description="nginx before Catapult, with its static files" \
+      org.opencontainers.image.description="nginx in front of Catapult, with its static files" \
       org.opencontainers.image.licenses="MIT AND BSD-2-Clause" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

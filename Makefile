@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check bench screenshots clean
+.PHONY: help serve test check images bench screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ test: $(VENV)/.test ## Install what is missing and run every test, in one proces
 
 check: $(VENV)/.test ## Style and types: ruff and mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
+
+images: $(VENV)/.test ## Build both images without Docker and try them; needs root, buildah, debootstrap and pgbouncer
+	$(BIN)/python -m pytest tests/images
 
 bench: $(VENV)/.test ## Measure a small and a large registry into docs/benchmark.md; BENCH="--scale 0.1" for less
 	$(BIN)/python scripts/bench.py --sizes --rounds 5 --seconds 2 --write docs/benchmark.md $(BENCH)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Catapult on this machine, by Docker: makes .env, builds, starts, and hands out the first key. Run it again to upgrade, or after
-# a step failed: what is done stays done, and a secret or a key that is there is never made anew.
+# Runs Catapult on this machine with Docker: creates .env, builds, starts, and prints the first key. Run it again to upgrade, or
+# after a step has failed. It never replaces an existing secret or key.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-WAIT=${DEPLOY_WAIT:-120} # seconds, for the database and for the application
+WAIT=${DEPLOY_WAIT:-120} # seconds to wait for each service
 SECRETS=(POSTGRES_PASSWORD API_KEY_SALT SECRET_KEY METRICS_KEY GRAFANA_PASSWORD)
 READY="import urllib.request as web; web.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"
 
@@ -12,17 +12,17 @@ say() { printf '%s\n' "$*" >&2; }
 
 stop() { # stop WHAT REMEDY
   say "deploy: $1"
-  say "deploy: $2 Then run ./deploy.sh again; it goes on from there."
+  say "deploy: $2 Then run ./deploy.sh again; it continues from here."
   exit 1
 }
 
 secret() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; }
 
-SET='^[[:space:]]*(export[[:space:]]+)?' # how a line begins that sets something, as compose reads it
+SET='^[[:space:]]*(export[[:space:]]+)?' # the start of a line that sets a variable, as compose reads it
 
 value_of() { sed -nE "s/${SET}$1[[:space:]]*=[[:space:]]*[\"']?([^\"'[:space:]]*).*/\2/p" .env | tail -n 1; }
 
-make_env() { # .env is there with every secret, for nobody else to read. It is written beside and then moved: whole or not at all.
+make_env() { # Adds the missing secrets to .env, creating it (mode 0600) if needed. Replaces the file in one step.
   local from=.env.example salt
   [ ! -e .env ] || from=.env
   (umask 077 && cat "$from" >.env.made && fill .env.made) || stop ".env cannot be written." "Make this folder writable for $(id -un)."
@@ -30,13 +30,14 @@ make_env() { # .env is there with every secret, for nobody else to read. It is w
     rm .env.made
   else
     mv .env.made .env || stop ".env cannot be written." "Make this folder writable for $(id -un)."
-    say "deploy: wrote .env with the secrets that were missing. Keep a copy apart from the backups."
+    say "deploy: wrote the missing secrets to .env. Keep a copy of it, separate from the backups."
   fi
   salt=$(value_of API_KEY_SALT)
-  [ "${#salt}" -ge 32 ] || stop "API_KEY_SALT in .env has fewer than 32 characters." "Put the former one back, or empty it if no key was made yet."
+  [ "${#salt}" -ge 32 ] || stop "API_KEY_SALT in .env has fewer than 32 characters." \
+    "Restore the previous value, or empty it if there are no keys yet."
 }
 
-fill() { # fill FILE: secrets that are empty or missing there have a value; what stands there stays
+fill() { # fill FILE: gives every empty or missing secret in it a value
   local name
   [ -z "$(tail -c 1 "$1")" ] || echo >>"$1" || return 1
   for name in "${SECRETS[@]}"; do
@@ -49,15 +50,16 @@ fill() { # fill FILE: secrets that are empty or missing there have a value; what
 }
 
 find_compose() {
-  command -v docker >/dev/null 2>&1 || stop "There is no docker here." "Install Docker Engine with its compose plugin."
+  command -v docker >/dev/null 2>&1 || stop "Docker is not installed." "Install Docker Engine with its compose plugin."
   if docker compose version >/dev/null 2>&1; then
     COMPOSE=(docker compose)
   elif command -v docker-compose >/dev/null 2>&1; then
     COMPOSE=(docker-compose)
   else
-    stop "There is neither 'docker compose' nor 'docker-compose'." "Install Docker's compose plugin."
+    stop "Neither 'docker compose' nor 'docker-compose' is installed." "Install Docker's compose plugin."
   fi
-  docker info >/dev/null 2>&1 || stop "Docker does not answer." "Start it, or use a user who may talk to it (group docker, or sudo)."
+  docker info >/dev/null 2>&1 || stop "Docker does not answer." \
+    "Start it, or run this as a user with access to it (group docker, or sudo)."
 }
 
 compose() { "${COMPOSE[@]}" "$@" </dev/null; }
@@ -69,7 +71,7 @@ step() { # step WHAT REMEDY COMMAND...
   "$@" || stop "$what failed." "$remedy"
 }
 
-until_it_works() { # until_it_works COMMAND...: tried each second until it succeeds, for as long as WAIT says
+until_it_works() { # until_it_works COMMAND...: retries every second until it succeeds, for WAIT seconds
   local left=$WAIT
   until "$@" >/dev/null 2>&1; do
     [ "$left" -gt 0 ] || return 1
@@ -78,18 +80,18 @@ until_it_works() { # until_it_works COMMAND...: tried each second until it succe
   done
 }
 
-first_key() { # Before the application's own start would make one and leave it in the container's log.
+first_key() { # Runs before the application starts, which would create a key itself and print it to the container's log.
   local keys
   keys=$(compose run --rm -T backend flask keys list --json) || return 1
   if grep -q '"prefix"' <<<"$keys"; then
-    say "deploy: there are keys already; 'flask keys create' makes more (docs/operations.md)."
+    say "deploy: there already are keys; create more with 'flask keys create' (docs/operations.md)."
   else
     compose run --rm -T backend flask keys create --name first-admin --role admin || return 1
-    say "deploy: that is the first administrator's key, shown this once. Sign in with it."
+    say "deploy: this is the first administrator's key. It is shown only once. Sign in with it."
   fi
 }
 
-look_at_schema() { SCHEMA=$(compose run --rm -T backend flask db current); } # `0004 (head)`, or nothing in an empty database
+read_schema() { SCHEMA=$(compose run --rm -T backend flask db current); } # `0004 (head)`; nothing for an empty database
 
 scheme() { if [ -e infrastructure/nginx/ssl/privkey.pem ]; then echo https; else echo http; fi; }
 
@@ -102,7 +104,7 @@ address() {
   esac
 }
 
-REVISION=$(git rev-parse --short HEAD 2>/dev/null) || REVISION=unknown # for the images' labels
+REVISION=$(git rev-parse --short HEAD 2>/dev/null) || REVISION=unknown # a label of the images
 export REVISION
 find_compose
 LOGS="Read \"${COMPOSE[*]} logs --tail 50"
@@ -112,17 +114,18 @@ step "Building" "Read the message above; building needs the network, for the bas
 step "Starting PostgreSQL" "$LOGS postgres\"." compose up -d postgres
 step "Waiting for PostgreSQL" "$LOGS postgres\"." \
   until_it_works compose exec -T postgres pg_isready --quiet --host=127.0.0.1 --username=registry --dbname=registry
-step "Looking at the schema" "If the password was refused: it is the one in .env from when the database was made." look_at_schema
-# The code of before is not for the schema to come.
+step "Checking the schema" "If the password was refused, restore the POSTGRES_PASSWORD that the database was created with." \
+  read_schema
+# The running version cannot use the new schema.
 [[ $SCHEMA == *"(head)"* ]] || step "Stopping the application" "Read the message above." compose stop nginx backend
-step "Migrating" "Read the message above. Nothing is half done; while it is not done, nothing runs." \
+step "Migrating" "Read the message above. Nothing was changed, and the application stays stopped until migrating succeeds." \
   compose run --rm -T backend flask db upgrade
-step "Making the first key" "Read the message above." first_key
-# The former static files are in it: it would have browsers keep them for a year as those that a new page names.
+step "Creating the first key" "Read the message above." first_key
+# It has the old static files. Browsers would cache those for a year under the names that the new pages use.
 step "Stopping nginx" "Read the message above." compose stop nginx
 step "Starting the application" "$LOGS backend\"." compose up -d backend
 step "Waiting for /readyz" "$LOGS backend\"." until_it_works compose exec -T backend python -c "$READY"
-# Made anew each time: it looks for certificates when it starts.
+# Recreated every time, because it looks for certificates only when it starts.
 step "Starting nginx" "$LOGS nginx\"; if a port is taken, set HTTP_PORT and HTTPS_PORT in .env." \
   compose up -d --no-deps --force-recreate nginx
 step "Waiting for nginx" "$LOGS nginx\"." until_it_works compose exec -T nginx curl -fsSk -o /dev/null "$(scheme)://127.0.0.1/livez"

@@ -60,12 +60,13 @@ def current_settings() -> Settings:
 
 
 def engine_options(url: str) -> dict[str, object]:
-    """Return the engine's options: one connection a thread, and a lost database is noticed within three seconds.
+    """Return the engine's options: one connection a thread, and timeouts for a database that is unreachable.
 
-    Options in the URL's query take precedence.
+    A connection that gets no acknowledgement breaks after 2.5 seconds, and a new one is given up after 2. Options in the
+    URL's query take precedence.
     """
     own = make_url(url).query
-    defaults = {"connect_timeout": 2, "tcp_user_timeout": 900, "application_name": "catapult"}
+    defaults = {"connect_timeout": 2, "tcp_user_timeout": 2500, "application_name": "catapult"}
     return {
         "pool_size": THREADS,
         "max_overflow": 0,

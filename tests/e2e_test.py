@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""From end to end against a server that runs somewhere, by the SDK alone: TEST_API_URL, and an administrator's TEST_API_KEY.
+"""End-to-end tests of a running server, with the SDK only. Set TEST_API_URL, and TEST_API_KEY to an administrator's key.
 
-Needs the SDK and pytest. Whatever it makes has a mark of this run in its name and is gone afterwards; only the audit log keeps
-it. Without the two variables `pytest` starts a server of its own for it, and the script says what is missing.
+They need the SDK and pytest. Everything that they create has a mark of the run in its name and is deleted at the end, except in
+the audit log. Without the two variables, pytest starts a server for them, and the script prints what is missing.
 """
 
 import os
@@ -30,7 +30,7 @@ DIGEST = "sha256:" + "e" * 64
 
 @dataclass
 class Run:
-    """One run against one server: `mark` stands in the name of all it makes."""
+    """One run against one server. `mark` is part of every name that it creates."""
 
     url: str
     admin: Registry
@@ -47,31 +47,33 @@ class Run:
     def version(self, model: Any, version: str = "1.0.0", **fields: Any) -> Any:
         return self.admin.create_version(model_id=model.id, version=version, tag=f"v{version}", digest=DIGEST, **fields)
 
-    def left(self) -> list[str]:
-        """What is still there of this run."""
+    def remaining(self) -> list[str]:
+        """Return the names of what this run has not deleted."""
         admin = self.admin
         return [
             *(model.name for model in admin.list_models(search=self.mark)),
             *(gate.id for gate in admin.list_gates() if gate.model.startswith(self.mark)),
-            *(place.name for place in admin.list_environments() if place.name.startswith(self.mark)),
+            *(environment.name for environment in admin.list_environments() if environment.name.startswith(self.mark)),
             *(key.name for key in admin.list_api_keys() if key.name.startswith(self.mark) and key.is_active),
         ]
 
     def tidy(self) -> None:
-        """Nothing of this run is left but the audit log. Gates go first: they hold models and environments back."""
+        """Delete everything that this run created. Gates go first: they keep models and environments from being deleted."""
         admin = self.admin
         for gate in [gate for gate in admin.list_gates() if gate.model.startswith(self.mark)]:
             admin.delete_gate(gate.id)
         for model in list(admin.list_models(search=self.mark)):
             admin.delete_model(model.id, force=True)
-        for place in [place for place in admin.list_environments() if place.name.startswith(self.mark)]:
-            admin.delete_environment(place.name, force=True)
+        for environment in [
+            environment for environment in admin.list_environments() if environment.name.startswith(self.mark)
+        ]:
+            admin.delete_environment(environment.name, force=True)
         for key in [key for key in admin.list_api_keys() if key.name.startswith(self.mark) and key.is_active]:
             admin.revoke_api_key(key.id)
 
 
 def own_server() -> Iterator[tuple[str, str]]:
-    """The address and first key of a server that lives as long as the tests."""
+    """Yield the address and the first key of a server that runs during the tests."""
     sys.path.insert(0, str(Path(__file__).parent / "live"))
     from up import Up
 
@@ -91,7 +93,7 @@ def server() -> Iterator[tuple[str, str]]:
     if url and key:
         yield url, key
     elif url or key:
-        pytest.fail(MISSING)  # whoever sets one of them does not mean a server of ours
+        pytest.fail(MISSING)  # one variable without the other is a mistake
     else:
         yield from own_server()
 
@@ -100,18 +102,18 @@ def server() -> Iterator[tuple[str, str]]:
 def run(server: tuple[str, str]) -> Iterator[Run]:
     url, key = server
     with Registry(url, key) as admin:
-        made = Run(url, admin)
+        started = Run(url, admin)
         try:
-            yield made
+            yield started
         finally:
-            made.tidy()
-        assert made.left() == []
+            started.tidy()
+        assert started.remaining() == []
 
 
 # --- health
 
 
-def test_it_is_healthy_and_says_what_it_is(run: Run) -> None:
+def test_it_is_healthy_and_reports_its_name_and_version(run: Run) -> None:
     health, info = run.admin.health(), run.admin.info()
     assert (health.status, health.database) == ("healthy", "ok")
     assert (info.name, info.api_version) == ("catapult", "v1")
@@ -125,22 +127,22 @@ def test_its_clock_is_right_to_the_minute(run: Run) -> None:
 # --- models
 
 
-def test_a_model_is_made_found_changed_and_deleted(run: Run) -> None:
-    made = run.model("life", description="For a moment", tags=["e2e"], metadata={"owner": "tests"})
-    assert run.admin.get_model(made.id) == made
-    assert run.admin.get_model_by_name(made.name.upper()).id == made.id
-    assert [model.id for model in run.admin.list_models(search=made.name)] == [made.id]
-    changed = run.admin.update_model(made.id, description="For longer")
+def test_a_model_is_created_read_changed_and_deleted(run: Run) -> None:
+    created = run.model("life", description="For a moment", tags=["e2e"], metadata={"owner": "tests"})
+    assert run.admin.get_model(created.id) == created
+    assert run.admin.get_model_by_name(created.name.upper()).id == created.id
+    assert [model.id for model in run.admin.list_models(search=created.name)] == [created.id]
+    changed = run.admin.update_model(created.id, description="For longer")
     assert (changed.description, changed.tags, changed.metadata) == ("For longer", ["e2e"], {"owner": "tests"})
-    run.admin.delete_model(made.id)
+    run.admin.delete_model(created.id)
     with pytest.raises(NotFound):
-        run.admin.get_model(made.id)
+        run.admin.get_model(created.id)
 
 
-def test_a_list_comes_whole_page_by_page(run: Run) -> None:
-    made = [run.model(f"listed-{number}").id for number in range(5)]
+def test_a_list_is_complete_over_several_pages(run: Run) -> None:
+    created = [run.model(f"listed-{number}").id for number in range(5)]
     listed = [model.id for model in run.admin.list_models(search=run.mark, limit=2)]
-    assert [id_ for id_ in listed if id_ in made] == made[::-1]
+    assert [id_ for id_ in listed if id_ in created] == created[::-1]
 
 
 # --- versions
@@ -149,11 +151,16 @@ def test_a_list_comes_whole_page_by_page(run: Run) -> None:
 def test_a_version_keeps_what_it_was_registered_with(run: Run) -> None:
     model = run.model("kept")
     metadata = {"accuracy": 0.95, "nested": {"deep": [1, None, "é"]}, "count": 123456789012345678}
-    made = run.version(model, metadata=metadata, size_bytes=5_000_000_000, platform="linux/amd64")
-    got = run.admin.get_version(made.id)
-    assert got == made
-    assert (got.metadata, got.size_bytes, got.digest, got.is_release) == (metadata, 5_000_000_000, DIGEST, False)
-    assert got.image == f"docker.io/{run.mark}/kept@{DIGEST}"
+    created = run.version(model, metadata=metadata, size_bytes=5_000_000_000, platform="linux/amd64")
+    version = run.admin.get_version(created.id)
+    assert version == created
+    assert (version.metadata, version.size_bytes, version.digest, version.is_release) == (
+        metadata,
+        5_000_000_000,
+        DIGEST,
+        False,
+    )
+    assert version.image == f"docker.io/{run.mark}/kept@{DIGEST}"
 
 
 def test_the_latest_version_is_the_newest_or_the_highest_or_a_release(run: Run) -> None:
@@ -166,7 +173,7 @@ def test_the_latest_version_is_the_newest_or_the_highest_or_a_release(run: Run) 
     assert latest(model_name=model.name, is_release=True).id == old.id
 
 
-def test_versions_are_found_by_what_they_measured(run: Run) -> None:
+def test_versions_are_filtered_and_sorted_by_metadata(run: Run) -> None:
     model = run.model("measured")
     for number in range(1, 5):
         run.version(model, f"{number}.0.0", metadata={"accuracy": number / 10})
@@ -174,7 +181,7 @@ def test_versions_are_found_by_what_they_measured(run: Run) -> None:
     assert [version.version for version in good] == ["4.0.0", "3.0.0", "2.0.0"]
 
 
-def test_registering_again_gives_the_same_version(run: Run) -> None:
+def test_registering_again_returns_the_same_version(run: Run) -> None:
     model = run.model("again")
     first = run.admin.ensure_version(model.name, "1.0.0", tag="v1", digest=DIGEST)
     assert run.admin.ensure_version(model.name, "1.0.0", tag="v1", digest=DIGEST).id == first.id
@@ -185,55 +192,55 @@ def test_registering_again_gives_the_same_version(run: Run) -> None:
 # --- deployments
 
 
-def test_the_newest_success_is_live_and_going_back_is_a_verb(run: Run) -> None:
-    model, place = run.model("deployed"), run.name("staging")
+def test_the_newest_success_is_live_until_a_rollback(run: Run) -> None:
+    model, environment = run.model("deployed"), run.name("staging")
     versions = [run.version(model, f"{number}.0.0") for number in (1, 2)]
-    first, second = (run.admin.deploy(version, place, metadata={"replicas": 3}) for version in versions)
+    first, second = (run.admin.deploy(version, environment, metadata={"replicas": 3}) for version in versions)
     assert run.admin.get_deployment(second.id).live
     assert not run.admin.get_deployment(first.id).live
-    assert [live.id for live in run.admin.live(place)] == [second.id]
-    assert [live.id for live in run.admin.live(place, at=first.deployed_at)] == [first.id]
-    back = run.admin.rollback(place, model_name=model.name, reason="end to end")
+    assert [live.id for live in run.admin.live(environment)] == [second.id]
+    assert [live.id for live in run.admin.live(environment, at=first.deployed_at)] == [first.id]
+    back = run.admin.rollback(environment, model_name=model.name, reason="end to end")
     assert (back.version, back.rollback_of) == ("1.0.0", second.id)
-    assert run.admin.get_version(versions[0].id).live_in == [place]
+    assert run.admin.get_version(versions[0].id).live_in == [environment]
 
 
-def test_a_deployment_that_fails_says_so_and_is_never_live(run: Run) -> None:
-    version, place = run.version(run.model("failing")), run.name("failing")
-    with suppress(ZeroDivisionError), run.admin.deployment(version, place):
+def test_a_failed_deployment_is_recorded_and_never_live(run: Run) -> None:
+    version, environment = run.version(run.model("failing")), run.name("failing")
+    with suppress(ZeroDivisionError), run.admin.deployment(version, environment):
         _ = 1 / 0
-    (failed,) = run.admin.list_deployments(release_id=version, environment=place)
+    (failed,) = run.admin.list_deployments(release_id=version, environment=environment)
     assert (failed.status, failed.live) == ("failed", False)
-    assert list(run.admin.live(place)) == []
+    assert list(run.admin.live(environment)) == []
 
 
 # --- keys
 
 
-def test_a_key_opens_what_its_role_may_until_it_is_revoked(run: Run) -> None:
-    made = run.admin.create_api_key(run.name("viewer"), role="viewer")
-    with Registry(run.url, made.key) as viewer:
+def test_a_key_works_within_its_role_until_it_is_revoked(run: Run) -> None:
+    created = run.admin.create_api_key(run.name("viewer"), role="viewer")
+    with Registry(run.url, created.key) as viewer:
         assert viewer.info().name == "catapult"
         with pytest.raises(Forbidden) as refused:
             viewer.create_model(name=f"{run.mark}/forbidden", storage_path="docker.io/a/b")
         assert "publisher" in refused.value.detail
-        run.admin.revoke_api_key(made.id)
+        run.admin.revoke_api_key(created.id)
         with pytest.raises(Unauthenticated):
             viewer.info()
-    (listed,) = [key for key in run.admin.list_api_keys() if key.id == made.id]
+    (listed,) = [key for key in run.admin.list_api_keys() if key.id == created.id]
     assert (listed.is_active, listed.key) == (False, None)
 
 
-def test_a_key_that_ends_has_an_end(run: Run) -> None:
+def test_a_key_has_the_expiry_that_it_was_created_with(run: Run) -> None:
     end = datetime.now(UTC) + timedelta(hours=1)
-    made = run.admin.create_api_key(run.name("ending"), role="viewer", expires_at=end)
-    assert abs(made.expires_at - end) < timedelta(milliseconds=1)
+    created = run.admin.create_api_key(run.name("ending"), role="viewer", expires_at=end)
+    assert abs(created.expires_at - end) < timedelta(milliseconds=1)
 
 
 # --- a workflow
 
 
-def test_from_training_to_production_with_a_gate_and_the_trail_of_it(run: Run) -> None:
+def test_from_training_to_production_with_a_gate_and_an_audit_trail(run: Run) -> None:
     roles = {role: run.admin.create_api_key(run.name(role), role=role).key for role in ("publisher", "releaser")}
     model, production = run.model("workflow"), run.name("production")
     run.admin.put_environment(production, protected=True)
@@ -264,14 +271,14 @@ def test_a_wrong_key_is_a_401(run: Run) -> None:
         stranger.info()
 
 
-def test_every_field_at_fault_is_named_at_once(run: Run) -> None:
+def test_every_invalid_field_is_named_at_once(run: Run) -> None:
     with pytest.raises(Validation) as refused:
         run.admin.create_model(name="no//name", storage_path="", tags=["not a tag"])
     assert {"name", "storage_path"} <= set(refused.value.errors)
     assert refused.value.request_id
 
 
-def test_what_is_not_there_is_a_404_and_what_is_there_a_409(run: Run) -> None:
+def test_a_missing_version_is_a_404_and_a_taken_name_a_409(run: Run) -> None:
     with pytest.raises(NotFound):
         run.admin.get_version("00000000-0000-7000-8000-000000000000")
     model = run.model("taken")
@@ -280,7 +287,7 @@ def test_what_is_not_there_is_a_404_and_what_is_there_a_409(run: Run) -> None:
     assert isinstance(refused.value, RegistryError)
 
 
-def test_what_is_live_is_not_deleted_by_the_way(run: Run) -> None:
+def test_a_model_with_a_live_version_is_not_deleted(run: Run) -> None:
     model = run.model("in-use")
     run.admin.deploy(run.version(model), run.name("in-use"))
     with pytest.raises(Conflict):

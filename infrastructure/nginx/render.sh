@@ -1,6 +1,6 @@
 #!/bin/sh
-# render.sh FOLDER: the whole configuration in that folder, for an nginx without a container: nginx -c FOLDER/nginx.conf
-# Its variables, with their defaults, are in 18-catapult.envsh. Needs envsubst (gettext-base).
+# render.sh FOLDER: writes the configuration for nginx without a container, started as nginx -c FOLDER/nginx.conf
+# 18-catapult.envsh lists the variables and their defaults. Needs envsubst (gettext-base).
 set -eu
 [ $# = 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,7 +13,7 @@ mkdir -p "$1"
 cp "$here/nginx.conf" "$1/nginx.conf"
 cd "$here/templates"
 find . -name '*.template' | while read -r template; do
-  made="$1/conf.d/${template%.template}"
-  mkdir -p "$(dirname "$made")"
-  envsubst "$names" <"$template" >"$made"
+  rendered="$1/conf.d/${template%.template}"
+  mkdir -p "$(dirname "$rendered")"
+  envsubst "$names" <"$template" >"$rendered"
 done

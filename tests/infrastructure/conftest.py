@@ -1,4 +1,4 @@
-"""The server, the shipped nginx before it, and a backend that says what nginx sent it."""
+"""The server, the shipped nginx in front of it, and a backend that answers with the headers it received."""
 
 import os
 import shutil
@@ -11,30 +11,29 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "live"))
 
-from certificate import self_made
-from echo import Echo
+from certificate import self_signed
+from echo import echoing
 from front import Nginx
 from up import Start, Up, for_a_team
 
 
 @pytest.fixture(scope="session")
 def infra_folder() -> Iterator[Callable[[], Path]]:
-    """A function that makes a folder which nginx's workers, another user, may enter. Gone at the end."""
-    made: list[Path] = []
+    """A function that creates a folder which nginx's workers, another user, can enter. Removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="catapult-infra-", ignore_cleanup_errors=True) as root:
 
-    def make() -> Path:
-        made.append(Path(tempfile.mkdtemp(prefix="catapult-infra-")))
-        made[-1].chmod(0o755)
-        return made[-1]
+        def make() -> Path:
+            folder = Path(tempfile.mkdtemp(dir=root))
+            folder.chmod(0o755)
+            return folder
 
-    yield make
-    for folder in made:
-        shutil.rmtree(folder, ignore_errors=True)
+        Path(root).chmod(0o755)
+        yield make
 
 
 @pytest.fixture(scope="session")
 def behind(infra_folder: Callable[[], Path], make_database: Callable[[], str]) -> Iterator[Up]:
-    """The server, which trusts the nginx before it, with a key of each role. Nobody may break it."""
+    """A server that trusts the nginx in front of it, with a key of each role. Tests leave it intact."""
     server = Up(infra_folder(), **for_a_team(make_database()), TRUSTED_PROXIES="127.0.0.1")
     try:
         server.ready().make_keys()
@@ -46,27 +45,28 @@ def behind(infra_folder: Callable[[], Path], make_database: Callable[[], str]) -
 
 @pytest.fixture(scope="module")
 def start(infra_folder: Callable[[], Path]) -> Iterator[Start]:
-    """Starts servers with the settings it is given. What still runs when the module's tests are done is ended."""
+    """A function that starts servers with the given settings. They are stopped after the module's tests."""
     start = Start(infra_folder)
     yield start
     start.close()
 
 
 @pytest.fixture(scope="module")
-def echo() -> Iterator[Echo]:
-    with Echo() as started:
-        yield started
+def echo() -> Iterator[int]:
+    """The port of a backend that answers with the headers it received."""
+    with echoing() as port:
+        yield port
 
 
 @pytest.fixture(scope="session")
 def certificates(infra_folder: Callable[[], Path]) -> Path:
-    """A folder with a certificate for localhost, made here, and its key."""
-    return self_made(infra_folder())
+    """A folder with a self-signed certificate for localhost and its key."""
+    return self_signed(infra_folder())
 
 
 @pytest.fixture(scope="module")
 def nginx(infra_folder: Callable[[], Path]) -> Iterator[Callable[..., Nginx]]:
-    """Starts nginx before a port: `nginx(port, NGINX_RATE="5r/s")`. What still runs after the module's tests is ended."""
+    """A function that starts nginx in front of a port: `nginx(port, NGINX_RATE="5r/s")`. Stopped after the module's tests."""
     started: list[Nginx] = []
 
     def start(*ports: int, **variables: str) -> Nginx:
@@ -80,13 +80,13 @@ def nginx(infra_folder: Callable[[], Path]) -> Iterator[Callable[..., Nginx]]:
 
 @pytest.fixture(scope="session")
 def needs() -> Callable[[str], str]:
-    """The path of a program of Debian's; without it the test is skipped, but in CI, which installs it, it fails."""
+    """A function that returns the path of a program. Without the program a test is skipped, but in CI it fails."""
 
     def find(name: str) -> str:
-        found = shutil.which(name)
-        if found is None and not os.environ.get("CI"):
+        path = shutil.which(name)
+        if path is None and not os.environ.get("CI"):
             pytest.skip(f"{name} is not installed: apt-get install {name}")
-        assert found, f"{name} is missing; .ci/run has to install it"
-        return found
+        assert path, f"{name} is missing; .ci/run has to install it"
+        return path
 
     return find

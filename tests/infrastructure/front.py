@@ -1,4 +1,4 @@
-"""Debian's nginx as an ordinary process, with the shipped files."""
+"""nginx as an ordinary process with the shipped files."""
 
 import json
 import os
@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from up import ROOT, free_port, until
+from malformed import speak
+from up import ROOT, Caller, free_port, until
 
 FILES = ROOT / "infrastructure" / "nginx"
 STATIC = ROOT / "catapult" / "static"
 
 
 def render(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The configuration for those variables and nothing of the machine's, in `folder/conf`."""
+    """Write the configuration for these variables, and none of this machine's, to `folder/conf`."""
     kept = {name: value for name, value in os.environ.items() if name == "PATH"}
     return subprocess.run(
         ["sh", FILES / "render.sh", folder / "conf"],
@@ -29,8 +30,21 @@ def render(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def rendered(folder: Path, name: str, version: str | None = None, **variables: str) -> str:
+    """Return a rendered file as for nginx of this version."""
+    if version:
+        stand_in = folder / "bin" / "nginx"
+        stand_in.parent.mkdir(exist_ok=True)
+        stand_in.write_text(f"#!/bin/sh\necho nginx version: nginx/{version} >&2\n")
+        stand_in.chmod(0o755)
+        variables["PATH"] = f"{stand_in.parent}:{os.environ['PATH']}"
+    done = render(folder, **variables)
+    assert done.returncode == 0, done.stderr
+    return (folder / "conf" / "conf.d" / name).read_text()
+
+
 class Nginx:
-    """One nginx before backends at these ports of this machine, its files in that folder."""
+    """nginx in front of backends at these local ports, with its files in the folder."""
 
     def __init__(self, folder: Path, *backends: int, **variables: str) -> None:
         self.folder, self.port, self.tls_port = folder, free_port(), free_port()
@@ -43,14 +57,14 @@ class Nginx:
             "NGINX_ACCESS_LOG": str(self.log),
             **variables,
         }
-        made = render(folder, **self.variables)
-        assert made.returncode == 0, made.stderr
-        self.said = folder / "said"
-        with self.said.open("w") as said:
+        done = render(folder, **self.variables)
+        assert done.returncode == 0, done.stderr
+        self.output = folder / "output"
+        with self.output.open("w") as output:
             self.process = subprocess.Popen(
                 ["nginx", "-c", folder / "conf" / "nginx.conf", "-g", f"pid {folder}/pid; daemon off;"],
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
             )
 
     @property
@@ -66,7 +80,7 @@ class Nginx:
         return self
 
     def _listens(self) -> bool:
-        assert self.process.poll() is None, self.said.read_text()
+        assert self.process.poll() is None, self.output.read_text()
         with closing(socket.socket()) as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -78,36 +92,25 @@ class Nginx:
 
     def ask(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         verify = Path(self.variables["NGINX_SSL"], "fullchain.pem") if self.tls else None
-        kwargs = {"timeout": 20, "allow_redirects": False, "verify": verify and str(verify), **kwargs}
-        with requests.Session() as session:
-            session.trust_env = False
-            return session.request(method, self.url + path, **kwargs)
+        kwargs = {"allow_redirects": False, "verify": verify and str(verify), **kwargs}
+        with Caller(self.url) as caller:
+            return caller.request(method, path, **kwargs)
 
-    def raw(self, text: bytes) -> bytes:
-        """What comes back to these bytes, until nginx closes or is silent for two seconds."""
-        got = b""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
-            connection.sendall(text)
-            try:
-                while more := connection.recv(65536):
-                    got += more
-            except TimeoutError:
-                pass
-        return got
+    def get_verbatim(self, path: str) -> bytes:
+        """Return the response to a GET of this path, sent without any change."""
+        return speak(self.port, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()).text
 
     def lines(self) -> list[dict[str, Any]]:
-        """The access log; the last line may still be on its way."""
+        """Return the complete lines of the access log."""
         text = self.log.read_text()
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def logged(self, **fields: str) -> dict[str, Any]:
-        """The line with these fields. It is written after the answer was sent."""
-        until(lambda: self._found(fields))
-        (line,) = self._found(fields)
+        """Wait for the one line with these fields, which is written after the response was sent, and return it."""
+        matching: list[dict[str, Any]] = []
+        until(lambda: matching.extend(line for line in self.lines() if fields.items() <= line.items()) or matching)
+        (line,) = matching
         return line
-
-    def _found(self, fields: dict[str, str]) -> list[dict[str, Any]]:
-        return [line for line in self.lines() if fields.items() <= line.items()]
 
     def close(self) -> None:
         if self.process.poll() is None:

@@ -1,4 +1,4 @@
-"""Debian's PgBouncer as an ordinary process, with the shipped file."""
+"""PgBouncer as an ordinary process with the shipped file."""
 
 import os
 import pwd
@@ -10,34 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from psycopg2.extras import RealDictCursor
 from up import ROOT, free_port, until
 
 from catapult.embedded import Embedded
 
 FILE = ROOT / "infrastructure" / "pgbouncer" / "pgbouncer.ini"
-PASSWORD = "a password for tests"
+PASSWORD = "a-password-for-tests"
 
 
 class PgBouncer:
-    """One PgBouncer before that PostgreSQL, its files in that folder; `changed` are settings instead of the shipped ones."""
+    """PgBouncer in front of the cluster, with its files in the folder. `changed` replaces shipped settings."""
 
     def __init__(
         self, program: str, folder: Path, cluster: Embedded, connect_query: bool = True, **changed: str
     ) -> None:
         self.port, self.log = free_port(), folder / "pgbouncer.log"
         text = _for_tests(FILE.read_text(), folder, cluster, self.port)
+        text = text if connect_query else re.sub(" connect_query='.*", "", text)
         self.ini = folder / "pgbouncer.ini"
-        self.ini.write_text(
-            (text if connect_query else re.sub(" connect_query='.*", "", text))
-            + "".join(f"{name} = {value}\n" for name, value in changed.items())
-        )
+        self.ini.write_text(text + "".join(f"{name} = {value}\n" for name, value in changed.items()))
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [program, *_account(folder, cluster), self.ini], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
     def url(self, database: str) -> str:
-        return f"postgresql://catapult:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://catapult:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     def ready(self) -> "PgBouncer":
         until(self._answers)
@@ -51,13 +50,12 @@ class PgBouncer:
         return False
 
     def show(self, what: str) -> list[dict[str, Any]]:
-        """What PgBouncer says of itself."""
+        """Return the rows of one of PgBouncer's own SHOW commands."""
         with closing(psycopg2.connect(self.url("pgbouncer"), connect_timeout=2)) as connection:
             connection.autocommit = True
-            with connection.cursor() as cursor:
+            with connection.cursor(cursor_factory=RealDictCursor) as cursor:
                 cursor.execute(f"SHOW {what}")
-                names = [column.name for column in cursor.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                return cursor.fetchall()
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -66,7 +64,7 @@ class PgBouncer:
 
 
 def _for_tests(text: str, folder: Path, cluster: Embedded, port: int) -> str:
-    """The shipped file with what an operator changes in it, for any database of the cluster."""
+    """Return the shipped file with the changes of an operator, for any database of the cluster."""
     users = folder / "userlist.txt"
     users.write_text(f'"catapult" "{PASSWORD}"\n')
     for shipped, ours in [
@@ -80,7 +78,7 @@ def _for_tests(text: str, folder: Path, cluster: Embedded, port: int) -> str:
 
 
 def _account(folder: Path, cluster: Embedded) -> list[str]:
-    """PgBouncer refuses to be root; the embedded PostgreSQL's socket is for its own user alone."""
+    """Return options that run PgBouncer as the user of PostgreSQL: it refuses to be root, and the socket is private."""
     if os.geteuid() != 0:
         return []
     owner = cluster.data.stat()

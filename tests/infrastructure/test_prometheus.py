@@ -1,4 +1,4 @@
-"""Prometheus itself with the shipped configuration and the real server: each query of the dashboard and the alarms answers."""
+"""Prometheus with the shipped configuration and the real server: every query of the dashboard and every alert works."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from up import ROOT, Caller, Up, a_version, for_a_team, free_port, statuses, until
+from up import ROOT, Caller, Up, a_version, for_a_team, free_port, until
 
 pytestmark = pytest.mark.live
 FILES = ROOT / "infrastructure" / "prometheus"
@@ -22,7 +22,7 @@ METRICS_KEY = "a-key-for-prometheus-alone"
 
 
 class Prometheus:
-    """Asks the server each second; `ask` gives what its own API does."""
+    """Prometheus, scraping the server every second."""
 
     def __init__(self, program: str, folder: Path, server: Up) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -37,25 +37,25 @@ class Prometheus:
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
         options = {"config.file": folder / "prometheus.yml", "storage.tsdb.path": folder / "kept"}
         listen = f"--web.listen-address={self.url.removeprefix('http://')}"
-        with (folder / "said").open("w") as said:
+        with (folder / "output").open("w") as output:
             self.process = subprocess.Popen(
-                [program, *(f"--{name}={value}" for name, value in options.items()), listen], stdout=said, stderr=said
+                [program, *(f"--{name}={value}" for name, value in options.items()), listen],
+                stdout=output,
+                stderr=output,
             )
 
     def ask(self, path: str, **query: str) -> Any:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(f"{self.url}/api/v1/{path}", params=query, timeout=5).json()
+        with Caller(self.url) as caller:
+            answer = caller.get(f"/api/v1/{path}", params=query).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
-    def found(self, query: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask("query", query=query)["result"]
-        return found
+    def results(self, query: str) -> list[dict[str, Any]]:
+        return list(self.ask("query", query=query)["result"])
 
     def has_rates(self) -> bool:
         with suppress(requests.RequestException, AssertionError):
-            return bool(self.found("rate(catapult_requests_total[5m])")) and bool(self.found("catapult_models"))
+            return bool(self.results("rate(catapult_requests_total[5m]) and on() catapult_models"))
         return False
 
 
@@ -63,7 +63,7 @@ class Prometheus:
 def prometheus(
     needs: Callable[[str], str], infra_folder: Callable[[], Path], make_database: Callable[[], str]
 ) -> Iterator[Prometheus]:
-    """After requests of all kinds, deployments that came out well and badly, and a key that will soon end."""
+    """Prometheus after requests of all kinds, a successful and a failed deployment, and a key that expires soon."""
     limits = {"RATE_LIMIT": "20 per second", "METRICS_KEY": METRICS_KEY}
     server = Up(infra_folder(), **for_a_team(make_database()), **limits)
     started = None
@@ -73,7 +73,8 @@ def prometheus(
         use(server)
         until(started.has_rates)
         with server.caller(server.key) as caller:
-            until(lambda: refused(caller) and started.found('rate(catapult_requests_total{status="429"}[5m]) > 0'))
+            refused = 'rate(catapult_requests_total{status="429"}[5m]) > 0'  # it has to grow between two scrapes
+            until(lambda: [caller.get("/api/v1/info") for _ in range(60)] and started.results(refused))
         yield started
     finally:
         if started:
@@ -82,24 +83,19 @@ def prometheus(
         server.close()
 
 
-def refused(caller: Caller) -> bool:
-    """Whether some of many requests were one too many: a rate is told once a figure has grown between two looks at it."""
-    return 429 in statuses([caller.get("/api/v1/info") for _ in range(60)])
-
-
 def use(server: Up) -> None:
     with server.caller(server.key) as caller:
         model = caller.model("org/watched")
         version = caller.made("/api/v1/versions", {**a_version(model, "1.0.0"), "is_release": True})
         for status in ("success", "failed"):
-            place = {"release_id": version["id"], "environment": "production", "status": status}
-            caller.made("/api/v1/deployments", place)
+            fields = {"release_id": version["id"], "environment": "production", "status": status}
+            caller.made("/api/v1/deployments", fields)
         soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
         caller.made("/api/v1/api-keys", {"name": "soon", "expires_at": soon})
         assert caller.get("/api/v1/models/none").status_code == 404
 
 
-def test_the_server_is_asked_with_its_key(prometheus: Prometheus) -> None:
+def test_the_server_is_scraped_with_the_key(prometheus: Prometheus) -> None:
     (target,) = prometheus.ask("targets")["activeTargets"]
     assert (target["health"], target["lastError"]) == ("up", "")
     assert target["labels"]["job"] == "catapult"
@@ -108,26 +104,25 @@ def test_the_server_is_asked_with_its_key(prometheus: Prometheus) -> None:
 @pytest.mark.parametrize(
     ("title", "target"), QUERIES, ids=[f"{title}-{target['expr'][:30]}" for title, target in QUERIES]
 )
-def test_a_query_of_the_dashboard_has_an_answer(prometheus: Prometheus, title: str, target: dict[str, Any]) -> None:
-    found = prometheus.found(target["expr"].replace("$__rate_interval", "5m"))
-    if 'status=~"5.."' in target["expr"]:  # there was none, and the query is one
+def test_a_query_of_the_dashboard_has_results(prometheus: Prometheus, title: str, target: dict[str, Any]) -> None:
+    results = prometheus.results(target["expr"].replace("$__rate_interval", "5m"))
+    if 'status=~"5.."' in target["expr"]:  # there was no server error
         return
-    values = {result["value"][1] for result in found}
-    assert values - {"NaN"}, title  # NaN: a route that nobody asked for within that time
+    values = {result["value"][1] for result in results}
+    assert values - {"NaN"}, title  # NaN: a route without a request within that time
     for label in re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")):
-        assert all(label in result["metric"] for result in found), label
+        assert all(label in result["metric"] for result in results), label
 
 
-def test_no_alarm_is_out_of_order_and_those_that_should_be_raised(prometheus: Prometheus) -> None:
+def test_every_alert_is_healthy_and_the_expected_ones_are_raised(prometheus: Prometheus) -> None:
     def rules() -> list[dict[str, Any]]:
         (group,) = prometheus.ask("rules")["groups"]
-        found: list[dict[str, Any]] = group["rules"]
-        return found
+        return list(group["rules"])
 
     until(lambda: all(rule["health"] == "ok" for rule in rules()))
     assert not [rule["lastError"] for rule in rules() if rule.get("lastError")]
     assert len(rules()) == 8
     states = {rule["name"]: rule["state"] for rule in rules()}
-    assert states.pop("CatapultKeysExpire") == "pending"  # for an hour, before somebody is told
+    assert states.pop("CatapultKeysExpire") == "pending"  # for an hour before it fires
     assert states.pop("CatapultRateLimited") in ("inactive", "pending")
     assert set(states.values()) == {"inactive"}

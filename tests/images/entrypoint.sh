@@ -1,0 +1,16 @@
+#!/bin/sh
+# The documented part of the official nginx image's entrypoint, for a base image made from Debian's packages: source *.envsh,
+# render every template under /etc/nginx/templates with the variables that NGINX_ENVSUBST_FILTER matches, then start the command.
+set -eu
+for script in /docker-entrypoint.d/*.envsh; do
+  # shellcheck source=infrastructure/nginx/18-catapult.envsh
+  . "$script"
+done
+names=$(env | sed 's/=.*//' | grep "$NGINX_ENVSUBST_FILTER" | sed 's/.*/${&}/' | tr '\n' ' ')
+cd /etc/nginx/templates
+find . -type f -name '*.template' | while read -r template; do
+  rendered=/etc/nginx/conf.d/${template%.template}
+  mkdir -p "$(dirname "$rendered")"
+  envsubst "$names" <"$template" >"$rendered"
+done
+exec "$@"
