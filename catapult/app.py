@@ -36,15 +36,8 @@ SWEEP_EVERY = 600.0
 SIGN_IN = "pages.sign_in.sign_in"
 
 EXPOSED = [
-    "Link",
-    "ETag",
-    "Location",
-    "Retry-After",
-    "X-Request-ID",
-    "traceparent",
-    "X-Total-Count",
-    "Idempotency-Replayed",
-    "Deprecation",
+    *("Link", "ETag", "Location", "Retry-After", "X-Request-ID", "traceparent", "X-Total-Count"),
+    *("Idempotency-Replayed", "Deprecation"),
 ]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Executable, Table, TextClause, insert
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from catapult.errors import Conflict, Forbidden, Refusal
+from catapult.errors import Conflict, Forbidden
 from catapult.extensions import Row, check_in_transaction, db
 from catapult.rules.json_text import as_stored
 from catapult.tables import Action, AuditLog, Kind, Role
@@ -23,23 +23,14 @@ _INSERT = insert(cast(Table, AuditLog.__table__))
 BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
 
-REFUSALS: dict[str, tuple[type[Refusal], str]] = {
-    "uq_models_name": (
-        Conflict,
-        "A model with this name already exists (upper and lower case are the same). Choose another name.",
-    ),
-    "uq_versions_model_id_version": (
-        Conflict,
-        "This model already has that version. Versions never change: register the next one.",
-    ),
-    "uq_deployments_live": (
-        Conflict,
-        "Another deployment to this environment came first. Check what is live and try again.",
-    ),
-    "uq_approvals_key": (Conflict, "This key has already approved it."),
-    "uq_api_keys_prefix": (Conflict, "The new key's prefix is taken. Try again."),
+REFUSALS = {
+    "uq_models_name": "A model with this name already exists (case is ignored). Choose another name.",
+    "uq_versions_model_id_version": "This model already has that version. Versions never change: register the next one.",
+    "uq_deployments_live": "Another deployment to this environment came first. Check what is live and try again.",
+    "uq_approvals_key": "This key has already approved it.",
+    "uq_api_keys_prefix": "The new key's prefix is taken. Try again.",
 }
-"""What each constraint means when it is violated. Constraints are recognized by name, never by the error's text."""
+"""The Conflict that each constraint means when it is violated. It is recognized by name, never by the error's text."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +118,12 @@ def execute(statement: Executable, values: dict[str, Any]) -> Any:
         raise refusal(error) from error
 
 
-def refusal(error: IntegrityError) -> Refusal:
+def refusal(error: IntegrityError) -> Conflict:
     """Return what the violated constraint means. Raises the error itself for an unknown one: that is a bug in our checks."""
     name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
     if name not in REFUSALS:
         raise error
-    kind, detail = REFUSALS[name]
-    return kind(detail)
+    return Conflict(REFUSALS[name])
 
 
 def note(statement: Executable) -> int:

@@ -19,7 +19,7 @@ Refusal
 └── InsufficientStorage        507
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 Fields = dict[str, Any]
@@ -145,26 +145,11 @@ class InsufficientStorage(Refusal):
     advice = "Whoever runs this registry must free or add disk space."
 
 
-KINDS: dict[str, type[Refusal]] = {
-    kind.code: kind
-    for kind in (
-        BadRequest,
-        Unauthenticated,
-        Forbidden,
-        NotFound,
-        MethodNotAllowed,
-        Conflict,
-        Blocked,
-        Frozen,
-        InProgress,
-        PreconditionFailed,
-        TooLarge,
-        UnsupportedMediaType,
-        Invalid,
-        IdempotencyMismatch,
-        RateLimited,
-        Internal,
-        Unavailable,
-        InsufficientStorage,
-    )
-}
+def _kinds(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _kinds(child)
+
+
+KINDS: dict[str, type[Refusal]] = {kind.code: kind for kind in _kinds(Refusal)}
+"""Every kind of refusal by its code."""

@@ -44,6 +44,9 @@ DEFAULT_PLATFORM = "linux/amd64"
 # The clock for all times of a row: when PostgreSQL received the statement that writes it, which is after the locks.
 NOW = func.statement_timestamp()
 KEPT, GONE = text("deleted_at IS NULL"), text("deleted_at IS NOT NULL")
+ACTIVE_VERSIONS, ARCHIVED = (text(f"deleted_at IS NULL AND status = '{status}'") for status in ("active", "archived"))
+RELEASES = text("deleted_at IS NULL AND released_at IS NOT NULL")
+ACTIVE_RELEASES = text("deleted_at IS NULL AND status = 'active' AND released_at IS NOT NULL")
 LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
 OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
 
@@ -222,10 +225,7 @@ class RegisteredModel(Row):
         *at_most(TEXT_LENGTH, "description"),
         Index("uq_models_name", text("lower(name)"), unique=True, postgresql_where=KEPT),
         Index(
-            "ix_models_search_name",
-            text("catapult_grams(name, NULL)"),
-            postgresql_using="gin",
-            postgresql_where=KEPT,
+            "ix_models_search_name", text("catapult_grams(name, NULL)"), postgresql_using="gin", postgresql_where=KEPT
         ),
         # Finds names that begin alike, whatever the database's collation.
         Index(
@@ -238,10 +238,7 @@ class RegisteredModel(Row):
         Index("ix_models_updated", updated_at, id, postgresql_where=KEPT),
         Index("ix_models_tags", tags, postgresql_using="gin", postgresql_where=KEPT),
         Index(
-            "ix_models_search",
-            text("catapult_grams(name, description)"),
-            postgresql_using="gin",
-            postgresql_where=KEPT,
+            "ix_models_search", text("catapult_grams(name, description)"), postgresql_using="gin", postgresql_where=KEPT
         ),
         # Every new version updates its model's count. With free space in the page no index has to change.
         {"postgresql_with": {"fillfactor": 70}},
@@ -300,12 +297,7 @@ class Version(Row):
         Index("ix_versions_newest", created_at, id, postgresql_where=KEPT),
         Index("ix_versions_model", model_id, created_at, id, postgresql_where=KEPT),
         # Counts the versions of a model after a given one without reading a row.
-        Index(
-            "ix_versions_active",
-            model_id,
-            created_at,
-            postgresql_where=text("deleted_at IS NULL AND status = 'active'"),
-        ),
+        Index("ix_versions_active", model_id, created_at, postgresql_where=ACTIVE_VERSIONS),
         _prefix_index("version", version, created_at, id),
         _prefix_index("tag", tag, created_at, id),
         _prefix_index("digest", digest, created_at, id),
@@ -315,7 +307,7 @@ class Version(Row):
             semver_key.desc().nulls_last(),
             created_at.desc(),
             id.desc(),
-            postgresql_where=text("deleted_at IS NULL AND status = 'active'"),
+            postgresql_where=ACTIVE_VERSIONS,
         ),
         Index(
             "ix_versions_semver_releases",
@@ -323,34 +315,12 @@ class Version(Row):
             semver_key.desc().nulls_last(),
             created_at.desc(),
             id.desc(),
-            postgresql_where=text("deleted_at IS NULL AND status = 'active' AND released_at IS NOT NULL"),
+            postgresql_where=ACTIVE_RELEASES,
         ),
-        Index(
-            "ix_versions_releases",
-            created_at,
-            id,
-            postgresql_where=text("deleted_at IS NULL AND released_at IS NOT NULL"),
-        ),
-        Index(
-            "ix_versions_model_releases",
-            model_id,
-            created_at,
-            id,
-            postgresql_where=text("deleted_at IS NULL AND released_at IS NOT NULL"),
-        ),
-        Index(
-            "ix_versions_archived",
-            created_at,
-            id,
-            postgresql_where=text("deleted_at IS NULL AND status = 'archived'"),
-        ),
-        Index(
-            "ix_versions_model_archived",
-            model_id,
-            created_at,
-            id,
-            postgresql_where=text("deleted_at IS NULL AND status = 'archived'"),
-        ),
+        Index("ix_versions_releases", created_at, id, postgresql_where=RELEASES),
+        Index("ix_versions_model_releases", model_id, created_at, id, postgresql_where=RELEASES),
+        Index("ix_versions_archived", created_at, id, postgresql_where=ARCHIVED),
+        Index("ix_versions_model_archived", model_id, created_at, id, postgresql_where=ARCHIVED),
         Index("ix_versions_gone", model_id, created_at, id, postgresql_where=GONE),
     )
 
