@@ -1,4 +1,4 @@
-# Two images: `--target backend` runs `flask up`, and `--target nginx` runs nginx in front of it. `make images` tries both.
+# Two images: `--target backend` runs `flask up`, `--target nginx` runs nginx in front of it. `make images` tries both.
 ARG PYTHON=3.11.14-slim-bookworm
 ARG NGINX=1.30.4
 

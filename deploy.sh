@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs Catapult on this machine with Docker: creates .env, builds, starts, and prints the first key. Run it again to upgrade, or
-# after a step has failed. It never replaces an existing secret or key.
+# Runs Catapult on this machine with Docker: creates .env, builds, starts, and prints the first key. Run it again to upgrade,
+# or after a step has failed. It never replaces an existing secret or key.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -25,7 +25,8 @@ value_of() { sed -nE "s/${SET}$1[[:space:]]*=[[:space:]]*[\"']?([^\"'[:space:]]*
 make_env() { # Adds the missing secrets to .env, creating it (mode 0600) if needed. Replaces the file in one step.
   local from=.env.example salt
   [ ! -e .env ] || from=.env
-  (umask 077 && cat "$from" >.env.made && fill .env.made) || stop ".env cannot be written." "Make this folder writable for $(id -un)."
+  (umask 077 && cat "$from" >.env.made && fill .env.made) || stop ".env cannot be written." \
+    "Make this folder writable for $(id -un)."
   if [ -e .env ] && cmp -s .env .env.made; then
     rm .env.made
   else
@@ -109,13 +110,15 @@ export REVISION
 find_compose
 LOGS="Read \"${COMPOSE[*]} logs --tail 50"
 make_env
-step "Checking .env" "Correct .env where the message says; .env.example explains every setting." compose config --quiet
-step "Building" "Read the message above; building needs the network, for the base images and Python's packages." compose build
+step "Checking .env" \
+  "Correct .env where the message says; .env.example explains every setting." compose config --quiet
+step "Building" \
+  "Read the message above; building needs the network, for the base images and Python's packages." compose build
 step "Starting PostgreSQL" "$LOGS postgres\"." compose up -d postgres
 step "Waiting for PostgreSQL" "$LOGS postgres\"." \
   until_it_works compose exec -T postgres pg_isready --quiet --host=127.0.0.1 --username=registry --dbname=registry
-step "Checking the schema" "If the password was refused, restore the POSTGRES_PASSWORD that the database was created with." \
-  read_schema
+step "Checking the schema" \
+  "If the password was refused, restore the POSTGRES_PASSWORD that the database was created with." read_schema
 # The running version cannot use the new schema.
 [[ $SCHEMA == *"(head)"* ]] || step "Stopping the application" "Read the message above." compose stop nginx backend
 step "Migrating" "Read the message above. Nothing was changed, and the application stays stopped until migrating succeeds." \
@@ -128,5 +131,6 @@ step "Waiting for /readyz" "$LOGS backend\"." until_it_works compose exec -T bac
 # Recreated every time, because it looks for certificates only when it starts.
 step "Starting nginx" "$LOGS nginx\"; if a port is taken, set HTTP_PORT and HTTPS_PORT in .env." \
   compose up -d --no-deps --force-recreate nginx
-step "Waiting for nginx" "$LOGS nginx\"." until_it_works compose exec -T nginx curl -fsSk -o /dev/null "$(scheme)://127.0.0.1/livez"
+step "Waiting for nginx" "$LOGS nginx\"." \
+  until_it_works compose exec -T nginx curl -fsSk -o /dev/null "$(scheme)://127.0.0.1/livez"
 say "deploy: Catapult runs at $(address)."

@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -47,29 +47,31 @@ class Run:
     def version(self, model: Any, version: str = "1.0.0", **fields: Any) -> Any:
         return self.admin.create_version(model_id=model.id, version=version, tag=f"v{version}", digest=DIGEST, **fields)
 
-    def remaining(self) -> list[str]:
-        """Return the names of what this run has not deleted."""
-        admin = self.admin
-        return [
-            *(model.name for model in admin.list_models(search=self.mark)),
-            *(gate.id for gate in admin.list_gates() if gate.model.startswith(self.mark)),
-            *(environment.name for environment in admin.list_environments() if environment.name.startswith(self.mark)),
-            *(key.name for key in admin.list_api_keys() if key.name.startswith(self.mark) and key.is_active),
-        ]
+    def ours(self, records: Iterable[Any]) -> list[Any]:
+        """Return the records with the mark of this run in their names."""
+        return [record for record in records if record.name.startswith(self.mark)]
+
+    def gates(self) -> list[Any]:
+        return [gate for gate in self.admin.list_gates() if gate.model.startswith(self.mark)]
+
+    def keys(self) -> list[Any]:
+        return [key for key in self.ours(self.admin.list_api_keys()) if key.is_active]
+
+    def remaining(self) -> list[Any]:
+        """Return what this run has not deleted."""
+        models, environments = self.admin.list_models(search=self.mark), self.admin.list_environments()
+        return [*models, *self.gates(), *self.ours(environments), *self.keys()]
 
     def tidy(self) -> None:
         """Delete everything that this run created. Gates go first: they keep models and environments from being deleted."""
-        admin = self.admin
-        for gate in [gate for gate in admin.list_gates() if gate.model.startswith(self.mark)]:
-            admin.delete_gate(gate.id)
-        for model in list(admin.list_models(search=self.mark)):
-            admin.delete_model(model.id, force=True)
-        for environment in [
-            environment for environment in admin.list_environments() if environment.name.startswith(self.mark)
-        ]:
-            admin.delete_environment(environment.name, force=True)
-        for key in [key for key in admin.list_api_keys() if key.name.startswith(self.mark) and key.is_active]:
-            admin.revoke_api_key(key.id)
+        for gate in self.gates():
+            self.admin.delete_gate(gate.id)
+        for model in list(self.admin.list_models(search=self.mark)):
+            self.admin.delete_model(model.id, force=True)
+        for environment in self.ours(self.admin.list_environments()):
+            self.admin.delete_environment(environment.name, force=True)
+        for key in self.keys():
+            self.admin.revoke_api_key(key.id)
 
 
 def own_server() -> Iterator[tuple[str, str]]:

@@ -80,7 +80,7 @@ def application(backend: Container, settings: dict[str, str], admin_key: str) ->
 
 @pytest.fixture(scope="session")
 def front(nginx: Container, application: Service) -> Iterator[Service]:
-    """nginx in front of the application, with the capabilities of `docker-compose.yml` and rates that no test reaches."""
+    """nginx in front of the application, with the capabilities of compose and rates that no test reaches."""
     variables = {
         "NGINX_BACKENDS": f"127.0.0.1:{application.variables['PORT']}",
         "NGINX_HTTP_PORT": str(free_port()),

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The documented part of the official nginx image's entrypoint, for a base image made from Debian's packages: source *.envsh,
-# render every template under /etc/nginx/templates with the variables that NGINX_ENVSUBST_FILTER matches, then start the command.
+# Stands in for the entrypoint of the official nginx image, as far as its documentation goes: sources *.envsh, renders every
+# template of /etc/nginx/templates with the variables that NGINX_ENVSUBST_FILTER matches, and starts the command.
 set -eu
 for script in /docker-entrypoint.d/*.envsh; do
   # shellcheck source=infrastructure/nginx/18-catapult.envsh

@@ -1,11 +1,12 @@
 """Both images, built from the shipped Dockerfile by Buildah without a daemon, and run as their own users.
 
-`make images` runs this as root; `make test` leaves it out. The application migrates a real PostgreSQL, makes a key and serves,
-and nginx answers in front of it.
+`make images` runs this as root; `make test` leaves it out. The application migrates a real PostgreSQL, creates a key and
+serves, and nginx answers in front of it.
 
-Not shown: the real base images. Theirs are made of Debian's packages under the same names, so that Python is Debian's 3.11 and
-nginx Debian's 1.22, with a stand-in for the entrypoint of the official nginx image. Nor are Docker's own parts: its network and
-resolver, read-only root file systems, limits of memory and processes, no-new-privileges, an init, and restarts by health.
+This does not show the real base images. Debian's packages stand in for them under the same names: Python is Debian's 3.11,
+nginx is Debian's 1.22, and a script imitates the entrypoint of the official nginx image. It does not show what Docker does
+either: its network and resolver, read-only root file systems, limits of memory and processes, no-new-privileges, an init,
+and the use of health checks.
 """
 
 import json

@@ -66,7 +66,7 @@ def certificates(infra_folder: Callable[[], Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def nginx(infra_folder: Callable[[], Path]) -> Iterator[Callable[..., Nginx]]:
-    """A function that starts nginx in front of a port: `nginx(port, NGINX_RATE="5r/s")`. Stopped after the module's tests."""
+    """A function that starts nginx for one module, in front of ports: `nginx(port, NGINX_RATE="5r/s")`."""
     started: list[Nginx] = []
 
     def start(*ports: int, **variables: str) -> Nginx:

@@ -61,7 +61,7 @@ class Clients:
 
 @contextmanager
 def clients(url: str, key: str, name: str) -> Iterator[Clients]:
-    """Yield seven clients that keep working inside the block: four write, one of them on new connections, three read."""
+    """Yield seven clients that keep working in the block: four write, one of them on new connections, three read."""
     with Caller(url, key) as caller:
         models = [caller.model(f"{name}/{n}") for n in range(4)]
 

@@ -1,4 +1,4 @@
-"""The server and nginx with the settings that `docker-compose.yml` gives them from the `.env` that `./deploy.sh` creates."""
+"""The server and nginx with the settings of `docker-compose.yml` and the `.env` that `./deploy.sh` creates."""
 
 import os
 import subprocess
@@ -38,8 +38,8 @@ def server(given: Settings, infra_folder: Callable[[], Path], make_database: Cal
     """The backend with its settings, except for the addresses and the port, which are Docker's."""
     backend = given["backend"]
     proxies = f"{backend['TRUSTED_PROXIES']}, 127.0.0.1"
-    ours = {"DATABASE_URL": make_database(), "HOST": "127.0.0.1", "PORT": str(free_port()), "TRUSTED_PROXIES": proxies}
-    server = Up(infra_folder(), **{**backend, **ours})
+    local = {"HOST": "127.0.0.1", "PORT": str(free_port()), "TRUSTED_PROXIES": proxies}
+    server = Up(infra_folder(), **{**backend, "DATABASE_URL": make_database(), **local})
     try:
         yield server.ready()
     finally:
@@ -48,8 +48,8 @@ def server(given: Settings, infra_folder: Callable[[], Path], make_database: Cal
 
 @pytest.fixture(scope="module")
 def front(given: Settings, nginx: Callable[..., Nginx], server: Up) -> Nginx:
-    docker = ("NGINX_BACKENDS", "NGINX_RESOLVER")
-    return nginx(server.port, **{name: value for name, value in given["nginx"].items() if name not in docker})
+    without_docker = given["nginx"].keys() - {"NGINX_BACKENDS", "NGINX_RESOLVER"}
+    return nginx(server.port, **{name: given["nginx"][name] for name in without_docker})
 
 
 def test_every_secret_reaches_the_services_that_need_it(given: Settings) -> None:

@@ -116,8 +116,7 @@ def test_a_query_of_the_dashboard_has_results(prometheus: Prometheus, title: str
 
 def test_every_alert_is_healthy_and_the_expected_ones_are_raised(prometheus: Prometheus) -> None:
     def rules() -> list[dict[str, Any]]:
-        (group,) = prometheus.ask("rules")["groups"]
-        return list(group["rules"])
+        return [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
 
     until(lambda: all(rule["health"] == "ok" for rule in rules()))
     assert not [rule["lastError"] for rule in rules() if rule.get("lastError")]
