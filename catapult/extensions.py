@@ -85,33 +85,37 @@ def autocommit() -> None:
 
     Has to come before the session's first statement. Ends with the session's transaction.
     """
-    db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+    _driver_connection().autocommit = True
 
 
 def check_in_transaction() -> None:
     """Raise RuntimeError if the session autocommits: half of a change could then be saved."""
-    if _autocommits():
+    if _driver_connection().autocommit:
         raise RuntimeError("A change of several statements needs a transaction; this session autocommits.")
 
 
 def begin() -> None:
     """Return from autocommit to the default: all statements from here on belong to one transaction."""
-    if _autocommits():
+    if _driver_connection().autocommit:
         db.session.rollback()
 
 
 def check_connections(engine: Engine) -> None:
-    """Make the engine's pool test a connection that has been idle for `IDLE` seconds before it is used again."""
-    event.listen(engine, "checkin", _note_time)
+    """Make the engine's pool hand out live connections that do not autocommit."""
+    event.listen(engine, "checkin", _reset)
     event.listen(engine, "checkout", _ping_if_idle)
 
 
-def _autocommits() -> bool:
-    return db.session.connection().get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+def _driver_connection() -> Any:
+    return db.session.connection().connection.dbapi_connection
 
 
-def _note_time(connection: Any, record: Any) -> None:
-    record.info["used"] = time.monotonic()
+def _reset(connection: Any, record: Any) -> None:
+    # On the driver: SQLAlchemy's isolation_level="AUTOCOMMIT" asks the server at each check-in, which fails where the
+    # connection broke after a commit, and turns the answer about a saved change into an error.
+    if connection is not None:  # None: it broke and was discarded
+        connection.autocommit = False
+        record.info["used"] = time.monotonic()
 
 
 def _ping_if_idle(connection: Any, record: Any, proxy: Any) -> None:

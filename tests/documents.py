@@ -14,7 +14,8 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).parent / "live"))
 
-from up import ROOT, surroundings, until
+from up import ROOT, until
+from up import environment as clean_environment
 
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
@@ -52,7 +53,7 @@ class Terminal(NamedTuple):
 @contextmanager
 def served(command: str, folder: Path, path: Path, port: int, **settings: str) -> Iterator[Terminal]:
     """Run a command that serves, with the programs in `path` first, and end it as Ctrl-C does."""
-    environment = surroundings(PORT=str(port), **settings)
+    environment = clean_environment(PORT=str(port), **settings)
     environment["PATH"] = f"{path}:{environment['PATH']}"
     url, log = f"http://127.0.0.1:{port}", folder / "terminal"
     with log.open("w") as terminal:

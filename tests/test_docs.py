@@ -12,7 +12,8 @@ from socket import SO_REUSEADDR, SOL_SOCKET, socket
 import pytest
 from built import ROOT, copy
 from documents import ADDRESS, CHECKOUT_COMMAND, GUIDES, README, WHEEL_COMMAND, Block, blocks, get, served
-from up import free_port, surroundings, until
+from up import environment as clean_environment
+from up import free_port, until
 
 from catapult.config import Settings
 
@@ -148,7 +149,7 @@ def server(checkout, page):
 
 @pytest.fixture
 def reader(checkout, server):
-    environment = surroundings()
+    environment = clean_environment()
     environment["PATH"] = f"{checkout}/.venv/bin:{environment['PATH']}"
     if server.url != ADDRESS:  # the documented address leads to this server all the same
         environment["http_proxy"] = server.url
@@ -191,7 +192,7 @@ def test_the_key_and_the_address_are_the_last_lines_of_a_start(server):
     ],
 )
 def test_a_block_that_fails_is_seen(tmp_path, language, good, bad):
-    with closing(Reader(tmp_path, surroundings(), "cat_key")) as reader:
+    with closing(Reader(tmp_path, clean_environment(), "cat_key")) as reader:
         reader.paste(Block(language, good, "good"))
         with pytest.raises(AssertionError, match="bad failed"):
             reader.paste(Block(language, bad, "bad"))

@@ -57,8 +57,8 @@ def about(model_id: UUID, name: str) -> Listing:
     # A deleted model may have had the same name: the entry's version, deployment, approval or model must be this model's.
     model_of_version = select(V.model_id).where(V.id == A.resource_id).scalar_subquery()
     model_of_deployment = select(D.model_id).where(D.id == A.resource_id).scalar_subquery()
-    approved = select(P.version_id).where(P.id == A.resource_id).scalar_subquery()
-    model_of_approval = select(V.model_id).where(V.id == approved).scalar_subquery()
+    approved = select(V.model_id).join(Approval.__table__, P.version_id == V.id).where(P.id == A.resource_id)
+    model_of_approval = approved.scalar_subquery()
     owner = func.coalesce(model_of_version, model_of_deployment, model_of_approval, A.resource_id)
     model_name = func.catapult_entry_model(A.resource_type, A.details, type_=Text())
     return _ENTRIES.led_by(model_name, name).where(not_rare(owner == model_id))

@@ -55,7 +55,7 @@ def test_htmx_gets_a_block_and_everybody_else_the_page(browser, things, path, ta
     assert block.text.lstrip().startswith(begins)
     assert '<nav class="nav"' not in block.text
     assert (is_whole(block), is_whole(page), is_whole(back)) == (False, True, True)
-    assert block.headers["Vary"] == page.headers["Vary"] == "HX-Request"
+    assert block.headers["Vary"] == page.headers["Vary"] == "HX-Request, Accept-Encoding"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_the_role_decides_what_a_page_offers_and_the_server_decides_again(
     for htmx in (None, "form"):
         answer = somebody.post(at, data, htmx=htmx)
         assert (answer.status_code, is_whole(answer)) == (403, htmx is None)
-        assert f"takes the role {least}" in answer.text
+        assert f"needs the role {least}" in answer.text
     assert entries(trail) == before
 
 

@@ -128,7 +128,7 @@ def test_bad_json_is_told_with_its_line_and_column(browser, version, text, place
 @pytest.mark.parametrize(
     ("noun", "typed", "field", "message"),
     [
-        ("model", {**NEW_MODEL, "name": "ORG/Bert", "description": "mine"}, "description", "there already"),
+        ("model", {**NEW_MODEL, "name": "ORG/Bert", "description": "mine"}, "description", "already exists"),
         ("version", {**NEW_VERSION, "release_notes": "mine"}, "release_notes", "already has that version"),
     ],
 )

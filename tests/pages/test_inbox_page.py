@@ -245,7 +245,7 @@ def test_what_cannot_be_approved_says_why(browser, api, version, gate):
     gate()
     for data, status, said in (
         ({"target": "nowhere"}, 422, "There is no environment nowhere"),
-        ({"target": "release", "comment": "x" * 10_001}, 422, "Has to have 1 to 10000 characters."),
+        ({"target": "release", "comment": "x" * 10_001}, 422, "Must have 1 to 10000 characters."),
         ({}, 422, "Missing data"),
     ):
         answer = browser.post(f"{AT}/-/approve", data, htmx="main")

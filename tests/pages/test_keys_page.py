@@ -53,7 +53,7 @@ def test_a_new_key_is_shown_once_and_opens_the_door(browser, api):
     response = browser.post("/new/key", {"name": "ci", "role": "viewer", "ends": "never", "expires_at": ""})
     assert response.status_code == 200
     assert response.text.startswith("<!doctype html>")
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, no-transform"
     assert "Location" not in response.headers
     (key,) = set(KEY.findall(response.text))
     assert f"REGISTRY_API_KEY={key}" in response.text
