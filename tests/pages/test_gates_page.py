@@ -156,7 +156,7 @@ def test_the_kind_is_chosen_without_losing_what_was_typed(browser):
         ({"model": "a b"}, ["model"], "Must be a model's name"),
         ({"target": "nowhere"}, ["target"], "There is no environment nowhere"),
         ({"value": "nan"}, ["value"], "Must be a number."),
-        ({"value": "1e999"}, ["value"], "beyond what a number can be"),
+        ({"value": "1e999"}, ["value"], "beyond the range of a 64-bit float"),
         ({"value": "", "path": ""}, ["path", "value"], "Required for a gate of kind metric."),
         ({"op": "~"}, ["op"], "Must be one of >=, >, <=, <, ==."),
         ({"kind": "approved", "count": "0", "role": "nobody"}, ["count", "role"], "Must be 1 to 20."),
