@@ -143,7 +143,7 @@ def test_a_worker_that_starts_on_a_full_disk_serves_without_metrics_until_there_
         until(lambda: admin.get("/livez").status_code == 200)
         assert [admin.get(path).status_code for path in ("/api/v1/models", "/readyz", "/nowhere")] == [200, 200, 404]
         problem(admin.get("/metrics"), "insufficient-storage")
-        (line,) = server.lines("no figures: they have no room")
+        (line,) = server.lines("no metrics: their disk is full")
         assert line["reason"] == "No space left on device"
         disk.make_room()
         until(lambda: "catapult_requests_total{" in admin.get("/metrics").text)
