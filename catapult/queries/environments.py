@@ -104,5 +104,5 @@ def unknown(name: str, field: str) -> Invalid:
     """Return the error for an unknown environment, with the names of all."""
     names = list(db.session.scalars(select(E.name).where(KEPT).order_by(E.rank, E.place).limit(LISTED)))
     known = ", ".join([RELEASE, *names] if field == "target" else names) or "none yet"
-    message = f"There is no environment {name}; there is {known}." if len(names) < 2 else f"Has to be one of {known}."
+    message = f"There is no environment {name}; there is {known}." if len(names) < 2 else f"Must be one of {known}."
     return Invalid(f"{field} is not an environment: {message}", errors={field: [message]})
