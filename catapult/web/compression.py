@@ -24,24 +24,31 @@ def init_app(app: Flask) -> None:
 def encode(response: Response) -> Response:
     """For `after_request`: choose the encoding, then send 304 or the body in it."""
     compressed = False
-    if TEXT.fullmatch(response.mimetype or "") and not response.cache_control.no_transform:
+    if _varies(response):
         response.vary.add("Accept-Encoding")
-        compressed = _is_long(response) and _accepts_gzip()
-    tag, weak = response.get_etag()
-    if tag and compressed:
-        tag = f"{tag}-gzip"
-        response.set_etag(tag, bool(weak))
-    if tag and _has(tag) and response.status_code == 200:
+        compressed = _is_whole(response) and _accepts_gzip()
+    if compressed:
+        tag, weak = response.get_etag()
+        if tag:
+            response.set_etag(f"{tag}-gzip", bool(weak))
+    if _client_has(response):
         response.status_code = 304
     elif compressed:
         _compress(response)
     return response
 
 
-def _is_long(response: Response) -> bool:
-    """Return whether this is a whole body worth compressing; a stream has no length."""
-    whole = response.status_code not in (206, 304) and "Content-Encoding" not in response.headers
-    return whole and (response.content_length or 0) > SMALLEST
+def _varies(response: Response) -> bool:
+    """Return whether the answer is a long text, or says that the client has it. A stream has no length."""
+    return (
+        (response.status_code == 304 or (response.content_length or 0) > SMALLEST)
+        and TEXT.fullmatch(response.mimetype or "") is not None
+        and not response.cache_control.no_transform
+    )
+
+
+def _is_whole(response: Response) -> bool:
+    return response.status_code not in (206, 304) and "Content-Encoding" not in response.headers
 
 
 def _accepts_gzip() -> bool:
@@ -49,9 +56,12 @@ def _accepts_gzip() -> bool:
     return 0 < accepted.quality("gzip") >= accepted.quality("identity")
 
 
-def _has(tag: str) -> bool:
-    """Return whether the client says that it has the answer with this tag. A proxy may have made the tag weak."""
-    return request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(tag)
+def _client_has(response: Response) -> bool:
+    """Return whether the client says that it has this answer. A proxy may have made the tag weak."""
+    if "If-None-Match" not in request.headers or request.method not in ("GET", "HEAD") or response.status_code != 200:
+        return False
+    tag, _ = response.get_etag()
+    return tag is not None and request.if_none_match.contains_weak(tag)
 
 
 def _compress(response: Response) -> None:

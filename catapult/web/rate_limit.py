@@ -86,8 +86,9 @@ def bearer() -> str:
 
 def remember() -> None:
     """Remember the request's key, so that the next request with this credential counts for it."""
-    credential = _credential()
-    if EXTENSION in current_app.extensions and credential:
+    if EXTENSION not in current_app.extensions:
+        return
+    if credential := _credential():
         _bearers().remember(credential, g.actor.key_id)
 
 
