@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 from uuid_utils.compat import uuid7
 
 from catapult.extensions import Row
@@ -184,12 +184,19 @@ def primary_key() -> Mapped[UUID]:
     return mapped_column(primary_key=True, default=uuid7)
 
 
-def counter() -> Mapped[int]:
-    """Return the column that counts changes of the row's own fields. `If-Match` compares it."""
-    return mapped_column(default=1, server_default="1")
+class Editable:
+    """Columns of a row that is edited. `counter` counts the changes of its own fields; `If-Match` compares it."""
+
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
+    deleted_at: Mapped[datetime | None]
+    counter: Mapped[int] = mapped_column(default=1, server_default="1")
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"version_id_col": cls.counter, "eager_defaults": True}
 
 
-class RegisteredModel(Row):
+class RegisteredModel(Editable, Row):
     """A registered ML model."""
 
     __tablename__ = "models"
@@ -206,11 +213,6 @@ class RegisteredModel(Row):
     version_count: Mapped[int] = mapped_column(default=0, server_default="0")
     latest_version: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
-    deleted_at: Mapped[datetime | None]
-    counter: Mapped[int] = counter()
-
-    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
 
     __table_args__ = (
         CheckConstraint(
@@ -235,7 +237,7 @@ class RegisteredModel(Row):
             postgresql_ops={"prefix": "text_pattern_ops"},
         ),
         Index("ix_models_newest", created_at, id, postgresql_where=KEPT),
-        Index("ix_models_updated", updated_at, id, postgresql_where=KEPT),
+        Index("ix_models_updated", "updated_at", id, postgresql_where=KEPT),
         Index("ix_models_tags", tags, postgresql_using="gin", postgresql_where=KEPT),
         Index(
             "ix_models_search", text("catapult_grams(name, description)"), postgresql_using="gin", postgresql_where=KEPT
@@ -245,7 +247,7 @@ class RegisteredModel(Row):
     )
 
 
-class Version(Row):
+class Version(Editable, Row):
     """One immutable image of a model. A release is a version that somebody promoted."""
 
     __tablename__ = "versions"
@@ -271,15 +273,10 @@ class Version(Row):
     # Not the name, which keys may share: an approval by the key that registered the version does not count.
     created_by_key: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
-    deleted_at: Mapped[datetime | None]
-    counter: Mapped[int] = counter()
 
     model: Mapped[RegisteredModel] = relationship(lazy="raise")
     if TYPE_CHECKING:  # not a column: set by whoever reads the row (`queries.versions.LIVE_IN`)
         live_in: list[str]
-
-    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
 
     __table_args__ = (
         CheckConstraint(r"version ~ '^[!-.0-~]+$' AND version NOT IN ('.', '..')", name="version"),
@@ -357,7 +354,7 @@ class Metric(Row):
     )
 
 
-class Environment(Row):
+class Environment(Editable, Row):
     """A named place that versions are deployed to. Deploying to a deleted one creates it again in the same row."""
 
     __tablename__ = "environments"
@@ -375,11 +372,6 @@ class Environment(Row):
     description: Mapped[str | None] = mapped_column(Text)
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
-    deleted_at: Mapped[datetime | None]
-    counter: Mapped[int] = counter()
-
-    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
 
     __table_args__ = (
         UniqueConstraint("place"),
@@ -392,7 +384,7 @@ class Environment(Row):
     )
 
 
-class Deployment(Row):
+class Deployment(Editable, Row):
     """The record that a version went to an environment.
 
     It is live from `live_from` until just before `ended_at`. At most one deployment of a model is live in an environment, and
@@ -415,7 +407,6 @@ class Deployment(Row):
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default="{}")
     deployed_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     deployed_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
     live_from: Mapped[datetime | None] = mapped_column()
     ended_at: Mapped[datetime | None]
     # The deployment that replaced it; NULL if it ended for another reason.
@@ -424,13 +415,9 @@ class Deployment(Row):
     )
     # The deployment that was live and was rolled back from.
     rollback_of: Mapped[UUID | None] = mapped_column(ForeignKey("deployments.id"))
-    deleted_at: Mapped[datetime | None]
-    counter: Mapped[int] = counter()
 
     release: Mapped[Version] = relationship(lazy="raise", viewonly=True)
     model: Mapped[RegisteredModel] = relationship(lazy="raise", viewonly=True)
-
-    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
 
     __table_args__ = (
         ForeignKeyConstraint([release_id, model_id], [Version.id, Version.model_id], name="fk_deployments_release_id"),
@@ -497,7 +484,7 @@ class DeploymentState(Row):
     __table_args__ = (one_of("status", DeploymentStatus),)
 
 
-class Gate(Row):
+class Gate(Editable, Row):
     """A rule for becoming a release or for reaching an environment. Its kind decides which fields are set."""
 
     __tablename__ = "gates"
@@ -519,11 +506,6 @@ class Gate(Row):
     role: Mapped[str | None] = mapped_column(String(16))
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    updated_at: Mapped[datetime] = mapped_column(server_default=NOW, onupdate=NOW)
-    deleted_at: Mapped[datetime | None]
-    counter: Mapped[int] = counter()
-
-    __mapper_args__ = {"version_id_col": counter, "eager_defaults": True}
 
     __table_args__ = (
         CheckConstraint(f"model ~ '{PATTERN}'", name="model"),

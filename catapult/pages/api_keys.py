@@ -1,6 +1,7 @@
 """`/keys`: the API keys, and the forms that create and revoke one."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,36 +30,22 @@ def index() -> Response:
     return fragments.whole_or(requested_block("list", "more"), LIST, part=lists.part(api_keys.listing()))
 
 
-@blp.get("/new/key")
-@page(Role.ADMIN)
-def new() -> Response:
-    """The form to create a key."""
-    return _new(Form())
-
-
-@blp.post("/new/key")
+@blp.route("/new/key", methods=forms.METHODS)
 @page(Role.ADMIN)
 def create() -> Response:
-    """Create a key. Only this response shows it."""
+    """The form to create a key. Only the response to its POST shows the key."""
 
     def act() -> Response:
         fields = _with_expiry(forms.read(KeyIn))
         return _created(actions.create(actor=g.actor, salt=current_settings().api_key_salt, **fields))
 
-    return forms.submit(act, _new)
+    return forms.answer(act, _new)
 
 
-@blp.get("/keys/<uuid:key_id>/revoke")
-@page(Role.ADMIN)
-def confirm_revocation(key_id: UUID) -> Response:
-    """What revoking the key does, and the field to confirm it."""
-    return fragments.form(REVOKE, Form(), key=api_keys.get(key_id))
-
-
-@blp.post("/keys/<uuid:key_id>/revoke")
+@blp.route("/keys/<uuid:key_id>/revoke", methods=forms.METHODS)
 @page(Role.ADMIN)
 def revoke(key_id: UUID) -> Response:
-    """Revoke the key, if its name was typed."""
+    """What revoking the key does, and the field to type its name in."""
     key = api_keys.get(key_id)
 
     def act() -> Response:
@@ -66,7 +53,7 @@ def revoke(key_id: UUID) -> Response:
         actions.revoke(key_id, actor=g.actor)
         return _revoked(api_keys.get(key_id))
 
-    return forms.submit(act, lambda form, status: fragments.form(REVOKE, form, status, key=key))
+    return forms.answer(act, partial(fragments.form, REVOKE, key=key))
 
 
 def _with_expiry(fields: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +65,7 @@ def _with_expiry(fields: dict[str, Any]) -> dict[str, Any]:
     return {"expires_at": datetime.now(UTC) + timedelta(days=days), **fields} if days else fields
 
 
-def _new(form: Form, status: int = 200) -> Response:
+def _new(form: Form, status: int) -> Response:
     return fragments.form(NEW, form, status, roles=list(Role), ends=["never", *EXPIRIES])
 
 

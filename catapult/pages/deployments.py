@@ -53,17 +53,10 @@ def index() -> Response:
     return lists.filtered(LIST, form, part=part, statuses=STATUSES, environments=names)
 
 
-@blp.get("/new/deployment")
-@page(Role.PUBLISHER)
-def new() -> Response:
-    """The form to record a deployment of the version in the address."""
-    return _new(Form(request.args.to_dict()))
-
-
-@blp.post("/new/deployment")
+@blp.route("/new/deployment", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def create() -> Response:
-    """Record a deployment and go to its version's page."""
+    """The form to record a deployment of the version in the address; then the version's page."""
 
     def act() -> Response:
         sent = forms.read(DeploymentForm)
@@ -75,7 +68,7 @@ def create() -> Response:
         address = url_for("pages.versions.show", name=version.model_name, version=version.version)
         return fragments.go(address, _message(created, is_live=created.live))
 
-    return forms.submit(act, _new)
+    return forms.answer(act, _new, Form(request.args.to_dict()))
 
 
 @blp.get(AT)
@@ -85,19 +78,12 @@ def show(deployment_id: UUID) -> Response:
     return fragments.whole(SHOW, **_details(deployment_id))
 
 
-@blp.get(STEP)
-@page(Role.PUBLISHER)
-def confirm(deployment_id: UUID, status: str) -> Response:
-    """What the step does, and the field to confirm it where it needs one."""
-    return _step(deployment_id, status, Form())
-
-
-@blp.post(STEP)
+@blp.route(STEP, methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def move(deployment_id: UUID, status: str) -> Response:
-    """Set the deployment's status."""
+    """What this status means for the deployment, and the form that sets it."""
     row = deployments.get(deployment_id)
-    in_place = requested_block("main")
+    in_place = request.method == "POST" and requested_block("main")
 
     def act() -> Response:
         if _needs_name(environments.ever(row.environment), status):
@@ -108,12 +94,12 @@ def move(deployment_id: UUID, status: str) -> Response:
             return fragments.part(SHOW, "main", fragments.toast(message), **_details(deployment_id))
         return fragments.go(url_for(".show", deployment_id=deployment_id), message)
 
-    def refused(form: Form, code: int) -> Response:
+    def show_step(form: Form, code: int) -> Response:
         if in_place:
             return fragments.part(SHOW, "main", status=code, **_details(deployment_id, form))
         return _step(deployment_id, status, form, code)
 
-    return forms.submit(act, refused)
+    return forms.answer(act, show_step)
 
 
 def about(environment: Any) -> str:
@@ -136,7 +122,7 @@ def _version(model: str, version: str) -> Any:
         raise Invalid(missing.detail, errors={"version": [missing.detail]}) from missing
 
 
-def _new(form: Form, status: int = 200) -> Response:
+def _new(form: Form, status: int) -> Response:
     name = form.values.get("environment", "").strip()
     offered = list(environments.listing().page(Page(OFFERED)))
     environment = next((row for row in offered if row.place == name.lower()), None)
@@ -157,7 +143,7 @@ def _needs_name(environment: Any, status: str) -> bool:
     return bool(status == DeploymentStatus.SUCCESS and environment.protected)
 
 
-def _step(deployment_id: UUID, status: str, form: Form, code: int = 200) -> Response:
+def _step(deployment_id: UUID, status: str, form: Form, code: int) -> Response:
     row = deployments.get(deployment_id)
     context = {"to": status, "needs_name": _needs_name(environments.ever(row.environment), status)}
     return fragments.form(MOVE, form, code, deployment=row, changed_by=forms.changed_by(row, code), **context)

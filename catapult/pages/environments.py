@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -80,17 +81,10 @@ def show_history(name: str) -> Response:
     return _tab(environments.ever(name), "history", part=lists.part(deployments.listing(environment=name)))
 
 
-@blp.get("/new/environment")
-@page(Role.ADMIN)
-def new() -> Response:
-    """The form for a new environment."""
-    return _form(NEW, Form(), 200)
-
-
-@blp.post("/new/environment")
+@blp.route("/new/environment", methods=forms.METHODS)
 @page(Role.ADMIN)
 def create() -> Response:
-    """Create an environment."""
+    """The form to create an environment."""
 
     def act() -> Response:
         sent = forms.read(EnvironmentForm)
@@ -98,20 +92,13 @@ def create() -> Response:
         actions.put(name, sent, actor=g.actor, new=True)
         return done(f"{name} is created.")
 
-    return forms.submit(act, lambda form, status: _form(NEW, form, status))
+    return forms.answer(act, partial(_form, NEW))
 
 
-@blp.get(f"{AT}/-/freeze")
-@page(Role.ADMIN)
-def confirm_freeze(name: str) -> Response:
-    """The form that asks for the reason of a freeze, and for its end."""
-    return _form(FREEZE, Form(), 200, environments.named(name))
-
-
-@blp.post(f"{AT}/-/freeze")
+@blp.route(f"{AT}/-/freeze", methods=forms.METHODS)
 @page(Role.ADMIN)
 def freeze(name: str) -> Response:
-    """Freeze the environment: it accepts no deployments."""
+    """The form that freezes the environment, with a reason and an end: it accepts no deployments."""
     environment = environments.named(name)
 
     def act() -> Response:
@@ -119,7 +106,7 @@ def freeze(name: str) -> Response:
         actions.put(environment.name, sent, actor=g.actor, expected=forms.counter())
         return done(f"{environment.name} is frozen.")
 
-    return forms.submit(act, lambda form, status: _form(FREEZE, form, status, environment))
+    return forms.answer(act, partial(_form, FREEZE, environment=environment))
 
 
 @blp.post(f"{AT}/-/thaw")
@@ -130,17 +117,10 @@ def thaw(name: str) -> Response:
     return done(f"{environment.name} accepts deployments again.")
 
 
-@blp.get(f"{AT}/-/settings")
+@blp.route(f"{AT}/-/settings", methods=forms.METHODS)
 @page(Role.ADMIN)
 def settings(name: str) -> Response:
-    """The form for the rank, the protection and the description."""
-    return _form(SETTINGS, Form(), 200, environments.named(name))
-
-
-@blp.post(f"{AT}/-/settings")
-@page(Role.ADMIN)
-def save(name: str) -> Response:
-    """Change the rank, the protection or the description."""
+    """The form that changes the rank, the protection or the description."""
     environment = environments.named(name)
 
     def act() -> Response:
@@ -148,25 +128,13 @@ def save(name: str) -> Response:
         actions.put(environment.name, sent, actor=g.actor, expected=forms.counter())
         return done(f"{environment.name} is changed.")
 
-    return forms.submit(act, lambda form, status: _form(SETTINGS, form, status, environment))
+    return forms.answer(act, partial(_form, SETTINGS, environment=environment))
 
 
-@blp.get(f"{AT}/-/delete")
-@page(Role.ADMIN)
-def confirm_deletion(name: str) -> Response:
-    """What deleting the environment ends, and the field to confirm it; the gates that name it prevent it."""
-    environment = environments.named(name)
-    try:
-        gates.check_unnamed(environment.place)
-    except Conflict as conflict:
-        return _deletion(environment, Form(refusal=conflict), held=True)
-    return _deletion(environment, Form())
-
-
-@blp.post(f"{AT}/-/delete")
+@blp.route(f"{AT}/-/delete", methods=forms.METHODS)
 @page(Role.ADMIN)
 def delete(name: str) -> Response:
-    """Delete the environment, if its name was typed."""
+    """What deleting the environment ends, and the field to type its name in; the gates that name it prevent it."""
     environment = environments.named(name)
 
     def act() -> Response:
@@ -174,7 +142,7 @@ def delete(name: str) -> Response:
         actions.delete(environment.name, actor=g.actor, force="force" in request.form, expected=forms.counter())
         return done(f"{environment.name} is deleted.", gone=True)
 
-    return forms.submit(act, lambda form, status: _deletion(environment, form, status))
+    return forms.answer(act, lambda form, status: _deletion(environment, form, status))
 
 
 def done(message: str, *, gone: bool = False) -> Response:
@@ -249,7 +217,13 @@ def _form(template: str, form: Form, status: int, environment: Any = None, **con
     return fragments.form(template, form, status, changed_by=forms.changed_by(environment, status), **context)
 
 
-def _deletion(environment: Any, form: Form, status: int = 200, *, held: bool = False) -> Response:
+def _deletion(environment: Any, form: Form, status: int) -> Response:
+    held = False
+    if status == 200:
+        try:
+            gates.check_unnamed(environment.place)
+        except Conflict as conflict:
+            form, held = Form(refusal=conflict), True
     return _form(DELETE, form, status, environment, bound=environments.bound_to(environment.place), held=held)
 
 

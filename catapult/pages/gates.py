@@ -1,5 +1,6 @@
 """`/gates`: the rules for a release and for reaching an environment, and the form of a gate with its dry run."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -38,17 +39,10 @@ def index() -> Response:
     return fragments.whole_or(requested_block("list", "more"), LIST, part=lists.part(gates.listing()))
 
 
-@blp.get("/new/gate")
-@page(Role.ADMIN)
-def new() -> Response:
-    """The form to create a gate, with the fields of the kind in the address."""
-    return _form(Form(request.args.to_dict()))
-
-
-@blp.post("/new/gate")
+@blp.route("/new/gate", methods=forms.METHODS)
 @page(Role.ADMIN)
 def create() -> Response:
-    """Create the gate, or show its dry run."""
+    """The form to create a gate, with the fields of the kind in the address, and its dry run."""
 
     def act() -> Response:
         fields = _fields()
@@ -57,21 +51,13 @@ def create() -> Response:
         created = actions.create(actor=g.actor, **fields)
         return fragments.go(url_for(".index"), f"The gate for {created.model} is active.")
 
-    return forms.submit(act, _form)
+    return forms.answer(act, _form, Form(request.args.to_dict()))
 
 
-@blp.get("/gates/<uuid:gate_id>/edit")
+@blp.route("/gates/<uuid:gate_id>/edit", methods=forms.METHODS)
 @page(Role.ADMIN)
 def edit(gate_id: UUID) -> Response:
-    """The form to change a gate."""
-    gate = gates.get(gate_id)
-    return _form(Form(_stored(gate)), gate=gate)
-
-
-@blp.post("/gates/<uuid:gate_id>/edit")
-@page(Role.ADMIN)
-def save(gate_id: UUID) -> Response:
-    """Change the gate, or show the dry run of the change."""
+    """The form to change the gate, and the dry run of the change."""
     gate = gates.get(gate_id)
 
     def act() -> Response:
@@ -81,27 +67,20 @@ def save(gate_id: UUID) -> Response:
         actions.edit(gate_id, fields, actor=g.actor, expected=forms.counter())
         return fragments.go(url_for(".index"), f"The gate for {fields['model']} is changed.")
 
-    return forms.submit(act, lambda form, status: _form(form, status, gate=gate))
+    return forms.answer(act, partial(_form, gate=gate), Form(_stored(gate)))
 
 
-@blp.get("/gates/<uuid:gate_id>/delete")
-@page(Role.ADMIN)
-def confirm_deletion(gate_id: UUID) -> Response:
-    """What deleting the gate does."""
-    return _deletion(gates.get(gate_id), Form())
-
-
-@blp.post("/gates/<uuid:gate_id>/delete")
+@blp.route("/gates/<uuid:gate_id>/delete", methods=forms.METHODS)
 @page(Role.ADMIN)
 def delete(gate_id: UUID) -> Response:
-    """Delete the gate."""
+    """What deleting the gate does, and the button that deletes it."""
     gate = gates.get(gate_id)
 
     def act() -> Response:
         actions.delete(gate_id, actor=g.actor, expected=forms.counter())
         return fragments.go(url_for(".index"), f"The gate for {gate.model} is deleted.")
 
-    return forms.submit(act, lambda form, status: _deletion(gate, form, status))
+    return forms.answer(act, partial(_deletion, gate))
 
 
 def _fields() -> dict[str, Any]:
@@ -149,7 +128,7 @@ def _form(form: Form, status: int = 200, *, gate: Any = None, tried: dict[str, A
     )
 
 
-def _deletion(gate: Any, form: Form, status: int = 200) -> Response:
+def _deletion(gate: Any, form: Form, status: int) -> Response:
     void = gates.approval_count((gate.model, gate.target))
     return fragments.form(DELETE, form, status, gate=gate, void=void, changed_by=forms.changed_by(gate, status))
 

@@ -96,39 +96,25 @@ def edit(name: str) -> Response:
         actions.edit(UUID(model.id), fields, actor=g.actor, expected=forms.counter())
         return fragments.go(url_for(".show_settings", name=model.name), f"{model.name} is changed.")
 
-    return forms.submit(act, lambda form, status: _settings(model, form, status))
+    return forms.answer(act, partial(_settings, model))
 
 
-@blp.get("/new/model")
-@page(Role.PUBLISHER)
-def new() -> Response:
-    """The form to register a model."""
-    return fragments.form(NEW, Form())
-
-
-@blp.post("/new/model")
+@blp.route("/new/model", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def create() -> Response:
-    """Register a model and go to its page."""
+    """The form to register a model; then the model's page."""
 
     def act() -> Response:
         model = actions.create(actor=g.actor, **forms.read(ModelIn))
         return fragments.go(url_for(".show", name=model.name), f"{model.name} is registered.")
 
-    return forms.submit(act, partial(fragments.form, NEW))
+    return forms.answer(act, partial(fragments.form, NEW))
 
 
-@blp.get("/models/<model:name>/-/delete")
-@page(Role.ADMIN)
-def confirm_deletion(name: str) -> Response:
-    """What deleting the model does, and the field to confirm it."""
-    return fragments.form(DELETE, Form(), model=registered_models.called(name))
-
-
-@blp.post("/models/<model:name>/-/delete")
+@blp.route("/models/<model:name>/-/delete", methods=forms.METHODS)
 @page(Role.ADMIN)
 def delete(name: str) -> Response:
-    """Delete the model, if its name was typed."""
+    """What deleting the model does, and the field to type its name in."""
     model = registered_models.called(name)
 
     def act() -> Response:
@@ -136,7 +122,7 @@ def delete(name: str) -> Response:
         actions.delete(UUID(model.id), actor=g.actor, force="force" in request.form)
         return fragments.go(url_for(".index"), f"{model.name} is deleted.")
 
-    return forms.submit(act, partial(fragments.form, DELETE, model=model))
+    return forms.answer(act, partial(fragments.form, DELETE, model=model))
 
 
 def version_list(model: Any) -> dict[str, Any]:

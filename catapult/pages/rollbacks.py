@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,17 +30,13 @@ KEYS, ROOM = 12, 60_000
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
-@blp.get(AT)
-@page(Role.RELEASER)
-def confirm(name: str) -> Response:
-    """The difference between the live version and the one to go back to, and the form that asks for a reason."""
-    return _form(name, Form(request.args.to_dict()))
-
-
-@blp.post(AT)
+@blp.route(AT, methods=forms.METHODS)
 @page(Role.RELEASER)
 def roll_back(name: str) -> Response:
-    """Make the chosen version live again, if the deployment that the form showed is still live."""
+    """The difference between the live version and the one to go back to, and the form that makes that one live again.
+
+    The deployment that the form showed must still be live.
+    """
 
     def act() -> Response:
         sent = forms.read(Rollback)
@@ -50,14 +47,14 @@ def roll_back(name: str) -> Response:
         created = actions.rollback(environment.place, actor=g.actor, shown=shown, **sent)
         return done(f"{created.model_name} is back on {created.version} in {created.environment}.")
 
-    return forms.submit(act, lambda form, status: _form(name, form, status))
+    return forms.answer(act, partial(_form, name), Form(request.args.to_dict()))
 
 
 def _id(text: str) -> UUID | None:
     return UUID(text) if ID.fullmatch(text) else None
 
 
-def _form(name: str, form: Form, status: int = 200) -> Response:
+def _form(name: str, form: Form, status: int) -> Response:
     environment, model = environments.named(name), models.called(form.values.get("model_name", ""))
     steps = history.steps_back(UUID(model.id), environment.place, _id(form.values.get("to", "")))
     if steps.target is None:

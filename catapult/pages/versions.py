@@ -70,37 +70,23 @@ def change(name: str, version: str, verb: str) -> Response:
         return _blocked(versions.named(name, version), blocked)
 
 
-@blp.get(f"{AT}/-/override")
+@blp.route(f"{AT}/-/override", methods=forms.METHODS)
 @page(Role.ADMIN)
 def override(name: str, version: str) -> Response:
-    """The gates that block a promotion, and the form that asks for a reason to override them."""
-    return _override(versions.named(name, version), Form())
-
-
-@blp.post(f"{AT}/-/override")
-@page(Role.ADMIN)
-def force(name: str, version: str) -> Response:
-    """Promote the version whatever its gates say, and record the reason."""
+    """The gates that block a promotion, and the form that promotes all the same and records the reason."""
     row = versions.named(name, version)
 
     def act() -> Response:
         actions.promote(UUID(row.id), actor=g.actor, force=True, **forms.read(Reason))
         return fragments.go(address(row), f"{row.model_name} {row.version} is a release now.")
 
-    return forms.submit(act, lambda form, status: _override(row, form, status))
+    return forms.answer(act, partial(_override, row))
 
 
-@blp.get(f"{AT}/-/edit")
+@blp.route(f"{AT}/-/edit", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def edit(name: str, version: str) -> Response:
-    """The form with the fields of a version that may change."""
-    return _edit(versions.named(name, version), Form())
-
-
-@blp.post(f"{AT}/-/edit")
-@page(Role.PUBLISHER)
-def save(name: str, version: str) -> Response:
-    """Change the notes, the metadata, the quantization or the path in shared storage."""
+    """The form that changes the notes, the metadata, the quantization or the path in shared storage."""
     row = versions.named(name, version)
 
     def act() -> Response:
@@ -108,20 +94,13 @@ def save(name: str, version: str) -> Response:
         actions.edit(UUID(row.id), fields, actor=g.actor, expected=forms.counter())
         return fragments.go(address(row), f"{row.version} is changed.")
 
-    return forms.submit(act, lambda form, status: _edit(row, form, status))
+    return forms.answer(act, partial(_edit, row))
 
 
-@blp.get("/new/version")
-@page(Role.PUBLISHER)
-def new() -> Response:
-    """The form to register a version."""
-    return fragments.form(NEW, Form(request.args.to_dict()))
-
-
-@blp.post("/new/version")
+@blp.route("/new/version", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def create() -> Response:
-    """Register a version and go to its page."""
+    """The form to register a version; then the version's page."""
 
     def act() -> Response:
         try:
@@ -130,20 +109,13 @@ def create() -> Response:
             raise Conflict(missing.detail, errors={"model_name": ["There is no such model."]}) from missing
         return fragments.go(address(row), f"{row.version} is registered.")
 
-    return forms.submit(act, partial(fragments.form, NEW))
+    return forms.answer(act, partial(fragments.form, NEW), Form(request.args.to_dict()))
 
 
-@blp.get(f"{AT}/-/delete")
-@page(Role.ADMIN)
-def confirm_deletion(name: str, version: str) -> Response:
-    """What deleting the version does, and the field to confirm it."""
-    return fragments.form(DELETE, Form(), version=versions.named(name, version))
-
-
-@blp.post(f"{AT}/-/delete")
+@blp.route(f"{AT}/-/delete", methods=forms.METHODS)
 @page(Role.ADMIN)
 def delete(name: str, version: str) -> Response:
-    """Delete the version, if its name was typed."""
+    """What deleting the version does, and the field to type it in."""
     row = versions.named(name, version)
 
     def act() -> Response:
@@ -151,7 +123,7 @@ def delete(name: str, version: str) -> Response:
         actions.delete(UUID(row.id), actor=g.actor)
         return fragments.go(url_for("pages.registered_models.show", name=name), f"{row.version} is deleted.")
 
-    return forms.submit(act, partial(fragments.form, DELETE, version=row))
+    return forms.answer(act, partial(fragments.form, DELETE, version=row))
 
 
 def _in_place(name: str, version: str, verb: Verb) -> Response:
@@ -261,12 +233,12 @@ def _stored(row: Any) -> dict[str, str]:
     }
 
 
-def _edit(row: Any, form: Form, status: int = 200) -> Response:
+def _edit(row: Any, form: Form, status: int) -> Response:
     changed_by = forms.changed_by(row, status)
     return fragments.form(EDIT, form, status, version=row, stored=_stored(row), changed_by=changed_by)
 
 
-def _override(row: Any, form: Form, status: int = 200) -> Response:
+def _override(row: Any, form: Form, status: int) -> Response:
     judged = gates.verdicts([row.id], RELEASE, g.actor.key_id)[UUID(row.id)]
     panel = verdicts.panel(RELEASE, [verdict for verdict in judged if not verdict.passed])
     return fragments.form(OVERRIDE, form, status, version=row, panel=panel)

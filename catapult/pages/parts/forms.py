@@ -13,6 +13,7 @@ from catapult.contract import strict
 from catapult.contract.fields import Flag, Metadata, Time, Whole, with_zone
 from catapult.errors import BadRequest, Conflict, Invalid, PreconditionFailed, Refusal
 from catapult.extensions import db
+from catapult.pages.parts.page_request import SAFE
 from catapult.queries import audit_logs
 
 NUMBER = re.compile(r"[+-]?(\d{1,400}\.?\d{0,400}|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
@@ -28,8 +29,17 @@ class Form:
     refusal: Refusal | None = None
 
 
-def submit(act: Callable[[], Response], show: Callable[[Form, int], Response]) -> Response:
-    """Return what `act` returns; if it refuses the input, show the form again with everything that was typed."""
+METHODS = ("GET", "POST")
+"""The methods of a form's address: GET shows it, POST submits it."""
+
+
+def answer(act: Callable[[], Response], show: Callable[[Form, int], Response], first: Form | None = None) -> Response:
+    """Show the form for a GET, with the values of `first`. For a POST return what `act` returns.
+
+    If `act` refuses the input, show the form again with everything that was typed.
+    """
+    if request.method in SAFE:
+        return show(first or Form(), 200)
     try:
         return act()
     except (Invalid, Conflict, PreconditionFailed) as refusal:
