@@ -38,26 +38,24 @@ _attached: ContextVar[bool] = ContextVar("attached", default=False)
 log = structlog.get_logger("catapult")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-keys = AppGroup("keys", help="Make, list, revoke and rotate API keys.")
+keys = AppGroup("keys", help="Create, list, revoke and rotate API keys.")
 audit = AppGroup("audit", help="Read the audit log.")
 
 
 def init_app(app: Flask) -> None:
-    """`flask up`, `flask demo`, `flask keys …`, `flask audit …`."""
-    app.cli.add_command(up)
-    app.cli.add_command(demo)
-    app.cli.add_command(keys)
-    app.cli.add_command(audit)
+    """Add `flask up`, `flask demo`, `flask keys …` and `flask audit …`."""
+    for command in (up, demo, keys, audit):
+        app.cli.add_command(command)
 
 
 def fail(message: str, status: int = 1) -> None:
-    """The command ends with this status, having said why."""
+    """End the command with this message and exit status."""
     click.echo(f"catapult: {message}", err=True)
     sys.exit(status)
 
 
 def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command runs with the database up, and says in a line what was refused."""
+    """Run the command with the database running, and print a refusal as one line."""
 
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -79,9 +77,9 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def database_running(settings: Settings) -> Iterator[None]:
-    """Keep the database running for the duration of a command; start the embedded one where no server has started it.
+    """Keep the database running during a command: start the embedded one unless a server has.
 
-    A command that migrates is inside already when Alembic asks for the database (`migrations/env.py`).
+    When a command migrates, Alembic asks for the database a second time (`migrations/env.py`).
     """
     if not settings.embedded or _attached.get():
         yield
@@ -106,13 +104,13 @@ def _warn_of_other_salt(salt: str) -> None:
     marks = stored_keys.salt_marks()
     if marks and key_format.salt_mark(salt) not in marks:
         log.warning(
-            "no stored key was made with this API_KEY_SALT; a server that runs with another refuses the new key"
+            "no stored key was created with this API_KEY_SALT; a server with another salt will refuse the new key"
         )
 
 
 @contextmanager
 def closed_session() -> Iterator[None]:
-    """The session is closed at the end, while the database is still there to be told."""
+    """Close the session at the end, while the database still runs."""
     try:
         yield
     finally:
@@ -179,13 +177,13 @@ def _stop(*_: Any) -> None:
 @on_database
 def demo() -> None:
     """Fill an empty registry with half a year of models, versions and deployments to look at."""
-    made = fill()
-    click.echo(f"Made {', '.join(f'{number} {what}' for what, number in made.items())}, up to this moment.")
-    click.echo("Next: `flask up`, where it does not run yet; a server that runs shows it at once.")
+    created = fill()
+    click.echo(f"Created {', '.join(f'{number} {what}' for what, number in created.items())}.")
+    click.echo("Next: `flask up`. A server that already runs shows them at once.")
 
 
 def parse_end(_: Any, __: Any, value: str | None) -> datetime | None:
-    """`90d`, `12h`, `2w` from now, or an RFC 3339 time."""
+    """Return the time that is `90d`, `12h` or `2w` from now, or that RFC 3339 time."""
     if value is None:
         return None
     length = _duration(value)
@@ -201,13 +199,13 @@ def parse_end(_: Any, __: Any, value: str | None) -> datetime | None:
 
 
 def parse_moment(context: Any, option: Any, value: str | None) -> datetime | None:
-    """`90d`, `12h`, `2w` ago, or an RFC 3339 time."""
+    """Return the time that was `90d`, `12h` or `2w` ago, or that RFC 3339 time."""
     length = _duration(value) if value else None
     return datetime.now(UTC) - length if length else parse_end(context, option, value)
 
 
 def parse_length(_: Any, __: Any, value: str) -> timedelta:
-    """`24h`, `7d`, `30m`; `0m` for none."""
+    """Return the length of time `24h`, `7d` or `30m`; `0m` is none."""
     length = _duration(value)
     if length is None:
         raise click.BadParameter("takes a length as 24h, 7d or 30m")
@@ -225,15 +223,15 @@ def _duration(value: str) -> timedelta | None:
 @click.option("--expires", callback=parse_end, help="90d, 12h, 2w, or a time as 2027-01-31T00:00:00Z.")
 @on_database
 def create_key(name: str, role: str, expires: datetime | None) -> None:
-    """Make a key and print it, this once."""
+    """Create a key and print it. It is never shown again."""
     make_key(name, role, expires)
 
 
 def make_key(name: str, role: str, expires: datetime | None = None) -> None:
-    """The key is made and printed on a line `Key: <key>`, the only one that holds `Key:`."""
+    """Create a key and print it on a line `Key: <key>`, the only line with `Key:`."""
     _warn_of_other_salt(current_settings().api_key_salt)
-    made = api_keys.create(actor=CLI, salt=current_settings().api_key_salt, name=name, role=role, expires_at=expires)
-    click.echo(f"Key: {made.key}")
+    key = api_keys.create(actor=CLI, salt=current_settings().api_key_salt, name=name, role=role, expires_at=expires)
+    click.echo(f"Key: {key.key}")
 
 
 @keys.command("list")
@@ -255,7 +253,7 @@ def list_keys(as_json: bool) -> None:
 @click.argument("key")
 @on_database
 def revoke_key(key: str) -> None:
-    """Revoke the key of that id or prefix."""
+    """Revoke the key with that id or prefix."""
     api_keys.revoke(_key_id(key), actor=CLI)
     click.echo(f"{key} is revoked.")
 
@@ -263,29 +261,28 @@ def revoke_key(key: str) -> None:
 @keys.command("rotate")
 @click.argument("key")
 @click.option(
-    "--overlap", default="24h", show_default=True, callback=parse_length, help="How long the old one works still."
+    "--overlap", default="24h", show_default=True, callback=parse_length, help="How long the old key still works."
 )
 @on_database
 def rotate_key(key: str, overlap: timedelta) -> None:
-    """Replace the key of that id or prefix by a new one of the same name and role, and print it, this once."""
+    """Replace the key with that id or prefix by a new one of the same name and role, and print the new one."""
     _warn_of_other_salt(current_settings().api_key_salt)
-    made = api_keys.rotate(_key_id(key), actor=CLI, salt=current_settings().api_key_salt, overlap=overlap)
-    click.echo(f"Key: {made.key}")
-    click.echo(f"The old one works until {rfc3339(datetime.now(UTC) + overlap)} at most.")
+    new = api_keys.rotate(_key_id(key), actor=CLI, salt=current_settings().api_key_salt, overlap=overlap)
+    click.echo(f"Key: {new.key}")
+    click.echo(f"The old key works until {rfc3339(datetime.now(UTC) + overlap)} at most.")
 
 
 def _key_id(key: str) -> UUID:
-    """Of an id or a prefix. Raises NotFound."""
+    """Return the id of the key with that id or prefix. Raises NotFound."""
     if key.startswith("cat_"):
         row = stored_keys.find(key[:12])
         if row is None:
-            raise NotFound("There is no key with this prefix. `flask keys list` shows those there are.")
-        found: UUID = row.id
-        return found
+            raise NotFound("There is no key with this prefix. `flask keys list` lists all keys.")
+        return UUID(str(row.id))
     try:
         return UUID(key)
     except ValueError as error:
-        raise NotFound("That is neither an id nor a prefix (cat_…). `flask keys list` shows both.") from error
+        raise NotFound("This is neither an id nor a prefix (cat_…). `flask keys list` shows both.") from error
 
 
 @audit.command("export")

@@ -63,12 +63,7 @@ def withdraw(version_id: UUID, approval_id: UUID, *, actor: Actor) -> None:
 
 
 def _details(version: Version, target: str) -> dict[str, str]:
-    return {
-        "model": version.model_name,
-        "version": version.version,
-        "version_id": str(version.id),
-        "target": target,
-    }
+    return {"model": version.model_name, "version": version.version, "version_id": str(version.id), "target": target}
 
 
 def _locked(version_id: UUID, approval_id: UUID) -> Approval:

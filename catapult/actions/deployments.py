@@ -16,15 +16,7 @@ from catapult.queries import deployments, history
 from catapult.queries import gates as gate_queries
 from catapult.rules import metadata_limits as limits
 from catapult.rules.gates import Verdict
-from catapult.tables import (
-    Deployment,
-    DeploymentStatus,
-    Environment,
-    RegisteredModel,
-    Role,
-    Version,
-    VersionStatus,
-)
+from catapult.tables import Deployment, DeploymentStatus, Environment, RegisteredModel, Role, Version, VersionStatus
 
 NOT_REACHED = (DeploymentStatus.FAILED, DeploymentStatus.CANCELLED)
 """A deployment recorded with one of these did not reach its environment, so neither gates nor a freeze apply to it."""
@@ -101,13 +93,7 @@ def edit(deployment_id: UUID, fields: dict[str, Any], *, actor: Actor, expected:
 
 
 def rollback(
-    environment: str,
-    *,
-    actor: Actor,
-    model_name: str,
-    reason: str,
-    to: UUID | None = None,
-    shown: UUID | None = None,
+    environment: str, *, actor: Actor, model_name: str, reason: str, to: UUID | None = None, shown: UUID | None = None
 ) -> Deployment:
     """Make the newest earlier version that was live there live again, or that of the deployment `to`.
 

@@ -186,11 +186,7 @@ def _filtered(listing: Listing, node: Node, model: Any) -> Listing:
 
 
 def latest(
-    model_name: str,
-    *,
-    environment: str | None = None,
-    is_release: bool | None = None,
-    order: Order = "created",
+    model_name: str, *, environment: str | None = None, is_release: bool | None = None, order: Order = "created"
 ) -> Any:
     """Return the model's newest version that is not archived, or the highest by SemVer. Raises NotFound."""
     query = _latest(environment is not None, is_release, order)
