@@ -101,6 +101,8 @@ def basic_cases(url: str, _: Access) -> list[Case]:
     """The requests that are compared with the floor on a small registry."""
     versions, biggest = _chosen(url, "id", "versions"), run(url, BIGGEST)[0][0]
     model = run(url, "SELECT id FROM models ORDER BY version_count DESC LIMIT 1")[0][0]
+    changeable = _chosen(url, "id", "versions", f"model_id = '{model}' AND {CHANGEABLE}")
+    deployed = _bodies({"release_id": version, "environment": OPEN[-1]} for version in changeable)
     return [
         _bare_read(url),
         Case("GET one version", Asked([f"/api/v1/versions/{version}" for version in versions]), READ, 0.5),
@@ -108,6 +110,8 @@ def basic_cases(url: str, _: Access) -> list[Case]:
         Case(PAGE, Asked(["/api/v1/versions?limit=100"]), READ, 0.12),
         _bare_write(),
         Case("POST a version", Asked(["/api/v1/versions"], _new_versions([model])), WRITE, 0.25),
+        Case("deploy one model", Asked(["/api/v1/deployments"], deployed), WRITE, 0.15),
+        Case("promote one model", Asked(_verbs(changeable), ["{}"]), WRITE, 0.15),
     ]
 
 
@@ -173,13 +177,12 @@ def pages(url: str, granted: Access) -> list[Case]:
 
 def writes(url: str) -> list[Case]:
     ids = _chosen(url, "id", "versions", CHANGEABLE)
-    verbs = [f"/api/v1/versions/{version}/{verb}" for verb in ("promote", "demote") for version in ids]
     deployed = _bodies({"release_id": version, "environment": OPEN[n % len(OPEN)]} for n, version in enumerate(ids))
     created = _new_versions(_chosen(url, "id", "models"))
     return [
         _bare_write(),
         Case("create a version", Asked(["/api/v1/versions"], created), WRITE, STEADY),
-        Case("promote, and demote", Asked(verbs, ["{}"]), WRITE, STEADY),
+        Case("promote, and demote", Asked(_verbs(ids), ["{}"]), WRITE, STEADY),
         Case("deploy", Asked(["/api/v1/deployments"], deployed), WRITE, STEADY),
     ]
 
@@ -190,6 +193,11 @@ def _bare_read(url: str) -> Case:
 
 def _bare_write() -> Case:
     return Case(WRITE, Asked(["/write"], ["{}"]), WRITE, bare=True)
+
+
+def _verbs(versions: list[str]) -> list[str]:
+    """Return the addresses that promote each version, then those that demote each."""
+    return [f"/api/v1/versions/{version}/{verb}" for verb in ("promote", "demote") for version in versions]
 
 
 def _new_versions(models: list[str]) -> list[str]:
