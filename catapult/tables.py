@@ -43,7 +43,7 @@ DEFAULT_PLATFORM = "linux/amd64"
 
 # The clock for all times of a row: when PostgreSQL received the statement that writes it, which is after the locks.
 NOW = func.statement_timestamp()
-KEPT, GONE = text("deleted_at IS NULL"), text("deleted_at IS NOT NULL")
+NOT_DELETED, DELETED = text("deleted_at IS NULL"), text("deleted_at IS NOT NULL")
 ACTIVE_VERSIONS, ARCHIVED = (text(f"deleted_at IS NULL AND status = '{status}'") for status in ("active", "archived"))
 RELEASES = text("deleted_at IS NULL AND released_at IS NOT NULL")
 ACTIVE_RELEASES = text("deleted_at IS NULL AND status = 'active' AND released_at IS NOT NULL")
@@ -174,10 +174,14 @@ def at_most(length: int, *columns: str) -> list[CheckConstraint]:
     return [CheckConstraint(f"char_length({column}) <= {length}", name=f"{column}_length") for column in columns]
 
 
+def _gin_index(name: str, expression: Any) -> Index:
+    return Index(name, expression, postgresql_using="gin", postgresql_where=NOT_DELETED)
+
+
 def _prefix_index(name: str, column: Mapped[str], *rest: Mapped[Any]) -> Index:
     """Return an index that finds equal texts and, in any collation of the database, texts with the same prefix."""
     ops = {name: "varchar_pattern_ops"}
-    return Index(f"ix_versions_{name}", column, *rest, postgresql_where=KEPT, postgresql_ops=ops)
+    return Index(f"ix_versions_{name}", column, *rest, postgresql_where=NOT_DELETED, postgresql_ops=ops)
 
 
 def primary_key() -> Mapped[UUID]:
@@ -225,23 +229,19 @@ class RegisteredModel(Editable, Row):
         CheckConstraint("cardinality(tags) <= 50", name="tags"),
         *at_most(PLACE_LENGTH, "storage_path", "repository"),
         *at_most(TEXT_LENGTH, "description"),
-        Index("uq_models_name", text("lower(name)"), unique=True, postgresql_where=KEPT),
-        Index(
-            "ix_models_search_name", text("catapult_grams(name, NULL)"), postgresql_using="gin", postgresql_where=KEPT
-        ),
+        Index("uq_models_name", text("lower(name)"), unique=True, postgresql_where=NOT_DELETED),
+        _gin_index("ix_models_search_name", text("catapult_grams(name, NULL)")),
         # Finds names that begin alike, whatever the database's collation.
         Index(
             "ix_models_name_prefix",
             literal_column("lower(name)").label("prefix"),
-            postgresql_where=KEPT,
+            postgresql_where=NOT_DELETED,
             postgresql_ops={"prefix": "text_pattern_ops"},
         ),
-        Index("ix_models_newest", created_at, id, postgresql_where=KEPT),
-        Index("ix_models_updated", "updated_at", id, postgresql_where=KEPT),
-        Index("ix_models_tags", tags, postgresql_using="gin", postgresql_where=KEPT),
-        Index(
-            "ix_models_search", text("catapult_grams(name, description)"), postgresql_using="gin", postgresql_where=KEPT
-        ),
+        Index("ix_models_newest", created_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_models_updated", "updated_at", id, postgresql_where=NOT_DELETED),
+        _gin_index("ix_models_tags", tags),
+        _gin_index("ix_models_search", text("catapult_grams(name, description)")),
         # Every new version updates its model's count. With free space in the page no index has to change.
         {"postgresql_with": {"fillfactor": 70}},
     )
@@ -290,9 +290,9 @@ class Version(Editable, Row):
         *at_most(PLACE_LENGTH, "ceph_path"),
         # Deployments and metrics refer to both, so that neither can combine a version with another model's id.
         UniqueConstraint("id", "model_id"),
-        Index("uq_versions_model_id_version", model_id, version, unique=True, postgresql_where=KEPT),
-        Index("ix_versions_newest", created_at, id, postgresql_where=KEPT),
-        Index("ix_versions_model", model_id, created_at, id, postgresql_where=KEPT),
+        Index("uq_versions_model_id_version", model_id, version, unique=True, postgresql_where=NOT_DELETED),
+        Index("ix_versions_newest", created_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_versions_model", model_id, created_at, id, postgresql_where=NOT_DELETED),
         # Counts the versions of a model after a given one without reading a row.
         Index("ix_versions_active", model_id, created_at, postgresql_where=ACTIVE_VERSIONS),
         _prefix_index("version", version, created_at, id),
@@ -318,7 +318,7 @@ class Version(Editable, Row):
         Index("ix_versions_model_releases", model_id, created_at, id, postgresql_where=RELEASES),
         Index("ix_versions_archived", created_at, id, postgresql_where=ARCHIVED),
         Index("ix_versions_model_archived", model_id, created_at, id, postgresql_where=ARCHIVED),
-        Index("ix_versions_gone", model_id, created_at, id, postgresql_where=GONE),
+        Index("ix_versions_gone", model_id, created_at, id, postgresql_where=DELETED),
     )
 
     @property
@@ -439,12 +439,12 @@ class Deployment(Editable, Row):
         Index("ix_deployments_live_release", release_id, postgresql_where=text(LIVE)),
         Index("ix_deployments_live_model", model_id, postgresql_where=text(LIVE)),
         Index("ix_deployments_live_newest", deployed_at, id, postgresql_where=text(LIVE)),
-        Index("ix_deployments_newest", deployed_at, id, postgresql_where=KEPT),
-        Index("ix_deployments_environment", place, deployed_at, id, postgresql_where=KEPT),
-        Index("ix_deployments_release", release_id, deployed_at, id, postgresql_where=KEPT),
-        Index("ix_deployments_model", model_id, deployed_at, id, postgresql_where=KEPT),
-        Index("ix_deployments_status", status, deployed_at, id, postgresql_where=KEPT),
-        Index("ix_deployments_gone", model_id, deployed_at, id, postgresql_where=GONE),
+        Index("ix_deployments_newest", deployed_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_deployments_environment", place, deployed_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_deployments_release", release_id, deployed_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_deployments_model", model_id, deployed_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_deployments_status", status, deployed_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_deployments_gone", model_id, deployed_at, id, postgresql_where=DELETED),
         Index("ix_deployments_open", model_id, postgresql_where=text(OPEN)),
         # The history of a model in an environment; and what was live in an environment at a time. GiST has operators for ranges
         # and not for text, so the environment is a range of one value.
@@ -534,8 +534,8 @@ class Gate(Editable, Row):
             " WHEN 'soaked' THEN 2 WHEN 'approved' THEN 2 ELSE 0 END",
             name="fields",
         ),
-        Index("ix_gates_newest", created_at, id, postgresql_where=KEPT),
-        Index("ix_gates_target", target, text("lower(model)"), postgresql_where=KEPT),
+        Index("ix_gates_newest", created_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_gates_target", target, text("lower(model)"), postgresql_where=NOT_DELETED),
     )
 
 

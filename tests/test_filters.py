@@ -417,7 +417,7 @@ def test_a_filter_is_parsed_once_and_a_repeated_request_builds_nothing(app, monk
     listing.cache_clear()
     with app.app_context():
         for _ in range(2):
-            rows = listing(**query).of(lambda: None)  # as the list of something that may not exist
+            rows = listing(**query).with_check(lambda: None)  # as the list of something that may not exist
             list(rows.page(Page(3)))
             rows.count()
     assert max(calls.values()) == 1, calls

@@ -35,7 +35,7 @@ def create(
 def create_first_admin(*, actor: Actor, salt: str) -> str | None:
     """Create and return the first admin key, or return None if an admin key works. Of several servers at once one creates it."""
     db.session.execute(select(func.pg_advisory_xact_lock(FIRST_KEY_LOCK)))
-    if locks.admins():
+    if locks.admin_keys():
         return None
     return create(actor=actor, salt=salt, name="first-admin", role=Role.ADMIN).key
 
@@ -46,7 +46,7 @@ def revoke(key_id: UUID, *, actor: Actor) -> None:
     Raises NotFound, and Conflict for the key in use and for the last admin key.
     """
     actor.needs(Role.ADMIN)
-    admins = locks.admins()
+    admins = locks.admin_keys()
     key = _locked(key_id)
     if key.revoked_at is not None:
         return

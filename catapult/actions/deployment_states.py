@@ -28,13 +28,13 @@ UNFINISHED: ColumnElement[bool] = and_(_D.c.status.in_([str(status) for status i
 class Ended(NamedTuple):
     """What ended when a deployment went live: the deployment that was live, and older ones that were unfinished."""
 
-    live: UUID | None
+    previous_live: UUID | None
     cancelled: list[UUID]
 
     def details(self) -> dict[str, Any]:
         """Return this for an audit entry."""
         return {
-            "ended_deployment": str(self.live) if self.live else None,
+            "ended_deployment": str(self.previous_live) if self.previous_live else None,
             "cancelled_deployments": [str(deployment_id) for deployment_id in self.cancelled] or None,
         }
 
@@ -42,20 +42,21 @@ class Ended(NamedTuple):
 def go_live(deployment: Deployment, now: datetime) -> Ended:
     """Make the deployment live from the moment the one before it ends, and cancel older unfinished ones.
 
-    `now` was taken with the model locked. Times never run backwards, even if the clock was set back.
+    `now` was read after locking the model. `live_from` is always later than earlier times, even if the clock was set back.
     """
     same = (_D.c.model_id == deployment.model_id, _D.c.place == deployment.environment.lower())
-    with db.session.no_autoflush:  # the one before must leave the partial unique index before this one enters it
-        last, older = _before(deployment, *same)
+    # End the previous deployment first: the partial unique index allows one live deployment.
+    with db.session.no_autoflush:
+        last, older = _previous(deployment, *same)
         times = [last.live_from, last.ended_at] if last is not None else []
         now = max([now, *(time + INSTANT for time in times if time)])
-        live = last.id if last is not None and last.ended_at is None else None
-        if live is not None:
+        previous_live = last.id if last is not None and last.ended_at is None else None
+        if previous_live is not None:
             values = {"ended_at": now, "superseded_by": deployment.id, "counter": _D.c.counter + 1, "updated_at": now}
-            db.session.execute(update(_D).where(_D.c.id == live).values(values))
+            db.session.execute(update(_D).where(_D.c.id == previous_live).values(values))
         cancelled = cancel(_D.c.id.in_(older)) if older else []
     deployment.live_from = now
-    return Ended(live, cancelled)
+    return Ended(previous_live, cancelled)
 
 
 def cancel(condition: ColumnElement[bool]) -> list[UUID]:
@@ -72,8 +73,8 @@ def end_live(condition: ColumnElement[bool]) -> list[dict[str, str]]:
     return [{"id": str(row.id), "environment": row.environment} for row in db.session.execute(ended)]
 
 
-def _before(deployment: Deployment, *same: ColumnElement[bool]) -> tuple[Any, list[UUID]]:
-    """Return the last live deployment as `id live_from ended_at`, or None, and the ids of older unfinished ones.
+def _previous(deployment: Deployment, *same: ColumnElement[bool]) -> tuple[Any, list[UUID]]:
+    """Return the deployment that went live last, even if it has ended, or None; and the ids of older unfinished ones.
 
     `same` are the conditions for the same model and environment.
     """

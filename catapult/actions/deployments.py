@@ -49,7 +49,7 @@ def create(
     _check_active(version)
     failed: list[Verdict] = []
     if status not in NOT_REACHED:
-        environments.check_open(target)
+        environments.check_not_frozen(target)
         failed = gates.check(version.id, target.place, actor=actor, force=force)
     deployment = _new(
         version, environment, actor, status, metadata_=metadata or {}, endpoint_url=endpoint_url, log_url=log_url
@@ -71,7 +71,7 @@ def edit(deployment_id: UUID, fields: dict[str, Any], *, actor: Actor, expected:
     actor.needs(Role.PUBLISHER)
     limits.check(fields.get("metadata_"))
     row = deployments.get(deployment_id)
-    environment = environments.hold(row.environment, deleted=True)
+    environment = environments.lock(row.environment, deleted=True)
     _check_role(environment, actor)
     version, now = locks.version(UUID(row.release_id))
     deployment = _locked(deployment_id, version)
@@ -85,9 +85,8 @@ def edit(deployment_id: UUID, fields: dict[str, Any], *, actor: Actor, expected:
         _check_active(version)
     if "status" in changed and deployment.status == DeploymentStatus.SUCCESS:
         ended = deployment_states.go_live(deployment, now).details()
-        deployment.updated_at = (
-            deployment.live_from or now
-        )  # one time for the state and for the beginning of being live
+        # One time for the state and for the beginning of being live.
+        deployment.updated_at = deployment.live_from or now
     details = {**_details(deployment), **ended, "changes": changed}
     return audit.commit(actor, deployment, audit.entry("deployment.update", deployment, **details))
 
@@ -103,7 +102,7 @@ def rollback(
     """
     actor.needs(Role.RELEASER)
     locks.gates_shared()
-    target = environments.hold(environment)
+    target = environments.lock(environment)
     model = locks.model(func.lower(RegisteredModel.name) == model_name.lower())
     now = locks.now()
     steps = history.steps_back(model.id, target.place, to)

@@ -38,7 +38,7 @@ def put(
     if new and not created:
         raise Conflict(f"The environment {environment.name} already exists.", errors={"name": ["Is taken."]})
     locks.check_counter(environment, expected)
-    changed = audit.changes(environment, _checked(environment, fields))
+    changed = audit.changes(environment, _fields_to_set(environment, fields))
     if created:
         details = {field: _as_json(getattr(environment, field)) for field in ("rank", *NEW)}
         entry = audit.entry("environment.create", environment, name=environment.name, **details)
@@ -51,9 +51,9 @@ def put(
 
 
 def delete(name: str, *, actor: Actor, force: bool = False, expected: set[int] | None = None) -> None:
-    """Remove the environment from every list and cancel what is unfinished there. Its history stays.
+    """Mark the environment as deleted, end its live deployments and cancel its unfinished ones. Its history stays.
 
-    Raises NotFound, PreconditionFailed, and Conflict while a gate names it or something is live there; `force` ends the latter.
+    Raises NotFound, PreconditionFailed, and Conflict if a gate names it, or if it has live deployments and not `force`.
     """
     actor.needs(Role.ADMIN)
     locks.gates_shared()  # no gate that names it is created meanwhile
@@ -81,7 +81,7 @@ def get_or_create(name: str, actor: Actor) -> tuple[Environment, bool]:
     return _get_or_create(name, actor, shared=True)
 
 
-def hold(name: str, *, deleted: bool = False) -> Environment:
+def lock(name: str, *, deleted: bool = False) -> Environment:
     """Lock the environment against changes and return it, a deleted one only if `deleted` is set. Raises NotFound."""
     environment = _locked(name, shared=True)
     if environment is None or (environment.deleted_at is not None and not deleted):
@@ -89,7 +89,7 @@ def hold(name: str, *, deleted: bool = False) -> Environment:
     return environment
 
 
-def check_open(environment: Environment) -> None:
+def check_not_frozen(environment: Environment) -> None:
     """Raise Frozen, with the reason, if the environment is frozen now."""
     reason = freeze_reason(environment)
     if reason is not None:
@@ -112,10 +112,10 @@ def _get_or_create(name: str, actor: Actor, *, shared: bool) -> tuple[Environmen
 def _locked(name: str, *, shared: bool, skip: bool = False) -> Environment | None:
     """Lock the environment's row, shared for a deployment and exclusive for a change, and return it or None.
 
-    `skip` skips a row that is deleted or that another transaction is changing. Whoever waited for a deletion would share the
-    lock on the deleted row with others, and none of them could create the environment again.
+    With `skip`, return None for a row that is deleted or that another transaction is changing. Otherwise several
+    transactions could wait for a deletion and share the lock on the deleted row, and none could recreate the environment.
     """
-    query = select(Environment).where(Environment.place == environments.place_of(name))
+    query = select(Environment).where(Environment.place == environments.lookup_name(name))
     query = query.where(Environment.deleted_at.is_(None)) if skip else query
     locked = query.with_for_update(read=shared, key_share=not shared, skip_locked=skip)
     environment: Environment | None = db.session.scalar(locked.execution_options(populate_existing=True))
@@ -125,7 +125,7 @@ def _locked(name: str, *, shared: bool, skip: bool = False) -> Environment | Non
 def _create(name: str, actor: Actor) -> tuple[Environment, bool]:
     """Create the environment, or reset a deleted one, and return it and whether this transaction did so.
 
-    Of several transactions at once one creates it. The others wait for that and find it.
+    If several transactions run this concurrently, one creates the row. The others wait for it and return that row.
     """
     values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.name}
     inserted: Any = db.session.execute(insert(Environment).values(values).on_conflict_do_nothing())
@@ -152,8 +152,8 @@ def _check_name(name: str) -> None:
         raise Invalid("This is not a valid name of an environment.", errors={"name": [rule]})
 
 
-def _checked(environment: Environment, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields to set. Thawing clears the reason and the end; a freeze that has ended counts as none.
+def _fields_to_set(environment: Environment, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields to set. Unfreezing also clears the reason and the end. An expired freeze counts as not frozen.
 
     Raises Invalid for a reason or an end without a freeze, a freeze without a reason, and an end in the past.
     """

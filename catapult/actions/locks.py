@@ -19,12 +19,12 @@ GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this 
 
 
 def gates_shared() -> None:
-    """Hold all gates as they are until the transaction ends. For whatever is checked against them; comes before other locks."""
+    """Take the shared lock on all gates until the transaction ends: no gate can change. Take it before any other lock."""
     db.session.execute(select(func.pg_advisory_xact_lock_shared(GATES)))
 
 
 def gates_exclusive() -> None:
-    """Wait for all checks against gates and hold off new ones until the transaction ends. For a change of a gate."""
+    """Take the exclusive lock on all gates until the transaction ends. Required to create, change or delete a gate."""
     db.session.execute(select(func.pg_advisory_xact_lock(GATES)))
 
 
@@ -45,8 +45,9 @@ def version(version_id: UUID) -> tuple[Version, datetime]:
     owner = db.session.scalar(_locked(query.where(Version.id == version_id)))
     if owner is None:
         raise versions.missing()
-    columns = select(Version, versions.LIVE_IN, func.clock_timestamp()).where(Version.id == version_id, versions.KEPT)
-    result = db.session.execute(columns, execution_options={"populate_existing": True}).one_or_none()
+    columns = select(Version, versions.LIVE_IN, func.clock_timestamp())
+    active = columns.where(Version.id == version_id, versions.NOT_DELETED)
+    result = db.session.execute(active, execution_options={"populate_existing": True}).one_or_none()
     if result is None:
         raise versions.missing()
     row: Version = result[0]
@@ -54,8 +55,8 @@ def version(version_id: UUID) -> tuple[Version, datetime]:
     return row, result[2]
 
 
-def admins() -> list[ApiKey]:
-    """Lock every admin key and return those that work now, so that two admins cannot revoke each other at once."""
+def admin_keys() -> list[ApiKey]:
+    """Lock all unrevoked admin keys and return the unexpired ones, so that two admins cannot revoke each other concurrently."""
     query = select(ApiKey).where(ApiKey.role == Role.ADMIN, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id)
     rows = list(db.session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True)))
     time = now()
@@ -69,7 +70,7 @@ def now() -> datetime:
 
 
 def check_counter(row: Any, expected: set[int] | None) -> None:
-    """Raise PreconditionFailed if the row's counter is none of those expected. None expects any."""
+    """Raise PreconditionFailed if the row's counter is not in `expected`. With None, accept any counter."""
     if expected is not None and row.counter not in expected:
         raise PreconditionFailed(
             "It has changed since you read it. Read it again, then send your change with the new ETag."
@@ -77,5 +78,5 @@ def check_counter(row: Any, expected: set[int] | None) -> None:
 
 
 def _locked(query: Select[Any]) -> Select[Any]:
-    active = query.where(registered_models.KEPT)
+    active = query.where(registered_models.NOT_DELETED)
     return active.with_for_update(key_share=True, of=RegisteredModel).execution_options(populate_existing=True)

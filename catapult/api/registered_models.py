@@ -67,7 +67,7 @@ def list_versions_of_model(filters: dict[str, Any], model_id: UUID) -> Listing:
     """List a model's versions, newest first"""
     if filters.setdefault("model_id", model_id) != model_id:
         raise NotFound("The model in the address and model_id are not the same.")
-    return versions.listing(**filters).of(lambda: registered_models.check(model_id))
+    return versions.listing(**filters).with_check(lambda: registered_models.check(model_id))
 
 
 def deprecated(response: Response) -> Response:

@@ -105,4 +105,4 @@ def demote(body: dict[str, Any], version_id: UUID) -> Version:
 @blp.lists(DeploymentOut, refuses=(NotFound,))
 def list_deployments_of_version(_: dict[str, Any], version_id: UUID) -> Listing:
     """List a version's deployments, newest first"""
-    return deployments.listing(release_id=version_id).of(lambda: versions.check(version_id))
+    return deployments.listing(release_id=version_id).with_check(lambda: versions.check(version_id))

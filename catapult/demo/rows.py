@@ -18,7 +18,7 @@ from catapult.rules.metadata_limits import numbers
 from catapult.rules.semver import semver_key
 from catapult.tables import DeploymentStatus, VersionStatus
 
-TYPED = ("sha256:abc123...", "sha256:...", "sha256:pending", "sha256:0d1f")
+MALFORMED_DIGESTS = ("sha256:abc123...", "sha256:...", "sha256:pending", "sha256:0d1f")
 ERRORS = (
     "readiness probe failed: 503 after 120 s",
     "image pull failed: manifest unknown",
@@ -92,22 +92,22 @@ class Registry:
         for position, caller in enumerate(self.callers.values()):
             at = self.began + timedelta(seconds=position)
             id_ = self.key_ids[caller.name] = uuid7_at(at, self.rng)
-            told = {"name": caller.name, "role": str(caller.role), "prefix": f"cat_{self.rng.getrandbits(32):08x}"}
+            details = {"name": caller.name, "role": str(caller.role), "prefix": f"cat_{self.rng.getrandbits(32):08x}"}
             end = self.now if caller is PLATFORM else None
             hashed = {"key_hash": self.rng.randbytes(32), "salt_mark": mark}
-            row = {"id": id_, **told, **hashed, "created_at": at, "created_by": cli.name, "expires_at": end}
-            told |= {"expires_at": end.isoformat()} if end else {}
-            yield at, [("api_keys", row), self.entry(at, cli, "api_key.create", id_, told, self.rng)]
+            row = {"id": id_, **details, **hashed, "created_at": at, "created_by": cli.name, "expires_at": end}
+            details |= {"expires_at": end.isoformat()} if end else {}
+            yield at, [("api_keys", row), self.entry(at, cli, "api_key.create", id_, details, self.rng)]
 
     def _environments(self) -> Iterator[tuple[datetime, Rows]]:
         for rank, (name, description) in enumerate(ENVIRONMENTS.items(), start=1):
             at = self.began + timedelta(hours=rank)
-            told = {"name": name, "rank": rank, "protected": name == PRODUCTION, "description": description}
+            details = {"name": name, "rank": rank, "protected": name == PRODUCTION, "description": description}
             id_ = uuid7_at(at, self.rng)
             updated = {"updated_at": at + LATER, "counter": 2}
-            made = {"id": id_, "created_by": PLATFORM.name, "created_at": at, **updated}
-            entry = self.entry(at, PLATFORM, "environment.create", id_, {**told, "frozen": False}, self.rng)
-            yield at, [("environments", told | made), entry]
+            created = {"id": id_, "created_by": PLATFORM.name, "created_at": at, **updated}
+            entry = self.entry(at, PLATFORM, "environment.create", id_, {**details, "frozen": False}, self.rng)
+            yield at, [("environments", details | created), entry]
 
     def _gates(self) -> Iterator[tuple[datetime, Rows]]:
         """Each is created after the last promotion or deployment that it applies to: none was blocked by it."""
@@ -115,8 +115,8 @@ class Registry:
             models = [history for history in self.histories if fnmatchcase(history.plan.name, gate["model"])]
             last = max([history.last[gate["target"]] for history in models], default=self.began)
             at = last + (self.now - last) * self.rng.uniform(0.3, 0.7)
-            made = {"id": uuid7_at(at, self.rng), "created_by": PLATFORM.name, "created_at": at, "updated_at": at}
-            row = dict.fromkeys(OWN, None) | gate | made
+            created = {"id": uuid7_at(at, self.rng), "created_by": PLATFORM.name, "created_at": at, "updated_at": at}
+            row = dict.fromkeys(OWN, None) | gate | created
             yield at, [("gates", row), self.entry(at, PLATFORM, "gate.create", row["id"], gate, self.rng)]
 
 
@@ -129,7 +129,7 @@ class _Model:
         self.measurements = Measurements(history, self.rng)
         self.positions = iter(range(self.plan.versions))
         self.later: dict[tuple[str, str], Any] = {}
-        """The values of fields that an edit still to come completes, by version and field."""
+        """The final values of fields that a later edit will set, by version id and field."""
 
     def events(self) -> Iterator[tuple[datetime, Rows]]:
         """Yield the time and the rows of every action, in order."""
@@ -153,13 +153,13 @@ class _Model:
             "created_at": at,
             "updated_at": at,
         }
-        told = {"name": plan.name, "storage_path": storage}
-        return [("models", row), self.registry.entry(at, by, "model.create", self.history.id, told, self.rng)]
+        details = {"name": plan.name, "storage_path": storage}
+        return [("models", row), self.registry.entry(at, by, "model.create", self.history.id, details, self.rng)]
 
     def _rows(self, event: Event) -> Iterator[tuple[str, dict[str, Any]]]:
         subject, details = event.subject, dict(event.details)
+        built = subject.built if isinstance(subject, Deployed) else subject
         if isinstance(subject, Deployed):
-            built = subject.built
             yield "deployments", self._deployment(subject)
             details = {
                 "version_id": built.id,
@@ -167,22 +167,19 @@ class _Model:
                 "status": str(subject.status),
                 "ended_deployment": subject.supersedes.id if subject.supersedes else None,
             }
-        else:
-            built = subject
         if event.action == "version.create":
             row = self._version(built)
             yield "versions", row
             of_it = {"version_id": built.id, "model_id": self.history.id}
-            yield from (
-                ("metrics", {**of_it, "path": path, "value": value}) for path, value in numbers(row["metadata"])
-            )
+            for path, value in numbers(row["metadata"]):
+                yield "metrics", {**of_it, "path": path, "value": value}
             details = {name: row[name] for name in ("tag", "digest")}
         elif event.action == "version.update":
             details = {"changes": {details["field"]: self._changed(built, details["field"])}}
         elif event.action == "version.promote":
             details = {"reason": self.rng.choice(REASONS)}
-        told = {"model": self.plan.name, "version": built.version, **details}
-        yield self.registry.entry(event.at, event.by, event.action, subject.id, told, self.rng)
+        entry_details = {"model": self.plan.name, "version": built.version, **details}
+        yield self.registry.entry(event.at, event.by, event.action, subject.id, entry_details, self.rng)
 
     def _version(self, built: Built) -> dict[str, Any]:
         """The version as it is now, after all changes."""
@@ -217,7 +214,7 @@ class _Model:
 
     def _digest(self, position: int) -> str:
         if position in self.plan.malformed:
-            return self.rng.choice(TYPED)
+            return self.rng.choice(MALFORMED_DIGESTS)
         return f"sha256:{self.rng.getrandbits(256):064x}"
 
     def _changed(self, built: Built, field: str) -> dict[str, Any]:

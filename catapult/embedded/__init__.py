@@ -70,7 +70,8 @@ def _running(database: Embedded, database_lock: Lock) -> Iterator[None]:
 def _joins(database: Embedded, server_lock: Lock, database_lock: Lock) -> bool:
     """Return whether a server has the database, and it answers. A server that waits for a command has not signed its lock."""
     pid, _ = server_lock.holder()
-    return pid is not None and database_lock.holder()[0] == pid and server_lock.is_taken() and database.answers()
+    signed = pid is not None and database_lock.holder()[0] == pid
+    return signed and server_lock.is_taken() and database.accepts_connections()
 
 
 def _busy(database: Embedded, database_lock: Lock) -> EmbeddedError:

@@ -100,7 +100,7 @@ class Embedded:
         self.make_home()
         self._make_data()
         give_up = time.monotonic() + WAIT
-        while not self.answers("postgres"):
+        while not self.accepts_connections("postgres"):
             if time.monotonic() > give_up:
                 advice = f"Run `kill -INT {self._postmaster.pid}` and try again." if self.alive() else "Try again."
                 raise self.error(f"PostgreSQL in {self.data} does not accept connections ({self._reason}). {advice}")
@@ -123,7 +123,7 @@ class Embedded:
                 self._postmaster = process if self._is_postmaster(process) else None
         return self._postmaster is not None
 
-    def answers(self, database: str = "catapult") -> bool:
+    def accepts_connections(self, database: str = "catapult") -> bool:
         """Return whether a connection works and the server behind it has our postmaster.pid. Adopts that server."""
         psutil = library().psutil
         try:
@@ -159,7 +159,7 @@ class Embedded:
                     shutil.rmtree(self.sockets)
 
     def error(self, message: str) -> EmbeddedError:
-        """Return an error with the end of the log. A full disk is named first: it cuts the log short."""
+        """Return an error with the last lines of the log. Mention a full disk first: the log is then incomplete."""
         lines = self._logged(0).splitlines()[-5:]
         full = shutil.disk_usage(self.home).free < SEGMENT_BYTES
         advice = [f"The disk of {self.home} is full: free some space."] if full else []
@@ -173,15 +173,15 @@ class Embedded:
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._account = self._choose_account()
-            self._own(self.home)
+            self._take_ownership(self.home)
         except OSError as error:
             raise EmbeddedError(f"{self.home}: {error.strerror}. Set CATAPULT_HOME to a folder of your own.") from error
         self._open_up()
 
     def _open_up(self) -> bool:
-        """Let PostgreSQL's account reach its folders. Returns whether it could not: they may be closed again at any time.
+        """Let PostgreSQL's account reach its folders. Return whether a parent folder's permissions had to be changed.
 
-        pytest, for one, closes the folder above its temporary ones whenever a session begins.
+        Another program may undo the change: pytest resets the parent of its temporary folders when a session starts.
         """
         if self._account is None:
             return False
@@ -203,7 +203,7 @@ class Embedded:
                     return owner.st_uid, owner.st_gid or owner.st_uid
         return library_account()
 
-    def _own(self, folder: Path) -> None:
+    def _take_ownership(self, folder: Path) -> None:
         """Give the folder to the account, with mode 0700. Raises EmbeddedError if it is another user's or a shared one."""
         status = folder.stat()
         if not self._is_ours(status):
@@ -235,7 +235,7 @@ class Embedded:
         for leftover in self.home.glob("postgres.new-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.home))
-        self._own(folder)
+        self._take_ownership(folder)
         code, output = self._run("initdb", *INITDB, f"--pgdata={folder}")
         if code:
             shutil.rmtree(folder, ignore_errors=True)
@@ -282,7 +282,7 @@ class Embedded:
         status = self.sockets.lstat()
         if not stat.S_ISDIR(status.st_mode) or not self._is_ours(status):
             raise EmbeddedError(f"{self.sockets} was created by somebody else. Remove it, or set TMPDIR.")
-        self._own(self.sockets)
+        self._take_ownership(self.sockets)
 
     def _invalidate_pids(self) -> None:
         """Remove the pid of a killed server from its files: PostgreSQL would take a process that got that pid for it.

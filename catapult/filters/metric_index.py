@@ -32,9 +32,8 @@ Condition = ColumnElement[bool]
 class MetricPath:
     """The numbers at one path of one model's versions, or of all models' (`model_id` is then `EVERY_MODEL` of `nouns`).
 
-    `confirmed` is a condition on the version that has to hold too: other keys of its metadata might be spelled like
-    this path. With `in_order`, conditions are for a list that is walked in the order of an index and ends when the
-    page is full.
+    `confirmed` is an extra condition on the version, because a single key with dots can have the same path. Set
+    `in_order` if the list is scanned in the order of an index until the page is full.
     """
 
     def __init__(self, path: str, model_id: Any, confirmed: Condition | None, in_order: bool) -> None:
@@ -45,7 +44,7 @@ class MetricPath:
         self._passing: dict[Any, Passing] = {}
 
     def passing(self, operator: str, numbers: tuple[float, ...]) -> "Passing":
-        """Return the versions that pass the comparison: one object, and one count, for each."""
+        """Return the versions that pass the comparison. The object is cached, so that a statement counts them only once."""
         return self._passing.setdefault((operator, numbers), Passing(self, operator, numbers))
 
     def exists(self, *conditions: Condition) -> Condition:
@@ -59,7 +58,7 @@ class MetricPath:
         return select(METRICS.c.value).where(self._of_version(METRICS)).correlate(Version.__table__).scalar_subquery()
 
     def _of_version(self, rows: Any) -> Condition:
-        """The model's id repeats what the version's id says, and lets the index that begins with it be used."""
+        """Return the condition that the rows are this version's numbers at the path. `model_id` is only there for the index."""
         same = and_(rows.c.version_id == V.id, rows.c.model_id == V.model_id, rows.c.path == self.path)
         if self.confirmed is None:
             return same

@@ -45,7 +45,7 @@ class Filters(AuditFilters):
 @page()
 def index() -> Response:
     """The entries that match the filters in the address, newest first."""
-    form, part = lists.filtered_part(Filters, audit_logs.listing, letters=_letters)
+    form, part = lists.filtered_part(Filters, audit_logs.listing, length=_html_length)
     part = part._replace(rows=[entry(row) for row in part.rows])
     values: dict[str, Any] = {**form.values}
     files = {kind: url_for(f".export_{kind}", **values) for kind in ("csv", "jsonl")}
@@ -105,9 +105,9 @@ def as_text(value: Any) -> str:
     return text if len(text) <= FOLDED else f"{text[:FOLDED]}…"
 
 
-def _letters(row: Any) -> int:
+def _html_length(row: Any) -> int:
     """Return the characters of HTML that an entry takes, with names in links."""
-    return AROUND + lists.text_letters(row.details[: 4 * FOLDED]) + lists.text_letters(row.api_key_name or "")
+    return AROUND + lists.html_length(row.details[: 4 * FOLDED]) + lists.html_length(row.api_key_name or "")
 
 
 def _exported() -> Iterator[Any]:

@@ -25,10 +25,10 @@ SHOW = "comparison/show.html"
 FEWEST, MOST = 2, 6
 VERSION = VersionIn()
 
-OFFERED, OFFERED_LETTERS = 200, 8_000
+OFFERED, OFFERED_CHARS = 200, 8_000
 """The newest versions that each column's list offers, and the characters of HTML for one list."""
 
-TABLE_LETTERS = 150_000
+TABLE_CHARS = 150_000
 """Characters of HTML for the rows on a page, whatever metadata holds; the other rows are on the next pages."""
 
 DOTS, DOT = 160, 45
@@ -78,12 +78,12 @@ def _only() -> bool:
 
 
 def _chooser(model: Any, names: list[str], found: list[str], blank: int) -> dict[str, Any]:
-    """Return a list for each column, and the addresses with one column more or less."""
+    """Return the version selector of each column, and the URLs that add or remove a column."""
     blank = max(min(blank, MOST - len(found)), FEWEST - len(found), 0)
     newest = [row.version for row in versions.listing(whole=False, model_id=UUID(model.id)).page(Page(OFFERED))]
     return {
         "lists": [*found, *[""] * blank],
-        "offered": list(lists.within(newest[:OFFERED], OFFERED_LETTERS, lambda name: len(escape(name)))),
+        "offered": list(lists.take_fitting(newest[:OFFERED], OFFERED_CHARS, lambda name: len(escape(name)))),
         "version_count": model.version_count,
         "fewer": {name: _address(model, [other for other in names if other != name]) for name in found},
         "more": _address(model, [*found, ""]) if len(found) + blank < MOST else None,
@@ -124,7 +124,9 @@ def _lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]], labels: int) 
     commits = [commit_address(column) for column in columns]
     lines = ((values.line(row, commits), range_dots([cell.number for cell in row.cells])) for row in rows)
     picture = DOTS + DOT * len(columns)
-    return lists.fitting(lines, TABLE_LETTERS, lambda it: it[0].letters + labels + (picture if it[1] else 0))
+    return lists.take_fitting_at_least_one(
+        lines, TABLE_CHARS, lambda it: it[0].html_length + labels + (picture if it[1] else 0)
+    )
 
 
 def _labels(versions: Sequence[Any]) -> list[str]:

@@ -86,7 +86,7 @@ def move(deployment_id: UUID, status: str) -> Response:
     in_place = request.method == "POST" and requested_block("main")
 
     def act() -> Response:
-        if _needs_name(environments.ever(row.environment), status):
+        if _needs_name(environments.get_including_deleted(row.environment), status):
             forms.check_typed(row.model_name)
         moved = actions.edit(deployment_id, {"status": status}, actor=g.actor, expected=forms.counter())
         message = _message(moved)
@@ -145,21 +145,21 @@ def _needs_name(environment: Any, status: str) -> bool:
 
 def _step(deployment_id: UUID, status: str, form: Form, code: int) -> Response:
     row = deployments.get(deployment_id)
-    context = {"to": status, "needs_name": _needs_name(environments.ever(row.environment), status)}
+    context = {"to": status, "needs_name": _needs_name(environments.get_including_deleted(row.environment), status)}
     return fragments.form(MOVE, form, code, deployment=row, changed_by=forms.changed_by(row, code), **context)
 
 
 def _details(deployment_id: UUID, form: Form | None = None) -> dict[str, Any]:
     """Return everything that the deployment's page shows."""
     row = deployments.get(deployment_id)
-    environment = environments.ever(row.environment)
+    environment = environments.get_including_deleted(row.environment)
     metadata = parsed(row.metadata_)
     return {
         "deployment": row,
         "environment": environment,
         "states": deployments.states(deployment_id),
-        "versions": rollbacks.named([row.superseded_by, row.rollback_of]),
-        "rollback": rollbacks.told([row]).get(row.id),
+        "versions": rollbacks.version_names([row.superseded_by, row.rollback_of]),
+        "rollback": rollbacks.details([row]).get(row.id),
         "lines": values.lines(compare([metadata]).rows[:KEYS], [{}], ROOM),
         "steps": [(status, _needs_name(environment, status)) for status in NEXT.get(row.status, ())],
         "may_move": g.actor.role.holds(Role.RELEASER if environment.protected else Role.PUBLISHER),

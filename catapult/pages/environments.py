@@ -65,20 +65,22 @@ def index() -> Response:
 @page()
 def show(name: str) -> Response:
     """Everything that is live in one environment, or was at the time in the address."""
-    environment = environments.ever(name)
+    environment = environments.get_including_deleted(name)
     form, filters = lists.filters(At)
     at = filters.get("at")
     if form.errors:
         return _tab(environment, "live", 422, form=form, part=lists.Part([], None), at=None)
     part = lists.part(history.live(name, at) if at else live.listing(name))
-    return _tab(environment, "live", form=form, part=part, at=at, gone=rollbacks.gone(part.rows) if at else set())
+    gone = rollbacks.with_deleted_version(part.rows) if at else set()
+    return _tab(environment, "live", form=form, part=part, at=at, gone=gone)
 
 
 @blp.get(f"{AT}/-/history")
 @page()
 def show_history(name: str) -> Response:
     """Every deployment to one environment, newest first."""
-    return _tab(environments.ever(name), "history", part=lists.part(deployments.listing(environment=name)))
+    environment = environments.get_including_deleted(name)
+    return _tab(environment, "history", part=lists.part(deployments.listing(environment=name)))
 
 
 @blp.route("/new/environment", methods=forms.METHODS)
@@ -98,7 +100,7 @@ def create() -> Response:
 @blp.route(f"{AT}/-/freeze", methods=forms.METHODS)
 @page(Role.ADMIN)
 def freeze(name: str) -> Response:
-    """The form that freezes the environment, with a reason and an end: it accepts no deployments."""
+    """The form to freeze an environment, with a reason and an end. A frozen environment accepts no deployments."""
     environment = environments.named(name)
 
     def act() -> Response:
@@ -146,7 +148,7 @@ def delete(name: str) -> Response:
 
 
 def done(message: str, *, gone: bool = False) -> Response:
-    """Show the message, and the board with the change; or the page behind the dialog, unless that page is `gone`."""
+    """Show the message on the page behind the dialog, or on the board. Set `gone` if that page no longer exists."""
     home, here = url_for("pages.environments.index"), current_address(query=True)
     if is_htmx() and here == home:
         response = fragments.part(BOARD, "board", fragments.toast(message), **board())
@@ -157,26 +159,26 @@ def done(message: str, *, gone: bool = False) -> Response:
 
 def board() -> dict[str, Any]:
     """Return the columns, and the address of the columns after them."""
-    part = lists.part(environments.listing(), COLUMNS, letters=_head)
+    part = lists.part(environments.listing(), COLUMNS, length=_head)
     return {"columns": list(columns(part.rows)) if part.rows else [], "more": part.more}
 
 
 def columns(stages: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """Yield each environment with its newest cards, as many as fit, and the environment that comes after it."""
-    way = live.way(stages)
+    path = live.promotion_path(stages)
     most = max(FEWEST, min(CARDS, ON_THE_BOARD // len(stages)))
     found = live.board([stage.place for stage in stages], most)
     shown = _shown({name: rows[:most] for name, rows in found.items()}, ROOM - sum(map(_head, stages)))
     cards = list(chain.from_iterable(shown.values()))
     live_in = live.places_of([card.release_id for card in cards])
-    reasons = rollbacks.told(cards)
-    for environment, following in zip_longest(stages, way[1:]):
+    reasons = rollbacks.details(cards)
+    for environment, following in zip_longest(stages, path[1:]):
         yield {
             "environment": environment,
             "cards": shown[environment.place],
             "more": len(found[environment.place]) > len(shown[environment.place]),
             "next": following,
-            "is_end_next": following is way[-1],
+            "next_is_last": following is path[-1],
             "there": {release_id for name, release_id in live_in if following and name == following.place},
             "rollbacks": reasons,
         }
@@ -185,30 +187,30 @@ def columns(stages: Sequence[Any]) -> Iterator[dict[str, Any]]:
 def _shown(found: Mapping[str, Sequence[Any]], room: int) -> dict[str, list[Any]]:
     """Return the cards that fit: the first rows across all columns, or the part of the first row that fits."""
     rows = [[card for card in row if card] for row in zip_longest(*found.values())]
-    count = len(list(lists.within(rows, room, lambda row: sum(map(_letters, row)))))
+    count = len(list(lists.take_fitting(rows, room, lambda row: sum(map(_html_length, row)))))
     if count or not rows:
         return {name: list(cards[:count]) for name, cards in found.items()}
-    fitting = {card.id for card in lists.within(rows[0], room, _letters)}
+    fitting = {card.id for card in lists.take_fitting(rows[0], room, _html_length)}
     return {name: [card for card in cards[:1] if card.id in fitting] for name, cards in found.items()}
 
 
 def _head(environment: Any) -> int:
     """Return the characters of HTML of a column's head, which repeats the name many times."""
-    frozen = FREEZE_NOTE + lists.text_letters(environment.frozen_reason[:REASON]) if environment.frozen else 0
+    frozen = FREEZE_NOTE + lists.html_length(environment.frozen_reason[:REASON]) if environment.frozen else 0
     return HEAD + 16 * len(environment.name) + (LOCK if environment.protected else 0) + frozen
 
 
-def _letters(card: Any) -> int:
+def _html_length(card: Any) -> int:
     """Return the characters of HTML of a card: the model's name is in it seven times, the environment's eight times."""
     names = 7 * len(card.model_name) + 8 * len(card.environment)
-    texts = 4 * lists.text_letters(card.version) + lists.text_letters(card.deployed_by)
-    rollback = 6 * REASON + lists.text_letters(card.version) if card.rollback_of else 0  # a quote takes five characters
+    texts = 4 * lists.html_length(card.version) + lists.html_length(card.deployed_by)
+    rollback = 6 * REASON + lists.html_length(card.version) if card.rollback_of else 0  # a quote takes five characters
     return CARD + names + texts + rollback
 
 
 def _tab(environment: Any, tab: str, status: int = 200, **context: Any) -> Response:
     block = requested_block("tab", "more") if tab == "history" else requested_block("tab")
-    context |= {"rollbacks": rollbacks.told(context["part"].rows), "now": datetime.now(UTC)}
+    context |= {"rollbacks": rollbacks.details(context["part"].rows), "now": datetime.now(UTC)}
     return fragments.whole_or(block, SHOW, status, environment=environment, tab=tab, **context)
 
 
@@ -218,13 +220,14 @@ def _form(template: str, form: Form, status: int, environment: Any = None, **con
 
 
 def _deletion(environment: Any, form: Form, status: int) -> Response:
-    held = False
+    blocked = False
     if status == 200:
         try:
             gates.check_unnamed(environment.place)
         except Conflict as conflict:
-            form, held = Form(refusal=conflict), True
-    return _form(DELETE, form, status, environment, bound=environments.bound_to(environment.place), held=held)
+            form, blocked = Form(refusal=conflict), True
+    bound = environments.live_and_unfinished_counts(environment.place)
+    return _form(DELETE, form, status, environment, bound=bound, blocked=blocked)
 
 
 def _stored(environment: Any) -> dict[str, str]:

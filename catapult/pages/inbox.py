@@ -75,10 +75,10 @@ def _in_place(name: str, version: str, act: Callable[[Any], str]) -> Response:
 
 def _waiting() -> dict[str, Any]:
     rows = [(row, verdicts.panel(row.target, row.verdicts)) for row in inbox.waiting(g.actor)]
-    shown = lists.fitting(rows, ROOM, lambda row: _letters(*row))
-    return {"rows": shown, "more": len(rows) - len(shown), "asks": None if rows else inbox.anything_asks()}
+    shown = lists.take_fitting_at_least_one(rows, ROOM, lambda row: _html_length(*row))
+    return {"rows": shown, "more": len(rows) - len(shown), "asks": None if rows else inbox.any_gate_needs_approval()}
 
 
-def _letters(row: Any, panel: verdicts.Panel) -> int:
-    names = 3 * len(row.model_name) + 5 * lists.text_letters(row.version) + lists.text_letters(row.created_by)
+def _html_length(row: Any, panel: verdicts.Panel) -> int:
+    names = 3 * len(row.model_name) + 5 * lists.html_length(row.version) + lists.html_length(row.created_by)
     return AROUND + names + sum(len(verdict.detail[:300]) * 2 for verdict in panel.missing[:4])

@@ -33,20 +33,20 @@ def show() -> Response:
 def matrix() -> dict[str, Any]:
     """Return what is live: one row a model, one column an environment."""
     found = live.matrix(live.ALL if "all" in request.args else live.MODELS)
-    rows = lists.fitting(found.rows, ROOM, lambda row: _letters(row, found.environments))
+    rows = lists.take_fitting_at_least_one(found.rows, ROOM, lambda row: _html_length(row, found.environments))
     if len(rows) < len(found.rows):
         found = found._replace(rows=rows, more=True)
-    reasons = rollbacks.told(cell for row in rows for cell in row.values())
-    return {"matrix": found, "rollbacks": reasons, "now": datetime.now(UTC), "last": found.end}
+    reasons = rollbacks.details(cell for row in rows for cell in row.values())
+    return {"matrix": found, "rollbacks": reasons, "now": datetime.now(UTC), "last": found.last_stage}
 
 
-def _letters(row: dict[str, Any], environments: list[str]) -> int:
+def _html_length(row: dict[str, Any], environments: list[str]) -> int:
     """Return the characters of HTML of a row: up to two links a cell, and little for an empty one."""
     cells = sum(
         (CELL if cell.rollback_of is None else 3 * CELL)
         + len(cell.model_name)
-        + 2 * lists.text_letters(cell.version)
-        + lists.text_letters(cell.deployed_by)
+        + 2 * lists.html_length(cell.version)
+        + lists.html_length(cell.deployed_by)
         for cell in row.values()
     )
     empty = EMPTY * len(set(environments) - set(row)) + sum(map(len, environments))

@@ -22,7 +22,7 @@ COLUMNS, MOST_COLUMNS = 2, 6
 """Metrics shown beside a version by default, and at most."""
 
 EDITABLE, INDENTING = 80_000, json.JSONEncoder(indent=2, ensure_ascii=False)
-OFFERED, OFFERED_LETTERS = 100, 12_000
+OFFERED, OFFERED_CHARS = 100, 12_000
 CHART, POINT = 95_000, 330
 """Characters of HTML for a chart's points, and for one point without its texts. 200 points fit unless names are very long."""
 
@@ -140,7 +140,7 @@ def version_list(model: Any) -> dict[str, Any]:
         "filter": text,
         "sort": sort,
         "paths": paths,
-        "offered": list(lists.within(paths[:OFFERED], OFFERED_LETTERS, lists.text_letters)),
+        "offered": list(lists.take_fitting(paths[:OFFERED], OFFERED_CHARS, lists.html_length)),
         "shown": shown,
         "release_count": versions.release_count(UUID(model.id)),
         **_beside(model, part.rows, columns, metric),
@@ -170,7 +170,7 @@ def _paths(name: str) -> list[str]:
 def _chart(model: Any, metric: str | None) -> charts.Chart | None:
     """Return the chart of the metric, of as many of the newest versions as fit."""
     points = metrics.series(UUID(model.id), metric) if metric else []
-    newest = lists.within(reversed(points), CHART, lambda point: POINT + len(model.name) + 3 * len(point.version))
+    newest = lists.take_fitting(reversed(points), CHART, lambda point: POINT + len(model.name) + 3 * len(point.version))
     return charts.chart(list(newest)[::-1])
 
 

@@ -66,7 +66,7 @@ def _form(name: str, form: Form, status: int) -> Response:
         form = Form(form.values, {}, conflict)
     else:
         context |= {"steps": steps} | _difference(model, steps) | _passed(environment, steps)
-        context["offered"] = rollbacks.offered(UUID(model.id), environment.place, steps.live.release_id)
+        context["offered"] = rollbacks.choices(UUID(model.id), environment.place, steps.live.release_id)
     return fragments.form(FORM, form, status, **context)
 
 

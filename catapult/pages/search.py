@@ -15,4 +15,4 @@ LONGEST = 300
 def show() -> Response:
     """The models, versions, tags and digests that match, in groups."""
     words = request.args.get("q", "").strip().replace("\x00", "")[:LONGEST]
-    return fragments.whole_or(requested_block("hits"), "search/show.html", words=words, found=search.search(words))
+    return fragments.whole_or(requested_block("hits"), "search/show.html", words=words, results=search.search(words))

@@ -20,7 +20,7 @@ D: Any = Deployment.__table__.c
 P: Any = Approval.__table__.c
 
 QUIET = ("api_key.", "session.", "auth.", "demo.")
-TOLD = tuple(action for action in Action if not action.startswith(QUIET))
+ACTIVITY = tuple(action for action in Action if not action.startswith(QUIET))
 """The actions that the overview's activity shows: what people did, without keys, sessions and refusals."""
 
 _COLUMNS = "id action resource_type resource_id api_key_id api_key_name details ip_address request_id created_at"
@@ -49,7 +49,7 @@ def listing(
         conditions.append(A.created_at >= since)
     if until is not None:
         conditions.append(A.created_at < until)
-    return (_ENTRIES.led_by(*equal[0]) if equal else _ENTRIES).where(*conditions)
+    return (_ENTRIES.with_leading_column(*equal[0]) if equal else _ENTRIES).where(*conditions)
 
 
 def about(model_id: UUID, name: str) -> Listing:
@@ -61,7 +61,7 @@ def about(model_id: UUID, name: str) -> Listing:
     model_of_approval = approved.scalar_subquery()
     owner = func.coalesce(model_of_version, model_of_deployment, model_of_approval, A.resource_id)
     model_name = func.catapult_entry_model(A.resource_type, A.details, type_=Text())
-    return _ENTRIES.led_by(model_name, name).where(not_rare(owner == model_id))
+    return _ENTRIES.with_leading_column(model_name, name).where(not_rare(owner == model_id))
 
 
 def last_actor(resource_id: UUID) -> str:
@@ -71,12 +71,12 @@ def last_actor(resource_id: UUID) -> str:
 
 
 def activity(limit: int) -> Sequence[Any]:
-    """Return the newest entries of `TOLD`: what people did, without sign-ins and refusals.
+    """Return the newest entries of `ACTIVITY`: what people did, without sign-ins and refusals.
 
     The newest of each action are read by an index, however many other entries are newer.
     """
-    action = func.unnest(cast(list(TOLD), ARRAY(A.action.type))).table_valued("name", name="told")
-    newest = lateral(_ENTRIES.led_by(A.action, action.c.name).query(Page(limit - 1))).alias("newest")
+    action = func.unnest(cast(list(ACTIVITY), ARRAY(A.action.type))).table_valued("name", name="activity")
+    newest = lateral(_ENTRIES.with_leading_column(A.action, action.c.name).query(Page(limit - 1))).alias("newest")
     query = select(newest).select_from(action).join(newest, true())
     return db.session.execute(query.order_by(newest.c.created_at.desc(), newest.c.id.desc()).limit(limit)).all()
 

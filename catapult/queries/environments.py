@@ -12,7 +12,7 @@ from catapult.tables import NOW, OPEN, RELEASE, Deployment, Environment, is_live
 
 E: Any = Environment.__table__.c
 D: Any = Deployment.__table__.c
-KEPT = E.deleted_at.is_(None)
+NOT_DELETED = E.deleted_at.is_(None)
 FROZEN = E.frozen & or_(E.frozen_until.is_(None), E.frozen_until > NOW)
 LISTED = 50
 """The most names in an error message."""
@@ -27,12 +27,12 @@ _COLUMNS: tuple[Any, ...] = (
     FROZEN.label("frozen"),
     _IN_ORDER,
 )
-_ENVIRONMENTS = Listing(select(*_COLUMNS).where(KEPT), in_order(_IN_ORDER, E.id))
+_ENVIRONMENTS = Listing(select(*_COLUMNS).where(NOT_DELETED), in_order(_IN_ORDER, E.id))
 _NAMED = _ENVIRONMENTS.rows.where(E.place == bindparam("place"))
-_EVER = select(*_COLUMNS, E.deleted_at).where(E.place == bindparam("place"))
+_INCLUDING_DELETED = select(*_COLUMNS, E.deleted_at).where(E.place == bindparam("place"))
 
 
-def place_of(name: str) -> str:
+def lookup_name(name: str) -> str:
     """Return what the name is looked up by. An address may contain U+0000, which PostgreSQL refuses in parameters."""
     return name.lower().replace("\0", "?")
 
@@ -52,12 +52,12 @@ def named(name: str) -> Any:
 
 def find(name: str) -> Any | None:
     """Return the environment as a plain row; None if there is none."""
-    return db.session.execute(_NAMED, {"place": place_of(name)}).one_or_none()
+    return db.session.execute(_NAMED, {"place": lookup_name(name)}).one_or_none()
 
 
-def ever(name: str) -> Any:
+def get_including_deleted(name: str) -> Any:
     """Return the environment as a plain row, also if it was deleted, because its history remains. Raises NotFound."""
-    row = db.session.execute(_EVER, {"place": place_of(name)}).one_or_none()
+    row = db.session.execute(_INCLUDING_DELETED, {"place": lookup_name(name)}).one_or_none()
     if row is None:
         raise missing(name)
     return row
@@ -65,22 +65,21 @@ def ever(name: str) -> Any:
 
 def stages() -> dict[str, bool]:
     """Return `{environment in lower case: whether it is protected}` of all of them, in order of rank."""
-    rows = db.session.execute(select(E.place, E.protected).where(KEPT).order_by(E.rank, E.place))
+    rows = db.session.execute(select(E.place, E.protected).where(NOT_DELETED).order_by(E.rank, E.place))
     return {row.place: row.protected for row in rows}
 
 
-def bound_to(place: str) -> Any:
-    """Return how many deployments deleting an environment would end: those `live` and those `on_their_way`."""
+def live_and_unfinished_counts(place: str) -> Any:
+    """Return how many deployments deleting an environment would end: those `live` and those `unfinished`."""
     there = select(func.count()).select_from(Deployment).where(D.place == place)
     live, open_ = there.where(is_live()), there.where(text(OPEN))
-    return db.session.execute(
-        select(live.scalar_subquery().label("live"), open_.scalar_subquery().label("on_their_way"))
-    ).one()
+    counts = select(live.scalar_subquery().label("live"), open_.scalar_subquery().label("unfinished"))
+    return db.session.execute(counts).one()
 
 
 def check_ever(name: str) -> None:
     """Raise NotFound if there is no such environment and never was one."""
-    if db.session.scalar(select(E.id).where(E.place == place_of(name))) is None:
+    if db.session.scalar(select(E.id).where(E.place == lookup_name(name))) is None:
         raise missing(name)
 
 
@@ -102,7 +101,7 @@ def check_target(target: str) -> None:
 
 def unknown(name: str, field: str) -> Invalid:
     """Return the error for an unknown environment, with the names of all."""
-    names = list(db.session.scalars(select(E.name).where(KEPT).order_by(E.rank, E.place).limit(LISTED)))
-    known = ", ".join([RELEASE, *names] if field == "target" else names) or "none yet"
-    message = f"There is no environment {name}; there is {known}." if len(names) < 2 else f"Must be one of {known}."
+    names = list(db.session.scalars(select(E.name).where(NOT_DELETED).order_by(E.rank, E.place).limit(LISTED)))
+    known = ", ".join([RELEASE, *names] if field == "target" else names)
+    message = f"There is no environment {name}. Valid values: {known}." if known else "There is no environment yet."
     return Invalid(f"{field} is not an environment: {message}", errors={field: [message]})

@@ -42,8 +42,8 @@ SELECT asked.id AS version_id, asked.created_by_key, asked.released_at IS NOT NU
     gate.updated_at, statement_timestamp() AS now, base.id AS base_id, base.version AS base_version,
     (SELECT value FROM metrics WHERE version_id = asked.id AND path = gate.path) AS number,
     (SELECT value FROM metrics WHERE version_id = base.id AND path = gate.path) AS base_number,
-    CASE WHEN gate.path IS NOT NULL
-        THEN jsonb_typeof(coalesce(asked.metadata -> gate.path, asked.metadata #> string_to_array(gate.path, '.'))) END AS found,
+    CASE WHEN gate.path IS NOT NULL THEN jsonb_typeof(
+        coalesce(asked.metadata -> gate.path, asked.metadata #> string_to_array(gate.path, '.'))) END AS json_type,
     CASE WHEN gate.kind = 'metadata_present' THEN ARRAY(
         SELECT wanted FROM unnest(gate.paths) WITH ORDINALITY AS listed (wanted, position)
         WHERE coalesce(jsonb_typeof(coalesce(asked.metadata -> wanted, asked.metadata #> string_to_array(wanted, '.'))), 'null')

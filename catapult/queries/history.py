@@ -42,7 +42,7 @@ def live(environment: str, at: datetime | None = None) -> Listing:
 
     A deployment is live from `live_from` until just before `ended_at`, to the microsecond.
     """
-    place = environments.place_of(environment)
+    place = environments.lookup_name(environment)
     if at is None:
         return Listing(_EVER_LIVE.where(is_live(), D.place == place), newest_first(D.deployed_at, D.id))
     there = func.catapult_place(D.place, D.place, literal_column("'[]'")).op("@>")(cast(place, Text))

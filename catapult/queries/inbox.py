@@ -64,7 +64,7 @@ class Waiting(NamedTuple):
 
 
 def waiting(actor: Actor) -> list[Waiting]:
-    """Return what waits for an approval that this actor may give, newest first. Sends three statements at most."""
+    """Return versions that wait for an approval this actor may give, newest first. Checks only the newest `MOST` candidates."""
     rows = list(db.session.execute(_CANDIDATES, {"recent": RECENT, "key": actor.key_id, "most": MOST}))
     verdicts = gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None)
     candidates = (Waiting(**row._asdict(), verdicts=verdicts[row.id].get(row.target, [])) for row in rows)
@@ -74,10 +74,10 @@ def waiting(actor: Actor) -> list[Waiting]:
 def _waits_for(actor: Actor, verdicts: list[Verdict]) -> bool:
     """Return whether the actor may give a missing approval. Versions barred by a `released` gate do not wait."""
     may_get_there = all(verdict.passed for verdict in verdicts if verdict.gate.kind_ == GateKind.RELEASED)
-    return may_get_there and any(verdict.wants(actor.key_id, actor.role) for verdict in verdicts)
+    return may_get_there and any(verdict.can_be_approved_by(actor.key_id, actor.role) for verdict in verdicts)
 
 
-def anything_asks() -> bool:
+def any_gate_needs_approval() -> bool:
     """Return whether any gate asks for approvals."""
     query = select(G.id).where(G.deleted_at.is_(None), G.kind == GateKind.APPROVED.value).limit(1)
     return db.session.scalar(query) is not None

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from catapult.extensions import db
 from catapult.queries.lists.paging import Listing, Page, newest_first
 from catapult.queries.lists.raw_columns import as_json, as_text, shown
-from catapult.queries.registered_models import KEPT
+from catapult.queries.registered_models import NOT_DELETED
 from catapult.tables import Deployment, Environment, RegisteredModel, Version, VersionStatus, is_live
 
 D: Any = Deployment.__table__.c
@@ -21,23 +21,23 @@ E: Any = Environment.__table__.c
 ENVIRONMENTS = 50
 
 MODELS, ALL = 7, 200
-"""Rows of the matrix, which are the models that were deployed last: a few, or the most that fit a page."""
+"""The default and the maximum number of rows in the matrix. A row is a model; the last deployed models are shown."""
 
 CELLS = 600
 """The most cells of the matrix: with many environments it has fewer models."""
 
 RECENT = 500
-"""The number of newest rows that are looked at for what is recent, however many there are."""
+"""Queries for recent items read only this many of the newest rows."""
 
 BEHIND = 100
 """Newer versions are counted up to this number."""
 
 
 class Matrix(NamedTuple):
-    """What is live: a row for each model, with its deployment by environment. `end` is the last of `way`."""
+    """What is live: a row for each model, with its deployment by environment. `last_stage` is the last of `promotion_path`."""
 
     environments: list[str]
-    end: str | None
+    last_stage: str | None
     rows: list[dict[str, Any]]
     more: bool
 
@@ -53,7 +53,7 @@ def _environments() -> list[Any]:
     return list(db.session.execute(query.limit(ENVIRONMENTS)))
 
 
-def way(environments: Sequence[Any]) -> Sequence[Any]:
+def promotion_path(environments: Sequence[Any]) -> Sequence[Any]:
     """Return the environments that a version goes through, in order: up to the last that is protected, if one is.
 
     Deploying to a new name creates an environment with the last rank, so a mistyped name must not come after
@@ -114,7 +114,7 @@ _BY_MODEL = Listing(
     select(
         *shown(M, "id latest_version created_at"),
         *(as_text(M.id).label("model_id"), M.name.label("model_name"), as_json(_CELLS).label("environments")),
-    ).where(KEPT, _SOMETHING_IS_LIVE),
+    ).where(NOT_DELETED, _SOMETHING_IS_LIVE),
     newest_first(M.created_at, M.id),
 )
 
@@ -145,7 +145,7 @@ def places_of(release_ids: Sequence[str]) -> set[tuple[str, str]]:
 def matrix(models: int = MODELS) -> Matrix:
     """Return the models that were deployed last, and where their versions are live."""
     ranked = _environments()
-    places, end = [row.place for row in ranked], [row.place for row in way(ranked)][-1:]
+    places, last_stage = [row.place for row in ranked], [row.place for row in promotion_path(ranked)][-1:]
     models = max(1, min(models, CELLS // max(len(places), 1)))
     # A model is live once in an environment, so these rows are of `models + 1` models, if there are so many.
     enough = (models + 1) * len(places)
@@ -155,7 +155,7 @@ def matrix(models: int = MODELS) -> Matrix:
     rows: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in db.session.execute(query):
         rows[row.model_name][row.environment.lower()] = row
-    return Matrix(places, end[0] if end else None, list(rows.values())[:models], len(rows) > models)
+    return Matrix(places, last_stage[0] if last_stage else None, list(rows.values())[:models], len(rows) > models)
 
 
 _COUNTED: Select[Any] = select(func.count()).select_from(

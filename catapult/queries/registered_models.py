@@ -11,14 +11,14 @@ from catapult.extensions import db
 from catapult.filters import conditions as filters
 from catapult.filters.metric_index import FEW
 from catapult.filters.nouns import MODELS
-from catapult.queries.lists.paging import Listing, Page, in_order, keep_built, newest_first
+from catapult.queries.lists.paging import Listing, Page, cached_query, in_order, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 
-KEPT = M.deleted_at.is_(None)
+NOT_DELETED = M.deleted_at.is_(None)
 
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
@@ -27,7 +27,7 @@ _MODELS = Listing(
     select(
         *shown(M, "id name storage_path repository description tags metadata version_count latest_version"),
         *shown(M, "created_at updated_at counter"),
-    ).where(KEPT),
+    ).where(NOT_DELETED),
     newest_first(M.created_at, M.id),
 )
 
@@ -48,7 +48,7 @@ _CARDS = Listing(
         _RELEASE.label("latest_release"),
         func.coalesce(_newest_of(V.created_at), M.updated_at).label("moved_at"),
         func.array(_LIVE_IN, type_=ARRAY(Text)).label("live_in"),
-    ).where(KEPT),
+    ).where(NOT_DELETED),
     newest_first(M.created_at, M.id),
 )
 _SORTED = {
@@ -59,7 +59,7 @@ _SORTED = {
 SORTS = tuple(_SORTED)
 _BY_NAME = _MODELS.rows.where(func.lower(M.name) == bindparam("name"))
 _BY_ID = _MODELS.rows.where(M.id == bindparam("model_id"))
-_EXISTS = select(M.id).where(KEPT, M.id == bindparam("model_id"))
+_EXISTS = select(M.id).where(NOT_DELETED, M.id == bindparam("model_id"))
 
 
 def get(model_id: UUID) -> Any:
@@ -88,7 +88,7 @@ def missing() -> NotFound:
     return NotFound("There is no such model, or it was deleted. GET /api/v1/models lists all models.")
 
 
-@keep_built
+@cached_query
 def listing(
     *,
     search: str | None = None,
@@ -107,7 +107,7 @@ def listing(
     return models if sort is None else models.sorted_by(filters.sort_keys(MODELS, sort), _MODELS.rows)
 
 
-@keep_built
+@cached_query
 def cards(
     *, search: str | None = None, tag: str | None = None, filter: str | None = None, sort: str = "newest"
 ) -> Listing:
@@ -167,7 +167,7 @@ class _Containing:
         # Shorter runs would say nothing new of a longer search, and many models contain them.
         searched = func.catapult_trigrams(search, null()) if len(search) >= 3 else func.catapult_grams(search, null())
         self.condition: ColumnElement[bool] = grams.op("@>")(searched)
-        ids = select(M.id).where(KEPT, self.condition).limit(FEW).scalar_subquery()
+        ids = select(M.id).where(NOT_DELETED, self.condition).limit(FEW).scalar_subquery()
         read = select(func.array(ids, type_=ARRAY(Uuid)).label("ids")).cte()
         self.few = select(read.c.ids).scalar_subquery()
         self.count = select(func.cardinality(read.c.ids)).scalar_subquery()
@@ -185,4 +185,4 @@ def named(name: str) -> ColumnElement[bool]:
 
 def id_of(name: str) -> ScalarSelect[UUID]:
     """Return a subquery for the id of the model with that name. It runs once, and keeps index orders usable."""
-    return select(M.id).where(KEPT, named(name)).scalar_subquery()
+    return select(M.id).where(NOT_DELETED, named(name)).scalar_subquery()

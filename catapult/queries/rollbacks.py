@@ -23,8 +23,8 @@ _ROLLBACK = select(A.details["reason"].astext).where(A.resource_id == D.id, A.ac
 _REASON = _ROLLBACK.order_by(A.created_at).limit(1).scalar_subquery()
 
 
-def told(deployments: Iterable[Any]) -> dict[str, Any]:
-    """Return `{deployment's id: from_version reason}` of the rollbacks among these rows."""
+def details(deployments: Iterable[Any]) -> dict[str, Any]:
+    """Return `{deployment id: row}` for the rollbacks among these rows. Each row has `id from_version reason`."""
     ids = [row.id for row in deployments if row.rollback_of]
     if not ids:
         return {}
@@ -38,8 +38,8 @@ def told(deployments: Iterable[Any]) -> dict[str, Any]:
     return {row.id: row for row in db.session.execute(query)}
 
 
-def named(deployment_ids: Iterable[str | None]) -> dict[str, str]:
-    """Return `{deployment's id: its version}`, deleted ones too."""
+def version_names(deployment_ids: Iterable[str | None]) -> dict[str, str]:
+    """Return `{deployment id: version name}`, including deleted deployments and versions."""
     ids = [deployment_id for deployment_id in deployment_ids if deployment_id]
     if not ids:
         return {}
@@ -47,7 +47,7 @@ def named(deployment_ids: Iterable[str | None]) -> dict[str, str]:
     return {row.id: row.version for row in db.session.execute(query.where(D.id.in_(ids)))}
 
 
-def gone(deployments: Sequence[Any]) -> set[str]:
+def with_deleted_version(deployments: Sequence[Any]) -> set[str]:
     """Return the ids of the rows whose model or version was deleted."""
     query = (
         select(as_text(D.id))
@@ -58,8 +58,8 @@ def gone(deployments: Sequence[Any]) -> set[str]:
     return set(db.session.scalars(query)) if deployments else set()
 
 
-def offered(model_id: UUID, place: str, present: UUID) -> list[Any]:
-    """Return the other active versions that were live there, each with its last deployment, newest first.
+def choices(model_id: UUID, place: str, current_version_id: UUID) -> list[Any]:
+    """Return other active versions that were live in the environment, most recently live first, with that deployment.
 
     `id release_id version is_release live_from ended_at deployed_by`.
     """
@@ -67,7 +67,7 @@ def offered(model_id: UUID, place: str, present: UUID) -> list[Any]:
     query = (
         select(as_text(D.id), D.release_id, V.version, released, D.live_from, D.ended_at, D.deployed_by)
         .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
-        .where(D.model_id == model_id, D.place == place, D.live_from.is_not(None), D.release_id != present)
+        .where(D.model_id == model_id, D.place == place, D.live_from.is_not(None), D.release_id != current_version_id)
         .where(V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value)
         .order_by(D.live_from.desc())
         .limit(LATEST)

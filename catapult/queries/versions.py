@@ -15,7 +15,7 @@ from catapult.filters import conditions as filters
 from catapult.filters import nouns
 from catapult.filters.tree import Node
 from catapult.queries.lists import prepared
-from catapult.queries.lists.paging import Listing, keep_built, newest_first
+from catapult.queries.lists.paging import Listing, cached_query, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.registered_models import id_of
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
@@ -24,7 +24,7 @@ M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 
-KEPT = V.deleted_at.is_(None)
+NOT_DELETED = V.deleted_at.is_(None)
 LIVE_IN: ColumnElement[Any] = func.array(
     select(D.environment)
     .where(D.release_id == V.id, is_live())
@@ -43,13 +43,15 @@ _LISTED: tuple[Any, ...] = (
     LIVE_IN,
     *shown(V, "created_by created_at updated_at counter"),
 )
-_WITH_MODEL = select(*_LISTED).join_from(Version.__table__, RegisteredModel.__table__, M.id == V.model_id).where(KEPT)
+_WITH_MODEL = (
+    select(*_LISTED).join_from(Version.__table__, RegisteredModel.__table__, M.id == V.model_id).where(NOT_DELETED)
+)
 _VERSIONS = Listing(_WITH_MODEL.add_columns(*shown(V, "metadata release_notes")), newest_first(V.created_at, V.id))
 _SHORT = replace(_VERSIONS, rows=_WITH_MODEL)
 _BY_ID = _VERSIONS.rows.where(V.id == bindparam("version_id"))
 _MODEL = select(M.id).where(M.deleted_at.is_(None), func.lower(M.name) == bindparam("name")).scalar_subquery()
 _OF_MODEL = _VERSIONS.rows.where(V.model_id == _MODEL)
-_EXISTS = select(V.id).where(KEPT, V.id == bindparam("version_id"))
+_EXISTS = select(V.id).where(NOT_DELETED, V.id == bindparam("version_id"))
 
 Order = Literal["created", "semver"]
 
@@ -81,7 +83,7 @@ def named(model_name: str, version: str) -> Any:
 def identify(model_name: str, version: str) -> Any:
     """Return `id status is_release` of this version of this model. Raises NotFound."""
     columns = (V.id, V.status, V.released_at.is_not(None).label("is_release"))
-    query = select(*columns).where(KEPT, V.model_id == id_of(model_name), V.version == version)
+    query = select(*columns).where(NOT_DELETED, V.model_id == id_of(model_name), V.version == version)
     row = db.session.execute(query).one_or_none()
     if row is None:
         raise gone(model_name, version)
@@ -94,7 +96,7 @@ def gone(model_name: str, version: str) -> NotFound:
 
 def release_count(model_id: Any) -> int:
     """Return the number of the model's releases."""
-    return db.session.scalar(select(func.count()).where(KEPT, V.model_id == model_id, _released(True))) or 0
+    return db.session.scalar(select(func.count()).where(NOT_DELETED, V.model_id == model_id, _released(True))) or 0
 
 
 def compared(model_name: str, names: Sequence[str]) -> list[Any]:
@@ -120,7 +122,7 @@ def missing() -> NotFound:
     return NotFound("There is no such version, or it was deleted. GET /api/v1/versions lists all versions.")
 
 
-@keep_built
+@cached_query
 def listing(*, whole: bool = True, filter: str | None = None, sort: str | None = None, **narrowed: Any) -> Listing:
     """Return versions, newest first. `narrowed` is as in `_conditions`.
 

@@ -40,7 +40,7 @@ UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 class Approval(NamedTuple):
-    """An approval, and why it does not count: `void` is None if it does."""
+    """An approval. `void` is the reason that it does not count, or None if it counts."""
 
     id: UUID
     approved_by: str
@@ -65,19 +65,19 @@ class Verdict:
 
     @property
     def passes_for_others(self) -> bool:
-        """Whether the version passes at least when somebody asks whose key has not approved it."""
+        """Whether the version passes if the request comes from a key that has not approved it."""
         if self.passed or self.gate.kind_ != GateKind.APPROVED:
             return self.passed
         required: int = self.gate.count_
         counted = {approval.api_key_id for approval in self.approvals if approval.void in (None, OWN_REQUEST)}
         return len(counted) >= required
 
-    def wants(self, key_id: UUID | None, role: Role) -> bool:
+    def can_be_approved_by(self, key_id: UUID | None, role: Role) -> bool:
         """Return whether approvals are missing and one by this key would count."""
         if self.gate.kind_ != GateKind.APPROVED or self.passes_for_others or key_id is None:
             return False
         given = {approval.api_key_id for approval in self.approvals if approval.void != CHANGED}
-        return key_id not in given and _never_counts(self.gate, key_id, role) is None
+        return key_id not in given and _reason_cannot_approve(self.gate, key_id, role) is None
 
 
 def rule(gate: Any) -> str:
@@ -194,14 +194,14 @@ def _judged(facts: Any, row: Any, current_hash: str, asking_key: UUID | None) ->
         void = CHANGED
     elif row.revoked_at is not None:
         void = "its key was revoked"
-    elif reason := _never_counts(facts, row.api_key_id, Role(row.role)):
+    elif reason := _reason_cannot_approve(facts, row.api_key_id, Role(row.role)):
         void = reason
     elif row.api_key_id == asking_key:
         void = OWN_REQUEST
     return Approval(row.id, row.approved_by, row.api_key_id, row.comment, row.created_at, void)
 
 
-def _never_counts(facts: Any, key_id: UUID, role: Role) -> str | None:
+def _reason_cannot_approve(facts: Any, key_id: UUID, role: Role) -> str | None:
     """Return why no approval by this key counts, whenever it is given; None if it does."""
     if not role.holds(Role(facts.role)):
         return f"its key has the role {role}"
@@ -209,12 +209,12 @@ def _never_counts(facts: Any, key_id: UUID, role: Role) -> str | None:
 
 
 def _no_number(facts: Any) -> str:
-    if facts.found is None or facts.found == "null":
+    if facts.json_type is None or facts.json_type == "null":
         return f"its metadata has no {facts.path}"
-    if facts.found == "number":
+    if facts.json_type == "number":
         return f"{facts.path} is inside a list in its metadata, and lists are not searched"
     kind = {"string": "text", "boolean": "true or false", "array": "a list", "object": "an object"}
-    return f"{facts.path} in its metadata is {kind.get(facts.found, facts.found)}, not a number"
+    return f"{facts.path} in its metadata is {kind.get(facts.json_type, facts.json_type)}, not a number"
 
 
 def number(value: float) -> str:

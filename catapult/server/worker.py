@@ -45,7 +45,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def accept(self, listener: Any) -> None:
         """Pause for a second when no file descriptor is left.
 
-        Overrides ThreadWorker.accept: its EMFILE ends the worker, with all requests in hand (tests/live/test_faults.py).
+        Overrides ThreadWorker.accept: there, EMFILE ends the worker and all requests in progress (tests/live/test_faults.py).
         Can go when gunicorn's loop survives EMFILE and ENFILE.
         """
         try:
@@ -58,7 +58,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.set_accept_enabled(False)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Do not accept during a pause; when the worker stops, accept what waits and close the socket.
+        """Keep accept() off during a pause. When the worker stops, accept pending connections and close the listening sockets.
 
         Overrides ThreadWorker.set_accept_enabled: a stopping worker keeps the socket open without reading from it, so
         connections that arrive are reset at the end (tests/live/test_leaving.py). Can go when a stopping worker of
@@ -69,7 +69,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._accept_rest()
 
     def finish_request(self, conn: Any, fs: Any) -> None:
-        """Close connections beside the loop.
+        """Close connections in another thread, so that the event loop does not wait.
 
         Overrides ThreadWorker.finish_request: it closes in the loop, and waits there up to 2 seconds for each client that
         leaves its end open (tests/live/test_malformed.py). Can go when gunicorn does not wait in its loop.

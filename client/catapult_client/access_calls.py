@@ -6,12 +6,12 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime
 
-from .calls import Calls, Gone, arguments, call, identity, listing
+from .calls import Calls, Failed, arguments, call, identity, listing
 from .errors import SecretLost
 from .records import ApiKey, AuditEntry
 
 
-class AccessCalls(Calls[Gone]):
+class AccessCalls(Calls[Failed]):
     """The methods of a Registry for keys and the audit log."""
 
     @call
@@ -22,7 +22,7 @@ class AccessCalls(Calls[Gone]):
         expires_at: datetime | str | None = None,
         *,
         idempotency_key: str | None = None,
-    ) -> ApiKey | Gone:
+    ) -> ApiKey | Failed:
         """Create a key and return it. Its `key` is the secret, which the registry never shows again.
 
         `role` is `viewer`, `publisher` (the registry's default), `releaser` or `admin`.
@@ -46,7 +46,7 @@ class AccessCalls(Calls[Gone]):
         return self._pages(ApiKey, "/v1/api-keys", {"limit": limit})
 
     @call
-    def revoke_api_key(self, api_key_id: str | uuid.UUID | ApiKey | Gone) -> None:
+    def revoke_api_key(self, api_key_id: str | uuid.UUID | ApiKey | Failed) -> None:
         """Revoke a key, which stops working at once.
 
         Raises NotFound, Conflict (this registry's own key, or the last admin), Forbidden (needs the role `admin`).

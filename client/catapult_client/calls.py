@@ -25,10 +25,10 @@ from .transport import Ask, Deadline, Transport, decoded, log
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault  # type checkers know it without it being installed
 
-    # What a call returns instead of its record: never anything, or None with on_error="warn".
-    Gone = TypeVarWithDefault("Gone", default=NoReturn)
+    # The return type of a failed call: NoReturn because it raises, or None with on_error="warn".
+    Failed = TypeVarWithDefault("Failed", default=NoReturn)
 else:
-    Gone = TypeVar("Gone")
+    Failed = TypeVar("Failed")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -50,7 +50,7 @@ _underway: contextvars.ContextVar[Deadline | None] = contextvars.ContextVar("cat
 
 
 def call(method: Function) -> Function:
-    """Decorate a method as one call, which the time limit covers as a whole and `on_error="warn"` keeps from raising.
+    """Decorate an API method: apply one time limit to the whole call. With `on_error="warn"`, log errors and return None.
 
     Python's own TypeError for a wrong keyword is raised in either mode: it is a mistake in the program.
     """
@@ -90,7 +90,7 @@ def _warn(name: str, fault: Exception) -> None:
     log.debug("%s", name, exc_info=fault)
 
 
-class Calls(Generic[Gone]):
+class Calls(Generic[Failed]):
     """The base of the classes that hold the endpoints of a Registry."""
 
     _transport: Transport
@@ -101,7 +101,7 @@ class Calls(Generic[Gone]):
         if not self._warns:
             return self._limited(work)
         try:
-            return within(self._time_limit, lambda: self._limited(work))
+            return run_with_time_limit(self._time_limit, lambda: self._limited(work))
         except Exception as fault:
             _warn(name, fault)
             return None
@@ -117,7 +117,7 @@ class Calls(Generic[Gone]):
         return self._transport.send(ask, _underway.get() or Deadline(self._time_limit), retries)
 
     def _get(self, kind: type[RecordT], path: str, query: Mapping[str, Any] | None = None) -> RecordT:
-        ask = Ask("GET", path + question(query or {}))
+        ask = Ask("GET", path + query_string(query or {}))
         return _record(kind, ask, self._send(ask))
 
     def _post(self, kind: type[RecordT], path: str, body: Mapping[str, Any], idempotency_key: str | None) -> RecordT:
@@ -131,19 +131,19 @@ class Calls(Generic[Gone]):
     ) -> RecordT:
         """Return the changed record. Fields that are UNSET are not sent.
 
-        A try whose answer was lost may have made the change; the next try then gets 412 because of it. So the current
-        state is read after such a loss: if it is what was asked for, the change was made.
+        If the response to an attempt is lost, the change may have been made, and the retry then gets 412. In that case
+        read the current state: if it has the requested values, the change was made.
         """
         sent = {name: plain(value, name) for name, value in changes.items() if value is not UNSET}
         ask = Ask("PUT", path, sent, _precondition(if_match))
         try:
             return _record(kind, ask, self._send(ask))
         except PreconditionFailed as fault:
-            if not fault.maybe_applied or not self._holds(path, sent):
+            if not fault.maybe_applied or not self._is_applied(path, sent):
                 raise
         return self._get(kind, path)
 
-    def _holds(self, path: str, sent: Mapping[str, Any]) -> bool:
+    def _is_applied(self, path: str, sent: Mapping[str, Any]) -> bool:
         ask = Ask("GET", path)
         try:
             current = decoded(ask, self._send(ask))
@@ -153,7 +153,7 @@ class Calls(Generic[Gone]):
 
     def _delete(self, path: str, query: Mapping[str, Any], if_match: str | Record | None) -> None:
         """Delete it. A 404 is an error only if no earlier try can have deleted it."""
-        ask = Ask("DELETE", path + question(query), headers=_precondition(if_match))
+        ask = Ask("DELETE", path + query_string(query), headers=_precondition(if_match))
         try:
             response = self._send(ask)
         except NotFound as fault:
@@ -165,12 +165,12 @@ class Calls(Generic[Gone]):
 
     def _all(self, kind: type[RecordT], path: str, query: Mapping[str, Any]) -> list[RecordT]:
         """Return the records of a list that is not paged."""
-        ask = Ask("GET", path + question(query))
+        ask = Ask("GET", path + query_string(query))
         return _records(kind, ask, self._send(ask))
 
     def _pages(self, kind: type[RecordT], path: str, query: Mapping[str, Any]) -> Iterator[RecordT]:
-        """Return an iterator over all pages. The query is checked now; the first page is fetched when it is read."""
-        return self._walk(kind, path, question(query))
+        """Return an iterator over the records of all pages. The query is checked now; pages are fetched on demand."""
+        return self._walk(kind, path, query_string(query))
 
     def _walk(self, kind: type[RecordT], path: str, query: str | None) -> Iterator[RecordT]:
         while query is not None:
@@ -231,7 +231,7 @@ def arguments(of_method: Mapping[str, Any], *without: str) -> dict[str, Any]:
     return {name: value for name, value in of_method.items() if name not in ("self", *without)}
 
 
-def question(query: Mapping[str, Any]) -> str:
+def query_string(query: Mapping[str, Any]) -> str:
     """Return `?name=value&…` without the values that are None. Raises InvalidArgument for a time without a zone."""
     given = {name: _parameter(name, value) for name, value in query.items() if value is not None}
     return "?" + urlencode(given) if given else ""
@@ -280,7 +280,7 @@ def checked_key(idempotency_key: str | None) -> str:
     return idempotency_key
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
+def run_with_time_limit(seconds: float, work: Callable[[], T]) -> T:
     """Return or raise what the work does; raises TimedOut if that takes longer, whatever the work waits for.
 
     Socket time-outs cannot promise that: a name look-up has none, and each byte that arrives starts them again. So the

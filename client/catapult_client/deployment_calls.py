@@ -6,18 +6,18 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .calls import UNSET, Calls, Gone, Unset, arguments, call, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
 from .deployment_run import DeploymentRun
 from .records import Deployment, Version
 
 
-class DeploymentCalls(Calls[Gone]):
+class DeploymentCalls(Calls[Failed]):
     """The methods of a Registry for deployments."""
 
     @call
     def deploy(
         self,
-        release_id: str | uuid.UUID | Version | Gone,
+        release_id: str | uuid.UUID | Version | Failed,
         environment: str,
         status: str = "success",
         metadata: Mapping[str, Any] | None = None,
@@ -27,7 +27,7 @@ class DeploymentCalls(Calls[Gone]):
         force: bool = False,
         reason: str | None = None,
         idempotency_key: str | None = None,
-    ) -> Deployment | Gone:
+    ) -> Deployment | Failed:
         """Record that a version (`release_id`: the record or its id) went to an environment; return the deployment.
 
         `status` is `pending`, `running`, `success` or `failed`; the newest `success` of a model is live. A new
@@ -41,7 +41,7 @@ class DeploymentCalls(Calls[Gone]):
 
     def deployment(
         self,
-        release_id: str | uuid.UUID | Version | Gone,
+        release_id: str | uuid.UUID | Version | Failed,
         environment: str,
         metadata: Mapping[str, Any] | None = None,
         endpoint_url: str | None = None,
@@ -49,7 +49,7 @@ class DeploymentCalls(Calls[Gone]):
         log_url: str | None = None,
         force: bool = False,
         reason: str | None = None,
-    ) -> DeploymentRun[Gone]:
+    ) -> DeploymentRun[Failed]:
         """Return a context manager that records a deployment while your code makes it: `pending`, then `running`.
 
             with registry.deployment(version, "staging", log_url=job_url) as d:
@@ -67,14 +67,14 @@ class DeploymentCalls(Calls[Gone]):
     @call
     def update_deployment(
         self,
-        deployment_id: str | uuid.UUID | Deployment | Gone,
+        deployment_id: str | uuid.UUID | Deployment | Failed,
         *,
         status: str | Unset = UNSET,
         metadata: Mapping[str, Any] | Unset = UNSET,
         endpoint_url: str | Unset | None = UNSET,
         log_url: str | Unset | None = UNSET,
         if_match: str | Deployment | None = None,
-    ) -> Deployment | Gone:
+    ) -> Deployment | Failed:
         """Change the fields that are passed and return the deployment. None clears an address; `metadata` is replaced.
 
         `status` moves in one direction: `pending`, `running`, then `success`, `failed` or `cancelled`. `success` makes
@@ -86,7 +86,7 @@ class DeploymentCalls(Calls[Gone]):
         return self._put(Deployment, f"/v1/deployments/{identity(deployment_id, 'deployment_id')}", changes, if_match)
 
     @call
-    def get_deployment(self, deployment_id: str | uuid.UUID | Deployment | Gone) -> Deployment | Gone:
+    def get_deployment(self, deployment_id: str | uuid.UUID | Deployment | Failed) -> Deployment | Failed:
         """Return a deployment by its id. Raises NotFound."""
         return self._get(Deployment, f"/v1/deployments/{identity(deployment_id, 'deployment_id')}")
 
@@ -95,7 +95,7 @@ class DeploymentCalls(Calls[Gone]):
         self,
         *,
         environment: str | None = None,
-        release_id: str | uuid.UUID | Version | Gone | None = None,
+        release_id: str | uuid.UUID | Version | Failed | None = None,
         model_name: str | None = None,
         status: str | None = None,
         live: bool | None = None,

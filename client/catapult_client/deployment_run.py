@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from .calls import UNSET, Gone, Unset
+from .calls import UNSET, Failed, Unset
 from .errors import RegistryError
 from .records import Deployment, Version
 from .transport import log
@@ -21,7 +21,7 @@ OVER = frozenset({"success", "failed", "cancelled"})
 LONGEST = 2000  # characters of an exception's text that are reported
 
 
-class DeploymentRun(Generic[Gone]):
+class DeploymentRun(Generic[Failed]):
     """A deployment that is being made: the `d` of `with registry.deployment(…) as d:`.
 
     With `on_error="warn"` its `record` is None if it could not be created; then nothing more is reported.
@@ -29,8 +29,8 @@ class DeploymentRun(Generic[Gone]):
 
     def __init__(
         self,
-        registry: DeploymentCalls[Gone],
-        release_id: str | uuid.UUID | Version | Gone,
+        registry: DeploymentCalls[Failed],
+        release_id: str | uuid.UUID | Version | Failed,
         environment: str,
         fields: Mapping[str, Any],
     ) -> None:
@@ -41,9 +41,9 @@ class DeploymentRun(Generic[Gone]):
         self._record: Deployment | None = None
 
     @property
-    def record(self) -> Deployment | Gone:
+    def record(self) -> Deployment | Failed:
         """The deployment as of the last report."""
-        return cast("Deployment | Gone", self._record)
+        return cast("Deployment | Failed", self._record)
 
     @property
     def id(self) -> str | None:
@@ -66,7 +66,7 @@ class DeploymentRun(Generic[Gone]):
         metadata: Mapping[str, Any] | Unset = UNSET,
         endpoint_url: str | Unset | None = UNSET,
         log_url: str | Unset | None = UNSET,
-    ) -> Deployment | Gone | None:
+    ) -> Deployment | Failed | None:
         """Report the fields that are passed; `metadata` is replaced. After a final `status` the end reports none.
 
         Raises what `update_deployment` does.

@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime
 
-from .calls import UNSET, Calls, Gone, Unset, arguments, call, environment_name, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, environment_name, identity, listing
 from .records import Deployment, Environment, LiveModel
 
 
-class EnvironmentCalls(Calls[Gone]):
+class EnvironmentCalls(Calls[Failed]):
     """The methods of a Registry for environments. Case is ignored in their names."""
 
     @listing
@@ -19,7 +19,7 @@ class EnvironmentCalls(Calls[Gone]):
         return self._pages(Environment, "/v1/environments", {"limit": limit})
 
     @call
-    def get_environment(self, name: str) -> Environment | Gone:
+    def get_environment(self, name: str) -> Environment | Failed:
         """Return an environment by its name. Raises NotFound, which names the existing ones."""
         return self._get(Environment, f"/v1/environments/{environment_name(name, 'name')}")
 
@@ -35,7 +35,7 @@ class EnvironmentCalls(Calls[Gone]):
         frozen_until: datetime | str | Unset | None = UNSET,
         description: str | Unset | None = UNSET,
         if_match: str | Environment | None = None,
-    ) -> Environment | Gone:
+    ) -> Environment | Failed:
         """Create an environment, or change the fields that are passed (None clears one). Return it.
 
         By default a new one is ranked last, not protected and not frozen. Deploying to a new name creates it, too.
@@ -47,7 +47,7 @@ class EnvironmentCalls(Calls[Gone]):
         return self._put(Environment, f"/v1/environments/{environment_name(name, 'name')}", changes, if_match)
 
     @call
-    def freeze(self, name: str, reason: str, until: datetime | str | None = None) -> Environment | Gone:
+    def freeze(self, name: str, reason: str, until: datetime | str | None = None) -> Environment | Failed:
         """Refuse deployments to an environment until then, or until `thaw`. Rollbacks are still possible.
 
         The same as `put_environment(name, frozen=True, frozen_reason=reason, frozen_until=until)`.
@@ -55,7 +55,7 @@ class EnvironmentCalls(Calls[Gone]):
         return self.put_environment(name, frozen=True, frozen_reason=reason, frozen_until=until)
 
     @call
-    def thaw(self, name: str) -> Environment | Gone:
+    def thaw(self, name: str) -> Environment | Failed:
         """Allow deployments again. The same as `put_environment(name, frozen=False)`."""
         return self.put_environment(name, frozen=False)
 
@@ -98,9 +98,9 @@ class EnvironmentCalls(Calls[Gone]):
         *,
         model_name: str,
         reason: str,
-        to: str | uuid.UUID | Deployment | Gone | None = None,
+        to: str | uuid.UUID | Deployment | Failed | None = None,
         idempotency_key: str | None = None,
-    ) -> Deployment | Gone:
+    ) -> Deployment | Failed:
         """Make the previous version live again. Return the new deployment, which has `rollback_of`.
 
         The default is the newest earlier version, without those rolled back from since the last ordinary deployment;

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 
-from .calls import UNSET, Calls, Gone, Unset, arguments, call, environment_name, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, environment_name, identity, listing
 from .records import Approval, Gate, Verdict, Version
 
 
-class GateCalls(Calls[Gone]):
+class GateCalls(Calls[Failed]):
     """The methods of a Registry for gates. A `target` is `release` or an environment's name."""
 
     @listing
@@ -35,7 +35,7 @@ class GateCalls(Calls[Gone]):
         count: int | None = None,
         role: str | None = None,
         idempotency_key: str | None = None,
-    ) -> Gate | Gone:
+    ) -> Gate | Failed:
         """Create a gate for the model of this name, or for all models that match a pattern (`myorg/*`, `*`).
 
         The kind determines the other fields: `metric` (`path`, `op` one of `>= > <= < ==`, `value`), `no_regression`
@@ -49,7 +49,7 @@ class GateCalls(Calls[Gone]):
     @call
     def update_gate(
         self,
-        gate_id: str | uuid.UUID | Gate | Gone,
+        gate_id: str | uuid.UUID | Gate | Failed,
         *,
         model: str | Unset = UNSET,
         target: str | Unset = UNSET,
@@ -64,7 +64,7 @@ class GateCalls(Calls[Gone]):
         count: int | Unset = UNSET,
         role: str | Unset = UNSET,
         if_match: str | Gate | None = None,
-    ) -> Gate | Gone:
+    ) -> Gate | Failed:
         """Change the fields that are passed and return the gate. Earlier approvals no longer count. `kind` is fixed.
 
         Raises NotFound, PreconditionFailed (changed since `if_match`), Validation, Forbidden (needs the role `admin`).
@@ -73,12 +73,12 @@ class GateCalls(Calls[Gone]):
         return self._put(Gate, f"/v1/gates/{identity(gate_id, 'gate_id')}", changes, if_match)
 
     @call
-    def delete_gate(self, gate_id: str | uuid.UUID | Gate | Gone, *, if_match: str | Gate | None = None) -> None:
+    def delete_gate(self, gate_id: str | uuid.UUID | Gate | Failed, *, if_match: str | Gate | None = None) -> None:
         """Delete a gate. Raises NotFound, PreconditionFailed, Forbidden (needs the role `admin`)."""
         self._delete(f"/v1/gates/{identity(gate_id, 'gate_id')}", {}, if_match)
 
     @call
-    def check_gates(self, version_id: str | uuid.UUID | Version | Gone, target: str) -> list[Verdict] | Gone:
+    def check_gates(self, version_id: str | uuid.UUID | Version | Failed, target: str) -> list[Verdict] | Failed:
         """Return the verdict of each gate between the version and the target, oldest gate first; `[]` without gates.
 
         The version may go to the target if all have `passed`. An approval by this registry's key does not count.
@@ -90,12 +90,12 @@ class GateCalls(Calls[Gone]):
     @call
     def approve(
         self,
-        version_id: str | uuid.UUID | Version | Gone,
+        version_id: str | uuid.UUID | Version | Failed,
         target: str,
         comment: str | None = None,
         *,
         idempotency_key: str | None = None,
-    ) -> Approval | Gone:
+    ) -> Approval | Failed:
         """Approve that the version goes to the target, until a gate on the way is changed. Return the approval.
 
         Gates of kind `approved` count it, unless its key registered the version or makes the promotion or deployment.
@@ -107,7 +107,7 @@ class GateCalls(Calls[Gone]):
 
     @call
     def withdraw_approval(
-        self, version_id: str | uuid.UUID | Version | Gone, approval_id: str | uuid.UUID | Approval | Gone
+        self, version_id: str | uuid.UUID | Version | Failed, approval_id: str | uuid.UUID | Approval | Failed
     ) -> None:
         """Withdraw an approval. Raises NotFound, Forbidden (only the key that gave it may withdraw it)."""
         path = f"/v1/versions/{identity(version_id, 'version_id')}/approvals/{identity(approval_id, 'approval_id')}"

@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .calls import UNSET, Calls, Gone, Unset, arguments, call, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
 from .records import Model
 
 
-class ModelCalls(Calls[Gone]):
+class ModelCalls(Calls[Failed]):
     """The methods of a Registry for models."""
 
     @call
@@ -26,7 +26,7 @@ class ModelCalls(Calls[Gone]):
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
-    ) -> Model | Gone:
+    ) -> Model | Failed:
         """Register a model and return it. Needs `storage_path`, `repository` or both.
 
         Raises Conflict (the name is taken), Validation, Forbidden (needs the role `publisher`).
@@ -44,7 +44,7 @@ class ModelCalls(Calls[Gone]):
         description: str | None = None,
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Model | Gone:
+    ) -> Model | Failed:
         """Return the model of this name, creating it if needed, so that a job can be run again.
 
         A model that exists must have the same content: the fields that are not None are compared, tags in any order.
@@ -60,8 +60,8 @@ class ModelCalls(Calls[Gone]):
 
     @call
     def get_model(
-        self, model_id: str | uuid.UUID | Model | Gone | None = None, *, name: str | None = None
-    ) -> Model | Gone:
+        self, model_id: str | uuid.UUID | Model | Failed | None = None, *, name: str | None = None
+    ) -> Model | Failed:
         """Return a model by its id, or by its exact name (case is ignored). It has an `etag` only if fetched by id.
 
         Raises NotFound, and InvalidArgument unless exactly one of the two is given.
@@ -73,7 +73,7 @@ class ModelCalls(Calls[Gone]):
         return self._model_named(name)
 
     @call
-    def get_model_by_name(self, name: str) -> Model | Gone:
+    def get_model_by_name(self, name: str) -> Model | Failed:
         """Return a model by its exact name (case is ignored). Raises NotFound."""
         return self._model_named(name)
 
@@ -100,7 +100,7 @@ class ModelCalls(Calls[Gone]):
     @call
     def update_model(
         self,
-        model_id: str | uuid.UUID | Model | Gone,
+        model_id: str | uuid.UUID | Model | Failed,
         *,
         storage_path: str | Unset = UNSET,
         repository: str | Unset | None = UNSET,
@@ -108,7 +108,7 @@ class ModelCalls(Calls[Gone]):
         tags: Sequence[str] | Unset = UNSET,
         metadata: Mapping[str, Any] | Unset = UNSET,
         if_match: str | Model | None = None,
-    ) -> Model | Gone:
+    ) -> Model | Failed:
         """Change the fields that are passed and return the model. None clears a text; `metadata` and `tags` are replaced.
 
         `if_match` is a record fetched by its id, or its `etag`: the change is refused if somebody else made one since.
@@ -120,7 +120,7 @@ class ModelCalls(Calls[Gone]):
     @call
     def delete_model(
         self,
-        model_id: str | uuid.UUID | Model | Gone,
+        model_id: str | uuid.UUID | Model | Failed,
         *,
         force: bool | None = None,
         if_match: str | Model | None = None,

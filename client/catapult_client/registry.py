@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn, TypeVar, overload
 import requests
 
 from .access_calls import AccessCalls
-from .calls import Gone, call
+from .calls import Failed, call
 from .deployment_calls import DeploymentCalls
 from .environment_calls import EnvironmentCalls
 from .errors import InvalidArgument, Unavailable
@@ -32,12 +32,12 @@ SETTINGS = {
 
 
 class Registry(
-    ModelCalls[Gone],
-    VersionCalls[Gone],
-    DeploymentCalls[Gone],
-    EnvironmentCalls[Gone],
-    GateCalls[Gone],
-    AccessCalls[Gone],
+    ModelCalls[Failed],
+    VersionCalls[Failed],
+    DeploymentCalls[Failed],
+    EnvironmentCalls[Failed],
+    GateCalls[Failed],
+    AccessCalls[Failed],
 ):
     """A client for the model registry at an address.
 
@@ -160,7 +160,7 @@ class Registry(
         self._transport.close()
 
     @call
-    def health(self) -> Health | Gone:
+    def health(self) -> Health | Failed:
         """Return the registry's health, also when it is unhealthy. It is asked once, without retries.
 
         Raises ConnectionFailed, or Unavailable from something in front of the registry.
@@ -174,7 +174,7 @@ class Registry(
             return Health.from_json(fault.problem)
 
     @call
-    def info(self) -> Info | Gone:
+    def info(self) -> Info | Failed:
         """Return the registry's versions, and how many models, versions and deployments it has. Raises Unauthenticated."""
         return self._get(Info, "/v1/info")
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from .calls import UNSET, Calls, Gone, Unset, arguments, call, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
 from .records import Comparison, Deployment, Model, Version
 
 
-class VersionCalls(Calls[Gone]):
+class VersionCalls(Calls[Failed]):
     """The methods of a Registry for versions."""
 
     @call
@@ -24,7 +24,7 @@ class VersionCalls(Calls[Gone]):
         tag: str | None = None,
         digest: str | None = None,
         *,
-        model_id: str | uuid.UUID | Model | Gone | None = None,
+        model_id: str | uuid.UUID | Model | Failed | None = None,
         size_bytes: int | None = None,
         platform: str | None = None,
         quantization: str | None = None,
@@ -33,7 +33,7 @@ class VersionCalls(Calls[Gone]):
         metadata: Mapping[str, Any] | None = None,
         is_release: bool | None = None,
         idempotency_key: str | None = None,
-    ) -> Version | Gone:
+    ) -> Version | Failed:
         """Register a version and return it. Needs `model_name` or `model_id`, and `version`, `tag` and `digest`.
 
         Numbers in `metadata` may be numpy or torch scalars; InvalidArgument names the key of NaN, infinity, a set or
@@ -52,7 +52,7 @@ class VersionCalls(Calls[Gone]):
         tag: str | None = None,
         digest: str | None = None,
         *,
-        model_id: str | uuid.UUID | Model | Gone | None = None,
+        model_id: str | uuid.UUID | Model | Failed | None = None,
         size_bytes: int | None = None,
         platform: str | None = None,
         quantization: str | None = None,
@@ -60,7 +60,7 @@ class VersionCalls(Calls[Gone]):
         ceph_path: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         is_release: bool | None = None,
-    ) -> Version | Gone:
+    ) -> Version | Failed:
         """Return this version of the model, registering it if needed, so that a job can be run again.
 
         A version that exists must have the same content: the fields that are not None are compared, `metadata` as a
@@ -79,11 +79,11 @@ class VersionCalls(Calls[Gone]):
     @call
     def get_version(
         self,
-        version_id: str | uuid.UUID | Version | Gone | None = None,
+        version_id: str | uuid.UUID | Version | Failed | None = None,
         *,
         model_name: str | None = None,
         version: str | None = None,
-    ) -> Version | Gone:
+    ) -> Version | Failed:
         """Return a version by its id, or by model and version. It has an `etag` only if fetched by id.
 
         Raises NotFound, and InvalidArgument unless the id or both names are given. Case is ignored in `model_name`.
@@ -105,7 +105,7 @@ class VersionCalls(Calls[Gone]):
         environment: str | None = None,
         is_release: bool | None = None,
         order: str | None = None,
-    ) -> Version | Gone | None:
+    ) -> Version | Failed | None:
         """Return the newest version that is not archived, or None if there is none.
 
         `environment` gives the version that is live there, `is_release=True` the newest release. `order` is `created`
@@ -124,7 +124,7 @@ class VersionCalls(Calls[Gone]):
         self,
         *,
         model_name: str | None = None,
-        model_id: str | uuid.UUID | Model | Gone | None = None,
+        model_id: str | uuid.UUID | Model | Failed | None = None,
         version: str | None = None,
         tag: str | None = None,
         digest: str | None = None,
@@ -149,7 +149,7 @@ class VersionCalls(Calls[Gone]):
     @listing
     def list_model_versions(
         self,
-        model_id: str | uuid.UUID | Model | Gone,
+        model_id: str | uuid.UUID | Model | Failed,
         *,
         version: str | None = None,
         tag: str | None = None,
@@ -168,7 +168,7 @@ class VersionCalls(Calls[Gone]):
         return self._pages(Version, f"/v1/models/{identity(model_id, 'model_id')}/versions", query)
 
     @call
-    def compare_versions(self, *version_ids: str | uuid.UUID | Version | Gone) -> Comparison | Gone:
+    def compare_versions(self, *version_ids: str | uuid.UUID | Version | Failed) -> Comparison | Failed:
         """Return a comparison of two to six versions by the keys of their metadata, each with the first version.
 
         Raises NotFound, Validation.
@@ -178,7 +178,7 @@ class VersionCalls(Calls[Gone]):
 
     @listing
     def list_version_deployments(
-        self, version_id: str | uuid.UUID | Version | Gone, *, limit: int | None = None
+        self, version_id: str | uuid.UUID | Version | Failed, *, limit: int | None = None
     ) -> Iterator[Deployment]:
         """Return an iterator over the deployments of a version, newest first. It raises NotFound (no such version)."""
         path = f"/v1/versions/{identity(version_id, 'version_id')}/deployments"
@@ -187,7 +187,7 @@ class VersionCalls(Calls[Gone]):
     @call
     def update_version(
         self,
-        version_id: str | uuid.UUID | Version | Gone,
+        version_id: str | uuid.UUID | Version | Failed,
         *,
         release_notes: str | Unset | None = UNSET,
         metadata: Mapping[str, Any] | Unset = UNSET,
@@ -196,7 +196,7 @@ class VersionCalls(Calls[Gone]):
         ceph_path: str | Unset | None = UNSET,
         is_release: bool | Unset = UNSET,
         if_match: str | Version | None = None,
-    ) -> Version | Gone:
+    ) -> Version | Failed:
         """Change the fields that are passed and return the version. None clears a text; `metadata` is replaced.
 
         `status` is `active` or `archived`. `if_match` is a record fetched by its id, or its `etag`: the change is
@@ -210,7 +210,7 @@ class VersionCalls(Calls[Gone]):
     @call
     def delete_version(
         self,
-        version_id: str | uuid.UUID | Version | Gone,
+        version_id: str | uuid.UUID | Version | Failed,
         *,
         if_match: str | Version | None = None,
     ) -> None:
@@ -223,13 +223,13 @@ class VersionCalls(Calls[Gone]):
     @call
     def promote_version(
         self,
-        version_id: str | uuid.UUID | Version | Gone,
+        version_id: str | uuid.UUID | Version | Failed,
         is_release: bool = True,
         reason: str | None = None,
         *,
         force: bool = False,
         idempotency_key: str | None = None,
-    ) -> Version | Gone:
+    ) -> Version | Failed:
         """Make a version a release, or with `is_release=False` take that back, and return it. Twice changes nothing.
 
         `force` overrides the gates: it needs the role `admin` and a `reason`, and the audit log keeps both.
@@ -242,13 +242,13 @@ class VersionCalls(Calls[Gone]):
 
     @call
     def promote(
-        self, version_id: str | uuid.UUID | Version | Gone, reason: str | None = None, *, force: bool = False
-    ) -> Version | Gone:
+        self, version_id: str | uuid.UUID | Version | Failed, reason: str | None = None, *, force: bool = False
+    ) -> Version | Failed:
         """Make a version a release: `promote_version(version_id, True, reason, force=force)`."""
         return self.promote_version(version_id, True, reason, force=force)
 
     @call
-    def demote(self, version_id: str | uuid.UUID | Version | Gone, reason: str | None = None) -> Version | Gone:
+    def demote(self, version_id: str | uuid.UUID | Version | Failed, reason: str | None = None) -> Version | Failed:
         """Make a release a plain version again: `promote_version(version_id, False, reason)`."""
         return self.promote_version(version_id, False, reason)
 

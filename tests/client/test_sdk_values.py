@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from catapult_client.calls import question
+from catapult_client.calls import query_string
 from catapult_client.plain import plain, same
 from catapult_client.records import moment
 
@@ -140,11 +140,11 @@ def test_numbers_are_compared_as_numbers_and_nothing_else_is_bent():
 
 def test_a_parameter_is_written_as_the_contract_has_it():
     then = datetime(2026, 5, 3, 12, tzinfo=timezone(timedelta(hours=2)))
-    assert question({"a": None}) == ""
-    assert question({"live": True, "is_release": False}) == "?live=true&is_release=false"
-    assert question({"created_after": then}) == "?created_after=2026-05-03T10%3A00%3A00.000000Z"
-    assert question({"since": "2026-05-03T10:00:00Z"}) == "?since=2026-05-03T10%3A00%3A00Z"
-    assert question({"model_id": Model(id="m-1")}) == "?model_id=m-1"
+    assert query_string({"a": None}) == ""
+    assert query_string({"live": True, "is_release": False}) == "?live=true&is_release=false"
+    assert query_string({"created_after": then}) == "?created_after=2026-05-03T10%3A00%3A00.000000Z"
+    assert query_string({"since": "2026-05-03T10:00:00Z"}) == "?since=2026-05-03T10%3A00%3A00Z"
+    assert query_string({"model_id": Model(id="m-1")}) == "?model_id=m-1"
 
 
 def test_a_time_without_a_zone_is_refused_before_anything_is_sent():

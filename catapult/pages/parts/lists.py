@@ -31,52 +31,50 @@ text appears."""
 
 
 class Part(NamedTuple):
-    """Some rows of a list, and the address of the rows after them; None at the end."""
+    """One page of a list, and the URL of the next page; None on the last page."""
 
     rows: list[Any]
     more: str | None
 
 
-def part(listing: Listing, rows: int = ROWS, letters: Callable[[Any], int] | None = None) -> Part:
+def part(listing: Listing, rows: int = ROWS, length: Callable[[Any], int] | None = None) -> Part:
     """Return the rows after the cursor in the address, from the beginning without one; as many as fit on a page.
 
-    `letters` returns the characters of HTML that a row takes. Raises Invalid.
+    `length` returns the characters of HTML that a row takes. Raises Invalid.
     """
     filters = active_filters()
     cursor = request.args.get("cursor")
     page = Page(rows, after=page_tokens.opened(cursor, filters) if cursor else None)
     found = list(listing.page(page))
-    shown = fitting(found[:rows], ROOM, letters or row_letters)
+    shown = take_fitting_at_least_one(found[:rows], ROOM, length or row_html_length)
     if len(shown) == len(found):
         return Part(found, None)
     return Part(shown, here(cursor=page_tokens.sign(listing, shown[-1], filters)))
 
 
-def within(items: Iterable[Any], room: int, letters: Callable[[Any], int]) -> Iterator[Any]:
+def take_fitting(items: Iterable[Any], room: int, length: Callable[[Any], int]) -> Iterator[Any]:
     """Yield the first items that fit into so many characters together."""
     for item in items:
-        room -= letters(item)
+        room -= length(item)
         if room < 0:
             return
         yield item
 
 
-def fitting(items: Iterable[Any], room: int, letters: Callable[[Any], int]) -> list[Any]:
+def take_fitting_at_least_one(items: Iterable[Any], room: int, length: Callable[[Any], int]) -> list[Any]:
     """Return the first items that fit into so many characters together; at least one, if there are any."""
     left = iter(items)
     first = list(islice(left, 1))
-    return first + list(within(left, room - sum(map(letters, first)), letters))
+    return first + list(take_fitting(left, room - sum(map(length, first)), length))
 
 
-def row_letters(row: Any) -> int:
+def row_html_length(row: Any) -> int:
     """Estimate the characters of HTML that a row takes: long texts are cut, and most appear in links too."""
     lists = (value[:ITEMS] if isinstance(value, list) else [value] for value in row)
-    return AROUND + TIMES * sum(
-        text_letters(text[:SHOWN]) for texts in lists for text in texts if isinstance(text, str)
-    )
+    return AROUND + TIMES * sum(html_length(text[:SHOWN]) for texts in lists for text in texts if isinstance(text, str))
 
 
-def text_letters(text: str) -> int:
+def html_length(text: str) -> int:
     """Return the characters that the text takes in HTML or in an address."""
     return len(escape(text)) if text.isascii() else len(quote(text))
 
@@ -122,11 +120,11 @@ def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:
 
 
 def filtered_part(
-    schema: type[Schema], listing: Callable[..., Listing], letters: Callable[[Any], int] | None = None
+    schema: type[Schema], listing: Callable[..., Listing], length: Callable[[Any], int] | None = None
 ) -> tuple[Form, Part]:
     """Return the filters in the address, and the rows that match them; no rows if a filter is invalid."""
     form, loaded = filters(schema)
-    return form, Part([], None) if form.errors else part(listing(**loaded), letters=letters)
+    return form, Part([], None) if form.errors else part(listing(**loaded), length=length)
 
 
 def filtered(template: str, form: Form, **context: Any) -> Response:

@@ -11,7 +11,7 @@ from catapult.pages.parts import lists
 from catapult.pages.parts.formats import commit_address, is_link, pretty
 from catapult.rules.comparison import Cell, Row
 
-ROW_LETTERS, CELL_LETTERS, CUT_LETTERS = 180, 110, 1_300
+ROW_CHARS, CELL_CHARS, CUT_CHARS = 180, 110, 1_300
 """Characters of HTML around a row, around a value, and of the link to a value that was cut."""
 
 WORDS, LINE = 200, 48
@@ -34,9 +34,9 @@ class Shown:
     address: str | None = None
 
     @property
-    def letters(self) -> int:
+    def html_length(self) -> int:
         """The characters of HTML that it takes."""
-        around = CELL_LETTERS + (CUT_LETTERS if self.is_cut else 0)
+        around = CELL_CHARS + (CUT_CHARS if self.is_cut else 0)
         return around + len(escape(self.text)) + len(escape(self.folded)) + len(escape(self.address or ""))
 
 
@@ -48,15 +48,15 @@ class Line:
     cells: tuple[Shown, ...]
 
     @property
-    def letters(self) -> int:
+    def html_length(self) -> int:
         """The characters of HTML that it takes."""
-        return ROW_LETTERS + len(escape(self.key)) + sum(cell.letters for cell in self.cells)
+        return ROW_CHARS + len(escape(self.key)) + sum(cell.html_length for cell in self.cells)
 
 
 def lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]], room: int) -> list[Line]:
     """Return the first of these rows, as many as fit into so many characters of HTML; `columns` are the metadata."""
     commits = [commit_address(column) for column in columns]
-    return list(lists.within((line(row, commits) for row in rows), room, lambda line: line.letters))
+    return list(lists.take_fitting((line(row, commits) for row in rows), room, lambda line: line.html_length))
 
 
 def line(row: Row, commits: list[str | None]) -> Line:

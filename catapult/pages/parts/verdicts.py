@@ -38,7 +38,7 @@ class Panel:
     def shown(self) -> list[Verdict]:
         """The verdicts that fit; if not all do, those that do not pass come first."""
         first = sorted(self.verdicts, key=lambda verdict: verdict.passed)
-        shown = lists.fitting(first, ROOM, _letters)
+        shown = lists.take_fitting_at_least_one(first, ROOM, _html_length)
         return self.verdicts if len(shown) == len(self.verdicts) else shown
 
     @property
@@ -55,11 +55,11 @@ class Panel:
         return f"All {count} gates pass" if passing == count else f"{passing} of {count} gates pass"
 
     @property
-    def wants(self) -> Verdict | None:
+    def first_approvable(self) -> Verdict | None:
         """The first gate that an approval by this person would count for."""
         if not self.actor.role.holds(Role.PUBLISHER):
             return None
-        return next((it for it in self.verdicts if it.wants(self.actor.key_id, self.actor.role)), None)
+        return next((it for it in self.verdicts if it.can_be_approved_by(self.actor.key_id, self.actor.role)), None)
 
     @property
     def waits_for_others(self) -> bool:
@@ -97,7 +97,7 @@ def toast(blocked: Blocked, override: str) -> str:
     return fragments.toast(values.short(blocked.detail, SENTENCES), bad=True, link=link)
 
 
-def _letters(verdict: Verdict) -> int:
+def _html_length(verdict: Verdict) -> int:
     approvals: Any = verdict.approvals[:APPROVALS]
     texts = (text for it in approvals for text in (it.approved_by, (it.comment or "")[:COMMENT], it.void or ""))
     return AROUND + 2 * len(escape(verdict.detail[:DETAIL])) + sum(160 + len(escape(text)) for text in texts)

@@ -24,7 +24,7 @@ Position = sorting.Position
 CHUNK = 100
 """A larger page is fetched in portions of this many rows: 1,000 versions may hold 64 MB of metadata."""
 
-keep_built = lru_cache(maxsize=128)
+cached_query = lru_cache(maxsize=128)
 """Keeps lists and statements for requests that repeat: building them takes as long as PostgreSQL does."""
 
 
@@ -35,29 +35,29 @@ class Listing:
     rows: "Select[*tuple[Any, ...]]"
     keys: tuple[SortKey, ...]
     leading: ColumnElement[Any] | None = None
-    """A column with one value in all rows that the index for this list begins with."""
+    """The first column of this list's index, if all rows have the same value in it."""
     check: Callable[[], None] | None = field(default=None, compare=False)
     """Raises NotFound if what the list belongs to does not exist. Called only when a page is empty."""
     shown: "Select[*tuple[Any, ...]] | None" = None
     """For a sorted list, the query that reads the rows once their ids are known."""
     candidates: tuple[Candidates, ...] = ()
-    """Where a sorted list may have few rows, what finds these."""
+    """For a sorted list: index lookups that find all its rows, used if one returns few rows."""
     counted: "Callable[[], Select[*tuple[Any, ...]]] | None" = None
     """Returns the same rows in a form that is faster to count."""
 
-    def of(self, check: Callable[[], None]) -> "Listing":
-        """Return the same list, of something that may not exist."""
+    def with_check(self, check: Callable[[], None]) -> "Listing":
+        """Return the same list with `check`, which raises NotFound if the parent does not exist."""
         return replace(self, check=check)
 
     def where(self, *conditions: ColumnElement[bool]) -> "Listing":
-        """Return the rows of this list that meet the conditions."""
+        """Return a listing of the rows that meet the conditions."""
         return replace(self, rows=self.rows.where(*conditions)) if conditions else self
 
-    def led_by(self, column: ColumnElement[Any], value: Any) -> "Listing":
-        """Return the rows with this value, read by the index that begins with this column.
+    def with_leading_column(self, column: ColumnElement[Any], value: Any) -> "Listing":
+        """Return a listing of the rows with this value, read with the index that begins with this column.
 
-        With `=` PostgreSQL would know that all rows are in the same order, and would walk those where the value is
-        frequent: five million rows for a value that has become rare.
+        The condition is `= ANY`. With `=`, PostgreSQL may scan the index on time instead if it expects the value to be
+        frequent. If the value has become rare, that reads five million rows.
         """
         return replace(self.where(column == any_(array([value], type_=column.type))), leading=column)
 
@@ -81,9 +81,9 @@ class Listing:
         yield from rows
 
     def position(self, row: Any) -> Position:
-        """Return where one of the rows is in the list."""
+        """Return the row's keyset position: its values of the sort keys, the id last."""
         names = (
-            sorting.names(self.keys) if self.shown is not None else [str(key.expression.key) for key in self.keys[:-1]]
+            [str(key.expression.key) for key in self.keys[:-1]] if self.shown is None else sorting.key_labels(self.keys)
         )
         return (*(getattr(row, name) for name in names), UUID(str(row.id)))
 
@@ -94,7 +94,7 @@ class Listing:
         query = self.rows.order_by(*self.order())
         if page.after:
             query = query.where(sorting.comes_after(self.keys, page.after))
-        return cast("Select[*tuple[Any, ...]]", page.one_more.of(query))
+        return cast("Select[*tuple[Any, ...]]", page.one_more.limit_query(query))
 
     def order(self) -> Sequence[ColumnElement[Any]]:
         """Return what the rows are ordered by."""
@@ -117,7 +117,7 @@ def in_order(column: Any, row_id: Any) -> tuple[SortKey, ...]:
     return (SortKey(column, descending=False), SortKey(row_id, descending=False))
 
 
-@keep_built
+@cached_query
 def _sorted_page(listing: Listing, page: Page) -> "Select[*tuple[Any, ...]]":
     query = sorting.page(listing.rows, listing.shown, listing.keys, page.one_more, listing.candidates)
     return cast("Select[*tuple[Any, ...]]", query)

@@ -34,7 +34,7 @@ Position = tuple[Any, ...]
 
 
 class Candidates(Protocol):
-    """Rows that an index finds, among which all rows of a list are: those that pass one condition of it."""
+    """A superset of a list's rows that an index can find: the rows that meet one of the list's conditions."""
 
     @property
     def count(self) -> Any:
@@ -62,7 +62,7 @@ class Page(NamedTuple):
         """This page with the row after it, which tells whether the list goes on."""
         return self._replace(limit=self.limit + 1)
 
-    def of(self, query: Any) -> Any:
+    def limit_query(self, query: Any) -> Any:
         query = query.limit(self.limit)
         return query.offset(self.offset) if self.offset else query
 
@@ -84,31 +84,31 @@ def ordered_by(key: SortKey, expression: Any = None) -> ColumnElement[Any]:
 
 
 def comes_after(keys: Sequence[SortKey], position: Position) -> ColumnElement[bool]:
-    """Return whether a row comes after that position."""
+    """Return the SQL condition that a row comes after that position."""
     key, value = keys[0], position[0]
     if not any(other.nullable or other.descending != key.descending for other in keys):
         row = tuple_(*(other.expression for other in keys))
         values = tuple_(*(_literal(other, each) for other, each in zip(keys, position, strict=True)))
         return row < values if key.descending else row > values
     equal = key.expression.is_(None) if value is None else key.expression == _literal(key, value)
-    greater = _greater(key, value)
-    condition = or_(*greater, and_(equal, comes_after(keys[1:], position[1:])))
-    # Says no more than the condition, but in a form that an index on the first key can use.
-    return condition if key.nullable else and_(or_(*greater, equal), condition)
+    after = _after_value(key, value)
+    condition = or_(*after, and_(equal, comes_after(keys[1:], position[1:])))
+    # Adds a redundant condition, because PostgreSQL can use an index on the first key for it.
+    return condition if key.nullable else and_(or_(*after, equal), condition)
 
 
-def names(keys: Sequence[SortKey]) -> list[str]:
-    """Return what rows call their values of the keys; the id, which is last, is left out."""
+def key_labels(keys: Sequence[SortKey]) -> list[str]:
+    """Return the column labels of the sort keys, without the last key, the id."""
     return [f"sorted_by_{number}" for number in range(len(keys) - 1)]
 
 
 def page(rows: Any, shown: Any, keys: Sequence[SortKey], part: Page, candidates: Sequence[Candidates]) -> Any:
-    """Return the query for that part of `rows`, as `shown` selects them, with their values of the keys.
+    """Return the query for the page `part` of `rows`: the columns of `shown` and the values of the sort keys.
 
-    Where some `candidates` are few, these are read and sorted. Otherwise the list is walked in order.
+    If one of the `candidates` has few rows, they are read and sorted. Otherwise the list is scanned in sort order.
     """
     chosen = _ids(rows, keys, part, candidates).subquery("chosen")
-    values = [chosen.c[name] for name in names(keys)]
+    values = [chosen.c[name] for name in key_labels(keys)]
     order = [ordered_by(key, value) for key, value in zip(keys, [*values, chosen.c.id], strict=True)]
     # A limit keeps PostgreSQL from reading a whole table to join it with a page.
     row = shown.where(keys[-1].expression == chosen.c.id).limit(literal_column("1")).lateral("row")
@@ -148,29 +148,29 @@ def _walk_by_number(rows: Any, keys: Sequence[SortKey], part: Page) -> Any:
 
 def _walk(rows: Any, keys: Sequence[SortKey], part: Page) -> Any:
     """Return the ids in the part and their values of the keys."""
-    labelled = [key.expression.label(name) for key, name in zip(keys[:-1], names(keys), strict=True)]
+    labelled = [key.expression.label(name) for key, name in zip(keys[:-1], key_labels(keys), strict=True)]
     query = rows.with_only_columns(keys[-1].expression.label("id"), *labelled, maintain_column_froms=True)
     for metric, key in {key.metric: key for key in reversed(keys) if key.metric is not None}.items():
         query = query.join(metric.table, metric.on, isouter=key.nullable)
     if part.after:
         query = query.where(comes_after(keys, part.after))
-    return part.of(query.order_by(*map(ordered_by, keys)))
+    return part.limit_query(query.order_by(*map(ordered_by, keys)))
 
 
 def _merge(first: Any, second: Any, keys: Sequence[SortKey], part: Page) -> Any:
     """Return the rows of `part` among the rows of two queries."""
     both = union_all(first, second).subquery()
-    order = [ordered_by(key, both.c[name]) for key, name in zip(keys, [*names(keys), "id"], strict=True)]
-    return part.of(select(both).order_by(*order))
+    order = [ordered_by(key, both.c[name]) for key, name in zip(keys, [*key_labels(keys), "id"], strict=True)]
+    return part.limit_query(select(both).order_by(*order))
 
 
-def _greater(key: SortKey, value: Any) -> list[ColumnElement[bool]]:
-    """Return the conditions, any of which puts a row after that value."""
+def _after_value(key: SortKey, value: Any) -> list[ColumnElement[bool]]:
+    """Return conditions for rows that sort after the value. A row matches if it meets any of them."""
     if value is None:
         return []
     limit = _literal(key, value)
-    greater = [key.expression < limit if key.descending else key.expression > limit]
-    return [*greater, key.expression.is_(None)] if key.nullable else greater
+    after = [key.expression < limit if key.descending else key.expression > limit]
+    return [*after, key.expression.is_(None)] if key.nullable else after
 
 
 def _literal(key: SortKey, value: Any) -> Any:
