@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 from flask import Flask
 from flask.testing import FlaskClient
+from requests.utils import parse_header_links
 from sqlalchemy import Engine, event, text
 from werkzeug.test import TestResponse
 
@@ -101,6 +103,16 @@ def audited(entry: dict[str, Any]) -> tuple[str, str, str]:
     return entry["action"], str(entry["resource_id"]), entry["api_key_name"]
 
 
+def links(answer: TestResponse) -> dict[str, str]:
+    """The paths that the `Link` header leads to, by their relation: `next`, `first`."""
+    paths = {}
+    for link in parse_header_links(answer.headers["Link"]):
+        address = urlsplit(link["url"])
+        assert (address.scheme, address.netloc) == ("http", "localhost")
+        paths[link["rel"]] = f"{address.path}?{address.query}"
+    return paths
+
+
 class Api:
     """A client of the API with a key: `api.post("/api/v1/models", {...})`."""
 
@@ -132,6 +144,19 @@ class Api:
 
     def delete(self, path: str, **kwargs: Any) -> TestResponse:
         return self.request("DELETE", path, **kwargs)
+
+    def walk(self, path: str, between: Callable[[], Any] = lambda: None) -> list[dict[str, Any]]:
+        """Return every row of a list from this page on, by `Link` alone. `between` is called after each page."""
+        rows: list[dict[str, Any]] = []
+        following: str | None = path
+        while following:
+            answer = self.get(following)
+            assert answer.status_code == 200, answer.text
+            rows += answer.json
+            assert len(rows) < 2_000, "the pages have no end"
+            following = links(answer).get("next")
+            between()
+        return rows
 
     def make(self, path: str, body: Any, **kwargs: Any) -> dict[str, Any]:
         """Send a POST that must succeed, and return the created object."""

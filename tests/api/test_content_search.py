@@ -1,11 +1,9 @@
 """`filter=` and `sort=` on versions and models, and versions compared, at the API."""
 
-from itertools import product
 from urllib.parse import urlencode
 
 import pytest
-from requests.utils import parse_header_links
-from stage import counted
+from stage import NOWHERE, counted, links
 
 NAMES = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
 SORTED = [
@@ -28,19 +26,6 @@ def found(api, path="/api/v1/versions", **query):
 
 def names(rows):
     return [row["version"] for row in rows]
-
-
-def walked(api, path, limit, **query):
-    """Every row, by `Link` alone."""
-    rows, path = [], asked(path, limit=limit, **query)
-    while path:
-        response = api.get(path)
-        assert response.status_code == 200, response.text
-        rows += response.json
-        following = {link["rel"]: link["url"] for link in parse_header_links(response.headers["Link"])}.get("next")
-        path = following and following.removeprefix("http://localhost")
-        assert len(rows) < 1_000
-    return rows
 
 
 @pytest.fixture
@@ -102,20 +87,20 @@ def test_versions_are_sorted_and_compared_as_semver_says(api, model):
     assert names(found(api, filter='version >= "1.10.0"')) == ["v2.0.0", "1.10.0"]
 
 
-@pytest.mark.parametrize(("order", "limit"), list(product(SORTED, (1, 2, 5, 11))))
+@pytest.mark.parametrize("order", SORTED)
 @pytest.mark.parametrize("chosen", ["", 'tag = "t1" or metadata.loss < 2'])
-def test_a_sorted_walk_gives_every_row_once_in_order(api, versions, order, limit, chosen):
+def test_a_sorted_walk_gives_every_row_once_in_order(api, versions, order, chosen):
     query = {"sort": order, **({"filter": chosen} if chosen else {})}
     whole = found(api, **query, limit=1000)
     assert sorted(names(whole)) == sorted(names(found(api, **{**query, "sort": "created_at"})))
-    assert walked(api, "/api/v1/versions", limit, **query) == whole
-    assert found(api, **query, limit=limit, offset=3) == whole[3 : 3 + limit]
+    for limit in (1, 2, 5, 11):
+        assert api.walk(asked("/api/v1/versions", **query, limit=limit)) == whole
+        assert found(api, **query, limit=limit, offset=3) == whole[3 : 3 + limit]
 
 
 def test_a_cursor_of_another_order_or_filter_is_refused(api, versions):
-    following = parse_header_links(
-        api.get(asked("/api/v1/versions", sort="-metadata.accuracy", filter="is_release", limit=1)).headers["Link"]
-    )[0]["url"].removeprefix("http://localhost")
+    first = api.get(asked("/api/v1/versions", sort="-metadata.accuracy", filter="is_release", limit=1))
+    following = links(first)["next"]
     assert api.get(following).status_code == 200
     for old, new in (("-metadata", "metadata"), ("is_release", "not+is_release"), ("sort=-metadata.accuracy&", "")):
         changed = following.replace(old, new)
@@ -145,10 +130,9 @@ def test_models_are_filtered_and_sorted(api):
     assert models(filter='description ~ "names"') == ["org/Bert"]
     assert models(sort="name") == ["lab/x", "org/Bert", "org/unet"]
     assert models(sort="metadata.size") == ["org/Bert", "org/unet", "lab/x"]
-    for order in ("name", "-name", "metadata.size", "-version_count,metadata.task", "latest_version", "repository"):
-        if order != "latest_version":
-            whole = found(api, "/api/v1/models", sort=order)
-            assert walked(api, "/api/v1/models", 1, sort=order) == whole
+    for order in ("name", "-name", "metadata.size", "-version_count,metadata.task", "repository"):
+        whole = found(api, "/api/v1/models", sort=order)
+        assert api.walk(asked("/api/v1/models", sort=order, limit=1)) == whole
 
 
 @pytest.mark.parametrize(
@@ -169,40 +153,20 @@ def test_a_mistake_is_a_422_with_its_column(api, path, query, field, column):
 
 
 def test_the_list_of_no_model_is_not_found_sorted_or_not(api):
-    path = "/api/v1/models/019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11/versions"
+    path = f"/api/v1/models/{NOWHERE}/versions"
     assert api.get(asked(path, sort="-metadata.accuracy")).status_code == 404
     assert api.get(asked(path, filter="is_release")).status_code == 404
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        {
-            "filter": "metadata.accuracy > 0.5 and model_name = 'org/bert'",
-            "sort": "-metadata.accuracy",
-            "count": "true",
-        },
-        {"sort": "metadata.eval.f1,version", "count": "true"},
-    ],
-)
-def test_a_filter_and_an_order_take_no_more_statements(api, app, versions, query):
-    api.get("/api/v1/versions")
-    with counted(app) as statements:
-        assert api.get(asked("/api/v1/versions", **query)).status_code == 200
-    assert len(statements) <= 3
 
 
 def test_a_long_text_to_sort_by_makes_no_long_address(api, model):
     for name in "abc":
         api.version(model, name, metadata={"text": name + "é" * 5_000}, release_notes="ש" * 10_000)
-    response = api.get(asked("/api/v1/versions", sort="metadata.text,release_notes", limit=1))
-    assert len(response.headers["Link"]) < 4_000
-    assert names(walked(api, "/api/v1/versions", 1, sort="metadata.text,release_notes")) == ["a", "b", "c"]
+    path = asked("/api/v1/versions", sort="metadata.text,release_notes", limit=1)
+    assert len(api.get(path).headers["Link"]) < 4_000
+    assert names(api.walk(path)) == ["a", "b", "c"]
 
 
 # --- versions compared ------------------------------------------------------------------------------------------------
-
-NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 
 
 def compared(api, *ids):

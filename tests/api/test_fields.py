@@ -1,22 +1,17 @@
 """What each field takes and refuses, in one table for every noun; what a PUT clears and never changes; and ids of nothing."""
 
 import pytest
+from api.conftest import PATHS, address
 from stage import NOWHERE, faults, refusal
 
 DIGEST = "sha256:" + "a" * 64
-PATHS = {
-    "model": "/api/v1/models",
-    "version": "/api/v1/versions",
-    "deployment": "/api/v1/deployments",
-    "key": "/api/v1/api-keys",
-    "gate": "/api/v1/gates",
-}
 NEW = {
     "model": {"name": "org/new", "storage_path": "docker.io/org/new"},
     "version": {"model_name": "org/bert", "version": "2", "tag": "v2", "digest": DIGEST},
     "deployment": {"environment": "staging"},
     "key": {"name": "training"},
 }
+EXACT = {"n": [2**53 + 1, 17976931348623157 * 10**292, 0.1, 1e-300], "b": {"aa": True, "a": None}, "ü": "🙂"}
 LINKS = ["http://x", "https://x.example/y?z#w", "HTTPS://X", "http://[::1]:8000/"]
 NO_LINKS = [
     "", "x", "//x", "ftp://x", "javascript:alert(1)", "data:text/html,x", " https://x", "https://", "http:x", "https://x\n",
@@ -36,6 +31,8 @@ FIELDS = {
     ("model", "storage_path"): (["é" * 1_024], ["", "é" * 1_025, 1]),
     ("model", "repository"): (["é" * 1_024], ["", "é" * 1_025]),
     ("model", "tags"): ([[], ["nlp", "gpu ready"], ["x" * 128]], ["x", [1], [""], ["a", "é"], ["x" * 129], ["a"] * 51]),
+    ("model", "metadata"): ([EXACT], [[], "x"]),
+    ("version", "metadata"): ([EXACT], [[], "x"]),
     ("version", "version"): (
         ["1", "v1.0.0", "latest", "1.0.0+a@b#c?d", "~", "...", "%2F", "x" * 128],
         ["", ".", "..", "a/b", "a b", "1\n", "é", "\x7f", "x" * 129, 1, 1.0, ["1"]],
@@ -59,6 +56,7 @@ FIELDS = {
         ["", ".a", "-a", "_a", "a b", "a/b", "é", "a\n", "x" * 64, "release", "Release", "RELEASE", 1, ["a"]],
     ),
     ("deployment", "status"): (["pending", "running", "success", "failed"], ["cancelled", "SUCCESS", "", "done", 1]),
+    ("deployment", "metadata"): ([EXACT], [[], "x"]),
     ("deployment", "endpoint_url"): (LINKS, NO_LINKS),
     ("deployment", "log_url"): (LINKS, NO_LINKS),
     ("key", "name"): (["same", "é" * 255], ["", "x" * 256, 1]),
@@ -79,45 +77,28 @@ def cases(index):
     )
 
 
-@pytest.fixture
-def things(api):
-    """One of each, by its noun."""
-    model = api.model(description="x", repository="r", metadata={"a": 1}, tags=["a"])
-    told = {"release_notes": "x", "quantization": "int8", "ceph_path": "p", "metadata": {"a": 1}, "size_bytes": 1}
-    version = api.version(model, **told)
-    return {
-        "model": api.get(at("model", model)).json,
-        "version": version,
-        "deployment": api.deployment(version, "dev", status="pending"),
-        "gate": api.make(PATHS["gate"], {"model": "x", "target": "release", "kind": "approved"}),
-    }
-
-
-def new(noun, things, **fields):
-    return {**NEW[noun], **({"release_id": things["version"]["id"]} if noun == "deployment" else {}), **fields}
-
-
-def at(noun, thing):
-    return f"{PATHS[noun]}/{thing['id']}"
+def new(noun, release_id, **fields):
+    return {**NEW[noun], **({"release_id": release_id} if noun == "deployment" else {}), **fields}
 
 
 @cases(0)
 def test_a_value_is_taken_as_it_was_sent(api, things, noun, field, value):
-    made = api.post(PATHS[noun], new(noun, things, **{field: value}))
+    made = api.post(PATHS[noun], new(noun, things["version"]["id"], **{field: value}))
     assert made.status_code == 201, made.text
     assert (made.json[field], type(made.json[field])) == (value, type(value))
     if noun != "key":
-        assert made.headers["Location"] == at(noun, made.json)
-        assert api.get(made.headers["Location"]).json == made.json
+        assert made.headers["Location"] == address(noun, made.json)
+        read = api.get(made.headers["Location"])
+        assert (read.data, read.headers["ETag"]) == (made.data, made.headers["ETag"])
 
 
 @cases(1)
-def test_a_value_is_refused_by_its_fields_name(api, things, noun, field, value):
-    assert faults(api.post(PATHS[noun], new(noun, things, **{field: value}))) == {field}
+def test_a_value_is_refused_by_its_fields_name(api, noun, field, value):
+    assert faults(api.post(PATHS[noun], new(noun, NOWHERE, **{field: value}))) == {field}
 
 
 def test_a_whole_number_may_be_written_as_a_fraction(api, things):
-    size = api.make(PATHS["version"], new("version", things, size_bytes=5.0))["size_bytes"]
+    size = api.make(PATHS["version"], {**NEW["version"], "size_bytes": 5.0})["size_bytes"]
     assert (size, type(size)) == (5, int)
 
 
@@ -129,10 +110,12 @@ def test_a_whole_number_may_be_written_as_a_fraction(api, things):
         ("model", "tags", []),
         *(("version", field, None) for field in ("release_notes", "ceph_path", "quantization")),
         ("version", "metadata", {}),
+        *(("deployment", field, None) for field in ("endpoint_url", "log_url")),
+        ("deployment", "metadata", {}),
     ],
 )
 def test_null_in_a_put_clears_the_field_and_no_other(api, things, noun, field, cleared):
-    changed = api.put(at(noun, things[noun]), {field: None}).json
+    changed = api.put(address(noun, things[noun]), {field: None}).json
     assert changed == {**things[noun], field: cleared, "updated_at": changed["updated_at"]}
 
 
@@ -148,10 +131,43 @@ def test_null_in_a_put_clears_the_field_and_no_other(api, things, noun, field, c
             ("version", field, "x")
             for field in ("id", "model_id", "model_name", "released_at", "live_in", "auto_build")
         ),
+        ("gate", "id", NOWHERE),
     ],
 )
 def test_a_put_refuses_what_a_field_cannot_be_and_fields_it_does_not_know(api, things, noun, field, value):
-    assert faults(api.put(at(noun, things[noun]), {field: value})) == {field}
+    assert faults(api.put(address(noun, things[noun]), {field: value})) == {field}
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "fields"),
+    [
+        ("POST models", {}, {"name", "storage_path"}),
+        ("POST models", {"name": None, "repository": None}, {"name", "storage_path"}),
+        ("POST versions", {}, {"model_name", "version", "tag", "digest"}),
+        ("POST versions", {"model_name": "a", "version": None, "tag": "t", "digest": DIGEST}, {"version"}),
+        ("POST deployments", {"release_id": None, "environment": None}, {"release_id", "environment"}),
+        ("PUT deployments/{deployment}", {"log_url": "x", "metadata": []}, {"log_url", "metadata"}),
+        ("PUT deployments/{deployment}", {"environment": "staging"}, {"environment"}),
+        ("PUT deployments/{deployment}", {"release_id": "x", "force": True}, {"release_id", "force"}),
+        ("PUT deployments/{deployment}", {"live": False, "ended_at": None}, {"live", "ended_at"}),
+        ("POST versions/{version}/promote", {"reason": 1}, {"reason"}),
+        ("POST versions/{version}/demote", {"reason": "x" * 10_001}, {"reason"}),
+        ("POST versions/{version}/promote", {"raeson": "x"}, {"raeson"}),
+        ("POST versions/{version}/approvals", {}, {"target"}),
+        ("POST versions/{version}/approvals", {"target": None}, {"target"}),
+        ("POST versions/{version}/approvals", {"target": "a b", "comment": 1}, {"target", "comment"}),
+        ("POST versions/{version}/approvals", {"target": "release", "comment": "x" * 10_001}, {"comment"}),
+        ("POST versions/{version}/approvals", {"target": "release", "by": "me"}, {"by"}),
+        ("POST environments/dev/rollback", {}, {"model_name", "reason"}),
+        ("POST environments/dev/rollback", {"model_name": "org/bert", "reason": None}, {"reason"}),
+        ("POST environments/dev/rollback", {"model_name": "org/bert", "reason": ""}, {"reason"}),
+        ("POST environments/dev/rollback", {"model_name": "a b", "reason": 1, "to": 1}, {"model_name", "reason", "to"}),
+        ("POST environments/dev/rollback", {"model_name": "a", "reason": "x", "force": True}, {"force"}),
+    ],
+)
+def test_every_missing_or_bad_field_of_a_body_is_named(api, things, call, body, fields):
+    method, path = call.format(**{noun: thing.get("id") for noun, thing in things.items()}).split()
+    assert faults(api.request(method, f"/api/v1/{path}", body)) == fields
 
 
 @pytest.mark.parametrize(
@@ -162,10 +178,10 @@ def test_what_never_changes_is_refused_by_name_whatever_is_sent(api, things, nou
     thing = things[noun]
     for field in fields:
         for value in ("org/other", thing[field], 7, None):
-            answer = api.put(at(noun, thing), {field: value, "model": "y"} if noun == "gate" else {field: value})
+            answer = api.put(address(noun, thing), {field: value, "model": "y"} if noun == "gate" else {field: value})
             assert faults(answer) == {field}
             assert "never changes" in answer.json["errors"][field][0].lower()
-    assert faults(api.put(at(noun, thing), dict.fromkeys(fields, "x"))) == set(fields)
+    assert faults(api.put(address(noun, thing), dict.fromkeys(fields, "x"))) == set(fields)
     assert thing in api.get(PATHS[noun]).json
 
 

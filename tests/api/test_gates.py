@@ -1,8 +1,8 @@
 """Gates: which models they are for, how they are written, and how an admin overrides them (`gatecases` has each kind)."""
 
 import pytest
-from gatecases import IT, MODEL, gate, key_of, pass_time, without_seconds
-from stage import NOWHERE, audited, faults, refusal
+from gatecases import IT, MODEL, gate, pass_time, without_seconds
+from stage import audited, faults, refusal
 
 GATES = "/api/v1/gates"
 ENVIRONMENTS = "/api/v1/environments"
@@ -24,45 +24,52 @@ def verdicts(api, version, target="release"):
     return answer.json
 
 
+@pytest.fixture
+def version(api):
+    return api.version(api.model())
+
+
+@pytest.fixture
+def places(api):
+    for place in ("staging", "production"):
+        api.put(f"{ENVIRONMENTS}/{place}", {})
+
+
 def said(found):
     return [(verdict["passed"], without_seconds(verdict["detail"])) for verdict in found]
 
 
-def test_an_environment_that_was_deleted_meanwhile_is_a_break(api, sql):
-    version = api.version(api.model())
-    api.put(f"{ENVIRONMENTS}/production", {})
+def soaked_too_short(api, version):
+    """How long the version has been live in staging, by a gate that asks for an hour and does not let it pass."""
+    api.make(GATES, gate("soaked", "production", environment="staging", seconds=3600))
+    (verdict,) = verdicts(api, version, "production")
+    begin, end = "it has been live in staging for ", "; it needs 1 hour there without interruption"
+    assert (verdict["passed"], verdict["detail"].startswith(begin)) == (False, True)
+    return verdict["detail"].removeprefix(begin).removesuffix(end)
+
+
+def test_an_environment_that_was_deleted_meanwhile_is_a_break(api, places, version, sql):
     api.deployment(version, "staging")
     pass_time(7200, sql)
     assert api.delete(f"{ENVIRONMENTS}/staging?force=true").status_code == 204
     api.deployment(version, "staging")
     pass_time(600, sql)
-    api.make(GATES, gate("soaked", "production", environment="staging", seconds=3600))
-    assert said(verdicts(api, version, "production")) == [
-        (False, "it has been live in staging for 10 minutes; it needs 1 hour there without interruption")
-    ]
+    assert soaked_too_short(api, version).startswith("10 minutes")
 
 
-def test_what_is_live_from_a_moment_to_come_is_live_for_no_time(api, sql):
+def test_what_is_live_from_a_moment_to_come_is_live_for_no_time(api, places, version, sql):
     """The clock was set back since."""
-    version = api.version(api.model())
-    api.put(f"{ENVIRONMENTS}/production", {})
     api.deployment(version, "staging")
     pass_time(-7200, sql)
-    api.make(GATES, gate("soaked", "production", environment="staging", seconds=3600))
-    (verdict,) = verdicts(api, version, "production")
-    assert verdict["detail"] == "it has been live in staging for 0 seconds; it needs 1 hour there without interruption"
-    assert verdict["passed"] is False
+    assert soaked_too_short(api, version) == "0 seconds"
 
 
-def test_what_failed_is_recorded_whatever_gates_say(api):
-    version = api.version(api.model())
-    api.put(f"{ENVIRONMENTS}/production", {})
+def test_what_failed_is_recorded_whatever_gates_say(api, places, version):
     api.make(GATES, gate("released", "production"))
     assert api.deployment(version, status="failed")["status"] == "failed"
 
 
-def test_a_deployment_on_its_way_is_not_asked_again(api):
-    version = api.version(api.model())
+def test_a_deployment_on_its_way_is_not_asked_again(api, version):
     pending = api.deployment(version, status="pending")
     api.make(GATES, gate("released", "production"))
     assert api.put(f"/api/v1/deployments/{pending['id']}", {"status": "success"}).json["live"] is True
@@ -106,7 +113,7 @@ def test_a_release_that_is_promoted_again_is_not_asked(api, trail):
 
 def test_the_release_to_compare_with_is_no_archived_and_no_deleted_one(api):
     model = api.model()
-    old, archived, deleted = (
+    _, archived, deleted = (
         api.version(model, name, metadata={"accuracy": number}, is_release=True)
         for name, number in (("1", 0.8), ("2", 0.95), ("3", 0.96))
     )
@@ -117,7 +124,6 @@ def test_the_release_to_compare_with_is_no_archived_and_no_deleted_one(api):
     assert said(verdicts(api, version)) == [
         (True, "accuracy is 0.85; it must not be lower than the 0.8 of the current release, 1")
     ]
-    assert old["is_release"]
 
 
 def test_no_gate_asks_more_than_three_statements(api, statements):
@@ -132,21 +138,8 @@ def test_no_gate_asks_more_than_three_statements(api, statements):
     assert len(asked) <= 3
 
 
-# --- no gate
-
-
-def test_without_a_gate_nothing_is_asked(api, trail):
-    version = api.version(api.model())
-    assert verdicts(api, version) == []
-    assert api.by("releaser").post(path_of(version, "promote")).json["is_release"] is True
-    assert api.by("publisher").deployment(version)["live"] is True
-    assert [entry["action"] for entry in trail()][:3] == ["deployment.create", "version.promote", "version.create"]
-
-
-def test_a_gate_for_others_is_not_asked(api):
-    version = api.version(api.model())
+def test_a_gate_for_others_is_not_asked(api, places, version):
     other = api.model("org/other")
-    api.put(f"{ENVIRONMENTS}/production", {})
     api.make(GATES, {**METRIC, "model": "org/other"})
     api.make(GATES, {**METRIC, "target": "production"})
     assert verdicts(api, version) == []
@@ -177,23 +170,18 @@ def test_a_gate_for_others_is_not_asked(api):
         ("org/bert", "org/bert2", False),
         ("org/b_rt", "org/b_rt", True),
         ("org/b_rt", "org/bert", False),
-        ("org/_*", "org/bert", None),
         ("b.rt", "bert", False),
     ],
 )
 def test_patterns(api, pattern, name, met):
     """`*` stands for any text, slashes too; case is ignored; `_` and `.` are themselves."""
     version = api.version(api.model(name))
-    made = api.post(GATES, {**METRIC, "model": pattern})
-    if met is None:
-        assert set(made.json["errors"]) == {"model"}
-        return
-    assert made.status_code == 201
+    api.make(GATES, {**METRIC, "model": pattern})
     assert bool(verdicts(api, version)) is met
 
 
 @pytest.mark.parametrize(
-    "pattern", ["", "/", "org/", "/bert", "a//b", "a b", "a%", "a\\b", "é", "x" * 256, "a\n", 1, ["a"]]
+    "pattern", ["", "/", "org/", "/bert", "org/_*", "a//b", "a b", "a%", "a\\b", "é", "x" * 256, "a\n", 1, ["a"]]
 )
 def test_patterns_that_are_refused(api, pattern):
     assert faults(api.post(GATES, {**METRIC, "model": pattern})) == {"model"}
@@ -210,12 +198,6 @@ OWN = {
     "soaked": {"environment": "staging", "seconds": 60},
     "approved": {"count": 2, "role": "admin"},
 }
-
-
-@pytest.fixture
-def places(api):
-    for place in ("staging", "production"):
-        api.put(f"{ENVIRONMENTS}/{place}", {})
 
 
 @pytest.mark.parametrize("kind", OWN)
@@ -271,8 +253,7 @@ def test_every_bad_field_is_named_at_once(api):
     assert api.post(GATES, beyond).status_code == 422
 
 
-def test_an_unknown_target_names_those_there_are(api, places):
-    version = api.version(api.model())
+def test_an_unknown_target_names_those_there_are(api, places, version):
     refused = [
         api.post(GATES, {**METRIC, "target": "nowhere"}),
         api.get(f"{path_of(version, 'gates')}?target=nowhere"),
@@ -291,55 +272,17 @@ def test_an_unknown_target_names_those_there_are(api, places):
 
 
 @pytest.mark.parametrize("query", ["", "?target=", "?target=release&target=release", "?targets=release", "?target=%00"])
-def test_a_query_without_one_good_target_is_refused(api, query):
-    version = api.version(api.model())
+def test_a_query_without_one_good_target_is_refused(api, version, query):
     assert api.get(path_of(version, "gates") + query).status_code == 422
 
 
-def test_targets_ignore_case(api, places):
-    version = api.version(api.model())
+def test_targets_ignore_case(api, places, version):
     api.make(GATES, {**METRIC, "target": "PRODUCTION"})
     api.make(GATES, {**METRIC, "target": "Release"})
     assert len(verdicts(api, version, "Production")) == len(verdicts(api, version, "RELEASE")) == 1
 
 
-def test_gates_are_listed_newest_first_page_by_page(api):
-    made = [api.make(GATES, {**METRIC, "value": n})["id"] for n in range(5)]
-    first = api.get(f"{GATES}?limit=2&count=true")
-    assert first.headers["X-Total-Count"] == "5"
-    assert [one["id"] for one in first.json] == made[:-3:-1]
-    assert 'rel="next"' in first.headers["Link"]
-
-
 # --- changed and deleted
-
-
-def test_a_put_changes_the_fields_sent_and_leaves_the_others(api, trail):
-    made = api.make(GATES, METRIC)
-    assert audited(trail()[0]) == ("gate.create", made["id"], "admin-key")
-    assert trail()[0]["details"] == METRIC
-    changed = api.put(f"{GATES}/{made['id']}", {"value": 0.8, "model": "org/*"}).json
-    assert {name: changed[name] for name in FIELDS - {"updated_at"}} == {
-        **{name: made[name] for name in FIELDS - {"updated_at"}},
-        "value": 0.8,
-        "model": "org/*",
-    }
-    assert changed["updated_at"] > made["updated_at"]
-    entry = trail("gate.update")[0]
-    assert audited(entry) == ("gate.update", made["id"], "admin-key")
-    assert entry["details"]["changes"] == {
-        "value": {"old": 0.9, "new": 0.8},
-        "model": {"old": MODEL, "new": "org/*"},
-    }
-    fields = {"count": 3, "role": "admin", "target": "release"}
-    assert fields.items() <= api.put(f"{GATES}/{api.make(GATES, gate('approved'))['id']}", fields).json.items()
-
-
-def test_a_put_that_changes_nothing_writes_no_entry(api, trail):
-    made = api.post(GATES, METRIC)
-    again = api.put(f"{GATES}/{made.json['id']}", {"value": 0.9, "op": ">="})
-    assert (again.json, again.headers["ETag"]) == (made.json, made.headers["ETag"])
-    assert trail("gate.update") == []
 
 
 @pytest.mark.parametrize(
@@ -350,7 +293,6 @@ def test_a_put_that_changes_nothing_writes_no_entry(api, trail):
         ({"count": 2}, {"count"}),
         ({"tolerance": 0.1, "paths": ["a"]}, {"tolerance", "paths"}),
         ({"target": "nowhere"}, {"target"}),
-        ({"id": NOWHERE}, {"id"}),
     ],
 )
 def test_bad_changes_are_named(api, body, fields):
@@ -359,16 +301,14 @@ def test_bad_changes_are_named(api, body, fields):
     assert api.get(GATES).json == [made]
 
 
-def test_a_deleted_gate_asks_no_more(api, trail):
-    version = api.version(api.model())
+def test_a_deleted_gate_asks_no_more(api, version, trail):
     made = api.make(GATES, METRIC)
+    assert audited(trail()[0]) == ("gate.create", made["id"], "admin-key")
     assert api.delete(f"{GATES}/{made['id']}").status_code == 204
     assert (api.get(GATES).json, verdicts(api, version)) == ([], [])
-    assert api.post(path_of(version, "promote")).status_code == 200
     for again in (api.delete(f"{GATES}/{made['id']}"), api.put(f"{GATES}/{made['id']}", {"value": 1})):
         assert again.status_code == 404
-    entry = trail("gate.delete")[0]
-    assert entry["details"] == {name: METRIC[name] for name in METRIC}
+    assert [trail(action)[0]["details"] for action in ("gate.create", "gate.delete")] == [METRIC, METRIC]
 
 
 # --- passed by force
@@ -389,8 +329,7 @@ def held(api):
 def test_an_admin_with_a_reason_passes_the_gates_of_a_release(api, held, trail):
     answer = api.post(path_of(held, "promote"), {"force": True, "reason": "the board said so"})
     assert answer.json["is_release"] is True
-    override, promotion = trail()[:2] if trail()[0]["action"] == "gate.override" else trail()[1::-1]
-    assert (override["action"], promotion["action"]) == ("gate.override", "version.promote")
+    (override,), (promotion,) = trail("gate.override"), trail("version.promote")
     assert (override["resource_type"], str(override["resource_id"])) == ("version", held["id"])
     details = override["details"]
     assert (details["target"], details["reason"]) == ("release", "the board said so")
@@ -425,9 +364,13 @@ def test_force_needs_a_reason(api, held, trail, reason):
     assert len(trail()) == before
 
 
-def test_a_reason_alone_forces_nothing(api, held):
-    for answer in doors(api, held, reason="please", force=False):
-        assert refusal(answer) == "blocked"
+@pytest.mark.parametrize("how", [{}, {"reason": "please", "force": False}], ids=["no force", "a reason alone"])
+def test_what_was_blocked_leaves_no_trace(api, held, trail, how):
+    before = len(trail())
+    assert [refusal(answer) for answer in doors(api, held, **how)] == ["blocked", "blocked"]
+    assert api.get(path_of(held)).json == held
+    assert api.get("/api/v1/deployments").json == []
+    assert len(trail()) == before
 
 
 def test_force_where_nothing_is_broken_is_no_override(api, trail):
@@ -435,30 +378,3 @@ def test_force_where_nothing_is_broken_is_no_override(api, trail):
     api.make(GATES, METRIC)
     assert [answer.status_code for answer in doors(api, version, force=True, reason="to be sure")] == [200, 201]
     assert trail("gate.override") == []
-
-
-def test_what_was_blocked_leaves_no_trace(api, held, trail):
-    before = len(trail())
-    assert [answer.status_code for answer in doors(api, held)] == [409, 409]
-    assert api.get(path_of(held)).json == held
-    assert api.get("/api/v1/deployments").json == []
-    assert len(trail()) == before
-
-
-def test_a_blocked_deployment_makes_no_environment(api):
-    """Gates need an environment that is there; the version's own refusal comes after it was made."""
-    version = api.version(api.model())
-    api.put(path_of(version), {"status": "archived"})
-    assert api.post("/api/v1/deployments", {"release_id": version["id"], "environment": "new"}).status_code == 409
-    assert api.get(f"{ENVIRONMENTS}/new").status_code == 404
-
-
-def test_a_key_that_asks_sees_its_own_approval_as_void(api):
-    version = api.version(api.model())
-    api.make(GATES, gate("approved"))
-    releaser = key_of("second releaser", api)
-    releaser.make(path_of(version, "approvals"), {"target": "release"})
-    assert said(verdicts(api.by("releaser"), version))[0][0] is True
-    assert said(verdicts(releaser, version))[0][0] is False
-    assert releaser.post(path_of(version, "promote")).status_code == 409
-    assert api.by("releaser").post(path_of(version, "promote")).status_code == 200

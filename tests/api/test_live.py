@@ -101,30 +101,6 @@ def test_the_first_and_the_last_moment_may_be_asked(api, model, at):
     assert versions_live(api, at=at) == ({"org/bert": "1.0.0"} if at[0] == "9" else {})
 
 
-def test_pages_of_what_is_and_was_live_neither_skip_nor_repeat(api):
-    at = None
-    for n in range(5):
-        at = api.deployment(api.version(api.model(f"org/m{n}")))["live_from"]
-    here = f"{ENVIRONMENTS}/production/live?limit=2&count=true"
-    for first in (here, f"{here}&at={at}", "/api/v1/live?limit=2&count=true"):
-        seen, path = [], first
-        while path:
-            answer = api.get(path)
-            assert answer.headers.get("X-Total-Count", "5") == "5"
-            seen += [one["model_name"] for one in answer.json]
-            path = following(answer)
-        assert seen == [f"org/m{n}" for n in (4, 3, 2, 1, 0)]
-
-
-def following(answer):
-    """The path of the next page, or None."""
-    for part in answer.headers.get("Link", "").split(", "):
-        if part.endswith('rel="next"'):
-            address = part.partition("<")[2].partition(">")[0]
-            return address[address.index("/api") :]
-    return None
-
-
 # --- of every model
 
 
@@ -211,12 +187,3 @@ def test_a_page_of_the_matrix_takes_few_statements(api, statements):
     with statements() as sent:
         assert len(matrix(api)) == 5
     assert len(sent) <= 3, sent
-
-
-def test_a_viewer_sees_all_of_it(api, model):
-    api.deployment(api.version(model))
-    viewer = api.by("viewer")
-    assert matrix(viewer) == matrix(api)
-    assert versions_live(viewer) == {"org/bert": "1.0.0"}
-    for path in ("/api/v1/live", f"{ENVIRONMENTS}/production/live"):
-        assert api.by(None).get(path).status_code == 401

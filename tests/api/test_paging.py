@@ -6,17 +6,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from requests.utils import parse_header_links
 from sqlalchemy import text
-from stage import counted
+from stage import counted, links
 
 from catapult.extensions import db
 
-DIGEST = "sha256:" + "c" * 64
 LISTS = [
     *("/api/v1/models", "/api/v1/versions", "/api/v1/deployments", "/api/v1/api-keys", "/api/v1/audit-logs"),
-    "/api/v1/images",
+    *("/api/v1/gates", "/api/v1/environments", "/api/v1/live", "/api/v1/images"),
 ]
+GATE = {"model": "x", "target": "release", "kind": "approved"}
 AN_EXAMPLE_EACH = settings(
     max_examples=25,
     deadline=None,
@@ -42,31 +41,6 @@ def fill(app, model, count, *, prefix="", metadata=None):
         db.session.commit()
 
 
-def links(response):
-    return {link["rel"]: link["url"] for link in parse_header_links(response.headers["Link"])}
-
-
-def path_of(url):
-    """What the test client asks for; the address itself has to be whole."""
-    parts = urlsplit(url)
-    assert (parts.scheme, parts.netloc) == ("http", "localhost")
-    return f"{parts.path}?{parts.query}"
-
-
-def walk(api, path, between=lambda: None):
-    """Every row from this page on, by `Link` alone."""
-    rows, pages = [], 0
-    while path:
-        response = api.get(path)
-        assert response.status_code == 200, response.text
-        rows += response.json
-        path = (found := links(response).get("next")) and path_of(found)
-        pages += 1
-        assert pages < 1_000
-        between()
-    return rows
-
-
 def ids(rows):
     return [row["id"] for row in rows]
 
@@ -80,7 +54,7 @@ def versions(api, app):
 
 
 def test_a_walk_gives_every_row_once_in_order(api, versions):
-    assert walk(api, "/api/v1/versions?limit=7") == versions
+    assert api.walk("/api/v1/versions?limit=7") == versions
     assert len(set(ids(versions))) == 60
     assert [row["created_at"] for row in versions] == sorted((row["created_at"] for row in versions), reverse=True)
 
@@ -92,13 +66,13 @@ def test_a_walk_neither_skips_nor_repeats_while_rows_arrive(api, app, versions):
     def arrive():
         api.version(model, f"new-{next(arrived)}")
 
-    assert walk(api, "/api/v1/versions?limit=7", between=arrive) == versions
+    assert api.walk("/api/v1/versions?limit=7", between=arrive) == versions
 
 
 def test_a_walk_goes_on_where_the_last_row_of_a_page_was_deleted(api, versions):
     first = api.get("/api/v1/versions?limit=10")
     assert api.delete(f"/api/v1/versions/{first.json[-1]['id']}").status_code == 204
-    rest = walk(api, path_of(links(first)["next"]))
+    rest = api.walk(links(first)["next"])
     assert ids(first.json + rest) == ids(versions)
 
 
@@ -132,28 +106,33 @@ def test_no_cursor_of_ones_own_making_is_taken(api, cursor):
     assert "cursor" in response.json["errors"]
 
 
-@pytest.mark.parametrize("path", LISTS)
-def test_every_list_is_walked_by_its_links(api, path):
+@pytest.mark.parametrize(
+    "path",
+    [
+        *LISTS,
+        *("/api/v1/models/{model}/versions", "/api/v1/versions/{version}/deployments"),
+        *("/api/v1/environments/production/live", "/api/v1/environments/production/live?at={live_from}"),
+    ],
+)
+def test_every_list_is_walked_by_its_links_newest_first(api, path):
     for n in range(5):
-        version = api.version(api.model(f"org/m{n}"))
-        api.deployment(version)
+        model = api.model(f"org/m{n}")
+        version = api.version(model)
+        live_from = api.deployment(version)["live_from"]
         api.make("/api/v1/api-keys", {"name": "x"})
-    whole = api.get(f"{path}?limit=1000").json
-    assert len(whole) >= 5
-    assert walk(api, f"{path}?limit=2") == whole
-
-
-@pytest.mark.parametrize(("within", "count"), [("models/{model}/versions", 6), ("versions/{id}/deployments", 5)])
-def test_a_list_within_a_thing_is_walked_by_its_links(api, within, count):
-    model = api.model()
-    version = api.version(model)
+        api.make("/api/v1/gates", GATE)
     for n in range(5):
         api.version(model, f"2.{n}")
-        api.deployment(version, f"e{n}")
-    path = "/api/v1/" + within.format(model=model["id"], id=version["id"])
-    whole = api.get(path).json
-    assert len(whole) == count
-    assert walk(api, f"{path}?limit=2") == whole
+        api.deployment(version, f"e{n}", status="failed")
+    path = path.format(model=model["id"], version=version["id"], live_from=live_from)
+    query = "&" if "?" in path else "?"
+    whole = api.get(f"{path}{query}limit=1000").json
+    assert len(whole) >= 5
+    assert api.walk(f"{path}{query}limit=2") == whole
+    assert api.get(f"{path}{query}limit=1&count=true").headers["X-Total-Count"] == str(len(whole))
+    if path != "/api/v1/environments":
+        by = "model_name" if "live" in path else "deployed_at" if "deployments" in path else "created_at"
+        assert whole == sorted(whole, key=lambda row: row[by], reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +149,14 @@ def test_a_link_keeps_the_filters(api, app, path):
     asked = parse_qs(urlsplit(path).query)
     for url in links(response).values():
         assert asked.items() <= parse_qs(urlsplit(url).query).items()
-    assert walk(api, f"{path}&limit=1") == api.get(path).json
+    assert api.walk(f"{path}&limit=1") == api.get(path).json
 
 
 def test_first_leads_back_to_the_beginning_from_anywhere(api, versions):
     response = api.get("/api/v1/versions?limit=5&offset=20")
-    following = api.get(path_of(links(response)["next"]))
+    following = api.get(links(response)["next"])
     for page in (response, following):
-        assert api.get(path_of(links(page)["first"])).json == versions[:5]
+        assert api.get(links(page)["first"]).json == versions[:5]
 
 
 def test_the_last_page_has_no_next(api, versions):
@@ -229,7 +208,7 @@ def test_a_part_of_a_list_that_cannot_be_is_refused(api, path, field):
 @pytest.fixture
 def following(api, versions):
     """The address of a second page."""
-    return path_of(links(api.get("/api/v1/versions?limit=5&is_release=false"))["next"])
+    return links(api.get("/api/v1/versions?limit=5&is_release=false"))["next"]
 
 
 @pytest.mark.parametrize("other", ["offset=0", "page=1", "offset=5", "page=2"])
@@ -270,11 +249,9 @@ def test_a_cursor_goes_with_another_limit(api, versions, following):
 
 @pytest.mark.parametrize("path", LISTS)
 def test_the_total_comes_only_when_asked_for(api, path):
-    api.deployment(api.version(api.model()))
     assert "X-Total-Count" not in api.get(path).headers
     assert "X-Total-Count" not in api.get(f"{path}?count=false").headers
-    counted_page = api.get(f"{path}?count=true&limit=1")
-    assert int(counted_page.headers["X-Total-Count"]) == len(walk(api, path)) >= 1
+    assert "X-Total-Count" in api.get(f"{path}?count=true").headers
 
 
 def test_the_total_is_of_the_filtered_list_and_not_of_the_page(api, app, versions):
@@ -289,7 +266,7 @@ def test_a_page_ends_at_8_mib_and_the_walk_goes_on(api, app):
     first = api.get("/api/v1/versions?limit=1000")
     assert 100 < len(first.json) < 150
     assert 7 << 20 < len(first.data) <= 8 << 20
-    rest = walk(api, path_of(links(first)["next"]))
+    rest = api.walk(links(first)["next"])
     assert len({*ids(first.json), *ids(rest)}) == len(first.json) + len(rest) == 150
 
 
@@ -299,9 +276,3 @@ def test_a_page_of_a_thousand_costs_no_more_statements_than_one_of_ten(api, app)
     with counted(app) as statements:
         assert len(api.get("/api/v1/versions?limit=1000").json) == 1_000
     assert len(statements) <= 3
-
-
-def test_a_page_by_cursor_reads_no_row_before_it(api, app, following):
-    with counted(app) as statements:
-        api.get(following)
-    assert "OFFSET" not in statements[-1]

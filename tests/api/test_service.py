@@ -1,3 +1,5 @@
+"""Health, readiness and `info`, with the database and without it, and request ids."""
+
 import dataclasses
 import platform
 import re

@@ -1,13 +1,8 @@
-from datetime import datetime, timedelta
+"""Versions: of which model, found by which filters, promoted and demoted, archived and deleted."""
 
 import pytest
-from stage import NOWHERE, TIME, UUID7, audited, faults, refusal
+from stage import NOWHERE, TIME, audited, faults, refusal
 
-FIELDS = {
-    "id", "model_id", "model_name", "version", "tag", "digest", "digest_status", "image", "size_bytes", "platform",
-    "quantization", "release_notes", "ceph_path", "metadata", "status", "is_release", "released_at", "released_by",
-    "live_in", "created_by", "created_at", "updated_at",
-}  # fmt: skip
 VERSIONS = "/api/v1/versions"
 DIGEST = "sha256:" + "a" * 64
 MINIMUM = {"model_name": "org/bert", "version": "1.0.0", "tag": "v1", "digest": DIGEST}
@@ -27,69 +22,7 @@ def at(version, *steps):
     return "/".join([VERSIONS, version["id"], *steps])
 
 
-def metrics(sql, version):
-    return {
-        row["path"]: row["value"]
-        for row in sql("SELECT path, value FROM metrics WHERE version_id = :id", id=version["id"])
-    }
-
-
 # --- creating
-
-
-def test_a_version_answers_with_every_field_and_no_other(api, version):
-    assert set(version) == FIELDS
-    assert set(api.get(at(version)).json) == FIELDS
-    assert set(api.get(VERSIONS).json[0]) == FIELDS
-    assert set(api.get(f"{VERSIONS}/latest?model_name=org/bert").json) == FIELDS
-    assert set(api.put(at(version), {"quantization": "int8"}).json) == FIELDS
-    assert set(api.post(at(version, "promote")).json) == FIELDS
-    assert set(api.post(at(version, "demote")).json) == FIELDS
-
-
-def test_a_version_that_says_little_has_defaults(api, model):
-    version = api.make(VERSIONS, {**MINIMUM})
-    assert UUID7.fullmatch(version["id"])
-    assert TIME.fullmatch(version["created_at"])
-    assert TIME.fullmatch(version["updated_at"])
-    assert {name: version[name] for name in FIELDS - {"id", "created_at", "updated_at"}} == {
-        "model_id": model["id"],
-        "model_name": "org/bert",
-        "version": "1.0.0",
-        "tag": "v1",
-        "digest": DIGEST,
-        "digest_status": "unverified",
-        "image": f"docker.io/org/bert@{DIGEST}",
-        "size_bytes": None,
-        "platform": "linux/amd64",
-        "quantization": None,
-        "release_notes": None,
-        "ceph_path": None,
-        "metadata": {},
-        "status": "active",
-        "is_release": False,
-        "released_at": None,
-        "released_by": None,
-        "live_in": [],
-        "created_by": "admin-key",
-    }
-
-
-def test_a_version_keeps_all_it_was_told(api, model):
-    told = {
-        "version": "1.0.0-rc.1+build",
-        "tag": "_V1.0-x",
-        "digest": "sha512:" + "0" * 128,
-        "size_bytes": 2**63 - 1,
-        "platform": "linux/arm64/v8",
-        "quantization": "int8",
-        "release_notes": "Trained on October's data\n🙂",
-        "ceph_path": "models/bert",
-        "metadata": {"accuracy": 0.95, "eval": {"f1": 1, "classes": ["a", None, True, "ü"]}},
-    }
-    version = api.make(VERSIONS, {**told, "model_id": model["id"]})
-    assert {name: version[name] for name in told} == told
-    assert api.get(at(version)).json == version
 
 
 def test_the_model_is_named_by_its_id_or_by_its_name_with_case_ignored(api, model):
@@ -115,46 +48,6 @@ def test_an_id_and_a_name_of_two_models_are_refused(api, model):
     assert api.get(VERSIONS).json == []
 
 
-@pytest.mark.parametrize(
-    ("digest", "status"),
-    [
-        (DIGEST, "unverified"),
-        ("sha512:" + "0f" * 64, "unverified"),
-        ("blake3:abc", "unverified"),
-        ("sha256+b64:LCa0a2j_xo=", "unverified"),
-        ("sha256:abc123...", "malformed"),
-        ("sha256:...", "malformed"),
-        ("sha256:" + "A" * 64, "malformed"),
-        ("sha256:" + "a" * 63, "malformed"),
-        ("A.b_c-D+e:!\"'<>~", "malformed"),
-        ("x:" + "y" * 200, "unverified"),
-    ],
-)
-def test_a_digest_is_kept_as_sent_and_its_status_says_whether_oci_would_take_it(api, model, digest, status):
-    version = api.version(model, digest=digest)
-    assert (version["digest"], version["digest_status"]) == (digest, status)
-    assert version["image"] == (f"docker.io/org/bert@{digest}" if status == "unverified" else None)
-    assert api.get(at(version)).json == version
-
-
-@pytest.mark.parametrize(
-    ("places", "source"),
-    [
-        ({"repository": "ghcr.io/org/a", "storage_path": "docker.io/org/b"}, "ghcr.io/org/a"),
-        ({"repository": None, "storage_path": "docker.io/org/b"}, "docker.io/org/b"),
-        ({"repository": None, "storage_path": "localhost:5000/b"}, "localhost:5000/b"),
-        ({"repository": None, "storage_path": "s3://bucket.example.com/b"}, None),
-        ({"repository": None, "storage_path": "org/b"}, None),
-    ],
-)
-def test_an_image_is_pulled_from_the_repository_or_from_a_storage_path_that_is_one(api, places, source):
-    model = api.model("a", **places)
-    version = api.version(model)
-    assert version["image"] == (f"{source}@{DIGEST}" if source else None)
-    api.put(f"/api/v1/models/{model['id']}", {"repository": "ghcr.io/new/place"})
-    assert api.get(at(version)).json["image"] == f"ghcr.io/new/place@{DIGEST}"
-
-
 def test_the_same_version_of_a_model_is_a_conflict(api, model, version, trail):
     before = len(trail())
     assert refusal(api.post(VERSIONS, {**MINIMUM, "tag": "other", "digest": "sha256:other"})) == "conflict"
@@ -174,22 +67,32 @@ def test_builds_that_older_clients_ask_for_are_refused_and_their_empty_fields_ar
     for asked in (True, "false", 0, {}, *([False] if field == "build_config" else [])):
         assert faults(api.post(VERSIONS, {**MINIMUM, field: asked})) == {field}
     for number, empty in enumerate([None] if field == "build_config" else [None, False]):
-        assert set(api.make(VERSIONS, {**MINIMUM, "version": str(number), field: empty})) == FIELDS
+        assert field not in api.make(VERSIONS, {**MINIMUM, "version": str(number), field: empty})
 
 
-def test_creating_with_is_release_makes_a_release(api, model):
-    assert api.by("publisher").post(VERSIONS, {**MINIMUM, "is_release": False}).status_code == 201
-    made = api.by("releaser").make(VERSIONS, {**MINIMUM, "version": "2", "is_release": True})
-    assert (made["is_release"], made["released_by"]) == (True, "releaser-key")
-    assert TIME.fullmatch(made["released_at"])
-
-
-def test_creating_with_is_release_writes_two_entries(api, model, trail):
+def test_creating_with_is_release_makes_a_release_and_writes_two_entries(api, model, trail):
     before = len(trail())
-    version = api.version(model, is_release=True)
+    version = api.by("releaser").version(model, is_release=True)
+    assert (version["is_release"], version["released_by"]) == (True, "releaser-key")
+    assert TIME.fullmatch(version["released_at"])
     promote, create = trail()[:-before]
     assert (create["action"], promote["action"]) == ("version.create", "version.promote")
     assert {str(create["resource_id"]), str(promote["resource_id"])} == {version["id"]}
+
+
+def test_an_image_is_pulled_from_where_the_model_is_now(api):
+    model = api.model(storage_path="docker.io/org/b")
+    version = api.version(model)
+    assert version["image"] == f"docker.io/org/b@{DIGEST}"
+    api.put(f"/api/v1/models/{model['id']}", {"repository": "ghcr.io/org/a"})
+    assert api.get(at(version)).json["image"] == f"ghcr.io/org/a@{DIGEST}"
+
+
+def test_a_change_of_metadata_leaves_the_metrics_of_other_versions(api, model, sql):
+    changed, other = (api.version(model, name, metadata={"a": 1}) for name in ("1", "2"))
+    api.put(at(changed), {"metadata": {"b": 5}})
+    rows = sql("SELECT version_id, path FROM metrics")
+    assert {(str(row["version_id"]), row["path"]) for row in rows} == {(changed["id"], "b"), (other["id"], "a")}
 
 
 # --- reading
@@ -256,60 +159,6 @@ def test_filters_of_the_list_of_versions(api, shelf, query, found):
     assert " ".join(names[version["id"]] for version in listed.json) == found
 
 
-def test_versions_are_found_by_when_they_were_created(api, model):
-    first, second, third = (api.version(model, v) for v in ("1", "2", "3"))
-
-    def between(one, other):
-        one, other = (datetime.fromisoformat(version["created_at"]) for version in (one, other))
-        return (one + (other - one) / 2).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-    early, late = between(first, second), between(second, third)
-    for query, found in (
-        (f"created_after={early}", ["3", "2"]),
-        (f"created_before={late}", ["2", "1"]),
-        (f"created_after={early}&created_before={late}", ["2"]),
-        (f"created_after={late}&created_before={early}", []),
-    ):
-        assert [version["version"] for version in api.get(f"{VERSIONS}?{query}").json] == found
-
-
-def test_a_time_may_have_any_zone(api, version):
-    zoned = datetime.fromisoformat(version["created_at"]) + timedelta(hours=3, seconds=-1)
-    query = zoned.replace(tzinfo=None).isoformat() + "%2B03:00"
-    assert api.get(f"{VERSIONS}?created_after={query}").json == [version]
-    assert api.get(f"{VERSIONS}?created_before={query}").json == []
-
-
-# --- changing
-
-
-def test_a_put_changes_the_fields_sent_and_leaves_the_others(api, model):
-    version = api.version(model, release_notes="old", metadata={"a": 1}, ceph_path="x", quantization="int8")
-    changed = api.put(at(version), {"release_notes": "new", "metadata": {"b": {"c": 2}}}).json
-    assert changed["updated_at"] > version["updated_at"]
-    expected = {"release_notes": "new", "metadata": {"b": {"c": 2}}, "updated_at": changed["updated_at"]}
-    assert changed == {**version, **expected}
-    assert api.get(at(version)).json == changed
-
-
-def test_an_update_is_audited_with_old_and_new_values(api, version, trail):
-    api.put(at(version), {"release_notes": "new", "metadata": {"a": 1}, "status": "archived", "ceph_path": None})
-    entry = trail()[0]
-    assert audited(entry) == ("version.update", version["id"], "admin-key")
-    assert entry["details"]["changes"] == {
-        "release_notes": {"old": None, "new": "new"},
-        "metadata": {"old": {}, "new": {"a": 1}},
-        "status": {"old": "active", "new": "archived"},
-    }
-
-
-def test_an_update_that_changes_nothing_writes_no_entry(api, version, trail):
-    before = len(trail())
-    assert api.put(at(version), {"metadata": {}, "status": "active", "quantization": None}).json == version
-    assert api.put(at(version), {}).json == version
-    assert len(trail()) == before
-
-
 # --- promoting
 
 
@@ -320,11 +169,8 @@ def test_a_promoted_version_is_a_release(api, version, trail):
     assert TIME.fullmatch(promoted.json["released_at"])
     assert api.get(at(version)).json == promoted.json
     entry = trail()[0]
-    assert (entry["action"], entry["api_key_name"], entry["details"]["reason"]) == (
-        "version.promote",
-        "releaser-key",
-        "Best recall",
-    )
+    assert audited(entry) == ("version.promote", version["id"], "releaser-key")
+    assert entry["details"]["reason"] == "Best recall"
 
 
 def test_a_demoted_release_is_a_plain_version_again(api, model, trail):
@@ -338,16 +184,9 @@ def test_a_demoted_release_is_a_plain_version_again(api, model, trail):
 
 @pytest.mark.parametrize("body", [None, {}, {"reason": None}])
 def test_a_reason_may_be_left_out(api, version, body, trail):
-    assert api.post(at(version, "promote"), body).status_code == 200
-    assert "reason" not in trail()[0]["details"]
-    assert api.post(at(version, "demote"), body).status_code == 200
-    assert "reason" not in trail()[0]["details"]
-
-
-@pytest.mark.parametrize("body", [{"reason": 1}, {"reason": "x" * 10_001}, {"raeson": "x"}])
-def test_a_reason_is_text(api, version, body):
     for verb in ("promote", "demote"):
-        assert faults(api.post(at(version, verb), body)) == set(body)
+        assert api.post(at(version, verb), body).status_code == 200
+        assert "reason" not in trail()[0]["details"]
 
 
 def test_promoting_a_release_and_demoting_a_version_write_no_entry(api, version, trail):
@@ -363,23 +202,13 @@ def test_promoting_a_release_and_demoting_a_version_write_no_entry(api, version,
     assert len(trail()) == before
 
 
-def test_a_put_of_is_release_ends_in_the_same_entries(api, version, trail):
+def test_a_put_of_is_release_and_more_writes_an_entry_for_each_verb(api, version, trail):
     releaser = api.by("releaser")
     before = len(trail())
-    assert releaser.put(at(version), {"is_release": True}).json["released_by"] == "releaser-key"
+    put = releaser.put(at(version), {"is_release": True, "quantization": "int8"})
+    assert (put.json["released_by"], put.json["quantization"]) == ("releaser-key", "int8")
     assert releaser.put(at(version), {"is_release": False}).json["is_release"] is False
-    assert [entry["action"] for entry in trail()[:-before]] == ["version.demote", "version.promote"]
-
-
-def test_a_put_of_is_release_and_more_writes_an_entry_for_each_verb(api, version, trail):
-    before = len(trail())
-    assert api.put(at(version), {"is_release": True, "quantization": "int8"}).json["is_release"] is True
-    assert [entry["action"] for entry in trail()[:-before]] == ["version.promote", "version.update"]
-
-
-@pytest.mark.parametrize("value", ["true", 1, 0, "yes", []])
-def test_is_release_is_true_or_false(api, version, value):
-    assert api.put(at(version), {"is_release": value}).status_code == 422
+    assert [entry["action"] for entry in trail()[:-before]] == ["version.demote", "version.promote", "version.update"]
 
 
 # --- archiving
@@ -430,88 +259,3 @@ def test_an_archived_release_stays_a_release(api, model):
     assert (archived["status"], archived["is_release"]) == ("archived", True)
     assert api.post(at(version, "promote")).json["is_release"] is True
     assert api.post(at(version, "demote")).json["is_release"] is False
-
-
-# --- deleting
-
-
-def test_a_deleted_version_leaves_every_list(api, model, version, sql, trail):
-    deployment = api.deployment(version, status="failed")
-    gone = api.delete(at(version))
-    assert (gone.status_code, gone.data) == (204, b"")
-    for path in (at(version), at(version, "deployments"), f"/api/v1/deployments/{deployment['id']}"):
-        assert api.get(path).status_code == 404
-    for path in (VERSIONS, f"/api/v1/models/{model['id']}/versions", "/api/v1/deployments"):
-        assert api.get(path).json == []
-    assert api.delete(at(version)).status_code == 404
-    assert api.post("/api/v1/deployments", {"release_id": version["id"], "environment": "x"}).status_code == 404
-    (row,) = sql("SELECT deleted_at FROM versions WHERE id = :id", id=version["id"])
-    assert row["deleted_at"] is not None
-    entry = trail()[0]
-    assert (entry["action"], str(entry["resource_id"])) == ("version.delete", version["id"])
-
-
-def test_a_deleted_versions_name_is_free_again(api, model, version):
-    api.delete(at(version))
-    again = api.version(model)
-    assert again["id"] != version["id"]
-    assert api.get(VERSIONS).json == [again]
-
-
-# --- metrics
-
-
-def test_numbers_in_metadata_are_kept_as_metrics(api, model, sql):
-    metadata = {
-        "accuracy": 0.95,
-        "epochs": 3,
-        "eval": {"f1": 1, "deep": {"er": -2.5e-3}},
-        "converged": True,
-        "eval2": {"ok": False},
-        "name": "7",
-        "none": None,
-        "list": [1, 2],
-    }
-    assert metrics(sql, api.version(model, metadata=metadata)) == {
-        "accuracy": 0.95,
-        "epochs": 3.0,
-        "eval.f1": 1.0,
-        "eval.deep.er": -0.0025,
-    }
-
-
-def test_metrics_are_replaced_with_the_metadata_of_that_version_alone(api, model, sql):
-    version, other = (api.version(model, v, metadata={"a": 1, "b": 2, "c": {"d": 3}}) for v in ("1", "2"))
-    assert api.post(VERSIONS, {**MINIMUM, "version": "2", "metadata": {"refused": 1}}).status_code == 409
-    assert {str(row["model_id"]) for row in sql("SELECT model_id FROM metrics")} == {model["id"]}
-    api.put(at(version), {"metadata": {"b": 5, "c": 4}})
-    assert metrics(sql, version) == {"b": 5.0, "c": 4.0}
-    api.put(at(version), {"quantization": "int8"})
-    assert metrics(sql, version) == {"b": 5.0, "c": 4.0}
-    api.put(at(version), {"metadata": {"b": True}})
-    assert metrics(sql, version) == {}
-    api.put(at(version), {"metadata": {"e": 1}})
-    api.put(at(version), {"metadata": None})
-    assert metrics(sql, version) == {}
-    assert metrics(sql, other) == {"a": 1.0, "b": 2.0, "c.d": 3.0}
-
-
-def test_a_path_that_two_numbers_share_is_no_fault(api, model, sql):
-    metadata = {"a.b": 1, "a": {"b": 2}}
-    version = api.version(model, metadata=metadata)
-    assert version["metadata"] == metadata
-    assert set(metrics(sql, version)) == {"a.b"}
-
-
-@pytest.mark.parametrize("number", [10**300, -(10**30), 2**63, 1.7976931348623157e308, 5e-324, 0, -0.0])
-def test_large_and_small_numbers_are_metrics_too(api, model, sql, number):
-    version = api.version(model, metadata={"n": number})
-    assert float(api.get(at(version)).json["metadata"]["n"]) == float(number)
-    assert metrics(sql, version) == {"n": float(number)}
-
-
-def test_a_path_too_long_for_a_metric_is_only_metadata(api, model, sql):
-    metadata = {"x" * 255: 1, "y" * 256: 2, "é" * 1000: {"é": 3}}
-    version = api.version(model, metadata=metadata)
-    assert version["metadata"] == metadata
-    assert metrics(sql, version) == {"x" * 255: 1.0}
