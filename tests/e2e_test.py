@@ -10,7 +10,6 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from catapult import Blocked, Conflict, Forbidden, NotFound, Registry, RegistryError, Unauthenticated, Validation
+from catapult import Blocked, Conflict, Forbidden, NotFound, Registry, Unauthenticated, Validation
 
 ADDRESS, KEY = "TEST_API_URL", "TEST_API_KEY"
 MISSING = (
@@ -112,28 +111,19 @@ def run(server: tuple[str, str]) -> Iterator[Run]:
         assert started.remaining() == []
 
 
-# --- health
-
-
-def test_it_is_healthy_and_reports_its_name_and_version(run: Run) -> None:
+def test_it_is_healthy_and_says_what_runs_there(run: Run) -> None:
     health, info = run.admin.health(), run.admin.info()
     assert (health.status, health.database) == ("healthy", "ok")
     assert (info.name, info.api_version) == ("catapult", "v1")
-
-
-def test_its_clock_is_right_to_the_minute(run: Run) -> None:
-    time = run.admin.info().time
-    assert abs(time - datetime.now(UTC)) < timedelta(minutes=1)
-
-
-# --- models
+    assert set(info.counts) == {"models", "versions", "deployments"}
+    assert abs(info.time - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_a_model_is_created_read_changed_and_deleted(run: Run) -> None:
     created = run.model("life", description="For a moment", tags=["e2e"], metadata={"owner": "tests"})
-    assert run.admin.get_model(created.id) == created
+    assert run.admin.get_model(created.id) == run.admin.get_model(created) == created
     assert run.admin.get_model_by_name(created.name.upper()).id == created.id
-    assert [model.id for model in run.admin.list_models(search=created.name)] == [created.id]
+    assert [model.id for model in run.admin.list_models(search=created.name, tag="e2e")] == [created.id]
     changed = run.admin.update_model(created.id, description="For longer")
     assert (changed.description, changed.tags, changed.metadata) == ("For longer", ["e2e"], {"owner": "tests"})
     run.admin.delete_model(created.id)
@@ -147,21 +137,12 @@ def test_a_list_is_complete_over_several_pages(run: Run) -> None:
     assert [id_ for id_ in listed if id_ in created] == created[::-1]
 
 
-# --- versions
-
-
 def test_a_version_keeps_what_it_was_registered_with(run: Run) -> None:
-    model = run.model("kept")
     metadata = {"accuracy": 0.95, "nested": {"deep": [1, None, "é"]}, "count": 123456789012345678}
-    created = run.version(model, metadata=metadata, size_bytes=5_000_000_000, platform="linux/amd64")
+    created = run.version(run.model("kept"), metadata=metadata, size_bytes=5_000_000_000, platform="linux/amd64")
     version = run.admin.get_version(created.id)
     assert version == created
-    assert (version.metadata, version.size_bytes, version.digest, version.is_release) == (
-        metadata,
-        5_000_000_000,
-        DIGEST,
-        False,
-    )
+    assert (version.metadata, version.size_bytes, version.is_release) == (metadata, 5_000_000_000, False)
     assert version.image == f"docker.io/{run.mark}/kept@{DIGEST}"
 
 
@@ -175,31 +156,10 @@ def test_the_latest_version_is_the_newest_or_the_highest_or_a_release(run: Run) 
     assert latest(model_name=model.name, is_release=True).id == old.id
 
 
-def test_versions_are_filtered_and_sorted_by_metadata(run: Run) -> None:
-    model = run.model("measured")
-    for number in range(1, 5):
-        run.version(model, f"{number}.0.0", metadata={"accuracy": number / 10})
-    good = run.admin.list_versions(model_name=model.name, filter="metadata.accuracy >= 0.2", sort="-metadata.accuracy")
-    assert [version.version for version in good] == ["4.0.0", "3.0.0", "2.0.0"]
-
-
-def test_registering_again_returns_the_same_version(run: Run) -> None:
-    model = run.model("again")
-    first = run.admin.ensure_version(model.name, "1.0.0", tag="v1", digest=DIGEST)
-    assert run.admin.ensure_version(model.name, "1.0.0", tag="v1", digest=DIGEST).id == first.id
-    with pytest.raises(Conflict):
-        run.version(model, "1.0.0")
-
-
-# --- deployments
-
-
 def test_the_newest_success_is_live_until_a_rollback(run: Run) -> None:
     model, environment = run.model("deployed"), run.name("staging")
     versions = [run.version(model, f"{number}.0.0") for number in (1, 2)]
     first, second = (run.admin.deploy(version, environment, metadata={"replicas": 3}) for version in versions)
-    assert run.admin.get_deployment(second.id).live
-    assert not run.admin.get_deployment(first.id).live
     assert [live.id for live in run.admin.live(environment)] == [second.id]
     assert [live.id for live in run.admin.live(environment, at=first.deployed_at)] == [first.id]
     back = run.admin.rollback(environment, model_name=model.name, reason="end to end")
@@ -207,20 +167,10 @@ def test_the_newest_success_is_live_until_a_rollback(run: Run) -> None:
     assert run.admin.get_version(versions[0].id).live_in == [environment]
 
 
-def test_a_failed_deployment_is_recorded_and_never_live(run: Run) -> None:
-    version, environment = run.version(run.model("failing")), run.name("failing")
-    with suppress(ZeroDivisionError), run.admin.deployment(version, environment):
-        _ = 1 / 0
-    (failed,) = run.admin.list_deployments(release_id=version, environment=environment)
-    assert (failed.status, failed.live) == ("failed", False)
-    assert list(run.admin.live(environment)) == []
-
-
-# --- keys
-
-
 def test_a_key_works_within_its_role_until_it_is_revoked(run: Run) -> None:
-    created = run.admin.create_api_key(run.name("viewer"), role="viewer")
+    end = datetime.now(UTC) + timedelta(hours=1)
+    created = run.admin.create_api_key(run.name("viewer"), role="viewer", expires_at=end)
+    assert abs(created.expires_at - end) < timedelta(milliseconds=1)
     with Registry(run.url, created.key) as viewer:
         assert viewer.info().name == "catapult"
         with pytest.raises(Forbidden) as refused:
@@ -233,27 +183,15 @@ def test_a_key_works_within_its_role_until_it_is_revoked(run: Run) -> None:
     assert (listed.is_active, listed.key) == (False, None)
 
 
-def test_a_key_has_the_expiry_that_it_was_created_with(run: Run) -> None:
-    end = datetime.now(UTC) + timedelta(hours=1)
-    created = run.admin.create_api_key(run.name("ending"), role="viewer", expires_at=end)
-    assert abs(created.expires_at - end) < timedelta(milliseconds=1)
-
-
-# --- a workflow
-
-
 def test_from_training_to_production_with_a_gate_and_an_audit_trail(run: Run) -> None:
     roles = {role: run.admin.create_api_key(run.name(role), role=role).key for role in ("publisher", "releaser")}
     model, production = run.model("workflow"), run.name("production")
     run.admin.put_environment(production, protected=True)
     run.admin.create_gate(model.name, "release", "metric", path="accuracy", op=">=", value=0.9)
+    content = {"model_name": model.name, "tag": "v1", "digest": DIGEST}
     with Registry(run.url, roles["publisher"]) as training, Registry(run.url, roles["releaser"]) as release:
-        weak = training.create_version(
-            model_name=model.name, version="1.0.0", tag="v1", digest=DIGEST, metadata={"accuracy": 0.89}
-        )
-        good = training.create_version(
-            model_name=model.name, version="1.1.0", tag="v2", digest=DIGEST, metadata={"accuracy": 0.95}
-        )
+        weak = training.create_version(version="1.0.0", metadata={"accuracy": 0.89}, **content)
+        good = training.create_version(version="1.1.0", metadata={"accuracy": 0.95}, **content)
         with pytest.raises(Blocked) as blocked:
             release.promote(weak)
         assert not blocked.value.gates[0].passed
@@ -265,14 +203,6 @@ def test_from_training_to_production_with_a_gate_and_an_audit_trail(run: Run) ->
     assert trail[:2] == ["version.promote", "version.create"]
 
 
-# --- errors
-
-
-def test_a_wrong_key_is_a_401(run: Run) -> None:
-    with Registry(run.url, "cat_wrong") as stranger, pytest.raises(Unauthenticated):
-        stranger.info()
-
-
 def test_every_invalid_field_is_named_at_once(run: Run) -> None:
     with pytest.raises(Validation) as refused:
         run.admin.create_model(name="no//name", storage_path="", tags=["not a tag"])
@@ -280,20 +210,10 @@ def test_every_invalid_field_is_named_at_once(run: Run) -> None:
     assert refused.value.request_id
 
 
-def test_a_missing_version_is_a_404_and_a_taken_name_a_409(run: Run) -> None:
-    with pytest.raises(NotFound):
-        run.admin.get_version("00000000-0000-7000-8000-000000000000")
-    model = run.model("taken")
-    with pytest.raises(Conflict) as refused:
-        run.admin.create_model(name=model.name, storage_path="docker.io/a/b")
-    assert isinstance(refused.value, RegistryError)
-
-
-def test_a_model_with_a_live_version_is_not_deleted(run: Run) -> None:
-    model = run.model("in-use")
-    run.admin.deploy(run.version(model), run.name("in-use"))
+def test_a_taken_name_is_a_conflict(run: Run) -> None:
+    run.model("taken")
     with pytest.raises(Conflict):
-        run.admin.delete_model(model.id)
+        run.model("taken")
 
 
 if __name__ == "__main__":

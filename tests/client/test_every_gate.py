@@ -13,10 +13,9 @@ from catapult import Blocked
 
 Sql = Callable[..., list[dict[str, Any]]]
 Verdicts = list[tuple[bool, str]]
-each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-@each
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_door_gives_the_verdict(app, keys, api, sql, admin, by_admin, case):
     version = set_up(case, api, sql)
     fields = {**case.gate, **({"environment": "staging"} if "environment" in case.gate else {})}
@@ -44,7 +43,17 @@ def test_every_door_gives_the_verdict(app, keys, api, sql, admin, by_admin, case
     assert sentences == ([] if is_over else [f"{word}: {case.detail}"])
 
 
-@each
+def to_hold():
+    """Yield all cases, but where a kind reads the version's metadata alone, one for each target and verdict."""
+    seen = set()
+    for case in CASES:
+        same = (case.gate["kind"], case.target, case.passed)
+        if case.gate["kind"] not in ("metric", "metadata_present") or same not in seen:
+            seen.add(same)
+            yield case
+
+
+@pytest.mark.parametrize("case", list(to_hold()), ids=lambda case: case.name)
 def test_every_door_holds_to_the_verdict(api, sql, admin, by_admin, undone, case):
     version = set_up(case, api, sql)
     reached = (

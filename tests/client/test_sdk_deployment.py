@@ -1,9 +1,6 @@
 """`with registry.deployment(…)`: on record from its beginning, and in the end as what became of it."""
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
-from typing import Any
 
 import pytest
 from peer import KEY, Answer, problem
@@ -23,12 +20,8 @@ def test_it_runs_and_then_it_is_live(registry, version):
     with registry.deployment(version, "staging", {"replicas": 3}, log_url="https://ci.example/1") as d:
         assert d.id is not None
         there = registry.get_deployment(d.id)
-        assert (there.status, there.live, there.metadata, d.log_url) == (
-            "running",
-            False,
-            {"replicas": 3},
-            "https://ci.example/1",
-        )
+        assert (there.status, there.live, there.metadata) == ("running", False, {"replicas": 3})
+        assert d.log_url == "https://ci.example/1"
         d.log_url = "https://ci.example/2"
         d.update(metadata={"replicas": 4}, endpoint_url="https://bert.example/")
     assert (d.record.status, d.record.live) == ("success", True)
@@ -38,15 +31,28 @@ def test_it_runs_and_then_it_is_live(registry, version):
     assert len([move for move in moves if move]) == 2  # each with its time: to running, and to success
 
 
-@pytest.mark.parametrize("fault", [ValueError("no such layer"), KeyboardInterrupt(), SystemExit(3)])
-def test_an_exception_is_on_record_and_goes_on(registry, version, fault):
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (ValueError("no such layer"), "ValueError: no such layer"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (SystemExit(3), "SystemExit: 3"),
+        (Unspeakable(), "Unspeakable"),
+    ],
+    ids=["error", "ctrl-c", "exit", "unspeakable"],
+)
+def test_an_exception_is_on_record_and_goes_on(registry, version, fault, error):
     with pytest.raises(type(fault)) as caught, registry.deployment(version, "staging", {"replicas": 3}) as d:
         raise fault
     assert caught.value is fault
     there = registry.get_deployment(d.record)
-    name, text = type(fault).__name__, str(fault)
     assert (there.status, there.live) == ("failed", False)
-    assert there.metadata == {"replicas": 3, "error": f"{name}: {text}" if text else name}
+    assert there.metadata == {"replicas": 3, "error": error}
 
 
 def test_metadata_that_others_added_meanwhile_is_kept(registry, version):
@@ -162,17 +168,6 @@ def test_on_error_warn_an_exception_of_the_block_still_goes_on(peer, soft, caplo
     assert caplog.records == []
 
 
-class Unspeakable(Exception):
-    def __str__(self):
-        raise RuntimeError
-
-
-def test_an_exception_that_cannot_be_printed_is_on_record_by_its_name(registry, version):
-    with pytest.raises(Unspeakable), registry.deployment(version, "staging") as d:
-        raise Unspeakable
-    assert registry.get_deployment(d.record).metadata == {"error": "Unspeakable"}
-
-
 def test_ctrl_c_while_a_failure_is_reported_ends_the_wait(registry, version, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -181,21 +176,3 @@ def test_ctrl_c_while_a_failure_is_reported_ends_the_wait(registry, version, mon
         monkeypatch.setattr(type(registry), "get_deployment", interrupted)
         raise ValueError("first")
     assert isinstance(caught.value.__context__, ValueError)
-
-
-def test_on_error_warn_every_other_call_gives_none_or_nothing(peer, soft, caplog):
-    peer.answers = [problem(409, "blocked", gates="no list")]
-    calls: list[Callable[[], Any]] = [
-        lambda: soft.check_gates(None, "release"),
-        lambda: soft.approve("v1", "release"),
-        lambda: soft.rollback("production", model_name="a/b", reason="slow"),
-        lambda: soft.put_environment("a/b"),
-        lambda: soft.create_gate("*", "release", "metric", value=float("nan")),
-        lambda: soft.update_deployment(None, status="success"),
-    ]
-    for call in calls:
-        caplog.clear()
-        assert call() is None
-        assert len(caplog.records) == 1
-    for listing in (soft.live("production", at=datetime(2026, 1, 1)), soft.live_matrix(), soft.list_gates()):
-        assert list(listing) == []

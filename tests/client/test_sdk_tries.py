@@ -4,14 +4,13 @@ import logging
 import os
 import pickle
 import socket
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 import requests
-from catapult_client import errors
+from catapult_client import errors, transport
 from peer import Answer, problem
 
 from catapult import Registry
@@ -33,13 +32,6 @@ def test_a_post_is_tried_again_under_one_idempotency_key(peer, faulty, caplog):
     second, third = (asked.headers["Idempotency-Key"] for asked in peer.asked[4:])
     assert len({first, second, third}) == 3
     assert third == "mine"
-
-
-@pytest.mark.parametrize("key", ["", "two words", "ü", "x" * 256, "a\nb"])
-def test_an_idempotency_key_that_no_header_can_hold_is_refused(peer, faulty, key):
-    with pytest.raises(errors.InvalidArgument, match="idempotency_key"):
-        faulty.create_model("a/b", "x", idempotency_key=key)
-    assert peer.asked == []
 
 
 @pytest.mark.parametrize("lost", [Answer(drop=True), Answer(200, "", {"Transfer-Encoding": "chunked"})])
@@ -86,11 +78,12 @@ def test_no_try_begins_after_the_time_limit(peer, at_peer):
     assert len(peer.asked) == 2
 
 
-def test_retry_after_is_waited_for(peer, faulty):
-    peer.answers = [problem(429, "rate-limited", headers={"Retry-After": "1"}), Answer(200, MODEL)]
-    began = time.monotonic()
+def test_retry_after_is_waited_for(peer, faulty, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr(transport.time, "sleep", pauses.append)
+    peer.answers = [problem(429, "rate-limited", headers={"Retry-After": "7"}), Answer(200, MODEL)]
     faulty.get_model("m1")
-    assert time.monotonic() - began >= 1
+    assert pauses == [pytest.approx(7, abs=0.01)]
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date():
@@ -115,12 +108,6 @@ def test_deleting_again_after_a_lost_answer_takes_404_for_done(peer, faulty):
     faulty.delete_model("m1")
     with pytest.raises(errors.NotFound):
         faulty.delete_model("m1")
-
-
-def test_an_empty_204_is_not_parsed(peer, faulty):
-    peer.answers = [Answer(204)]
-    faulty.delete_model("m1", force=True)
-    assert [(asked.method, asked.path) for asked in peer.asked] == [("DELETE", "/api/v1/models/m1?force=true")]
 
 
 def test_after_a_lost_answer_the_current_state_decides_whether_a_412_is_an_error(peer, faulty):
@@ -155,20 +142,13 @@ def test_a_key_whose_secret_was_lost_says_which_to_revoke(peer, faulty):
 
 
 def test_a_problem_becomes_the_error_of_its_type_with_all_it_says(peer, faulty):
-    peer.answers = [
-        problem(
-            422,
-            "validation",
-            detail="Two fields are wrong.",
-            errors={"name": ["Too long."], "metadata": {"eval": ["No list."]}},
-            request_id="r-1",
-        )
-    ]
+    fields = {"name": ["Too long."], "metadata": {"eval": ["No list."]}}
+    peer.answers = [problem(422, "validation", detail="Two fields are wrong.", errors=fields, request_id="r-1")]
     with pytest.raises(errors.Validation) as caught:
         faulty.create_model("a/b", "x")
     fault = caught.value
     assert (fault.type, fault.title, fault.status, fault.request_id) == ("validation", "Validation", 422, "r-1")
-    assert fault.errors["metadata"] == {"eval": ["No list."]}
+    assert fault.errors == fields
     assert str(fault) == (
         "422 Validation: Two fields are wrong. [name: Too long.; metadata.eval: No list.] "
         "(POST /api/v1/models, request r-1)"
@@ -183,22 +163,25 @@ def test_every_type_of_the_contract_has_its_error(peer, at_peer, kind):
     assert type(caught.value) is errors.BY_TYPE[kind]
 
 
-def test_a_status_without_a_problem_is_told_by_its_number(peer, at_peer):
-    tried = {
-        404: "NotFound",
-        409: "Conflict",
-        429: "RateLimited",
-        500: "Internal",
-        502: "Unavailable",
-        599: "ServerError",
-    }
-    for status, kind in {**tried, 418: "RegistryError"}.items():
-        peer.answers = [Answer(status, "<html>" + "x" * 500, {"Content-Type": "text/html; charset=utf-8"})]
-        with pytest.raises(errors.RegistryError, match="text/html") as caught:
-            at_peer(retries=0).info()
-        assert type(caught.value).__name__ == kind
-        assert "<html>" not in str(caught.value)
-        assert len(str(caught.value)) < 200
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (404, errors.NotFound),
+        (409, errors.Conflict),
+        (418, errors.RegistryError),
+        (429, errors.RateLimited),
+        (500, errors.Internal),
+        (502, errors.Unavailable),
+        (599, errors.ServerError),
+    ],
+)
+def test_a_status_without_a_problem_is_told_by_its_number(peer, at_peer, status, kind):
+    peer.answers = [Answer(status, "<html>" + "x" * 500, {"Content-Type": "text/html; charset=utf-8"})]
+    with pytest.raises(errors.RegistryError, match="text/html") as caught:
+        at_peer(retries=0).info()
+    assert type(caught.value) is kind
+    assert "<html>" not in str(caught.value)
+    assert len(str(caught.value)) < 200
 
 
 def test_a_page_instead_of_json_is_an_unexpected_answer(peer, faulty):
@@ -256,12 +239,8 @@ def test_a_list_follows_links_by_their_query_alone(peer, faulty):
     models = faulty.list_models(limit=2, search="x y&z")
     assert peer.asked == []
     assert [model.id for model in models] == ["1", "2", "3", "4"]
-    assert [asked.path.partition("?")[2] for asked in peer.asked] == [
-        "search=x+y%26z&limit=2",
-        "cursor=a%3D&limit=2",
-        "cursor=b",
-        "cursor=c",
-    ]
+    queries = [asked.path.partition("?")[2] for asked in peer.asked]
+    assert queries == ["search=x+y%26z&limit=2", "cursor=a%3D&limit=2", "cursor=b", "cursor=c"]
 
 
 def test_a_link_that_leads_nowhere_ends_in_an_error_and_not_in_a_loop(peer, faulty):
@@ -284,17 +263,6 @@ def test_latest_is_none_only_where_the_registry_says_so(peer, faulty):
     peer.answers = [Answer(404, "<html>", {"Content-Type": "text/html"})]
     with pytest.raises(errors.NotFound, match="in front of the registry"):
         faulty.get_latest_version("a/b")
-
-
-def test_forty_threads_share_one_registry(peer, faulty):
-    peer.answers = [Answer(200, MODEL)]
-    names: list[str] = []
-    threads = [threading.Thread(target=lambda: names.append(faulty.get_model("m1").name)) for _ in range(40)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert names == ["a/b"] * 40
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

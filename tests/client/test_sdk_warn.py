@@ -1,19 +1,14 @@
 """on_error="warn": whatever the registry does, the training run goes on, and soon."""
 
 import logging
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from peer import KEY, Answer, problem
 
 from catapult import InvalidArgument, Registry
-
-EXAMPLE = Path(__file__).parents[2] / "client" / "examples" / "train_digits.py"
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +41,8 @@ def test_every_fault_of_the_registry_is_one_warning_and_none(peer, soft, answer,
         lambda: soft.promote_version("v1"),
         lambda: soft.get_latest_version("a/b"),
         lambda: soft.delete_model("m1"),
+        lambda: soft.check_gates("v1", "release"),
+        lambda: soft.rollback("production", model_name="a/b", reason="slow"),
         lambda: soft.health(),
         lambda: soft.info(),
     ]
@@ -53,7 +50,7 @@ def test_every_fault_of_the_registry_is_one_warning_and_none(peer, soft, answer,
         caplog.clear()
         assert call() is None
         assert len(warnings(caplog)) == 1
-    for listing in (soft.list_models(), soft.list_audit_logs()):
+    for listing in (soft.list_models(), soft.live("production"), soft.live_matrix()):
         caplog.clear()
         assert list(listing) == []
         assert len(warnings(caplog)) == 1
@@ -70,7 +67,15 @@ def test_values_that_cannot_be_sent_are_a_warning_that_names_them(peer, soft, ca
     assert soft.create_version("a/b", "1", "t", "a:b", metadata={"eval": {"loss": float("nan")}}) is None
     assert list(soft.list_versions(created_after=5)) == []
     assert soft.get_model("a/b") is None
-    assert ["metadata.eval.loss" in warnings(caplog)[0], len(warnings(caplog)), peer.asked] == [True, 3, []]
+    assert soft.put_environment("a/b") is None
+    assert ["metadata.eval.loss" in warnings(caplog)[0], len(warnings(caplog)), peer.asked] == [True, 4, []]
+
+
+def test_what_works_and_no_latest_version_are_no_warning(peer, soft, caplog):
+    peer.answers = [Answer(200, {"id": "m1", "name": "a/b"}), problem(404, "not-found")]
+    assert soft.get_model("m1").name == "a/b"
+    assert soft.get_latest_version("a/b") is None
+    assert warnings(caplog) == []
 
 
 def test_a_record_that_never_came_can_be_handed_on(peer, soft, caplog):
@@ -105,25 +110,3 @@ def test_an_iterator_gives_what_came_before_the_fault(peer, soft, caplog):
     peer.answers = [Answer(200, [{"id": "m1"}], {"Link": '<?cursor=2>; rel="next"'}), problem(500, "internal")]
     assert [model.id for model in soft.list_models()] == ["m1"]
     assert len(warnings(caplog)) == 1
-
-
-def test_a_call_that_works_gives_its_record_and_says_nothing(peer, soft, caplog):
-    peer.answers = [Answer(200, {"id": "m1", "name": "a/b"})]
-    assert soft.get_model("m1").name == "a/b"
-    assert warnings(caplog) == []
-
-
-def test_none_for_no_latest_version_is_no_fault(peer, soft, caplog):
-    peer.answers = [problem(404, "not-found")]
-    assert soft.get_latest_version("a/b") is None
-    assert warnings(caplog) == []
-
-
-def test_the_example_says_in_one_line_what_is_missing():
-    python_path = ":".join(path for path in sys.path if path)
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE)], env={"PYTHONPATH": python_path}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("Set REGISTRY_URL")
-    assert done.stderr.count("\n") == 1

@@ -69,6 +69,13 @@ def test_the_end_to_end_suite_passes_within_the_limits_and_leaves_nothing_behind
         assert not [key for key in admin.get("/api/v1/api-keys").json() if "e2e-" in key["name"] and key["is_active"]]
 
 
+def test_the_end_to_end_suite_names_both_of_its_variables() -> None:
+    done = end_to_end()
+    assert done.returncode == 1
+    assert "TEST_API_URL" in done.stderr
+    assert "TEST_API_KEY" in done.stderr
+
+
 def test_people_sign_in_and_the_audit_log_has_their_address(front: Nginx, server: Up) -> None:
     answer = front.post("/login", data={"key": server.key}, headers={"Origin": front.url})
     assert (answer.status_code, "HttpOnly" in answer.headers["Set-Cookie"]) == (303, True)

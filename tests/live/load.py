@@ -1,4 +1,4 @@
-"""Clients that write without pause, and checks of what they wrote."""
+"""Clients that write all the time, and checks of what they wrote."""
 
 import threading
 from collections.abc import Iterator
@@ -11,17 +11,16 @@ import requests
 from up import Caller, Up, a_model, a_version, at_work, problem, until
 
 SOON = 3.0
-THREADS = 16
 
 
 class Load:
-    """Register models and versions and promote them without pause, with a key of their own.
+    """Register models and versions and promote them all the time, with a key of their own.
 
     `acknowledged` has the changes that were answered with success, as (audit action, id).
     """
 
-    def __init__(self, url: str, key: str, name: str) -> None:
-        self.url, self.key, self.name = url, key, name
+    def __init__(self, url: str, key: str, name: str, pause: float = 0) -> None:
+        self.url, self.key, self.name, self.pause = url, key, name, pause
         self.ending = threading.Event()
         self.acknowledged: list[tuple[str, str]] = []
         self.refused: list[requests.Response] = []
@@ -38,6 +37,7 @@ class Load:
                 )
                 if version:
                     self._change(caller, "version.promote", f"/api/v1/versions/{version['id']}/promote", {})
+                self.ending.wait(self.pause)
 
     def _change(self, caller: Caller, action: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """Return what was created; None if it was refused or the connection was lost."""
@@ -65,12 +65,12 @@ class Load:
 
 
 @contextmanager
-def load(server: Up, name: str, url: str = "") -> Iterator[Load]:
-    """Write in sixteen threads during the block, to the server or to the proxy at `url`."""
+def load(server: Up, name: str, url: str = "", threads: int = 16, pause: float = 0) -> Iterator[Load]:
+    """Write in so many threads during the block, to the server or to the proxy at `url`, with pauses of so many seconds."""
     with server.by("admin") as admin:
         key = admin.made("/api/v1/api-keys", {"name": name, "role": "releaser"})["key"]
-    load = Load(url or server.url, key, name)
-    with at_work([partial(load.work, thread) for thread in range(THREADS)], load.goes_on, load.ending):
+    load = Load(url or server.url, key, name, pause)
+    with at_work([partial(load.work, thread) for thread in range(threads)], load.goes_on, load.ending):
         yield load
 
 

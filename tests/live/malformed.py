@@ -58,7 +58,16 @@ def malformed(key: str) -> dict[str, bytes]:
     get = b"GET /api/v1/models HTTP/1.1\r\n" + to
     post = b"POST /api/v1/models HTTP/1.1\r\n" + to + b"Content-Type: application/json\r\n"
     chunked = post + b"Transfer-Encoding: chunked\r\n\r\n"
+    secret = key.encode()
     return {
+        "key alone": secret + b"\r\n\r\n",
+        "key in a line of version 9": b"GET /api/v1/models?key=" + secret + b" HTTP/9.1\r\nHost: x\r\n\r\n",
+        "key without a colon": b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\nX-API-Key " + secret + b"\r\n\r\n",
+        "key before NUL": b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\nX-API-Key: " + secret + b"\x00\r\n\r\n",
+        "key as an encoding": post + b"Transfer-Encoding: " + secret + b"\r\n\r\n",
+        "key as a length": post + b"Content-Length: " + secret + b"\r\n\r\n",
+        "key as a chunk's size": chunked + secret + b"\r\n{}",
+        "key in a chunk": chunked + b"5\r\n" + secret + b"\r\n0\r\n\r\n",
         "noise": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         "no request": b"NONSENSE\r\n\r\n",
         "version 3": b"GET /livez HTTP/3.0\r\n" + to + b"\r\n",

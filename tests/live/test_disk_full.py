@@ -44,17 +44,24 @@ class Disk:
         self.large.unlink()
 
 
-@pytest.fixture
-def disk(make_folder: Callable[[], Path]) -> Iterator[Disk]:
+@pytest.fixture(scope="module")
+def mounted(make_folder: Callable[[], Path]) -> Iterator[Disk]:
     disk = Disk(make_folder() / "disk")
     yield disk
     subprocess.run(["umount", "--lazy", disk.folder], check=True)
 
 
 @pytest.fixture
-def server(disk: Disk, make_folder: Callable[[], Path]) -> Iterator[Up]:
+def disk(mounted: Disk) -> Iterator[Disk]:
+    """That disk. After the test there is room on it."""
+    yield mounted
+    mounted.large.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def server(mounted: Disk, make_folder: Callable[[], Path]) -> Iterator[Up]:
     """A server with its home on that disk and its log elsewhere. At the end it is the same process, without a logged fault."""
-    home = disk.folder / "home"
+    home = mounted.folder / "home"
     server = Up(make_folder(), CATAPULT_HOME=str(home), WEB_CONCURRENCY="1")
     try:
         yield server.ready()
@@ -121,18 +128,6 @@ def test_on_a_full_disk_writes_are_refused_reads_go_on_and_room_is_enough_to_rec
         disk.make_room()
 
 
-def test_a_postgresql_that_cannot_log_a_change_ends_and_is_back_once_there_is_room(server: Up, disk: Disk) -> None:
-    with writing(server) as writer:
-        disk.fill(leave=SEGMENT - 2 * 1024 * 1024)
-        writer.until_refused()
-        failed = "the embedded PostgreSQL did not start; trying again"
-        until(lambda: server.lines(failed), 40)
-        assert f"The disk of {server.home} is full" in server.lines(failed)[0]["reason"]
-        assert writer.admin.get("/livez").status_code == 200
-        assert writer.admin.get("/api/v1/models").status_code == 503
-        disk.make_room()
-
-
 def test_a_worker_that_starts_on_a_full_disk_serves_without_metrics_until_there_is_room(server: Up, disk: Disk) -> None:
     with server.caller(server.key) as admin:
         disk.fill()
@@ -148,3 +143,15 @@ def test_a_worker_that_starts_on_a_full_disk_serves_without_metrics_until_there_
         disk.make_room()
         until(lambda: "catapult_requests_total{" in admin.get("/metrics").text)
         assert server.workers() == workers
+
+
+def test_a_postgresql_that_cannot_log_a_change_ends_and_is_back_once_there_is_room(server: Up, disk: Disk) -> None:
+    with writing(server) as writer:
+        disk.fill(leave=SEGMENT - 2 * 1024 * 1024)
+        writer.until_refused()
+        failed = "the embedded PostgreSQL did not start; trying again"
+        until(lambda: server.lines(failed), 40)
+        assert f"The disk of {server.home} is full" in server.lines(failed)[0]["reason"]
+        assert writer.admin.get("/livez").status_code == 200
+        assert writer.admin.get("/api/v1/models").status_code == 503
+        disk.make_room()

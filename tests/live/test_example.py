@@ -23,8 +23,8 @@ def trained(live: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def runs(live: Up) -> list[subprocess.CompletedProcess[str]]:
-    """A run, the same run again as after a restart of the job, and another."""
-    return [trained(live, "--run", "one"), trained(live, "--run", "one"), trained(live, "--run", "two")]
+    """A run, and the same run again as after a restart of the job."""
+    return [trained(live, "--run", "one") for _ in range(2)]
 
 
 @pytest.fixture
@@ -34,22 +34,20 @@ def registry(live: Up) -> Iterator[Registry[Any]]:
 
 
 def test_every_run_succeeds_and_prints_what_it_did(runs: list[subprocess.CompletedProcess[str]], live: Up) -> None:
-    for result, name in zip(runs, ("one", "one", "two"), strict=True):
+    for result in runs:
         assert (result.returncode, result.stderr) == (0, "")
         for classifier in CLASSIFIERS:
-            assert re.search(rf"^{name}-{classifier}: accuracy 0\.9\d+, sha256:[0-9a-f]{{12}}", result.stdout, re.M)
-        assert re.search(rf"^{name}-\w+ is a release$", result.stdout, re.M)
-        assert re.search(rf"^{name}-\w+ is live in staging$", result.stdout, re.M)
+            assert re.search(rf"^one-{classifier}: accuracy 0\.9\d+, sha256:[0-9a-f]{{12}}", result.stdout, re.M)
+        assert re.search(r"^one-\w+ is a release$", result.stdout, re.M)
+        assert re.search(r"^one-\w+ is live in staging$", result.stdout, re.M)
         assert live.keys["releaser"] not in result.stdout
 
 
 @pytest.mark.usefixtures("runs")
-def test_three_versions_of_each_run_are_registered_with_their_metadata(registry: Registry[Any]) -> None:
+def test_three_versions_are_registered_with_their_metadata(registry: Registry[Any]) -> None:
     versions = list(registry.list_versions(model_name="live/digits"))
-    assert {version.version for version in versions} == {f"{run}-{c}" for run in ("one", "two") for c in CLASSIFIERS}
-    assert len(versions) == 6
+    assert sorted(version.version for version in versions) == sorted(f"one-{name}" for name in CLASSIFIERS)
     for version in versions:
-        assert re.fullmatch(r"sha256:[0-9a-f]{64}", version.digest)
         assert version.digest_status == "unverified"
         assert version.size_bytes > 1000
         assert 0.9 < version.metadata["accuracy"] <= 1
@@ -57,9 +55,6 @@ def test_three_versions_of_each_run_are_registered_with_their_metadata(registry:
         assert version.metadata["dataset"] == {"name": "sklearn.load_digits", "train_rows": 1347, "test_rows": 450}
         assert version.metadata["libraries"]["scikit-learn"] == sklearn.__version__
         assert version.metadata.get("git_commit") == commit()
-        assert version.created_by == "releaser-key"
-    model = next(iter(registry.list_models(name="live/digits")))
-    assert (model.version_count, model.latest_version) == (6, versions[0].version)
 
 
 def commit() -> str | None:
@@ -69,36 +64,23 @@ def commit() -> str | None:
 
 
 @pytest.mark.usefixtures("runs")
-def test_the_best_of_each_run_was_promoted_once_and_the_last_is_live_in_staging(
-    registry: Registry[Any], live: Up
-) -> None:
+def test_the_best_was_promoted_once_and_deployed_once(registry: Registry[Any]) -> None:
     versions = list(registry.list_versions(model_name="live/digits"))
-    best = {}
-    for name in ("one", "two"):
-        of_run = [version for version in versions if version.version.startswith(name)]
-        (best[name],) = [version for version in of_run if version.is_release]
-        assert best[name].metadata["accuracy"] == max(version.metadata["accuracy"] for version in of_run)
-
-    latest = registry.get_latest_version("live/digits", environment="staging")
-    assert latest.id == best["two"].id
-    assert latest.live_in == ["staging"]
-    deployments = list(registry.list_deployments(model_name="live/digits"))
-    assert [(d.version, d.environment, d.live, d.metadata) for d in deployments] == [
-        (best["two"].version, "staging", True, {"replicas": 1}),
-        (best["one"].version, "staging", False, {"replicas": 1}),
-    ]
-    promotions = [entry for version in best.values() for entry in registry.list_audit_logs(resource_id=version.id)]
-    assert [entry.action for entry in promotions if entry.action == "version.promote"] == ["version.promote"] * 2
-    reasons = {entry.details["reason"] for entry in promotions if entry.action == "version.promote"}
-    assert reasons == {"the best of run one", "the best of run two"}
+    (best,) = [version for version in versions if version.is_release]
+    assert best.metadata["accuracy"] == max(version.metadata["accuracy"] for version in versions)
+    (deployment,) = registry.list_deployments(model_name="live/digits")
+    assert (deployment.version, deployment.environment, deployment.live) == (best.version, "staging", True)
+    assert deployment.metadata == {"replicas": 1}
+    (promoted,) = registry.list_audit_logs(resource_id=best.id, action="version.promote")
+    assert promoted.details["reason"] == "the best of run one"
 
 
-def test_without_settings_or_with_too_small_a_role_it_fails_with_the_reason(live: Up) -> None:
-    settings = {"REGISTRY_URL": f"{live.url}/api", "REGISTRY_API_KEY": live.keys["viewer"]}
-    for result, status, names in (
-        (python(EXAMPLE), 2, ["REGISTRY_URL", "REGISTRY_API_KEY"]),
-        (python(EXAMPLE, **settings), 1, ["publisher"]),
-    ):
-        assert result.returncode == status
-        assert [name for name in names if name in result.stderr] == names
-        assert "Traceback" not in result.stderr
+@pytest.mark.parametrize(
+    ("role", "status", "names"), [(None, 2, ["REGISTRY_URL", "REGISTRY_API_KEY"]), ("viewer", 1, ["publisher"])]
+)
+def test_a_refusal_is_told_without_a_traceback(live: Up, role: str | None, status: int, names: list[str]) -> None:
+    settings = {"REGISTRY_URL": live.url, "REGISTRY_API_KEY": live.keys[role]} if role else {}
+    result = python(EXAMPLE, **settings)
+    assert result.returncode == status
+    assert [name for name in names if name in result.stderr] == names
+    assert "Traceback" not in result.stderr

@@ -12,8 +12,6 @@ import psutil
 import pytest
 from up import Start, at_work, for_a_team, until
 
-from catapult.server.drain import refuse_new_connections
-
 pytestmark = pytest.mark.live
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the filter and /proc are Linux's")
 THREADS = 12
@@ -33,24 +31,6 @@ def one_request(port: int) -> str:
         except OSError as error:
             return f"lost: {type(error).__name__}"
         return "answered" if answer.startswith(b"HTTP/1.1 200 ") else f"lost: {answer[:40]!r}"
-
-
-@linux
-def test_a_socket_that_refuses_new_connections_keeps_those_it_has() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()
-        with socket.create_connection(address) as before:
-            refuse_new_connections(listener)
-            with pytest.raises(TimeoutError):
-                socket.create_connection(address, timeout=0.2)
-            taken, _ = listener.accept()
-            with taken:
-                before.sendall(b"there")
-                assert taken.recv(10) == b"there"
-                taken.sendall(b"and back")
-                assert before.recv(10) == b"and back"
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address, timeout=5)
 
 
 @linux

@@ -9,7 +9,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from up import Start, Up, at_once, for_a_team, until
 
 pytestmark = pytest.mark.live
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 INFO = ("catapult_requests_total", ("method", "GET"), ("route", "/api/v1/info"), ("status", "200"))
 
 
@@ -45,7 +44,6 @@ def test_requests_of_all_workers_are_counted_and_those_of_a_killed_one_too(watch
     assert samples[INFO] == 40
     assert samples[("catapult_request_duration_seconds_count", *INFO[1:3])] == 40
     assert samples[("catapult_database_connections_allowed",)] == 16
-    assert {len(scrape(watched)) > 20 for _ in range(8)} == {True}
     victim = watched.workers()[0]
     os.kill(victim.pid, signal.SIGKILL)
     until(lambda: victim not in watched.workers() and len(watched.workers()) == 2)
@@ -64,14 +62,3 @@ def test_a_folder_that_was_created_for_the_run_is_removed(start: Start, make_dat
     assert list(tmp_path.glob("catapult-metrics-*/*.db"))
     assert server.end() == 0
     assert not list(tmp_path.glob("catapult-metrics-*"))
-
-
-def test_a_request_keeps_its_trace_in_the_answer_and_in_the_log(live: Up) -> None:
-    headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "X-Request-ID": "traced"}
-    with live.caller() as anybody:
-        answer = anybody.get("/api/health", headers=headers)
-    _, trace_id, span_id, _ = answer.headers["traceparent"].split("-")
-    assert trace_id == TRACE
-    until(lambda: '"traced"' in live.log.read_text())
-    (line,) = [line for line in live.lines("request") if line["request_id"] == "traced"]
-    assert (line["trace_id"], line["span_id"]) == (TRACE, span_id)

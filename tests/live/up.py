@@ -160,12 +160,14 @@ def a_version(model: dict[str, Any], version: str, **fields: Any) -> dict[str, A
 class Up:
     """One `flask up`, in a session and process group of its own as in a terminal.
 
-    Its output goes to files in that folder. Its home is `home` in there, unless the settings name another.
+    Its output goes to files in that folder. Its home is `home` in there, unless the settings name another. `code` creates
+    another `app` than `wsgi.py` does, with one of its parts changed.
     """
 
-    app = "wsgi"
-
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, code: str = "", **settings: str) -> None:
+        app = folder / "changed.py"
+        if code:
+            app.write_text(code)
         self.port = int(settings.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
         defaults = {"CATAPULT_HOME": str(folder / "home"), "WEB_CONCURRENCY": "2"}
@@ -176,7 +178,7 @@ class Up:
         self.seen: list[psutil.Process] = []
         with self.out.open("w") as out, self.open_log() as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flask", "--app", self.app, "up"],
+                [sys.executable, "-m", "flask", "--app", str(app) if code else "wsgi", "up"],
                 cwd=ROOT,
                 env=environment(**self.settings),
                 stdin=subprocess.DEVNULL,
@@ -282,13 +284,13 @@ class Up:
 
 
 class Start:
-    """A function that starts servers: `start(DATABASE_URL=…)`."""
+    """A function that starts servers: `start(DATABASE_URL=…)`, or with `code` as `Up` has it."""
 
     def __init__(self, make_folder: Callable[[], Path]) -> None:
         self.make_folder, self.started = make_folder, list[Up]()
 
-    def __call__(self, **settings: str) -> Up:
-        self.started.append(Up(self.make_folder(), **settings))
+    def __call__(self, code: str = "", **settings: str) -> Up:
+        self.started.append(Up(self.make_folder(), code, **settings))
         return self.started[-1]
 
     def close(self, home: Path | None = None) -> None:
