@@ -155,7 +155,7 @@ CASES = [
         "demote a version", "releaser", "version.demote",
         "POST /versions/{live}/demote", {},
         lambda sdk, ids: sdk.demote(ids["live"]),
-        Submit(f"{AT}/{LIVE}/-/demote", {}, (f"{AT}/{LIVE}",)),
+        Submit(f"{AT}/{LIVE}/-/demote", {}, (f"{AT}/{LIVE}", f"/models/{MODEL}")),
     ),
     RoleCase(
         "approve", "publisher", "approval.create",

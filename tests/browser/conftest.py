@@ -139,8 +139,7 @@ def windows_on(chromium: Any) -> Iterator[Callable[[Up], Any]]:
 
         def on(server: Up) -> Windows:
             windows = Windows(chromium, server, stack.enter_context(door_beside(server)))
-            stack.enter_context(windows.watched())
-            return windows
+            return stack.enter_context(windows.watched())
 
         yield on
 
@@ -150,8 +149,7 @@ def lasting(chromium: Any, server: Up, session_of: Callable[[str], str]) -> Iter
     """`windows` that a module's tests share, where each looks at one page; they call `lasting.check()`."""
     from browser.window import Windows
 
-    windows = Windows(chromium, server, session_of)
-    with windows.watched():
+    with Windows(chromium, server, session_of).watched() as windows:
         yield windows
 
 
@@ -160,8 +158,7 @@ def windows(chromium: Any, server: Up, session_of: Callable[[str], str]) -> Iter
     """Opens windows. In the end nothing went wrong in them: console, scripts, policy, other origins, refusals."""
     from browser.window import Windows
 
-    windows = Windows(chromium, server, session_of)
-    with windows.watched():
+    with Windows(chromium, server, session_of).watched() as windows:
         yield windows
 
 

@@ -1,23 +1,21 @@
 """The server away, its database away: the page says so, loses nothing, and goes on by itself."""
 
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
-from up import Caller, Start, Up, for_a_team, until
+from playwright.sync_api import expect
+from up import Caller, for_a_team, until
 
-from browser.window import Windows, at, is_marked, mark, row, toast
-from catapult.embedded import Embedded, serving
+from browser.window import at, is_marked, mark, row, toast, visit
+from catapult.embedded import serving
 
 pytestmark = pytest.mark.live
 BACK = 15_000
 
 
-def fill(server: Up) -> str:
+def fill(server):
     """A model with a candidate; its name."""
     with server.by("admin") as admin:
         made = admin.model("faults/seen")
@@ -25,17 +23,15 @@ def fill(server: Up) -> str:
     return str(made["name"])
 
 
-def test_a_server_that_is_away_is_a_toast_with_retry_and_nothing_is_lost(
-    start: Start, make_database: Callable[[], str], windows_on: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_away_is_a_toast_with_retry_and_nothing_is_lost(start, make_database, windows_on, monkeypatch):
     settings = for_a_team(make_database())
     server = start(**settings).ready()
     server.make_keys()
     name = fill(server)
     windows = windows_on(server)
-    page: Page = windows("admin")
+    page = windows("admin")
     page.goto(f"/models/{name}")
-    other: Page = windows("admin")
+    other = windows("admin")
     other.goto(f"/models/{name}/versions/1.0.0")
     other.get_by_role("link", name="Edit notes…").click()
     other.get_by_label("Release notes").fill("typed while the server was away")
@@ -63,7 +59,7 @@ def test_a_server_that_is_away_is_a_toast_with_retry_and_nothing_is_lost(
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[Embedded]:
+def database():
     """A PostgreSQL that tests may stop."""
     import shutil
     import tempfile
@@ -74,17 +70,14 @@ def database() -> Iterator[Embedded]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_a_database_that_is_away_is_a_page_that_says_so_and_comes_back_by_itself(
-    start: Start, database: Embedded, windows_on: Any
-) -> None:
+def test_a_database_that_is_away_is_a_page_that_says_so_and_comes_back_by_itself(start, database, windows_on):
     server = start(**for_a_team(database.url)).ready()
     server.make_keys()
     name = fill(server)
-    windows: Windows = windows_on(server)
+    windows = windows_on(server)
     windows.allow(503)
     page, other, plain = windows("releaser"), windows("releaser"), windows("releaser", java_script_enabled=False)
-    page.goto(f"/models/{name}")
-    mark(page)
+    visit(page, f"/models/{name}")
     database.stop()
     try:
         with page.expect_response("**/promote*") as answer:
@@ -116,7 +109,7 @@ def test_a_database_that_is_away_is_a_page_that_says_so_and_comes_back_by_itself
     assert server.lines("fault") == []
 
 
-def answers(server: Up) -> bool:
+def answers(server):
     with closing(Caller(server.url)) as anybody:
         try:
             return anybody.get("/readyz", timeout=2).status_code == 200

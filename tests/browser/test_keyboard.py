@@ -1,18 +1,16 @@
 """By keyboard alone; the focus is never lost."""
 
-from typing import Any
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from browser.window import Windows, at, focused, row, settled, toast
+from browser.window import at, focused, row, settled, toast
 
 IN_PLACE = """(row) => { const it = document.activeElement;
   return it !== document.body && (it.closest(row) !== null || it.closest("#toasts") !== null)
     && it.matches("button, a, input"); }"""
 
 
-def tab_to(page: Page, name: str, most: int = 120) -> None:
+def tab_to(page, name, most=120):
     """Tab until the control of that name has the focus."""
     for _ in range(most):
         page.keyboard.press("Tab")
@@ -21,7 +19,7 @@ def tab_to(page: Page, name: str, most: int = 120) -> None:
     raise AssertionError(f"Tab never came to {name}")
 
 
-def test_the_first_tab_is_a_link_that_skips_to_the_content(windows: Windows) -> None:
+def test_the_first_tab_is_a_link_that_skips_to_the_content(windows):
     page = windows("releaser")
     page.goto("/models")
     page.keyboard.press("Tab")
@@ -34,7 +32,7 @@ def test_the_first_tab_is_a_link_that_skips_to_the_content(windows: Windows) -> 
     assert page.evaluate("document.activeElement.closest('main') !== null")
 
 
-def test_a_version_is_promoted_and_taken_back_by_keyboard(windows: Windows, model: dict[str, Any]) -> None:
+def test_a_version_is_promoted_and_taken_back_by_keyboard(windows, model):
     page = windows("releaser")
     page.goto(f"/models/{model['name']}")
     tab_to(page, "Promote 1.2.0")
@@ -54,9 +52,7 @@ def test_a_version_is_promoted_and_taken_back_by_keyboard(windows: Windows, mode
     ("path", "button", "part"),
     [("/models/{}/versions/1.2.0", "Promote to release", "#main"), ("/", "Promote {} 1.2.0", "#ready")],
 )
-def test_the_focus_stays_where_somebody_promoted(
-    windows: Windows, model: dict[str, Any], path: str, button: str, part: str
-) -> None:
+def test_the_focus_stays_where_somebody_promoted(windows, model, path, button, part):
     page = windows("releaser")
     page.goto(path.format(model["name"]))
     tab_to(page, button.format(model["name"]))
@@ -65,7 +61,7 @@ def test_the_focus_stays_where_somebody_promoted(
     page.wait_for_function(IN_PLACE, arg=part)
 
 
-def test_g_and_a_letter_go_to_a_page(windows: Windows) -> None:
+def test_g_and_a_letter_go_to_a_page(windows):
     page = windows("admin")
     page.goto("/search")
     for letter, path in ("m", "/models"), ("e", "/environments"), ("t", "/gates"), ("i", "/inbox"), ("o", "/"):
@@ -75,7 +71,7 @@ def test_g_and_a_letter_go_to_a_page(windows: Windows) -> None:
         assert at(page) == path
 
 
-def test_a_question_mark_opens_the_help_and_escape_closes_it(windows: Windows) -> None:
+def test_a_question_mark_opens_the_help_and_escape_closes_it(windows):
     page = windows("viewer")
     page.goto("/models")
     page.keyboard.press("?")
@@ -86,7 +82,7 @@ def test_a_question_mark_opens_the_help_and_escape_closes_it(windows: Windows) -
     expect(help_).to_be_hidden()
 
 
-def test_shortcuts_are_off_while_somebody_types(windows: Windows) -> None:
+def test_shortcuts_are_off_while_somebody_types(windows):
     page = windows("admin")
     page.goto("/models")
     field = page.get_by_label("Name or description")
@@ -104,7 +100,7 @@ def test_shortcuts_are_off_while_somebody_types(windows: Windows) -> None:
     assert at(page).startswith("/models")
 
 
-def test_shortcuts_leave_the_browser_s_own_alone(windows: Windows) -> None:
+def test_shortcuts_leave_the_browser_s_own_alone(windows):
     page = windows("admin")
     page.goto("/models")
     page.keyboard.press("Control+/")
@@ -115,7 +111,7 @@ def test_shortcuts_leave_the_browser_s_own_alone(windows: Windows) -> None:
     assert at(page) == "/models"
 
 
-def test_what_has_the_focus_is_seen(windows: Windows, model: dict[str, Any]) -> None:
+def test_what_has_the_focus_is_seen(windows, model):
     page = windows("releaser")
     page.goto(f"/models/{model['name']}")
     for _ in range(40):
@@ -124,7 +120,7 @@ def test_what_has_the_focus_is_seen(windows: Windows, model: dict[str, Any]) -> 
         assert page.evaluate("document.activeElement === document.body") or width != "0px", focused(page)
 
 
-def test_a_dialog_keeps_the_focus_inside(windows: Windows) -> None:
+def test_a_dialog_keeps_the_focus_inside(windows):
     page = windows("publisher")
     page.goto("/models")
     page.get_by_role("link", name="New model").click()

@@ -1,19 +1,14 @@
 """Live parts ask again by themselves, keep still under the pointer and rest in a hidden tab."""
 
-from typing import Any
-
 import pytest
-from playwright.sync_api import Page, Request, expect
-from up import Caller, Up
-
-from browser.window import Windows
+from playwright.sync_api import expect
 
 HIDE = "Object.defineProperty(Document.prototype, 'hidden', { get: () => window.isHidden === true });"
 A_WHILE = 16_000
 
 
 @pytest.fixture
-def page(windows: Windows) -> Page:
+def page(windows):
     """The overview, with a clock that the test winds on, the pointer and the focus on nothing."""
     page = windows("releaser")
     page.add_init_script(HIDE)
@@ -24,11 +19,11 @@ def page(windows: Windows) -> Page:
 
 
 @pytest.fixture
-def polls(page: Page) -> list[str]:
+def polls(page):
     """The parts that asked again, in their order."""
-    found: list[str] = []
+    found = []
 
-    def listen(request: Request) -> None:
+    def listen(request):
         if "x-poll" in request.headers:
             found.append(request.headers["hx-target"])
 
@@ -36,7 +31,7 @@ def polls(page: Page) -> list[str]:
     return found
 
 
-def wind(page: Page, polls: list[str], *parts: str) -> None:
+def wind(page, polls, *parts):
     """Time goes on until these parts have asked again."""
     with page.expect_response(lambda answer: answer.request.headers.get("hx-target") == parts[-1]):
         page.clock.fast_forward(A_WHILE)
@@ -44,9 +39,7 @@ def wind(page: Page, polls: list[str], *parts: str) -> None:
     assert set(parts) <= set(polls)
 
 
-def test_live_parts_ask_again_and_show_what_has_changed(
-    page: Page, polls: list[str], model: dict[str, Any], admin: Caller
-) -> None:
+def test_live_parts_ask_again_and_show_what_has_changed(page, polls, model, admin):
     mine = page.locator("#ready li", has_text=model["name"])
     wind(page, polls, "live", "activity", "ready")
     expect(mine).to_have_count(1)
@@ -57,7 +50,7 @@ def test_live_parts_ask_again_and_show_what_has_changed(
     expect(page.locator("#activity")).to_contain_text(f"{model['name']} 1.2.0")
 
 
-def test_a_hidden_tab_does_not_poll(page: Page, polls: list[str]) -> None:
+def test_a_hidden_tab_does_not_poll(page, polls):
     page.evaluate("window.isHidden = true")
     for _ in range(4):
         page.clock.run_for(A_WHILE)
@@ -66,7 +59,7 @@ def test_a_hidden_tab_does_not_poll(page: Page, polls: list[str]) -> None:
     wind(page, polls, "live", "ready")
 
 
-def test_a_part_under_the_pointer_does_not_move(page: Page, polls: list[str]) -> None:
+def test_a_part_under_the_pointer_does_not_move(page, polls):
     page.locator("#live tbody tr").nth(1).hover()
     wind(page, polls, "activity", "ready")
     assert "live" not in polls
@@ -74,26 +67,14 @@ def test_a_part_under_the_pointer_does_not_move(page: Page, polls: list[str]) ->
     wind(page, polls, "live")
 
 
-def test_a_part_that_has_the_focus_does_not_move(page: Page, polls: list[str]) -> None:
+def test_a_part_that_has_the_focus_does_not_move(page, polls):
     page.locator("#ready button").first.focus()
     wind(page, polls, "live", "activity")
     assert "ready" not in polls
     expect(page.locator("#ready button").first).to_be_focused()
 
 
-def test_a_poll_changes_nothing_that_did_not_change(page: Page, polls: list[str]) -> None:
+def test_a_poll_changes_nothing_that_did_not_change(page, polls):
     page.evaluate("window.kept = document.querySelector('#live tbody tr')")
     wind(page, polls, "live", "ready")
     assert page.evaluate("window.kept.isConnected && window.kept === document.querySelector('#live tbody tr')")
-
-
-def test_polls_are_no_use_of_the_session(page: Page, polls: list[str], server: Up) -> None:
-    server.sql(
-        "UPDATE sessions SET used_at = now() - interval '30 minutes', created_at = created_at - interval '1 hour'"
-    )
-    wind(page, polls, "live", "ready")
-    old = "SELECT count(*) FROM sessions WHERE used_at > now() - interval '29 minutes'"
-    assert server.sql(old) == [(0,)]
-    page.goto("/models")
-    expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
-    assert server.sql(old) == [(1,)]

@@ -12,6 +12,9 @@ from up import Up
 WAIT = 5_000
 """How long something may take to appear, in milliseconds."""
 
+SCREEN: Any = {"width": 1280, "height": 900}
+PHONE: Any = {"width": 320, "height": 640}
+
 LISTEN = """
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`policy broken: ${event.violatedDirective} by ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`);
@@ -36,7 +39,7 @@ class Windows:
         self.is_away = False
 
     def __call__(self, role: str | None = "admin", **options: Any) -> Page:
-        chosen = {"reduced_motion": "reduce", "locale": "en-GB", "viewport": {"width": 1280, "height": 900}, **options}
+        chosen = {"reduced_motion": "reduce", "locale": "en-GB", "viewport": SCREEN, **options}
         context = self.chromium.new_context(base_url=self.server.url, **chosen)
         self.contexts.append(context)
         context.set_default_timeout(WAIT)
@@ -66,9 +69,9 @@ class Windows:
         self.is_away = False
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> Iterator["Windows"]:
         """In the end the windows are closed, and nothing went wrong in them."""
-        yield
+        yield self
         for context in self.contexts:
             context.close()
         self.check()
@@ -127,6 +130,18 @@ def mark(page: Page) -> None:
     page.evaluate("window.marked = true")
 
 
+def visit(page: Page, address: str) -> None:
+    """Open the page, and mark it."""
+    page.goto(address)
+    mark(page)
+
+
+def dialog_of(page: Page, link: str) -> Locator:
+    """Press the link, and return the dialog that it opens."""
+    page.get_by_role("link", name=link).click()
+    return page.locator("#dialog")
+
+
 def is_marked(page: Page) -> bool:
     found: bool = page.evaluate("window.marked === true")
     return found
@@ -141,3 +156,18 @@ def focused(page: Page) -> str:
           .filter(Boolean).join(" "); }"""
     )
     return found
+
+
+def set_width(page: Page, width: int) -> None:
+    page.set_viewport_size({**SCREEN, "width": width})
+
+
+WIDE = """() => [...document.querySelectorAll("body *")].filter((it) => it.getBoundingClientRect().right > 320.5
+  && !it.closest("thead, [tabindex='0'], .nav, .tabs, .unseen, .toasts, .board"))
+  .slice(0, 3).map((it) => it.outerHTML.slice(0, 120))"""
+
+
+def fits(page: Page) -> None:
+    """The page, 320 px wide, does not scroll sideways."""
+    found = page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth]")
+    assert max(found) <= 320, page.evaluate(WIDE)

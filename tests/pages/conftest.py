@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from stage import Api
 from werkzeug.test import TestResponse
 
 from catapult.actions import sessions
@@ -58,12 +59,25 @@ def browser(app: Flask, keys: dict[str, str]) -> Browser:
 
 
 @pytest.fixture
-def statement_count(statements: Callable[..., Any]) -> Callable[[Callable[[], Any]], int]:
-    """How many statements a call sends."""
+def model(api: Api) -> dict[str, Any]:
+    return api.model()
 
-    def count(act: Callable[[], Any]) -> int:
-        with statements() as sent:
-            act()
-        return len(sent)
 
-    return count
+@pytest.fixture
+def version(api: Api, model: dict[str, Any]) -> dict[str, Any]:
+    """Its only version, 1.0.0, registered by a publisher's key, so that others' approvals count."""
+    return api.by("publisher").version(model, metadata={"accuracy": 0.89})
+
+
+@pytest.fixture
+def gate(api: Api) -> Callable[..., dict[str, Any]]:
+    """A function that writes a gate: on a metric and on the way to a release, unless it is told another."""
+
+    def make(kind: str = "metric", target: str = "release", model: str = "*", **own: Any) -> dict[str, Any]:
+        if kind == "metric":
+            own = {"path": "accuracy", "op": ">=", "value": 0.9, **own}
+        if target != "release":
+            api.put(f"/api/v1/environments/{target}", {})
+        return api.make("/api/v1/gates", {"model": model, "target": target, "kind": kind, **own})
+
+    return make

@@ -79,6 +79,20 @@ class Page(HTMLParser):
         return found
 
     @property
+    def form(self):
+        """What a browser would send of the fields as they are shown, with the line ends that browsers send."""
+        sent, choice = {}, None
+        for one in self.elements:
+            name = one.get("name")
+            if one.tag in ("select", "datalist"):
+                choice = name
+            elif one.tag == "option" and choice and (choice not in sent or one.get("selected") is not None):
+                sent[choice] = one.attributes.get("value", one.text)
+            elif one.tag in ("input", "textarea") and (one.get("type") != "checkbox" or one.get("checked") is not None):
+                sent.setdefault(name, one.value.replace("\n", "\r\n"))  # a hidden `false` comes after its checkbox
+        return {name: value for name, value in sent.items() if name not in (None, "q", "theme")}
+
+    @property
     def invalid(self):
         """The names of the fields that are marked as wrong."""
         return [element.get("name") for element in self.all(aria_invalid="true")]

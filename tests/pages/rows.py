@@ -2,6 +2,18 @@
 
 import stage
 
+MODELS = """
+INSERT INTO models (id, name, storage_path, tags, created_at, updated_at)
+SELECT gen_random_uuid(), 'org/' || chr((65 + i % 2 * 32 + i % 26)::int) || '-' || i, 'x', ARRAY['many'],
+       now() + i / 7 * interval '1 second', now() + i % 40 * interval '1 second'
+FROM generate_series(:first, :last) AS i"""
+"""Models of which some share a time; names and times are not in one order."""
+ENTRIES = """
+INSERT INTO audit_logs (id, action, resource_type, api_key_name, created_at)
+SELECT gen_random_uuid(), 'version.update', 'version', 'demo', now() + i / 3 * interval '1 second'
+FROM generate_series(:first, :last) AS i"""
+"""Entries of the audit log, of which some share a time."""
+
 
 def live_everywhere(sql, models, environments):
     """So many models, each live in each of so many environments; the last model was deployed last."""

@@ -1,52 +1,51 @@
-"""What holds on every page: blocks for HTMX, paging, polls, roles, other sites, and text that never becomes markup."""
+"""What holds on every page: blocks for HTMX, paging, polls, other sites, and text that never becomes markup."""
 
 import re
 
 import pytest
 import stage
 from markup import Page, is_whole
+from rolecases import CASES, filled, set_up
+from rows import ENTRIES, MODELS
 
 MODEL, VERSION = "/models/org/bert", "/models/org/bert/versions/1.1.0"
 EVIL = "<script>alert(1)</script>\"'&amp;"
-DEPLOYMENT = {"model": "org/bert", "version": "1.0.0", "environment": "staging"}
-GATE = {"model": "*", "target": "release", "kind": "released"}
 
 
 @pytest.fixture
 def things(api):
-    """A release that is live in staging, a candidate that waits for an approval, a running deployment, a key: their ids."""
+    """A release that is live in staging, a candidate, a running deployment, a gate and a key."""
     model = api.model("org/bert")
     release = api.version(model, "1.0.0", is_release=True, metadata={"accuracy": 0.9})
     api.deployment(release, "staging")
-    api.by("publisher").version(model, "1.1.0", metadata={"accuracy": 0.95})
-    running = api.deployment(release, "lab", status="running")
-    gate = api.make("/api/v1/gates", {"model": "other/*", "target": "release", "kind": "approved", "count": 1})
-    key = api.make("/api/v1/api-keys", {"name": "training"})
-    return {"deployment": running["id"], "gate": gate["id"], "key": key["id"]}
+    api.version(model, "1.1.0", metadata={"accuracy": 0.95})
+    api.deployment(release, "lab", status="running")
+    api.make("/api/v1/gates", {"model": "other/*", "target": "release", "kind": "approved", "count": 1})
+    api.make("/api/v1/api-keys", {"name": "training"})
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------
+
+LISTED = ["/models?search=bert", "/gates", "/keys", "/deployments?live=true", "/audit"]
+TABS = [
+    *(f"{MODEL}{tab}" for tab in ("", "/-/deployments", "/-/gates", "/-/activity", "/-/settings")),
+    *(f"/environments/staging{tab}" for tab in ("", "?at=2100-01-01T00:00", "/-/history")),
+]
+FORMS = [f"{VERSION}/-/edit", *(f"/new/{noun}" for noun in ("model", "version", "key", "deployment", "gate"))]
 
 
 @pytest.mark.parametrize(
     ("path", "target", "begins"),
     [
         *(("/", part, f'<section class="card" id="{part}"') for part in ("live", "ready", "activity")),
-        *((path, "list", '<section class="card" id="list"') for path in ("/models?search=bert", "/gates", "/keys")),
-        *((path, "list", '<section class="card" id="list"') for path in ("/deployments?live=true", "/audit")),
-        *((f"{MODEL}{tab}", "tab", '<div class="stack" id="tab"') for tab in ("", "/-/deployments", "/-/gates")),
-        *((f"{MODEL}{tab}", "tab", '<div class="stack" id="tab"') for tab in ("/-/activity", "/-/settings")),
+        *((path, "list", '<section class="card" id="list"') for path in LISTED),
+        *((path, "tab", '<div class="stack" id="tab"') for path in TABS),
         (f"{MODEL}?show=releases", "versions", '<div class="stack" id="versions"'),
         (f"{MODEL}/compare?v=1.0.0&v=1.1.0", "comparison", "<section"),
         ("/environments", "board", '<div id="board"'),
-        ("/environments/staging", "tab", '<div class="stack" id="tab"'),
-        ("/environments/staging?at=2100-01-01T00:00", "tab", '<div class="stack" id="tab"'),
-        ("/environments/staging/-/history", "tab", '<div class="stack" id="tab"'),
         ("/inbox", "waiting", '<section class="card" id="waiting"'),
         ("/search?q=bert", "hits", "<h2>"),
-        *((f"/new/{noun}", "dialog-body", '<form class="card" id="form"') for noun in ("model", "version", "key")),
-        *((f"/new/{noun}", "dialog-body", '<form class="card" id="form"') for noun in ("deployment", "gate")),
-        (f"{VERSION}/-/edit", "dialog-body", '<form class="card" id="form"'),
+        *((path, "dialog-body", '<form class="card" id="form"') for path in FORMS),
     ],
 )
 def test_htmx_gets_a_block_and_everybody_else_the_page(browser, things, path, target, begins):
@@ -79,10 +78,6 @@ DEPLOYMENTS = """
 INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at)
 SELECT gen_random_uuid(), id, model_id, 'lab', 'failed', 'ci', now() + i / 3 * interval '1 second'
 FROM versions, generate_series(:first, :last) AS i WHERE version = '1.1.0'"""
-ENTRIES = """
-INSERT INTO audit_logs (id, action, resource_type, api_key_name, created_at)
-SELECT gen_random_uuid(), 'version.update', 'version', 'demo', now() + i / 3 * interval '1 second'
-FROM generate_series(:first, :last) AS i"""
 KEYS = """
 INSERT INTO api_keys (id, name, role, prefix, key_hash, salt_mark, created_by, created_at)
 SELECT gen_random_uuid(), 'k', 'viewer', 'cat_' || lpad(i::text, 8, '0'), decode(repeat('00', 32), 'hex'), 'x', 'me',
@@ -90,11 +85,6 @@ SELECT gen_random_uuid(), 'k', 'viewer', 'cat_' || lpad(i::text, 8, '0'), decode
 GATES = """
 INSERT INTO gates (id, model, target, kind, created_by, created_at)
 SELECT gen_random_uuid(), '*', 'staging', 'released', 'me', now() + i / 3 * interval '1 second'
-FROM generate_series(:first, :last) AS i"""
-MODELS = """
-INSERT INTO models (id, name, storage_path, tags, created_at, updated_at)
-SELECT gen_random_uuid(), 'org/' || chr((65 + i % 2 * 32 + i % 26)::int) || '-' || i, 'x', ARRAY['many'],
-       now() + i / 7 * interval '1 second', now() + i % 40 * interval '1 second'
 FROM generate_series(:first, :last) AS i"""
 LISTS = [
     (MODEL, VERSIONS, "versions ORDER BY created_at DESC, id DESC"),
@@ -140,71 +130,73 @@ def test_loading_more_neither_skips_nor_repeats_a_row_while_others_arrive(
     assert set(there) <= set(found) or "sort=updated" in path
 
 
-# --- roles and other sites --------------------------------------------------------------------------------------------
+# --- nothing there, nothing found, nothing that can be looked for ------------------------------------------------------
 
-ROLES = ("viewer", "publisher", "releaser", "admin")
-CHANGES = [
-    ("/models", "/new/model", {"name": "org/new", "storage_path": "x"}, "publisher"),
-    (MODEL, "/new/version?model_name=org/bert", {"model_name": "org/bert"}, "publisher"),
-    (f"{MODEL}/-/settings", f"{MODEL}/-/settings", {"description": "new"}, "publisher"),
-    (f"{MODEL}/-/settings", f"{MODEL}/-/delete", {"confirm": "org/bert"}, "admin"),
-    (MODEL, f"{VERSION}/-/promote", {}, "releaser"),
-    (MODEL, f"{MODEL}/versions/1.0.0/-/demote", {}, "releaser"),
-    ("/", f"{VERSION}/-/promote", {}, "releaser"),
-    (VERSION, f"{VERSION}/-/promote", {}, "releaser"),
-    (VERSION, f"{VERSION}/-/archive", {}, "publisher"),
-    (VERSION, f"{VERSION}/-/edit", {"release_notes": "new"}, "publisher"),
-    (VERSION, f"{VERSION}/-/delete", {"confirm": "1.1.0"}, "admin"),
-    (VERSION, "/new/deployment?model=org/bert&version=1.1.0", DEPLOYMENT, "publisher"),
-    ("/deployments", "/new/deployment", DEPLOYMENT, "publisher"),
-    ("/deployments/{deployment}", "/deployments/{deployment}/-/failed", {}, "publisher"),
-    ("/environments", "/environments/staging/-/rollback?model_name=org/bert", {"model_name": "org/bert"}, "releaser"),
-    ("/environments/staging", "/environments/staging/-/freeze", {"frozen_reason": "x"}, "admin"),
-    ("/environments/staging", "/environments/staging/-/settings", {"rank": "7"}, "admin"),
-    ("/environments/staging", "/environments/staging/-/delete", {"confirm": "staging", "force": "true"}, "admin"),
-    ("/environments", "/new/environment", {"name": "edge"}, "admin"),
-    ("/gates", "/new/gate", GATE, "admin"),
-    ("/gates", "/gates/{gate}/edit", GATE, "admin"),
-    ("/gates", "/gates/{gate}/delete", {}, "admin"),
-    ("/keys", "/new/key", {"name": "mine", "role": "admin"}, "admin"),
-    ("/keys", "/keys/{key}/revoke", {"confirm": "training"}, "admin"),
-    (None, f"{VERSION}/-/approve", {"target": "release"}, "publisher"),
-    (None, f"{VERSION}/-/override", {"reason": "x"}, "admin"),
-    (None, "/environments/staging/-/thaw", {}, "admin"),
-]
+HOST = "http://localhost/api/v1"
 
 
-def entries(trail):
-    return [entry for entry in trail() if not entry["action"].startswith("auth.")]
+@pytest.mark.parametrize(
+    ("path", "filtered", "texts"),
+    [
+        ("/", None, ["Nothing is live yet", f"{HOST}/models", "create_version(", "flask demo"]),
+        ("/models", "/models?search=zzz&tag=zzz", ["No models yet", f"{HOST}/models", "create_model("]),
+        (MODEL, f"{MODEL}?show=releases", ["No versions yet", f"{HOST}/versions", "create_version(&#34;org/bert&#34;"]),
+        ("/deployments", "/deployments?environment=nowhere", ["No deployments yet", f"{HOST}/deployments"]),
+        ("/environments", None, ["Nothing is live yet", "registry.deploy("]),
+        ("/gates", None, ["No gates yet", f"{HOST}/gates", "/new/gate"]),
+        ("/inbox", None, ["No gate requires approvals", "/new/gate?kind=approved"]),
+        ("/search?q=", "/search?q=zzz", ["Type a part of"]),
+        ("/audit", "/audit?action=no.such", []),
+    ],
+)
+def test_nothing_yet_says_what_to_do_next_and_is_another_text_than_no_matches(browser, api, path, filtered, texts):
+    if path == MODEL:
+        api.model()
+    empty = browser.get(path).text
+    assert all(text in empty for text in texts)
+    assert "No matches" not in empty
+    assert not [link for link in Page(browser.by("viewer").get(path)).links if link.startswith("/new/")]
+    if filtered:
+        (model,) = api.get("/api/v1/models").json or [api.model()]
+        api.deployment(api.version(model))
+        found = browser.get(filtered).text
+        assert "No matches" in found
+        assert not texts or texts[0] not in found
 
 
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(("page", "at", "data", "least"), CHANGES, ids=[f"{at} on {page}" for page, at, *_ in CHANGES])
-def test_the_role_decides_what_a_page_offers_and_the_server_decides_again(
-    browser, things, trail, page, at, data, least, role
-):
-    at, somebody, may = at.format(**things), browser.by(role), ROLES.index(role) >= ROLES.index(least)
-    if page:
-        shown = Page(somebody.get(page.format(**things)))
-        save = at.endswith("/-/settings") and page.startswith("/models")
-        assert ("Save" in shown.texts("button") if save else at in [*shown.links, *shown.actions]) is may
-    if may:
-        assert somebody.post(at, data).status_code != 403
-        return
-    before = entries(trail)
-    for htmx in (None, "form"):
-        answer = somebody.post(at, data, htmx=htmx)
-        assert (answer.status_code, is_whole(answer)) == (403, htmx is None)
-        assert f"needs the role {least}" in answer.text
-    assert entries(trail) == before
+@pytest.mark.parametrize(
+    ("path", "name", "value", "other"),
+    [
+        *(("/audit", name, "yesterday", "api_key_name") for name in ("resource_id", "since", "until")),
+        ("/audit", "action", "a%00", "api_key_name"),
+        ("/deployments", "status", "great", "model_name"),
+        ("/deployments", "live", "maybe", "model_name"),
+        ("/deployments", "environment", "a%00", "model_name"),
+    ],
+)
+def test_an_invalid_filter_is_marked_and_what_was_typed_stays(browser, things, path, name, value, other):
+    answer = browser.get(f"{path}?{name}={value}&{other}=org/%3Cbert")
+    page = Page(answer)
+    field = page.one(id=f"filter-{name}")
+    assert (answer.status_code, page.invalid) == (422, [name])
+    assert page.one(id=field["aria-describedby"]).text
+    assert field.tag == "select" or (field["type"], field["value"]) == ("text", value.replace("%00", "\0"))
+    assert page.one("input", id=f"filter-{other}")["value"] == "org/<bert"
+    assert "Invalid filters" in answer.text
+    assert "No matches" not in answer.text
+    assert not shown(answer)
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-@pytest.mark.parametrize(("at", "data"), [(at, data) for _, at, data, _ in CHANGES])
-def test_another_site_changes_nothing(browser, things, trail, at, data, site):
-    before = entries(trail)
-    assert browser.post(at.format(**things), data, headers={"Sec-Fetch-Site": site}).status_code == 403
-    assert entries(trail) == before
+# --- other sites ---------------------------------------------------------------------------------------------------------
+
+
+def test_another_site_changes_nothing(browser, api, trail):
+    ids = set_up(api)
+    before = [entry for entry in trail() if entry["action"] != "auth.forbidden"]
+    for form in (case.page for case in CASES if case.page):
+        address, cross_site = filled(form.address, ids), {"Sec-Fetch-Site": "cross-site"}
+        assert browser.post(address, filled(form.form, ids), headers=cross_site).status_code == 403, address
+    assert [entry for entry in trail() if entry["action"] != "auth.forbidden"] == before
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -226,6 +218,7 @@ def test_what_people_typed_is_never_markup(browser, api):
         text = browser.get(path).text
         assert "<script>alert" not in text, path
         assert escaped in text, path
+    assert f"<bdi>{escaped}" in text
     query = EVIL.replace("&", "%26")
     for path in (f"/search?q={query}", f"/models?search={query}", f"/new/gate?model={query}", f"/audit?action={query}"):
         assert "<script>alert" not in browser.get(path).text, path

@@ -2,7 +2,6 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from markup import Page, is_whole
 
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]{49}")
 
@@ -18,9 +17,6 @@ def row(response, key):
 
 def state(response, key):
     return re.search(r'class="chip[^"]*">(\w+)', row(response, key))[1]
-
-
-OVER_THE_LIST = {"HX-Current-URL": "http://localhost/keys"}
 
 
 def test_a_key_that_nobody_used_was_never_used(browser, made, sql):
@@ -40,13 +36,6 @@ def test_the_list_tells_active_expired_and_revoked_apart_in_words(browser, api, 
     assert "/revoke" not in row(page, revoked)
     assert made["prefix"] in row(page, made)
     assert made["key"] not in page.text
-
-
-def test_names_are_never_markup(browser, api):
-    api.make("/api/v1/api-keys", {"name": '<img src=x onerror="a()"> שלום'})
-    page = browser.get("/keys").text
-    assert "<img" not in page
-    assert "<bdi>&lt;img src=x onerror=&#34;a()&#34;&gt; שלום</bdi>" in page
 
 
 def test_a_new_key_is_shown_once_and_opens_the_door(browser, api):
@@ -79,40 +68,12 @@ def test_a_key_ends_when_it_was_said_to(browser, api, sent, days):
     assert abs(ends - timedelta(days=days)) < timedelta(minutes=2)
 
 
-@pytest.mark.parametrize("htmx", [None, "form"])
-@pytest.mark.parametrize(
-    ("sent", "field"),
-    [
-        ({"name": "", "role": "viewer"}, "name"),
-        ({"name": "a\nb", "role": "viewer"}, "name"),
-        ({"name": "<keep me>", "role": "viewer", "expires_at": "2001-01-01T00:00"}, "expires_at"),
-        ({"name": "<keep me>", "role": "emperor"}, "role"),
-        ({"name": "<keep me>", "role": "viewer", "ends": "never ever"}, "ends"),
-    ],
-)
-def test_what_is_at_fault_is_marked_and_what_was_typed_stays(browser, trail, sent, field, htmx):
-    before = len(trail("api_key.create"))
-    response = browser.post("/new/key", sent, htmx=htmx)
-    page = Page(response)
-    assert (response.status_code, is_whole(response), page.invalid) == (422, htmx is None, [field])
-    assert page.field("name").value == sent["name"].replace("\n", "\n")
-    assert len(trail("api_key.create")) == before
-
-
 def test_revoking_without_javascript_goes_back_to_the_list(browser, api, made, trail):
     assert "cannot be undone" in browser.get(f"/keys/{made['id']}/revoke").text
     response = browser.post(f"/keys/{made['id']}/revoke", {"confirm": "training"})
     assert (response.status_code, response.headers["Location"]) == (303, "/keys")
     assert api.by(None).get("/api/v1/models", headers={"X-API-Key": made["key"]}).status_code == 401
     assert [entry["api_key_name"] for entry in trail("api_key.revoke")] == ["admin-key"]
-
-
-def test_a_key_is_revoked_only_by_its_name(browser, made, trail):
-    response = browser.post(f"/keys/{made['id']}/revoke", {"confirm": "trainin"})
-    assert response.status_code == 422
-    assert 'value="trainin"' in response.text
-    assert re.search(r'<input id="field-confirm"[^>]*aria-invalid="true"', response.text)
-    assert not trail("api_key.revoke")
 
 
 @pytest.mark.parametrize("htmx", [None, "form"])
@@ -124,8 +85,3 @@ def test_the_key_in_use_is_refused_in_place(browser, api, trail, htmx):
     assert "This is the key you are using" in response.text
     assert 'value="admin-key"' in response.text
     assert not trail("api_key.revoke")
-
-
-def test_a_key_that_is_not_there_is_not_found(browser):
-    assert browser.get("/keys/019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11/revoke").status_code == 404
-    assert browser.get("/keys/no-id/revoke").status_code == 404

@@ -50,18 +50,6 @@ def test_names_know_no_case_and_names_with_slashes_are_whole(browser, api, model
     assert Page(browser.get("/models/a/b/c")).one("h1").text == "a/b/c"
 
 
-def test_no_versions_yet_is_another_text_than_nothing_matches(browser, api, model):
-    empty = browser.get(MODEL).text
-    assert "No versions yet" in empty
-    assert "http://localhost/api/v1/versions" in empty
-    assert "create_version(&#34;org/bert&#34;" in empty
-    api.version(model)
-    for shown in ("releases", "archived"):
-        nothing = browser.get(f"{MODEL}?show={shown}").text
-        assert "No matches" in nothing
-        assert "No versions yet" not in nothing
-
-
 def test_numbers_are_columns_and_a_chart_as_the_address_asks(browser, api, model):
     api.version(model, "1.0.0", metadata={"accuracy": 0.5, "b": 1, "a": {"x": 2}, "name": "text"})
     api.version(model, "1.1.0", metadata={"accuracy": 0.6, "b": 3})

@@ -56,12 +56,6 @@ def test_an_environment_of_a_slip_of_the_hand_is_neither_the_end_of_the_way_nor_
     assert links == ["/new/deployment?model=org/bert&version=1.1.0&environment=production"]
 
 
-def test_an_empty_registry_says_what_to_do_next(browser):
-    text = browser.get("/").text
-    for line in ("Nothing is live yet", "http://localhost/api/v1/models", "create_version(", "flask demo"):
-        assert line in text
-
-
 def test_many_environments_do_not_hide_that_there_are_more_models(browser, sql):
     live_everywhere(sql, models=14, environments=45)
     few = browser.get("/")

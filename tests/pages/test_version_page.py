@@ -10,11 +10,6 @@ def model(api):
     return api.model(repository="docker.io/org/bert")
 
 
-@pytest.fixture
-def version(api, model):
-    return api.version(model, "1.0.0")
-
-
 def change(browser, verb, htmx="main", at=AT, **kwargs):
     return browser.post(f"{at}/-/{verb}", htmx=htmx, **kwargs)
 
@@ -113,14 +108,6 @@ def test_versions_with_odd_names_have_a_page(browser, api, model):
         assert Page(browser.get(to)).one("h1").text == name
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/models/org/bert/versions/2.0.0", "/models/no/such/versions/1.0.0", "/models/org/bert/versions/%00", f"{AT}/x"],
-)
-def test_what_is_not_there_is_a_404(browser, version, path):
-    assert browser.get(path).status_code == 404
-
-
 def offered(page):
     links = {
         "edit": f"{AT}/-/edit",
@@ -139,13 +126,6 @@ def test_the_state_decides_which_buttons_there_are(browser, api, version):
 
 
 # --- in place ---------------------------------------------------------------------------------------------------------
-
-
-def test_promoting_at_the_same_time_writes_one_entry(browser, version, trail):
-    answers = [change(somebody, "promote") for somebody in (browser, browser.by("releaser"), browser)]
-    assert {answer.status_code for answer in answers} == {200}
-    assert len(trail("version.promote")) == 1
-    assert "admin-key" in Page(answers[1]).has_class("toast")[0].text
 
 
 def test_what_is_live_is_not_archived(browser, api, version):
