@@ -6,21 +6,22 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import flask_migrate
 import pytest
 from flask import Flask
-from stage import Api, Database, counted, make_keys, on_server, settings_for, url_of
+from stage import SETTINGS, Api, Database, application, counted, make_keys, on_server, settings_for, url_of
 
-from catapult.app import create_app
-from catapult.embedded import Embedded, serving
+from catapult.embedded import Embedded, postgres, serving
 from catapult.extensions import db
 from catapult.web import refusal_log
 
 TEMPLATE = "migrated"
+postgres.INITDB += ("--no-sync",)  # no test needs its database after a crash of the machine
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -51,11 +52,8 @@ def cluster() -> Iterator[Embedded]:
 def template(cluster: Embedded) -> str:
     """The name of the migrated database that others are copied from."""
     on_server(cluster, f"CREATE DATABASE {TEMPLATE}")
-    app = create_app(settings_for(url_of(cluster, TEMPLATE)))
-    with app.app_context():
+    with application(settings_for(url_of(cluster, TEMPLATE))) as app, app.app_context():
         flask_migrate.upgrade()
-        db.session.remove()
-        db.engine.dispose()
     return TEMPLATE
 
 
@@ -73,10 +71,8 @@ def make_database(cluster: Embedded, template: str) -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def shared_app(make_database: Callable[[], str]) -> Iterator[Flask]:
-    app = create_app(settings_for(make_database()))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+    with application(settings_for(make_database())) as app:
+        yield app
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +100,13 @@ def app(shared_app: Flask, database: Database) -> Iterator[Flask]:
 
 
 @pytest.fixture
+def app_with(app: Flask) -> Iterator[Callable[..., Flask]]:
+    """`app_with(rate_limit="3 per minute")` is another application on the same database, with other settings."""
+    with ExitStack() as apps:
+        yield lambda **changed: apps.enter_context(application(replace(app.extensions["catapult"], **changed)))
+
+
+@pytest.fixture
 def undone(database: Database) -> Callable[[], AbstractContextManager[None]]:
     """`with undone():` resets the rows afterwards, so that one example of Hypothesis does not affect the next."""
     return database.undone
@@ -117,11 +120,6 @@ def admin_key(keys: dict[str, str]) -> str:
 @pytest.fixture
 def releaser_key(keys: dict[str, str]) -> str:
     return keys["releaser"]
-
-
-@pytest.fixture
-def publisher_key(keys: dict[str, str]) -> str:
-    return keys["publisher"]
 
 
 @pytest.fixture
@@ -157,9 +155,5 @@ def sql(app: Flask, database: Database) -> Callable[..., list[dict[str, Any]]]:
 @pytest.fixture(autouse=True, scope="session")
 def clean_environment() -> None:
     """Remove the machine's settings from the environment."""
-    for name in (
-        *("DATABASE_URL", "API_KEY_SALT", "SECRET_KEY", "HOST", "PORT", "CATAPULT_HOME", "CORS_ORIGINS"),
-        *("TRUSTED_PROXIES", "TRUSTED_HOSTS", "RATE_LIMIT", "RATE_LIMIT_STORAGE"),
-        *("METRICS_KEY", "PROMETHEUS_MULTIPROC_DIR"),
-    ):
+    for name in (*SETTINGS, "CATAPULT_HOME"):
         os.environ.pop(name, None)

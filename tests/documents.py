@@ -57,14 +57,9 @@ def served(command: str, folder: Path, path: Path, port: int, **settings: str) -
     environment["PATH"] = f"{path}:{environment['PATH']}"
     url, log = f"http://127.0.0.1:{port}", folder / "terminal"
     with log.open("w") as terminal:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": terminal, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(
-            ["bash", "-c", command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=terminal,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+            ["bash", "-c", command], cwd=folder, env=environment, start_new_session=True, **streams
         )
     try:
         until(lambda: f"at {url}\n" in log.read_text() or process.poll() is not None, 90)

@@ -5,10 +5,9 @@ from contextlib import closing, contextmanager
 
 import psycopg2
 from sqlalchemy import event
-from stage import Api, environments, make_keys, settings_for
+from stage import Api, application, environments, make_keys, settings_for
 
 from catapult.actions import sessions
-from catapult.app import create_app
 from catapult.extensions import db
 from catapult.web import auth
 
@@ -98,11 +97,7 @@ FROM generate_series(1, 100) AS n,
     ) AS details) AS d;
 """
 
-VERSION, MODEL, DEPLOYMENT = (
-    "md5('version17')::uuid",
-    "md5('model18')::uuid",
-    "md5('deployment17')::uuid",
-)
+VERSION, MODEL, DEPLOYMENT = (f"md5('{name}')::uuid" for name in ("version17", "model18", "deployment17"))
 
 
 class Filled:
@@ -188,12 +183,10 @@ def filled_database(url: str, fill: str = FILL) -> Iterator[Filled]:
             to_char(now() at time zone 'utc' - interval '1 hour', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS lately,
             to_char(now() at time zone 'utc' - interval '5 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS long_ago""",
     )
-    app = create_app(settings_for(url))
-    api = Api(app, make_keys(app))
-    api.get("/api/v1/models")  # writes the key's last use, which is then not written again for a minute
-    yield Filled(url, app, api, values)
-    with app.app_context():
-        db.engine.dispose()
+    with application(settings_for(url)) as app:
+        api = Api(app, make_keys(app))
+        api.get("/api/v1/models")  # writes the key's last use, which is then not written again for a minute
+        yield Filled(url, app, api, values)
 
 
 def run(url, *statements):

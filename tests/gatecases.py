@@ -25,8 +25,8 @@ class GateCase(NamedTuple):
     detail: str
     other: dict[str, Any] | None = None
     """The metadata of an older version, 0.9.0; None where there is none."""
-    before: tuple[str, ...] = ()
-    """What happens before the gate is created: `other released`, `it live in staging`, `it pending in staging`, `600 s`."""
+    before: str = ""
+    """What happens before the gate is created: `other released, it live in staging, it pending in staging, 600 s`."""
     approved_by: tuple[str, ...] = ()
     """Whose keys approve afterwards: a role, or `second releaser` for another key."""
 
@@ -41,22 +41,12 @@ def gate(kind: str, target: str = "release", **own: Any) -> dict[str, Any]:
 
 
 def _metric(
-    name: str,
-    op: str,
-    value: float,
-    metadata: dict[str, Any],
-    passed: bool,
-    detail: str = "",
-    path: str = "accuracy",
-    target: str = "release",
+    name: str, op: str, value: float, metadata: dict[str, Any], passed: bool, detail: str = "", path: str = "accuracy"
 ) -> GateCase:
     """By default the detail has the number at the path and the limit."""
+    target = "production" if name == "for an environment" else "release"
     detail = detail or f"{path} is {metadata.get(path)}; it must be {op} {value:g}"
     return GateCase(f"metric {name}", gate("metric", target, path=path, op=op, value=value), metadata, passed, detail)
-
-
-def _compared(op: str, number: float, passed: bool) -> GateCase:
-    return _metric(f"{number} {op} 0.9", op, 0.9, {"accuracy": number}, passed)
 
 
 def _no_number(name: str, metadata: dict[str, Any], detail: str = "", path: str = "accuracy") -> GateCase:
@@ -64,42 +54,36 @@ def _no_number(name: str, metadata: dict[str, Any], detail: str = "", path: str 
 
 
 NONE = "its metadata has no accuracy"
+UNSEARCHED = "in its metadata, and lists are not searched"
+COMPARED = {
+    ">=": {0.89: False, 0.9: True},
+    ">": {0.9: False, 0.91: True},
+    "<=": {0.91: False, 0.9: True},
+    "<": {0.9: False, 0.89: True},
+    "==": {0.9: True, 0.91: False},
+}
 METRIC = [
-    _compared(">=", 0.89, False),
-    _compared(">=", 0.9, True),
-    _compared(">=", 0.95, True),
-    _compared(">", 0.9, False),
-    _compared(">", 0.91, True),
-    _compared("<=", 0.91, False),
-    _compared("<=", 0.9, True),
-    _compared("<=", 0.89, True),
-    _compared("<", 0.9, False),
-    _compared("<", 0.89, True),
-    _compared("==", 0.9, True),
-    _compared("==", 0.91, False),
+    *(
+        _metric(f"{number} {op} 0.9", op, 0.9, {"accuracy": number}, passed)
+        for op, numbers in COMPARED.items()
+        for number, passed in numbers.items()
+    ),
     _metric("1 == 1.0", "==", 1.0, {"accuracy": 1}, True, "accuracy is 1; it must be == 1"),
     _metric("below zero", ">", -1.5, {"accuracy": -2}, False, "accuracy is -2; it must be > -1.5"),
     _metric("tiny", "<", 1e-6, {"accuracy": 1e-7}, True, "accuracy is 1e-07; it must be < 1e-06"),
     _metric("large", "<", 1e20, {"accuracy": 1200}, True, "accuracy is 1200; it must be < 1e+20"),
     _metric("nested", ">=", 0.8, {"eval": {"f1": 0.85}}, True, "eval.f1 is 0.85; it must be >= 0.8", "eval.f1"),
     _metric("with a dot in its key", ">=", 0.8, {"eval.f1": 0.75}, False, path="eval.f1"),
-    _metric("for an environment", ">=", 0.9, {"accuracy": 0.89}, False, target="production"),
-    _no_number("missing", {}),
+    _metric("for an environment", ">=", 0.9, {"accuracy": 0.89}, False),
     _no_number("missing, others there", {"Accuracy": 0.95, "accuracies": 0.95, "eval": {"accuracy": 0.95}}),
     _no_number("null", {"accuracy": None}),
     _no_number("missing in an object", {"eval": {}}, path="eval.f1"),
     _no_number("missing in a number", {"eval": 3}, path="eval.f1"),
-    _no_number("null in an object", {"eval": {"f1": None}}, path="eval.f1"),
     _no_number("is text", {"accuracy": "0.95"}, "accuracy in its metadata is text, not a number"),
     _no_number("is true", {"accuracy": True}, "accuracy in its metadata is true or false, not a number"),
     _no_number("is a list", {"accuracy": [0.95]}, "accuracy in its metadata is a list, not a number"),
     _no_number("is an object", {"accuracy": {"top1": 0.95}}, "accuracy in its metadata is an object, not a number"),
-    _no_number(
-        "in a list",
-        {"scores": [1]},
-        "scores.0 is inside a list in its metadata, and lists are not searched",
-        "scores.0",
-    ),
+    _no_number("in a list", {"scores": [1]}, f"scores.0 is inside a list {UNSEARCHED}", "scores.0"),
 ]
 
 
@@ -110,17 +94,18 @@ def _against(name: str, number: float, other: float, passed: bool, than: str, **
     present = "the current release" if target == "release" else f"what is live in {target}"
     detail = f"accuracy is {number}; it must not be {than} the {other} of {present}, {OTHER}"
     body = gate("no_regression", target, path="accuracy", **{"direction": "higher", **how})
-    return GateCase(f"no_regression {name}", body, {"accuracy": number}, passed, detail, {"accuracy": other}, (before,))
+    return GateCase(f"no_regression {name}", body, {"accuracy": number}, passed, detail, {"accuracy": other}, before)
 
 
-def _alone(name: str, metadata: Any, passed: bool, detail: str, other: Any, *before: str) -> GateCase:
+def _alone(name: str, metadata: Any, passed: bool, detail: str, other: Any, before: str = "") -> GateCase:
     """Without a number to compare with."""
     target = "production" if "live" in name else "release"
     body = gate("no_regression", target, path="accuracy", direction="higher")
     return GateCase(f"no_regression {name}", body, metadata, passed, detail, other, before)
 
 
-LOW = {"accuracy": 0.1}
+LOW, HIGH, TEXT = {"accuracy": 0.1}, {"accuracy": 0.9}, {"accuracy": "0.9"}
+LACKS = f"{OTHER}, has no accuracy"
 NO_REGRESSION = [
     _against("better", 0.92, 0.91, True, "lower than"),
     _against("equal", 0.91, 0.91, True, "lower than"),
@@ -134,31 +119,20 @@ NO_REGRESSION = [
     _against("lower, beyond", 0.301, 0.2, False, "higher by more than 0.1 than", direction="lower", tolerance=0.1),
     _against("live, better", 0.92, 0.91, True, "lower than", target="production"),
     _against("live, worse", 0.9, 0.91, False, "lower than", target="production"),
-    _against("live, within", 0.94, 0.95, True, "lower by more than 0.01 than", target="production", tolerance=0.01),
     _against("live, lower, worse", 0.6, 0.5, False, "higher than", target="production", direction="lower"),
-    _alone("without a release", LOW, True, "accuracy is 0.1; there is no release yet", {"accuracy": 0.9}),
+    _alone("without a release", LOW, True, "accuracy is 0.1; there is no release yet", HIGH),
     _alone(
-        *("nothing live", LOW, True, "accuracy is 0.1; nothing is live in production yet", {"accuracy": 0.9}),
-        *("other live in staging", "other pending in production"),
+        *("nothing live", LOW, True, "accuracy is 0.1; nothing is live in production yet", HIGH),
+        "other live in staging, other pending in production",
     ),
+    _alone("the release has none", LOW, True, f"accuracy is 0.1; the current release, {LACKS}", TEXT, "other released"),
     _alone(
-        *("the release has none", LOW, True, f"accuracy is 0.1; the current release, {OTHER}, has no accuracy"),
-        *({"accuracy": "0.9"}, "other released"),
+        *("what is live has none", LOW, True, f"accuracy is 0.1; what is live in production, {LACKS}", {}),
+        "other live in production",
     ),
-    _alone(
-        *("what is live has none", LOW, True, f"accuracy is 0.1; what is live in production, {OTHER}, has no accuracy"),
-        *({}, "other live in production"),
-    ),
-    _alone("missing", {}, False, NONE, {"accuracy": 0.9}, "other released"),
+    _alone("missing", {}, False, NONE, HIGH, "other released"),
     _alone("missing, no release", {}, False, NONE, None),
-    _alone(
-        "wrong type",
-        {"accuracy": "0.95"},
-        False,
-        "accuracy in its metadata is text, not a number",
-        {"accuracy": 0.9},
-        "other released",
-    ),
+    _alone("wrong type", TEXT, False, "accuracy in its metadata is text, not a number", HIGH, "other released"),
 ]
 
 
@@ -170,12 +144,9 @@ def _present(name: str, paths: list[str], metadata: dict[str, Any], missing: str
 
 
 METADATA_PRESENT = [
-    _present("one", ["dataset"], {"dataset": "wiki"}),
     _present("several", ["dataset", "commit"], {"commit": "abc", "dataset": "wiki"}),
     _present("missing", ["dataset"], {}, "dataset"),
-    _present("one of three missing", ["a", "b", "c"], {"a": 1, "c": 1}, "b"),
     _present("two of three missing, in their order", ["c", "b", "a"], {"b": 1}, "c, a"),
-    _present("nested", ["data.sha256"], {"data": {"sha256": "abc"}}),
     _present("nested deeper", ["a.b.c"], {"a": {"b": {"c": 0}}}),
     _present("with a dot in its key", ["data.sha256"], {"data.sha256": "abc"}),
     _present("a number below a key with a dot", ["a.b.c"], {"a.b": {"c": 1}}),
@@ -186,13 +157,12 @@ METADATA_PRESENT = [
     _present("missing in an object", ["data.sha256"], {"data": {"md5": "abc"}}, "data.sha256"),
     _present("missing in a text", ["data.sha256"], {"data": "sha256"}, "data.sha256"),
     _present("null", ["dataset"], {"dataset": None}, "dataset"),
-    _present("null within", ["data.sha256"], {"data": {"sha256": None}}, "data.sha256"),
     _present("of every other type", list("abcdef"), {"a": "", "b": 0, "c": False, "d": [], "e": {}, "f": {"x": None}}),
     _present("in another case", ["dataset"], {"Dataset": "wiki"}, "dataset"),
 ]
 
 
-def _released(name: str, passed: bool, *before: str) -> GateCase:
+def _released(name: str, passed: bool, before: str) -> GateCase:
     detail = "it is a release" if passed else "it is not a release; only releases may go here"
     return GateCase(f"released, {name}", gate("released", "production"), {}, passed, detail, {}, before)
 
@@ -200,11 +170,11 @@ def _released(name: str, passed: bool, *before: str) -> GateCase:
 RELEASED = [
     _released("it is", True, "it released"),
     _released("it is not", False, "other released"),
-    _released("it was", False, "it released", "it demoted"),
+    _released("it was", False, "it released, it demoted"),
 ]
 
 
-def _soaked(name: str, lasted: str | None, *before: str, environment: str = "staging") -> GateCase:
+def _soaked(name: str, lasted: str | None, before: str, environment: str = "staging") -> GateCase:
     detail = f"it has been live in staging for {lasted}; it needs 1 hour there without interruption"
     if lasted is None:
         detail = "it is not live in staging; it needs 1 hour there without interruption"
@@ -213,29 +183,22 @@ def _soaked(name: str, lasted: str | None, *before: str, environment: str = "sta
 
 
 SOAKED = [
-    _soaked("long enough", "1 hour", "it live in staging", "3600 s"),
-    _soaked("longer", "1 day 2 hours", "it live in staging", "93600 s"),
-    _soaked("in another case", "1 hour", "it live in Staging", "3600 s", environment="STAGING"),
-    _soaked("too short", "59 minutes", "it live in staging", "3540 s"),
-    _soaked("nowhere", None, "other live in staging", "3600 s"),
-    _soaked("elsewhere", None, "it live in dev", "3600 s"),
-    _soaked("on its way", None, "it pending in staging", "3600 s"),
-    _soaked("deployed again", "1 hour", "it live in staging", "1800 s", "it live in staging", "1800 s"),
+    _soaked("long enough", "1 hour", "it live in staging, 3600 s"),
+    _soaked("longer", "1 day 2 hours", "it live in staging, 93600 s"),
+    _soaked("in another case", "1 hour", "it live in Staging, 3600 s", environment="STAGING"),
+    _soaked("too short", "59 minutes", "it live in staging, 3540 s"),
+    _soaked("nowhere", None, "other live in staging, 3600 s"),
+    _soaked("elsewhere", None, "it live in dev, 3600 s"),
+    _soaked("on its way", None, "it pending in staging, 3600 s"),
+    _soaked("deployed again", "1 hour", "it live in staging, 1800 s, it live in Staging, 1800 s"),
+    _soaked("no more", None, "it live in staging, 3600 s, other live in staging, 600 s"),
     _soaked(
-        "deployed again and again",
-        "1 hour 10 minutes",
-        *("it live in staging", "1800 s", "it live in Staging", "1800 s", "it live in staging", "600 s"),
-    ),
-    _soaked("no more", None, "it live in staging", "3600 s", "other live in staging", "600 s"),
-    _soaked(
-        "after a break",
-        "10 minutes",
-        *("it live in staging", "3600 s", "other live in staging", "1 s", "it live in staging", "600 s"),
+        *("after a break", "10 minutes"),
+        "it live in staging, 3600 s, other live in staging, 1 s, it live in staging, 600 s",
     ),
     _soaked(
-        "while others failed",
-        "1 hour",
-        *("it live in staging", "1800 s", "other failed in staging", "other pending in staging", "1800 s"),
+        *("while others failed", "1 hour"),
+        "it live in staging, 1800 s, other failed in staging, other pending in staging, 1800 s",
     ),
 ]
 
@@ -252,13 +215,12 @@ def _approved(name: str, counted: int, *approved_by: str, void: str = "", **own:
 REGISTERED_IT = "publisher-key does not count: its key registered the version"
 ASKS = "admin-key does not count: you cannot approve your own request"
 TOO_LOW = "does not count: its key has the role"
+NO_ADMIN = f"releaser-key {TOO_LOW} releaser"
 APPROVED = [
     _approved("by nobody", 0),
     _approved("by a releaser", 1, "releaser"),
     _approved("by too small a role", 0, "second publisher", void=f"second publisher-key {TOO_LOW} publisher"),
-    _approved(
-        "by too small a role for an admin's", 0, "releaser", void=f"releaser-key {TOO_LOW} releaser", role="admin"
-    ),
+    _approved("by too small a role for an admin's", 0, "releaser", void=NO_ADMIN, role="admin"),
     _approved("by an admin", 1, "second admin", role="admin"),
     _approved("by a higher role", 1, "releaser", role="publisher"),
     _approved("by the key that registered it", 0, "publisher", void=REGISTERED_IT, role="publisher"),
@@ -281,7 +243,7 @@ def set_up(case: GateCase, api: Api, sql: Callable[..., Any]) -> dict[str, Any]:
     if case.other is not None:
         versions["other"] = api.version(model, OTHER, metadata=case.other)
     versions["it"] = api.by("publisher").version(model, IT, metadata=case.metadata)
-    for step in case.before:
+    for step in filter(None, case.before.split(", ")):
         _happen(step, versions, api, sql)
     api.make("/api/v1/gates", case.gate)
     for who in case.approved_by:

@@ -16,6 +16,8 @@ AT = f"/models/{MODEL}/versions"
 NEW = {"model_name": MODEL, "version": "2.0.0", "tag": "v2", "digest": "sha256:" + "b" * 64}
 METRIC = {"model": "other/*", "target": "release", "kind": "metric", "path": "accuracy", "op": ">=", "value": 0.9}
 FORCE = {"force": True, "reason": "urgent"}
+INT8, SALE, SLOW = {"quantization": "int8"}, {"frozen_reason": "sale"}, {"model_name": MODEL, "reason": "slow"}
+FORM = {"model": MODEL, "version": FREE, "status": "success"}
 
 
 class Submit(NamedTuple):
@@ -28,7 +30,7 @@ class Submit(NamedTuple):
     """The text of the form's button, on a page that shows the form to everybody."""
 
 
-class RoleCase(NamedTuple):
+class Case(NamedTuple):
     """One verb, the least role it takes, and how each door does it."""
 
     name: str
@@ -76,197 +78,98 @@ def filled(value: Any, ids: Mapping[str, str]) -> Any:
 
 
 CASES = [
-    RoleCase(
-        "create a model", "publisher", "model.create",
-        "POST /models", {"name": "org/new", "storage_path": "x"},
+    Case("create a model", "publisher", "model.create", "POST /models", {"name": "org/new", "storage_path": "x"},
         lambda sdk, ids: sdk.create_model("org/new", "x"),
-        Submit("/new/model", {"name": "org/new", "storage_path": "x"}, ("/models",)),
-    ),
-    RoleCase(
-        "update a model", "publisher", "model.update",
-        "PUT /models/{model}", {"description": "new"},
+        Submit("/new/model", {"name": "org/new", "storage_path": "x"}, ("/models",))),
+    Case("update a model", "publisher", "model.update", "PUT /models/{model}", {"description": "new"},
         lambda sdk, ids: sdk.update_model(ids["model"], description="new"),
-        Submit(f"/models/{MODEL}/-/settings", {"storage_path": "y"}, (f"/models/{MODEL}/-/settings",), "Save"),
-    ),
-    RoleCase(
-        "delete a model", "admin", "model.delete",
-        "DELETE /models/{other}", None,
+        Submit(f"/models/{MODEL}/-/settings", {"storage_path": "y"}, (f"/models/{MODEL}/-/settings",), "Save")),
+    Case("delete a model", "admin", "model.delete", "DELETE /models/{other}", None,
         lambda sdk, ids: sdk.delete_model(ids["other"]),
-        Submit("/models/org/other/-/delete", {"confirm": "org/other"}, ("/models/org/other/-/settings",)),
-    ),
-    RoleCase(
-        "create a version", "publisher", "version.create",
-        "POST /versions", NEW,
+        Submit("/models/org/other/-/delete", {"confirm": "org/other"}, ("/models/org/other/-/settings",))),
+    Case("create a version", "publisher", "version.create", "POST /versions", NEW,
         lambda sdk, ids: sdk.create_version(**NEW),
-        Submit("/new/version", NEW, (f"/models/{MODEL}",)),
-    ),
-    RoleCase(
-        "create a release", "releaser", "version.promote",
-        "POST /versions", {**NEW, "is_release": True},
-        lambda sdk, ids: sdk.create_version(**NEW, is_release=True),
-    ),
-    RoleCase(
-        "update a version", "publisher", "version.update",
-        "PUT /versions/{version}", {"quantization": "int8"},
-        lambda sdk, ids: sdk.update_version(ids["version"], quantization="int8"),
-        Submit(f"{AT}/{FREE}/-/edit", {"quantization": "int8"}, (f"{AT}/{FREE}",)),
-    ),
-    RoleCase(
-        "archive a version", "publisher", "version.update",
-        "PUT /versions/{version}", {"status": "archived"},
+        Submit("/new/version", NEW, (f"/models/{MODEL}",))),
+    Case("create a release", "releaser", "version.promote", "POST /versions", {**NEW, "is_release": True},
+        lambda sdk, ids: sdk.create_version(**NEW, is_release=True)),
+    Case("update a version", "publisher", "version.update", "PUT /versions/{version}", INT8,
+        lambda sdk, ids: sdk.update_version(ids["version"], **INT8),
+        Submit(f"{AT}/{FREE}/-/edit", INT8, (f"{AT}/{FREE}",))),
+    Case("archive a version", "publisher", "version.update", "PUT /versions/{version}", {"status": "archived"},
         lambda sdk, ids: sdk.update_version(ids["version"], status="archived"),
-        Submit(f"{AT}/{FREE}/-/archive", {}, (f"{AT}/{FREE}",)),
-    ),
-    RoleCase(
-        "activate a version", "publisher", "version.update",
-        "PUT /versions/{archived}", {"status": "active"},
+        Submit(f"{AT}/{FREE}/-/archive", {}, (f"{AT}/{FREE}",))),
+    Case("activate a version", "publisher", "version.update", "PUT /versions/{archived}", {"status": "active"},
         lambda sdk, ids: sdk.update_version(ids["archived"], status="active"),
-        Submit(f"{AT}/{ARCHIVED}/-/activate", {}, (f"{AT}/{ARCHIVED}",)),
-    ),
-    RoleCase(
-        "promote by an update", "releaser", "version.promote",
-        "PUT /versions/{version}", {"is_release": True, "quantization": "int8"},
-        lambda sdk, ids: sdk.update_version(ids["version"], is_release=True, quantization="int8"),
-    ),
-    RoleCase(
-        "demote by an update", "releaser", "version.demote",
-        "PUT /versions/{live}", {"is_release": False, "quantization": "int8"},
-        lambda sdk, ids: sdk.update_version(ids["live"], is_release=False, quantization="int8"),
-    ),
-    RoleCase(
-        "delete a version", "admin", "version.delete",
-        "DELETE /versions/{version}", None,
+        Submit(f"{AT}/{ARCHIVED}/-/activate", {}, (f"{AT}/{ARCHIVED}",))),
+    Case("promote by an update", "releaser", "version.promote", "PUT /versions/{version}", {"is_release": True, **INT8},
+        lambda sdk, ids: sdk.update_version(ids["version"], is_release=True, **INT8)),
+    Case("demote by an update", "releaser", "version.demote", "PUT /versions/{live}", {"is_release": False, **INT8},
+        lambda sdk, ids: sdk.update_version(ids["live"], is_release=False, **INT8)),
+    Case("delete a version", "admin", "version.delete", "DELETE /versions/{version}", None,
         lambda sdk, ids: sdk.delete_version(ids["version"]),
-        Submit(f"{AT}/{FREE}/-/delete", {"confirm": FREE}, (f"{AT}/{FREE}",)),
-    ),
-    RoleCase(
-        "promote a version", "releaser", "version.promote",
-        "POST /versions/{version}/promote", {},
+        Submit(f"{AT}/{FREE}/-/delete", {"confirm": FREE}, (f"{AT}/{FREE}",))),
+    Case("promote a version", "releaser", "version.promote", "POST /versions/{version}/promote", {},
         lambda sdk, ids: sdk.promote(ids["version"]),
-        Submit(f"{AT}/{FREE}/-/promote", {}, (f"{AT}/{FREE}", f"/models/{MODEL}", "/")),
-    ),
-    RoleCase(
-        "promote by force", "admin", "version.promote",
-        "POST /versions/{version}/promote", FORCE,
+        Submit(f"{AT}/{FREE}/-/promote", {}, (f"{AT}/{FREE}", f"/models/{MODEL}", "/"))),
+    Case("promote by force", "admin", "version.promote", "POST /versions/{version}/promote", FORCE,
         lambda sdk, ids: sdk.promote(ids["version"], "urgent", force=True),
-        Submit(f"{AT}/{FREE}/-/override", {"reason": "urgent"}),
-    ),
-    RoleCase(
-        "demote a version", "releaser", "version.demote",
-        "POST /versions/{live}/demote", {},
+        Submit(f"{AT}/{FREE}/-/override", {"reason": "urgent"})),
+    Case("demote a version", "releaser", "version.demote", "POST /versions/{live}/demote", {},
         lambda sdk, ids: sdk.demote(ids["live"]),
-        Submit(f"{AT}/{LIVE}/-/demote", {}, (f"{AT}/{LIVE}", f"/models/{MODEL}")),
-    ),
-    RoleCase(
-        "approve", "publisher", "approval.create",
-        "POST /versions/{version}/approvals", {"target": "release"},
+        Submit(f"{AT}/{LIVE}/-/demote", {}, (f"{AT}/{LIVE}", f"/models/{MODEL}"))),
+    Case("approve", "publisher", "approval.create", "POST /versions/{version}/approvals", {"target": "release"},
         lambda sdk, ids: sdk.approve(ids["version"], "release"),
-        Submit(f"{AT}/{FREE}/-/approve", {"target": "release"}),
-    ),
-    RoleCase(
-        "deploy", "publisher", "deployment.create",
-        "POST /deployments", {"release_id": "{version}", "environment": "staging"},
+        Submit(f"{AT}/{FREE}/-/approve", {"target": "release"})),
+    Case("deploy", "publisher", "deployment.create", "POST /deployments",
+        {"release_id": "{version}", "environment": "staging"},
         lambda sdk, ids: sdk.deploy(ids["version"], "staging"),
-        Submit(
-            "/new/deployment",
-            {"model": MODEL, "version": FREE, "environment": "staging", "status": "success"},
-            (f"{AT}/{FREE}", "/deployments"),
-        ),
-    ),
-    RoleCase(
-        "deploy where it is protected", "releaser", "deployment.create",
-        "POST /deployments", {"release_id": "{version}", "environment": "EDGE"},
+        Submit("/new/deployment", {**FORM, "environment": "staging"}, (f"{AT}/{FREE}", "/deployments"))),
+    Case("deploy where it is protected", "releaser", "deployment.create", "POST /deployments",
+        {"release_id": "{version}", "environment": "EDGE"},
         lambda sdk, ids: sdk.deploy(ids["version"], "edge"),
-        Submit(
-            "/new/deployment",
-            {"model": MODEL, "version": FREE, "environment": "edge", "status": "success", "confirm": MODEL},
-        ),
-    ),
-    RoleCase(
-        "deploy by force", "admin", "gate.override",
-        "POST /deployments", {"release_id": "{version}", "environment": "empty", **FORCE},
+        Submit("/new/deployment", {**FORM, "environment": "edge", "confirm": MODEL})),
+    Case("deploy by force", "admin", "gate.override", "POST /deployments",
+        {"release_id": "{version}", "environment": "empty", **FORCE},
         lambda sdk, ids: sdk.deploy(ids["version"], "empty", **FORCE),
-        Submit(
-            "/new/deployment",
-            {"model": MODEL, "version": FREE, "environment": "empty", "status": "success", **FORCE, "force": "true"},
-        ),
-    ),
-    RoleCase(
-        "update a deployment", "publisher", "deployment.update",
-        "PUT /deployments/{moving}", {"status": "running"},
+        Submit("/new/deployment", {**FORM, "environment": "empty", **FORCE, "force": "true"})),
+    Case("update a deployment", "publisher", "deployment.update", "PUT /deployments/{moving}", {"status": "running"},
         lambda sdk, ids: sdk.update_deployment(ids["moving"], status="running"),
-        Submit("/deployments/{moving}/-/running", {}, ("/deployments/{moving}",)),
-    ),
-    RoleCase(
-        "update a deployment where it is protected", "releaser", "deployment.update",
-        "PUT /deployments/{guarded}", {"status": "running"},
+        Submit("/deployments/{moving}/-/running", {}, ("/deployments/{moving}",))),
+    Case("update a deployment where it is protected", "releaser", "deployment.update", "PUT /deployments/{guarded}",
+        {"status": "running"},
         lambda sdk, ids: sdk.update_deployment(ids["guarded"], log_url="https://log.example"),
-        Submit("/deployments/{guarded}/-/running", {}, ("/deployments/{guarded}",)),
-    ),
-    RoleCase(
-        "roll back", "releaser", "deployment.rollback",
-        "POST /environments/staging/rollback", {"model_name": MODEL, "reason": "slow"},
-        lambda sdk, ids: sdk.rollback("staging", model_name=MODEL, reason="slow"),
-        Submit("/environments/staging/-/rollback", {"model_name": MODEL, "reason": "slow"}, ("/environments/staging",)),
-    ),
-    RoleCase(
-        "create an environment", "admin", "environment.create",
-        "PUT /environments/new", {},
+        Submit("/deployments/{guarded}/-/running", {}, ("/deployments/{guarded}",))),
+    Case("roll back", "releaser", "deployment.rollback", "POST /environments/staging/rollback", SLOW,
+        lambda sdk, ids: sdk.rollback("staging", **SLOW),
+        Submit("/environments/staging/-/rollback", SLOW, ("/environments/staging",))),
+    Case("create an environment", "admin", "environment.create", "PUT /environments/new", {},
         lambda sdk, ids: sdk.put_environment("new"),
-        Submit("/new/environment", {"name": "new"}, ("/environments",)),
-    ),
-    RoleCase(
-        "update an environment", "admin", "environment.update",
-        "PUT /environments/empty", {"description": "new"},
+        Submit("/new/environment", {"name": "new"}, ("/environments",))),
+    Case("update an environment", "admin", "environment.update", "PUT /environments/empty", {"description": "new"},
         lambda sdk, ids: sdk.put_environment("empty", description="new"),
-        Submit("/environments/empty/-/settings", {"description": "new", "rank": "2"}, ("/environments/empty",)),
-    ),
-    RoleCase(
-        "freeze an environment", "admin", "environment.update",
-        "PUT /environments/empty", {"frozen": True, "frozen_reason": "sale"},
+        Submit("/environments/empty/-/settings", {"description": "new", "rank": "2"}, ("/environments/empty",))),
+    Case("freeze an environment", "admin", "environment.update", "PUT /environments/empty", {"frozen": True, **SALE},
         lambda sdk, ids: sdk.freeze("empty", "sale"),
-        Submit("/environments/empty/-/freeze", {"frozen_reason": "sale"}, ("/environments/empty",)),
-    ),
-    RoleCase(
-        "thaw an environment", "admin", "environment.update",
-        "PUT /environments/frozen", {"frozen": False},
+        Submit("/environments/empty/-/freeze", SALE, ("/environments/empty",))),
+    Case("thaw an environment", "admin", "environment.update", "PUT /environments/frozen", {"frozen": False},
         lambda sdk, ids: sdk.thaw("frozen"),
-        Submit("/environments/frozen/-/thaw", {}, ("/environments/frozen",)),
-    ),
-    RoleCase(
-        "delete an environment", "admin", "environment.delete",
-        "DELETE /environments/production", None,
+        Submit("/environments/frozen/-/thaw", {}, ("/environments/frozen",))),
+    Case("delete an environment", "admin", "environment.delete", "DELETE /environments/production", None,
         lambda sdk, ids: sdk.delete_environment("production"),
-        Submit("/environments/production/-/delete", {"confirm": "production"}, ("/environments/production",)),
-    ),
-    RoleCase(
-        "create a gate", "admin", "gate.create",
-        "POST /gates", METRIC,
+        Submit("/environments/production/-/delete", {"confirm": "production"}, ("/environments/production",))),
+    Case("create a gate", "admin", "gate.create", "POST /gates", METRIC,
         lambda sdk, ids: sdk.create_gate(**METRIC),
-        Submit("/new/gate", METRIC, ("/gates",)),
-    ),
-    RoleCase(
-        "update a gate", "admin", "gate.update",
-        "PUT /gates/{gate}", {"value": 0.8},
+        Submit("/new/gate", METRIC, ("/gates",))),
+    Case("update a gate", "admin", "gate.update", "PUT /gates/{gate}", {"value": 0.8},
         lambda sdk, ids: sdk.update_gate(ids["gate"], value=0.8),
-        Submit("/gates/{gate}/edit", {**METRIC, "value": "0.8"}, ("/gates",)),
-    ),
-    RoleCase(
-        "delete a gate", "admin", "gate.delete",
-        "DELETE /gates/{gate}", None,
+        Submit("/gates/{gate}/edit", {**METRIC, "value": "0.8"}, ("/gates",))),
+    Case("delete a gate", "admin", "gate.delete", "DELETE /gates/{gate}", None,
         lambda sdk, ids: sdk.delete_gate(ids["gate"]),
-        Submit("/gates/{gate}/delete", {}, ("/gates",)),
-    ),
-    RoleCase(
-        "create a key", "admin", "api_key.create",
-        "POST /api-keys", {"name": "new"},
+        Submit("/gates/{gate}/delete", {}, ("/gates",))),
+    Case("create a key", "admin", "api_key.create", "POST /api-keys", {"name": "new"},
         lambda sdk, ids: sdk.create_api_key("new"),
-        Submit("/new/key", {"name": "new", "role": "viewer"}),
-    ),
-    RoleCase(
-        "revoke a key", "admin", "api_key.revoke",
-        "DELETE /api-keys/{key}", None,
+        Submit("/new/key", {"name": "new", "role": "viewer"})),
+    Case("revoke a key", "admin", "api_key.revoke", "DELETE /api-keys/{key}", None,
         lambda sdk, ids: sdk.revoke_api_key(ids["key"]),
-        Submit("/keys/{key}/revoke", {"confirm": "spare"}),
-    ),
+        Submit("/keys/{key}/revoke", {"confirm": "spare"})),
 ]  # fmt: skip

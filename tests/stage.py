@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event, text
 from werkzeug.test import TestResponse
 
 from catapult.actions import api_keys
+from catapult.app import create_app
 from catapult.audit import CLI
 from catapult.config import Settings, sqlalchemy_url
 from catapult.embedded import Embedded
@@ -31,6 +32,18 @@ TABLES = {
     for table in db.metadata.sorted_tables
 } | {"alembic_version": "version_num"}
 """The columns that can be written, by table."""
+SETTINGS = (
+    *("DATABASE_URL", "API_KEY_SALT", "SECRET_KEY", "HOST", "PORT", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS"),
+    *(
+        "TRUSTED_PROXIES",
+        "TRUSTED_HOSTS",
+        "RATE_LIMIT",
+        "RATE_LIMIT_STORAGE",
+        "METRICS_KEY",
+        "PROMETHEUS_MULTIPROC_DIR",
+    ),
+)
+"""The variables of the environment, except CATAPULT_HOME."""
 NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 """An id of nothing."""
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -73,6 +86,18 @@ def settings_for(url: str, **changed: Any) -> Settings:
         "log_level": "ERROR",
     }
     return Settings(**{**values, **changed})
+
+
+@contextmanager
+def application(settings: Settings) -> Iterator[Flask]:
+    """Yield an application with these settings, and close its connections afterwards."""
+    app = create_app(settings)
+    try:
+        yield app
+    finally:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
 
 
 def make_keys(app: Flask) -> dict[str, str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SERVER = sorted((ROOT / "catapult").rglob("*.py"))
+SDK = ROOT / "catapult" / "__init__.py"
+SERVER = sorted(set((ROOT / "catapult").rglob("*.py")) - {SDK})
 CLIENT = sorted((ROOT / "client" / "catapult_client").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 
@@ -32,17 +33,13 @@ FLOORS = [
     {"server", "wsgi"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-DOORS = {"api", "pages", "commands"}
 MACHINERY = {"api": "wire", "pages": "parts", "queries": "lists"}
 LOOSE_FILES = 12
 LOADED_WHEN_CALLED = {("commands", "server")}
 """`flask up` loads the server, and gunicorn with it, when it is called: the one import that runs upwards."""
 
-KNOWS_THE_REQUEST = {"web", "api", "pages", "commands", "app", "server"}
-USES_FLASK = {
-    "extensions": {"flask", "flask_migrate", "flask_sqlalchemy"},
-    "config": {"flask"},
-}
+USES_FLASK = {"web", "api", "pages", "commands", "app", "server", "extensions", "config"}
+"""The rooms that know the request, the one that sets up Flask's extensions, and the one that finds its folder."""
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "core", "manager", "base", "common", "misc", "models"}
 
 
@@ -56,80 +53,53 @@ def tree(path):
     return ast.parse(path.read_text(), str(path))
 
 
-def at_load_time(node):
-    """The nodes within it that run when the file is loaded: those in no function."""
-    for inner in ast.iter_child_nodes(node):
-        if isinstance(inner, ast.If) and "TYPE_CHECKING" in ast.unparse(inner.test):
-            continue
-        yield inner
-        if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from at_load_time(inner)
+def nodes(tree, load_time=False):
+    """The nodes that are not only there for the type checker; at load time also none within a function."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            yield node
+            if not (load_time and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
+                yield from nodes(node, load_time)
 
 
-def at_run_time(node):
-    """The nodes within it that are not only there for the type checker."""
-    for inner in ast.iter_child_nodes(node):
-        if isinstance(inner, ast.If) and "TYPE_CHECKING" in ast.unparse(inner.test):
-            continue
-        yield inner
-        yield from at_run_time(inner)
-
-
-def imports(path, nodes=at_run_time):
+def imports(path, load_time=False):
     """The dotted names of what a file imports: both `catapult.api` and `catapult.api.etags` for a `from … import`."""
-    for node in nodes(tree(path)):
+    for node in nodes(tree(path), load_time):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
-            module = ".".join(filter(None, [path.parent.name * bool(node.level), node.module]))
+            module = ".".join(filter(None, ["." * node.level, node.module]))
             yield module
             yield from (f"{module}.{name.name}" for name in node.names)
-
-
-def rooms_of(path, nodes=at_run_time):
-    """The rooms of the server that a file imports from."""
-    names = {name.split(".")[1] for name in imports(path, nodes) if name.startswith("catapult.")}
-    return {
-        name for name in names if (ROOT / "catapult" / name).is_dir() or (ROOT / "catapult" / f"{name}.py").exists()
-    }
 
 
 def roots_of(path):
     return {name.split(".")[0] for name in imports(path)}
 
 
-def each(paths):
-    return pytest.mark.parametrize("path", paths, ids=lambda path: str(path.relative_to(ROOT)))
-
-
-def upward(path, nodes=at_run_time):
+def upward(path, load_time=False):
     """The rooms on its own floor or above that a file imports from."""
-    own = room(path)
-    return {name for name in rooms_of(path, nodes) - {own} if FLOOR[name] >= FLOOR[own]}
+    names = {name.split(".")[1] for name in imports(path, load_time) if name.startswith("catapult.")}
+    return {name for name in names & set(FLOOR) - {room(path)} if FLOOR[name] >= FLOOR[room(path)]}
 
 
-@each([path for path in SERVER if path != ROOT / "catapult" / "__init__.py"])
-def test_every_room_has_a_floor(path):
-    assert room(path) in FLOOR
-
-
-@each([path for path in SERVER if path != ROOT / "catapult" / "__init__.py"])
-def test_imports_run_one_way(path):
-    allowed = {above for own, above in LOADED_WHEN_CALLED if own == room(path)}
-    assert not upward(path) - allowed
-    assert not upward(path, at_load_time)
+def test_imports_run_one_way():
+    assert {room(path) for path in SERVER} == set(FLOOR)
+    for path in SERVER:
+        assert not upward(path, load_time=True), path
+        assert {(room(path), above) for above in upward(path)} <= LOADED_WHEN_CALLED, path
+        assert not [name for name in imports(path) if name.startswith(".")], path  # it would not be seen above
 
 
 def test_an_import_upwards_is_seen():
     assert upward(ROOT / "catapult" / "commands.py") == {"server"}
 
 
-@each([path for path in SERVER if room(path) in MACHINERY])
-def test_machinery_imports_none_of_the_nouns_that_use_it(path):
-    machinery = f"catapult.{room(path)}.{MACHINERY[room(path)]}"
-    if path.parent.name == MACHINERY[room(path)]:
-        own = {name for name in imports(path) if name.startswith(f"catapult.{room(path)}.")}
-        assert not {name for name in own if not f"{name}.".startswith(f"{machinery}.")}
+def test_machinery_imports_none_of_the_nouns_that_use_it():
+    for outer, inner in MACHINERY.items():
+        for path in (ROOT / "catapult" / outer / inner).glob("*.py"):
+            own = {f"{name}." for name in imports(path) if name.startswith(f"catapult.{outer}.")}
+            assert all(name.startswith(f"catapult.{outer}.{inner}.") for name in own), path
 
 
 def test_few_files_lie_loose_at_the_top():
@@ -143,21 +113,34 @@ def test_the_map_names_every_room():
     assert not [name for name in sorted(rooms) if f"{name}/" not in text]
 
 
-@each(SERVER)
-def test_relative_imports_are_not_needed_in_the_server(path):
-    assert not [node for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) and node.level]
+def test_each_room_knows_only_the_libraries_it_needs():
+    for path in SERVER:
+        roots = roots_of(path)
+        assert "catapult_client" not in roots, path
+        assert room(path) in USES_FLASK or not [name for name in roots if name.startswith(("flask", "werkzeug"))], path
+        assert room(path) not in {"actions", "demo", "queries"} or not roots & {"marshmallow", "requests"}, path
+    assert "flask" not in set(imports(ROOT / "catapult" / "config.py"))
 
 
-@each(SERVER)
-def test_flask_stays_above_the_doors_threshold(path):
-    web = {name for name in roots_of(path) if name == "flask" or name.startswith("flask_") or name == "werkzeug"}
-    if room(path) not in KNOWS_THE_REQUEST:
-        assert web <= USES_FLASK.get(room(path), set())
+def test_the_client_imports_only_requests_and_the_standard_library():
+    # urllib3 is a part of requests: its Retry and its errors come with it.
+    for path in CLIENT:
+        assert roots_of(path) <= sys.stdlib_module_names | {"requests", "urllib3", "catapult_client", "__future__", ""}
 
 
-def test_config_takes_of_flask_only_where_a_package_lies():
-    names = {name for name in imports(ROOT / "catapult" / "config.py") if name.startswith("flask")}
-    assert names == {"flask.sansio.scaffold", "flask.sansio.scaffold.find_package"}
+def test_a_module_is_named_for_what_it_holds_and_says_what_that_is():
+    for path in [SDK, *SERVER, *CLIENT, *SCRIPTS]:
+        assert not {path.stem, path.parent.name} & EMPTY_NAMES, path
+        assert ast.get_docstring(tree(path)) or not path.read_text().strip(), path
+
+
+def test_only_config_reads_the_environment():
+    for path in SERVER:
+        read = [
+            node for node in ast.walk(tree(path)) if ast.unparse(node) in ("os.environ", "os.getenv", "os.environb")
+        ]
+        taken = set(imports(path)) & {"os.environ", "os.getenv", "environs", "environs.Env"}
+        assert path.name == "config.py" or not (read or taken), path
 
 
 SAVES = {
@@ -188,75 +171,6 @@ def _saved_by_call(call):
             yield "commit"
 
 
-@each(SERVER)
-def test_only_audit_saves(path):
-    if room(path) != "embedded":  # its connections are of its own, to the server and not to the registry
-        assert not {(path.name, way) for way in saves(tree(path))} - SAVES
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "db.session.commit()",
-        "connection.commit()",
-        "with db.engine.begin() as connection: pass",
-        "with db.session.begin(): pass",
-        "transaction = connection.begin_nested()",
-        "connection.autocommit = True",
-        "connection.set_session(autocommit=True)",
-        "connection.execution_options(isolation_level='AUTOCOMMIT')",
-        "create_engine(url, isolation_level='autocommit')",
-        "cursor.execute('commit')",
-    ],
-)
-def test_every_way_to_save_is_seen(code):
-    assert list(saves(ast.parse(code)))
-
-
-@each(SERVER)
-def test_only_config_reads_the_environment(path):
-    read = [node for node in ast.walk(tree(path)) if ast.unparse(node) in ("os.environ", "os.getenv", "os.environb")]
-    taken = {name for name in imports(path) if name in ("os.environ", "os.getenv", "environs", "environs.Env")}
-    assert path.name == "config.py" or not (read or taken)
-
-
-@each(CLIENT)
-def test_the_client_imports_only_requests_and_the_standard_library(path):
-    # urllib3 is a part of requests: its Retry and its errors come with it.
-    assert not roots_of(path) - sys.stdlib_module_names - {"requests", "urllib3", "catapult_client", "__future__"}
-
-
-@each([path for path in SERVER if path != ROOT / "catapult" / "__init__.py"])
-def test_the_server_does_not_import_the_client(path):
-    assert "catapult_client" not in roots_of(path)
-
-
-def test_the_package_imports_nothing_until_a_name_is_used():
-    assert set(imports(ROOT / "catapult" / "__init__.py")) <= {
-        "importlib",
-        "importlib.import_module",
-        "typing",
-        "typing.TYPE_CHECKING",
-        "typing.Any",
-    }
-
-
-@each(SERVER + CLIENT + SCRIPTS)
-def test_a_module_is_named_for_what_it_holds(path):
-    assert path.stem not in EMPTY_NAMES
-    assert path.parent.name not in EMPTY_NAMES
-
-
-@each([path for path in SERVER + CLIENT + SCRIPTS if path.read_text().strip()])
-def test_a_module_says_what_it_is(path):
-    assert ast.get_docstring(tree(path))
-
-
-@each([path for path in SERVER if room(path) in {"actions", "demo", "queries"}])
-def test_an_action_knows_no_http(path):
-    assert not roots_of(path) & {"flask", "werkzeug", "marshmallow", "requests"}
-
-
 WRITES = re.compile(
     r"\b(insert\s+into|update\s+\S+\s+set|delete\s+from|truncate|merge\s+into|for\s+(no\s+key\s+)?update|for\s+(key\s+)?share"
     r"|pg_\w*advisory\w*lock\w*|nextval|setval|(create|alter|drop)\s+\w+|set\s+(local|session)|select\s.+\sinto)\b",
@@ -285,25 +199,37 @@ def docstrings(code):
     ]
 
 
-@each([path for path in SERVER if room(path) in ("queries", "filters", "rules", "contract")])
-def test_queries_and_rules_change_nothing(path):
-    assert not list(writes(tree(path)))
+def test_only_audit_saves():
+    for path in SERVER:
+        if room(path) != "embedded":  # its connections are of its own, to the server and not to the registry
+            assert {(path.name, way) for way in saves(tree(path))} <= SAVES, path
+
+
+def test_queries_and_rules_change_nothing():
+    for path in SERVER:
+        assert room(path) not in ("queries", "filters", "rules", "contract") or not list(writes(tree(path))), path
 
 
 @pytest.mark.parametrize(
-    "code",
+    ("seen", "code"),
     [
-        "from sqlalchemy import update",
-        "from sqlalchemy.dialects.postgresql import insert",
-        "select(Version).with_for_update()",
-        "db.session.add(row)",
-        "text('INSERT INTO versions (id) VALUES (1)')",
-        "text('WITH made AS (insert  into metrics SELECT 1) SELECT 1')",
-        "text('UPDATE versions SET tag = 1')",
-        "text('DELETE FROM versions')",
-        "text('SELECT 1 FROM models FOR NO KEY UPDATE')",
-        "text('SELECT pg_advisory_xact_lock(1)')",
+        (saves, "db.session.commit()"),
+        (saves, "connection.commit()"),
+        (saves, "with db.engine.begin() as connection: pass"),
+        (saves, "transaction = connection.begin_nested()"),
+        (saves, "connection.autocommit = True"),
+        (saves, "connection.set_session(autocommit=True)"),
+        (saves, "create_engine(url, isolation_level='autocommit')"),
+        (saves, "cursor.execute('commit')"),
+        (writes, "from sqlalchemy import update"),
+        (writes, "from sqlalchemy.dialects.postgresql import insert"),
+        (writes, "select(Version).with_for_update()"),
+        (writes, "db.session.add(row)"),
+        (writes, "text('WITH made AS (insert  into metrics SELECT 1) SELECT 1')"),
+        (writes, "text('UPDATE versions SET tag = 1')"),
+        (writes, "text('SELECT 1 FROM models FOR NO KEY UPDATE')"),
+        (writes, "text('SELECT pg_advisory_xact_lock(1)')"),
     ],
 )
-def test_every_kind_of_change_is_seen(code):
-    assert list(writes(ast.parse(code)))
+def test_every_way_to_save_and_to_change_is_seen(seen, code):
+    assert list(seen(ast.parse(code)))

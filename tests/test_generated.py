@@ -15,13 +15,12 @@ from types import SimpleNamespace
 import psycopg2
 import pytest
 from psycopg2.extras import NamedTupleCursor
-from stage import SALT, settings_for
+from stage import SALT, application, settings_for
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # where `scripts` is
 
 from catapult import audit
 from catapult.actions import api_keys, deployments, environments, gates, registered_models, sessions, versions
-from catapult.app import create_app
 from catapult.audit import CLI, Actor
 from catapult.demo.plans import MODELS
 from catapult.demo.rows import Registry
@@ -97,12 +96,11 @@ def generated(request, make_database):
 def acted(make_database, generated):
     """The registry in which the actions repeated what the entries of the generated one say."""
     url = make_database()
-    app, repeat = create_app(settings_for(url)), Replay(generated)
-    with app.app_context():
+    repeat = Replay(generated)
+    with application(settings_for(url)) as app, app.app_context():
         for entry in rows(generated, ENTRIES):
             repeat(entry)
             db.session.remove()
-        db.engine.dispose()
     return url
 
 

@@ -1,6 +1,5 @@
 """How many requests a key may send: by whom they are counted, and what the one too many gets."""
 
-import dataclasses
 import shutil
 import subprocess
 import time
@@ -10,30 +9,21 @@ from contextlib import suppress
 import pytest
 import redis
 from live.up import free_port, until
-from stage import Api, counted
+from stage import Api, counted, refusal
 
-from catapult.app import create_app
-from catapult.extensions import db
 from catapult.web import rate_limit
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
-def limited(app, keys):
+def limited(app_with, keys):
     """Make the API of an application with this limit, on the test's own database."""
-    made = []
 
-    def make(limit="3 per minute", storage="memory://") -> Api:
-        settings = dataclasses.replace(app.extensions["catapult"], rate_limit=limit, rate_limit_storage=storage)
-        other = create_app(settings)
-        made.append(other)
-        return Api(other, keys, "viewer")
+    def make(limit="3 per minute", storage="memory://"):
+        return Api(app_with(rate_limit=limit, rate_limit_storage=storage), keys, "viewer")
 
-    yield make
-    for other in made:
-        with other.app_context():
-            db.engine.dispose()
+    return make
 
 
 def known(api, role="viewer"):
@@ -53,8 +43,7 @@ def until_refused(api, path="/api/v1/info", **kwargs):
 def test_one_too_many_is_a_problem_that_says_when_to_come_again(limited):
     count, answer = until_refused(limited("3 per hour"))
     assert count == 4  # the first counted for the address
-    assert answer.content_type == "application/problem+json"
-    assert answer.json["type"] == "/docs/errors/rate-limited"
+    assert refusal(answer) == "rate-limited"
     assert "3 per 1 hour" in answer.json["detail"]
     assert 1 <= int(answer.headers["Retry-After"]) <= 3601
     assert answer.headers["X-Request-ID"]

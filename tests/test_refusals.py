@@ -1,10 +1,10 @@
 """What is refused stays a refusal, whatever else is wrong at that moment."""
 
 import pytest
-from stage import Api, make_keys, on_server, settings_for
+from psycopg2.extensions import parse_dsn
+from stage import Api, application, make_keys, on_server, settings_for
 
 from catapult.actions import api_keys, deployments, registered_models, versions
-from catapult.app import create_app
 from catapult.audit import CLI
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
@@ -26,18 +26,14 @@ def test_a_refusal_that_cannot_be_recorded_is_one_all_the_same(api, no_audit):
 
 def test_a_database_that_takes_no_changes_is_unavailable(cluster, make_database):
     url = make_database()
-    app = create_app(settings_for(url))
-    made = make_keys(app)
-    with app.app_context():
-        db.engine.dispose()
-    on_server(
-        cluster, f"ALTER DATABASE {url.partition('?')[0].rpartition('/')[2]} SET default_transaction_read_only = on"
-    )
-    answer = Api(app, made).post("/api/v1/models", {"name": "a/b", "storage_path": "x"})
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
-    assert Api(app, made, "viewer").get("/api/v1/models").json == []
-    with app.app_context():
-        db.engine.dispose()
+    with application(settings_for(url)) as app:
+        api = Api(app, make_keys(app))
+        on_server(cluster, f"ALTER DATABASE {parse_dsn(url)['dbname']} SET default_transaction_read_only = on")
+        with app.app_context():
+            db.engine.dispose()
+        answer = api.post("/api/v1/models", {"name": "a/b", "storage_path": "x"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        assert api.get("/api/v1/models").json == []
 
 
 @pytest.mark.parametrize("host", ["xn--e1afmkfd.com", "bücher.example", "a b", "foo:bar", "-"])

@@ -1,6 +1,7 @@
 """Roles, at every door: `rolecases` says which role each change takes, and the tables here who may read."""
 
 import re
+from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,34 +10,23 @@ from client.wsgi_adapter import WSGIAdapter
 from pages.conftest import Browser
 from pages.markup import Page, is_whole
 from rolecases import CASES, filled, set_up
+from stage import NOWHERE, Api
 
 from catapult import Forbidden, Registry
 
 ROLES = ["viewer", "publisher", "releaser", "admin"]
-NOWHERE = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 
-READS = {
-    "GET /api/health": None,
-    "GET /api/v1/info": "viewer",
-    "GET /api/v1/models": "viewer",
-    "GET /api/v1/models/{id}": "viewer",
-    "GET /api/v1/models/{id}/versions": "viewer",
-    "GET /api/v1/versions": "viewer",
-    "GET /api/v1/versions/latest": "viewer",
-    "GET /api/v1/versions/compare": "viewer",
-    "GET /api/v1/versions/{id}": "viewer",
-    "GET /api/v1/versions/{id}/deployments": "viewer",
-    "GET /api/v1/versions/{id}/gates": "viewer",
-    "GET /api/v1/deployments": "viewer",
-    "GET /api/v1/deployments/{id}": "viewer",
-    "GET /api/v1/api-keys": "admin",
-    "GET /api/v1/audit-logs": "viewer",
-    "GET /api/v1/environments": "viewer",
-    "GET /api/v1/environments/{id}": "viewer",
-    "GET /api/v1/environments/{id}/live": "viewer",
-    "GET /api/v1/live": "viewer",
-    "GET /api/v1/gates": "viewer",
+READERS = {
+    None: ["health"],
+    "viewer": [
+        *("v1/info", "v1/models", "v1/models/{id}", "v1/models/{id}/versions", "v1/versions", "v1/versions/latest"),
+        *("v1/versions/compare", "v1/versions/{id}", "v1/versions/{id}/deployments", "v1/versions/{id}/gates"),
+        *("v1/deployments", "v1/deployments/{id}", "v1/audit-logs", "v1/environments", "v1/environments/{id}"),
+        *("v1/environments/{id}/live", "v1/live", "v1/gates"),
+    ],
+    "admin": ["v1/api-keys"],
 }
+READS = {f"GET /api/{path}": role for role, paths in READERS.items() for path in paths}
 WITHDRAW = {"DELETE /api/v1/versions/{id}/approvals/{id}": "publisher"}  # and only the key that gave it
 SIGNING_IN = ("auth.forbidden", "session.create")
 PAGES = {
@@ -68,77 +58,60 @@ TABLE = {**READS, **WITHDRAW, **writes()}
 GUARDED = {call: role for call, role in TABLE.items() if role}
 
 
-@pytest.fixture
-def walk(api, trail, undone):
-    """Let a key of each role try a case: one that may leaves its entry, any other only entries of its refusal."""
-    ids = set_up(api)
-
-    def run(case, attempt):
-        for role in ROLES:
-            allowed = ROLES.index(role) >= ROLES.index(case.role)
-            with undone():
-                before = len(trail())
-                attempt(role, ids, allowed)
-                entries = [entry for entry in trail()[:-before] if entry["action"] not in SIGNING_IN]
-                assert {entry["api_key_name"] for entry in entries} <= {f"{role}-key"}
-                assert (case.entry in {entry["action"] for entry in entries}) is allowed, role
-                assert allowed or not entries, role
-
-    return run
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_api(api, walk, case):
-    def attempt(role, ids, allowed):
-        method, path = filled(case.call, ids).split()
-        answer = api.by(role).request(method, f"/api/v1{path}", filled(case.body, ids))
-        if allowed:
-            assert answer.status_code in (200, 201, 204), (role, answer.text)
-        else:
-            assert (answer.status_code, answer.json["type"]) == (403, "/docs/errors/forbidden"), role
-            assert re.search(rf"\b{needed(case, role)}\b", answer.json["detail"]), role
-
-    walk(case, attempt)
-
-
 def needed(case, role):
     """The role that a refusal names: first the operation's own, then that of what is sent."""
     own = GUARDED[operation_of(case)]
     return own if ROLES.index(role) < ROLES.index(own) else case.role
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.sdk], ids=lambda case: case.name)
-def test_the_sdk(app, keys, walk, case):
-    def attempt(role, ids, allowed):
-        with requests.Session() as session:
-            session.mount("http://", WSGIAdapter(app))
-            registry = Registry("http://localhost/api", keys[role], session=session)
-            if allowed:
-                case.sdk(registry, ids)
-            else:
-                with pytest.raises(Forbidden, match=needed(case, role)):
-                    case.sdk(registry, ids)
-
-    walk(case, attempt)
+def by_api(app, keys, case, role, ids, allowed):
+    method, path = filled(case.call, ids).split()
+    answer = Api(app, keys, role).request(method, f"/api/v1{path}", filled(case.body, ids))
+    if allowed:
+        assert answer.status_code in (200, 201, 204), (role, answer.text)
+    else:
+        assert (answer.status_code, answer.json["type"]) == (403, "/docs/errors/forbidden"), role
+        assert re.search(rf"\b{needed(case, role)}\b", answer.json["detail"]), role
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.page], ids=lambda case: case.name)
-def test_the_pages(app, keys, walk, case):
-    def attempt(role, ids, allowed):
-        browser, submit = Browser(app, keys, role), case.page
-        address = filled(submit.address, ids)
-        for offered_at in submit.offered_at:
-            page = Page(browser.get(filled(offered_at, ids)))
-            offered = {urlsplit(link).path for link in [*page.links, *page.actions]}
-            assert (address in offered and submit.button in ["", *page.texts("button")]) is allowed, (role, offered_at)
-        answer = browser.post(address, filled(submit.form, ids))
-        if allowed:
-            assert answer.status_code in (200, 303), (role, answer.text)
-        else:
-            assert (answer.status_code, is_whole(answer)) == (403, True), role
-            assert re.search(r"the role (publisher|releaser|admin)\b", answer.text), role
+def by_sdk(app, keys, case, role, ids, allowed):
+    with requests.Session() as session:
+        session.mount("http://", WSGIAdapter(app))
+        registry = Registry("http://localhost/api", keys[role], session=session)
+        with nullcontext() if allowed else pytest.raises(Forbidden, match=needed(case, role)):
+            case.sdk(registry, ids)
 
-    walk(case, attempt)
+
+def by_page(app, keys, case, role, ids, allowed):
+    browser, submit = Browser(app, keys, role), case.page
+    address = filled(submit.address, ids)
+    for offered_at in submit.offered_at:
+        page = Page(browser.get(filled(offered_at, ids)))
+        offered = {urlsplit(link).path for link in [*page.links, *page.actions]}
+        assert (address in offered and submit.button in ["", *page.texts("button")]) is allowed, (role, offered_at)
+    answer = browser.post(address, filled(submit.form, ids))
+    if allowed:
+        assert answer.status_code in (200, 303), (role, answer.text)
+    else:
+        assert (answer.status_code, is_whole(answer)) == (403, True), role
+        assert re.search(r"the role (publisher|releaser|admin)\b", answer.text), role
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_at_every_door_a_role_that_may_leaves_its_entry_and_any_other_only_that_of_its_refusal(
+    app, api, keys, trail, undone, case
+):
+    ids = set_up(api)
+    for door in (by_api, by_sdk, *([by_page] if case.page else [])):
+        for role in ROLES:
+            allowed = ROLES.index(role) >= ROLES.index(case.role)
+            with undone():
+                before = len(trail())
+                door(app, keys, case, role, ids, allowed)
+                entries = [entry for entry in trail()[:-before] if entry["action"] not in SIGNING_IN]
+            assert {entry["api_key_name"] for entry in entries} <= {f"{role}-key"}
+            assert (case.entry in {entry["action"] for entry in entries}) is allowed, (door, role)
+            assert allowed or not entries, (door, role)
 
 
 @pytest.mark.parametrize("needed", PAGES)

@@ -31,16 +31,9 @@ def test_a_trace_goes_on_with_a_span_of_our_own(api, sent, flags):
 @pytest.mark.parametrize(
     "sent",
     [
-        "",
-        "rubbish",
-        f"00-{TRACE}-{SPAN}",
-        f"ff-{TRACE}-{SPAN}-01",
-        f"00-{'0' * 32}-{SPAN}-01",
-        f"00-{TRACE}-{'0' * 16}-01",
-        f"00-{TRACE.upper()}-{SPAN}-01",
-        f"00-{TRACE}-{SPAN}-01-more",
-        f"00-{TRACE}-{SPAN}-01, 00-{TRACE}-{SPAN}-01",
-        f"cc-{TRACE}-{SPAN}-01.more",
+        *("", "rubbish", f"00-{TRACE}-{SPAN}", f"ff-{TRACE}-{SPAN}-01", f"00-{'0' * 32}-{SPAN}-01"),
+        *(f"00-{TRACE}-{'0' * 16}-01", f"00-{TRACE.upper()}-{SPAN}-01", f"00-{TRACE}-{SPAN}-01-more"),
+        *(f"00-{TRACE}-{SPAN}-01, 00-{TRACE}-{SPAN}-01", f"cc-{TRACE}-{SPAN}-01.more"),
     ],
 )
 def test_what_is_no_trace_is_replaced_by_a_new_one(api, sent):
