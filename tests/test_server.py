@@ -2,6 +2,11 @@
 
 import inspect
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Thread
+from types import SimpleNamespace
 
 import gunicorn.arbiter
 import pytest
@@ -25,3 +30,21 @@ def test_an_overridden_method_exists_in_gunicorn_and_says_when_it_can_go(ours, t
     override, original = getattr(ours, name), getattr(theirs, name)
     assert list(inspect.signature(override).parameters) == list(inspect.signature(original).parameters)
     assert re.search(r"Overrides \w+\.\w+.* Can\s+go\s+when ", " ".join(override.__doc__.split()))
+
+
+def test_a_worker_ends_by_ctrl_c_while_its_thread_pool_is_locked():
+    """The signal interrupts the main thread anywhere, for instance while it hands a request to the pool."""
+    worker = object.__new__(Worker)
+    worker.cfg = SimpleNamespace(worker_int=lambda _: None)
+    worker.tpool = ThreadPoolExecutor(1)
+    ended = []
+
+    def interrupted():
+        with worker.tpool._shutdown_lock, suppress(SystemExit):
+            worker.handle_quit(signal.SIGINT, None)
+        ended.append(not worker.alive)
+
+    thread = Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert ended == [True]

@@ -77,6 +77,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.close = partial(self._close, conn.sock)
         super().finish_request(conn, fs)
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End at once, by SIGQUIT or Ctrl-C.
+
+        Overrides ThreadWorker.handle_quit: it takes a lock of the thread pool, which the interrupted code may hold, for instance
+        a first handler of the same signal. The worker then hangs until it is killed (tests/test_server.py). Can go when gunicorn
+        takes no lock in a signal handler.
+        """
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
     def notify(self) -> None:
         """Send the heartbeat and the number of database connections in use, once a second.
 
