@@ -37,7 +37,7 @@ SIGN_IN = "pages.sign_in.sign_in"
 
 EXPOSED = [
     *("Link", "ETag", "Location", "Retry-After", "X-Request-ID", "traceparent", "X-Total-Count"),
-    *("Idempotency-Replayed", "Deprecation"),
+    *("Idempotency-Replayed", "Deprecation", responses.KEY_EXPIRES),
 ]
 
 

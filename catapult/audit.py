@@ -4,17 +4,22 @@
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Executable, Table, TextClause, insert
+from sqlalchemy import ColumnElement, Executable, Table, TextClause, insert, text
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden
 from catapult.extensions import Row, check_in_transaction, db
+from catapult.rules.bounds import UNBOUNDED, Bounds
 from catapult.rules.json_text import as_stored
 from catapult.tables import Action, AuditLog, Kind, Role
 
@@ -29,19 +34,34 @@ REFUSALS = {
     "uq_deployments_live": "Another deployment to this environment came first. Check what is live and try again.",
     "uq_approvals_key": "This key has already approved it.",
     "uq_api_keys_prefix": "The new key's prefix is taken. Try again.",
+    "uq_people_email": "Somebody else has this email address.",
 }
 """The Conflict that each constraint means when it is violated. It is recognized by name, never by the error's text."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, and from where."""
+    """Who acts, and from where.
+
+    `name` is that of the key, `person_name` that of the person who holds it, None for a service's. `voice` is the same for all
+    keys of a person, and for a service's key and those it was rotated to. `expires_at` is the key's.
+    """
 
     name: str
     role: Role
     key_id: UUID | None = None
     ip_address: str | None = None
     request_id: str | None = None
+    person_id: UUID | None = None
+    person_name: str | None = None
+    voice: UUID | None = None
+    bounds: Bounds = UNBOUNDED
+    expires_at: datetime | None = None
+
+    @property
+    def shown(self) -> str:
+        """The name that people read: the person's, or else the key's."""
+        return self.person_name or self.name
 
     def needs(self, role: Role) -> None:
         """Raise Forbidden, naming the role, unless the actor's role is that role or a higher one."""
@@ -73,6 +93,68 @@ class Statement(Protocol):
 
     def sql(self, entries: str) -> TextClause: ...
     def finish(self, result: Any) -> None: ...
+
+
+class Script:
+    """An `audit.Statement` of several statements that are sent in one round trip. Each sees what those before it did."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+        self.values: dict[str, Any] = {}
+
+    def add(self, statement: str, **values: Any) -> None:
+        """Send this statement too. The names of its parameters must differ from those of the others."""
+        self.statements.append(statement)
+        self.values |= values
+
+    def insert(self, row: Row) -> None:
+        """Insert the row, which is not in the session. All its columns must be set."""
+        values = {
+            name: json.dumps(getattr(row, key)) if kind == "JSONB" else getattr(row, key)
+            for key, name, kind in _columns(type(row))
+        }
+        self.add(_insert_sql(type(row)), **values)
+
+    def run(self) -> None:
+        """Send the statements by themselves, in the session's transaction."""
+        if self.statements:
+            execute(_text("; ".join(self.statements)), self.values)
+
+    def sql(self, entries: str) -> TextClause:
+        moment = "moment AS (SELECT statement_timestamp() AS now, CAST('{}' AS jsonb) AS details)"
+        return _text("; ".join([*self.statements, f"WITH {moment}, {entries} SELECT"]))
+
+    def finish(self, result: Any) -> None:
+        """Do nothing: every statement has succeeded."""
+
+
+@cache
+def _columns(table: type[Row]) -> list[tuple[str, str, str]]:
+    """Return the attribute, the parameter and the SQL type of each column that can be written."""
+    attributes = [(attribute.key, attribute.columns[0]) for attribute in table.__mapper__.column_attrs]
+    return [
+        (key, f"{table.__tablename__}_{column.name}", sql_type(column))
+        for key, column in attributes
+        if column.computed is None
+    ]
+
+
+@cache
+def _insert_sql(table: type[Row]) -> str:
+    columns = _columns(table)
+    names = ", ".join(f'"{name.removeprefix(f"{table.__tablename__}_")}"' for _, name, _ in columns)
+    values = ", ".join(f"CAST(:{name} AS {kind})" for _, name, kind in columns)
+    return f"INSERT INTO {table.__tablename__} ({names}) VALUES ({values})"  # noqa: S608 - from the tables' own names
+
+
+def sql_type(column: ColumnElement[Any]) -> str:
+    """Return the column's SQL type without a length: a cast to `varchar(128)` would cut what an insert refuses."""
+    compiled = str(column.type.compile(dialect=PGDialect()))  # type: ignore[no-untyped-call]
+    return re.sub(r"\(.*?\)| COLLATE .*", "", compiled)
+
+
+_text = lru_cache(maxsize=64)(text)
+"""Statements are few and long: each is parsed once."""
 
 
 def entry(action: str, row: Row, **details: Any) -> Entry:
@@ -159,15 +241,16 @@ def _same(old: Any, new: Any) -> bool:
 
 _INSERT_ENTRIES = """recorded AS (
     INSERT INTO audit_logs (id, action, resource_type, resource_id, details, created_at,
-        api_key_id, api_key_name, ip_address, request_id)
+        api_key_id, api_key_name, person_id, person_name, ip_address, request_id)
     SELECT entry.id, entry.action, entry.resource_type, entry.resource_id,
         moment.details || CAST(entry.details AS jsonb), moment.now,
-        CAST(:entry_api_key_id AS uuid), :entry_api_key_name, :entry_ip_address, :entry_request_id
+        CAST(:entry_api_key_id AS uuid), :entry_api_key_name, CAST(:entry_person_id AS uuid), :entry_person_name,
+        :entry_ip_address, :entry_request_id
     FROM moment, unnest(CAST(:entry_id AS uuid[]), CAST(:entry_action AS varchar[]), CAST(:entry_resource_type AS varchar[]),
         CAST(:entry_resource_id AS uuid[]), CAST(:entry_details AS text[]))
         AS entry (id, action, resource_type, resource_id, details)
 )"""
-_SAME_FOR_ALL = ("api_key_id", "api_key_name", "ip_address", "request_id")
+_SAME_FOR_ALL = ("api_key_id", "api_key_name", "person_id", "person_name", "ip_address", "request_id")
 
 
 def _as_parameters(entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -193,6 +276,8 @@ def _values(actor: Actor, entry: Entry) -> dict[str, Any]:
         "details": entry.details,
         "api_key_id": actor.key_id,
         "api_key_name": actor.name or None,
+        "person_id": actor.person_id,
+        "person_name": actor.person_name,
         "ip_address": actor.ip_address,
         "request_id": actor.request_id,
     }

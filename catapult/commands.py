@@ -16,21 +16,25 @@ import flask_migrate
 import structlog
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from catapult.actions import api_keys
+from catapult.actions import people as people_actions
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
-from catapult.contract.fields import rfc3339
-from catapult.contract.service import ExportedOut, KeyOut
+from catapult.contract.fields import In
+from catapult.contract.service import ExportedOut, KeyIn, KeyOut, PersonIn, PersonOut
 from catapult.demo import fill
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, attached, serving
 from catapult.errors import Invalid, NotFound, Refusal
 from catapult.extensions import current_settings, db
 from catapult.queries import api_keys as stored_keys
 from catapult.queries import audit_logs, registry
+from catapult.queries import people as stored_people
 from catapult.queries.lists.paging import Page
 from catapult.rules import key_format
+from catapult.rules.json_text import rfc3339
 from catapult.tables import Role
 
 DURATION = re.compile(r"(\d{1,5})([mhdw])")
@@ -39,12 +43,13 @@ log = structlog.get_logger("catapult")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 keys = AppGroup("keys", help="Create, list, revoke and rotate API keys.")
+people = AppGroup("people", help="Add, list and deactivate people.")
 audit = AppGroup("audit", help="Read the audit log.")
 
 
 def init_app(app: Flask) -> None:
-    """Add `flask up`, `flask demo`, `flask keys …` and `flask audit …`."""
-    for command in (up, demo, keys, audit):
+    """Add `flask up`, `flask demo`, `flask keys …`, `flask people …` and `flask audit …`."""
+    for command in (up, demo, keys, people, audit):
         app.cli.add_command(command)
 
 
@@ -212,6 +217,21 @@ def parse_length(_: Any, __: Any, value: str) -> timedelta:
     return length
 
 
+def as_in(schema: type[In], name: str) -> Callable[..., Any]:
+    """Return a callback that refuses what this field of the API refuses. An option that was left out is None."""
+
+    def parse(_: Any, __: Any, value: str | tuple[str, ...] | None) -> Any:
+        if value is None or value == ():
+            return None
+        try:
+            return schema().fields[name].deserialize(value)
+        except ValidationError as error:
+            listed = error.messages.values() if isinstance(error.messages, dict) else [error.messages]
+            raise click.BadParameter(" ".join(text for texts in listed for text in texts)) from error
+
+    return parse
+
+
 def _duration(value: str) -> timedelta | None:
     match = DURATION.fullmatch(value)
     return timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
@@ -221,16 +241,28 @@ def _duration(value: str) -> timedelta | None:
 @click.option("--name", required=True, help="For people; need not be unique.")
 @click.option("--role", type=click.Choice([str(role) for role in Role]), default=str(Role.PUBLISHER), show_default=True)
 @click.option("--expires", callback=parse_end, help="90d, 12h, 2w, or a time as 2027-01-31T00:00:00Z.")
+@click.option("--person", help="Who holds it: an id, email address or name. Default: nobody, a service's key.")
+@click.option(
+    "--models", multiple=True, callback=as_in(KeyIn, "models"), help="A model it may change, or a pattern; repeatable."
+)
+@click.option(
+    "--environments",
+    multiple=True,
+    callback=as_in(KeyIn, "environments"),
+    help="An environment it may change; repeatable.",
+)
 @on_database
-def create_key(name: str, role: str, expires: datetime | None) -> None:
+def create_key(name: str, role: str, expires: datetime | None, person: str | None, **bounds: Any) -> None:
     """Create a key and print it. It is never shown again."""
-    make_key(name, role, expires)
+    person_id = UUID(str(stored_people.named(person).id)) if person is not None else None
+    make_key(name, role, expires, person_id=person_id, **bounds)
 
 
-def make_key(name: str, role: str, expires: datetime | None = None) -> None:
+def make_key(name: str, role: str, expires: datetime | None = None, **fields: Any) -> None:
     """Create a key and print it on a line `Key: <key>`, the only line with `Key:`."""
-    _warn_of_other_salt(current_settings().api_key_salt)
-    key = api_keys.create(actor=CLI, salt=current_settings().api_key_salt, name=name, role=role, expires_at=expires)
+    salt = current_settings().api_key_salt
+    _warn_of_other_salt(salt)
+    key = api_keys.create(actor=CLI, salt=salt, name=name, role=role, expires_at=expires, **fields)
     click.echo(f"Key: {key.key}")
 
 
@@ -246,7 +278,9 @@ def list_keys(as_json: bool) -> None:
             state = "active" if row.is_active else "revoked" if row.revoked_at else "expired"
             used = rfc3339(row.last_used_at) if row.last_used_at else "never used"
             end = f"until {row.expires_at.astimezone(UTC):%Y-%m-%d %H:%M}" if row.expires_at else "no end"
-            click.echo(f"{row.id}  {row.prefix}  {row.role:<9}  {state:<7}  {end:<22}  {used:<27}  {row.name}")
+            holder = row.person_name or "service"
+            about = f"{row.role:<9}  {state:<7}  {end:<22}  {used:<27}  {holder:<16}"
+            click.echo(f"{row.id}  {row.prefix}  {about}  {row.name}")
 
 
 @keys.command("revoke")
@@ -265,11 +299,11 @@ def revoke_key(key: str) -> None:
 )
 @on_database
 def rotate_key(key: str, overlap: timedelta) -> None:
-    """Replace the key with that id or prefix by a new one of the same name and role, and print the new one."""
+    """Replace the key with that id or prefix by a new one of the same name, person, role and bounds, and print it."""
     _warn_of_other_salt(current_settings().api_key_salt)
     new = api_keys.rotate(_key_id(key), actor=CLI, salt=current_settings().api_key_salt, overlap=overlap)
     click.echo(f"Key: {new.key}")
-    click.echo(f"The old key works until {rfc3339(datetime.now(UTC) + overlap)} at most.")
+    click.echo(f"The old key works until {rfc3339(new.old_expires_at)}.")
 
 
 def _key_id(key: str) -> UUID:
@@ -283,6 +317,45 @@ def _key_id(key: str) -> UUID:
         return UUID(key)
     except ValueError as error:
         raise NotFound("This is neither an id nor a prefix (cat_…). `flask keys list` shows both.") from error
+
+
+@people.command("add")
+@click.argument("name")
+@click.option("--email", callback=as_in(PersonIn, "email"), help="Unique; shown to admins and to the person.")
+@click.option(
+    "--role",
+    type=click.Choice([str(role) for role in Role]),
+    default=str(Role.VIEWER),
+    show_default=True,
+    help="The highest role of their keys.",
+)
+@on_database
+def add_person(name: str, email: str | None, role: str) -> None:
+    """Add a person and print their id. `flask keys create --person` makes them a key."""
+    click.echo(people_actions.create(actor=CLI, name=name, email=email, role=role).id)
+
+
+@people.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@on_database
+def list_people(as_json: bool) -> None:
+    """List everybody, newest first."""
+    for row in stored_people.listing(CLI).page(Page(limit=100_000)):
+        if as_json:
+            click.echo(PersonOut.encode(row))
+        else:
+            state = "active" if row.active else "inactive"
+            click.echo(f"{row.id}  {row.role:<9}  {state:<8}  {row.name}" + (f" <{row.email}>" if row.email else ""))
+
+
+@people.command("deactivate")
+@click.argument("person")
+@on_database
+def deactivate_person(person: str) -> None:
+    """Revoke all keys and end all sessions of the person with that id, email address or name."""
+    row = stored_people.named(person)
+    people_actions.edit(UUID(str(row.id)), {"active": False}, actor=CLI)
+    click.echo(f"{row.name} is deactivated: their keys are revoked, and their sessions have ended.")
 
 
 @audit.command("export")

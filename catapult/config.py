@@ -9,6 +9,7 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ class Settings:
     rate_limit_storage: str = field(default="memory://", repr=False)
     metrics_key: str = field(default="", repr=False)
     metrics_folder: Path | None = None
+    key_max_age: timedelta | None = None
 
     @property
     def url(self) -> str:
@@ -83,6 +85,7 @@ def load() -> Settings:
         "rate_limit": env.str("RATE_LIMIT", ""),
         "rate_limit_storage": env.str("RATE_LIMIT_STORAGE", "memory://"),
         "metrics_key": env.str("METRICS_KEY", ""),
+        "key_max_age": env.str("KEY_MAX_AGE", ""),
         "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
@@ -91,6 +94,7 @@ def load() -> Settings:
     if problems:
         raise ConfigError(problems)
     values["trusted_proxies"] = tuple(ip_network(text) for text in values["trusted_proxies"])
+    values["key_max_age"] = timedelta(days=int(values["key_max_age"][:-1])) if values["key_max_age"] else None
     if not url:
         salt, secret = salt or stored_secret(home, "api_key_salt"), secret or stored_secret(home, "secret_key")
     return Settings(
@@ -214,6 +218,8 @@ def _invalid(values: dict[str, Any]) -> list[str]:
             problems.append(f"CORS_ORIGINS contains {origin!r}; use the form https://ml.example.com, without a path.")
     problems += _invalid_trust(values["trusted_proxies"], values["trusted_hosts"])
     problems += _invalid_rates(values["rate_limit"], values["rate_limit_storage"])
+    if values["key_max_age"] and not re.fullmatch(r"[1-9]\d{0,3}d", values["key_max_age"], re.ASCII):
+        problems.append(f"KEY_MAX_AGE is {values['key_max_age']!r}; use a number of days such as 90d.")
     if values["metrics_key"] and not re.fullmatch(r"[!-~]{16,}", values["metrics_key"]):
         problems.append(f"METRICS_KEY needs 16 or more visible ASCII characters. Create one: `{_RECIPE}`.")
     return problems

@@ -1,8 +1,9 @@
 """The whole database on one page: tables, enums, constraints, indexes.
 
 Whatever PostgreSQL can enforce is enforced here, so that no door and no bug gets around it. Only the migrations have the
-trigger that refuses UPDATE, DELETE and TRUNCATE on `audit_logs`, the trigger that writes `deployment_states`, the functions
-`catapult_grams`, `catapult_trigrams` and `catapult_entry_model`, and the type `catapult_place`.
+triggers that refuse UPDATE, DELETE and TRUNCATE on `audit_logs` and `decisions`, the trigger that writes
+`deployment_states`, the functions `catapult_grams`, `catapult_trigrams` and `catapult_entry_model`, and the type
+`catapult_place`.
 No row is deleted: `deleted_at` removes it from every list and frees its name. Times are UTC.
 """
 
@@ -34,7 +35,7 @@ from uuid_utils.compat import uuid7
 
 from catapult.extensions import Row
 
-NAME_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMENT_LENGTH = 255, 128, 128, 300, 63
+NAME_LENGTH, EMAIL_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMENT_LENGTH = 255, 254, 128, 128, 300, 63
 TEXT_LENGTH = 10_000
 MAX_RANK = 2**31 - 1
 PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
@@ -74,6 +75,16 @@ class Role(enum.StrEnum):
 
 
 _RANK = {role: rank for rank, role in enumerate(Role)}
+
+
+class DecisionKind(enum.StrEnum):
+    """What was decided about a version."""
+
+    PROMOTE = "promote"
+    DEMOTE = "demote"
+    DEPLOY = "deploy"
+    ROLLBACK = "rollback"
+    RETIRE = "retire"
 
 
 class VersionStatus(enum.StrEnum):
@@ -126,6 +137,7 @@ class Kind(enum.StrEnum):
     ENVIRONMENT = "environment"
     GATE = "gate"
     APPROVAL = "approval"
+    PERSON = "person"
     API_KEY = "api_key"
     SESSION = "session"
 
@@ -144,6 +156,7 @@ class Action(enum.StrEnum):
     DEPLOYMENT_CREATE = "deployment.create"
     DEPLOYMENT_UPDATE = "deployment.update"
     DEPLOYMENT_ROLLBACK = "deployment.rollback"
+    DEPLOYMENT_RETIRE = "deployment.retire"
     ENVIRONMENT_CREATE = "environment.create"
     ENVIRONMENT_UPDATE = "environment.update"
     ENVIRONMENT_DELETE = "environment.delete"
@@ -153,7 +166,10 @@ class Action(enum.StrEnum):
     GATE_OVERRIDE = "gate.override"
     APPROVAL_CREATE = "approval.create"
     APPROVAL_WITHDRAW = "approval.withdraw"
+    PERSON_CREATE = "person.create"
+    PERSON_UPDATE = "person.update"
     API_KEY_CREATE = "api_key.create"
+    API_KEY_UPDATE = "api_key.update"
     API_KEY_ROTATE = "api_key.rotate"
     API_KEY_REVOKE = "api_key.revoke"
     SESSION_CREATE = "session.create"
@@ -270,9 +286,14 @@ class Version(Editable, Row):
     released_at: Mapped[datetime | None]
     released_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    # Not the name, which keys may share: an approval by the key that registered the version does not count.
+    # Not the name, which keys may share: an approval by the voice that registered the version does not count.
     created_by_key: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    # The decision that made it a release, and whether that one overrode a gate. NULL before decisions were kept.
+    decision_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("decisions.id", use_alter=True, deferrable=True, initially="DEFERRED")
+    )
+    override: Mapped[bool] = mapped_column(default=False, server_default="false")
 
     model: Mapped[RegisteredModel] = relationship(lazy="raise")
     if TYPE_CHECKING:  # not a column: set by whoever reads the row (`queries.versions.LIVE_IN`)
@@ -285,6 +306,7 @@ class Version(Editable, Row):
         CheckConstraint("size_bytes >= 0", name="size_bytes"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released"),
+        CheckConstraint("released_at IS NOT NULL OR (decision_id IS NULL AND NOT override)", name="decision"),
         one_of("status", VersionStatus),
         *at_most(TEXT_LENGTH, "release_notes"),
         *at_most(PLACE_LENGTH, "ceph_path"),
@@ -370,6 +392,8 @@ class Environment(Editable, Row):
     frozen_reason: Mapped[str | None] = mapped_column(Text)
     frozen_until: Mapped[datetime | None]
     description: Mapped[str | None] = mapped_column(Text)
+    # Seconds after which an unfinished deployment counts as overdue; NULL for never.
+    deploy_within: Mapped[int | None]
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -377,6 +401,7 @@ class Environment(Editable, Row):
         UniqueConstraint("place"),
         CheckConstraint(r"name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' AND lower(name) <> 'release'", name="name"),
         CheckConstraint("rank >= 0", name="rank"),
+        CheckConstraint("deploy_within > 0", name="deploy_within"),
         CheckConstraint("frozen = (frozen_reason IS NOT NULL) AND frozen_reason <> ''", name="frozen"),
         CheckConstraint("frozen OR frozen_until IS NULL", name="frozen_until"),
         *at_most(PLACE_LENGTH, "frozen_reason"),
@@ -413,8 +438,16 @@ class Deployment(Editable, Row):
     superseded_by: Mapped[UUID | None] = mapped_column(
         ForeignKey("deployments.id", deferrable=True, initially="DEFERRED")  # it ends before the other is inserted
     )
+    # The decision that made it live, before that the one that let it begin, and whether that one overrode a gate.
+    decision_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("decisions.id", deferrable=True, initially="DEFERRED")  # both are written in one transaction
+    )
+    override: Mapped[bool] = mapped_column(default=False, server_default="false")
     # The deployment that was live and was rolled back from.
     rollback_of: Mapped[UUID | None] = mapped_column(ForeignKey("deployments.id"))
+
+    if TYPE_CHECKING:  # not a column: the decision as JSON, set by whoever reads the row
+        decision: str | None
 
     release: Mapped[Version] = relationship(lazy="raise", viewonly=True)
     model: Mapped[RegisteredModel] = relationship(lazy="raise", viewonly=True)
@@ -539,8 +572,43 @@ class Gate(Editable, Row):
     )
 
 
+class Decision(Row):
+    """A promotion, demotion, deployment, rollback or retirement, with everything that let it through. Never changed."""
+
+    __tablename__ = "decisions"
+
+    id: Mapped[UUID] = primary_key()
+    kind_: Mapped[str] = mapped_column("kind", String(16))
+    at: Mapped[datetime] = mapped_column()
+    by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    by_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    by_person_id: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"))
+    version_id: Mapped[UUID] = mapped_column()
+    model_id: Mapped[UUID] = mapped_column()
+    model_name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    version: Mapped[str] = mapped_column(String(VERSION_LENGTH))
+    target: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
+    # `{tag digest image hash numbers}` at that moment; `numbers` are those in the metadata, by their dotted paths.
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    reason: Mapped[str | None] = mapped_column(Text)
+    override: Mapped[bool]
+    verdicts: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    approvals: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    # The reason of the freeze that did not stop it.
+    freeze: Mapped[str | None] = mapped_column("freeze_reason", Text)  # FREEZE is a keyword
+
+    __table_args__ = (
+        ForeignKeyConstraint([version_id, model_id], [Version.id, Version.model_id], name="fk_decisions_version_id"),
+        CheckConstraint(TARGET_RULE.format("target"), name="target"),
+        one_of("kind", DecisionKind),
+        Index("ix_decisions_version", version_id, at, id),
+        # Finds the last release of a model, or what was let into an environment last.
+        Index("ix_decisions_model", model_id, target, at, id),
+    )
+
+
 class Approval(Row):
-    """A key's approval of a version for a target. It counts until a gate of the target changes."""
+    """A key's approval of a version for a target. It counts until the content or a gate of the target changes."""
 
     __tablename__ = "approvals"
     kind = Kind.APPROVAL
@@ -550,31 +618,61 @@ class Approval(Row):
     target: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
     comment: Mapped[str | None] = mapped_column(Text)
     # `catapult.rules.gates.gates_hash` of this version and target at the time.
-    standing: Mapped[str] = mapped_column(String(64))
+    gates_hash: Mapped[str] = mapped_column(String(64))
+    # `catapult.queries.content.HASH` at the time.
+    content_hash: Mapped[str] = mapped_column(String(64))
     api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
     approved_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     withdrawn_at: Mapped[datetime | None]
+    # When the content changed, and how. It never counts again, also if the content is changed back.
+    voided_at: Mapped[datetime | None]
+    void_reason: Mapped[str | None] = mapped_column(Text)
 
     __mapper_args__ = {"eager_defaults": True}
 
     __table_args__ = (
         CheckConstraint(TARGET_RULE.format("target"), name="target"),
+        CheckConstraint("(voided_at IS NULL) = (void_reason IS NULL)", name="voided"),
+        Index("ix_approvals_version", version_id, target, postgresql_where=text("withdrawn_at IS NULL")),
         *at_most(TEXT_LENGTH, "comment"),
         Index(
             "uq_approvals_key",
             version_id,
             target,
             api_key_id,
-            standing,
+            gates_hash,
             unique=True,
-            postgresql_where=text("withdrawn_at IS NULL"),
+            postgresql_where=text("withdrawn_at IS NULL AND voided_at IS NULL"),
         ),
     )
 
 
+class Person(Editable, Row):
+    """Somebody who signs in and may hold keys. No key may do more than its person."""
+
+    __tablename__ = "people"
+    kind = Kind.PERSON
+
+    id: Mapped[UUID] = primary_key()
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    email: Mapped[str | None] = mapped_column(String(EMAIL_LENGTH))
+    role: Mapped[str] = mapped_column(String(16))
+    active: Mapped[bool] = mapped_column(default=True, server_default="true")
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        CheckConstraint("char_length(name) BETWEEN 1 AND 255", name="name"),
+        CheckConstraint(r"email ~ '^[^@[:space:]]+@[^@[:space:]]+$'", name="email"),
+        one_of("role", Role),
+        Index("uq_people_email", text("lower(email)"), unique=True),
+        Index("ix_people_newest", created_at, id),
+    )
+
+
 class ApiKey(Row):
-    """A key. Only its HMAC-SHA-256 under API_KEY_SALT is stored; `prefix` may be shown."""
+    """A person's key, or a service's. Only its HMAC-SHA-256 under API_KEY_SALT is stored; `prefix` may be shown."""
 
     __tablename__ = "api_keys"
     kind = Kind.API_KEY
@@ -582,18 +680,32 @@ class ApiKey(Row):
     id: Mapped[UUID] = primary_key()
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     role: Mapped[str] = mapped_column(String(16))
+    # NULL for a service's key.
+    person_id: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"))
+    # The key that this one replaced by rotation, and the first key of that line. NULL if it replaced none.
+    replaces_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    line_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    # What it may change: patterns of models as gates have them, and environments in lower case. NULL is no bound, {} is nothing.
+    models: Mapped[list[str] | None]
+    environments: Mapped[list[str] | None]
     prefix: Mapped[str] = mapped_column(String(12))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary)
     # Identifies the salt, so that a wrong API_KEY_SALT is found at start and not as an endless 401.
     salt_mark: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_by_key: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    # The key that `flask up` made: whoever signs in with it first says their name, and it becomes that person's.
+    asks_name: Mapped[bool] = mapped_column(default=False, server_default="false")
     last_used_at: Mapped[datetime | None]
+    last_used_from: Mapped[str | None] = mapped_column(String(64))
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     if TYPE_CHECKING:  # not columns: the key itself, on a row that was just created
         key: str
         is_active: bool
+        person_name: str | None
+        old_expires_at: datetime
 
     __mapper_args__ = {"eager_defaults": True}
 
@@ -603,6 +715,8 @@ class ApiKey(Row):
         CheckConstraint("prefix ~ '^cat_[A-Za-z0-9]{8}$'", name="prefix"),
         one_of("role", Role),
         Index("uq_api_keys_prefix", prefix, unique=True),
+        Index("ix_api_keys_line", line_id, postgresql_where=text("line_id IS NOT NULL")),
+        Index("ix_api_keys_person", person_id, postgresql_where=text("person_id IS NOT NULL")),
         Index("ix_api_keys_newest", created_at, id),
         Index("ix_api_keys_admins", id, postgresql_where=text("role = 'admin' AND revoked_at IS NULL")),
     )
@@ -619,6 +733,9 @@ class AuditLog(Row):
     resource_id: Mapped[UUID | None] = mapped_column()
     api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     api_key_name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    # The person who held the key, and their name, at that time.
+    person_id: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"))
+    person_name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     details: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     ip_address: Mapped[str | None] = mapped_column(String(64))
     request_id: Mapped[str | None] = mapped_column(String(128))

@@ -47,6 +47,7 @@ PAGES = {
     "new-gate": "/new/gate?kind=metric&model=myorg/*&target=release&path=accuracy&op=>%3D&value=0.9",
     "audit": "/audit?resource_type=version",
     "keys": "/keys",
+    "people": "/people",
     "search": "/search?q=sent",
     "new-model": "/new/model",
     "not-found": "/models/myorg/no-such-model",
@@ -93,6 +94,7 @@ def take(browser: Browser, address: str, key: str, theme: str, into: Path) -> No
     _picture(page, into / f"login-{theme}.png")
     page.fill("#key", key)
     page.click("text=Sign in")
+    page.click("text=Skip for now")  # the first key asks for a name
     page.wait_for_url(f"{address}/")
     names = _names(page, f"{address}/api/v1", key)
     for name, path in PAGES.items():

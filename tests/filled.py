@@ -142,11 +142,14 @@ class Filled:
             event.remove(engine, "before_cursor_execute", listen)
 
     def plan(self, statement, parameters, analyze=True):
-        """Return every node of the statement's plan; its changes are rolled back."""
+        """Return every node of the plan of the statement, or of several with ; between them; changes are rolled back."""
         options = "ANALYZE, FORMAT JSON" if analyze else "FORMAT JSON"
         with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN ({options}) {statement}", parameters)
-            return list(nodes(cursor.fetchone()[0][0]["Plan"]))
+            found = []
+            for one in filter(str.strip, statement.split(";")):
+                cursor.execute(f"EXPLAIN ({options}) {one}", parameters)
+                found += nodes(cursor.fetchone()[0][0]["Plan"])
+            return found
 
 
 def nodes(plan):

@@ -4,6 +4,7 @@ A key of the least role, or of a higher one, makes the change and its audit entr
 Addresses and bodies hold `{version}` and the like for the ids of what `set_up` makes.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ NEW = {"model_name": MODEL, "version": "2.0.0", "tag": "v2", "digest": "sha256:"
 METRIC = {"model": "other/*", "target": "release", "kind": "metric", "path": "accuracy", "op": ">=", "value": 0.9}
 FORCE = {"force": True, "reason": "urgent"}
 INT8, SALE, SLOW = {"quantization": "int8"}, {"frozen_reason": "sale"}, {"model_name": MODEL, "reason": "slow"}
+NOTES, SETTINGS = {"release_notes": "slow"}, {"storage_path": f"docker.io/{MODEL}", "description": "new"}
 FORM = {"model": MODEL, "version": FREE, "status": "success"}
 
 
@@ -30,7 +32,7 @@ class Submit(NamedTuple):
     """The text of the form's button, on a page that shows the form to everybody."""
 
 
-class Case(NamedTuple):
+class RoleCase(NamedTuple):
     """One verb, the least role it takes, and how each door does it."""
 
     name: str
@@ -42,20 +44,28 @@ class Case(NamedTuple):
     body: dict[str, Any] | None
     sdk: Callable[[Registry[Any], Mapping[str, str]], Any] | None = None
     page: Submit | None = None
+    own: bool = False
+    """Whether it is about what is one's own: the key that asks must be that of the person `holder`."""
 
 
 def set_up(api: Api) -> dict[str, str]:
-    """Make a live release, a version on its way to production, an archived one, and a protected environment."""
+    """Make a live release, a version on its way to production, an archived one, a protected environment, and people.
+
+    The versions were registered by a key that no case asks with.
+    """
     for rank, environment in enumerate(("staging", "edge", "empty", "production")):
         api.put(f"/api/v1/environments/{environment}", {"rank": rank, "protected": environment == "edge"})
     api.put("/api/v1/environments/frozen", {"frozen": True, "frozen_reason": "sale"})
     model = api.model(MODEL)
-    versions = {name: api.version(model, name) for name in ("0.9.0", LIVE, FREE, ARCHIVED)}
+    registrar = Api(api.app, {"registrar": api.make("/api/v1/api-keys", {"name": "ci"})["key"]}, "registrar")
+    versions = {name: registrar.version(model, name) for name in ("0.9.0", LIVE, FREE, ARCHIVED)}
     api.deployment(versions["0.9.0"], "staging")
     api.deployment(versions[LIVE], "staging")
     api.post(f"/api/v1/versions/{versions[LIVE]['id']}/promote")
     api.put(f"/api/v1/versions/{versions[ARCHIVED]['id']}", {"status": "archived"})
     api.make("/api/v1/gates", {"model": MODEL, "target": "empty", "kind": "released"})
+    api.make("/api/v1/gates", {"model": MODEL, "target": "empty", "kind": "approved", "role": "publisher"})
+    holder = api.make("/api/v1/people", {"name": "Sam Field", "role": "admin"})
     created = {
         "other": api.model("org/other"),
         "model": model,
@@ -64,8 +74,11 @@ def set_up(api: Api) -> dict[str, str]:
         "archived": versions[ARCHIVED],
         "moving": api.deployment(versions[FREE], "staging", status="pending"),
         "guarded": api.deployment(versions[FREE], "edge", status="pending"),
-        "gate": api.make("/api/v1/gates", METRIC),
+        "gate": api.make("/api/v1/gates", {**METRIC, "value": 0.7}),
         "key": api.make("/api/v1/api-keys", {"name": "spare"}),
+        "holder": holder,
+        "own": api.make("/api/v1/api-keys", {"name": "laptop", "role": "viewer", "person_id": holder["id"]}),
+        "person": api.make("/api/v1/people", {"name": "Dana Ortiz"}),
     }
     return {name: row["id"] for name, row in created.items()}
 
@@ -77,13 +90,21 @@ def filled(value: Any, ids: Mapping[str, str]) -> Any:
     return value.format(**ids) if isinstance(value, str) else value
 
 
-CASES = [
+def operation_of(case: RoleCase) -> str:
+    """The method and the path of the case as the OpenAPI document has them, with `{id}` for each parameter."""
+    method, path = case.call.split()
+    path = re.sub(r"(?<=/environments/)\w+|\{\w+\}", "{id}", path)
+    return f"{method} /api/v1{path}"
+
+
+Case = RoleCase  # so that rows are short
+CASES: list[RoleCase] = [
     Case("create a model", "publisher", "model.create", "POST /models", {"name": "org/new", "storage_path": "x"},
         lambda sdk, ids: sdk.create_model("org/new", "x"),
         Submit("/new/model", {"name": "org/new", "storage_path": "x"}, ("/models",))),
     Case("update a model", "publisher", "model.update", "PUT /models/{model}", {"description": "new"},
         lambda sdk, ids: sdk.update_model(ids["model"], description="new"),
-        Submit(f"/models/{MODEL}/-/settings", {"storage_path": "y"}, (f"/models/{MODEL}/-/settings",), "Save")),
+        Submit(f"/models/{MODEL}/-/settings", SETTINGS, (f"/models/{MODEL}/-/settings",), "Save")),
     Case("delete a model", "admin", "model.delete", "DELETE /models/{other}", None,
         lambda sdk, ids: sdk.delete_model(ids["other"]),
         Submit("/models/org/other/-/delete", {"confirm": "org/other"}, ("/models/org/other/-/settings",))),
@@ -103,8 +124,8 @@ CASES = [
         Submit(f"{AT}/{ARCHIVED}/-/activate", {}, (f"{AT}/{ARCHIVED}",))),
     Case("promote by an update", "releaser", "version.promote", "PUT /versions/{version}", {"is_release": True, **INT8},
         lambda sdk, ids: sdk.update_version(ids["version"], is_release=True, **INT8)),
-    Case("demote by an update", "releaser", "version.demote", "PUT /versions/{live}", {"is_release": False, **INT8},
-        lambda sdk, ids: sdk.update_version(ids["live"], is_release=False, **INT8)),
+    Case("demote by an update", "releaser", "version.demote", "PUT /versions/{live}", {"is_release": False, **NOTES},
+        lambda sdk, ids: sdk.update_version(ids["live"], is_release=False, **NOTES)),
     Case("delete a version", "admin", "version.delete", "DELETE /versions/{version}", None,
         lambda sdk, ids: sdk.delete_version(ids["version"]),
         Submit(f"{AT}/{FREE}/-/delete", {"confirm": FREE}, (f"{AT}/{FREE}",))),
@@ -117,9 +138,9 @@ CASES = [
     Case("demote a version", "releaser", "version.demote", "POST /versions/{live}/demote", {},
         lambda sdk, ids: sdk.demote(ids["live"]),
         Submit(f"{AT}/{LIVE}/-/demote", {}, (f"{AT}/{LIVE}", f"/models/{MODEL}"))),
-    Case("approve", "publisher", "approval.create", "POST /versions/{version}/approvals", {"target": "release"},
-        lambda sdk, ids: sdk.approve(ids["version"], "release"),
-        Submit(f"{AT}/{FREE}/-/approve", {"target": "release"})),
+    Case("approve", "publisher", "approval.create", "POST /versions/{version}/approvals", {"target": "empty"},
+        lambda sdk, ids: sdk.approve(ids["version"], "empty"),
+        Submit(f"{AT}/{FREE}/-/approve", {"target": "empty"})),
     Case("deploy", "publisher", "deployment.create", "POST /deployments",
         {"release_id": "{version}", "environment": "staging"},
         lambda sdk, ids: sdk.deploy(ids["version"], "staging"),
@@ -142,6 +163,9 @@ CASES = [
     Case("roll back", "releaser", "deployment.rollback", "POST /environments/staging/rollback", SLOW,
         lambda sdk, ids: sdk.rollback("staging", **SLOW),
         Submit("/environments/staging/-/rollback", SLOW, ("/environments/staging",))),
+    Case("retire a model", "publisher", "deployment.retire", "POST /environments/staging/retire",
+        {"model_name": MODEL, "reason": "replaced"},
+        lambda sdk, ids: sdk.retire("staging", MODEL, "replaced")),
     Case("create an environment", "admin", "environment.create", "PUT /environments/new", {},
         lambda sdk, ids: sdk.put_environment("new"),
         Submit("/new/environment", {"name": "new"}, ("/environments",))),
@@ -169,7 +193,23 @@ CASES = [
     Case("create a key", "admin", "api_key.create", "POST /api-keys", {"name": "new"},
         lambda sdk, ids: sdk.create_api_key("new"),
         Submit("/new/key", {"name": "new", "role": "viewer"})),
+    Case("update a key", "admin", "api_key.update", "PUT /api-keys/{key}", {"role": "viewer"},
+        lambda sdk, ids: sdk.update_api_key(ids["key"], role="viewer")),
+    Case("rotate a key", "admin", "api_key.rotate", "POST /api-keys/{key}/rotate", {"overlap_seconds": 60},
+        lambda sdk, ids: sdk.rotate_api_key(ids["key"], overlap_seconds=60)),
     Case("revoke a key", "admin", "api_key.revoke", "DELETE /api-keys/{key}", None,
         lambda sdk, ids: sdk.revoke_api_key(ids["key"]),
         Submit("/keys/{key}/revoke", {"confirm": "spare"})),
+    Case("create a key of one's own", "viewer", "api_key.create", "POST /me/keys", {"name": "new"},
+        lambda sdk, ids: sdk.create_my_key("new"), own=True),
+    Case("rotate a key of one's own", "viewer", "api_key.rotate", "POST /api-keys/{own}/rotate", {},
+        lambda sdk, ids: sdk.rotate_api_key(ids["own"]), own=True),
+    Case("revoke a key of one's own", "viewer", "api_key.revoke", "DELETE /api-keys/{own}", None,
+        lambda sdk, ids: sdk.revoke_api_key(ids["own"]), own=True),
+    Case("add a person", "admin", "person.create", "POST /people", {"name": "Kim Lee", "role": "publisher"},
+        lambda sdk, ids: sdk.create_person("Kim Lee", role="publisher")),
+    Case("update a person", "admin", "person.update", "PUT /people/{person}", {"role": "publisher"},
+        lambda sdk, ids: sdk.update_person(ids["person"], role="publisher")),
+    Case("update oneself", "viewer", "person.update", "PUT /people/{holder}", {"name": "Sam Hill"},
+        lambda sdk, ids: sdk.update_person(ids["holder"], name="Sam Hill"), own=True),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`flask keys …` and `flask audit export`, in the process of the tests."""
+"""`flask keys …`, `flask people …` and `flask audit export`, in the process of the tests."""
 
 import json
 import re
@@ -178,12 +178,14 @@ def test_the_end_of_the_overlap_is_printed(run, create):
     assert is_near(TIME.search(output)[0], timedelta(hours=24))
 
 
-def test_an_overlap_never_extends_the_old_key(run, create):
+def test_an_overlap_never_extends_the_old_key_and_the_new_one_lasts_as_long_as_that_was_made_for(run, create):
     old = create("--name", "x", "--expires", "1h")
     end = listed(run)[old[:12]]["expires_at"]
     new = shown(run("keys", "rotate", old[:12], "--overlap", "7d"))
     assert listed(run)[old[:12]]["expires_at"] == end
-    assert listed(run)[new[:12]]["expires_at"] == end
+    later = listed(run)[new[:12]]["expires_at"]
+    assert later > end
+    assert is_near(later, timedelta(hours=1))
 
 
 def test_rotating_writes_one_entry_as_cli_that_names_both_keys(run, create, trail):
@@ -203,6 +205,111 @@ def test_neither_a_bad_overlap_nor_a_revoked_key_gives_a_new_one(run, create, ov
     assert "Key:" not in run("keys", "rotate", old, "--overlap", overlap, status=2).output
     run("keys", "revoke", old)
     assert "Key:" not in run("keys", "rotate", old, status=1).output
+
+
+def test_the_printed_end_of_the_old_key_is_its_own(run, create):
+    old = create("--name", "x", "--expires", "1h")
+    output = run("keys", "rotate", old[:12], "--overlap", "7d").output
+    assert TIME.search(output)[0] == listed(run)[old[:12]]["expires_at"]
+
+
+# --- people
+
+
+@pytest.fixture
+def dana(run):
+    """The id of a releaser with an email address."""
+    return run("people", "add", "Dana Ortiz", "--email", "dana@example.com", "--role", "releaser").output.strip()
+
+
+def test_a_person_is_added_as_cli_and_listed(api, run, dana, trail):
+    entry = trail()[0]
+    assert (entry["action"], str(entry["resource_id"]), entry["api_key_name"]) == ("person.create", dana, "cli")
+    run("people", "add", "Lee")
+    lee, shown_dana = run("people", "list").output.splitlines()
+    assert (lee.split()[1:], shown_dana.split()[1:]) == (
+        ["viewer", "active", "Lee"],
+        ["releaser", "active", "Dana", "Ortiz", "<dana@example.com>"],
+    )
+    as_json = [json.loads(line) for line in run("people", "list", "--json").output.splitlines()]
+    assert as_json == api.get("/api/v1/people").json
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("Lee", "--email", "nobody"),
+        ("Lee", "--email", "two words@example.com"),
+        ("Lee", "--role", "boss"),
+        ("two\nlines",),
+        ("",),
+    ],
+)
+def test_invalid_arguments_add_nobody(run, arguments):
+    run("people", "add", *arguments, status=2)
+    assert run("people", "list").output == ""
+
+
+def test_an_email_address_belongs_to_one_person(run, dana):
+    assert "email address" in run("people", "add", "Other", "--email", "dana@example.com", status=1).output
+
+
+@pytest.mark.parametrize("by", ["id", "name", "email"])
+def test_a_key_may_belong_to_a_person_and_have_bounds(api, run, create, dana, by):
+    person = {"id": dana, "name": "dana ORTIZ", "email": "dana@example.com"}[by]
+    bounds = ("--models", "nlp/*", "--models", "vision/resnet", "--environments", "Staging")
+    key = create("--name", "laptop", "--role", "releaser", "--person", person, *bounds)
+    me = api.by(None).get("/api/v1/me", headers={"X-API-Key": key}).json
+    assert (me["name"], me["person"]["id"]) == ("Dana Ortiz", dana)
+    assert me["bounds"] == {"models": ["nlp/*", "vision/resnet"], "environments": ["staging"]}
+
+
+def test_the_list_of_keys_shows_whose_each_is(run, create, dana):
+    for arguments in (("--name", "ci"), ("--name", "laptop", "--person", dana)):
+        create(*arguments)
+    of_dana, of_nobody = run("keys", "list").output.splitlines()[:2]
+    assert ("Dana Ortiz" in of_dana, "laptop" in of_dana) == (True, True)
+    assert ("service" in of_nobody, "ci" in of_nobody) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "why"),
+    [
+        (("--role", "admin", "--person", "Dana Ortiz"), 2, "more than its person"),
+        (("--person", "Nobody"), 1, "Nobody has the name"),
+        (("--person", NOWHERE), 1, "Nobody has the name"),
+        (("--models", "a/../b"), 2, "models"),
+        (("--environments", "two words"), 2, "environments"),
+    ],
+)
+def test_a_key_that_nobody_may_have_is_not_created(run, dana, arguments, status, why):
+    result = run("keys", "create", "--name", "x", *arguments, status=status)
+    assert why in result.output
+    assert "Key:" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_of_several_people_of_one_name_none_is_meant(run, create, dana):
+    run("people", "add", "dana ortiz")
+    assert "Several people" in run("people", "deactivate", "Dana Ortiz", status=1).output
+    run("people", "deactivate", dana)
+
+
+def test_deactivating_a_person_ends_their_keys(api, run, create, dana, trail):
+    key = create("--name", "laptop", "--person", dana)
+    assert "Dana Ortiz is deactivated" in run("people", "deactivate", "Dana Ortiz").output
+    assert (trail()[0]["action"], trail()[0]["api_key_name"]) == ("person.update", "cli")
+    assert not works(api, key)
+    assert "inactive" in run("people", "list").output
+    assert "not active" in run("keys", "create", "--name", "x", "--person", dana, status=1).output
+
+
+def test_the_last_admin_is_not_deactivated(api, run, admin_key, create):
+    boss = run("people", "add", "Boss", "--role", "admin").output.strip()
+    key = create("--name", "laptop", "--role", "admin", "--person", boss)
+    run("keys", "revoke", admin_key[:12])
+    assert "last admin" in run("people", "deactivate", boss, status=1).output
+    assert works(api, key)
 
 
 # --- audit export

@@ -9,7 +9,10 @@ from catapult.app import create_app
 from catapult.extensions import db
 
 PAGE, OTHER = "https://ml.example.com", "http://localhost:3000"
-EXPOSED = {"link", "etag", "location", "retry-after", "x-request-id", "x-total-count", "idempotency-replayed"}
+EXPOSED = {"link", "etag", "location", "retry-after", "x-request-id", "x-total-count"} | {
+    "idempotency-replayed",
+    "catapult-key-expires",
+}
 PREFLIGHT = {
     "Access-Control-Request-Method": "POST",
     "Access-Control-Request-Headers": "x-api-key, content-type, idempotency-key, if-match, x-request-id",

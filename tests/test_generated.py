@@ -26,6 +26,7 @@ from catapult.demo.plans import MODELS
 from catapult.demo.rows import Registry
 from catapult.extensions import db
 from catapult.queries import sessions as stored_sessions
+from catapult.rules.decisions import FIELDS, sha256
 from catapult.tables import Role
 from scripts.benchmark.loading import load
 from scripts.benchmark.made_up import Size, registry
@@ -39,7 +40,8 @@ SPECIAL = [
 SIZE = Size(models=3, versions=60, entries=400)
 
 TABLES = {
-    **dict.fromkeys(("api_keys", "environments", "gates", "models", "versions", "deployments", "audit_logs"), "id"),
+    **dict.fromkeys(("api_keys", "environments", "gates", "models", "versions", "decisions", "deployments"), "id"),
+    "audit_logs": "id",
     "metrics": "version_id, path",
     "deployment_states": "deployment_id, status",
 }
@@ -79,7 +81,7 @@ def content(url):
     return {table: [comparable(row) for row in listed] for table, listed in tables.items()}
 
 
-OWN = re.compile(r'"(key_hash|prefix|expires_at|last_used_at)": ("[^"]*"|null),? ?')
+OWN = re.compile(r'"(key_hash|prefix|expires_at|last_used_at|decision_sha256)": ("[^"]*"|null),? ?')
 TIME, UUID = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00"), re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
@@ -182,6 +184,17 @@ def test_the_rows_and_the_entries_are_those_that_the_actions_write(generated, ac
     for table in TABLES:
         assert ours[table], table
         assert ours[table] == theirs[table], table
+
+
+def test_each_entry_has_the_hash_of_its_decision(generated):
+    """It is of ids and times, so it is another one where the actions repeat them."""
+    decisions = {str(row.id): row._asdict() for row in rows(generated, "SELECT * FROM decisions")}
+    entries = [entry for entry in rows(generated, ENTRIES) if "decision_id" in entry.details]
+    assert len(entries) == len(decisions) > 0
+    for entry in entries:
+        decision = decisions[entry.details["decision_id"]]
+        values = {**decision, "freeze": decision["freeze_reason"]}
+        assert entry.details["decision_sha256"] == sha256(*(values[name] for name in FIELDS))
 
 
 def test_ids_sort_as_their_times_do_and_a_deployment_ends_when_the_next_one_begins(generated):

@@ -10,13 +10,16 @@ import flask_migrate
 import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
-from sqlalchemy import Engine, create_engine, event
-from stage import SALT, application, on_server, settings_for, url_of
+from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy.orm import joinedload
+from stage import SALT, Api, application, make_keys, on_server, settings_for, url_of
 
 from catapult.config import sqlalchemy_url
-from catapult.extensions import Row
+from catapult.extensions import Row, db
 from catapult.queries import schema_version
+from catapult.rules.decisions import content_hash
 from catapult.server import startup
+from catapult.tables import Version
 
 ROOT = Path(__file__).parent.parent
 
@@ -272,8 +275,8 @@ def test_what_came_under_control_goes_down(create, under_control):
         UPDATE deployments SET status = 'cancelled' WHERE status = 'pending';
         UPDATE environments SET frozen = true, frozen_reason = 'sale' WHERE place = 'production';
         INSERT INTO gates (id, model, target, kind, created_by) VALUES (gen_random_uuid(), '*', 'production', 'released', 'x');
-        INSERT INTO approvals (id, version_id, target, standing, api_key_id, approved_by)
-        SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000013', 'release', 'x', id, 'ci' FROM api_keys;
+        INSERT INTO approvals (id, version_id, target, gates_hash, content_hash, api_key_id, approved_by)
+        SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000013', 'release', 'x', 'x', id, 'ci' FROM api_keys;
         """,
     )
     migrated(url, down("0002"), flask_migrate.upgrade, flask_migrate.check)
@@ -281,3 +284,135 @@ def test_what_came_under_control_goes_down(create, under_control):
     states = "SELECT d.status, s.status FROM deployments AS d JOIN deployment_states AS s ON s.deployment_id = d.id"
     assert run(url, counts) == [(0,)]
     assert run(url, f"{states} WHERE environment = 'canary-7'") == [("failed", "failed")]
+
+
+# --- 0006: people, and evidence of before
+
+FILL_0005 = """
+INSERT INTO api_keys (id, name, role, prefix, key_hash, salt_mark, created_by)
+SELECT ('00000000-0000-7000-8000-0000000000' || id)::uuid, 'ci', 'releaser', 'cat_abcdef' || id, sha256(id::bytea), 'x', 'cli'
+FROM unnest(ARRAY['a1', 'a2', 'a3', 'b1', 'b2']) AS id;
+INSERT INTO audit_logs (id, action, resource_type, resource_id, api_key_id, api_key_name, details)
+SELECT gen_random_uuid(), action, 'api_key', ('00000000-0000-7000-8000-0000000000' || id)::uuid,
+    ('00000000-0000-7000-8000-0000000000' || by)::uuid, 'ci',
+    CASE WHEN before IS NULL THEN '{}' ELSE jsonb_build_object('replaces', '00000000-0000-7000-8000-0000000000' || before) END
+FROM (VALUES ('api_key.create', 'a1', NULL, NULL), ('api_key.rotate', 'a2', NULL, 'a1'), ('api_key.rotate', 'a3', 'a2', 'a2'),
+    ('api_key.rotate', 'a3', 'a2', 'a2'), ('api_key.create', 'b1', 'a1', NULL)) AS listed (action, id, by, before);
+INSERT INTO models (id, name, storage_path, version_count, latest_version)
+SELECT ('00000000-0000-7000-8000-00000000000' || id)::uuid, 'org/' || id, 'docker.io/org/' || id, 4, '4'
+FROM unnest(ARRAY['1', '2']) AS id;
+INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, created_at, metadata, released_at,
+    released_by)
+SELECT ('00000000-0000-7000-8000-00000000001' || id)::uuid, ('00000000-0000-7000-8000-00000000000' || model)::uuid, id, 'v', 'a:b',
+    'linux/amd64', 'active', 'ci', '2026-01-01Z', '{"accuracy": 0.95, "é": 1e-7}', released::timestamptz, left(released, 2)
+FROM (VALUES ('1', '1', '2026-01-04Z'), ('2', '1', NULL), ('3', '1', NULL), ('4', '2', NULL)) AS listed (id, model, released);
+INSERT INTO approvals (id, version_id, target, standing, api_key_id, approved_by, created_at, withdrawn_at)
+SELECT ('00000000-0000-7000-8000-00000000020' || id)::uuid, ('00000000-0000-7000-8000-00000000001' || version)::uuid, 'release',
+    'x', ('00000000-0000-7000-8000-0000000000' || key)::uuid, 'ci', '2026-01-02Z', withdrawn::timestamptz
+FROM (VALUES ('1', '1', 'b1', NULL), ('2', '2', 'b1', NULL), ('3', '3', 'b1', NULL), ('4', '4', 'b1', NULL),
+    ('5', '2', 'b2', '2026-01-02Z')) AS listed (id, version, key, withdrawn);
+INSERT INTO audit_logs (id, action, resource_type, resource_id, created_at, details)
+SELECT gen_random_uuid(), split_part(id, ' ', 1), 'version', ('00000000-0000-7000-8000-0000000000' || split_part(id, ' ', 2))::uuid,
+    at::timestamptz, jsonb_build_object('changes', jsonb_build_object(field, '{"old": 1, "new": 2}'::jsonb))
+FROM (VALUES ('version.update 11', 'release_notes', '2026-01-03Z'), ('version.update 11', 'metadata', '2026-01-01 12:00Z'),
+    ('version.update 12', 'metadata', '2026-01-04Z'), ('version.update 12', 'quantization', '2026-01-03Z'),
+    ('version.update 13', 'ceph_path', '2026-01-03Z'), ('model.update 02', 'repository', '2026-01-05Z'),
+    ('model.update 01', 'description', '2026-01-05Z')) AS listed (id, field, at);
+INSERT INTO environments (id, name, rank, created_by) VALUES (gen_random_uuid(), 'production', 1, 'x');
+INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, live_from)
+VALUES ('00000000-0000-7000-8000-000000000301', '00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000001',
+    'production', 'success', 'x', '2026-01-05Z');
+"""
+LINES = """
+SELECT right(id::text, 2), right(replaces_id::text, 2), right(line_id::text, 2), right(created_by_key::text, 2)
+FROM api_keys ORDER BY id
+"""
+VOID = "SELECT right(id::text, 1), voided_at, void_reason FROM approvals ORDER BY 1"
+
+
+@pytest.fixture(scope="module")
+def with_people(create):
+    """A filled database as 0005 left it, migrated, for tests that leave it as it is."""
+    url = create()
+    migrated(url, lambda: flask_migrate.upgrade(revision="0005"))
+    run(url, FILL_0005)
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    return url
+
+
+def test_keys_that_were_rotated_before_belong_to_one_line(with_people):
+    """As the audit log has it, also where it has a rotation twice; every key is a service's."""
+    assert run(with_people, LINES) == [
+        ("a1", None, None, None),
+        ("a2", "a1", "a1", None),
+        ("a3", "a2", "a1", "a2"),
+        ("b1", None, None, "a1"),
+        ("b2", None, None, None),
+    ]
+    unbound = "SELECT count(*) FROM api_keys WHERE num_nonnulls(person_id, models, environments) > 0 OR asks_name"
+    assert run(with_people, unbound) == [(0,)]
+
+
+def test_approvals_of_a_content_that_has_changed_since_are_void_from_the_first_change_on(with_people):
+    """2 by metadata and quantization, 3 by its ceph_path, 4 by its model's repository; 1 by none, and 5 was withdrawn."""
+    rows = run(with_people, VOID)
+    assert [(name, at and at.day) for name, at, _ in rows] == [("1", None), ("2", 3), ("3", 3), ("4", 5), ("5", None)]
+    assert {reason for _, at, reason in rows if at} == {"the content has changed since"}
+
+
+def test_an_approval_that_still_holds_is_of_the_content_that_there_is(with_people):
+    query = select(Version).where(Version.version == "1").options(joinedload(Version.model))
+    (expected,) = migrated(with_people, lambda: content_hash(db.session.scalars(query).one()))
+    assert run(with_people, "SELECT content_hash FROM approvals WHERE right(id::text, 1) = '1'") == [(expected,)]
+
+
+def test_what_was_let_through_before_has_no_decision(create, with_people):
+    url = create(with_people)
+    with application(settings_for(url)) as app:
+        api = Api(app, make_keys(app))
+        (deployment,) = api.get("/api/v1/deployments?live=true").json
+        whole = api.get(f"/api/v1/deployments/{deployment['id']}").json
+        assert (whole["decision_id"], whole["decision"], whole["override"]) == (None, None, False)
+        release = api.get(f"/api/v1/versions/{deployment['release_id']}").json
+        assert (release["is_release"], release["decision_id"], release["override"]) == (True, None, False)
+        assert api.get(f"/api/v1/versions/{release['id']}/decisions").json == []
+
+
+KEPT = (
+    "SELECT id::text, action, details::text FROM audit_logs ORDER BY id",
+    "SELECT id::text, name, role, expires_at, revoked_at FROM api_keys ORDER BY id",
+    "SELECT id::text, release_id::text, live_from, ended_at FROM deployments ORDER BY id",
+    "SELECT id::text, released_at, released_by FROM versions ORDER BY id",
+)
+
+
+def test_people_and_decisions_go_down_and_up_and_no_void_approval_counts_again(create, with_people):
+    """What 0005 cannot hold is gone; keys, approvals that hold, deployments and all audit entries stay."""
+    url = create(with_people)
+    with application(settings_for(url)) as app:
+        api = Api(app, make_keys(app))
+        person = api.make("/api/v1/people", {"name": "Dana", "role": "releaser"})
+        key = api.make("/api/v1/api-keys", {"name": "laptop", "person_id": person["id"], "models": ["org/*"]})
+        api.make(f"/api/v1/api-keys/{key['id']}/rotate", {})
+        version = api.get("/api/v1/versions?version=3").json[0]
+        assert api.post(f"/api/v1/versions/{version['id']}/promote", {}).status_code == 200
+        api.deployment(version)
+        gone = {"model_name": "org/1", "reason": "gone"}
+        assert api.post("/api/v1/environments/production/retire", gone).status_code == 200
+    before = [run(url, statement) for statement in KEPT]
+    migrated(url, down("0005"))
+    assert [run(url, statement) for statement in KEPT] == before
+    assert run(url, "SELECT right(id::text, 1), standing FROM approvals ORDER BY 1") == [("1", "x"), ("5", "x")]
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="audit_logs can only be added to"):
+        run(url, "DELETE FROM audit_logs")
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    assert [run(url, statement) for statement in KEPT] == before
+    assert run(url, "SELECT count(*) FROM decisions") == [(0,)]
+    assert run(url, f"SELECT line_id::text FROM api_keys WHERE replaces_id = '{key['id']}'") == [(key["id"],)]
+
+
+def test_decisions_cannot_be_changed_and_the_audit_log_still_cannot(with_people):
+    for table in ("decisions", "audit_logs"):
+        for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege, match=f"{table} can only be added to"):
+                run(with_people, statement)

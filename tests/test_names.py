@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from api.conftest import as_listed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -138,7 +139,7 @@ def check(api, model, kind, text):
     assert response.status_code == (201 if KINDS[kind].good(text) else 422), response.text
     if response.status_code == 201:
         assert response.json[kind] == text
-        assert api.get(path, query_string=query).json == [response.json]
+        assert api.get(path, query_string=query).json == [as_listed(response.json)]
         if kind == "digest":
             assert (response.json["image"] is None) == (response.json["digest_status"] == "malformed")
             assert (response.json["digest_status"] == "unverified") == is_oci_digest(text)

@@ -9,7 +9,7 @@ import requests
 from client.wsgi_adapter import WSGIAdapter
 from pages.conftest import Browser
 from pages.markup import Page, is_whole
-from rolecases import CASES, filled, set_up
+from rolecases import CASES, filled, operation_of, set_up
 from stage import NOWHERE, Api
 
 from catapult import Forbidden, Registry
@@ -21,6 +21,7 @@ READERS = {
     "viewer": [
         *("v1/info", "v1/models", "v1/models/{id}", "v1/models/{id}/versions", "v1/versions", "v1/versions/latest"),
         *("v1/versions/compare", "v1/versions/{id}", "v1/versions/{id}/deployments", "v1/versions/{id}/gates"),
+        *("v1/versions/{id}/decisions", "v1/decisions/{id}", "v1/people", "v1/people/{id}", "v1/me", "v1/me/keys"),
         *("v1/deployments", "v1/deployments/{id}", "v1/audit-logs", "v1/environments", "v1/environments/{id}"),
         *("v1/environments/{id}/live", "v1/live", "v1/gates"),
     ],
@@ -28,6 +29,11 @@ READERS = {
 }
 READS = {f"GET /api/{path}": role for role, paths in READERS.items() for path in paths}
 WITHDRAW = {"DELETE /api/v1/versions/{id}/approvals/{id}": "publisher"}  # and only the key that gave it
+OF_ONES_OWN = {
+    *("GET /api/v1/me/keys", "POST /api/v1/me/keys", "PUT /api/v1/people/{id}"),
+    *("POST /api/v1/api-keys/{id}/rotate", "DELETE /api/v1/api-keys/{id}"),
+}
+"""Operations that any role may do with what is one's own, and an admin with all."""
 SIGNING_IN = ("auth.forbidden", "session.create")
 PAGES = {
     "viewer": ["/", "/models", "/models/org/bert", "/deployments", "/environments", "/gates", "/audit", "/search"],
@@ -38,12 +44,6 @@ PAGES = {
         *(f"/environments/staging/-/{form}" for form in ("freeze", "settings", "delete")),
     ],
 }
-
-
-def operation_of(case):
-    method, path = case.call.split()
-    path = re.sub(r"(?<=/environments/)\w+|\{\w+\}", "{id}", path)
-    return f"{method} /api/v1{path}"
 
 
 def writes():
@@ -62,6 +62,11 @@ def needed(case, role):
     """The role that a refusal names: first the operation's own, then that of what is sent."""
     own = GUARDED[operation_of(case)]
     return own if ROLES.index(role) < ROLES.index(own) else case.role
+
+
+def give_to_holder(sql, ids):
+    """Make the keys that the tests ask with those of a person."""
+    sql("UPDATE api_keys SET person_id = :person WHERE name LIKE '%-key'", person=ids["holder"])
 
 
 def by_api(app, keys, case, role, ids, allowed):
@@ -99,13 +104,15 @@ def by_page(app, keys, case, role, ids, allowed):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_at_every_door_a_role_that_may_leaves_its_entry_and_any_other_only_that_of_its_refusal(
-    app, api, keys, trail, undone, case
+    app, api, keys, trail, undone, sql, case
 ):
     ids = set_up(api)
     for door in (by_api, by_sdk, *([by_page] if case.page else [])):
         for role in ROLES:
             allowed = ROLES.index(role) >= ROLES.index(case.role)
             with undone():
+                if case.own:
+                    give_to_holder(sql, ids)
                 before = len(trail())
                 door(app, keys, case, role, ids, allowed)
                 entries = [entry for entry in trail()[:-before] if entry["action"] not in SIGNING_IN]
@@ -166,12 +173,15 @@ def test_the_document_names_the_refusals_of_keys_and_roles(api):
     for call, operation in operations(api).items():
         role = operation.get("x-role")
         assert ("401" in operation["responses"]) is (role is not None), call
-        assert ("403" in operation["responses"]) is (role not in (None, "viewer")), call
+        assert ("403" in operation["responses"]) is (role not in (None, "viewer") or call in OF_ONES_OWN), call
         assert (operation.get("security") == []) is (role is None), call
 
 
 @pytest.mark.parametrize(("call", "needed"), {**GUARDED, **older()}.items())
-def test_no_call_works_without_a_key_or_with_a_lower_role(api, call, needed):
+def test_no_call_works_without_a_key_or_with_a_lower_role(api, sql, call, needed):
+    ids = {"holder": api.make("/api/v1/people", {"name": "Sam Field", "role": "admin"})["id"]}
+    give_to_holder(sql, ids)
+    call = call.replace("/people/{id}", f"/people/{ids['holder']}")
     refused = send(api.by(None), call)
     assert (refused.status_code, refused.json["type"]) == (401, "/docs/errors/unauthenticated")
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")

@@ -1,6 +1,8 @@
-"""How many statements a request sends: a read three at most, a create seven without Idempotency-Key, a page ten.
+"""How many statements a request sends: a read three at most, a create four without Idempotency-Key, a page ten.
 
-A deployment takes ten: it locks its environment and its model, asks the gates, and ends what was live or on its way.
+A deployment takes four too: that of the key, one for its environment, one for its model, gates and what is live or on its way, and
+one for all changes with its decision. It takes eight where it creates its environment, and so does a version that is a
+release at once.
 """
 
 import pytest
@@ -9,7 +11,8 @@ from stage import counted
 from catapult.actions import sessions
 from catapult.web import auth
 
-READ, CREATE, DEPLOY = 3, 7, 11
+READ, CREATE, RELEASE, DEPLOY, DEPLOY_TO_NEW = 3, 4, 8, 4, 8
+PROMOTE = 4
 PAGE = 10
 
 
@@ -85,11 +88,20 @@ def test_the_health_of_the_registry_takes_one_statement(api, app):
         ("/api/v1/api-keys", {"name": "ci", "expires_at": "2100-01-01T00:00:00Z"}),
     ],
 )
-def test_a_create_takes_seven_statements_at_most_and_a_deployment_ten(api, app, things, path, body):
+def test_a_create_takes_four_statements_at_most_and_a_release_or_a_new_environment_eight(api, app, things, path, body):
     body = {name: value.format(**things) if isinstance(value, str) else value for name, value in body.items()}
     with counted(app) as statements:
         api.make(path, body)
-    assert len(statements) <= (DEPLOY if path == "/api/v1/deployments" else CREATE), statements
+    deploy = DEPLOY_TO_NEW if body.get("environment") == "new" else DEPLOY
+    most = deploy if "environment" in body else RELEASE if "is_release" in body else CREATE
+    assert len(statements) <= most, statements
+
+
+def test_a_promotion_takes_three_statements_beside_that_of_the_key(api, app, things):
+    version = api.version({"id": things["model"]}, "2.0.0")
+    with counted(app) as statements:
+        assert api.post(f"/api/v1/versions/{version['id']}/promote").status_code == 200
+    assert len(statements) <= PROMOTE, statements
 
 
 @pytest.fixture
@@ -129,12 +141,15 @@ def test_what_polls_takes_no_more_than_it_shows(app, browser, things, path, part
     assert len(statements) <= 4, statements
 
 
-@pytest.mark.parametrize("target", ["version-x", "main", "ready"])
-def test_a_promotion_in_a_page_takes_few_statements_and_two_changes(app, api, browser, things, target):
+@pytest.mark.parametrize(("target", "most"), [("version-x", 7), ("main", 10), ("ready", 7)])
+def test_a_promotion_in_a_page_takes_few_statements_and_one_changes_all(app, api, browser, things, target, most):
     api.version({"id": things["model"]}, "2.0.0", metadata={"accuracy": 0.95})
     headers = {"HX-Request": "true", "HX-Target": target, "Sec-Fetch-Site": "same-origin"}
     with counted(app) as statements:
         answer = browser.post(f"/models/{things['name']}/versions/2.0.0/-/promote", headers=headers)
     assert answer.status_code == 200
-    assert len(statements) <= PAGE + 3, statements
-    assert len([statement for statement in statements if statement.startswith(("UPDATE", "INSERT"))]) == 2
+    assert len(statements) <= most, statements
+    (changes,) = [statement for statement in statements if statement.lstrip().startswith(("UPDATE", "INSERT"))]
+    assert "UPDATE versions" in changes
+    assert "INSERT INTO decisions" in changes
+    assert "INSERT INTO audit_logs" in changes

@@ -22,7 +22,10 @@ ROWS = {
     "environments": "id name=canary rank=9 created_by=x",
     "deployment_states": "deployment_id=@deployment status=running at=2026-11-23T10:00:00Z",
     "gates": "id model=* target=release kind=metadata_present paths={a} created_by=x",
-    "approvals": "id version_id=@version target=release standing=x api_key_id=@key approved_by=x",
+    "decisions": "id kind=deploy at=2026-11-23T10:00:00Z by=x version_id=@version model_id=@model model_name=org/bert"
+    " version=1.0.0 target=production content={} override=false verdicts=[] approvals=[]",
+    "approvals": "id version_id=@version target=release gates_hash=x content_hash=x api_key_id=@key approved_by=x",
+    "people": "id name=n role=viewer created_by=x",
     "metrics": "version_id=@version model_id=@model path=a value=1",
     "api_keys": f"id name=n role=viewer prefix=cat_abcdefgh key_hash={'x' * 32} salt_mark=x created_by=x",
     "audit_logs": "id action=a.b resource_type=model",
@@ -38,17 +41,21 @@ NOW, BEFORE = "2026-11-23T10:00:00Z", "2026-11-23T09:00:00Z"
 
 @pytest.fixture
 def there(api, sql):
-    """The ids of a model, its live version, and a key that somebody is signed in with and that approved the version."""
+    """The ids of a model, its live version, and a key that somebody is signed in with and that approved the version.
+
+    And that of the deployment's decision, and a person.
+    """
     model = api.model()
     version = api.version(model)
     deployment = api.deployment(version)
     key = api.make("/api/v1/api-keys", {"name": "n"})
+    api.make("/api/v1/people", {"name": "Dana", "email": "dana@example.com"})
     assert deployment["live"]
     ids = {"@model": model["id"], "@version": version["id"], "@deployment": deployment["id"], "@key": key["id"]}
-    for table, changed in (("sessions", {"token_hash": TOKEN_HASH}), ("approvals", {"standing": "given"})):
+    for table, changed in (("sessions", {"token_hash": TOKEN_HASH}), ("approvals", {"gates_hash": "given"})):
         statement, values = insert(table, ids, **changed)
         sql(statement, **values)
-    return {**ids, "@prefix": key["prefix"]}
+    return {**ids, "@decision": deployment["decision_id"], "@prefix": key["prefix"]}
 
 
 @pytest.fixture
@@ -87,10 +94,12 @@ BAD = {
     "versions": {"version": "..", "tag": "-x", "digest": "none", "size_bytes": -1, "metadata": "1", "status": "gone"},
     "deployments": {"environment": "Release", "status": "gone", "metadata": "null"}
     | dict.fromkeys(("endpoint_url", "log_url"), "javascript:alert(1)"),
-    "environments": {"name": "Release", "rank": -1, "frozen": True, "frozen_until": NOW},
+    "environments": {"name": "Release", "rank": -1, "frozen": True, "frozen_until": NOW, "deploy_within": 0},
     "deployment_states": {"status": "done"},
     "gates": {"model": "org/", "target": "A", "paths": "{}"},
     "approvals": {"target": "A"},
+    "decisions": {"kind": "approve", "target": "A"},
+    "people": {"name": "", "email": "x", "role": "root"},
     "api_keys": {"name": "", "role": "root", "prefix": "cat_abc", "key_hash": b"short"},
     "audit_logs": {"details": "[]"},
     "sessions": {"token_hash": b"short"},
@@ -115,6 +124,8 @@ CHECKS = [
     *((table, name, {name: value}) for table, values in BAD.items() for name, value in values.items()),
     ("versions", "released", {"released_at": NOW}),
     ("versions", "released", {"released_by": "x"}),
+    ("versions", "decision", {"override": True}),
+    ("versions", "decision", {"decision_id": "@decision"}),
     ("deployments", "endpoint_url_length", {"endpoint_url": "https://" + "x" * 1024}),
     ("deployments", "log_url_length", {"log_url": "https://" + "x" * 1024}),
     ("deployments", "superseded", {"superseded_by": "@deployment"}),
@@ -126,6 +137,10 @@ CHECKS = [
     ("environments", "frozen", {"frozen": True, "frozen_reason": ""}),
     ("environments", "frozen", {"frozen_reason": "x"}),
     ("environments", "frozen_reason_length", {"frozen": True, "frozen_reason": "x" * 1025}),
+    ("approvals", "voided", {"voided_at": NOW}),
+    ("approvals", "voided", {"void_reason": "x"}),
+    ("people", "email", {"email": "a@b@c"}),
+    ("people", "email", {"email": "a b@c"}),
     ("gates", "kind", gate("other")),
     ("gates", "op", METRIC | {"op": "!="}),
     ("gates", "value", METRIC | {"value": float("inf")}),
@@ -146,8 +161,9 @@ UNIQUE = [
     ("versions", "uq_versions_model_id_version", {"version": "1.0.0"}),
     ("deployments", "uq_deployments_live", {"environment": "Production", "live_from": NOW}),
     ("environments", "uq_environments_place", {"name": "PRODUCTION"}),
-    ("approvals", "uq_approvals_key", {"standing": "given"}),
+    ("approvals", "uq_approvals_key", {"gates_hash": "given"}),
     ("api_keys", "uq_api_keys_prefix", {"prefix": "@prefix"}),
+    ("people", "uq_people_email", {"email": "DANA@example.com"}),
     ("sessions", "uq_sessions_token_hash", {"token_hash": TOKEN_HASH}),
 ]
 
@@ -189,11 +205,11 @@ def test_a_good_row_is_taken_and_what_is_deleted_or_over_is_not_in_its_way(refus
 
 
 @pytest.mark.parametrize(
-    ("table", "name"), [("deployments", "fk_deployments_release_id"), ("metrics", "fk_metrics_version_id")]
+    ("table", "column"), [("deployments", "release_id"), ("metrics", "version_id"), ("decisions", "version_id")]
 )
-def test_nothing_names_one_model_and_a_version_of_another(api, refused, there, table, name):
+def test_nothing_names_one_model_and_a_version_of_another(api, refused, there, table, column):
     statement, values = insert(table, there, model_id=api.model("org/second")["id"])
-    assert refused(statement, **values) == ("23503", name)
+    assert refused(statement, **values) == ("23503", f"fk_{table}_{column}")
 
 
 def test_every_id_of_something_else_is_a_foreign_key_that_takes_no_history_with_it():
@@ -397,7 +413,9 @@ def test_one_thing_is_found_by_an_index(filled, path, query):
         ("POST", "/api/v1/versions", {"model_name": "org18/model-18", "version": "9.9.9", "tag": "t", "digest": "a:b"}),
         ("POST", "/api/v1/deployments", {"release_id": "{version}", "environment": "production"}),
         ("POST", "/api/v1/versions/{version}/promote", {}),
-        ("PUT", "/api/v1/versions/{other}", {"status": "archived", "metadata": {"accuracy": 1}}),
+        ("PUT", "/api/v1/versions/{other}", {"status": "archived", "metadata": {"accuracy": 1}, "reason": "typo"}),
+        ("PUT", "/api/v1/models/{model}", {"storage_path": "elsewhere", "reason": "moved"}),
+        ("POST", "/api/v1/environments/production/retire", {"model_name": "ORG18/model-18", "reason": "replaced"}),
         ("DELETE", "/api/v1/versions/{other}", None),
         ("DELETE", "/api/v1/models/{empty}", None),
     ],
@@ -413,7 +431,7 @@ def test_a_change_finds_its_rows_by_an_index(filled, method, path, body):
     _, sent = filled.request(method, path, body=body)
     assert len(sent) >= 2
     for statement, parameters in sent:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")):
             assert not scanned(filled.plan(statement, parameters, analyze=False)), statement
 
 

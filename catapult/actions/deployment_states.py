@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, and_, func, select, true, tuple_, update
+from sqlalchemy import ARRAY, ColumnElement, and_, func, or_, select, true, tuple_, update
 
+from catapult.audit import Actor, Script
 from catapult.extensions import db
 from catapult.tables import NOW, Deployment, DeploymentStatus, is_live
 
@@ -25,38 +26,60 @@ _D: Any = Deployment.__table__
 UNFINISHED: ColumnElement[bool] = and_(_D.c.status.in_([str(status) for status in NEXT]), _D.c.deleted_at.is_(None))
 
 
-class Ended(NamedTuple):
-    """What ended when a deployment went live: the deployment that was live, and older ones that were unfinished."""
+class Previous(NamedTuple):
+    """Of a model in an environment, `id live_from ended_at` of the deployment that went live last, even if it has ended, or None;
+    and the ids of older unfinished ones."""
 
-    previous_live: UUID | None
-    cancelled: list[UUID]
+    last: Any
+    older: list[UUID]
 
-    def details(self) -> dict[str, Any]:
-        """Return this for an audit entry."""
-        return {
-            "ended_deployment": str(self.previous_live) if self.previous_live else None,
-            "cancelled_deployments": [str(deployment_id) for deployment_id in self.cancelled] or None,
-        }
+    @property
+    def live(self) -> UUID | None:
+        """The deployment that is live."""
+        return self.last.id if self.last is not None and self.last.ended_at is None else None
 
 
-def go_live(deployment: Deployment, now: datetime) -> Ended:
-    """Make the deployment live from the moment the one before it ends, and cancel older unfinished ones.
+END_PREVIOUS = """
+UPDATE deployments SET ended_at = :live_from, superseded_by = :successor, counter = counter + 1, updated_at = :live_from
+WHERE id = :previous
+"""
+CANCEL_OLDER = """
+UPDATE deployments SET status = 'cancelled', counter = counter + 1, updated_at = statement_timestamp() WHERE id = ANY(:older)
+"""
 
-    `now` was read after locking the model. `live_from` is always later than earlier times, even if the clock was set back.
+
+def go_live(deployment: Deployment, now: datetime, previous: Previous) -> Script:
+    """Set when the deployment goes live, and return what ends the one before it and cancels older unfinished ones.
+
+    `now` and `previous` were read after locking the model. The script must be sent before the deployment is written: the partial
+    unique index allows one live deployment. `live_from` is always later than earlier times, even if the clock was set back.
     """
-    same = (_D.c.model_id == deployment.model_id, _D.c.place == deployment.environment.lower())
-    # End the previous deployment first: the partial unique index allows one live deployment.
-    with db.session.no_autoflush:
-        last, older = _previous(deployment, *same)
-        times = [last.live_from, last.ended_at] if last is not None else []
-        now = max([now, *(time + INSTANT for time in times if time)])
-        previous_live = last.id if last is not None and last.ended_at is None else None
-        if previous_live is not None:
-            values = {"ended_at": now, "superseded_by": deployment.id, "counter": _D.c.counter + 1, "updated_at": now}
-            db.session.execute(update(_D).where(_D.c.id == previous_live).values(values))
-        cancelled = cancel(_D.c.id.in_(older)) if older else []
-    deployment.live_from = now
-    return Ended(previous_live, cancelled)
+    times = [previous.last.live_from, previous.last.ended_at] if previous.last is not None else []
+    deployment.live_from = max([now, *(time + INSTANT for time in times if time)])
+    script = Script()
+    if previous.live is not None:
+        values = {"live_from": deployment.live_from, "successor": deployment.id, "previous": previous.live}
+        script.add(END_PREVIOUS, **values)
+    if previous.older:
+        script.add(CANCEL_OLDER, older=previous.older)
+    return script
+
+
+def ended(previous: Previous) -> dict[str, Any]:
+    """Return for an audit entry what ends when another deployment goes live."""
+    return {
+        "ended_deployment": str(previous.live) if previous.live else None,
+        "cancelled_deployments": sorted(str(deployment_id) for deployment_id in previous.older) or None,
+    }
+
+
+def check_bounds(actor: Actor, condition: ColumnElement[bool]) -> None:
+    """Raise Forbidden if one of these deployments is live or unfinished in an environment beyond the actor's bounds."""
+    if actor.bounds.environments is None:
+        return
+    places = select(_D.c.place).where(condition, or_(is_live(), UNFINISHED)).distinct().order_by(_D.c.place)
+    for place in db.session.scalars(places):
+        actor.bounds.check_environment(place)
 
 
 def cancel(condition: ColumnElement[bool]) -> list[UUID]:
@@ -73,11 +96,9 @@ def end_live(condition: ColumnElement[bool]) -> list[dict[str, str]]:
     return [{"id": str(row.id), "environment": row.environment} for row in db.session.execute(ended)]
 
 
-def _previous(deployment: Deployment, *same: ColumnElement[bool]) -> tuple[Any, list[UUID]]:
-    """Return the deployment that went live last, even if it has ended, or None; and the ids of older unfinished ones.
-
-    `same` are the conditions for the same model and environment.
-    """
+def previous(deployment: Deployment) -> Previous:
+    """Return what was before this deployment of its model in its environment."""
+    same = (_D.c.model_id == deployment.model_id, _D.c.place == deployment.environment.lower())
     last = (
         select(_D.c.id, _D.c.live_from, _D.c.ended_at)
         .where(*same, _D.c.live_from.is_not(None))
@@ -91,4 +112,4 @@ def _previous(deployment: Deployment, *same: ColumnElement[bool]) -> tuple[Any, 
     older = func.array(select(_D.c.id).where(others).scalar_subquery(), type_=ARRAY(_D.c.id.type)).label("older")
     single = select(older).subquery()
     row = db.session.execute(select(single.c.older, last).select_from(single).outerjoin(last, true())).one()
-    return (row if row.id is not None else None), row.older
+    return Previous(row if row.id is not None else None, row.older)

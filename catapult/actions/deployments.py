@@ -1,22 +1,36 @@
 """Record deployments and their states, make them live, and roll back."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import deployment_states, environments, gates, locks
-from catapult.audit import Actor
+from catapult.actions import decisions, deployment_states, environments, gates, locks
+from catapult.actions.deployment_states import Previous
+from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
 from catapult.queries import deployments, history
 from catapult.queries import gates as gate_queries
+from catapult.rules import decisions as rules
 from catapult.rules import metadata_limits as limits
-from catapult.rules.gates import Verdict
-from catapult.tables import Deployment, DeploymentStatus, Environment, RegisteredModel, Role, Version, VersionStatus
+from catapult.rules import reasons
+from catapult.tables import (
+    Decision,
+    DecisionKind,
+    Deployment,
+    DeploymentStatus,
+    Environment,
+    RegisteredModel,
+    Role,
+    Version,
+    VersionStatus,
+    is_live,
+)
 
 NOT_REACHED = (DeploymentStatus.FAILED, DeploymentStatus.CANCELLED)
 """A deployment recorded with one of these did not reach its environment, so neither gates nor a freeze apply to it."""
@@ -42,53 +56,75 @@ def create(
     actor.needs(Role.PUBLISHER)
     gates.check_force(actor, force, reason)
     limits.check(metadata)
-    locks.gates_shared()
-    target, created = environments.get_or_create(environment, actor)
-    _check_role(target, actor)
-    version, now = locks.version(release_id)
+    kinds, target, created = environments.get_or_create(environment, actor)
+    _check_may_deploy(target, actor)
+    held = locks.version_for(release_id, target.place, kinds)
+    version, now = held.version, held.now
+    actor.bounds.check_model(version.model_name)
     _check_active(version)
-    failed: list[Verdict] = []
-    if status not in NOT_REACHED:
-        environments.check_not_frozen(target)
-        failed = gates.check(version.id, target.place, actor=actor, force=force)
     deployment = _new(
         version, environment, actor, status, metadata_=metadata or {}, endpoint_url=endpoint_url, log_url=log_url
     )
-    ended = _add(deployment, now)
+    let = None
+    if status not in NOT_REACHED:
+        let = _let_through(deployment, target, actor, now, force, reason, held.facts)
+    previous = Previous(held.last, held.unfinished)
+    script, ended = _written(deployment, now, previous, let.decision if let else None)
     details = {**_details(deployment), **ended, "made_environment": created or None, "reason": reason}
-    override = gates.override(
-        deployment, failed, target.place, reason, model=version.model_name, version=version.version
-    )
-    return audit.commit(actor, deployment, audit.entry("deployment.create", deployment, **details), *override)
+    details |= let.details if let else {}
+    entry = audit.entry("deployment.create", deployment, **details)
+    return audit.commit(actor, deployment, entry, *(let.entries if let else ()), statement=script)
 
 
-def edit(deployment_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> Deployment:
+def edit(
+    deployment_id: UUID,
+    fields: dict[str, Any],
+    *,
+    actor: Actor,
+    expected: set[int] | None = None,
+    force: bool = False,
+    reason: str | None = None,
+) -> Deployment:
     """Set these fields. A `status` can only move forward; with success the deployment is live, as in `create`.
 
-    Gates and freezes were checked when it was recorded. Raises NotFound, PreconditionFailed, Forbidden, and Conflict for a step
-    back or if the version has been archived.
+    With success, gates and freezes are checked again; a refusal leaves it as it was. Raises NotFound, PreconditionFailed,
+    Forbidden, Frozen, Blocked, and Conflict for a step back or if the version has been archived.
     """
     actor.needs(Role.PUBLISHER)
+    gates.check_force(actor, force, reason)
     limits.check(fields.get("metadata_"))
     row = deployments.get(deployment_id)
+    kinds = locks.gates_of(row.environment.lower())
     environment = environments.lock(row.environment, deleted=True)
-    _check_role(environment, actor)
-    version, now = locks.version(UUID(row.release_id))
+    _check_may_deploy(environment, actor)
+    held = locks.version_for(UUID(row.release_id), environment.place, kinds)
+    version, now = held.version, held.now
+    actor.bounds.check_model(version.model_name)
     deployment = _locked(deployment_id, version)
+    deployment.decision = row.decision
     locks.check_counter(deployment, expected)
     _check_step(deployment, fields)
+    status = fields.get("status", deployment.status)
+    moves = status != deployment.status
+    let = None
+    if moves and status not in NOT_REACHED:
+        _check_active(version)
+    if moves and status == DeploymentStatus.SUCCESS:  # before its fields are set: a refusal must find nothing written
+        let = _let_through(deployment, environment, actor, now, force, reason, held.facts)
+        db.session.add(let.decision)
     changed = audit.changes(deployment, fields)
     if not changed:
         return deployment
-    ended: dict[str, Any] = {}
-    if "status" in changed and deployment.status not in NOT_REACHED:
-        _check_active(version)
-    if "status" in changed and deployment.status == DeploymentStatus.SUCCESS:
-        ended = deployment_states.go_live(deployment, now).details()
+    details = {**_details(deployment), "changes": changed, "reason": reason}
+    if let:
+        with db.session.no_autoflush:
+            previous = deployment_states.previous(deployment)
+            deployment_states.go_live(deployment, now, previous).run()
         # One time for the state and for the beginning of being live.
         deployment.updated_at = deployment.live_from or now
-    details = {**_details(deployment), **ended, "changes": changed}
-    return audit.commit(actor, deployment, audit.entry("deployment.update", deployment, **details))
+        details |= {**deployment_states.ended(previous), **let.details}
+    entry = audit.entry("deployment.update", deployment, **details)
+    return audit.commit(actor, deployment, entry, *(let.entries if let else ()))
 
 
 def rollback(
@@ -101,9 +137,12 @@ def rollback(
     those that would have. Raises NotFound, Invalid (`to`), PreconditionFailed, and Conflict if there is nothing to go back to.
     """
     actor.needs(Role.RELEASER)
+    reasons.check(reason, "A rollback needs a reason: the audit log keeps it.")
     locks.gates_shared()
     target = environments.lock(environment)
+    _check_may_deploy(target, actor)
     model = locks.model(func.lower(RegisteredModel.name) == model_name.lower())
+    actor.bounds.check_model(model.name)
     now = locks.now()
     steps = history.steps_back(model.id, target.place, to)
     if shown is not None and steps.live is not None and steps.live.id != shown:
@@ -112,22 +151,28 @@ def rollback(
     version = db.session.get_one(Version, earlier.release_id, populate_existing=True)
     version.model = model
     _check_active(version)
-    verdicts = gate_queries.verdicts([version.id], target.place, actor.key_id)[version.id]
-    failed = [verdict.details() for verdict in verdicts if not verdict.passed]
+    verdicts = gate_queries.verdicts([version.id], target.place, actor.voice)[version.id]
+    failed = [verdict.details() for verdict in gates.failed(verdicts)]
+    freeze = environments.freeze_reason(target)
     copied = {"metadata_": earlier.metadata_, "endpoint_url": earlier.endpoint_url, "rollback_of": live.id}
     deployment = _new(version, target.name, actor, DeploymentStatus.SUCCESS, **copied)
-    ended = _add(deployment, now)
+    asked: dict[str, Any] = {"actor": actor, "now": now, "verdicts": verdicts, "reason": reason, "freeze": freeze}
+    decision = decisions.keep(DecisionKind.ROLLBACK, version, target.place, **asked)
+    _set_decision(deployment, decision.row)
+    script, ended = _written(deployment, now, deployment_states.previous(deployment), decision.row)
     details = {
         **_details(deployment),
         **ended,
+        **decision.details,
         "reason": reason,
         "rollback_of": str(live.id),
         "from_version": live.version,
         "to": str(earlier.id),
         "passed_gates": failed or None,
-        "passed_freeze": environments.freeze_reason(target),
+        "passed_freeze": freeze,
     }
-    return audit.commit(actor, deployment, audit.entry("deployment.rollback", deployment, **details))
+    entry = audit.entry("deployment.rollback", deployment, **details)
+    return audit.commit(actor, deployment, entry, statement=script)
 
 
 def way_back(steps: history.Steps, model: RegisteredModel, target: Environment, to: UUID | None) -> tuple[Any, Any]:
@@ -145,6 +190,81 @@ def way_back(steps: history.Steps, model: RegisteredModel, target: Environment, 
     return steps.live, steps.target
 
 
+def retire(environment: str, *, actor: Actor, model_name: str, reason: str) -> Deployment:
+    """End what is live of the model in the environment, with no successor, and cancel what is unfinished there.
+
+    Needs the role to deploy there; neither gates nor a freeze stop it. Returns the deployment that ended. Raises NotFound,
+    Forbidden, and Conflict if nothing was live.
+    """
+    actor.needs(Role.PUBLISHER)
+    reasons.check(reason, "Retiring a model needs a reason: the audit log keeps it.")
+    locks.gates_shared()
+    target = environments.lock(environment)
+    _check_may_deploy(target, actor)
+    model = locks.model(func.lower(RegisteredModel.name) == model_name.lower())
+    actor.bounds.check_model(model.name)
+    here = (Deployment.model_id == model.id) & (Deployment.place == target.place)
+    row = db.session.scalar(select(Deployment).where(here, is_live()).execution_options(populate_existing=True))
+    if row is None:
+        raise Conflict(f"Nothing of {model.name} is live in {target.name}, so there is nothing to retire.")
+    version = db.session.get_one(Version, row.release_id, populate_existing=True)
+    version.model = model
+    freeze = environments.freeze_reason(target)
+    deployment_states.end_live(here)
+    cancelled = [str(deployment_id) for deployment_id in deployment_states.cancel(here)]
+    db.session.refresh(row)
+    row.release, row.model = version, model
+    row.decision = deployments.get(row.id).decision
+    now = row.ended_at or locks.now()
+    decision = decisions.keep(
+        DecisionKind.RETIRE, version, target.place, actor=actor, now=now, reason=reason, freeze=freeze
+    )
+    db.session.add(decision.row)
+    details = {
+        **_details(row),
+        **decision.details,
+        "reason": reason,
+        "cancelled_deployments": cancelled or None,
+        "passed_freeze": freeze,
+    }
+    return audit.commit(actor, row, audit.entry("deployment.retire", row, **details))
+
+
+class LetThrough(NamedTuple):
+    """The decision that lets a deployment through, what the entry says of it, and the entry of an override."""
+
+    decision: Decision
+    details: dict[str, Any]
+    entries: list[Entry]
+
+
+def _let_through(
+    deployment: Deployment,
+    target: Environment,
+    actor: Actor,
+    now: datetime,
+    force: bool,
+    reason: str | None,
+    facts: Sequence[Any],
+) -> LetThrough:
+    """Check the freeze and the gates, and return the decision. Raises Frozen, Blocked."""
+    environments.check_not_frozen(target)
+    version = deployment.release
+    verdicts = gates.judge(facts, target.place, actor=actor, force=force)
+    decision = decisions.keep(
+        DecisionKind.DEPLOY, version, target.place, actor=actor, now=now, verdicts=verdicts, reason=reason
+    )
+    _set_decision(deployment, decision.row)
+    named = {"model": version.model_name, "version": version.version, **decision.details}
+    entries = gates.override(deployment, verdicts, target.place, reason, **named)
+    return LetThrough(decision.row, {**decision.details, "override": decision.row.override or None}, entries)
+
+
+def _set_decision(deployment: Deployment, decision: Decision) -> None:
+    deployment.decision_id, deployment.override = decision.id, decision.override
+    deployment.decision = rules.as_json(decision)
+
+
 def _new(version: Version, environment: str, actor: Actor, status: str, **fields: Any) -> Deployment:
     deployment = Deployment(
         id=uuid7(),
@@ -152,22 +272,28 @@ def _new(version: Version, environment: str, actor: Actor, status: str, **fields
         model_id=version.model_id,
         environment=environment,
         status=status,
-        deployed_by=actor.name,
+        deployed_by=actor.shown,
+        override=False,
+        counter=1,
         **fields,
     )
-    deployment.release, deployment.model = version, version.model
+    deployment.release, deployment.model, deployment.decision = version, version.model, None
     return deployment
 
 
-def _add(deployment: Deployment, now: datetime) -> dict[str, Any]:
-    """Add the deployment to the session, live if it succeeded, and return what ended for it, for the audit entry."""
-    ended: dict[str, Any] = {}
+def _written(
+    deployment: Deployment, now: datetime, previous: Previous, decision: Decision | None
+) -> tuple[Script, dict[str, Any]]:
+    """Return the script that writes the deployment, live if it succeeded, and what ends for it, for the audit entry."""
+    script, ended = Script(), {}
     if deployment.status == DeploymentStatus.SUCCESS:
-        ended = deployment_states.go_live(deployment, now).details()
+        script, ended = deployment_states.go_live(deployment, now, previous), deployment_states.ended(previous)
         now = deployment.live_from or now
     deployment.deployed_at = deployment.updated_at = now
-    db.session.add(deployment)
-    return ended
+    script.insert(deployment)
+    if decision is not None:
+        script.insert(decision)
+    return script, ended
 
 
 def _details(deployment: Deployment) -> dict[str, Any]:
@@ -180,7 +306,8 @@ def _details(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _check_role(environment: Environment, actor: Actor) -> None:
+def _check_may_deploy(environment: Environment, actor: Actor) -> None:
+    actor.bounds.check_environment(environment.name)
     if environment.protected:
         actor.needs(Role.RELEASER)
 

@@ -14,11 +14,12 @@ from catapult.audit import Actor
 from catapult.errors import Conflict, Frozen, Invalid, PreconditionFailed
 from catapult.extensions import db
 from catapult.queries import environments, gates
+from catapult.rules import reasons
 from catapult.tables import MAX_RANK, NOW, RELEASE, Deployment, Environment, Role, is_live
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
-NEW = {"protected": False, "frozen": False, "frozen_reason": None, "frozen_until": None, "description": None}
-"""The fields of a new environment, besides the last rank."""
+NEW = {"frozen": False, "frozen_reason": None, "frozen_until": None, "description": None, "deploy_within": None}
+"""The fields of a new environment, besides the last rank. A deleted one that was protected comes back protected."""
 FREEZE = ("frozen", "frozen_reason", "frozen_until")
 
 
@@ -32,6 +33,7 @@ def put(
     """
     actor.needs(Role.ADMIN)
     _check_name(name)
+    _check_bounds(actor, name)
     environment, created = _get_or_create(name, actor, shared=False)
     if created and expected is not None:
         raise PreconditionFailed(f"There is no environment {name} any more. Send it without If-Match to create it.")
@@ -40,7 +42,7 @@ def put(
     locks.check_counter(environment, expected)
     changed = audit.changes(environment, _fields_to_set(environment, fields))
     if created:
-        details = {field: _as_json(getattr(environment, field)) for field in ("rank", *NEW)}
+        details = {field: _as_json(getattr(environment, field)) for field in ("rank", "protected", *NEW)}
         entry = audit.entry("environment.create", environment, name=environment.name, **details)
     elif changed:
         changed = {field: {when: _as_json(value) for when, value in pair.items()} for field, pair in changed.items()}
@@ -56,6 +58,7 @@ def delete(name: str, *, actor: Actor, force: bool = False, expected: set[int] |
     Raises NotFound, PreconditionFailed, and Conflict if a gate names it, or if it has live deployments and not `force`.
     """
     actor.needs(Role.ADMIN)
+    _check_bounds(actor, name)
     locks.gates_shared()  # no gate that names it is created meanwhile
     environment = _locked(name, shared=False)
     if environment is None or environment.deleted_at is not None:
@@ -73,12 +76,16 @@ def delete(name: str, *, actor: Actor, force: bool = False, expected: set[int] |
     audit.commit(actor, environment, audit.entry("environment.delete", environment, name=environment.name, **details))
 
 
-def get_or_create(name: str, actor: Actor) -> tuple[Environment, bool]:
-    """Lock the environment to deploy to against changes; create it, ranked last, if it does not exist.
+def get_or_create(name: str, actor: Actor) -> tuple[frozenset[str], Environment, bool]:
+    """Lock all gates and the environment to deploy to against changes; create it, ranked last, if it does not exist.
 
-    Return it and whether it was created. Neither audits nor commits.
+    Return the kinds of its gates, the environment, and whether it was created. Neither audits nor commits.
     """
-    return _get_or_create(name, actor, shared=True)
+    place = environments.lookup_name(name)
+    kinds, environment = locks.gates_and_environment(place)
+    if environment is not None:
+        return kinds, environment, False
+    return locks.gates_of(place), *_get_or_create(name, actor, shared=True)
 
 
 def lock(name: str, *, deleted: bool = False) -> Environment:
@@ -127,14 +134,14 @@ def _create(name: str, actor: Actor) -> tuple[Environment, bool]:
 
     If several transactions run this concurrently, one creates the row. The others wait for it and return that row.
     """
-    values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.name}
+    values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.shown}
     inserted: Any = db.session.execute(insert(Environment).values(values).on_conflict_do_nothing())
     environment = _locked(name, shared=False)
     assert environment is not None, "the row of an environment is never removed"
     deleted = environment.deleted_at is not None
     if deleted:
         rank = db.session.scalar(select(_last_rank()))
-        values = {"name": name, "rank": rank, "created_by": actor.name, "created_at": NOW, "deleted_at": None}
+        values = {"name": name, "rank": rank, "created_by": actor.shown, "created_at": NOW, "deleted_at": None}
         for field, value in {**values, **NEW}.items():
             setattr(environment, field, value)
         db.session.flush()
@@ -144,6 +151,11 @@ def _create(name: str, actor: Actor) -> tuple[Environment, bool]:
 def _last_rank() -> Any:
     highest = func.least(func.coalesce(func.max(Environment.rank), 0), MAX_RANK - 1)
     return select(highest + 1).where(Environment.deleted_at.is_(None)).scalar_subquery()
+
+
+def _check_bounds(actor: Actor, name: str) -> None:
+    actor.bounds.check_all_models("settings of environments")
+    actor.bounds.check_environment(name)
 
 
 def _check_name(name: str) -> None:
@@ -167,11 +179,8 @@ def _fields_to_set(environment: Environment, fields: dict[str, Any]) -> dict[str
         return {**fields, "frozen": False, "frozen_reason": None, "frozen_until": None}
     if not frozen:
         fields = {"frozen_reason": None, "frozen_until": None, **fields}
-    if not fields.get("frozen_reason", environment.frozen_reason):
-        raise Invalid(
-            "A freeze needs a reason: whoever is refused reads it.",
-            errors={"frozen_reason": ["Required for a freeze."]},
-        )
+    reason = fields.get("frozen_reason", environment.frozen_reason)
+    reasons.check(reason, "A freeze needs a reason: whoever is refused reads it.", "frozen_reason")
     until = fields.get("frozen_until")
     if until is not None and until <= locks.now():
         raise Invalid("A freeze must end in the future.", errors={"frozen_until": ["Is in the past."]})

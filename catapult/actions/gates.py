@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from uuid_utils.compat import uuid7
 
 from catapult import audit
 from catapult.actions import locks
 from catapult.audit import Actor, Entry
-from catapult.errors import Blocked, Invalid
+from catapult.errors import Blocked, Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries import environments
 from catapult.queries import gates as queries
-from catapult.rules.gates import OWN_FIELDS, Verdict
+from catapult.rules import reasons
+from catapult.rules.gates import OWN_FIELDS, Verdict, rule
 from catapult.tables import NOW, RELEASE, Gate, GateKind, Role
 
 ATTRIBUTES = {"kind": "kind_", "count": "count_"}
@@ -26,8 +27,10 @@ def create(*, actor: Actor, model: str, target: str, kind: str, **own: Any) -> G
     actor.needs(Role.ADMIN)
     locks.gates_exclusive()  # before the check: the environments it names are not deleted meanwhile
     fields = checked(model=model, target=target, kind=kind, **own)
+    _check_bounds(actor, fields)
+    _check_unique(fields)
     gate = Gate(
-        id=uuid7(), created_by=actor.name, **{ATTRIBUTES.get(name, name): value for name, value in fields.items()}
+        id=uuid7(), created_by=actor.shown, **{ATTRIBUTES.get(name, name): value for name, value in fields.items()}
     )
     db.session.add(gate)
     return audit.commit(actor, gate, audit.entry("gate.create", gate, **fields))
@@ -41,8 +44,11 @@ def edit(gate_id: UUID, fields: Mapping[str, Any], *, actor: Actor, expected: se
     actor.needs(Role.ADMIN)
     locks.gates_exclusive()
     gate = _locked(gate_id)
+    _check_bounds(actor, _fields(gate))
     locks.check_counter(gate, expected)
     fields = checked(**{**_fields(gate), **fields, "kind": gate.kind_})
+    _check_bounds(actor, fields)
+    _check_unique(fields, gate)
     changed = audit.changes(gate, {ATTRIBUTES.get(name, name): value for name, value in fields.items()})
     if not changed:
         return gate
@@ -55,6 +61,7 @@ def delete(gate_id: UUID, *, actor: Actor, expected: set[int] | None = None) -> 
     actor.needs(Role.ADMIN)
     locks.gates_exclusive()
     gate = _locked(gate_id)
+    _check_bounds(actor, _fields(gate))
     locks.check_counter(gate, expected)
     gate.deleted_at = NOW
     audit.commit(actor, gate, audit.entry("gate.delete", gate, **_fields(gate)))
@@ -84,26 +91,52 @@ def checked(*, model: str, target: str, kind: str, **own: Any) -> dict[str, Any]
     return {"model": model, "target": target.lower(), "kind": kind, **given}
 
 
+def _check_bounds(actor: Actor, fields: Mapping[str, Any]) -> None:
+    """Raise Forbidden if the gate concerns a model or environment beyond the actor's bounds."""
+    actor.bounds.check_model(fields["model"])
+    if fields["target"] != RELEASE:
+        actor.bounds.check_environment(fields["target"])
+
+
+def _check_unique(fields: Mapping[str, Any], besides: Gate | None = None) -> None:
+    """Raise Conflict, naming it, if there is another gate with these fields. Case is ignored in the model's name."""
+    kind = fields["kind"]
+    columns = {name: getattr(Gate, ATTRIBUTES.get(name, name)) for name in (*OWN_FIELDS[kind], "target", "kind")}
+    same = [column == fields[name] for name, column in columns.items()]
+    query = select(Gate).where(Gate.deleted_at.is_(None), func.lower(Gate.model) == fields["model"].lower(), *same)
+    gate = db.session.scalar(query if besides is None else query.where(Gate.id != besides.id))
+    if gate is not None:
+        raise Conflict(f"There is such a gate already, {gate.id}: {rule(gate)}. Change or delete that one.")
+
+
 def check_force(actor: Actor, force: bool, reason: str | None) -> None:
     """Raise Forbidden unless the actor may use force, and Invalid if there is no reason. Without `force` raise nothing."""
     if not force:
         return
     actor.needs(Role.ADMIN)
-    if not reason:
-        raise Invalid("Force needs a reason: the audit log keeps it.", errors={"reason": ["Required with force."]})
+    reasons.check(reason, "Force needs a reason: the audit log keeps it.")
 
 
 def check(version_id: UUID, target: str, *, actor: Actor, force: bool = False) -> list[Verdict]:
-    """Check the version against the gates of the target and return the verdicts that `force` overrides, else none.
+    """Check the version against the gates of the target and return all verdicts. Those that fail are overridden by `force`.
 
     The caller holds the gates' shared lock. Raises Blocked, with every gate's verdict, if one does not pass and `force` is unset.
     """
     audit.flush()  # so that changes of this transaction are checked too
-    verdicts = queries.verdicts([version_id], target, actor.key_id)[version_id]
-    failed = [verdict for verdict in verdicts if not verdict.passed]
-    if failed and not force:
+    return judge(queries.facts([version_id], target).get(version_id, []), target, actor=actor, force=force)
+
+
+def judge(facts: Sequence[Any], target: str, *, actor: Actor, force: bool = False) -> list[Verdict]:
+    """Judge the version by the `facts` of the target's gates, as `check` does."""
+    verdicts = queries.judged(facts, actor.voice)
+    if failed(verdicts) and not force:
         raise blocked(verdicts, target)
-    return failed
+    return verdicts
+
+
+def failed(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts that do not pass."""
+    return [verdict for verdict in verdicts if not verdict.passed]
 
 
 def blocked(verdicts: Sequence[Verdict], target: str) -> Blocked:
@@ -113,12 +146,12 @@ def blocked(verdicts: Sequence[Verdict], target: str) -> Blocked:
     return Blocked(f"It may not {goal}: {reasons}.", gates=list(verdicts))
 
 
-def override(row: Any, failed: Sequence[Verdict], target: str, reason: str | None, **details: Any) -> list[Entry]:
+def override(row: Any, verdicts: Sequence[Verdict], target: str, reason: str | None, **details: Any) -> list[Entry]:
     """Return the audit entry of an override, with the failed verdicts; an empty list if none failed."""
-    if not failed:
+    overridden = [verdict.details() for verdict in failed(verdicts)]
+    if not overridden:
         return []
-    verdicts = [verdict.details() for verdict in failed]
-    return [audit.entry("gate.override", row, target=target, reason=reason, gates=verdicts, **details)]
+    return [audit.entry("gate.override", row, target=target, reason=reason, gates=overridden, **details)]
 
 
 def _locked(gate_id: UUID) -> Gate:

@@ -5,22 +5,47 @@ once its lock is granted, since the transaction that held it may have changed it
 """
 
 from datetime import datetime
-from typing import Any
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, TextClause, func, select, text
+from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 
 from catapult.errors import PreconditionFailed
 from catapult.extensions import db
-from catapult.queries import registered_models, versions
-from catapult.tables import ApiKey, RegisteredModel, Role, Version
+from catapult.queries import gate_facts, registered_models, versions
+from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Role, Version
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
 
 
+_SHARE_GATES = f"SELECT pg_advisory_xact_lock_shared({GATES})"
+_KINDS = "SELECT DISTINCT kind FROM gates WHERE target = :target AND deleted_at IS NULL"
+
+
 def gates_shared() -> None:
     """Take the shared lock on all gates until the transaction ends: no gate can change. Take it before any other lock."""
-    db.session.execute(select(func.pg_advisory_xact_lock_shared(GATES)))
+    db.session.execute(text(_SHARE_GATES))
+
+
+def gates_of(target: str) -> frozenset[str]:
+    """Take the shared lock on all gates, and return the kinds of the target's gates, of all models."""
+    return frozenset(db.session.scalars(text(f"{_SHARE_GATES};{_KINDS}"), {"target": target}))
+
+
+def gates_and_environment(place: str) -> tuple[frozenset[str], Environment | None]:
+    """Take the shared lock on all gates and on the environment, in one round trip.
+
+    Return the kinds of its gates, and the environment: None if there is none, or if another transaction is changing it.
+    """
+    row = db.session.execute(_SHARE_ENVIRONMENT, {"target": place}).one_or_none()
+    if row is None:
+        return frozenset(), None
+    return frozenset(row.kinds), _loaded(Environment, row, "environment")
 
 
 def gates_exclusive() -> None:
@@ -55,9 +80,93 @@ def version(version_id: UUID) -> tuple[Version, datetime]:
     return row, result[2]
 
 
+class Held(NamedTuple):
+    """A version whose model is locked, the time after the lock, and what a decision about it depends on."""
+
+    version: Version
+    now: datetime
+    facts: list[Any]
+    """The rows of the target's gates, as `queries.gates.facts` returns them."""
+    last: Any
+    """`id live_from ended_at` of the model's deployment that went live in the target last, or None."""
+    unfinished: list[UUID]
+    """The model's unfinished deployments to the target."""
+
+
+_LOCK_MODEL = """
+SELECT model.id FROM models AS model JOIN versions AS version ON version.model_id = model.id
+WHERE version.id = CAST(:version AS uuid) AND model.deleted_at IS NULL FOR NO KEY UPDATE OF model
+"""
+
+
+def _columns(table: type[Any], name: str) -> str:
+    return ", ".join(f"{name}.{column.name} AS {name}_{column.name}" for column in table.__table__.columns)
+
+
+# Several statements, sent at once: each sees what those before it waited for.
+_SHARE_ENVIRONMENT = text(
+    f"""
+    {_SHARE_GATES};
+    SELECT {_columns(Environment, "environment")}, ARRAY({_KINDS}) AS kinds
+    FROM environments AS environment WHERE place = :target AND deleted_at IS NULL FOR SHARE SKIP LOCKED
+    """  # noqa: S608 - built from constants
+)
+
+
+@cache
+def _hold(kinds: frozenset[str]) -> TextClause:
+    return text(
+        f"""
+        {_LOCK_MODEL};
+        SELECT {_columns(Version, "version")}, {_columns(RegisteredModel, "model")}, clock_timestamp() AS now,
+            ARRAY(SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment) AS live_in,
+            {gate_facts.as_json(kinds)} AS facts, last.id AS last_id, last.live_from, last.ended_at,
+            ARRAY(SELECT id FROM deployments WHERE model_id = version.model_id AND place = :target AND {OPEN}) AS unfinished
+        FROM versions AS version JOIN models AS model ON model.id = version.model_id
+        LEFT JOIN LATERAL (
+            SELECT id, live_from, ended_at FROM deployments
+            WHERE model_id = version.model_id AND place = :target AND live_from IS NOT NULL ORDER BY live_from DESC LIMIT 1
+        ) AS last ON true
+        WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
+        """  # noqa: S608 - built from constants
+    )
+
+
+def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> Held:
+    """Lock the version's model and return all that a promotion or deployment to the target depends on, in one round trip.
+
+    `kinds` are those of the target's gates, whose lock is held. Raises NotFound.
+    """
+    values = {"version": version_id, "versions": [version_id], "target": target}
+    row = db.session.execute(_hold(kinds), values).one_or_none()
+    if row is None:
+        raise versions.missing()
+    version: Version = _loaded(Version, row, "version")
+    set_committed_value(version, "model", _loaded(RegisteredModel, row, "model"))
+    version.live_in = row.live_in
+    last = SimpleNamespace(id=row.last_id, live_from=row.live_from, ended_at=row.ended_at) if row.last_id else None
+    return Held(version, row.now, gate_facts.from_json(row.facts), last, row.unfinished)
+
+
+def _loaded(table: type[Any], row: Any, prefix: str) -> Any:
+    """Return the row's columns with that prefix as a row of the table in the session, as if the session had read it."""
+    values = {
+        attribute.key: getattr(row, f"{prefix}_{attribute.columns[0].name}")
+        for attribute in table.__mapper__.column_attrs
+    }
+    known = db.session.identity_map.get(identity_key(table, values["id"]))
+    if known is not None:
+        db.session.expunge(known)
+    loaded = table(**values)
+    make_transient_to_detached(loaded)
+    db.session.add(loaded)
+    return loaded
+
+
 def admin_keys() -> list[ApiKey]:
-    """Lock all unrevoked admin keys and return the unexpired ones, so that two admins cannot revoke each other concurrently."""
-    query = select(ApiKey).where(ApiKey.role == Role.ADMIN, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id)
+    """Lock all admin keys without bounds and return those that work, so that two admins cannot revoke each other concurrently."""
+    unbounded = (ApiKey.models.is_(None), ApiKey.environments.is_(None))
+    query = select(ApiKey).where(ApiKey.role == Role.ADMIN, ApiKey.revoked_at.is_(None), *unbounded).order_by(ApiKey.id)
     rows = list(db.session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True)))
     time = now()
     return [row for row in rows if row.expires_at is None or row.expires_at > time]

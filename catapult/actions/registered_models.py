@@ -7,12 +7,13 @@ from sqlalchemy import select, update
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import deployment_states, locks
+from catapult.actions import approvals, contents, deployment_states, locks
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
+from catapult.queries.content import MODEL_FIELDS as CONTENT
 from catapult.rules import metadata_limits as limits
-from catapult.tables import NOW, Deployment, RegisteredModel, Role, Version, is_live
+from catapult.tables import NOW, Approval, Deployment, RegisteredModel, Role, Version, is_live
 
 
 def create(
@@ -30,6 +31,7 @@ def create(
     Raises Conflict (name taken), Invalid (neither of the two is given).
     """
     actor.needs(Role.PUBLISHER)
+    actor.bounds.check_model(name)
     limits.check(metadata)
     path = storage_path or repository
     if not path:
@@ -50,19 +52,45 @@ def create(
     return audit.commit(actor, model, audit.entry("model.create", model, name=name, storage_path=path))
 
 
-def edit(model_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> RegisteredModel:
+def edit(
+    model_id: UUID,
+    fields: dict[str, Any],
+    *,
+    actor: Actor,
+    reason: str | None = None,
+    expected: set[int] | None = None,
+) -> RegisteredModel:
     """Set these fields. A call that changes nothing writes no entry.
 
-    `expected` are the counters the caller has seen, None for any. Raises NotFound, PreconditionFailed.
+    A change of `repository` or `storage_path` changes the images of all versions: it voids their approvals and, if one is a
+    release or live, takes a releaser and a reason. `expected` are the counters the caller has seen, None for any. Raises NotFound,
+    Forbidden, Invalid (reason), PreconditionFailed.
     """
     actor.needs(Role.PUBLISHER)
     limits.check(fields.get("metadata_"))
     model = locks.model(RegisteredModel.id == model_id)
+    actor.bounds.check_model(model.name)
     locks.check_counter(model, expected)
     changed = audit.changes(model, fields)
     if not changed:
         return model
-    return audit.commit(actor, model, audit.entry("model.update", model, name=model.name, changes=changed))
+    voided = None
+    if content := {name: changed[name] for name in CONTENT if name in changed}:
+        if _has_evidence(model):
+            contents.check_may_change(actor, reason, f"A version of {model.name} is a release or live")
+        of_model = Approval.version_id.in_(select(Version.id).where(Version.model_id == model.id))
+        voided = approvals.void(of_model, contents.why_void(content, actor), locks.now())
+    details = {"changes": changed, "reason": reason, "voided_approvals": voided}
+    return audit.commit(actor, model, audit.entry("model.update", model, name=model.name, **details))
+
+
+def _has_evidence(model: RegisteredModel) -> bool:
+    """Return whether a version of the model is a release or live."""
+    released = select(Version.id).where(
+        Version.model_id == model.id, Version.released_at.is_not(None), Version.deleted_at.is_(None)
+    )
+    live = select(Deployment.id).where((Deployment.model_id == model.id) & is_live())
+    return bool(db.session.scalar(select(released.exists() | live.exists())))
 
 
 def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[int] | None = None) -> None:
@@ -72,7 +100,9 @@ def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[i
     """
     actor.needs(Role.ADMIN)
     model = locks.model(RegisteredModel.id == model_id)
+    actor.bounds.check_model(model.name)
     locks.check_counter(model, expected)
+    deployment_states.check_bounds(actor, Deployment.model_id == model.id)
     ended = _end_live(model, force)
     cancelled = [str(deployment_id) for deployment_id in deployment_states.cancel(Deployment.model_id == model.id)]
     model.deleted_at = NOW

@@ -5,26 +5,26 @@ numbers in its metadata and the audit entries. Separate statements would take fo
 """
 
 import json
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, TextClause, text
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy import TextClause, text
 
+from catapult import audit
 from catapult.errors import Invalid, Refusal
 from catapult.queries import registered_models
 from catapult.rules import metadata_limits
 from catapult.tables import RegisteredModel, Version
 
-_SET_BY_STATEMENT = ("created_at", "updated_at", "released_at", "released_by", "deleted_at", "model_id")
+_SET_BY_STATEMENT = ("created_at", "updated_at", "deleted_at", "model_id")
+_OF_RELEASES = ("released_at", "released_by", "decision_id", "override")
 _COLUMNS = {
     attribute.key: attribute.columns[0]
     for attribute in Version.__mapper__.column_attrs
-    if attribute.columns[0].name not in _SET_BY_STATEMENT
+    if attribute.columns[0].name not in _SET_BY_STATEMENT + _OF_RELEASES
 }
 
 
@@ -76,7 +76,7 @@ class Registration:
 @cache
 def _statement(by_id: bool, by_name: bool, entries: str | None) -> TextClause:
     names = ", ".join(column.name for column in _COLUMNS.values())
-    values = ", ".join(f"CAST(:{column.name} AS {_type_without_length(column)})" for column in _COLUMNS.values())
+    values = ", ".join(f"CAST(:{column.name} AS {audit.sql_type(column)})" for column in _COLUMNS.values())
     conditions = ["id = :model_id"] * by_id + ["lower(name) = lower(:model_name)"] * by_name
     return text(
         f"""
@@ -99,11 +99,6 @@ def _statement(by_id: bool, by_name: bool, entries: str | None) -> TextClause:
         SELECT model_id, name, repository, storage_path, now FROM moment
         """  # noqa: S608 - built from the tables' own names
     )
-
-
-def _type_without_length(column: ColumnElement[Any]) -> str:
-    """Return the column's SQL type. A cast to `varchar(128)` would cut a longer text where an insert refuses it."""
-    return re.split(r"[( ]", str(column.type.compile(dialect=PGDialect())))[0]  # type: ignore[no-untyped-call]
 
 
 def _unknown_model(model_id: UUID | None, model_name: str | None) -> Refusal:

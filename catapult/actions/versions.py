@@ -1,7 +1,8 @@
 """Register, edit, promote, demote and delete versions."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete as delete_rows
@@ -10,17 +11,22 @@ from sqlalchemy.orm import joinedload
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import deployment_states, gates, locks
+from catapult.actions import approvals, contents, decisions, deployment_states, gates, locks
 from catapult.actions.registration import Registration
-from catapult.audit import Actor, Entry
+from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import begin, db
+from catapult.queries import registered_models
+from catapult.queries.content import FIELDS as CONTENT
 from catapult.rules import metadata_limits as limits
 from catapult.rules.semver import semver_key
 from catapult.tables import (
     DEFAULT_PLATFORM,
     NOW,
     RELEASE,
+    Approval,
+    Decision,
+    DecisionKind,
     Deployment,
     Metric,
     RegisteredModel,
@@ -28,6 +34,9 @@ from catapult.tables import (
     Version,
     VersionStatus,
 )
+
+NEW = {"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "override": False, "counter": 1}
+"""The values of a new version's columns that nothing else sets."""
 
 
 def create(
@@ -48,13 +57,15 @@ def create(
     limits.check(metadata)
     if model_id is None and model_name is None:
         raise Invalid("Send model_id or model_name.", errors={"model_name": ["Required without a model_id."]})
+    if actor.bounds.models is not None:
+        actor.bounds.check_model(registered_models.get(model_id).name if model_id else model_name or "")
     version = Version(
         id=uuid7(),
         metadata_=metadata or {},
         semver_key=semver_key(fields["version"]),
-        created_by=actor.name,
+        created_by=actor.shown,
         created_by_key=actor.key_id,
-        **{"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "counter": 1, **fields},
+        **{**NEW, **fields},
     )
     version.live_in = []
     registration = Registration(version, model_id, model_name)
@@ -69,21 +80,29 @@ def edit(
     *,
     actor: Actor,
     is_release: bool | None = None,
+    reason: str | None = None,
     expected: set[int] | None = None,
 ) -> Version:
     """Set these fields, and promote or demote the version if `is_release` is given, in one transaction.
 
-    Raises NotFound, PreconditionFailed, Forbidden, Blocked, and Conflict for archiving a live version or promoting an archived one.
+    A change of content voids the approvals; on a release or a live version it takes a releaser and a reason. Archiving a release
+    takes a releaser. Raises NotFound, PreconditionFailed, Forbidden, Blocked, Invalid (reason), and Conflict for archiving a live
+    version or promoting an archived one.
     """
     actor.needs(Role.PUBLISHER if is_release is None else Role.RELEASER)
     limits.check(fields.get("metadata_"))
     if is_release:
         locks.gates_shared()
     version, now = locks.version(version_id)
+    actor.bounds.check_model(version.model_name)
     locks.check_counter(version, expected)
-    entries = _change(version, fields)
+    entries = _change(version, fields, actor, now, reason)
     if is_release is not None:
-        entries += _promote(version, actor, now) if is_release else _demote(version)
+        decided = _promote(version, actor, now, reason) if is_release else _demote(version, actor, now, reason)
+        if decided is not None:
+            _set(version, decided)
+            db.session.add(decided.decision)
+            entries += decided.entries
     return audit.commit(actor, version, *entries) if entries else version
 
 
@@ -95,10 +114,10 @@ def promote(version_id: UUID, *, actor: Actor, reason: str | None = None, force:
     """
     actor.needs(Role.RELEASER)
     gates.check_force(actor, force, reason)
-    locks.gates_shared()
-    version, now = locks.version(version_id)
-    entries = _promote(version, actor, now, reason, force)
-    return audit.commit(actor, version, *entries) if entries else version
+    held = locks.version_for(version_id, RELEASE, locks.gates_of(RELEASE))
+    actor.bounds.check_model(held.version.model_name)
+    decided = _promote(held.version, actor, held.now, reason, force, held.facts)
+    return _save(held, decided, actor)
 
 
 def demote(version_id: UUID, *, actor: Actor, reason: str | None = None) -> Version:
@@ -107,9 +126,9 @@ def demote(version_id: UUID, *, actor: Actor, reason: str | None = None) -> Vers
     Raises NotFound, Forbidden.
     """
     actor.needs(Role.RELEASER)
-    version, _ = locks.version(version_id)
-    entries = _demote(version, reason)
-    return audit.commit(actor, version, *entries) if entries else version
+    held = locks.version_for(version_id, RELEASE, frozenset())
+    actor.bounds.check_model(held.version.model_name)
+    return _save(held, _demote(held.version, actor, held.now, reason), actor)
 
 
 def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) -> None:
@@ -119,8 +138,10 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
     """
     actor.needs(Role.ADMIN)
     version, _ = locks.version(version_id)
+    actor.bounds.check_model(version.model_name)
     locks.check_counter(version, expected)
     _check_not_live(version, "deleted")
+    deployment_states.check_bounds(actor, Deployment.release_id == version.id)
     cancelled = [str(deployment_id) for deployment_id in deployment_states.cancel(Deployment.release_id == version.id)]
     version.deleted_at = NOW
     rows = update(Deployment).where(Deployment.release_id == version.id, Deployment.deleted_at.is_(None))
@@ -157,36 +178,101 @@ def _register_release(version: Version, registration: Registration, actor: Actor
     release = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
     release.live_in = []
     created = _created(release, model=release.model_name)
-    return audit.commit(actor, release, created, *_promote(release, actor, release.created_at))
+    decided = _promote(release, actor, release.created_at)
+    assert decided is not None, "a new version is not a release"
+    _set(release, decided)
+    db.session.add(decided.decision)
+    return audit.commit(actor, release, created, *decided.entries)
+
+
+class Decided(NamedTuple):
+    """A promotion or demotion: the decision, the columns of the version that it sets, and the audit entries."""
+
+    decision: Decision
+    columns: dict[str, Any]
+    entries: list[Entry]
+
+
+def _set(version: Version, decided: Decided) -> None:
+    for name, value in decided.columns.items():
+        setattr(version, name, value)
+
+
+SET_RELEASE = """
+UPDATE versions SET released_at = CAST(:released_at AS timestamptz), released_by = :released_by,
+    decision_id = CAST(:decision_id AS uuid), override = :override, counter = counter + 1, updated_at = :updated_at
+WHERE id = :version_id
+"""
+
+
+def _save(held: locks.Held, decided: Decided | None, actor: Actor) -> Version:
+    """Save the promotion or demotion in one round trip, and return the version; None changes nothing."""
+    version = held.version
+    if decided is None:
+        return version
+    db.session.expunge(version)  # the script writes it
+    _set(version, decided)
+    version.updated_at, version.counter = held.now, version.counter + 1
+    script = Script()
+    script.add(SET_RELEASE, version_id=version.id, updated_at=held.now, **decided.columns)
+    script.insert(decided.decision)
+    return audit.commit(actor, version, *decided.entries, statement=script)
 
 
 def _promote(
-    version: Version, actor: Actor, now: datetime, reason: str | None = None, force: bool = False
-) -> list[Entry]:
+    version: Version,
+    actor: Actor,
+    now: datetime,
+    reason: str | None = None,
+    force: bool = False,
+    facts: Sequence[Any] | None = None,
+) -> Decided | None:
+    """Return what makes the version a release, or None if it is one. `facts` are those of the gates, if they were read already.
+
+    Raises Conflict, Blocked.
+    """
     if version.is_release:
-        return []
+        return None
     if version.status == VersionStatus.ARCHIVED:
         raise Conflict(f"{version.version} is archived. Set its status to active first, then promote it.")
-    failed = gates.check(version.id, RELEASE, actor=actor, force=force)
-    version.released_at, version.released_by = now, actor.name
-    details = {"model": version.model_name, "version": version.version}
-    return [_entry("version.promote", version, reason), *gates.override(version, failed, RELEASE, reason, **details)]
+    if facts is None:
+        verdicts = gates.check(version.id, RELEASE, actor=actor, force=force)
+    else:
+        verdicts = gates.judge(facts, RELEASE, actor=actor, force=force)
+    decision = decisions.keep(
+        DecisionKind.PROMOTE, version, RELEASE, actor=actor, now=now, verdicts=verdicts, reason=reason
+    )
+    override = decision.row.override
+    columns = {
+        "released_at": now,
+        "released_by": actor.shown,
+        "decision_id": decision.row.id,
+        "override": override,
+    }
+    details = {"model": version.model_name, "version": version.version, **decision.details}
+    entries = [
+        _entry("version.promote", version, reason, override=override or None, **decision.details),
+        *gates.override(version, verdicts, RELEASE, reason, **details),
+    ]
+    return Decided(decision.row, columns, entries)
 
 
-def _demote(version: Version, reason: str | None = None) -> list[Entry]:
+def _demote(version: Version, actor: Actor, now: datetime, reason: str | None = None) -> Decided | None:
+    """Return what makes the release an ordinary version again, or None if it is one."""
     if not version.is_release:
-        return []
+        return None
     since = version.released_at.isoformat() if version.released_at else None
-    entry = _entry("version.demote", version, reason, released_by=version.released_by, released_at=since)
-    version.released_at = version.released_by = None
-    return [entry]
+    decision = decisions.keep(DecisionKind.DEMOTE, version, RELEASE, actor=actor, now=now, reason=reason)
+    details = {"released_by": version.released_by, "released_at": since, **decision.details}
+    columns = {"released_at": None, "released_by": None, "decision_id": None, "override": False}
+    return Decided(decision.row, columns, [_entry("version.demote", version, reason, **details)])
 
 
 def _entry(action: str, version: Version, reason: str | None, **details: Any) -> Entry:
     return audit.entry(action, version, model=version.model_name, version=version.version, reason=reason, **details)
 
 
-def _change(version: Version, fields: dict[str, Any]) -> list[Entry]:
+def _change(version: Version, fields: dict[str, Any], actor: Actor, now: datetime, reason: str | None) -> list[Entry]:
     """Set the fields and update what is derived from them. Return the audit entry, if anything changed."""
     changed = audit.changes(version, fields)
     if not changed:
@@ -194,12 +280,26 @@ def _change(version: Version, fields: dict[str, Any]) -> list[Entry]:
     if "status" in changed:
         if version.status == VersionStatus.ARCHIVED:
             _check_not_live(version, "archived")
+            actor.needs(Role.RELEASER if version.is_release else Role.PUBLISHER)
         audit.flush()
         _update_count(version, by=0)
+    voided = None
+    if content := {name: changed[name] for name in CONTENT if name in changed}:
+        for environment in version.live_in:
+            actor.bounds.check_environment(environment)
+        if version.is_release or version.live_in:
+            contents.check_may_change(actor, reason, f"{version.version} is {_state(version)}")
+        voided = approvals.void(Approval.version_id == version.id, contents.why_void(content, actor), now)
     if "metadata" in changed:
         db.session.execute(delete_rows(Metric).where(Metric.version_id == version.id))
         _insert_metrics(version)
-    return [_entry("version.update", version, None, changes=changed)]
+    return [_entry("version.update", version, reason, changes=changed, voided_approvals=voided)]
+
+
+def _state(version: Version) -> str:
+    """Return what makes the version's content evidence: `a release and live in production`."""
+    live = [f"live in {', '.join(version.live_in)}"] if version.live_in else []
+    return " and ".join([*(["a release"] if version.is_release else []), *live])
 
 
 def _check_not_live(version: Version, verb: str) -> None:

@@ -5,17 +5,32 @@ from flask import Flask
 from catapult.api import (
     api_keys,
     audit_logs,
+    decisions,
     deployments,
     docs,
     environments,
     gates,
+    me,
+    people,
     registered_models,
     service,
     versions,
 )
 from catapult.api.wire import openapi
 
-NOUNS = (service, registered_models, versions, deployments, environments, gates, api_keys, audit_logs)
+NOUNS = (
+    service,
+    registered_models,
+    versions,
+    deployments,
+    decisions,
+    environments,
+    gates,
+    people,
+    me,
+    api_keys,
+    audit_logs,
+)
 
 
 def init_app(app: Flask) -> None:

@@ -11,8 +11,14 @@ from catapult.actions import environments as actions
 from catapult.api.wire import etags
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import DeleteModelQuery, LiveQuery, PageQuery
-from catapult.contract.control import EnvironmentOut, EnvironmentPut, LiveOut, Rollback
-from catapult.contract.schemas import DeploymentOut
+from catapult.contract.control import (
+    DecidedDeploymentOut,
+    EnvironmentOut,
+    EnvironmentPut,
+    LiveOut,
+    Retirement,
+    Rollback,
+)
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import environments, history, live
 from catapult.queries.lists.paging import Listing
@@ -57,7 +63,7 @@ def delete_environment(query: dict[str, Any], name: str) -> None:
 
 @blp.get("/environments/<name>/live", Role.VIEWER)
 @blp.arguments(LiveQuery)
-@blp.lists(DeploymentOut, refuses=(NotFound,))
+@blp.lists(DecidedDeploymentOut, refuses=(NotFound,))
 def list_live_in_environment(filters: dict[str, Any], name: str) -> Listing:
     """List what is or was live in an environment, one deployment per model"""
     at: datetime | None = filters.get("at")
@@ -66,10 +72,18 @@ def list_live_in_environment(filters: dict[str, Any], name: str) -> Listing:
 
 @blp.post("/environments/<name>/rollback", Role.RELEASER)
 @blp.arguments(Rollback)
-@blp.answers(201, DeploymentOut, etag=True, location="/api/v1/deployments/{id}", refuses=(NotFound, Conflict))
+@blp.answers(201, DecidedDeploymentOut, etag=True, location="/api/v1/deployments/{id}", refuses=(NotFound, Conflict))
 def roll_back(body: dict[str, Any], name: str) -> Deployment:
     """Roll a model back in an environment"""
     return deployments.rollback(name, actor=g.actor, **body)
+
+
+@blp.post("/environments/<name>/retire", Role.PUBLISHER)
+@blp.arguments(Retirement)
+@blp.answers(200, DecidedDeploymentOut, etag=True, refuses=(NotFound, Conflict))
+def retire(body: dict[str, Any], name: str) -> Deployment:
+    """Take a model out of service in an environment"""
+    return deployments.retire(name, actor=g.actor, **body)
 
 
 @blp.get("/live", Role.VIEWER)

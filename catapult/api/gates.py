@@ -58,7 +58,7 @@ def list_verdicts(query: dict[str, Any], version_id: UUID) -> list[Verdict]:
     """List the verdicts of the gates on a version for a target"""
     versions.check(version_id)
     environments.check_target(query["target"].lower())
-    return gates.verdicts([version_id], query["target"].lower(), g.actor.key_id)[version_id]
+    return gates.verdicts([version_id], query["target"].lower(), g.actor.voice)[version_id]
 
 
 @blp.post("/versions/<uuid:version_id>/approvals", Role.PUBLISHER)

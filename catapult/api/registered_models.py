@@ -49,7 +49,8 @@ def get_model(model_id: UUID) -> Any:
 @blp.answers(200, ModelOut, etag=True, refuses=(NotFound, PreconditionFailed))
 def edit_model(body: dict[str, Any], model_id: UUID) -> RegisteredModel:
     """Change a model's fields"""
-    return actions.edit(model_id, body, actor=g.actor, expected=etags.expected())
+    reason = body.pop("reason", None)
+    return actions.edit(model_id, body, actor=g.actor, reason=reason, expected=etags.expected())
 
 
 @blp.delete("/<uuid:model_id>", Role.ADMIN)

@@ -10,6 +10,7 @@ from catapult.api import comparison
 from catapult.api.wire import etags
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import CompareQuery, LatestQuery, PageQuery, VersionQuery
+from catapult.contract.control import DecisionOut
 from catapult.contract.schemas import (
     ComparisonOut,
     DeploymentOut,
@@ -20,7 +21,7 @@ from catapult.contract.schemas import (
     VersionOut,
 )
 from catapult.errors import Conflict, NotFound, PreconditionFailed
-from catapult.queries import deployments, versions
+from catapult.queries import decisions, deployments, versions
 from catapult.queries.lists.paging import Listing
 from catapult.tables import Role, Version
 
@@ -73,8 +74,8 @@ def get_version(version_id: UUID) -> Any:
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound, Conflict, PreconditionFailed))
 def edit_version(body: dict[str, Any], version_id: UUID) -> Version:
     """Change a version's fields, promote or demote it"""
-    is_release = body.pop("is_release", None)
-    return actions.edit(version_id, body, actor=g.actor, is_release=is_release, expected=etags.expected())
+    beside = {name: body.pop(name, None) for name in ("is_release", "reason")}
+    return actions.edit(version_id, body, actor=g.actor, expected=etags.expected(), **beside)
 
 
 @blp.delete("/<uuid:version_id>", Role.ADMIN)
@@ -98,6 +99,14 @@ def promote(body: dict[str, Any], version_id: UUID) -> Version:
 def demote(body: dict[str, Any], version_id: UUID) -> Version:
     """Demote a release to a version"""
     return actions.demote(version_id, actor=g.actor, **body)
+
+
+@blp.get("/<uuid:version_id>/decisions", Role.VIEWER)
+@blp.arguments(PageQuery)
+@blp.lists(DecisionOut, refuses=(NotFound,))
+def list_decisions_about_version(_: dict[str, Any], version_id: UUID) -> Listing:
+    """List the decisions about a version, newest first"""
+    return decisions.of_version(version_id).with_check(lambda: versions.check(version_id))
 
 
 @blp.get("/<uuid:version_id>/deployments", Role.VIEWER)

@@ -7,6 +7,8 @@ from marshmallow import ValidationError, fields, validate
 
 from catapult.contract.fields import (
     Computed,
+    ComputedObject,
+    ComputedString,
     Create,
     Flag,
     Id,
@@ -21,8 +23,16 @@ from catapult.contract.fields import (
     says,
     text,
 )
-from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut, description_field, environment_name
+from catapult.contract.schemas import (
+    EXAMPLE_ID,
+    EXAMPLE_TIME,
+    DeploymentOut,
+    RowOut,
+    description_field,
+    environment_name,
+)
 from catapult.contract.schemas import model_name as name_of_a_model
+from catapult.rules import decisions
 from catapult.tables import (
     MAX_RANK,
     METRIC_PATH_LENGTH,
@@ -30,6 +40,7 @@ from catapult.tables import (
     PATTERN,
     PLACE_LENGTH,
     TEXT_LENGTH,
+    DecisionKind,
     Direction,
     GateKind,
     Operator,
@@ -54,10 +65,6 @@ class Number(fields.Float):
         return number
 
 
-class ComputedObject(Computed, fields.Dict):
-    pass
-
-
 class ComputedList(Computed, fields.List[Any]):
     def __init__(self, function: Any, *sources: str, **kwargs: Any) -> None:
         self.inner = fields.Dict()
@@ -78,6 +85,11 @@ class EnvironmentPut(In):
     )
     frozen_until = Time(allow_none=True, metadata=says("When the freeze ends by itself; null: never.", EXAMPLE_TIME))
     description = description_field()
+    deploy_within = Whole(
+        validate=between(1, MAX_SECONDS),
+        allow_none=True,
+        metadata=says("Seconds after which an unfinished deployment is overdue; null: never.", 1_800),
+    )
 
 
 class EnvironmentOut(Out):
@@ -90,6 +102,9 @@ class EnvironmentOut(Out):
     frozen_reason = fields.String(allow_none=True, metadata=says("Why it was frozen."))
     frozen_until = Time(allow_none=True, metadata=says("When the freeze ends by itself."))
     description = fields.String(allow_none=True, metadata=says("For people."))
+    deploy_within = fields.Integer(
+        allow_none=True, metadata=says("Seconds after which an unfinished deployment is overdue; null: never.", 1_800)
+    )
     created_by = fields.String(metadata=says("The name of the key that created it.", "ci"))
     created_at = Time(metadata=says("When it was created.", EXAMPLE_TIME))
     updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))
@@ -101,6 +116,13 @@ class Rollback(Create):
     model_name = name_of_a_model(required=True, metadata=says("The model's name, ignoring case.", "myorg/bert"))
     reason = text(TEXT_LENGTH, required=True, metadata=says("Why; kept in the audit log.", "Latency doubled"))
     to = Id(metadata=says("The earlier deployment; default: the newest of another version.", EXAMPLE_ID))
+
+
+class Retirement(Create):
+    """The model to take out of service, and why."""
+
+    model_name = name_of_a_model(required=True, metadata=says("The model's name, ignoring case.", "myorg/bert"))
+    reason = text(TEXT_LENGTH, required=True, metadata=says("Why; kept in the audit log.", "Replaced by bert-2"))
 
 
 class LiveOut(Out):
@@ -211,7 +233,7 @@ def _gate(gate: Any) -> dict[str, Any]:
 
 def _approvals(approvals: Any) -> list[dict[str, Any]]:
     """Return the approvals that a verdict names."""
-    shown = ("id", "approved_by", "comment", "created_at", "void")
+    shown = ("id", "approved_by", "comment", "created_at", "void", "note")
     return [{name: getattr(approval, name) for name in shown} for approval in approvals]
 
 
@@ -226,7 +248,10 @@ class VerdictOut(Out):
     approvals = ComputedList(
         _approvals,
         "approvals",
-        metadata=says("For a gate that needs approvals: each, and in `void` why it does not count, or null.", []),
+        metadata=says(
+            "For a gate that needs approvals: each, in `void` why it does not count, in `note` who made its key.",
+            [],
+        ),
     )
 
 
@@ -245,3 +270,36 @@ class ApprovalOut(RowOut):
     comment = fields.String(allow_none=True, metadata=says("For people."))
     approved_by = fields.String(metadata=says("The name of the key that gave it.", "releaser"))
     created_at = Time(metadata=says("When it was given.", EXAMPLE_TIME))
+
+
+class DecisionOut(RowOut):
+    """A promotion, demotion, deployment, rollback or retirement, and everything that let it through. It never changes."""
+
+    kind = choice(DecisionKind, attribute="kind_", metadata=says("What was decided.", "promote"))
+    at = Time(metadata=says("When.", EXAMPLE_TIME))
+    by = fields.String(metadata=says("Who, by the name of that time.", "Dana Ortiz"))
+    by_key_id = fields.UUID(allow_none=True, metadata=says("The key that asked."))
+    by_person_id = fields.UUID(allow_none=True, metadata=says("The person who held it."))
+    version_id = fields.UUID(metadata=says("The version's id.", EXAMPLE_ID))
+    model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
+    version = fields.String(metadata=says("The version string.", "1.0.0"))
+    target = fields.String(metadata=says("release, or an environment.", "production"))
+    content = fields.Dict(metadata=says("`tag digest image hash numbers` of the version at that moment.", {}))
+    reason = fields.String(allow_none=True, metadata=says("Why."))
+    override = fields.Boolean(metadata=says("Whether a gate or a freeze was overridden.", False))
+    verdicts = fields.List(fields.Dict(), metadata=says("`gate_id kind rule passed detail` of every gate.", []))
+    approvals = fields.List(fields.Dict(), metadata=says("`by at comment` of every approval that counted.", []))
+    freeze = fields.String(allow_none=True, metadata=says("The reason of the freeze that did not stop it."))
+    sha256 = ComputedString(
+        decisions.sha256,
+        *decisions.ATTRIBUTES,
+        metadata=says("The SHA-256 of all that, which the audit entry has in `details`.", "9f86d081884c7d65…"),
+    )
+
+
+class DecidedDeploymentOut(DeploymentOut):
+    """A deployment, with the decision that made it live or let it begin."""
+
+    decision = fields.Nested(
+        DecisionOut, allow_none=True, metadata=says("Null if it did not get there, or no evidence was kept then.")
+    )

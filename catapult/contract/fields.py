@@ -14,18 +14,11 @@ from sqlalchemy import Row
 
 from catapult.errors import NotFound
 from catapult.rules import metadata_limits
-from catapult.rules.json_text import JsonText, as_stored
+from catapult.rules.json_text import JsonText, as_stored, rfc3339
 
 RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 MINUTE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 LINK = re.compile(r"https?://[^\s\x00-\x20\x7f-\x9f/?#\\]+[^\s\x00-\x20\x7f-\x9f\\]*", re.IGNORECASE)
-
-
-def rfc3339(time: datetime) -> str:
-    """Return the time as `2026-11-23T10:15:30.123456Z`: UTC with microseconds."""
-    if time.utcoffset():
-        time = time.astimezone(UTC)
-    return time.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 # --- fields of bodies and queries -------------------------------------------------------------------------------------
@@ -164,6 +157,10 @@ class Computed(fields.Field[Any]):
 
 
 class ComputedString(Computed, fields.String):
+    pass
+
+
+class ComputedObject(Computed, fields.Dict):
     pass
 
 

@@ -109,6 +109,10 @@ class ModelEdit(In):
     description = description_field()
     tags = tags_field()
     metadata = metadata_field(attribute="metadata_")
+    reason = text(
+        TEXT_LENGTH,
+        metadata=says("Why; required for another place of images that are released or live.", "New registry"),
+    )
     name = Immutable("A model's name never changes. Register a new model instead.")
 
 
@@ -200,6 +204,10 @@ class VersionEdit(In):
     quantization = text(VERSION_LENGTH, allow_none=True, metadata=says("How the weights are stored; null clears it."))
     ceph_path = text(PLACE_LENGTH, allow_none=True, metadata=says("Where the weights are; null clears it."))
     is_release = Flag(metadata=says("Promote or demote; needs the role releaser.", True))
+    reason = text(
+        TEXT_LENGTH,
+        metadata=says("Why; required where the content of a release or a live version changes.", "Typo in f1"),
+    )
     version = tag = digest = size_bytes = platform = Immutable("Never changes. Register a new version instead.")
 
 
@@ -247,6 +255,8 @@ class VersionOut(RowOut):
     is_release = fields.Boolean(metadata=says("Whether it is a release.", True))
     released_at = Time(allow_none=True, metadata=says("When it was promoted."))
     released_by = fields.String(allow_none=True, metadata=says("The name of the key that promoted it."))
+    decision_id = fields.UUID(allow_none=True, metadata=says("The decision that made it a release."))
+    override = fields.Boolean(metadata=says("Whether that decision overrode a gate.", False))
     live_in = fields.List(fields.String(), metadata=says("The environments it is live in.", ["production"]))
     created_by = fields.String(metadata=says("The name of the key that registered it.", "training"))
     created_at = Time(metadata=says("When it was registered.", EXAMPLE_TIME))
@@ -319,6 +329,8 @@ class DeploymentEdit(In):
     metadata = metadata_field(attribute="metadata_")
     endpoint_url = link(PLACE_LENGTH, allow_none=True, metadata=says("Where it serves; null clears it."))
     log_url = link(PLACE_LENGTH, allow_none=True, metadata=says("Where its log is; null clears it."))
+    force = Flag(metadata=says("Override the gates; needs the role admin and a reason.", False))
+    reason = text(TEXT_LENGTH, metadata=says("Why; kept in the audit log.", "Customers wait for the fix"))
 
 
 class DeploymentOut(RowOut):
@@ -339,4 +351,8 @@ class DeploymentOut(RowOut):
     live_from = Time(allow_none=True, metadata=says("Start of the time it was live, inclusive.", EXAMPLE_TIME))
     ended_at = Time(allow_none=True, metadata=says("End of the time it was live, exclusive.", EXAMPLE_TIME))
     superseded_by = fields.UUID(allow_none=True, metadata=says("The deployment that replaced it."))
+    decision_id = fields.UUID(
+        allow_none=True, metadata=says("The decision that made it live, before that the one that let it begin.")
+    )
+    override = fields.Boolean(metadata=says("Whether that decision overrode a gate.", False))
     rollback_of = fields.UUID(allow_none=True, metadata=says("The deployment that it rolled back."))

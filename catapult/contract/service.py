@@ -1,25 +1,132 @@
 """Schemas of API keys, the audit log, problems and the service itself."""
 
+from typing import Any
+
 from marshmallow import fields, validate
 
-from catapult.contract.fields import OPTIONAL, Create, Out, Time, choice, matching, says
-from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut
+from catapult.contract.fields import (
+    OPTIONAL,
+    ComputedObject,
+    Create,
+    Flag,
+    Id,
+    Immutable,
+    In,
+    Out,
+    Time,
+    Whole,
+    between,
+    choice,
+    matching,
+    says,
+)
+from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut, environment_name
 from catapult.rules import key_format
-from catapult.tables import NAME_LENGTH, Role
+from catapult.tables import EMAIL_LENGTH, NAME_LENGTH, PATTERN, Role
+
+MOST_BOUNDS = 100
+"""Patterns of models, and environments, of one key."""
 
 
-class KeyIn(Create):
+def _name(**kwargs: Any) -> fields.String:
+    about = says("For people; need not be unique.", "training")
+    return matching(key_format.NAME, NAME_LENGTH, "Must be text on one line.", metadata=about, **kwargs)
+
+
+def _email(**kwargs: Any) -> fields.String:
+    about = says("Unique; shown to admins and to the person.", "dana@example.com")
+    return matching(r"[^@\s]+@[^@\s]+", EMAIL_LENGTH, "Must be an email address.", metadata=about, **kwargs)
+
+
+def _models(**kwargs: Any) -> fields.List[Any]:
+    pattern = matching(PATTERN[1:-1], NAME_LENGTH, "Must be a model's name, in which * matches any text.")
+    about = says("Patterns of the models it may change; null is no bound, [] is nothing.", ["nlp/*"])
+    return fields.List(pattern, validate=validate.Length(max=MOST_BOUNDS), metadata=about, **kwargs)
+
+
+def _environments(**kwargs: Any) -> fields.List[Any]:
+    about = says("The environments it may change; null is no bound, [] is nothing.", ["staging"])
+    return fields.List(environment_name(), validate=validate.Length(max=MOST_BOUNDS), metadata=about, **kwargs)
+
+
+def _person(person_id: Any, name: str | None) -> dict[str, str] | None:
+    return None if person_id is None else {"id": str(person_id), "name": name or ""}
+
+
+class OwnKeyIn(Create):
+    """A new key of your own. What is left out is as the key that asks has it."""
+
+    name = _name(required=True)
+    role = choice(Role, metadata=says("At most the role of the key that asks.", "publisher"))
+    expires_at = Time(metadata=says("At most when the key that asks expires.", EXAMPLE_TIME))
+    models = _models()
+    environments = _environments()
+
+
+class KeyIn(OwnKeyIn):
     """A new API key."""
 
-    name = matching(
-        key_format.NAME,
-        NAME_LENGTH,
-        "Must be text on one line.",
-        required=True,
-        metadata=says("For people; need not be unique.", "training"),
-    )
     role = choice(Role, metadata=says("Default: publisher.", "publisher"))
-    expires_at = Time(metadata=says("When it expires. Default: never.", EXAMPLE_TIME))
+    expires_at = Time(metadata=says("When it expires. Default: never, or required with KEY_MAX_AGE.", EXAMPLE_TIME))
+    person_id = Id(metadata=says("The person it belongs to. Default: nobody, a service's key.", EXAMPLE_ID))
+
+
+class KeyEdit(In):
+    """The fields to change; the others stay as they are."""
+
+    name = _name()
+    role = choice(Role, metadata=says("At most its person's.", "publisher"))
+    expires_at = Time(allow_none=True, metadata=says("When it expires; null: never.", EXAMPLE_TIME))
+    models = _models(allow_none=True)
+    environments = _environments(allow_none=True)
+    person_id = Immutable("Never changes. Make another key instead.")
+
+
+class Rotation(Create):
+    """How long the old key still works."""
+
+    overlap_seconds = Whole(
+        validate=between(0, 604_800),
+        metadata=says("Seconds for which the old key still works. Default: 86400.", 86_400),
+    )
+
+
+class PersonIn(Create):
+    """A new person."""
+
+    name = _name(required=True)
+    email = _email()
+    role = choice(Role, metadata=says("The highest role of their keys. Default: viewer.", "releaser"))
+
+
+class PersonEdit(In):
+    """The fields to change; the others stay as they are. People may change their own name and email address."""
+
+    name = _name()
+    email = _email(allow_none=True)
+    role = choice(Role, metadata=says("A lower role lowers their keys at once.", "publisher"))
+    active = Flag(metadata=says("false revokes all their keys and ends their sessions.", False))
+
+
+class PersonOut(RowOut):
+    """A person."""
+
+    name = fields.String(metadata=says("For people.", "Dana Ortiz"))
+    email = fields.String(
+        allow_none=True, metadata=says("Null unless you are an admin or this is you.", "dana@example.com")
+    )
+    role = choice(Role, metadata=says("The highest role of their keys.", "releaser"))
+    active = fields.Boolean(metadata=says("Whether they may have keys that work.", True))
+    created_by = fields.String(metadata=says("Who added them.", "cli"))
+    created_at = Time(metadata=says("When they were added.", EXAMPLE_TIME))
+    updated_at = Time(metadata=says("When they last changed.", EXAMPLE_TIME))
+
+
+class PersonRefOut(Out):
+    """A person, in short."""
+
+    id = fields.UUID(metadata=says("The person's id.", EXAMPLE_ID))
+    name = fields.String(metadata=says("The person's name.", "Dana Ortiz"))
 
 
 class KeyOut(RowOut):
@@ -30,10 +137,49 @@ class KeyOut(RowOut):
     prefix = fields.String(metadata=says("The start of the key.", "cat_8fK2mQ9x"))
     is_active = fields.Boolean(metadata=says("Neither revoked nor expired.", True))
     created_at = Time(metadata=says("When it was created.", EXAMPLE_TIME))
-    created_by = fields.String(metadata=says("The name of the key that created it, or cli.", "cli"))
+    created_by = fields.String(metadata=says("Who created it: a person, a service's key, or cli.", "cli"))
+    person = ComputedObject(
+        _person,
+        "person_id",
+        "person_name",
+        allow_none=True,
+        metadata=says("Whose key it is; null for a service's.", {"id": EXAMPLE_ID, "name": "Dana Ortiz"}),
+    )
+    models = fields.List(
+        fields.String(), allow_none=True, metadata=says("The models it may change; null is no bound.", ["nlp/*"])
+    )
+    environments = fields.List(
+        fields.String(),
+        allow_none=True,
+        metadata=says("The environments it may change; null is no bound.", ["staging"]),
+    )
+    replaces_id = fields.UUID(allow_none=True, metadata=says("The key that it was rotated from."))
     last_used_at = Time(allow_none=True, metadata=says("Its last use, to the minute.", EXAMPLE_TIME))
+    last_used_from = fields.String(allow_none=True, metadata=says("The address of its last use.", "192.0.2.7"))
     expires_at = Time(allow_none=True, metadata=says("When it expires."))
     revoked_at = Time(allow_none=True, metadata=says("When it was revoked."))
+
+
+class BoundsOut(Out):
+    """What a key may change."""
+
+    models = fields.List(
+        fields.String(), allow_none=True, metadata=says("Patterns of models; null is no bound.", ["nlp/*"])
+    )
+    environments = fields.List(fields.String(), allow_none=True, metadata=says("Null is no bound.", ["staging"]))
+
+
+class MeOut(Out):
+    """Who sends this request."""
+
+    name = fields.String(metadata=says("The person's name, or the key's.", "Dana Ortiz"))
+    role = choice(Role, metadata=says("What the key may do.", "releaser"))
+    person = fields.Nested(PersonRefOut, allow_none=True, metadata=says("Null for a service's key."))
+    email = fields.String(allow_none=True, metadata=says("The person's email address."))
+    key_id = fields.UUID(metadata=says("The key's id.", EXAMPLE_ID))
+    key_name = fields.String(metadata=says("The key's name.", "laptop"))
+    expires_at = Time(allow_none=True, metadata=says("When the key expires."))
+    bounds = fields.Nested(BoundsOut, metadata=says("What the key may change."))
 
 
 class NewKeyOut(KeyOut):
@@ -44,6 +190,12 @@ class NewKeyOut(KeyOut):
     )
 
 
+class RotatedKeyOut(NewKeyOut):
+    """The new key, and when the old one stops to work."""
+
+    old_expires_at = Time(metadata=says("When the key that it replaces expires.", EXAMPLE_TIME))
+
+
 class AuditOut(RowOut):
     """One entry of the audit log."""
 
@@ -51,6 +203,13 @@ class AuditOut(RowOut):
     resource_type = fields.String(metadata=says("The kind of resource.", "version"))
     resource_id = fields.UUID(allow_none=True, metadata=says("The resource's id.", EXAMPLE_ID))
     api_key_name = fields.String(allow_none=True, metadata=says("The key's name, or cli.", "alice"))
+    person = ComputedObject(
+        _person,
+        "person_id",
+        "person_name",
+        allow_none=True,
+        metadata=says("Who held the key, by the name of that time; null for a service's.", {"name": "Dana Ortiz"}),
+    )
     details = fields.Dict(metadata=says("Details; for an update each field's old and new value.", {}))
     ip_address = fields.String(allow_none=True, metadata=says("The client's address.", "192.0.2.7"))
     request_id = fields.String(allow_none=True, metadata=says("The request's X-Request-ID.", EXAMPLE_ID))

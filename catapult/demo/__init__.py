@@ -18,7 +18,9 @@ from catapult.errors import Conflict
 from catapult.extensions import current_settings, db
 from catapult.tables import RegisteredModel
 
-TABLES = ("api_keys", "environments", "models", "versions", "metrics", "deployments", "gates", "audit_logs")
+TABLES = (
+    *("api_keys", "environments", "models", "versions", "metrics", "decisions", "deployments", "gates", "audit_logs"),
+)
 """The tables that are filled, in an order that their foreign keys allow."""
 
 # Until the transaction ends, nobody registers a model or fills the registry a second time.

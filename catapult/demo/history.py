@@ -19,6 +19,8 @@ HOURS = {DEVELOPMENT: (0.1, 0.8), STAGING: (2, 30), PRODUCTION: (1, 20)}
 """The fewest and the most hours until a version that is ready is deployed to the environment."""
 EDITS = {"ceph_path": (0.1, 0.5), "metadata": (0.5, 6), "release_notes": (6, 24)}
 """Fields that may be completed after the version was registered, and the fewest and the most hours until then."""
+CONTENT = ("ceph_path", "metadata")
+"""Those of them that are content: they are completed before the version goes anywhere."""
 UNHURRIED = timedelta(days=4)
 """The usual time between two versions. Where versions come faster, everything takes proportionally less time."""
 
@@ -34,7 +36,8 @@ class Moment(NamedTuple):
 class Built:
     """A version that training produced, `worse` or better than the previous one, and what became of it.
 
-    `edits` names the fields that are completed later. `changed` and `used` say when it last was.
+    `edits` names the fields that are completed later. `changed` and `used` say when it last was, and `complete` when the last
+    edit of its content was. `decision_id` is that of the promotion that made it the release it is.
     """
 
     id: str
@@ -43,11 +46,13 @@ class Built:
     version: str
     worse: bool
     released: Moment | None = None
+    decision_id: str | None = None
     archived: bool = False
     edits: tuple[str, ...] = ()
     changes: int = 0
     changed: datetime = EPOCH
     used: datetime = EPOCH
+    complete: datetime = EPOCH
 
     @property
     def good(self) -> bool:
@@ -57,7 +62,7 @@ class Built:
 
 @dataclass(slots=True, eq=False)
 class Deployed:
-    """A deployment. If it succeeded, it was live until the deployment `superseded_by`."""
+    """A deployment. If it succeeded, it was live until the deployment `superseded_by`. One that failed has no decision."""
 
     id: str
     at: datetime
@@ -65,18 +70,23 @@ class Deployed:
     environment: str
     built: Built
     status: str
+    decision_id: str | None
     superseded_by: "Deployed | None" = None
     supersedes: "Deployed | None" = None
 
 
 class Event(NamedTuple):
-    """An action by the key `by` on a version or a deployment. `details` is what its audit entry says of it only."""
+    """An action by the key `by` on a version or a deployment. `details` is what its audit entry says of it only.
+
+    `decision_id` is that of the decision that it keeps, if it keeps one.
+    """
 
     at: datetime
     by: str
     action: str
     subject: Built | Deployed
     details: Mapping[str, Any]
+    decision_id: str | None = None
 
 
 NOTHING: dict[str, Any] = {}
@@ -122,6 +132,7 @@ class History:
 
     def __init__(self, plan: Plan, now: datetime) -> None:
         self.plan, self.rng = plan, Random(f"{SEED} {plan.name}")  # noqa: S311 - the same every time, not a secret
+        self.decisions = Random(f"{SEED} decisions {plan.name}")  # noqa: S311 - as above
         began = timedelta(days=plan.began - self.rng.random() / 10)
         pace = min(1.0, began / max(1, plan.versions) / UNHURRIED)
         self.clock = Clock(self.rng, now, pace)
@@ -140,15 +151,29 @@ class History:
             self._begin()
 
     def _add(
-        self, at: datetime, by: str, action: str, subject: Built | Deployed, details: Mapping[str, Any] = NOTHING
+        self,
+        at: datetime,
+        by: str,
+        action: str,
+        subject: Built | Deployed,
+        details: Mapping[str, Any] = NOTHING,
+        decision_id: str | None = None,
     ) -> None:
-        self.events.append(Event(at, by, action, subject, details))
+        self.events.append(Event(at, by, action, subject, details, decision_id))
 
-    def _change(self, at: datetime, by: str, action: str, built: Built, details: Mapping[str, Any] = NOTHING) -> None:
+    def _change(
+        self,
+        at: datetime,
+        by: str,
+        action: str,
+        built: Built,
+        details: Mapping[str, Any] = NOTHING,
+        decision_id: str | None = None,
+    ) -> None:
         """Add an action that changes the version's own row."""
         built.changes += 1
         built.changed, built.used = max(built.changed, at), max(built.used, at)
-        self._add(at, by, action, built, details)
+        self._add(at, by, action, built, details, decision_id)
 
     def _build(self) -> Iterator[Built]:
         """The versions: the first one soon after the model, the newest one when the plan says."""
@@ -157,12 +182,16 @@ class History:
         for position, at in enumerate(self._times()):
             withdrawn = plan.withdrawn and position == plan.versions - 1
             worse = withdrawn or (0 < position < plan.versions - 4 and rng.random() < 0.13)
-            built = Built(uuid7_at(at, rng), at, rng.choice(plan.kind.hosts), next(numbers), worse, used=at)
+            built = Built(
+                uuid7_at(at, rng), at, rng.choice(plan.kind.hosts), next(numbers), worse, used=at, complete=at
+            )
             self._add(at, built.by, "version.create", built)
             built.edits = tuple(name for name in EDITS if rng.random() < plan.edited)
             for name in built.edits:
                 later = self.clock.after(at, *EDITS[name])
                 self._change(later, built.by, "version.update", built, FIELD[name])
+                if name in CONTENT:
+                    built.complete = max(built.complete, later)
             yield built
 
     def _times(self) -> list[datetime]:
@@ -174,12 +203,12 @@ class History:
         return [first + (last - first) * (gap / (gaps[-1] or 1)) for gap in gaps][: plan.versions]
 
     def _develop(self) -> None:
-        """CI deploys most versions to development at once, and always the newest one."""
+        """CI deploys most versions to development once they are complete, and always the newest one."""
         newest = self.versions[-1 - self.plan.withdrawn]
         storage = self.plan.storage
         for built in self.versions[: len(self.versions) - self.plan.withdrawn]:
             if not storage and (built is newest or self.rng.random() < 0.6 * self.plan.deployed):
-                self._deploy(DEVELOPMENT, built, built.at)
+                self._deploy(DEVELOPMENT, built, built.complete)
 
     def _ship(self) -> None:
         """Good versions go through staging, become releases and go to production, as far as the plan says."""
@@ -189,8 +218,8 @@ class History:
         for built in good:
             if built not in ends and self.rng.random() >= 0.65 * self.plan.deployed:
                 continue
-            ready = built.at
-            if ready <= staging:
+            ready = built.complete
+            if built.at <= staging:
                 ready = self._deploy(STAGING, built, ready)
             if built.at <= release and (built in ends or self.rng.random() < 0.7):
                 ready = self._promote(built, ready)
@@ -210,7 +239,8 @@ class History:
         return at
 
     def _place(self, at: datetime, by: str, environment: str, built: Built, status: str) -> None:
-        deployed = Deployed(uuid7_at(at, self.rng), at, by, environment, built, status)
+        decision_id = None if status == DeploymentStatus.FAILED else uuid7_at(at, self.decisions)
+        deployed = Deployed(uuid7_at(at, self.rng), at, by, environment, built, status, decision_id)
         if status == DeploymentStatus.SUCCESS:
             if before := self.live.get(environment):
                 before.superseded_by, deployed.supersedes = deployed, before
@@ -218,14 +248,15 @@ class History:
             self.live[environment] = deployed
         self.last[environment] = at
         built.used = max(built.used, at)
-        self._add(at, by, "deployment.create", deployed)
+        self._add(at, by, "deployment.create", deployed, decision_id=decision_id)
 
     def _promote(self, built: Built, ready: datetime) -> datetime:
         """Make the version a release, after the previous one. Returns when."""
         at = self.clock.at_work(self.clock.after(max(ready, self.last[RELEASE]), 4, 40))
         built.released = Moment(at, self.rng.choice(RELEASERS))
+        built.decision_id = uuid7_at(at, self.decisions)
         self.last[RELEASE] = at
-        self._change(at, built.released.by, "version.promote", built)
+        self._change(at, built.released.by, "version.promote", built, decision_id=built.decision_id)
         return at
 
     def _demote(self) -> None:
@@ -235,9 +266,10 @@ class History:
             at = self.clock.after(bad.at, 2, 6)
             self._place(at, "release-eng", PRODUCTION, bad.supersedes.built, DeploymentStatus.SUCCESS)
             was = {"released_by": bad.built.released.by, "released_at": bad.built.released.at.isoformat()}
-            bad.built.released = None
-            details = {"reason": self.plan.demotion, **was}
-            self._change(self.clock.after(at, 0.2, 1), "release-eng", "version.demote", bad.built, details)
+            bad.built.released = bad.built.decision_id = None
+            details, at = {"reason": self.plan.demotion, **was}, self.clock.after(at, 0.2, 1)
+            decision_id = uuid7_at(at, self.decisions)
+            self._change(at, "release-eng", "version.demote", bad.built, details, decision_id)
 
     def _archive(self) -> None:
         """Most of what is worse, and some of what is old, is archived after its last use; never what is live or new."""

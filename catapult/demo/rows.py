@@ -1,22 +1,24 @@
 """The rows of a registry with the audit entries that the actions would have written, in the order in which things happened."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from heapq import merge
 from operator import itemgetter
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 from catapult.demo.company import CALLERS, ENVIRONMENTS, GATES, PLATFORM, PRODUCTION, STAGING, Caller
-from catapult.demo.history import SEED, Built, Deployed, Event, History, uuid7_at
+from catapult.demo.history import CONTENT, SEED, Built, Deployed, Event, History, uuid7_at
 from catapult.demo.measurements import Measurements
 from catapult.demo.plans import Plan
 from catapult.queries.gates import OWN
-from catapult.rules import key_format
+from catapult.rules import decisions, key_format
 from catapult.rules.metadata_limits import numbers
 from catapult.rules.semver import semver_key
-from catapult.tables import DeploymentStatus, VersionStatus
+from catapult.tables import RELEASE, DecisionKind, DeploymentStatus, VersionStatus
 
 MALFORMED_DIGESTS = ("sha256:abc123...", "sha256:...", "sha256:pending", "sha256:0d1f")
 ERRORS = (
@@ -30,6 +32,12 @@ LATER = timedelta(milliseconds=1)
 """How long after an action took its time it updates its row."""
 MEASURED_LATER = ("latency_ms", "eval")
 """Parts of the metadata that a version lacks until its metadata is completed."""
+DECISIONS = {
+    "version.promote": DecisionKind.PROMOTE,
+    "version.demote": DecisionKind.DEMOTE,
+    "deployment.create": DecisionKind.DEPLOY,
+}
+"""The kind of decision that an action keeps."""
 HOSTS = {STAGING: "models.staging.example.com", PRODUCTION: "models.example.com"}
 
 Rows = list[tuple[str, dict[str, Any]]]
@@ -130,6 +138,10 @@ class _Model:
         self.positions = iter(range(self.plan.versions))
         self.later: dict[tuple[str, str], Any] = {}
         """The final values of fields that a later edit will set, by version id and field."""
+        self.undecided = Counter(_built(event).id for event in history.events if event.decision_id)
+        """The number of decisions that are still to come, by version id."""
+        self.rows: dict[str, dict[str, Any]] = {}
+        """The rows of the versions that decisions are still to come about."""
 
     def events(self) -> Iterator[tuple[datetime, Rows]]:
         """Yield the time and the rows of every action, in order."""
@@ -157,8 +169,7 @@ class _Model:
         return [("models", row), self.registry.entry(at, by, "model.create", self.history.id, details, self.rng)]
 
     def _rows(self, event: Event) -> Iterator[tuple[str, dict[str, Any]]]:
-        subject, details = event.subject, dict(event.details)
-        built = subject.built if isinstance(subject, Deployed) else subject
+        subject, details, built = event.subject, dict(event.details), _built(event)
         if isinstance(subject, Deployed):
             yield "deployments", self._deployment(subject)
             details = {
@@ -169,6 +180,8 @@ class _Model:
             }
         if event.action == "version.create":
             row = self._version(built)
+            if self.undecided[built.id]:
+                self.rows[built.id] = row
             yield "versions", row
             of_it = {"version_id": built.id, "model_id": self.history.id}
             for path, value in numbers(row["metadata"]):
@@ -178,6 +191,12 @@ class _Model:
             details = {"changes": {details["field"]: self._changed(built, details["field"])}}
         elif event.action == "version.promote":
             details = {"reason": self.rng.choice(REASONS)}
+        if event.decision_id:
+            decision = self._decision(event, details.get("reason"))
+            yield "decisions", decision
+            named = {**decision, "freeze": decision["freeze_reason"]}
+            details["decision_id"] = event.decision_id
+            details["decision_sha256"] = decisions.sha256(*(named[name] for name in decisions.FIELDS))
         entry_details = {"model": self.plan.name, "version": built.version, **details}
         yield self.registry.entry(event.at, event.by, event.action, subject.id, entry_details, self.rng)
 
@@ -205,12 +224,45 @@ class _Model:
             "released_by": released and released.by,
             "created_by": built.by,
             "created_by_key": self.registry.key_ids[built.by],
+            "decision_id": built.decision_id,
             "created_at": built.at,
             "updated_at": built.changed + LATER if built.changes else built.at,
             "counter": 1 + built.changes,
         }
         self.later |= {(built.id, field): row[field] for field in built.edits}
         return row
+
+    def _decision(self, event: Event, reason: str | None) -> dict[str, Any]:
+        """The decision of the event. No gate applied: each is created after the last decision that it is for."""
+        subject, built = event.subject, _built(event)
+        return {
+            "id": event.decision_id,
+            "kind": DECISIONS[event.action].value,
+            "at": event.at,
+            "by": event.by,
+            "by_key_id": self.registry.key_ids[event.by],
+            "by_person_id": None,
+            "version_id": built.id,
+            "model_id": self.history.id,
+            "model_name": self.plan.name,
+            "version": built.version,
+            "target": subject.environment if isinstance(subject, Deployed) else RELEASE,
+            "content": decisions.content(self._decided(built)),
+            "reason": reason,
+            "override": False,
+            "verdicts": [],
+            "approvals": [],
+            "freeze_reason": None,
+        }
+
+    def _decided(self, built: Built) -> Any:
+        """The version that a decision is about, with the content that it had then."""
+        self.undecided[built.id] -= 1
+        row = self.rows[built.id] if self.undecided[built.id] else self.rows.pop(built.id)
+        row = {**row, **{field: self._before(built, field) for field in CONTENT if (built.id, field) in self.later}}
+        plan = self.plan
+        model = SimpleNamespace(repository=plan.repository, storage_path=plan.storage or plan.repository)
+        return SimpleNamespace(**row, metadata_=row["metadata"], model=model)
 
     def _digest(self, position: int) -> str:
         if position in self.plan.malformed:
@@ -221,10 +273,14 @@ class _Model:
         """The old and the new value of a field of the version, for the audit entry."""
         if field == "status":
             return {"old": VersionStatus.ACTIVE.value, "new": VersionStatus.ARCHIVED.value}
-        new, old = self.later.pop((built.id, field)), None
-        if field == "metadata":
-            old = {name: value for name, value in new.items() if name not in MEASURED_LATER}
-        return {"old": old, "new": new}
+        old = self._before(built, field)
+        return {"old": old, "new": self.later.pop((built.id, field))}
+
+    def _before(self, built: Built, field: str) -> Any:
+        """The value of a field of the version before it is completed."""
+        if field != "metadata":
+            return None
+        return {name: value for name, value in self.later[built.id, field].items() if name not in MEASURED_LATER}
 
     def _deployment(self, deployed: Deployed) -> dict[str, Any]:
         success, follower = deployed.status == DeploymentStatus.SUCCESS, deployed.superseded_by
@@ -244,8 +300,14 @@ class _Model:
             "deployed_by": deployed.by,
             "deployed_at": deployed.at,
             "updated_at": follower.at if follower else deployed.at,
+            "decision_id": deployed.decision_id,
             "live_from": deployed.at if success else None,
             "ended_at": follower and follower.at,
             "superseded_by": follower and follower.id,
             "counter": 2 if follower else 1,
         }
+
+
+def _built(event: Event) -> Built:
+    """The version that the event is about."""
+    return event.subject.built if isinstance(event.subject, Deployed) else event.subject

@@ -3,26 +3,38 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, join, select
 
-from catapult.errors import NotFound
+from catapult.audit import Actor
+from catapult.errors import Forbidden, NotFound
 from catapult.extensions import db
 from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import shown
-from catapult.tables import ApiKey
+from catapult.tables import ApiKey, Person
 
 K: Any = ApiKey.__table__.c
+P: Any = Person.__table__.c
 
-_BY_PREFIX = select(
-    *(K.id, K.name, K.role, K.key_hash, K.revoked_at, K.expires_at, K.last_used_at), func.now().label("now")
-).where(K.prefix == bindparam("prefix"))
+VOICE: ColumnElement[Any] = func.coalesce(K.person_id, K.line_id, K.id)
+"""Who speaks through a key: its person, or else the line of a service's key through its rotations."""
+
+HOLDER: tuple[Any, ...] = (
+    *(K.id, K.name, K.role, K.revoked_at, K.expires_at, K.last_used_at, K.models, K.environments),
+    *(K.person_id, P.name.label("person_name"), VOICE.label("voice"), K.asks_name, func.now().label("now")),
+)
+"""The columns of a key, its person and the time, for `web.auth`."""
+
+_HELD = join(ApiKey, Person, P.id == K.person_id, isouter=True)
+_BY_PREFIX = select(*HOLDER, K.key_hash).select_from(_HELD).where(K.prefix == bindparam("prefix"))
 
 _KEYS = Listing(
     select(
-        *shown(K, "id name role prefix created_at created_by last_used_at expires_at revoked_at"),
+        *shown(K, "id name role prefix created_at created_by last_used_at last_used_from expires_at revoked_at"),
+        *shown(K, "person_id models environments replaces_id"),
+        P.name.label("person_name"),
         (K.revoked_at.is_(None) & (func.coalesce(K.expires_at, "infinity") > func.now())).label("is_active"),
-    ),
+    ).select_from(_HELD),
     newest_first(K.created_at, K.id),
 )
 
@@ -43,6 +55,24 @@ def get(key_id: UUID) -> Any:
 def listing() -> Listing:
     """Return every key, newest first, revoked and expired ones too."""
     return _KEYS
+
+
+def voice_of(key_id: UUID) -> UUID:
+    """Return the voice of the key with that id: see `VOICE`."""
+    voice: UUID = db.session.scalars(select(VOICE).where(K.id == key_id)).one()
+    return voice
+
+
+def of_actor(actor: Actor) -> Listing:
+    """Return the keys of the actor's person, newest first, revoked and expired ones too. Raises Forbidden for a service's key."""
+    if actor.person_id is None:
+        raise Forbidden("This key belongs to no person, so it has no other keys.")
+    return _KEYS.where(K.person_id == actor.person_id)
+
+
+def successor(key_id: UUID) -> Any | None:
+    """Return `prefix is_active` of the key that this one was rotated to; None if it was not rotated."""
+    return db.session.execute(_KEYS.rows.where(K.replaces_id == key_id)).one_or_none()
 
 
 def salt_marks() -> dict[str, int]:

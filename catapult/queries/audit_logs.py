@@ -23,7 +23,10 @@ QUIET = ("api_key.", "session.", "auth.", "demo.")
 ACTIVITY = tuple(action for action in Action if not action.startswith(QUIET))
 """The actions that the overview's activity shows: what people did, without keys, sessions and refusals."""
 
-_COLUMNS = "id action resource_type resource_id api_key_id api_key_name details ip_address request_id created_at"
+_COLUMNS = (
+    "id action resource_type resource_id api_key_id api_key_name person_id person_name details ip_address request_id"
+    " created_at"
+)
 _ENTRIES = Listing(select(*shown(A, _COLUMNS)), newest_first(A.created_at, A.id))
 
 
@@ -66,7 +69,11 @@ def about(model_id: UUID, name: str) -> Listing:
 
 def last_actor(resource_id: UUID) -> str:
     """Return who changed the resource last."""
-    newest = select(A.api_key_name).where(A.resource_id == resource_id).order_by(*_ENTRIES.order())
+    newest = (
+        select(func.coalesce(A.person_name, A.api_key_name))
+        .where(A.resource_id == resource_id)
+        .order_by(*_ENTRIES.order())
+    )
     return db.session.scalar(newest.limit(1)) or "somebody"
 
 

@@ -1,21 +1,37 @@
 """Deployments: one by its id, and lists of them."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, text
 
 from catapult.errors import NotFound
 from catapult.extensions import db
+from catapult.queries.decisions import OF_DEPLOYMENT
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.registered_models import id_of
-from catapult.tables import Deployment, DeploymentState, RegisteredModel, Version, is_live
+from catapult.tables import (
+    OPEN,
+    Deployment,
+    DeploymentState,
+    DeploymentStatus,
+    Environment,
+    RegisteredModel,
+    Version,
+    is_live,
+)
 
 M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 S: Any = DeploymentState.__table__.c
+E: Any = Environment.__table__.c
+
+OPEN_STATUSES = [DeploymentStatus.PENDING.value, DeploymentStatus.RUNNING.value]
+OVERDUE = 10
+"""The most overdue deployments on a board."""
 
 COLUMNS: tuple[Any, ...] = (
     *shown(D, "id release_id"),
@@ -23,7 +39,7 @@ COLUMNS: tuple[Any, ...] = (
     V.version,
     *shown(D, "environment status endpoint_url log_url metadata deployed_by deployed_at updated_at live_from ended_at"),
     is_live().label("live"),
-    *shown(D, "superseded_by rollback_of counter"),
+    *shown(D, "superseded_by rollback_of decision_id override counter"),
 )
 _DEPLOYMENTS = Listing(
     select(*COLUMNS)
@@ -32,7 +48,7 @@ _DEPLOYMENTS = Listing(
     .where(D.deleted_at.is_(None)),
     newest_first(D.deployed_at, D.id),
 )
-_BY_ID = _DEPLOYMENTS.rows.where(D.id == bindparam("deployment_id"))
+_BY_ID = _DEPLOYMENTS.rows.add_columns(OF_DEPLOYMENT).where(D.id == bindparam("deployment_id"))
 
 
 def get(deployment_id: UUID) -> Any:
@@ -57,6 +73,28 @@ def count_of(model_id: Any) -> int:
     """Return the number of the model's deployments, counted up to 10,000."""
     some = select(D.id).where(D.model_id == model_id, D.deleted_at.is_(None)).limit(10_000).subquery()
     return db.session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def unfinished(model_id: UUID, place: str) -> int:
+    """Return how many deployments of the model to the environment, named in lower case, are unfinished."""
+    query = select(func.count()).where(D.model_id == model_id, D.place == place, text(OPEN))
+    return db.session.scalar(query) or 0
+
+
+def overdue(places: Sequence[str]) -> list[Any]:
+    """Return the unfinished deployments to these environments that take longer than allowed there, oldest first.
+
+    `id place environment status deployed_at model_name version`, at most `OVERDUE` of them.
+    """
+    late = D.deployed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, E.deploy_within)
+    query = (
+        select(*shown(D, "id place environment status deployed_at"), M.name.label("model_name"), V.version)
+        .join_from(Deployment.__table__, Environment.__table__, E.place == D.place)
+        .join(Version.__table__, V.id == D.release_id)
+        .join(RegisteredModel.__table__, M.id == D.model_id)
+        .where(D.status.in_(OPEN_STATUSES), D.deleted_at.is_(None), D.place.in_(list(places)), late)
+    )
+    return list(db.session.execute(query.order_by(D.deployed_at, D.id).limit(OVERDUE)))
 
 
 def listing(

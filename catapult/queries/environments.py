@@ -22,7 +22,8 @@ _IN_ORDER = func.concat(func.lpad(cast(E.rank, Text), 10, "0"), " ", E.place).la
 _COLUMNS: tuple[Any, ...] = (
     *shown(
         E,
-        "id name place rank protected frozen_reason frozen_until description created_by created_at updated_at counter",
+        "id name place rank protected frozen_reason frozen_until description deploy_within created_by created_at updated_at"
+        " counter",
     ),
     FROZEN.label("frozen"),
     _IN_ORDER,
@@ -63,10 +64,11 @@ def get_including_deleted(name: str) -> Any:
     return row
 
 
-def stages() -> dict[str, bool]:
-    """Return `{environment in lower case: whether it is protected}` of all of them, in order of rank."""
-    rows = db.session.execute(select(E.place, E.protected).where(NOT_DELETED).order_by(E.rank, E.place))
-    return {row.place: row.protected for row in rows}
+def stages() -> dict[str, Any]:
+    """Return `{environment in lower case: protected, deploy_within}` of all of them, in order of rank."""
+    columns = select(E.place, E.protected, E.deploy_within)
+    rows = db.session.execute(columns.where(NOT_DELETED).order_by(E.rank, E.place))
+    return {row.place: row for row in rows}
 
 
 def live_and_unfinished_counts(place: str) -> Any:

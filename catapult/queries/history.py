@@ -9,6 +9,7 @@ from sqlalchemy.orm import aliased
 
 from catapult.extensions import db
 from catapult.queries import environments
+from catapult.queries.decisions import OF_DEPLOYMENT
 from catapult.queries.deployments import COLUMNS
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
@@ -24,7 +25,7 @@ _NAMES = {
 }
 # History includes deleted models and versions.
 _EVER_LIVE = (
-    select(*(_NAMES.get(column.key, column) for column in COLUMNS))
+    select(*(_NAMES.get(column.key, column) for column in COLUMNS), OF_DEPLOYMENT)
     .select_from(Deployment.__table__)
     .where(D.live_from.is_not(None))
 )

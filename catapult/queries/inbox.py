@@ -42,7 +42,9 @@ LEFT JOIN LATERAL (
     WHERE deployments.model_id = recent.model_id AND deployments.place = asked.target
         AND deployments.live_from IS NOT NULL AND deployments.ended_at IS NULL LIMIT 1
 ) AS live ON asked.target <> 'release'
-WHERE recent.created_by_key IS DISTINCT FROM CAST(:key AS uuid) AND CASE asked.target
+WHERE NOT EXISTS (
+    SELECT FROM api_keys AS key WHERE key.id = recent.created_by_key AND coalesce(key.person_id, key.line_id, key.id) = :voice
+) AND CASE asked.target
     WHEN 'release' THEN recent.released_at IS NULL AND (release.id IS NULL OR release.created_at < recent.created_at)
     ELSE (recent.id = release.id OR recent.version = model.latest_version)
         AND (live.created_at IS NULL OR live.created_at < recent.created_at) END
@@ -65,7 +67,7 @@ class Waiting(NamedTuple):
 
 def waiting(actor: Actor) -> list[Waiting]:
     """Return versions that wait for an approval this actor may give, newest first. Checks only the newest `MOST` candidates."""
-    rows = list(db.session.execute(_CANDIDATES, {"recent": RECENT, "key": actor.key_id, "most": MOST}))
+    rows = list(db.session.execute(_CANDIDATES, {"recent": RECENT, "voice": actor.voice, "most": MOST}))
     verdicts = gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None)
     candidates = (Waiting(**row._asdict(), verdicts=verdicts[row.id].get(row.target, [])) for row in rows)
     return [waiting for waiting in candidates if _waits_for(actor, waiting.verdicts)]
@@ -74,7 +76,7 @@ def waiting(actor: Actor) -> list[Waiting]:
 def _waits_for(actor: Actor, verdicts: list[Verdict]) -> bool:
     """Return whether the actor may give a missing approval. Versions barred by a `released` gate do not wait."""
     may_get_there = all(verdict.passed for verdict in verdicts if verdict.gate.kind_ == GateKind.RELEASED)
-    return may_get_there and any(verdict.can_be_approved_by(actor.key_id, actor.role) for verdict in verdicts)
+    return may_get_there and any(verdict.can_be_approved_by(actor.voice, actor.role) for verdict in verdicts)
 
 
 def any_gate_needs_approval() -> bool:

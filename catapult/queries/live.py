@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, select, text, true
+from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, or_, select, text, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from catapult.extensions import db
@@ -76,6 +76,7 @@ _COLUMNS: tuple[Any, ...] = (
     *shown(D, "id model_id release_id environment endpoint_url deployed_by deployed_at live_from rollback_of"),
     *(M.name.label("model_name"), M.description.label("model_description"), V.version),
     V.released_at.is_not(None).label("is_release"),
+    or_(D.override, V.override).label("override"),
     _newer(),
 )
 _LIVE = Listing(

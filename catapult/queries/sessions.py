@@ -6,21 +6,25 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
+from catapult.queries.api_keys import HOLDER
 from catapult.queries.lists import prepared
-from catapult.tables import ApiKey, Session
+from catapult.tables import ApiKey, Person, Session
 
 LONGEST, IDLE = timedelta(hours=12), timedelta(hours=2)
 """How long a session lasts, and how long without being used."""
 
 S: Any = Session.__table__.c
 K: Any = ApiKey.__table__.c
+P: Any = Person.__table__.c
 
 _BY_TOKEN = (
     select(
         *(S.id.label("session_id"), S.created_at.label("began_at"), S.used_at.label("session_used_at")),
-        *(K.id, K.name, K.role, K.revoked_at, K.expires_at, K.last_used_at, func.now().label("now")),
+        *HOLDER,
     )
-    .join_from(Session.__table__, ApiKey.__table__, K.id == S.api_key_id)
+    .select_from(
+        Session.__table__.join(ApiKey.__table__, K.id == S.api_key_id).outerjoin(Person.__table__, P.id == K.person_id)
+    )
     .where(S.token_hash == bindparam("token_hash"), S.created_at > func.now() - LONGEST, S.used_at > func.now() - IDLE)
 )
 

@@ -39,6 +39,7 @@ _LISTED: tuple[Any, ...] = (
     *shown(V, "id model_id"),
     *(M[name].label(f"model_{name}") for name in ("name", "repository", "storage_path")),
     *shown(V, "version tag digest size_bytes platform quantization ceph_path status released_at released_by"),
+    *shown(V, "decision_id override"),
     V.released_at.is_not(None).label("is_release"),
     LIVE_IN,
     *shown(V, "created_by created_at updated_at counter"),
@@ -107,8 +108,8 @@ def compared(model_name: str, names: Sequence[str]) -> list[Any]:
 
 
 def released(model_id: Any) -> Any | None:
-    """Return the model's newest release that is not archived, without metadata; None if it has none."""
-    query = _WITH_MODEL.where(V.model_id == model_id, _released(True), V.status == VersionStatus.ACTIVE.value)
+    """Return the model's newest release that is not archived, as a plain row; None if it has none."""
+    query = _VERSIONS.rows.where(V.model_id == model_id, _released(True), V.status == VersionStatus.ACTIVE.value)
     return db.session.execute(query.order_by(*_SHORT.order()).limit(1)).one_or_none()
 
 

@@ -4,6 +4,7 @@ A gate is a rule for becoming a release, or for reaching an environment.
 """
 
 import hashlib
+import json
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
 """The fields of each kind of gate, beside `model` and `target`."""
 
 CHANGED = "a gate has changed since"
-"""Why an approval no longer counts. Its key may give it again."""
+CONTENT_CHANGED = "the content has changed since"
 OWN_REQUEST = "you cannot approve your own request"
 """Why an approval does not count for the key that gave it. It counts for others."""
 
@@ -40,14 +41,15 @@ UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 class Approval(NamedTuple):
-    """An approval. `void` is the reason that it does not count, or None if it counts."""
+    """An approval. `void` is the reason that it does not count, or None if it counts; `note` is what to know of its key."""
 
     id: UUID
     approved_by: str
-    api_key_id: UUID
+    voice: UUID
     comment: str | None
     created_at: datetime
     void: str | None
+    note: str | None
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,15 @@ class Verdict:
         if self.passed or self.gate.kind_ != GateKind.APPROVED:
             return self.passed
         required: int = self.gate.count_
-        counted = {approval.api_key_id for approval in self.approvals if approval.void in (None, OWN_REQUEST)}
+        counted = {approval.voice for approval in self.approvals if approval.void in (None, OWN_REQUEST)}
         return len(counted) >= required
 
-    def can_be_approved_by(self, key_id: UUID | None, role: Role) -> bool:
-        """Return whether approvals are missing and one by this key would count."""
-        if self.gate.kind_ != GateKind.APPROVED or self.passes_for_others or key_id is None:
+    def can_be_approved_by(self, voice: UUID | None, role: Role) -> bool:
+        """Return whether approvals are missing and one by this voice would count."""
+        if self.gate.kind_ != GateKind.APPROVED or self.passes_for_others or voice is None:
             return False
-        given = {approval.api_key_id for approval in self.approvals if approval.void != CHANGED}
-        return key_id not in given and _reason_cannot_approve(self.gate, key_id, role) is None
+        given = {approval.voice for approval in self.approvals if approval.void in (None, OWN_REQUEST)}
+        return voice not in given and reason_cannot_approve(self.gate, voice, role) is None
 
 
 def rule(gate: Any) -> str:
@@ -91,14 +93,14 @@ def gates_hash(gates: Iterable[Any]) -> str:
     return hashlib.sha256(" ".join(versions).encode()).hexdigest()
 
 
-def judge(facts: Any, approvals: Sequence[Any], current_hash: str, asking_key: UUID | None) -> Verdict:
+def judge(facts: Any, approvals: Sequence[Any], current_hash: str, asker: UUID | None) -> Verdict:
     """Return the gate's verdict.
 
     `facts` are the gate and all it looks at (`queries.gates.facts`), `approvals` those of the version and target that are not
-    withdrawn, `current_hash` is the `gates_hash` of the target's gates, and `asking_key` the id of the key that asks.
+    withdrawn, `current_hash` is the `gates_hash` of the target's gates, and `asker` the voice that asks.
     """
     if facts.kind_ == GateKind.APPROVED:
-        return _approved(facts, [_judged(facts, approval, current_hash, asking_key) for approval in approvals])
+        return _approved(facts, [_judged(facts, approval, current_hash, asker) for approval in approvals])
     passed, detail = _JUDGES[facts.kind_](facts)
     return Verdict(facts, passed, detail)
 
@@ -107,13 +109,13 @@ def _metric(facts: Any) -> tuple[bool, str]:
     if facts.number is None:
         return False, _no_number(facts)
     passed = COMPARED[facts.op](facts.number, facts.value)
-    return passed, f"{facts.path} is {number(facts.number)}; it must be {facts.op} {number(facts.value)}"
+    return passed, f"{_present(facts)}; it must be {facts.op} {number(facts.value)}"
 
 
 def _no_regression(facts: Any) -> tuple[bool, str]:
     if facts.number is None:
         return False, _no_number(facts)
-    present, base = f"{facts.path} is {number(facts.number)}", _base(facts)
+    present, base = _present(facts), _base(facts, facts.base_is_present)
     if facts.base_id is None:
         none = "there is no release yet" if facts.target == RELEASE else f"nothing is live in {facts.target} yet"
         return True, f"{present}; {none}"
@@ -124,6 +126,20 @@ def _no_regression(facts: Any) -> tuple[bool, str]:
     passed = _exact(facts.number) >= bound if higher else _exact(facts.number) <= bound
     limit = f"it must not be {_worse(facts)} than the {number(facts.base_number)} of {base}, {facts.base_version}"
     return passed, f"{present}; {limit}"
+
+
+def _present(facts: Any) -> str:
+    """Return the number, and how it was changed last since registration."""
+    present = f"{facts.path} is {number(facts.number)}"
+    if facts.edited is None:
+        return present
+    old = facts.edited["old"]
+    before = (
+        "added"
+        if old is None
+        else f"changed from {number(old) if isinstance(old, int | float) else json.dumps(old)[:60]}"
+    )
+    return f"{present} ({before} by {facts.edited['by']}, {span(int(facts.edited['seconds']), 1)} after registration)"
 
 
 def _metadata_present(facts: Any) -> tuple[bool, str]:
@@ -163,9 +179,11 @@ _RULES: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _base(gate: Any) -> str:
-    """Return what a version is compared with on its way to the gate's target."""
-    return "the current release" if gate.target == RELEASE else f"what is live in {gate.target}"
+def _base(gate: Any, is_present: bool = True) -> str:
+    """Return what a version is compared with on its way to the gate's target: what is there, or was there last."""
+    if gate.target == RELEASE:
+        return "the current release" if is_present else "the last release"
+    return f"what {'is' if is_present else 'was last'} live in {gate.target}"
 
 
 def _worse(gate: Any) -> str:
@@ -182,30 +200,42 @@ def _keys(count: int) -> str:
 
 
 def _approved(facts: Any, approvals: list[Approval]) -> Verdict:
-    counted = len({approval.api_key_id for approval in approvals if approval.void is None})
-    detail = f"it has {counted} of {facts.count_} approvals by keys with the role {_role_or_higher(facts.role)}"
+    counted = len({approval.voice for approval in approvals if approval.void is None})
+    detail = f"it has {counted} of {facts.count_} approvals with the role {_role_or_higher(facts.role)}"
     void = [f"the approval by {each.approved_by} does not count: {each.void}" for each in approvals if each.void]
     return Verdict(facts, counted >= facts.count_, "; ".join([detail, *void]), approvals)
 
 
-def _judged(facts: Any, row: Any, current_hash: str, asking_key: UUID | None) -> Approval:
-    void = None
-    if row.standing != current_hash:
-        void = CHANGED
-    elif row.revoked_at is not None:
-        void = "its key was revoked"
-    elif reason := _reason_cannot_approve(facts, row.api_key_id, Role(row.role)):
-        void = reason
-    elif row.api_key_id == asking_key:
-        void = OWN_REQUEST
-    return Approval(row.id, row.approved_by, row.api_key_id, row.comment, row.created_at, void)
+def _judged(facts: Any, row: Any, current_hash: str, asker: UUID | None) -> Approval:
+    void = _void(facts, row, current_hash) or (OWN_REQUEST if row.voice == asker else None)
+    note = None
+    if row.maker is not None and row.maker != row.voice and row.maker in (facts.registrant, asker):
+        note = f"its key was created by whoever {'registered the version' if row.maker == facts.registrant else 'asks'}"
+    return Approval(row.id, row.approved_by, row.voice, row.comment, row.created_at, void, note)
 
 
-def _reason_cannot_approve(facts: Any, key_id: UUID, role: Role) -> str | None:
-    """Return why no approval by this key counts, whenever it is given; None if it does."""
+def _void(facts: Any, row: Any, current_hash: str) -> str | None:
+    """Return why the approval counts for nobody, or None."""
+    reasons = (
+        (row.void_reason is not None, row.void_reason),
+        (row.content_hash != facts.content_hash, CONTENT_CHANGED),
+        (row.gates_hash != current_hash, CHANGED),
+        (row.is_of_inactive, f"{row.approved_by} was deactivated"),
+        (row.is_revoked, "its key was revoked"),
+        (row.is_expired, "its key has expired"),
+    )
+    return next((reason for applies, reason in reasons if applies), None) or reason_cannot_approve(
+        facts, row.voice, Role(row.role)
+    )
+
+
+def reason_cannot_approve(facts: Any, voice: UUID, role: Role) -> str | None:
+    """Return why no approval by this voice counts, whenever it is given; None if it does."""
     if not role.holds(Role(facts.role)):
         return f"its key has the role {role}"
-    return "its key registered the version" if key_id == facts.created_by_key else None
+    if voice == facts.registrant:
+        return "the same person or service registered the version"
+    return "the same person or service has changed the content" if voice in facts.editors else None
 
 
 def _no_number(facts: Any) -> str:

@@ -1,6 +1,7 @@
-"""JSON as PostgreSQL writes it."""
+"""JSON as PostgreSQL writes it, and times as answers show them."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
@@ -10,6 +11,13 @@ class JsonText(str):
     """Text that is JSON already. It is passed on unparsed, so that every number stays exact."""
 
     __slots__ = ()
+
+
+def rfc3339(time: datetime) -> str:
+    """Return the time as `2026-11-23T10:15:30.123456Z`: UTC with microseconds."""
+    if time.utcoffset():
+        time = time.astimezone(UTC)
+    return time.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def as_stored(value: Any) -> str:

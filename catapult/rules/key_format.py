@@ -11,6 +11,9 @@ import secrets
 import zlib
 from typing import NamedTuple
 
+from catapult.errors import Invalid
+from catapult.tables import NAME_LENGTH
+
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_LENGTH = 43  # 32 bytes in base62
 CHECK_LENGTH = 6
@@ -24,6 +27,13 @@ class NewKey(NamedTuple):
 
     key: str
     prefix: str
+
+
+def check_name(name: str) -> None:
+    """Raise Invalid unless this can be the name of a key or a person."""
+    if len(name) > NAME_LENGTH or not re.fullmatch(NAME, name):
+        rule = f"Must be visible text on one line, at most {NAME_LENGTH} characters."
+        raise Invalid(f"A name is for people. {rule}", errors={"name": [rule]})
 
 
 def make() -> NewKey:

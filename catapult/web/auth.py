@@ -16,6 +16,7 @@ from catapult.errors import Unauthenticated
 from catapult.extensions import current_settings
 from catapult.queries import api_keys, sessions
 from catapult.rules import key_format
+from catapult.rules.bounds import Bounds
 from catapult.tables import ApiKey, Role, Session
 
 COOKIE = "catapult_session"
@@ -49,14 +50,15 @@ def bearer_of(key: str) -> Actor:
     row = api_keys.find(prefix) if prefix else None
     if row is None or not hmac.compare_digest(key_format.hashed(key, current_settings().api_key_salt), row.key_hash):
         if key:  # a request without a key is not an attempt to sign in
-            g.refused = _actor("", Role.VIEWER), {"prefix": prefix, "reason": "unknown"}
+            nobody = Actor("", Role.VIEWER, ip_address=request.remote_addr, request_id=request_id())
+            g.refused = nobody, {"prefix": prefix, "reason": "unknown"}
         raise Unauthenticated(NO_KEY)
-    actor = _actor(row.name, Role(row.role), row.id)
+    actor = _actor_of(row)
     reason = _ended(row)
     if reason:
         g.refused = actor, {"prefix": prefix, "reason": reason}
         raise Unauthenticated(NO_KEY)
-    g.last_used_at, g.used_at = row.last_used_at, row.now
+    g.last_used_at, g.used_at, g.asks_name = row.last_used_at, row.now, row.asks_name
     return actor
 
 
@@ -66,8 +68,8 @@ def signed_in() -> Actor:
     row = sessions.find(token) if token else None
     if row is None or _ended(row):
         raise Unauthenticated("Your session has ended. Sign in again.")
-    g.session, g.last_used_at, g.used_at = row, row.last_used_at, row.now
-    return _actor(row.name, Role(row.role), row.id)
+    g.session, g.last_used_at, g.used_at, g.asks_name = row, row.last_used_at, row.now, row.asks_name
+    return _actor_of(row)
 
 
 def is_poll() -> bool:
@@ -101,11 +103,28 @@ def _ended(row: Any) -> str | None:
     return "expired" if row.expires_at is not None and row.expires_at <= row.now else None
 
 
-def _actor(name: str, role: Role, key_id: UUID | None = None) -> Actor:
-    return Actor(name=name, role=role, key_id=key_id, ip_address=request.remote_addr, request_id=request_id())
+def _actor_of(row: Any) -> Actor:
+    """Return the actor with that key, a row of `queries.api_keys.HOLDER`."""
+    return Actor(
+        name=row.name,
+        role=Role(row.role),
+        key_id=row.id,
+        ip_address=request.remote_addr,
+        request_id=request_id(),
+        person_id=row.person_id,
+        person_name=row.person_name,
+        voice=row.voice,
+        bounds=Bounds(_bound(row.models), _bound(row.environments)),
+        expires_at=row.expires_at,
+    )
+
+
+def _bound(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _used(key_id: UUID, at: datetime) -> Any:
     """Return the update. Of several concurrent requests one writes; the others no longer match."""
     due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= at - TOUCH_AFTER)
-    return update(ApiKey).where(ApiKey.id == key_id, due).values(last_used_at=at)
+    values = {"last_used_at": at, "last_used_from": request.remote_addr}
+    return update(ApiKey).where(ApiKey.id == key_id, due).values(values)

@@ -9,10 +9,10 @@ from uuid import UUID
 from flask import request
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from catapult.contract.fields import rfc3339
 from catapult.errors import Invalid
 from catapult.extensions import current_settings
 from catapult.queries.lists.paging import Listing, Position
+from catapult.rules.json_text import rfc3339
 
 Filters = list[tuple[str, str]]
 

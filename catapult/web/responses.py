@@ -1,7 +1,10 @@
 """Headers that every answer has."""
 
-from flask import Response, request
+from datetime import timedelta
 
+from flask import Response, g, request
+
+from catapult.rules.json_text import rfc3339
 from catapult.web import auth, traceparent
 
 POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -12,10 +15,13 @@ SECURITY = [
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
+KEY_EXPIRES = "Catapult-Key-Expires"
+WARN_BEFORE = timedelta(days=7)
+"""How long before the end of a key each answer of the JSON API says when it is."""
 
 
 def add_headers(response: Response) -> None:
-    """Add the request id, the trace, the security headers, and `no-cache` for the JSON API."""
+    """Add the request id, the trace, the security headers, and for the JSON API `no-cache` and the end of a key that ends soon."""
     response.headers.extend(
         [("X-Request-ID", auth.request_id()), ("traceparent", str(traceparent.current())), *SECURITY]
     )
@@ -23,3 +29,6 @@ def add_headers(response: Response) -> None:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.path.startswith("/api/"):
         response.headers.setdefault("Cache-Control", "no-cache")
+        ends = g.actor.expires_at if "actor" in g else None
+        if ends is not None and ends - g.used_at <= WARN_BEFORE:
+            response.headers[KEY_EXPIRES] = rfc3339(ends)

@@ -13,9 +13,11 @@ from itertools import islice
 from typing import Any
 
 import psycopg2
+from sqlalchemy.dialects.postgresql import JSONB
 
 from catapult.demo import TABLES
 from catapult.demo.rows import Rows
+from catapult.extensions import db
 
 PORTION = 10_000
 """How many events are sent at once."""
@@ -49,19 +51,25 @@ def _copy(connection: Any, portion: dict[str, list[dict[str, Any]]]) -> None:
     with connection.cursor() as cursor:
         for table in TABLES:
             if rows := portion.get(table):
-                cursor.copy_expert(f"COPY {table} ({', '.join(rows[0])}) FROM STDIN (FORMAT csv)", as_csv(rows))
+                cursor.copy_expert(f"COPY {table} ({', '.join(rows[0])}) FROM STDIN (FORMAT csv)", as_csv(table, rows))
 
 
-def as_csv(rows: list[dict[str, Any]]) -> io.StringIO:
-    """Return the rows in the form that COPY reads. An empty text becomes NULL."""
+def as_csv(table: str, rows: list[dict[str, Any]]) -> io.StringIO:
+    """Return the table's rows in the form that COPY reads. An empty text becomes NULL."""
+    json_columns = {column.name for column in db.metadata.tables[table].columns if isinstance(column.type, JSONB)}
     file = io.StringIO()
-    csv.writer(file).writerows([_TEXT[type(v)](v) if type(v) in _TEXT else v for v in row.values()] for row in rows)
+    csv.writer(file).writerows(
+        [
+            json.dumps(v) if name in json_columns else _TEXT[type(v)](v) if type(v) in _TEXT else v
+            for name, v in row.items()
+        ]
+        for row in rows
+    )
     file.seek(0)
     return file
 
 
 _TEXT: dict[type, Callable[[Any], str]] = {
-    dict: json.dumps,
     list: lambda values: f"{{{','.join(map(json.dumps, values))}}}",
     bytes: lambda value: f"\\x{value.hex()}",
 }

@@ -22,6 +22,11 @@ def listed(api, noun, thing):
     return now
 
 
+def as_listed(thing):
+    """The thing as lists have it: only one deployment alone has the whole of its decision."""
+    return {name: value for name, value in thing.items() if name != "decision"}
+
+
 @pytest.fixture
 def things(api):
     """One of each, by its noun."""

@@ -7,7 +7,8 @@ from rolecases import CASES, filled, set_up
 from stage import NOWHERE, TIME, UUID7
 
 FIELDS = {
-    "id", "action", "resource_type", "resource_id", "api_key_name", "details", "ip_address", "request_id", "created_at",
+    "id", "action", "resource_type", "resource_id", "api_key_name", "person", "details", "ip_address", "request_id",
+    "created_at",
 }  # fmt: skip
 AUDIT = "/api/v1/audit-logs"
 
@@ -51,6 +52,7 @@ def test_an_entry_says_who_what_when_and_from_where(api, trail, sql):
         "resource_type": "model",
         "resource_id": made.json["id"],
         "api_key_name": "publisher-key",
+        "person": None,
         "ip_address": "192.0.2.7",
         "request_id": "run-42",
     }
@@ -109,7 +111,8 @@ def test_what_was_refused_writes_no_entry(api, told, trail):
 
 def test_there_is_no_change_without_its_entry(api, sql):
     ids = set_up(api)
-    nouns = ("models", "versions", "deployments", "environments", "gates", "api-keys")
+    sql("UPDATE api_keys SET person_id = :person WHERE name = 'admin-key'", person=ids["holder"])
+    nouns = ("models", "versions", "deployments", "environments", "gates", "api-keys", "people")
     before = [api.get(f"/api/v1/{noun}").json for noun in nouns]
     sql("ALTER TABLE audit_logs RENAME TO away")
     for case in CASES:

@@ -172,7 +172,7 @@ def test_an_entry_says_what_a_success_did(api, model, version, trail):
     live = api.deployment(version)
     older = api.deployment(version, status="running")
     made = api.deployment(api.version(model, "2"), status="pending")
-    move(api.by("publisher"), made, "success", log_url="https://x")
+    moved = move(api.by("publisher"), made, "success", log_url="https://x").json
     entry = trail()[0]
     assert audited(entry) == ("deployment.update", made["id"], "publisher-key")
     assert entry["details"] == {
@@ -183,6 +183,8 @@ def test_an_entry_says_what_a_success_did(api, model, version, trail):
         "status": "success",
         "ended_deployment": live["id"],
         "cancelled_deployments": [older["id"]],
+        "decision_id": moved["decision_id"],
+        "decision_sha256": moved["decision"]["sha256"],
         "changes": {"status": {"old": "pending", "new": "success"}, "log_url": {"old": None, "new": "https://x"}},
     }
 

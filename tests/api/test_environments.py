@@ -7,7 +7,14 @@ from stage import faults, refusal
 from catapult.actions import environments as actions
 
 ENVIRONMENTS = "/api/v1/environments"
-NEW = {"protected": False, "frozen": False, "frozen_reason": None, "frozen_until": None, "description": None}
+NEW = {
+    "protected": False,
+    "frozen": False,
+    "frozen_reason": None,
+    "frozen_until": None,
+    "description": None,
+    "deploy_within": None,
+}
 FREEZE = {"frozen": True, "frozen_reason": "Sale until Monday"}
 LATER = "2099-01-01T00:00:00.000000Z"
 
@@ -74,7 +81,8 @@ def test_a_deployment_that_was_refused_makes_none(api, version):
 
 
 def test_a_put_makes_one(api, trail):
-    told = {"rank": 3, "protected": True, "description": "where customers are", **FREEZE, "frozen_until": LATER}
+    told = {"rank": 3, "protected": True, "description": "where customers are", "deploy_within": 600}
+    told |= {**FREEZE, "frozen_until": LATER}
     made = put(api, "Production", **told)
     assert as_new(made) == {**told, "name": "Production", "created_by": "admin-key"}
     assert get(api, "PRODUCTION") == made
@@ -128,6 +136,7 @@ def test_they_are_listed_by_rank_and_name(api):
         ({"frozen_reason": "x"}, {"frozen_reason"}),
         ({"frozen": False, "frozen_reason": "x"}, {"frozen_reason"}),
         ({"frozen_until": LATER}, {"frozen_until"}),
+        *(({"deploy_within": seconds}, {"deploy_within"}) for seconds in (0, -1, 1.5, "1", 2**31)),
         ({"name": "other"}, {"name"}),
         ({"created_by": "me"}, {"created_by"}),
     ],
@@ -197,10 +206,20 @@ def test_what_failed_is_recorded_in_a_frozen_one(api, version):
     assert api.deployment(version, status="failed")["status"] == "failed"
 
 
-def test_what_was_on_its_way_before_a_freeze_goes_on(api, version):
+def test_what_was_on_its_way_before_a_freeze_goes_on_and_is_live_only_after_it(api, version):
     made = api.deployment(version, status="pending")
+    path = f"/api/v1/deployments/{made['id']}"
     put(api, "production", **FREEZE)
-    for status in ("running", "success"):
+    assert api.put(path, {"status": "running"}).json["status"] == "running"
+    assert refusal(api.put(path, {"status": "success"})) == "frozen"
+    put(api, "production", frozen=False)
+    assert api.put(path, {"status": "success"}).json["live"] is True
+
+
+def test_it_may_fail_or_be_cancelled_while_frozen(api, version):
+    deployments = [api.deployment(version, status="pending") for _ in range(2)]
+    put(api, "production", **FREEZE)
+    for made, status in zip(deployments, ("failed", "cancelled"), strict=True):
         assert api.put(f"/api/v1/deployments/{made['id']}", {"status": status}).json["status"] == status
 
 
@@ -310,7 +329,7 @@ def test_one_that_a_gate_names_is_not_deleted(api, named):
 
 
 @pytest.mark.parametrize("by", ["a deployment", "a put"])
-def test_a_deleted_one_is_made_again_as_new(api, version, trail, by):
+def test_a_deleted_one_is_made_again_as_new_and_as_protected_as_it_was(api, version, trail, by):
     put(api, "first", rank=1)
     old = put(api, "Production", rank=7, protected=True, description="old", **FREEZE)
     api.delete(f"{ENVIRONMENTS}/production")
@@ -320,7 +339,7 @@ def test_a_deleted_one_is_made_again_as_new(api, version, trail, by):
     else:
         assert api.deployment(version, "PRODUCTION")["live"] is True
     new = get(api, "production")
-    assert as_new(new) == {**NEW, "name": "PRODUCTION", "rank": 2, "created_by": "admin-key"}
+    assert as_new(new) == {**NEW, "protected": True, "name": "PRODUCTION", "rank": 2, "created_by": "admin-key"}
     assert new["created_at"] > old["created_at"]
 
 

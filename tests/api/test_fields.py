@@ -65,6 +65,14 @@ FIELDS = {
         ["2999-01-01T00:00:00.000000Z"],
         ["2999-01-01T00:00:00", "2999-01-01", "90d", "2020-01-01T00:00:00Z", 4_000_000_000],
     ),
+    ("key", "models"): (
+        [None, [], ["*"], ["org/*", "nlp/bert"], ["a*b"], ["x"] * 100],
+        ["*", [""], ["/a"], ["a b"], ["a//b"], [1], ["x" * 256], ["x"] * 101, {}],
+    ),
+    ("key", "environments"): (
+        [None, [], ["staging"], ["a", "b"]],
+        ["staging", [""], [".a"], ["a b"], ["*"], [1], ["x" * 64], ["a"] * 101],
+    ),
     ("key", "key"): ([], ["cat_x"]),
     ("key", "prefix"): ([], ["cat_12345678"]),
 }  # fmt: skip
@@ -148,7 +156,7 @@ def test_a_put_refuses_what_a_field_cannot_be_and_fields_it_does_not_know(api, t
         ("POST deployments", {"release_id": None, "environment": None}, {"release_id", "environment"}),
         ("PUT deployments/{deployment}", {"log_url": "x", "metadata": []}, {"log_url", "metadata"}),
         ("PUT deployments/{deployment}", {"environment": "staging"}, {"environment"}),
-        ("PUT deployments/{deployment}", {"release_id": "x", "force": True}, {"release_id", "force"}),
+        ("PUT deployments/{deployment}", {"release_id": "x", "force": "yes"}, {"release_id", "force"}),
         ("PUT deployments/{deployment}", {"live": False, "ended_at": None}, {"live", "ended_at"}),
         ("POST versions/{version}/promote", {"reason": 1}, {"reason"}),
         ("POST versions/{version}/demote", {"reason": "x" * 10_001}, {"reason"}),

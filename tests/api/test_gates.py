@@ -69,10 +69,16 @@ def test_what_failed_is_recorded_whatever_gates_say(api, places, version):
     assert api.deployment(version, status="failed")["status"] == "failed"
 
 
-def test_a_deployment_on_its_way_is_not_asked_again(api, version):
-    pending = api.deployment(version, status="pending")
+def test_a_deployment_on_its_way_is_asked_again_when_it_succeeds_and_not_before(api, version):
+    path = f"/api/v1/deployments/{api.deployment(version, status='pending')['id']}"
     api.make(GATES, gate("released", "production"))
-    assert api.put(f"/api/v1/deployments/{pending['id']}", {"status": "success"}).json["live"] is True
+    assert api.put(path, {"status": "running"}).json["status"] == "running"
+    refused = api.put(path, {"status": "success"})
+    assert refusal(refused) == "blocked"
+    assert said(refused.json["gates"]) == [(False, "it is not a release; only releases may go here")]
+    assert api.get(path).json["status"] == "running"
+    api.post(path_of(version, "promote"))
+    assert api.put(path, {"status": "success"}).json["live"] is True
 
 
 def test_a_change_of_metadata_and_a_promotion_at_once_are_judged_by_the_new(api):
@@ -99,7 +105,7 @@ def test_all_gates_are_answered_in_the_order_they_were_written(api):
     assert [v["passed"] for v in refused.json["gates"]] == [True, False, False]
     assert refused.json["detail"] == (
         "It may not become a release: its metadata has no dataset;"
-        " it has 0 of 1 approvals by keys with the role releaser or higher."
+        " it has 0 of 1 approvals with the role releaser or higher."
     )
 
 
@@ -130,7 +136,7 @@ def test_no_gate_asks_more_than_three_statements(api, statements):
     version = api.version(api.model(), metadata={"accuracy": 0.95})
     for n in range(20):
         api.make(GATES, {**METRIC, "value": n / 100})
-        api.make(GATES, gate("approved", count=n % 5 + 1))
+        api.make(GATES, gate("approved", count=n + 1))
     api.get(path_of(version))
     with statements() as sent:
         assert len(verdicts(api, version)) == 40

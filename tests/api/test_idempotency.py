@@ -4,13 +4,13 @@ import re
 
 import pytest
 from rolecases import CASES, filled, set_up
-from stage import NOWHERE, TABLES, refusal
+from stage import NOWHERE, TABLES, Api, refusal
 
 from catapult import audit
 from catapult.api.wire import idempotency
 
 KEY = {"Idempotency-Key": "a-key"}
-POST = re.compile("POST (?!/api-keys)")  # a new key is replayed without its secret
+POST = re.compile("POST (?!/api-keys|/me/keys)")  # a new key is replayed without its secret
 
 
 def kept(sql):
@@ -102,16 +102,35 @@ def test_a_promotion_that_changes_nothing_is_kept_all_the_same(api, trail):
     assert len(trail("version.promote")) == 1
 
 
-def test_a_new_key_is_replayed_without_its_secret(api, sql):
-    first = api.post("/api/v1/api-keys", {"name": "ci"}, headers=KEY)
-    again = api.post("/api/v1/api-keys", {"name": "ci"}, headers=KEY)
+NEW_KEYS = pytest.mark.parametrize(
+    ("path", "body"),
+    [("/api/v1/api-keys", {"name": "ci"}), ("/api/v1/me/keys", {"name": "ci"}), ("/api/v1/api-keys/{own}/rotate", {})],
+)
+
+
+@pytest.fixture
+def holder(api):
+    """A client with a key of a person, and the key's id."""
+    person = api.make("/api/v1/people", {"name": "Dana", "role": "admin"})
+    key = api.make("/api/v1/api-keys", {"name": "laptop", "role": "admin", "person_id": person["id"]})
+    client = Api(api.app, {"own": key["key"]}, "own")
+    client.own = key["id"]
+    return client
+
+
+@NEW_KEYS
+def test_a_new_key_is_replayed_without_its_secret(holder, path, body):
+    path = path.format(own=holder.own)
+    first = holder.post(path, body, headers=KEY)
+    again = holder.post(path, body, headers=KEY)
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
     assert "key" not in again.json
     assert again.json == {name: value for name, value in first.json.items() if name != "key"}
 
 
-def test_no_secret_is_stored_anywhere(api, sql):
-    secret = api.post("/api/v1/api-keys", {"name": "ci"}, headers=KEY).json["key"]
+@NEW_KEYS
+def test_no_secret_is_stored_anywhere(holder, sql, path, body):
+    secret = holder.post(path.format(own=holder.own), body, headers=KEY).json["key"]
     for table in TABLES:
         stored = str(sql(f"SELECT t::text FROM {table} AS t"))
         for part in (secret, secret[13:], secret.encode().hex(), secret[13:40].encode().hex()):

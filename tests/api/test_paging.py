@@ -13,9 +13,9 @@ from catapult.extensions import db
 
 LISTS = [
     *("/api/v1/models", "/api/v1/versions", "/api/v1/deployments", "/api/v1/api-keys", "/api/v1/audit-logs"),
-    *("/api/v1/gates", "/api/v1/environments", "/api/v1/live", "/api/v1/images"),
+    *("/api/v1/gates", "/api/v1/environments", "/api/v1/live", "/api/v1/people", "/api/v1/images"),
 ]
-GATE = {"model": "x", "target": "release", "kind": "approved"}
+GATE = {"target": "release", "kind": "approved"}
 AN_EXAMPLE_EACH = settings(
     max_examples=25,
     deadline=None,
@@ -120,7 +120,10 @@ def test_every_list_is_walked_by_its_links_newest_first(api, path):
         version = api.version(model)
         live_from = api.deployment(version)["live_from"]
         api.make("/api/v1/api-keys", {"name": "x"})
-        api.make("/api/v1/gates", GATE)
+        api.make("/api/v1/gates", {**GATE, "model": f"x{n}"})
+        api.make("/api/v1/people", {"name": "Dana"})
+        for verb in ("promote", "demote"):
+            api.post(f"/api/v1/versions/{version['id']}/{verb}")
     for n in range(5):
         api.version(model, f"2.{n}")
         api.deployment(version, f"e{n}", status="failed")
@@ -131,7 +134,8 @@ def test_every_list_is_walked_by_its_links_newest_first(api, path):
     assert api.walk(f"{path}{query}limit=2") == whole
     assert api.get(f"{path}{query}limit=1&count=true").headers["X-Total-Count"] == str(len(whole))
     if path != "/api/v1/environments":
-        by = "model_name" if "live" in path else "deployed_at" if "deployments" in path else "created_at"
+        times = {"live": "model_name", "deployments": "deployed_at", "decisions": "at"}
+        by = next((by for noun, by in times.items() if noun in path), "created_at")
         assert whole == sorted(whole, key=lambda row: row[by], reverse=True)
 
 

@@ -189,6 +189,8 @@ def test_its_entry_tells_from_where_to_where_and_why(api, versions, deployed, tr
         "to": deployed["1.1"]["id"],
         "ended_deployment": deployed["1.2"]["id"],
         "cancelled_deployments": [pending["id"]],
+        "decision_id": made["decision_id"],
+        "decision_sha256": made["decision"]["sha256"],
     }
 
 
@@ -204,7 +206,7 @@ def test_neither_gates_nor_a_freeze_stop_it_and_its_entry_says_which(api, versio
     details = trail("deployment.rollback")[0]["details"]
     assert [(passed["kind"], passed["detail"]) for passed in details["passed_gates"]] == [
         ("metric", "its metadata has no accuracy"),
-        ("approved", "it has 0 of 1 approvals by keys with the role releaser or higher"),
+        ("approved", "it has 0 of 1 approvals with the role releaser or higher"),
     ]
     assert details["passed_freeze"] == "Sale until Monday"
     assert trail("gate.override") == []

@@ -22,6 +22,10 @@ SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 SCHEMA.config.generation.update(allow_x00=False)  # no pattern of the document's forbids it; test_bodies.py does
 OPERATIONS = {operation.label: operation for operation in (result.ok() for result in SCHEMA.get_all_operations())}
 NOTHING_TO_GET_WRONG = {"GET /api/health"}
+NEEDS_REASON = {
+    *("PUT /api/v1/models/{model_id}", "PUT /api/v1/versions/{version_id}"),
+    *("POST /api/v1/environments/{name}/rollback", "POST /api/v1/environments/{name}/retire"),
+}
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -53,6 +57,8 @@ def there(api):
         "version_id": version["id"],
         "deployment_id": deployment["id"],
         "key_id": key["id"],
+        "person_id": api.make("/api/v1/people", {"name": "Dana"})["id"],
+        "decision_id": deployment["decision_id"],
         "name": "production",
         "gate_id": api.make("/api/v1/gates", {**GATE, "model": "nothing/*"})["id"],
     }
@@ -91,6 +97,8 @@ def agree(case):
     if isinstance(case.body, dict):
         for name in ("expires_at", "force", "frozen", "frozen_reason", "frozen_until", "to"):
             case.body.pop(name, None)
+        if case.operation.label in NEEDS_REASON:
+            case.body["reason"] = "it was wrong"
     if case.operation.label == "PUT /api/v1/environments/{name}":
         case.path_parameters["name"] = "production"
     if case.operation.path.startswith("/api/v1/gates") and isinstance(case.body, dict):

@@ -1,6 +1,7 @@
 """Versions: of which model, found by which filters, promoted and demoted, archived and deleted."""
 
 import pytest
+from api.conftest import as_listed
 from stage import NOWHERE, TIME, audited, faults, refusal
 
 VERSIONS = "/api/v1/versions"
@@ -104,8 +105,8 @@ def test_a_versions_deployments_are_listed_newest_first(api, model, version):
     api.deployment(other, "staging")
     found = api.get(at(version, "deployments")).json
     assert [deployment["id"] for deployment in found] == [second["id"], first["id"]]
-    assert found[0] == second
-    assert api.get(at(version, "deployments") + "?limit=1").json == [second]
+    assert found[0] == as_listed(second)
+    assert api.get(at(version, "deployments") + "?limit=1").json == [as_listed(second)]
 
 
 @pytest.fixture

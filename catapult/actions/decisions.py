@@ -1,0 +1,60 @@
+"""Keep what let a version through: one row a decision, in the transaction of the change, and never changed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from uuid_utils.compat import uuid7
+
+from catapult.audit import Actor
+from catapult.rules import decisions
+from catapult.rules.gates import Verdict
+from catapult.tables import Decision, DecisionKind, Version
+
+
+class Kept(NamedTuple):
+    """A decision, and what the audit entry says of it."""
+
+    row: Decision
+    details: dict[str, Any]
+
+
+def keep(
+    kind: DecisionKind,
+    version: Version,
+    target: str,
+    *,
+    actor: Actor,
+    now: datetime,
+    verdicts: Sequence[Verdict] = (),
+    reason: str | None = None,
+    freeze: str | None = None,
+) -> Kept:
+    """Return the decision, for the caller to write. The caller's entry names it by these `details`.
+
+    `verdicts` are those of all gates of the target, `freeze` is the reason of a freeze that did not stop it. A promotion or
+    deployment past a gate that fails is an override; rollbacks are free to do so.
+    """
+    row = Decision(
+        id=uuid7(),
+        kind_=kind,
+        at=now,
+        by=actor.shown,
+        by_key_id=actor.key_id,
+        by_person_id=actor.person_id,
+        version_id=version.id,
+        model_id=version.model_id,
+        model_name=version.model_name,
+        version=version.version,
+        target=target,
+        content=decisions.content(version),
+        reason=reason,
+        override=kind in (DecisionKind.PROMOTE, DecisionKind.DEPLOY) and not all(it.passed for it in verdicts),
+        verdicts=[decisions.verdict(verdict) for verdict in verdicts],
+        approvals=decisions.approvals(verdicts),
+        freeze=freeze,
+    )
+    return Kept(
+        row, {"decision_id": str(row.id), "decision_sha256": decisions.sha256(*attrgetter(*decisions.ATTRIBUTES)(row))}
+    )

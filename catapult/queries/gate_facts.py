@@ -1,0 +1,224 @@
+"""All that gates look at: a row for each version and each gate that applies to it, in one statement."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from catapult.queries import content
+from catapult.tables import GateKind
+
+_VOICE = "coalesce(key.person_id, key.line_id, key.id)"
+"""`api_keys.VOICE` of a row named key."""
+
+# The approvals that were not withdrawn, oldest first, with the state of their keys. Walks ix_approvals_version.
+_APPROVALS = f"""
+SELECT coalesce(jsonb_agg(to_jsonb(given) ORDER BY given.created_at, given.id), '[]') FROM (
+    SELECT approval.id, approval.approved_by, approval.comment, approval.created_at, approval.gates_hash,
+        approval.content_hash, approval.void_reason, key.role, key.revoked_at IS NOT NULL AS is_revoked, {_VOICE} AS voice,
+        (SELECT {_VOICE.replace("key.", "maker.")} FROM api_keys AS maker WHERE maker.id = key.created_by_key) AS maker,
+        person.active IS FALSE AS is_of_inactive,
+        key.expires_at <= statement_timestamp() AND NOT EXISTS (
+            -- A key that this one was rotated to works.
+            SELECT FROM api_keys AS later WHERE later.line_id = coalesce(key.line_id, key.id) AND later.created_at > key.created_at
+                AND later.revoked_at IS NULL AND coalesce(later.expires_at, 'infinity') > statement_timestamp()
+        ) AS is_expired
+    FROM approvals AS approval JOIN api_keys AS key ON key.id = approval.api_key_id
+    LEFT JOIN people AS person ON person.id = key.person_id
+    WHERE approval.version_id = asked.id AND approval.target = gate.target AND approval.withdrawn_at IS NULL
+) AS given
+"""  # noqa: S608 - built from constants
+
+# What each kind of gate looks at. A statement has the parts of the kinds that are there: planning takes longer than running.
+_APPROVED = f"""
+    CASE WHEN gate.kind = 'approved' THEN ARRAY(
+        SELECT DISTINCT {_VOICE} FROM audit_logs AS entry JOIN api_keys AS key ON key.id = entry.api_key_id
+        WHERE {content.CHANGED.format(version="asked")}
+    ) END AS editors,
+    CASE WHEN gate.kind = 'approved' THEN ({_APPROVALS}) END AS approvals,"""  # noqa: S608 - built from constants
+# The last change of the number since registration, by an entry of the audit log. Walks ix_audit_logs_resource.
+_EDITED = """
+    CASE WHEN gate.path IS NOT NULL THEN (
+        SELECT jsonb_build_object('old', number.old, 'by', coalesce(entry.person_name, entry.api_key_name),
+            'seconds', extract(epoch FROM entry.created_at - asked.created_at))
+        FROM audit_logs AS entry, LATERAL (
+            SELECT coalesce(field -> 'old' -> gate.path, field -> 'old' #> string_to_array(gate.path, '.')) AS old,
+                coalesce(field -> 'new' -> gate.path, field -> 'new' #> string_to_array(gate.path, '.')) AS new
+            FROM (SELECT entry.details #> '{changes,metadata}' AS field) AS change
+        ) AS number
+        WHERE entry.resource_id = asked.id AND entry.action = 'version.update' AND number.old IS DISTINCT FROM number.new
+        ORDER BY entry.created_at DESC, entry.id DESC LIMIT 1
+    ) END AS edited,"""
+_COMPARED = """
+    base.id AS base_id, base.version AS base_version,
+    CASE WHEN decision.id IS NULL THEN (SELECT value FROM metrics WHERE version_id = base.id AND path = gate.path)
+        ELSE CAST(decision.content -> 'numbers' ->> gate.path AS double precision) END AS base_number,
+    base.is_present AS base_is_present,"""
+_BASE = """
+LEFT JOIN LATERAL (
+    -- The newest release; else the newest that was archived or deleted; else the last that was demoted.
+    (SELECT 1 AS choice, release.id, release.version, release.decision_id, true AS is_present FROM versions AS release
+    WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
+        AND release.deleted_at IS NULL AND release.status = 'active'
+    ORDER BY release.created_at DESC, release.id DESC LIMIT 1)
+    UNION ALL
+    (SELECT 2, former.id, former.version, former.decision_id, false FROM (
+        -- Two parts, each with an index of its own; no index has both.
+        (SELECT release.* FROM versions AS release
+        WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
+            AND release.deleted_at IS NULL AND release.status = 'archived'
+        ORDER BY release.created_at DESC, release.id DESC LIMIT 1)
+        UNION ALL
+        (SELECT release.* FROM versions AS release
+        WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
+            AND release.deleted_at IS NOT NULL
+        ORDER BY release.created_at DESC, release.id DESC LIMIT 1)
+    ) AS former ORDER BY former.created_at DESC, former.id DESC LIMIT 1)
+    UNION ALL
+    (SELECT 3, demotion.version_id, demotion.version, coalesce((
+        SELECT promotion.id FROM decisions AS promotion
+        WHERE promotion.version_id = demotion.version_id AND promotion.kind = 'promote'
+        ORDER BY promotion.at DESC, promotion.id DESC LIMIT 1
+    ), demotion.id), false FROM decisions AS demotion
+    WHERE gate.target = 'release' AND demotion.target = 'release' AND demotion.model_id = asked.model_id
+        AND demotion.kind = 'demote'
+    ORDER BY demotion.at DESC, demotion.id DESC LIMIT 1)
+    UNION ALL
+    -- What is live there, or was last.
+    (SELECT 1, there.id, there.version, deployments.decision_id, deployments.ended_at IS NULL
+    FROM deployments JOIN versions AS there ON there.id = deployments.release_id
+    WHERE deployments.model_id = asked.model_id AND deployments.place = gate.target AND deployments.live_from IS NOT NULL
+    ORDER BY deployments.live_from DESC LIMIT 1)
+    ORDER BY choice LIMIT 1
+) AS base ON gate.kind = 'no_regression'
+LEFT JOIN decisions AS decision ON decision.id = base.decision_id
+"""
+_MISSING = """
+    CASE WHEN gate.kind = 'metadata_present' THEN ARRAY(
+        SELECT wanted FROM unnest(gate.paths) WITH ORDINALITY AS listed (wanted, position)
+        WHERE coalesce(jsonb_typeof(coalesce(asked.metadata -> wanted, asked.metadata #> string_to_array(wanted, '.'))), 'null')
+            = 'null'
+        AND NOT (strpos(wanted, '.') > 0 AND EXISTS (
+            -- A key may contain dots: try every beginning of the path that is a key.
+            WITH RECURSIVE below (value, rest) AS (
+                SELECT asked.metadata, string_to_array(wanted, '.')
+                UNION ALL
+                SELECT value -> array_to_string(rest[1:taken], '.'), rest[taken + 1:]
+                FROM below, generate_series(1, cardinality(rest)) AS taken
+                WHERE jsonb_typeof(value) = 'object' AND value ? array_to_string(rest[1:taken], '.')
+            ) SELECT FROM below WHERE rest = '{}' AND jsonb_typeof(value) <> 'null'))
+        ORDER BY position) END AS missing,"""
+_SINCE = """
+    CASE WHEN gate.kind = 'soaked' THEN (
+        WITH RECURSIVE stretch AS (
+            SELECT id, live_from FROM deployments
+            WHERE release_id = asked.id AND place = gate.environment AND live_from IS NOT NULL AND ended_at IS NULL
+            UNION ALL
+            SELECT earlier.id, earlier.live_from FROM stretch JOIN deployments AS earlier
+                ON earlier.superseded_by = stretch.id AND earlier.release_id = asked.id
+        ) SELECT min(live_from) FROM stretch) END AS since"""
+_WITHOUT = {
+    "approved": "NULL AS editors, NULL AS approvals,",
+    "compared": "NULL AS base_id, NULL AS base_version, NULL AS base_number, true AS base_is_present,",
+    "edited": "NULL AS edited,",
+    "missing": "NULL AS missing,",
+    "since": "NULL AS since",
+    "base": "",
+}
+_FACTS = """
+SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release, {hash} AS content_hash,
+    (SELECT {voice} FROM api_keys AS key WHERE key.id = asked.created_by_key) AS registrant,
+    {approved}
+    gate.id, gate.counter, gate.model, gate.target, gate.kind AS kind_, gate.path, gate.op, gate.value, gate.direction,
+    gate.tolerance, gate.paths, gate.environment, gate.seconds, gate.count AS count_, gate.role, gate.created_by, gate.created_at,
+    gate.updated_at, statement_timestamp() AS now,
+    (SELECT value FROM metrics WHERE version_id = asked.id AND path = gate.path) AS number,
+    {compared}
+    {edited}
+    CASE WHEN gate.path IS NOT NULL THEN jsonb_typeof(
+        coalesce(asked.metadata -> gate.path, asked.metadata #> string_to_array(gate.path, '.'))) END AS json_type,
+    {missing}
+    {since}
+FROM versions AS asked
+JOIN models AS model ON model.id = asked.model_id
+JOIN {gates} AS gate ON gate.deleted_at IS NULL AND {target}
+    AND lower(model.name) LIKE replace(replace(lower(gate.model), '_', '\\_'), '*', '%')
+{base}
+WHERE asked.id = ANY(CAST(:versions AS uuid[]))
+ORDER BY gate.created_at, gate.id
+"""
+
+
+ALL = frozenset(GateKind)
+
+
+@cache
+def _sql(gates: str, target: str, kinds: frozenset[str] = ALL) -> str:
+    """Return the statement for gates of these kinds in the table `gates`; `:versions` is an array of ids."""
+    parts = dict(_WITHOUT)
+    if GateKind.APPROVED in kinds:
+        parts["approved"] = _APPROVED
+    if kinds & {GateKind.METRIC, GateKind.NO_REGRESSION}:
+        parts["edited"] = _EDITED
+    if GateKind.NO_REGRESSION in kinds:
+        parts |= {"compared": _COMPARED, "base": _BASE}
+    if GateKind.METADATA_PRESENT in kinds:
+        parts["missing"] = _MISSING
+    if GateKind.SOAKED in kinds:
+        parts["since"] = _SINCE
+    content_hash = content.HASH.format(version="asked", model="model")
+    return _FACTS.format(gates=gates, target=target, voice=_VOICE, hash=content_hash, **parts)
+
+
+OF_TARGET = "gate.target = :target"
+STORED, EVERYWHERE = text(_sql("gates", OF_TARGET)), text(_sql("gates", "true"))
+# For a gate that is not stored, `jsonb_populate_record` makes a row of the table.
+TRIED = text(_sql("jsonb_populate_record(CAST(NULL AS gates), CAST(:gate AS jsonb))", OF_TARGET))
+
+
+def as_json(kinds: frozenset[str]) -> str:
+    """Return SQL for the rows of a target's gates, of these kinds, as one JSON array, for a statement that reads other things too.
+
+    `from_json` reads it.
+    """
+    if not kinds:
+        return "CAST('[]' AS jsonb)"
+    return f"(SELECT coalesce(jsonb_agg(to_jsonb(facts)), '[]') FROM ({_sql('gates', OF_TARGET, kinds)}) AS facts)"  # noqa: S608
+
+
+_IDS, _TIMES = ("id", "version_id", "registrant", "base_id"), ("created_at", "updated_at", "now", "since")
+
+
+def from_json(rows: Iterable[dict[str, Any]]) -> list[Any]:
+    """Return the rows of `as_json` with ids and times as the rows of a statement have them."""
+    return [
+        SimpleNamespace(
+            **{
+                **row,
+                **{name: row[name] and UUID(row[name]) for name in _IDS},
+                **{name: row[name] and datetime.fromisoformat(row[name]) for name in _TIMES},
+                "editors": [UUID(voice) for voice in row["editors"] or ()],
+            }
+        )
+        for row in rows
+    ]
+
+
+def approvals(fact: Any) -> list[Any]:
+    """Return the approvals of a gate's row, with ids and times as such."""
+    return [
+        SimpleNamespace(
+            **{
+                **given,
+                "id": UUID(given["id"]),
+                "voice": UUID(given["voice"]),
+                "maker": given["maker"] and UUID(given["maker"]),
+                "created_at": datetime.fromisoformat(given["created_at"]),
+            }
+        )
+        for given in fact.approvals or ()
+    ]

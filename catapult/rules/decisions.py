@@ -1,0 +1,83 @@
+"""What is kept of a decision: the document, its hash, and the content of the version that it was about."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from catapult.rules import gates, image_reference, metadata_limits
+from catapult.rules.gates import Verdict
+from catapult.rules.json_text import JsonText, as_stored, rfc3339
+
+FIELDS = (
+    *("id", "kind", "at", "by", "by_key_id", "by_person_id", "version_id", "model_name", "version", "target"),
+    *("content", "reason", "override", "verdicts", "approvals", "freeze"),
+)
+ATTRIBUTES = tuple("kind_" if name == "kind" else name for name in FIELDS)
+"""The attributes of a row that has these fields."""
+
+
+def content_hash(version: Any) -> str:
+    """Return the SHA-256 of the version's content, 64 hex digits, as `queries.content.HASH` does. `version.model` is set."""
+    content = {
+        "tag": version.tag,
+        "digest": version.digest,
+        "repository": version.model.repository,
+        "storage_path": version.model.storage_path,
+        "metadata": version.metadata_,
+        "ceph_path": version.ceph_path,
+        "quantization": version.quantization,
+    }
+    return _sha256(content)
+
+
+def content(version: Any) -> dict[str, Any]:
+    """Return `{tag digest image hash numbers}` of the version. `numbers` are those in its metadata, by their dotted paths."""
+    return {
+        "tag": version.tag,
+        "digest": version.digest,
+        "image": image_reference.image(version.model.repository, version.model.storage_path, version.digest),
+        "hash": content_hash(version),
+        "numbers": dict(metadata_limits.numbers(version.metadata_)),
+    }
+
+
+def verdict(judged: Verdict) -> dict[str, Any]:
+    """Return `{gate_id kind rule passed detail}` of a verdict."""
+    return {
+        "gate_id": str(judged.gate.id),
+        "kind": str(judged.gate.kind_),
+        "rule": gates.rule(judged.gate),
+        "passed": judged.passed,
+        "detail": judged.detail,
+    }
+
+
+def approvals(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
+    """Return `{by at comment}` of each approval that counted for one of the verdicts, oldest first."""
+    counted = {given.id: given for judged in verdicts for given in judged.approvals if given.void is None}
+    ordered = sorted(counted.values(), key=lambda given: given.created_at)
+    return [{"by": given.approved_by, "at": rfc3339(given.created_at), "comment": given.comment} for given in ordered]
+
+
+def sha256(*values: Any) -> str:
+    """Return the SHA-256 of a decision's document, 64 hex digits. `values` are those of its `ATTRIBUTES`.
+
+    The document is the object that `GET /decisions/{id}` answers, without `sha256`, written as PostgreSQL writes JSON.
+    """
+    return _sha256(_document(values))
+
+
+def as_json(decision: Any) -> JsonText:
+    """Return the decision, an object with `ATTRIBUTES`, as JSON: its document with `sha256`."""
+    document = _document([getattr(decision, name) for name in ATTRIBUTES])
+    return JsonText(as_stored({**document, "sha256": _sha256(document)}))
+
+
+def _document(values: Iterable[Any]) -> dict[str, Any]:
+    document = dict(zip(FIELDS, values, strict=True))
+    ids = {name: document[name] and str(document[name]) for name in ("id", "by_key_id", "by_person_id", "version_id")}
+    return {**document, **ids, "kind": str(document["kind"]), "at": rfc3339(document["at"])}
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(as_stored(value).encode()).hexdigest()
