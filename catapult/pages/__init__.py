@@ -4,7 +4,7 @@ Every address returns a whole page, and every form works without JavaScript; HTM
 """
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,16 @@ from catapult.pages import (
     api_keys,
     audit_logs,
     comparison,
+    decisions,
     deployments,
     environments,
     gates,
     inbox,
+    me,
     overview,
+    people,
     registered_models,
+    retirements,
     rollbacks,
     search,
     sign_in,
@@ -36,8 +40,11 @@ from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
 
 NOUNS = [sign_in, overview, search, inbox, registered_models, versions, comparison, deployments, environments]
-NOUNS += [rollbacks, gates, audit_logs, api_keys]
+NOUNS += [rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me]
 YEAR = 365 * 86_400
+SOON = timedelta(days=7)
+"""How long before its end every page tells the holder of a key about it."""
+
 STATIC = Path(__file__).parent.parent / "static"
 JSON_DOOR = ("/api/", "/openapi.json", "/livez", "/readyz")
 
@@ -87,7 +94,16 @@ def _shell() -> dict[str, Any]:
         "model_count": registry.model_count,
         "release": version.VERSION,
         "session_ends": _session_end,
+        "key_ends": _key_end(actor),
     }
+
+
+def _key_end(actor: Any) -> datetime | None:
+    """Return when the key in use expires, if that is soon."""
+    if actor is None or actor.expires_at is None:
+        return None
+    end: datetime = actor.expires_at.astimezone(UTC)
+    return end if end - datetime.now(UTC) <= SOON else None
 
 
 def _session_end(session: Any) -> datetime:

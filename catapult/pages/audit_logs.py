@@ -11,20 +11,21 @@ from typing import Any
 from flask import Blueprint, Response, stream_with_context, url_for
 from marshmallow import fields
 
-from catapult.contract.fields import Minute, rfc3339
+from catapult.contract.fields import Minute
 from catapult.contract.filters import AuditFilters
 from catapult.contract.service import ExportedOut
 from catapult.pages.parts import lists
 from catapult.pages.parts.page_request import page
 from catapult.queries import audit_logs
 from catapult.queries.lists.paging import CHUNK
+from catapult.rules.json_text import rfc3339
 from catapult.tables import Action, Kind
 
 blp = Blueprint("audit_logs", __name__)
 LIST = "audit_logs/index.html"
 COLUMNS = (
     *("id", "created_at", "api_key_name", "action", "resource_type", "resource_id"),
-    *("ip_address", "request_id", "details"),
+    *("ip_address", "request_id", "details", "person_name"),
 )
 FOLDED, AROUND = 4_000, 1_300
 """Shown characters of a value, and characters of HTML around an entry's texts."""
@@ -107,7 +108,11 @@ def as_text(value: Any) -> str:
 
 def _html_length(row: Any) -> int:
     """Return the characters of HTML that an entry takes, with names in links."""
-    return AROUND + lists.html_length(row.details[: 4 * FOLDED]) + lists.html_length(row.api_key_name or "")
+    return (
+        AROUND
+        + lists.html_length(row.details[: 4 * FOLDED])
+        + sum(lists.html_length(name or "") for name in (row.api_key_name, row.person_name))
+    )
 
 
 def _exported() -> Iterator[Any]:

@@ -12,7 +12,7 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
-from catapult.pages.parts import formats, forms, fragments, lists, values, verdicts
+from catapult.pages.parts import evidence, formats, forms, fragments, lists, values, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, deployments, environments, live, rollbacks, versions
@@ -156,6 +156,7 @@ def _details(deployment_id: UUID, form: Form | None = None) -> dict[str, Any]:
     metadata = parsed(row.metadata_)
     return {
         "deployment": row,
+        "decision": evidence.of(row.decision),
         "environment": environment,
         "states": deployments.states(deployment_id),
         "versions": rollbacks.version_names([row.superseded_by, row.rollback_of]),

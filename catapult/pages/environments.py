@@ -13,7 +13,7 @@ from catapult.contract.control import EnvironmentPut
 from catapult.contract.fields import Minute, Query
 from catapult.contract.schemas import environment_name
 from catapult.errors import Conflict
-from catapult.pages.parts import forms, fragments, lists
+from catapult.pages.parts import evidence, forms, fragments, lists
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import current_address, is_htmx, page, requested_block
 from catapult.queries import deployments, environments, gates, history, live, rollbacks
@@ -32,13 +32,16 @@ CARDS, ON_THE_BOARD, FEWEST = 40, 400, 3
 ROOM = 250_000
 """Characters of HTML for all columns."""
 
-HEAD, LOCK, FREEZE_NOTE, CARD = 800, 400, 600, 1_000
+HEAD, LOCK, FREEZE_NOTE, CARD = 800, 400, 600, 1_150
 """Characters of HTML for a column's head, its lock, its freeze and a card, without their texts."""
+
+EVIDENCE = 1_200
+"""Characters of HTML for who let a deployment through."""
 
 REASON = 200
 """Shown characters of a reason."""
 
-DEFAULTS = {"rank": "", "protected": "false", "description": ""}
+DEFAULTS = {"rank": "", "protected": "false", "description": "", "deploy_within": ""}
 """The values in the form for a new environment."""
 
 
@@ -70,9 +73,12 @@ def show(name: str) -> Response:
     at = filters.get("at")
     if form.errors:
         return _tab(environment, "live", 422, form=form, part=lists.Part([], None), at=None)
-    part = lists.part(history.live(name, at) if at else live.listing(name))
-    gone = rollbacks.with_deleted_version(part.rows) if at else set()
-    return _tab(environment, "live", form=form, part=part, at=at, gone=gone)
+    if at is None:
+        return _tab(environment, "live", form=form, part=lists.part(live.listing(name)), at=None)
+    part = lists.part(history.live(name, at), length=_length_then)
+    gone = rollbacks.with_deleted_version(part.rows)
+    kept = {row.id: evidence.of(row.decision) for row in part.rows}
+    return _tab(environment, "live", form=form, part=part, at=at, gone=gone, kept=kept)
 
 
 @blp.get(f"{AT}/-/history")
@@ -160,7 +166,7 @@ def done(message: str, *, gone: bool = False) -> Response:
 def board() -> dict[str, Any]:
     """Return the columns, and the address of the columns after them."""
     part = lists.part(environments.listing(), COLUMNS, length=_head)
-    return {"columns": list(columns(part.rows)) if part.rows else [], "more": part.more}
+    return {"columns": list(columns(part.rows)) if part.rows else [], "more": part.more, "now": datetime.now(UTC)}
 
 
 def columns(stages: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -172,6 +178,7 @@ def columns(stages: Sequence[Any]) -> Iterator[dict[str, Any]]:
     cards = list(chain.from_iterable(shown.values()))
     live_in = live.places_of([card.release_id for card in cards])
     reasons = rollbacks.details(cards)
+    late = _overdue(stages)
     for environment, following in zip_longest(stages, path[1:]):
         yield {
             "environment": environment,
@@ -181,7 +188,14 @@ def columns(stages: Sequence[Any]) -> Iterator[dict[str, Any]]:
             "next_is_last": following is path[-1],
             "there": {release_id for name, release_id in live_in if following and name == following.place},
             "rollbacks": reasons,
+            "overdue": [row for row in late if row.place == environment.place],
         }
+
+
+def _overdue(stages: Sequence[Any]) -> list[Any]:
+    """Return the overdue deployments to these environments. Sends no statement if none of them says when that is."""
+    places = [stage.place for stage in stages if stage.deploy_within is not None]
+    return deployments.overdue(places) if places else []
 
 
 def _shown(found: Mapping[str, Sequence[Any]], room: int) -> dict[str, list[Any]]:
@@ -201,11 +215,16 @@ def _head(environment: Any) -> int:
 
 
 def _html_length(card: Any) -> int:
-    """Return the characters of HTML of a card: the model's name is in it seven times, the environment's eight times."""
-    names = 7 * len(card.model_name) + 8 * len(card.environment)
+    """Return the characters of HTML of a card: the model's name is in it eleven times, the environment's ten times."""
+    names = 11 * len(card.model_name) + 10 * len(card.environment)
     texts = 4 * lists.html_length(card.version) + lists.html_length(card.deployed_by)
     rollback = 6 * REASON + lists.html_length(card.version) if card.rollback_of else 0  # a quote takes five characters
     return CARD + names + texts + rollback
+
+
+def _length_then(row: Any) -> int:
+    """Return the characters of HTML of a row of what was live, in which only the names of the decision are shown."""
+    return EVIDENCE + lists.row_html_length([value for name, value in row._mapping.items() if name != "decision"])
 
 
 def _tab(environment: Any, tab: str, status: int = 200, **context: Any) -> Response:
@@ -237,6 +256,7 @@ def _stored(environment: Any) -> dict[str, str]:
         "rank": str(environment.rank),
         "protected": "true" if environment.protected else "false",
         "description": environment.description or "",
+        "deploy_within": "" if environment.deploy_within is None else str(environment.deploy_within),
         "frozen_reason": environment.frozen_reason or "" if environment.frozen else "",
         "frozen_until": f"{until:%Y-%m-%dT%H:%M}" if until else "",
     }

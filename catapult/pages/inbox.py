@@ -11,7 +11,7 @@ from catapult.contract.control import ApprovalIn
 from catapult.errors import Conflict, Invalid, Refusal
 from catapult.extensions import db
 from catapult.pages import versions
-from catapult.pages.parts import forms, fragments, lists, verdicts
+from catapult.pages.parts import evidence, forms, fragments, lists, verdicts
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.queries import inbox
 from catapult.queries import versions as stored
@@ -75,10 +75,23 @@ def _in_place(name: str, version: str, act: Callable[[Any], str]) -> Response:
 
 def _waiting() -> dict[str, Any]:
     rows = [(row, verdicts.panel(row.target, row.verdicts)) for row in inbox.waiting(g.actor)]
-    shown = lists.take_fitting_at_least_one(rows, ROOM, lambda row: _html_length(*row))
-    return {"rows": shown, "more": len(rows) - len(shown), "asks": None if rows else inbox.any_gate_needs_approval()}
+    found = evidence.content_changes_of(row.id for row, _ in rows) if rows else {}
+    changes = {str(version_id): sentences for version_id, sentences in found.items()}
+
+    def html_length(waiting: tuple[Any, verdicts.Panel]) -> int:
+        row, panel = waiting
+        return _html_length(row, panel, changes.get(str(row.id), []))
+
+    shown = lists.take_fitting_at_least_one(rows, ROOM, html_length)
+    return {
+        "rows": shown,
+        "changes": changes,
+        "more": len(rows) - len(shown),
+        "asks": None if rows else inbox.any_gate_needs_approval(),
+    }
 
 
-def _html_length(row: Any, panel: verdicts.Panel) -> int:
+def _html_length(row: Any, panel: verdicts.Panel, changes: list[str]) -> int:
     names = 3 * len(row.model_name) + 5 * lists.html_length(row.version) + lists.html_length(row.created_by)
-    return AROUND + names + sum(len(verdict.detail[:300]) * 2 for verdict in panel.missing[:4])
+    told = sum(60 + lists.html_length(sentence) for sentence in changes)
+    return AROUND + names + told + sum(len(verdict.detail[:300]) * 2 for verdict in panel.missing[:4])

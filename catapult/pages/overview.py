@@ -59,7 +59,7 @@ def ready() -> dict[str, Any]:
     `waiting` are a few versions that miss nothing but approvals.
     """
     newer = live.candidates(NEWER)
-    judged = gates.verdicts([row.id for row in newer], RELEASE, g.actor.key_id)
+    judged = gates.verdicts([row.id for row in newer], RELEASE, g.actor.voice)
     panels = [(row, verdicts.panel(RELEASE, judged[UUID(row.id)])) for row in newer]
     candidates = [row for row, panel in panels if not panel.missing][:READY]
     return {

@@ -93,7 +93,8 @@ def edit(name: str) -> Response:
 
     def act() -> Response:
         fields = forms.read(ModelEdit, shown=_stored(model))
-        actions.edit(UUID(model.id), fields, actor=g.actor, expected=forms.counter())
+        reason = fields.pop("reason", None)
+        actions.edit(UUID(model.id), fields, actor=g.actor, reason=reason, expected=forms.counter())
         return fragments.go(url_for(".show_settings", name=model.name), f"{model.name} is changed.")
 
     return forms.answer(act, partial(_settings, model))

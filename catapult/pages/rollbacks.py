@@ -81,5 +81,5 @@ def _difference(model: Any, steps: Steps) -> dict[str, Any]:
 
 def _passed(environment: Any, steps: Steps) -> dict[str, Any]:
     """Return the gates that would block an ordinary deployment of the target."""
-    judged = gates.verdicts([steps.target.release_id], environment.place, g.actor.key_id)[steps.target.release_id]
+    judged = gates.verdicts([steps.target.release_id], environment.place, g.actor.voice)[steps.target.release_id]
     return {"passed": [verdict for verdict in judged if not verdict.passed]}

@@ -1,14 +1,16 @@
-"""`/login`, `/logout`, and the switch between light and dark."""
+"""`/login`, `/welcome`, `/logout`, and the switch between light and dark."""
 
 import re
 from typing import Any
 
 from flask import Blueprint, Response, g, redirect, request, url_for
 
-from catapult.actions import sessions
+from catapult.actions import people, sessions
+from catapult.contract.service import PersonIn
 from catapult.errors import Refusal, Unauthenticated
-from catapult.pages.parts import fragments
-from catapult.pages.parts.page_request import page
+from catapult.pages.parts import forms, fragments
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import SAFE, page
 from catapult.queries.sessions import LONGEST
 from catapult.web import auth, origin
 from catapult.web.error_handlers import record
@@ -16,6 +18,13 @@ from catapult.web.error_handlers import record
 blp = Blueprint("sign_in", __name__)
 REFUSED = "This key is unknown, expired or revoked. Check it, or ask an administrator for a new one."
 """One message for all three, so that it does not tell which keys exist."""
+
+
+class Introduction(PersonIn):
+    """The name of whoever signs in first."""
+
+    class Meta(PersonIn.Meta):
+        fields = ("name",)
 
 
 @blp.get("/login")
@@ -35,9 +44,27 @@ def sign_in() -> Response:
         return _refused(refusal)
     token = sessions.sign_in(actor=actor, former=request.cookies.get(auth.COOKIE))
     g.actor = actor
-    response: Response = redirect(_next(), 303)  # type: ignore[assignment]
+    address = url_for("pages.sign_in.welcome", next=_next()) if g.asks_name else _next()
+    response: Response = redirect(address, 303)  # type: ignore[assignment]
     response.set_cookie(auth.COOKIE, token, max_age=int(LONGEST.total_seconds()), httponly=True, **_flags())
     return response
+
+
+@blp.route("/welcome", methods=forms.METHODS)
+@page()
+def welcome() -> Response:
+    """Ask whoever signs in with the first administrator's key for their name, then go to the requested page."""
+
+    def act() -> Response:
+        people.introduce(actor=g.actor, name=forms.read(Introduction)["name"])
+        return fragments.go(_next(), "Welcome.")
+
+    def show(form: Form, status: int) -> Response:
+        return fragments.form("sign_in/welcome.html", form, status, next=_next())
+
+    if request.method in SAFE and not g.asks_name:
+        return redirect(_next(), 303)  # type: ignore[return-value]
+    return forms.answer(act, show)
 
 
 @blp.post("/logout")

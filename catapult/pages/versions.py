@@ -13,7 +13,7 @@ from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
-from catapult.pages.parts import formats, forms, fragments, values, verdicts
+from catapult.pages.parts import evidence, formats, forms, fragments, values, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.queries import audit_logs, deployments, gates, metrics, versions
@@ -21,14 +21,16 @@ from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
 from catapult.rules.comparison import compare, parsed
-from catapult.tables import RELEASE, Role, VersionStatus
+from catapult.tables import RELEASE, GateKind, Role, VersionStatus
 
 blp = Blueprint("versions", __name__)
 AT = "/models/<model:name>/versions/<version>"
 VERSION, MODEL = "versions/show.html", "registered_models/show.html"
 NEW, EDIT, DELETE = "versions/new.html", "versions/edit.html", "versions/delete.html"
 OVERRIDE = "versions/override.html"
-SHOWN = 10
+SHOWN, LIVE = 10, 5
+"""Shown deployments and audit entries, and live deployments whose evidence is shown."""
+
 KEYS, ROOM = 150, 100_000
 """Shown keys of metadata, and characters of HTML for them."""
 
@@ -91,7 +93,8 @@ def edit(name: str, version: str) -> Response:
 
     def act() -> Response:
         fields = forms.read(VersionEdit, shown=_stored(row))
-        actions.edit(UUID(row.id), fields, actor=g.actor, expected=forms.counter())
+        reason = fields.pop("reason", None)
+        actions.edit(UUID(row.id), fields, actor=g.actor, reason=reason, expected=forms.counter())
         return fragments.go(address(row), f"{row.version} is changed.")
 
     return forms.answer(act, partial(_edit, row))
@@ -200,26 +203,50 @@ def address(row: Any) -> str:
 def _details(row: Any) -> dict[str, Any]:
     """Return everything that a version's page shows."""
     release = versions.released(UUID(row.model_id))
-    base = versions.named(row.model_name, release.version) if release is not None and release.id != row.id else None
+    base = release if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
-    panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.key_id)[UUID(row.id)])
+    panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.voice)[UUID(row.id)])
     rows = compare(columns, base=len(columns) - 1, first=metrics.MAIN).rows
     lines = values.lines(rows[:KEYS], columns, ROOM)
+    newest = list(deployments.listing(release_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN]
     return {
+        **_evidence(row, newest),
         "version": row,
         "image": image_reference.image(row.model_repository, row.model_storage_path, row.digest),
         "malformed": image_reference.digest_status(row.digest) == "malformed",
         "base": base,
         "promotion": next((panel for panel in panels if panel.target == RELEASE), None),
         "directions": verdicts.directions(verdict for panel in panels for verdict in panel.verdicts),
+        "changes": _changes(row, panels),
         "elsewhere": [panel for panel in panels if panel.target != RELEASE],
         "rows": lines,
         "more_keys": len(rows) - len(lines),
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
-        "deployments": list(deployments.listing(release_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
+        "deployments": newest,
         "entries": list(audit_logs.listing(resource_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
+    }
+
+
+def _changes(row: Any, panels: list[verdicts.Panel]) -> list[str]:
+    """Return what has changed in the content since registration, where approvals are asked for."""
+    ahead = [panel for panel in panels if panel.target != RELEASE or not row.is_release]
+    asked = any(verdict.gate.kind_ == GateKind.APPROVED for panel in ahead for verdict in panel.verdicts)
+    if not asked or row.status == VersionStatus.ARCHIVED:
+        return []
+    return evidence.content_changes_of([row.id]).get(UUID(row.id), [])
+
+
+def _evidence(row: Any, newest: list[Any]) -> dict[str, Any]:
+    """Return what let the version become a release, and each of its deployments that is live."""
+    live = [deployment for deployment in newest if deployment.live]
+    if len(live) < len(row.live_in):
+        live = list(deployments.listing(release_id=UUID(row.id), live=True).page(Page(LIVE)))[:LIVE]
+    kept = evidence.of_ids([row.decision_id, *(deployment.decision_id for deployment in live)])
+    return {
+        "decision": kept.get(row.decision_id),
+        "live": [(deployment, kept.get(deployment.decision_id)) for deployment in live[:LIVE]],
     }
 
 
@@ -239,6 +266,6 @@ def _edit(row: Any, form: Form, status: int) -> Response:
 
 
 def _override(row: Any, form: Form, status: int) -> Response:
-    judged = gates.verdicts([row.id], RELEASE, g.actor.key_id)[UUID(row.id)]
+    judged = gates.verdicts([row.id], RELEASE, g.actor.voice)[UUID(row.id)]
     panel = verdicts.panel(RELEASE, [verdict for verdict in judged if not verdict.passed])
     return fragments.form(OVERRIDE, form, status, version=row, panel=panel)

@@ -250,6 +250,7 @@
     i: "/inbox",
     a: "/audit",
     k: "/keys",
+    p: "/people",
   };
   let pressedG = 0;
   const moveInResults = (step) => {

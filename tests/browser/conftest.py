@@ -182,7 +182,25 @@ def addresses(server: Up, admin: Caller) -> dict[str, str]:
     """Every page's address, by what it shows."""
     from browser.places import places
 
-    return places(server, admin.made("/api/v1/api-keys", {"name": "revoked some day", "role": "viewer"})["id"])
+    return places(
+        server,
+        key=admin.made("/api/v1/api-keys", {"name": "revoked some day", "role": "viewer"})["id"],
+        person=admin.made("/api/v1/people", {"name": "Dana Ortiz", "email": "dana@example.com"})["id"],
+        decision=overridden(admin),
+    )
+
+
+def overridden(admin: Caller) -> str:
+    """The id of the decision that made a version a release by an override."""
+    gate = {"model": "browser/decided", "target": "release", "kind": "metric", "path": "accuracy", "op": ">="}
+    admin.made("/api/v1/gates", {**gate, "value": 0.9})
+    admin.made("/api/v1/gates", {**gate, "value": 0.99})
+    made = admin.model("browser/decided")
+    fields = {"tag": "v1.0.0", "digest": f"sha256:{next(_numbers):064x}", "metadata": {"accuracy": 0.95}}
+    version = admin.version(made, "1.0.0", **fields)
+    body = {"force": True, "reason": "Customers wait for it; on-call agreed."}
+    decision_id: str = admin.post(f"/api/v1/versions/{version['id']}/promote", json=body).json()["decision_id"]
+    return decision_id
 
 
 @pytest.fixture(scope="package")

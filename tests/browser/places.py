@@ -46,6 +46,7 @@ PAGES = {
     "what was live": "/environments/production?at=2100-01-01T00:00",
     "its history there": "/environments/production/-/history",
     "a rollback": "/environments/production/-/rollback?model_name={name}",
+    "a retirement": "/environments/production/-/retire?model_name={name}",
     "freezing": "/environments/production/-/freeze",
     "an environment's settings": "/environments/production/-/settings",
     "deleting an environment": "/environments/staging/-/delete",
@@ -57,7 +58,14 @@ PAGES = {
     "no entries that match": "/audit?action=zzz.nothing",
     "invalid filters": "/audit?resource_id=nothing&since=yesterday",
     "the keys": "/keys",
+    "editing a key": "/keys/{key}/edit",
+    "rotating a key": "/keys/{key}/rotate",
     "revoking a key": "/keys/{key}/revoke",
+    "the people": "/people",
+    "editing a person": "/people/{person}/edit",
+    "oneself": "/me",
+    "an override": "/models/browser/decided/versions/1.0.0",
+    "a decision": "/decisions/{decision}",
     "search results": "/search?q={name:.4}",
     "no search results": "/search?q=zzz-nothing",
     "a new model": "/new/model",
@@ -66,6 +74,7 @@ PAGES = {
     "a new environment": "/new/environment",
     "a new gate": "/new/gate?kind=soaked",
     "a new key": "/new/key",
+    "a new person": "/new/person",
     "no such page": "/no/such/page",
     "no such model": "/models/no/such/model",
 }
@@ -73,10 +82,10 @@ REFUSED = {"invalid filters": 422, "no such page": 404, "no such model": 404}
 """The pages that are refusals; all others answer with 200."""
 
 
-def places(server: Up, key_id: str) -> dict[str, str]:
-    """The addresses of `PAGES`."""
+def places(server: Up, **made: str) -> dict[str, str]:
+    """The addresses of `PAGES`; `made` are ids of what the demo has none of."""
     ((name, versions),) = server.sql(BUSIEST)
-    ids: dict[str, Any] = {"at": f"/models/{name}", "name": name, "versions": versions, "key": key_id}
+    ids: dict[str, Any] = {"at": f"/models/{name}", "name": name, "versions": versions, **made}
     for kind, rule in KINDS.items():
         ((model, version),) = server.sql(OF_A_VERSION.format(rule))
         ids[kind] = f"/models/{model}/versions/{version}"

@@ -60,6 +60,10 @@ DIALOGS = [
     ("a candidate", "Delete…"),
     ("its settings", re.compile("^Delete .*…")),
     ("the keys", re.compile(r"^Revoke revoked some day ")),
+    ("the keys", re.compile(r"^Rotate revoked some day ")),
+    ("the keys", re.compile(r"^Edit revoked some day ")),
+    ("the people", "New person"),
+    ("the environments", re.compile("^Retire .* from production…")),
 ]
 
 

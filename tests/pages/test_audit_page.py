@@ -172,7 +172,7 @@ def test_the_csv_has_every_column_oldest_first(browser, api):
     api.by("publisher").model("org/late")
     response = browser.by("viewer").get("/audit/export.csv?action=model.create")
     rows = list(csv.DictReader(io.StringIO(response.text, newline="")))
-    columns = "id created_at api_key_name action resource_type resource_id ip_address request_id details"
+    columns = "id created_at api_key_name action resource_type resource_id ip_address request_id details person_name"
     assert response.headers["Content-Disposition"] == 'attachment; filename="catapult-audit.csv"'
     assert response.mimetype == "text/csv"
     assert list(rows[0]) == columns.split()

@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from itertools import product
 from urllib.parse import quote
 
 import pytest
@@ -110,8 +111,9 @@ def test_fifty_frozen_environments_fit_on_a_page(browser, api, model, sql):
 def test_gates_of_the_longest_texts_fit_on_a_page(browser, api, model):
     api.put("/api/v1/environments/staging", {})
     paths = [f"{number}".ljust(255, "&") for number in range(50)]
-    for target in ["release", "staging"] * 60:
-        api.make("/api/v1/gates", {"model": "*", "target": target, "kind": "metadata_present", "paths": paths})
+    for count, target in product(range(60), ["release", "staging"]):
+        others = [*paths[1:], f"gate {count}".ljust(255, "&")]
+        api.make("/api/v1/gates", {"model": "*", "target": target, "kind": "metadata_present", "paths": others})
     api.version(model, metadata={"text": "&" * 60_000}, release_notes="&" * 10_000)
     at = "/models/org/bert/versions/1.0.0"
     for path in ("/gates", f"{at}/-/override", "/"):

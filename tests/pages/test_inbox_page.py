@@ -71,7 +71,7 @@ def test_in_a_list_a_toast_names_what_is_missing_and_nothing_else_changes(browse
     answer = promote(browser.by(role), target)
     assert (answer.status_code, answer.headers["HX-Reswap"]) == (409, "none")
     assert toast(answer).startswith(
-        "It may not become a release: accuracy is 0.89; it must be >= 0.9; it has 0 of 1 approvals by keys with the role"
+        "It may not become a release: accuracy is 0.89; it must be >= 0.9; it has 0 of 1 approvals with the role"
     )
     links = [link for link in Page(answer).all("a") if link["href"] == f"{AT}/-/override"]
     assert [link["hx-target"] for link in links] == (["#dialog-body"] if role == "admin" else [])

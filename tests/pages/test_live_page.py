@@ -29,7 +29,7 @@ def past(api, sql):
 def then(response):
     """`[(model, version, since, until)]` as the table says."""
     cells = [one for one in Page(response).elements if one.tag == "td"]
-    return [tuple(cell.text for cell in cells[at : at + 4]) for at in range(0, len(cells), 6)]
+    return [tuple(cell.text for cell in cells[at : at + 4]) for at in range(0, len(cells), 7)]
 
 
 JANUARY, FEBRUARY, MARCH, APRIL = (f"2026-0{month}-01 00:00:00 UTC" for month in (1, 2, 3, 4))

@@ -72,8 +72,9 @@ def test_numbers_are_columns_and_a_chart_as_the_address_asks(browser, api, model
 def test_activity_tells_of_versions_and_deployments_and_of_what_was_deleted(browser, api, model):
     other = api.model("org/other")
     gone = api.version(model, "1.0.0")
+    api.make("/api/v1/gates", {"model": "*", "target": "release", "kind": "approved"})
     for version in (api.version(other, "9.9.9"), gone):
-        api.make(f"/api/v1/versions/{version['id']}/approvals", {"target": "release"})
+        api.by("releaser").make(f"/api/v1/versions/{version['id']}/approvals", {"target": "release"})
     api.deployment(gone, "lab", status="failed")
     api.delete(f"/api/v1/versions/{gone['id']}")
     feed = Page(browser.get(f"{MODEL}/-/activity")).one("ul", class_="feed").text

@@ -60,7 +60,7 @@ REFUSED = [
     ("/new/version", {"digest": "none", "metadata": '{"a": "\\u0000"}'}, ["digest", "metadata"], ""),
     ("/new/deployment", {"model": "no/such"}, ["version"], ""),
     ("/new/gate", {**METRIC, "model": "a b"}, ["model"], "must be a model's name"),
-    ("/new/gate", {**METRIC, "target": "nowhere"}, ["target"], "must be one of release, edge, staging."),
+    ("/new/gate", {**METRIC, "target": "nowhere"}, ["target"], "valid values: release, edge, staging."),
     ("/new/gate", {**METRIC, "value": "1e999"}, ["value"], "beyond the range of a 64-bit float"),
     ("/new/gate", {**METRIC, "value": "", "path": ""}, ["path", "value"], "required for a gate of kind metric."),
     ("/new/gate", {**METRIC, "op": "~"}, ["op"], "must be one of >=, >, <=, <, ==."),

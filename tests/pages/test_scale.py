@@ -43,11 +43,20 @@ PAGES = [
     *(f"{MODEL}/compare?v=1.0.0&v=1.1.0&v=1.3.0&v=1.4.0&v=1.6.0&v=1.7.0", "/environments"),
     *("/environments/production", "/environments/Canary", "/environments/canary?at={long_ago}"),
     *("/environments/Canary/-/history", "/environments/canary/-/delete"),
+    "/environments/canary/-/retire?model_name=org18/model-18",
     *("/environments/canary/-/rollback?model_name=org18/model-18", "/deployments/{deployment}", "/gates", "/inbox"),
     *("/new/gate", "/deployments", "/deployments?environment=Staging", "/deployments?status=failed"),
     *("/deployments?live=true", "/deployments?model_name=org18/model-18", "/audit", "/audit?action=version.create"),
     *("/audit?resource_type=model", "/audit?api_key_name=key-7", "/audit?resource_id={version}"),
-    *("/audit?since={lately}&until={lately}", "/keys", "/search", "/search?q=model-47", "/search?q=1.3"),
+    *(
+        "/audit?since={lately}&until={lately}",
+        "/keys",
+        "/people",
+        "/me",
+        "/search",
+        "/search?q=model-47",
+        "/search?q=1.3",
+    ),
     *("/search?q=v1.7", "/search?q=sha256:6f49", "/search?q=6F4922F4", "/search?q=nothing+such"),
     *(
         f"{path}={words}"
@@ -109,7 +118,8 @@ def test_what_polls_reads_what_it_shows_by_an_index(filled, path, part):
 
 def test_a_search_for_a_word_that_every_model_has_throws_nothing_away(filled):
     _, sent = filled.page("/models?search=sentiment&sort=name")
-    plans = [filled.plan(*one) for one in sent if not counts_models(one[0])]
+    of_models = [one for one in sent if not counts_models(one[0]) and "FROM sessions" not in one[0]]
+    plans = [filled.plan(*one) for one in of_models]
     assert sum(map(wasted, plans)) == 0
     assert not [table for plan in plans for table in scanned(plan)]
 

@@ -1,4 +1,5 @@
 import pytest
+import stage
 from markup import Page, is_whole
 
 AT = "/models/org/bert/versions/1.0.0"
@@ -152,3 +153,101 @@ def test_its_own_activity_and_no_other(browser, api, model, version):
     assert "promoted org/bert 1.0.0" in feed
     assert "registered org/bert 1.0.0" in feed
     assert "2.0.0" not in feed
+
+
+# --- overrides, changes of content ------------------------------------------------------------------------------------
+
+METRIC = {"model": "*", "target": "release", "kind": "metric", "path": "accuracy", "op": ">=", "value": 0.99}
+APPROVED = {"model": "*", "target": "release", "kind": "approved"}
+
+
+def chips(response):
+    return [it.text for it in Page(response).has_class("chip")]
+
+
+def test_an_override_is_marked_wherever_the_release_or_the_deployment_is_shown(browser, api):
+    version = api.version(api.model("org/over"), metadata={"accuracy": 0.5})
+    made = api.deployment(version, "staging")
+    at = "/models/org/over/versions/1.0.0"
+    paths = ["/", "/environments", "/environments/staging", "/models/org/over", at]
+    of_deployments = ["/deployments", f"/deployments/{made['id']}", "/models/org/over/-/deployments", at]
+    for path in [*paths, *of_deployments]:
+        assert "override" not in chips(browser.get(path)), path
+    api.make("/api/v1/gates", METRIC)
+    api.post(f"/api/v1/versions/{version['id']}/promote", {"force": True, "reason": "now"})
+    for path in paths:
+        assert chips(browser.get(path)).count("override") == 1, path
+    api.make("/api/v1/gates", {**METRIC, "target": "staging"})
+    made = api.deployment(version, "staging", force=True, reason="now")
+    of_deployments[1] = f"/deployments/{made['id']}"
+    for path in of_deployments:
+        assert "override" in chips(browser.get(path)), path
+    assert chips(browser.get(at)).count("override") == 2
+
+
+def test_activity_says_that_it_was_an_override(browser, api):
+    version = api.version(api.model("org/over"), metadata={"accuracy": 0.5})
+    api.make("/api/v1/gates", METRIC)
+    api.post(f"/api/v1/versions/{version['id']}/promote", {"force": True, "reason": "Customers wait"})
+    feed = Page(browser.get("/")).one("ul", class_="feed").text
+    assert "admin-key promoted org/over 1.0.0 with an override “Customers wait”" in feed
+
+
+def test_the_names_of_people_stand_in_the_activity(browser, api):
+    dana = api.make("/api/v1/people", {"name": "Dana Ortiz", "role": "publisher"})
+    key = api.make("/api/v1/api-keys", {"name": "laptop", "role": "publisher", "person_id": dana["id"]})
+    stage.Api(api.app, {"own": key["key"]}, "own").model("org/hers")
+    api.put(f"/api/v1/people/{dana['id']}", {"active": False})
+    feed = Page(browser.get("/")).one("ul", class_="feed").text
+    assert "Dana Ortiz registered the model org/hers" in feed
+    assert "admin-key deactivated Dana Ortiz" in feed
+    assert "admin-key added the person Dana Ortiz" in feed
+    who = Page(browser.get("/audit?action=model.create")).all("td", data_label="Who")[0].text
+    assert who == "Dana Ortiz with laptop"
+
+
+def test_what_has_changed_since_registration_stands_beside_the_approvals(browser, api, sql):
+    version = api.by("publisher").version(api.model("org/over"), metadata={"accuracy": 0.5})
+    at = "/models/org/over/versions/1.0.0"
+    api.make("/api/v1/gates", APPROVED)
+    assert not Page(browser.get(at)).has_class("since")
+    sql("UPDATE versions SET created_at = now() - interval '2 hours'")
+    api.by("publisher").put(f"/api/v1/versions/{version['id']}", {"metadata": {"accuracy": 0.99}, "release_notes": "x"})
+    told = "accuracy changed from 0.5 to 0.99 by publisher-key, 2 hours after registration"
+    for path in (at, "/inbox"):
+        assert [it.text for it in Page(browser.by("releaser").get(path)).has_class("since")] == [told], path
+
+
+def test_an_approval_by_a_key_that_the_registrant_made_says_so(browser, api):
+    version = api.version(api.model("org/over"))
+    api.make("/api/v1/gates", {**APPROVED, "count": 2})
+    key = api.make("/api/v1/api-keys", {"name": "mine too", "role": "releaser"})
+    by_key = stage.Api(api.app, {"own": key["key"]}, "own")
+    by_key.make(f"/api/v1/versions/{version['id']}/approvals", {"target": "release"})
+    page = browser.by("viewer").get("/models/org/over/versions/1.0.0")
+    assert "its key was created by whoever registered the version" in page.words
+
+
+def test_the_content_of_a_release_is_changed_with_a_reason(browser, api, trail):
+    version = api.version(api.model("org/over"), metadata={"accuracy": 0.5})
+    path = "/models/org/over/versions/1.0.0/-/edit"
+    fields = {"release_notes": "", "metadata": '{"accuracy": 0.9}', "quantization": "", "ceph_path": ""}
+    assert 'name="reason"' not in browser.get(path).text
+    api.post(f"/api/v1/versions/{version['id']}/promote", {})
+    assert "it is a release, so that takes a releaser too" in browser.get(path).words
+    refused = browser.post(path, {**fields, "reason": ""})
+    assert (refused.status_code, Page(refused).invalid) == (422, ["reason"])
+    assert browser.by("publisher").post(path, {**fields, "reason": "Typo"}).status_code == 403
+    assert browser.post(path, {**fields, "reason": "Typo"}).status_code == 303
+    assert trail("version.update")[0]["details"]["reason"] == "Typo"
+
+
+def test_so_is_the_place_of_its_image(browser, api, trail):
+    version = api.version(api.model("org/over"))
+    path = "/models/org/over/-/settings"
+    fields = {"storage_path": "docker.io/org/moved", "repository": "", "description": "", "tags": "", "metadata": ""}
+    api.post(f"/api/v1/versions/{version['id']}/promote", {})
+    refused = browser.post(path, {**fields, "reason": ""})
+    assert (refused.status_code, Page(refused).invalid) == (422, ["reason"])
+    assert browser.post(path, {**fields, "reason": "New registry"}).status_code == 303
+    assert trail("model.update")[0]["details"]["reason"] == "New registry"

@@ -11,11 +11,12 @@ from urllib.parse import quote
 from flask import g
 from markupsafe import Markup
 
-from catapult.contract.fields import rfc3339
+from catapult.extensions import current_settings
 from catapult.queries import environments
 from catapult.rules import gates
 from catapult.rules.image_reference import is_oci_digest
-from catapult.tables import GateKind
+from catapult.rules.json_text import rfc3339
+from catapult.tables import DeploymentStatus, GateKind
 
 DAY = 86_400
 UNITS = (("year", 365 * DAY), ("month", 30 * DAY), ("day", DAY), ("h", 3600), ("min", 60), ("s", 1))
@@ -161,11 +162,11 @@ def commit_address(metadata: Mapping[str, Any]) -> str | None:
     return f"{address}/commit/{quote(commit, safe='')}"
 
 
-def _stages() -> dict[str, bool]:
-    """Return `{environment: whether it is protected}` in order of rank, read once a request."""
+def _stages() -> dict[str, Any]:
+    """Return `{environment: protected, deploy_within}` in order of rank, read once a request."""
     if "stages" not in g:
         g.stages = environments.stages()
-    stages: dict[str, bool] = g.stages
+    stages: dict[str, Any] = g.stages
     return stages
 
 
@@ -179,17 +180,41 @@ def staged(names: list[str]) -> list[str]:
 
 def is_protected(name: str) -> bool:
     """Return whether the environment of this name is protected."""
-    return _stages().get(name.lower(), False)
+    stage = _stages().get(name.lower())
+    return stage is not None and bool(stage.protected)
+
+
+def is_overdue(deployment: Any) -> bool:
+    """Return whether the deployment is unfinished for longer than its environment allows."""
+    if deployment.status not in (DeploymentStatus.PENDING, DeploymentStatus.RUNNING):
+        return False
+    stage = _stages().get(deployment.environment.lower())
+    if stage is None or stage.deploy_within is None:
+        return False
+    return bool((datetime.now(UTC) - deployment.deployed_at).total_seconds() > stage.deploy_within)
+
+
+def is_endless(key: Any) -> bool:
+    """Return whether the key works without an end where new keys must have one."""
+    return bool(key.is_active and key.expires_at is None and current_settings().key_max_age is not None)
 
 
 def rule(gate: Any) -> str:
     """Return what a gate requires: `accuracy ≥ 0.9`, `Approved by another key, an admin`."""
-    text = gates.rule(gate)
-    if gate.kind_ in (GateKind.METRIC, GateKind.NO_REGRESSION, GateKind.METADATA_PRESENT):
+    return _rule(gate.kind_, gates.rule(gate))
+
+
+def kept_rule(verdict: dict[str, Any]) -> str:
+    """Return what a gate required, of a verdict that was kept, as `rule` does."""
+    return _rule(verdict["kind"], verdict["rule"])
+
+
+def _rule(kind: str, text: str) -> str:
+    if kind in (GateKind.METRIC, GateKind.NO_REGRESSION, GateKind.METADATA_PRESENT):
         return text.replace(" >= ", " ≥ ").replace(" <= ", " ≤ ")  # begins with a path, which stays unchanged
     return text[:1].upper() + text[1:]
 
 
-_FILTERS = (rule, staged, ago, exact, span, size, short_digest, number, signed, percent, pretty, escapable)
+_FILTERS = (rule, kept_rule, staged, ago, exact, span, size, short_digest, number, signed, percent, pretty, escapable)
 FILTERS: dict[str, Any] = {"fromjson": json.loads, "oci": is_oci_digest} | {it.__name__: it for it in _FILTERS}
-TESTS = {"link": is_link, "protected": is_protected}
+TESTS = {"link": is_link, "protected": is_protected, "overdue": is_overdue, "endless": is_endless}

@@ -59,7 +59,7 @@ class Panel:
         """The first gate that an approval by this person would count for."""
         if not self.actor.role.holds(Role.PUBLISHER):
             return None
-        return next((it for it in self.verdicts if it.can_be_approved_by(self.actor.key_id, self.actor.role)), None)
+        return next((it for it in self.verdicts if it.can_be_approved_by(self.actor.voice, self.actor.role)), None)
 
     @property
     def waits_for_others(self) -> bool:
@@ -99,5 +99,9 @@ def toast(blocked: Blocked, override: str) -> str:
 
 def _html_length(verdict: Verdict) -> int:
     approvals: Any = verdict.approvals[:APPROVALS]
-    texts = (text for it in approvals for text in (it.approved_by, (it.comment or "")[:COMMENT], it.void or ""))
+    texts = (
+        text
+        for it in approvals
+        for text in (it.approved_by, (it.comment or "")[:COMMENT], it.void or "", it.note or "")
+    )
     return AROUND + 2 * len(escape(verdict.detail[:DETAIL])) + sum(160 + len(escape(text)) for text in texts)
