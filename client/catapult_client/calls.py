@@ -45,6 +45,8 @@ class Unset(Enum):
 
 UNSET: Literal[Unset.UNSET] = Unset.UNSET
 
+NOT_STORED = frozenset({"force", "reason"})  # fields of a change that the changed record does not have
+
 # The deadline of the current call; a call made within another one shares its deadline.
 _underway: contextvars.ContextVar[Deadline | None] = contextvars.ContextVar("catapult_deadline", default=None)
 
@@ -149,7 +151,10 @@ class Calls(Generic[Failed]):
             current = decoded(ask, self._send(ask))
         except MethodNotAllowed:  # gates can only be listed
             return False
-        return isinstance(current, dict) and all(name in current and same(current[name], sent[name]) for name in sent)
+        stored = {name: value for name, value in sent.items() if name not in NOT_STORED}
+        return isinstance(current, dict) and all(
+            name in current and same(current[name], value) for name, value in stored.items()
+        )
 
     def _delete(self, path: str, query: Mapping[str, Any], if_match: str | Record | None) -> None:
         """Delete it. A 404 is an error only if no earlier try can have deleted it."""
@@ -229,6 +234,11 @@ def _precondition(if_match: str | Record | None) -> dict[str, str]:
 def arguments(of_method: Mapping[str, Any], *without: str) -> dict[str, Any]:
     """Return a method's arguments (`locals()` in its first statement) without `self` and those named."""
     return {name: value for name, value in of_method.items() if name not in ("self", *without)}
+
+
+def given(value: T | None) -> T | Unset:
+    """Return the value, or UNSET for None: a reason of a change is left out, not cleared."""
+    return UNSET if value is None else value
 
 
 def query_string(query: Mapping[str, Any]) -> str:

@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(time_limit=None)
     _add_settings(top)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    for add in (_register, _promote, _deploy, _rollback, _live, _gates, _wait):
+    for add in (_register, _promote, _deploy, _rollback, _retire, _live, _why, _gates, _wait):
         add(verbs)
     return top
 
@@ -173,10 +173,28 @@ def _rollback(verbs: Any) -> None:
     to.add_argument("--to", metavar="ID", help="an earlier deployment, instead of the previous one")
 
 
+def _retire(verbs: Any) -> None:
+    to = _verb(verbs, "retire", commands.retire, "Take a model out of service: nothing of it is live there any more.")
+    to.add_argument("environment", metavar="ENVIRONMENT", help="such as production")
+    to.add_argument("model", metavar="MODEL", help="the model's name")
+    to.add_argument("--reason", metavar="TEXT", required=True, help="why, for the audit log")
+
+
 def _live(verbs: Any) -> None:
     to = _verb(verbs, "live", commands.live, "Print the live image of a model, or all live versions.")
     to.add_argument("environment", metavar="ENVIRONMENT", help="such as production")
     to.add_argument("model", metavar="MODEL", nargs="?", help="print only this model's image, repository@sha256:…")
+    _add_at(to)
+
+
+def _why(verbs: Any) -> None:
+    to = _verb(verbs, "why", commands.why, "Print what is live of a model, and who and what let it through.")
+    to.add_argument("model", metavar="MODEL", help="the model's name")
+    to.add_argument("--live-in", dest="environment", metavar="ENVIRONMENT", required=True, help="such as production")
+    _add_at(to)
+
+
+def _add_at(to: argparse.ArgumentParser) -> None:
     to.add_argument("--at", type=_time, metavar="TIME", help="what was live at that time, such as 2026-11-23T10:15:30Z")
 
 

@@ -6,13 +6,14 @@ import argparse
 import json
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from .errors import NotFound, RegistryError
 from .output import Output, as_json, columns
 from .plain import rfc3339
-from .records import Deployment, Verdict, Version
+from .records import Decision, Deployment, Gate, Verdict, Version
 from .registry import Registry
 
 ONE_CHECK = 30.0  # seconds of one check by `wait`, with all tries; it may end that much after its --timeout
@@ -94,6 +95,13 @@ def rollback(registry: Registry[Any], options: Options, out: Output) -> bool:
     return True
 
 
+def retire(registry: Registry[Any], options: Options, out: Output) -> bool:
+    """Take the model out of service there."""
+    deployment = registry.retire(options.environment, options.model, options.reason)
+    out.result(deployment, f"{_named(deployment)} is no longer live in {deployment.environment}")
+    return True
+
+
 def live(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Print the image of the model that is or was live there; without a model, a line for each."""
     if options.model is None:
@@ -122,6 +130,32 @@ def _live_of(registry: Registry[Any], options: Options) -> Deployment:
     if options.at is None:
         registry.get_model_by_name(options.model)
     raise Failed(f"No version of {options.model} {_was_live(options)}.")
+
+
+def why(registry: Registry[Any], options: Options, out: Output) -> bool:
+    """Print the decision that made live what is or was live there of the model. With `--json` the deployment has it."""
+    deployment = _live_of(registry, options)
+    if options.at is None:  # the records of a list have no decision
+        deployment = registry.get_deployment(deployment)
+    decision = deployment.decision
+    lines = [f"{_named(deployment)} {_was_live(options)}, since {_second(deployment.live_from)}"]
+    out.result(deployment, *lines, *(["No evidence was kept then."] if decision is None else _evidence(decision)))
+    if decision is not None and not out.as_json:
+        verdicts = [(Gate(kind=kept.get("kind", "")), kept) for kept in decision.verdicts]
+        out.verdicts([Verdict(gate, bool(kept.get("passed")), kept.get("detail", "")) for gate, kept in verdicts])
+    return True
+
+
+def _evidence(decision: Decision) -> list[str]:
+    """Return who let it through, the reason, and the approvals as lines."""
+    rows = [("let through by", f"{decision.by}, {_second(decision.at)} ({decision.kind})")]
+    rows += [("override", "a gate or a freeze did not stop it")] if decision.override else []
+    rows += [("freeze", decision.freeze)] if decision.freeze else []
+    rows += [("reason", decision.reason)] if decision.reason else []
+    for kept in decision.approvals:
+        comment = f": {kept['comment']}" if kept.get("comment") else ""
+        rows.append(("approved by", f"{kept.get('by')}, {kept.get('at', '')[:19]}Z{comment}"))
+    return columns(rows)
 
 
 def _image(registry: Registry[Any], deployment: Deployment) -> str:
@@ -228,8 +262,11 @@ def _named(record: Version | Deployment) -> str:
 
 
 def _line(deployment: Deployment) -> tuple[str, ...]:
-    since = rfc3339(deployment.live_from, "live_from")[:19] + "Z" if deployment.live_from else ""
-    return deployment.model_name, deployment.version, since, f"by {deployment.deployed_by}"
+    return deployment.model_name, deployment.version, _second(deployment.live_from), f"by {deployment.deployed_by}"
+
+
+def _second(at: datetime | None) -> str:
+    return rfc3339(at, "")[:19] + "Z" if at else ""
 
 
 def _was_live(options: Options) -> str:

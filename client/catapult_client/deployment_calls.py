@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
 from .deployment_run import DeploymentRun
 from .records import Deployment, Version
 
@@ -59,7 +59,11 @@ class DeploymentCalls(Calls[Failed]):
         Leaving the block reports `success`, which makes it live. An exception, also Ctrl-C, reports `failed` with its
         text in `metadata["error"]` and is raised again; if the report fails, that is logged. `d.record` is the
         deployment. Entering raises what `deploy` does, leaving what `update_deployment` does: Conflict if the deployment
-        was cancelled, as when a newer one succeeded. With `on_error="warn"` the block always runs.
+        was cancelled, as when a newer one succeeded, Frozen or Blocked if that is so by then. With `on_error="warn"` the
+        block always runs.
+
+        In the main thread SIGTERM and SIGHUP end the block with a SystemExit, and it is `failed`. Then the signal takes
+        its former effect: the program's own handler runs, or the process ends by the signal. Ignored ones stay ignored.
         """
         fields = arguments(locals(), "release_id", "environment")
         return DeploymentRun(self, release_id, environment, fields)
@@ -73,16 +77,20 @@ class DeploymentCalls(Calls[Failed]):
         metadata: Mapping[str, Any] | Unset = UNSET,
         endpoint_url: str | Unset | None = UNSET,
         log_url: str | Unset | None = UNSET,
+        force: bool = False,
+        reason: str | None = None,
         if_match: str | Deployment | None = None,
     ) -> Deployment | Failed:
         """Change the fields that are passed and return the deployment. None clears an address; `metadata` is replaced.
 
         `status` moves in one direction: `pending`, `running`, then `success`, `failed` or `cancelled`. `success` makes
-        it live, ends the previous deployment and cancels older ones that are not finished. Raises NotFound, Conflict (a
-        step back), PreconditionFailed, Validation, Forbidden (needs the role `publisher`; `releaser` where the
-        environment is protected).
+        it live, ends the previous deployment and cancels older ones that are not finished. Freezes and gates are asked
+        again then: a refusal leaves it as it was, and `force` overrides the gates as in `deploy`. Raises NotFound,
+        Conflict (a step back), Frozen, Blocked, PreconditionFailed, Validation, Forbidden (needs the role `publisher`;
+        `releaser` where the environment is protected).
         """
         changes = arguments(locals(), "deployment_id", "if_match")
+        changes |= {"force": force or UNSET, "reason": given(reason)}
         return self._put(Deployment, f"/v1/deployments/{identity(deployment_id, 'deployment_id')}", changes, if_match)
 
     @call

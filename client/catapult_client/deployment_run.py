@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from .calls import UNSET, Failed, Unset
 from .errors import RegistryError
 from .records import Deployment, Version
+from .signals import Signals
 from .transport import log
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class DeploymentRun(Generic[Failed]):
         self._environment = environment
         self._fields = fields
         self._record: Deployment | None = None
+        self._signals = Signals()
 
     @property
     def record(self) -> Deployment | Failed:
@@ -74,6 +76,8 @@ class DeploymentRun(Generic[Failed]):
         if self._record is None:
             return None
         fields = {"status": status, "metadata": metadata, "endpoint_url": endpoint_url, "log_url": log_url}
+        if status == "success":  # gates are asked again
+            fields.update(force=self._fields["force"], reason=self._fields["reason"])
         updated = self._registry.update_deployment(self._record, **fields)  # type: ignore[arg-type]
         self._record = cast("Deployment | None", updated) or self._record
         return updated
@@ -82,17 +86,26 @@ class DeploymentRun(Generic[Failed]):
         created = self._registry.deploy(self._release_id, self._environment, status="pending", **self._fields)
         self._record = cast("Deployment | None", created)
         try:
+            if self._record is not None:
+                self._signals.catch()
             self.update(status="running")
+            return self  # noqa: TRY300 - a signal that arrives here is reported, too
         except BaseException as fault:
-            self._report_failure(fault)  # __exit__ is not called, so it would stay pending forever
+            self.__exit__(type(fault), fault, None)  # nobody else calls it, and it would stay pending forever
             raise
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        if fault is not None:
-            self._report_failure(fault)
-        elif self._record is not None and self._record.status not in OVER:
-            self.update(status="success")
+        self._signals.hold()
+        ended = fault or self._signals.fault()  # the block may have caught that one and gone on
+        try:
+            if ended is not None:
+                self._report_failure(ended)
+            elif self._record is not None and self._record.status not in OVER:
+                self.update(status="success")
+        finally:
+            self._signals.release()
+        if fault is None and ended is not None:
+            raise ended
 
     def _report_failure(self, fault: BaseException) -> None:
         """Report the deployment as failed. An error of the report is logged, so that `fault` is what is raised."""

@@ -34,12 +34,14 @@ class EnvironmentCalls(Calls[Failed]):
         frozen_reason: str | Unset | None = UNSET,
         frozen_until: datetime | str | Unset | None = UNSET,
         description: str | Unset | None = UNSET,
+        deploy_within: int | Unset | None = UNSET,
         if_match: str | Environment | None = None,
     ) -> Environment | Failed:
         """Create an environment, or change the fields that are passed (None clears one). Return it.
 
         By default a new one is ranked last, not protected and not frozen. Deploying to a new name creates it, too.
         `frozen` needs a `frozen_reason`; without `frozen_until` (a time with a zone) the freeze has no end.
+        An unfinished deployment is shown as overdue after `deploy_within` seconds; by default it never is.
         Raises PreconditionFailed (changed since `if_match`), Validation, InvalidArgument, Forbidden (needs the role
         `admin`).
         """
@@ -110,3 +112,16 @@ class EnvironmentCalls(Calls[Failed]):
         fields = {"model_name": model_name, "reason": reason, "to": None if to is None else identity(to, "to")}
         path = f"/v1/environments/{environment_name(environment, 'environment')}/rollback"
         return self._post(Deployment, path, fields, idempotency_key)
+
+    @call
+    def retire(
+        self, environment: str, model_name: str, reason: str, *, idempotency_key: str | None = None
+    ) -> Deployment | Failed:
+        """Take a model out of service: nothing of it is live there from now on. Return the deployment that ended.
+
+        Unfinished deployments of it there are cancelled. Gates and freezes do not apply, and the audit log keeps the
+        `reason`. Raises NotFound, Conflict (nothing was live), Validation, Forbidden (needs the role `publisher`;
+        `releaser` where the environment is protected).
+        """
+        path = f"/v1/environments/{environment_name(environment, 'environment')}/retire"
+        return self._post(Deployment, path, {"model_name": model_name, "reason": reason}, idempotency_key)

@@ -1,4 +1,4 @@
-"""Gates, their verdicts on a version, and approvals: `/api/v1/gates`."""
+"""Gates, their verdicts on a version, approvals and decisions: `/api/v1/gates`, `/api/v1/decisions`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, environment_name, identity, listing
-from .records import Approval, Gate, Verdict, Version
+from .records import Approval, Decision, Gate, Verdict, Version
 
 
 class GateCalls(Calls[Failed]):
-    """The methods of a Registry for gates. A `target` is `release` or an environment's name."""
+    """The methods of a Registry for gates and decisions. A `target` is `release` or an environment's name."""
 
     @listing
     def list_gates(self, *, limit: int | None = None) -> Iterator[Gate]:
@@ -41,7 +41,8 @@ class GateCalls(Calls[Failed]):
         The kind determines the other fields: `metric` (`path`, `op` one of `>= > <= < ==`, `value`), `no_regression`
         (`path`, `direction` `higher` or `lower`, `tolerance`), `metadata_present` (`paths`), `released` (none),
         `soaked` (`environment`, `seconds`), `approved` (`count`, `role`). Paths are within metadata: `accuracy`,
-        `eval.f1`. Raises Validation, which names every bad field, and Forbidden (needs the role `admin`).
+        `eval.f1`. Raises Validation, which names every bad field, Conflict (there is the same gate), and Forbidden (needs
+        the role `admin`).
         """
         fields = arguments(locals(), "idempotency_key")
         return self._post(Gate, "/v1/gates", fields, idempotency_key)
@@ -67,7 +68,8 @@ class GateCalls(Calls[Failed]):
     ) -> Gate | Failed:
         """Change the fields that are passed and return the gate. Earlier approvals no longer count. `kind` is fixed.
 
-        Raises NotFound, PreconditionFailed (changed since `if_match`), Validation, Forbidden (needs the role `admin`).
+        Raises NotFound, PreconditionFailed (changed since `if_match`), Validation, Conflict (there is the same gate),
+        Forbidden (needs the role `admin`).
         """
         changes = arguments(locals(), "gate_id", "if_match")
         return self._put(Gate, f"/v1/gates/{identity(gate_id, 'gate_id')}", changes, if_match)
@@ -81,7 +83,7 @@ class GateCalls(Calls[Failed]):
     def check_gates(self, version_id: str | uuid.UUID | Version | Failed, target: str) -> list[Verdict] | Failed:
         """Return the verdict of each gate between the version and the target, oldest gate first; `[]` without gates.
 
-        The version may go to the target if all have `passed`. An approval by this registry's key does not count.
+        The version may go to the target if all have `passed`. Your own approval does not count.
         Raises NotFound (version), Validation (target).
         """
         path = f"/v1/versions/{identity(version_id, 'version_id')}/gates"
@@ -96,11 +98,12 @@ class GateCalls(Calls[Failed]):
         *,
         idempotency_key: str | None = None,
     ) -> Approval | Failed:
-        """Approve that the version goes to the target, until a gate on the way is changed. Return the approval.
+        """Approve that the version, with the content that it has now, goes to the target. Return the approval.
 
-        Gates of kind `approved` count it, unless its key registered the version or makes the promotion or deployment.
-        Raises NotFound, Conflict (approved already, or archived), Validation (target), Forbidden (needs the role
-        `publisher`).
+        Gates of kind `approved` count it, unless whoever gave it makes the promotion or deployment. It is void once the
+        content or a gate on the way changes, its key no longer works, or its person is deactivated. Raises NotFound,
+        Conflict (it could not count: approved already, archived, you registered the version or changed its content, a
+        role below the gate's, or no gate asks), Validation (target), Forbidden (needs the role `publisher`).
         """
         path = f"/v1/versions/{identity(version_id, 'version_id')}/approvals"
         return self._post(Approval, path, {"target": target, "comment": comment}, idempotency_key)
@@ -109,6 +112,19 @@ class GateCalls(Calls[Failed]):
     def withdraw_approval(
         self, version_id: str | uuid.UUID | Version | Failed, approval_id: str | uuid.UUID | Approval | Failed
     ) -> None:
-        """Withdraw an approval. Raises NotFound, Forbidden (only the key that gave it may withdraw it)."""
+        """Withdraw an approval. Raises NotFound, Forbidden (only whoever gave it may withdraw it)."""
         path = f"/v1/versions/{identity(version_id, 'version_id')}/approvals/{identity(approval_id, 'approval_id')}"
         self._delete(path, {}, None)
+
+    @listing
+    def decisions(
+        self, version_id: str | uuid.UUID | Version | Failed, *, limit: int | None = None
+    ) -> Iterator[Decision]:
+        """Return an iterator over the decisions about a version, newest first. It raises NotFound (no such version)."""
+        path = f"/v1/versions/{identity(version_id, 'version_id')}/decisions"
+        return self._pages(Decision, path, {"limit": limit})
+
+    @call
+    def get_decision(self, decision_id: str | uuid.UUID | Decision | Failed) -> Decision | Failed:
+        """Return a decision by its id, as records have it in `decision_id`. Raises NotFound."""
+        return self._get(Decision, f"/v1/decisions/{identity(decision_id, 'decision_id')}")

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
 from .records import Model
@@ -107,14 +107,17 @@ class ModelCalls(Calls[Failed]):
         description: str | Unset | None = UNSET,
         tags: Sequence[str] | Unset = UNSET,
         metadata: Mapping[str, Any] | Unset = UNSET,
+        reason: str | None = None,
         if_match: str | Model | None = None,
     ) -> Model | Failed:
         """Change the fields that are passed and return the model. None clears a text; `metadata` and `tags` are replaced.
 
+        Another `storage_path` or `repository` voids the approvals of all its versions. If one of them is a release or
+        live, that needs the role `releaser` and a `reason`, which the audit log keeps.
         `if_match` is a record fetched by its id, or its `etag`: the change is refused if somebody else made one since.
         Raises NotFound, PreconditionFailed, Validation, Forbidden (needs the role `publisher`).
         """
-        changes = arguments(locals(), "model_id", "if_match")
+        changes = arguments(locals(), "model_id", "if_match") | {"reason": given(reason)}
         return self._put(Model, f"/v1/models/{identity(model_id, 'model_id')}", changes, if_match)
 
     @call

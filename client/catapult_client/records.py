@@ -53,7 +53,11 @@ PARSE: dict[Any, Callable[[Any], Any]] = {
     "dict[str, int]": dict,
     "list[str]": list,
     "list[str] | None": list,
+    "list[dict[str, Any]]": list,
     "Gate": lambda value: Gate.from_json(value),
+    "Bounds": lambda value: Bounds.from_json(value),
+    "PersonRef | None": lambda value: PersonRef.from_json(value),
+    "Decision | None": lambda value: Decision.from_json(value),
     "list[Approval]": _records(lambda: Approval),
     "dict[str, LiveVersion]": _records(lambda: LiveVersion),
     "list[ComparedVersion]": _records(lambda: ComparedVersion),
@@ -109,6 +113,7 @@ class Version(Record):
     """An immutable image of a model. `is_release` is True after a promotion.
 
     `image` can be pulled; it is None if digest or storage path do not give one. `live_in` has names of environments.
+    A release has the `decision_id` of its promotion; `override` is whether that overrode a gate.
     """
 
     id: str = ""
@@ -129,6 +134,8 @@ class Version(Record):
     is_release: bool = False
     released_at: datetime | None = None
     released_by: str | None = None
+    decision_id: str | None = None
+    override: bool = False
     live_in: list[str] = field(default_factory=list, hash=False)
     created_by: str | None = None
     created_at: datetime | None = None
@@ -179,11 +186,44 @@ class Comparison(Record):
 
 
 @dataclass(frozen=True)
+class Decision(Record):
+    """A promotion, demotion, deployment, rollback or retirement, with everything that let it through. It never changes.
+
+    `kind` is `promote`, `demote`, `deploy`, `rollback` or `retire`; `target` is `release` or an environment. `content`
+    has the version's `tag digest image hash numbers` of that moment, each of `verdicts` `gate_id kind rule passed
+    detail`, each of `approvals` `by at comment`. `freeze` is the reason of a freeze that did not stop it. The audit
+    entry has the same `sha256`.
+    """
+
+    id: str = ""
+    kind: str = ""
+    at: datetime | None = None
+    by: str = ""
+    by_key_id: str | None = None
+    by_person_id: str | None = None
+    version_id: str = ""
+    model_name: str = ""
+    version: str = ""
+    target: str = ""
+    content: dict[str, Any] = field(default_factory=dict, hash=False)
+    reason: str | None = None
+    override: bool = False
+    verdicts: list[dict[str, Any]] = field(default_factory=list, hash=False)
+    approvals: list[dict[str, Any]] = field(default_factory=list, hash=False)
+    freeze: str | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
 class Deployment(Record):
     """A record that a version went to an environment. `release_id` is the version's id.
 
     It was live from `live_from` until just before `ended_at`. `superseded_by` is the id of the deployment that replaced
     it, `rollback_of` of the one that it rolled back. Each may be None.
+
+    `decision_id` is the decision that made it live, before that the one that let it begin; None if no evidence was kept
+    then. `override` is whether that overrode a gate. `decision` is the decision itself: records from `list_deployments`
+    and `list_version_deployments` have None.
     """
 
     id: str = ""
@@ -201,6 +241,9 @@ class Deployment(Record):
     live_from: datetime | None = None
     ended_at: datetime | None = None
     superseded_by: str | None = None
+    decision_id: str | None = None
+    override: bool = False
+    decision: Decision | None = field(default=None, compare=False, repr=False)
     rollback_of: str | None = None
     updated_at: datetime | None = None
     etag: str | None = field(default=None, compare=False, repr=False)
@@ -211,7 +254,8 @@ class Environment(Record):
     """An environment that versions are deployed to.
 
     `rank` orders environments from the first that a version reaches. Deploying to a `protected` one needs the role
-    `releaser`. A `frozen` one takes no deployments, until `frozen_until` if that is set.
+    `releaser`. A `frozen` one takes no deployments, until `frozen_until` if that is set. An unfinished deployment is
+    overdue after `deploy_within` seconds.
     """
 
     name: str = ""
@@ -221,6 +265,7 @@ class Environment(Record):
     frozen_reason: str | None = None
     frozen_until: datetime | None = None
     description: str | None = None
+    deploy_within: int | None = None
     created_by: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -283,7 +328,7 @@ class Gate(Record):
 class Approval(Record):
     """An approval of a version for a target. `void` says why it does not count; None if it does.
 
-    Within a verdict `version_id` and `target` are empty.
+    `note` says whether whoever registered the version or asks made its key. Within a verdict `version_id` and `target` are empty.
     """
 
     id: str = ""
@@ -293,6 +338,7 @@ class Approval(Record):
     approved_by: str | None = None
     created_at: datetime | None = None
     void: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -306,8 +352,60 @@ class Verdict(Record):
 
 
 @dataclass(frozen=True)
+class Person(Record):
+    """A person, who may hold keys. `role` is the highest role of their keys.
+
+    `email` is None unless the key that asks is an admin's or the person's own.
+    """
+
+    id: str = ""
+    name: str = ""
+    email: str | None = None
+    role: str = ""
+    active: bool = False
+    created_by: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    etag: str | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class PersonRef(Record):
+    """The id and name of a person. Methods that take a person's id take it, too."""
+
+    id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Bounds(Record):
+    """What a key may change: models by name or pattern, and environments. None is no bound, `[]` is nothing."""
+
+    models: list[str] | None = field(default=None, hash=False)
+    environments: list[str] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True)
+class Me(Record):
+    """The key that asks, and its person. `name` is the person's, or the key's if it is a service's (`person` is None)."""
+
+    name: str = ""
+    role: str = ""
+    person: PersonRef | None = None
+    email: str | None = None
+    key_id: str = ""
+    key_name: str = ""
+    expires_at: datetime | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+@dataclass(frozen=True)
 class ApiKey(Record):
-    """An API key. Only `create_api_key` returns `key`, the secret. It is never in the repr."""
+    """An API key. `person` holds it; None if it is a service's. `models` and `environments` are what it may change.
+
+    Only `create_api_key`, `create_my_key` and `rotate_api_key` return `key`, the secret. It is never in the repr.
+    `old_expires_at`, of `rotate_api_key`, is when the old key, `replaces_id`, stops working.
+    """
 
     id: str = ""
     name: str = ""
@@ -316,15 +414,24 @@ class ApiKey(Record):
     is_active: bool = False
     created_at: datetime | None = None
     created_by: str | None = None
+    person: PersonRef | None = None
+    models: list[str] | None = field(default=None, hash=False)
+    environments: list[str] | None = field(default=None, hash=False)
+    replaces_id: str | None = None
     last_used_at: datetime | None = None
+    last_used_from: str | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    old_expires_at: datetime | None = None
     key: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class AuditEntry(Record):
-    """An entry of the audit log: who did what, when and from where."""
+    """An entry of the audit log: who did what, when and from where.
+
+    `person` held the key, by the name of that time; None for a service's key.
+    """
 
     id: str = ""
     action: str = ""
@@ -332,6 +439,7 @@ class AuditEntry(Record):
     resource_id: str | None = None
     api_key_id: str | None = None
     api_key_name: str | None = None
+    person: PersonRef | None = None
     details: dict[str, Any] = field(default_factory=dict, hash=False)
     ip_address: str | None = None
     request_id: str | None = None

@@ -6,6 +6,7 @@ does not tell whether a lost answer may have been a success.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -26,6 +27,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from .errors import ConnectionFailed, InvalidArgument, Redirected, RegistryError, TimedOut, UnexpectedAnswer, refusal
+from .records import moment
 
 log = logging.getLogger("catapult")
 
@@ -100,6 +102,7 @@ class Transport:
         self._is_callers = session is not None
         self._session = session or _open()
         self._process = os.getpid()
+        self._told_end: str | None = None
 
     def close(self) -> None:
         """Close the connections; a session passed by the caller stays open."""
@@ -151,9 +154,23 @@ class Transport:
             )
         except (OSError, ValueError) as fault:  # RequestException and a missing CA bundle are OSErrors
             return self._no_answer(ask, fault)
+        self._warn_of_end(response)
         if 200 <= response.status_code < 300:
             return response
         return self._refused(ask, response)
+
+    def _warn_of_end(self, response: requests.Response) -> None:
+        """Log once that the key soon expires: the registry says so in each answer from seven days before."""
+        end = response.headers.get("Catapult-Key-Expires")
+        if end is None or end == self._told_end:
+            return
+        self._told_end = end
+        with contextlib.suppress(ValueError):  # not a time, so not from a registry
+            log.warning(
+                "This registry's key expires at %s UTC. Rotate it before that: registry.rotate_api_key(key_id), "
+                "POST /api/v1/api-keys/{id}/rotate or `flask keys rotate`.",
+                f"{moment(end):%Y-%m-%d %H:%M}",
+            )
 
     def _own_session(self) -> requests.Session:
         """Return the session; a new one in a forked child, because two processes cannot share a connection."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
 from .records import Comparison, Deployment, Model, Version
@@ -195,16 +195,19 @@ class VersionCalls(Calls[Failed]):
         quantization: str | Unset | None = UNSET,
         ceph_path: str | Unset | None = UNSET,
         is_release: bool | Unset = UNSET,
+        reason: str | None = None,
         if_match: str | Version | None = None,
     ) -> Version | Failed:
         """Change the fields that are passed and return the version. None clears a text; `metadata` is replaced.
 
+        Another `metadata`, `quantization` or `ceph_path` voids the approvals of the version. If it is a release or
+        live, that needs the role `releaser` and a `reason`, which the audit log keeps.
         `status` is `active` or `archived`. `if_match` is a record fetched by its id, or its `etag`: the change is
         refused if somebody else made one since. Raises NotFound, PreconditionFailed, Conflict (a live version cannot be
         archived), Blocked (`is_release`, by a gate), Validation, Forbidden (needs the role `publisher`; `releaser` with
-        `is_release`).
+        `is_release`, and to archive a release).
         """
-        changes = arguments(locals(), "version_id", "if_match")
+        changes = arguments(locals(), "version_id", "if_match") | {"reason": given(reason)}
         return self._put(Version, f"/v1/versions/{identity(version_id, 'version_id')}", changes, if_match)
 
     @call

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -153,6 +154,59 @@ def test_what_is_live_is_its_image_alone(catapult, registry, version, newer):
     assert "was live in production at 2001-01-01T00:00:00Z" in past.err
 
 
+def test_why_it_is_live_says_who_and_what_let_it_through(catapult, by_admin, admin, registry, accurate, version, newer):
+    admin.create_gate(MODEL, "production", "approved")
+    admin.approve(newer, "production", comment="Looked at it")
+    registry.deploy(newer, "production", reason="best so far")
+    first = datetime.now(UTC)
+    ended = catapult("why", MODEL.upper(), "--live-in", "Production")
+    live, through, reason, approved, *verdicts = ended.out.splitlines()
+    assert live.startswith(f"{MODEL} 1.1 is live in Production, since {first:%Y-}")
+    name = registry.me().name
+    assert through.startswith(f"let through by  {name}, {first:%Y-}")
+    assert through.endswith("Z (deploy)")
+    assert reason == "reason          best so far"
+    assert approved.startswith(f"approved by     {admin.me().name}, ")
+    assert approved.endswith("Z: Looked at it")
+    assert [verdict.split()[:2] for verdict in verdicts] == [
+        ["PASS", "metric"], ["PASS", "metadata_present"], ["PASS", "approved"],
+    ]  # fmt: skip
+    assert by_admin("deploy", MODEL, "1.0", "production", "--force", "--reason", "urgent").status == 0
+    forced = catapult("why", MODEL, "--live-in", "production").out
+    assert "override        a gate or a freeze did not stop it" in forced
+    assert "FAIL  metric            accuracy is 0.89; it must be >= 0.9" in forced
+    before = catapult("why", MODEL, "--live-in", "production", "--at", first.isoformat())
+    assert before.out.startswith(f"{MODEL} 1.1 was live in production at {first.isoformat()}, since ")
+    assert "best so far" in before.out
+
+
+def test_why_as_json_is_the_deployment_with_its_decision(catapult, registry, version):
+    made = registry.deploy(version, "staging")
+    for at in ((), ("--at", datetime.now(UTC).isoformat())):
+        printed = json.loads(catapult("why", MODEL, "--live-in", "staging", *at, "--json").out)
+        assert (printed["id"], printed["decision"]["id"], printed["decision"]["sha256"]) == (
+            made.id, made.decision_id, made.decision.sha256,
+        )  # fmt: skip
+
+
+def test_what_became_live_before_decisions_were_kept_says_so(catapult, registry, version, sql):
+    made = registry.deploy(version, "staging")
+    sql("UPDATE deployments SET decision_id = NULL WHERE id = :id", id=made.id)
+    assert catapult("why", MODEL, "--live-in", "staging").out.splitlines()[1:] == ["No evidence was kept then."]
+    assert json.loads(catapult("why", MODEL, "--live-in", "staging", "--json").out)["decision"] is None
+
+
+def test_a_retired_model_is_live_no_more(catapult, registry, version):
+    retire = ("retire", "staging", MODEL, "--reason", "Replaced by bert-2")
+    nothing = catapult(*retire)
+    assert (nothing.status, nothing.out) == (1, "")
+    registry.deploy(version, "staging")
+    assert catapult(*retire) == (0, f"{MODEL} 1.0 is no longer live in staging\n", "")
+    assert catapult("why", MODEL, "--live-in", "staging").status == 1
+    registry.deploy(version, "staging")
+    assert json.loads(catapult(*retire, "--json").out)["live"] is False
+
+
 def test_without_a_model_what_is_live_is_a_line_a_model(catapult, registry, version):
     registry.create_model("a/b", "docker.io/a/b")
     registry.deploy(registry.create_version("a/b", "2024-05-05", "t", DIGEST), "production")
@@ -209,7 +263,8 @@ def test_waiting_ends_when_every_gate_passes(catapult, registry, accurate, versi
     )
     ended = catapult("wait", MODEL, "1.0", "--target", "production", "--interval", "7")
     assert (ended.status, pauses) == (0, [7, 7, 7])
-    assert ended.out.startswith("PASS  metric            accuracy is 0.99; it must be >= 0.9\n")
+    added = r"\(added by releaser-key, \d+ seconds? after registration\)"
+    assert re.match(rf"PASS  metric            accuracy is 0.99 {added}; it must be >= 0.9\n", ended.out)
     assert ended.err.splitlines() == [
         "catapult: Waiting: accuracy is 0.89; it must be >= 0.9.",
         "catapult: Waiting: its metadata has no accuracy; its metadata has no accuracy.",
@@ -282,6 +337,9 @@ def test_the_key_may_come_from_a_file_and_options_stand_before_or_after_the_comm
         "rollback production org/held",
         "rollback production org/held --reason x --to ''",  # an unset variable must not mean the default
         "rollback production org/held --reason x --to 'not an id'",
+        "retire production org/held",
+        "why org/held",
+        "why org/held --live-in production --at yesterday",
         "gates org/held 1.0",
         "wait org/held 1.0",
         "wait org/held 1.0 --target release --live-in staging",
@@ -303,6 +361,11 @@ def test_what_is_not_called_rightly_ends_with_2_in_one_line(catapult, admin, ver
         ("live producton org/held", "not-found", "producton"),
         ("live production org/hled", "not-found", "org/hled"),
         ("live production org/held", "failed", "org/held"),
+        ("retire producton org/held --reason x", "not-found", "producton"),
+        ("retire production org/held --reason x", "conflict", "org/held"),
+        ("why org/held --live-in producton", "not-found", "producton"),
+        ("why org/hled --live-in production", "not-found", "org/hled"),
+        ("why org/held --live-in production --at 2026-01-01T00:00:00Z", "failed", "org/held"),
         ("gates org/held 1.0 --target producton", "validation", "producton"),
         ("wait org/held 9 --target release", "not-found", "9"),
         ("wait org/held 1.0 --target producton", "validation", "producton"),
@@ -316,7 +379,7 @@ def test_what_is_not_there_is_named_and_ends_with_1(catapult, admin, version, ar
 
 
 def test_help_and_the_release_end_with_0(run):
-    for command in ("register", "promote", "deploy", "rollback", "live", "gates", "wait"):
+    for command in ("register", "promote", "deploy", "rollback", "retire", "live", "why", "gates", "wait"):
         assert command in run("--help").out
         assert run(command, "--help").status == 0
     assert run("--version").out.startswith("catapult-sdk ")

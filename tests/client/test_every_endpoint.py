@@ -29,9 +29,17 @@ READS = [
     lambda sdk: list(sdk.list_gates()),
     lambda sdk: list(sdk.list_api_keys()),
     lambda sdk: list(sdk.list_audit_logs()),
+    lambda sdk: sdk.me(),
+    lambda sdk: list(sdk.list_my_keys()),
+    lambda sdk: list(sdk.list_people()),
+    lambda sdk: sdk.get_person(ID),
+    lambda sdk: list(sdk.decisions(ID)),
+    lambda sdk: sdk.get_decision(ID),
 ]
+WRITES = [lambda sdk: sdk.withdraw_approval(ID, ID)]
+"""Calls that `rolecases` does not have."""
 PROBES = {"GET /livez", "GET /readyz"}
-LISTS = re.compile(r"(s|/live|/gates)$")
+LISTS = re.compile(r"(s|/live|/gates|/people)$")
 
 
 def asked_for(asked):
@@ -58,5 +66,6 @@ def test_every_endpoint_of_the_openapi_document_has_a_method(app, peer, faulty):
     for case in CASES:
         if case.sdk:
             case.sdk(faulty, defaultdict(lambda: ID))
-    faulty.withdraw_approval(ID, ID)
+    for write in WRITES:
+        write(faulty)
     assert {asked_for(asked) for asked in peer.asked} == there - PROBES
