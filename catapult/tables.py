@@ -592,6 +592,8 @@ class Decision(Row):
     content: Mapped[dict[str, Any]] = mapped_column(JSONB)
     reason: Mapped[str | None] = mapped_column(Text)
     override: Mapped[bool]
+    # Whether it was overridden by the voice that registered the version.
+    override_by_registrant: Mapped[bool]
     verdicts: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     approvals: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     # The reason of the freeze that did not stop it.

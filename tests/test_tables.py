@@ -23,7 +23,7 @@ ROWS = {
     "deployment_states": "deployment_id=@deployment status=running at=2026-11-23T10:00:00Z",
     "gates": "id model=* target=release kind=metadata_present paths={a} created_by=x",
     "decisions": "id kind=deploy at=2026-11-23T10:00:00Z by=x version_id=@version model_id=@model model_name=org/bert"
-    " version=1.0.0 target=production content={} override=false verdicts=[] approvals=[]",
+    " version=1.0.0 target=production content={} override=false override_by_registrant=false verdicts=[] approvals=[]",
     "approvals": "id version_id=@version target=release gates_hash=x content_hash=x api_key_id=@key approved_by=x",
     "people": "id name=n role=viewer created_by=x",
     "metrics": "version_id=@version model_id=@model path=a value=1",

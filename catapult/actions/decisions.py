@@ -36,6 +36,7 @@ def keep(
     `verdicts` are those of all gates of the target, `freeze` is the reason of a freeze that did not stop it. A promotion or
     deployment past a gate that fails is an override; rollbacks are free to do so.
     """
+    override = kind in (DecisionKind.PROMOTE, DecisionKind.DEPLOY) and not all(it.passed for it in verdicts)
     row = Decision(
         id=uuid7(),
         kind_=kind,
@@ -50,7 +51,8 @@ def keep(
         target=target,
         content=decisions.content(version),
         reason=reason,
-        override=kind in (DecisionKind.PROMOTE, DecisionKind.DEPLOY) and not all(it.passed for it in verdicts),
+        override=override,
+        override_by_registrant=override and verdicts[0].gate.registrant == actor.voice,
         verdicts=[decisions.verdict(verdict) for verdict in verdicts],
         approvals=decisions.approvals(verdicts),
         freeze=freeze,

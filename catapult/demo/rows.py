@@ -250,6 +250,7 @@ class _Model:
             "content": decisions.content(self._decided(built)),
             "reason": reason,
             "override": False,
+            "override_by_registrant": False,
             "verdicts": [],
             "approvals": [],
             "freeze_reason": None,

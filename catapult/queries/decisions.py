@@ -23,6 +23,7 @@ _DOCUMENT = """jsonb_build_object(
     'by', decision.by, 'by_key_id', decision.by_key_id, 'by_person_id', decision.by_person_id,
     'version_id', decision.version_id, 'model_name', decision.model_name, 'version', decision.version,
     'target', decision.target, 'content', decision.content, 'reason', decision.reason, 'override', decision.override,
+    'override_by_registrant', decision.override_by_registrant,
     'verdicts', decision.verdicts, 'approvals', decision.approvals, 'freeze', decision.freeze_reason)"""
 OF_DEPLOYMENT: ColumnElement[Any] = as_json(
     literal_column(

@@ -10,7 +10,7 @@ from catapult.rules.json_text import JsonText, as_stored, rfc3339
 
 FIELDS = (
     *("id", "kind", "at", "by", "by_key_id", "by_person_id", "version_id", "model_name", "version", "target"),
-    *("content", "reason", "override", "verdicts", "approvals", "freeze"),
+    *("content", "reason", "override", "override_by_registrant", "verdicts", "approvals", "freeze"),
 )
 ATTRIBUTES = tuple("kind_" if name == "kind" else name for name in FIELDS)
 """The attributes of a row that has these fields."""

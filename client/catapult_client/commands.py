@@ -149,7 +149,8 @@ def why(registry: Registry[Any], options: Options, out: Output) -> bool:
 def _evidence(decision: Decision) -> list[str]:
     """Return who let it through, the reason, and the approvals as lines."""
     rows = [("let through by", f"{decision.by}, {_second(decision.at)} ({decision.kind})")]
-    rows += [("override", "a gate or a freeze did not stop it")] if decision.override else []
+    by = ", by whoever registered it" if decision.override_by_registrant else ""
+    rows += [("override", f"a gate did not stop it{by}")] if decision.override else []
     rows += [("freeze", decision.freeze)] if decision.freeze else []
     rows += [("reason", decision.reason)] if decision.reason else []
     for kept in decision.approvals:

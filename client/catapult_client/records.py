@@ -208,6 +208,7 @@ class Decision(Record):
     content: dict[str, Any] = field(default_factory=dict, hash=False)
     reason: str | None = None
     override: bool = False
+    override_by_registrant: bool = False
     verdicts: list[dict[str, Any]] = field(default_factory=list, hash=False)
     approvals: list[dict[str, Any]] = field(default_factory=list, hash=False)
     freeze: str | None = None

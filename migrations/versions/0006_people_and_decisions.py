@@ -157,6 +157,7 @@ def _decisions() -> None:
         sa.Column("content", postgresql.JSONB(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("override", sa.Boolean(), nullable=False),
+        sa.Column("override_by_registrant", sa.Boolean(), nullable=False),
         sa.Column("verdicts", postgresql.JSONB(), nullable=False),
         sa.Column("approvals", postgresql.JSONB(), nullable=False),
         sa.Column("freeze_reason", sa.Text(), nullable=True),

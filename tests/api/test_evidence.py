@@ -421,6 +421,15 @@ def test_an_override_is_told_everywhere(api):
     assert (kept["override"], kept["verdicts"][0]["passed"]) == (True, False)
 
 
+@pytest.mark.parametrize(("registrar", "own"), [("admin", True), ("publisher", False)])
+def test_an_override_by_who_registered_it_is_told_as_such(api, registrar, own):
+    api.make(GATES, METRIC)
+    version = api.by(registrar).version(api.model(), metadata={"accuracy": 0.5})
+    api.post(at(version, "promote"), {"force": True, "reason": "urgent"})
+    (kept,) = api.get(at(version, "decisions")).json
+    assert (kept["override"], kept["override_by_registrant"]) == (True, own)
+
+
 def test_what_a_decision_kept_does_not_change_with_what_it_was_about(api, candidate):
     api.by("releaser").make(at(candidate, "approvals"), {"target": "release"})
     api.post(at(candidate, "promote"), {})

@@ -59,6 +59,7 @@ class Evidence:
     content: dict[str, Any]
     reason: str | None
     override: bool
+    override_by_registrant: bool
     verdicts: list[dict[str, Any]]
     approvals: list[dict[str, Any]]
     freeze: str | None
@@ -80,8 +81,9 @@ class Evidence:
         """The summary: `1 override`, `4 of 4 gates`, or that no gate asked anything."""
         count = len(self.verdicts)
         if self.override:
-            overridden = max(len(self.overridden) + (self.freeze is not None), 1)
-            return f"{overridden} override{'' if overridden == 1 else 's'}"
+            overridden = len(self.overridden)
+            by = " by whoever registered it" if self.override_by_registrant else ""
+            return f"{overridden} override{'' if overridden == 1 else 's'}{by}"
         return f"{count} of {count} gates" if count else "no gates"
 
     @property
