@@ -226,7 +226,7 @@ class _Model:
             "created_by_key": self.registry.key_ids[built.by],
             "decision_id": built.decision_id,
             "created_at": built.at,
-            "updated_at": built.changed + LATER if built.changes else built.at,
+            "updated_at": built.changed if built.changes else built.at,
             "counter": 1 + built.changes,
         }
         self.later |= {(built.id, field): row[field] for field in built.edits}

@@ -60,7 +60,7 @@ _COMPARED = """
     base.is_present AS base_is_present,"""
 _BASE = """
 LEFT JOIN LATERAL (
-    -- The newest release; else the newest that was archived or deleted; else the last that was demoted.
+    -- The newest release, else the newest that was archived or deleted, else the last that was demoted.
     (SELECT 1 AS choice, release.id, release.version, release.decision_id, true AS is_present FROM versions AS release
     WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
         AND release.deleted_at IS NULL AND release.status = 'active'

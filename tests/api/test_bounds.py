@@ -23,7 +23,7 @@ CONCERNS = {
     "activate a version": (MODEL, None),
     "promote by an update": (MODEL, None),
     "demote by an update": (MODEL, None),
-    "delete a version": (MODEL, None),
+    "delete a version": (MODEL, ALL),
     "promote a version": (MODEL, None),
     "promote by force": (MODEL, None),
     "demote a version": (MODEL, None),

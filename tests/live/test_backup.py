@@ -93,7 +93,9 @@ def prepare(server: Up) -> None:
         caller.put("/api/v1/environments/production", json={"rank": 1}).raise_for_status()
         gate = {"model": "drill/*", "target": "release", "kind": "metadata_present", "paths": ["accuracy"]}
         caller.made("/api/v1/gates", gate)
+        caller.made("/api/v1/gates", {"model": "drill/approved", "target": "release", "kind": "approved"})
         server.make_keys()
+        caller.made("/api/v1/people", {"name": "Drill", "role": "viewer"})
         version = caller.version(caller.model("drill/approved"), "1.0.0", metadata={"accuracy": 1})
     with server.by("releaser") as other:
         other.made(f"/api/v1/versions/{version['id']}/approvals", {"target": "release", "comment": "ü \u2713"})

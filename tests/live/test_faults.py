@@ -197,7 +197,7 @@ def no_commit_answered(server: Up, database: Embedded) -> Iterator[None]:
         at_once(partial(change_until_unanswered, database), partial(until, partial(cancel_wait, server)))
         yield
     finally:
-        until(database.answers)
+        until(database.accepts_connections)
         server.sql("ALTER SYSTEM RESET synchronous_standby_names")
         server.sql("SELECT pg_reload_conf()")
 
