@@ -1,5 +1,6 @@
 """The Python SDK of Catapult, a model registry: `from catapult import Registry`."""
 
+from .comparison import ComparedCell, ComparedKey, ComparedVersion, Comparison
 from .deployment_run import DeploymentRun
 from .errors import (
     BadRequest,
@@ -34,10 +35,6 @@ from .records import (
     Approval,
     AuditEntry,
     Bounds,
-    ComparedCell,
-    ComparedKey,
-    ComparedVersion,
-    Comparison,
     Decision,
     Deployment,
     Environment,

@@ -19,7 +19,7 @@ import requests
 
 from .errors import InvalidArgument, MethodNotAllowed, NotFound, PreconditionFailed, TimedOut, UnexpectedAnswer
 from .plain import plain, rfc3339, same
-from .records import Record, RecordT
+from .record import Record, RecordT
 from .transport import Ask, Deadline, Transport, decoded, log
 
 if TYPE_CHECKING:

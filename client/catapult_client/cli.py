@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from . import commands
 from .errors import InvalidArgument, RegistryError
 from .output import Output
-from .records import moment
+from .record import moment
 from .registry import SETTINGS, Registry
 from .transport import RELEASE, secret
 

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from .errors import Conflict
 from .plain import differences, plain, same
-from .records import RecordT
+from .record import RecordT
 
 
 def ensured(

@@ -128,7 +128,7 @@ class Blocked(Conflict):
     @property
     def gates(self) -> list[Verdict]:
         """The verdict of every gate, also of those that pass; `[]` from a server that does not send them."""
-        from .records import Verdict  # here, because `records` imports this module
+        from .records import Verdict  # here, because `records` needs this module
 
         verdicts = self.problem.get("gates")
         return [Verdict.from_json(verdict) for verdict in verdicts] if isinstance(verdicts, list) else []

@@ -15,7 +15,8 @@ from typing import Any, TextIO
 
 from .errors import Blocked, RegistryError
 from .plain import rfc3339
-from .records import Record, Verdict
+from .record import Record
+from .records import Verdict
 
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]+")
 SHORTEST = 8  # characters of a key that is hidden; a shorter text may be part of other words

@@ -7,87 +7,11 @@ lists are left out of the hash. `etag` is for `if_match=`: records from a list h
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from datetime import datetime, timezone
-from typing import Any, Callable, TypeVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from .errors import UnexpectedAnswer
-
-RecordT = TypeVar("RecordT", bound="Record")
-
-_TIME = re.compile(
-    r"(?P<date>\d{4}-\d\d-\d\d)[Tt ](?P<clock>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<zone>[Zz]|[+-]\d\d:\d\d)?"
-)
-
-
-def moment(text: str) -> datetime:
-    """Return an RFC 3339 time as an aware datetime in UTC; without a zone it is taken as UTC. Raises ValueError.
-
-    Before Python 3.11 `datetime.fromisoformat` accepts neither `Z` nor fractions that do not have 3 or 6 digits.
-    """
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not an RFC 3339 time")
-    fraction = (match["fraction"] or "0")[:6].ljust(6, "0")
-    zone = match["zone"] if match["zone"] and match["zone"] not in "Zz" else "+00:00"
-    return datetime.fromisoformat(f"{match['date']}T{match['clock']}.{fraction}{zone}").astimezone(timezone.utc)
-
-
-def _records(kind: Callable[[], type[Record]]) -> Callable[[Any], Any]:
-    """Return a parser for a list or a dict of JSON objects. `kind` is a function, as its class may be defined below."""
-
-    def parse(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: kind().from_json(item) for name, item in value.items()}
-        return [kind().from_json(item) for item in value]
-
-    return parse
-
-
-# The parser of a field, by the text of its annotation.
-PARSE: dict[Any, Callable[[Any], Any]] = {
-    "datetime | None": moment,
-    "dict[str, Any]": dict,
-    "dict[str, int]": dict,
-    "list[str]": list,
-    "list[str] | None": list,
-    "list[dict[str, Any]]": list,
-    "Gate": lambda value: Gate.from_json(value),
-    "Bounds": lambda value: Bounds.from_json(value),
-    "PersonRef | None": lambda value: PersonRef.from_json(value),
-    "Decision | None": lambda value: Decision.from_json(value),
-    "list[Approval]": _records(lambda: Approval),
-    "dict[str, LiveVersion]": _records(lambda: LiveVersion),
-    "list[ComparedVersion]": _records(lambda: ComparedVersion),
-    "list[ComparedKey]": _records(lambda: ComparedKey),
-    "list[ComparedCell]": _records(lambda: ComparedCell),
-}
-
-
-class Record:
-    """A JSON object of an answer."""
-
-    @classmethod
-    def from_json(cls: type[RecordT], body: Any, etag: str | None = None) -> RecordT:
-        """Return the record of a decoded JSON object. Raises UnexpectedAnswer for anything else."""
-        if not isinstance(body, Mapping):
-            raise UnexpectedAnswer(f"Expected a {cls.__name__}, but the answer is not a JSON object.")
-        known = {f.name: f for f in fields(cls) if f.name != "etag"}  # type: ignore[arg-type]
-        values: dict[str, Any] = {}
-        for name, value in body.items():
-            if name in known and value is not None:
-                values[name] = _parsed(cls.__name__, name, value, PARSE.get(known[name].type))
-        record = cls(**values)
-        return record if etag is None else replace(record, etag=etag)  # type: ignore[type-var]
-
-
-def _parsed(kind: str, name: str, value: Any, parse: Any) -> Any:
-    try:
-        return parse(value) if parse else value
-    except (TypeError, ValueError):
-        raise UnexpectedAnswer(f"{kind}.{name} is {value!r:.80}, which is not of the expected type.") from None
+from .record import PARSE, Record, each
 
 
 @dataclass(frozen=True)
@@ -141,48 +65,6 @@ class Version(Record):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     etag: str | None = field(default=None, compare=False, repr=False)
-
-
-@dataclass(frozen=True)
-class ComparedVersion(Record):
-    """A version of a comparison."""
-
-    id: str = ""
-    model_name: str = ""
-    version: str = ""
-
-
-@dataclass(frozen=True)
-class ComparedCell(Record):
-    """A version's value for a key, compared with the first version's.
-
-    `state` is `base` (the first version), `same`, `changed`, `new` (the first does not have the key), `gone` (only the
-    first has it) or `none`; `value` is None for the last two. Numbers that differ have a `difference`, and the same in
-    `percent` of the first.
-    """
-
-    state: str = ""
-    value: Any = field(default=None, hash=False)
-    difference: float | None = None
-    percent: float | None = None
-
-
-@dataclass(frozen=True)
-class ComparedKey(Record):
-    """A key of the metadata: `path` is its nested keys, `key` the same as text. `cells` has one item a version."""
-
-    path: list[str] = field(default_factory=list, hash=False)
-    key: str = ""
-    differs: bool = False
-    cells: list[ComparedCell] = field(default_factory=list, hash=False)
-
-
-@dataclass(frozen=True)
-class Comparison(Record):
-    """Versions compared with the first one. `keys` are all keys of their metadata, ordered by name."""
-
-    versions: list[ComparedVersion] = field(default_factory=list, hash=False)
-    keys: list[ComparedKey] = field(default_factory=list, hash=False)
 
 
 @dataclass(frozen=True)
@@ -476,3 +358,15 @@ class Info(Record):
     python: str | None = None
     time: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict, hash=False)
+
+
+PARSE.update(
+    {
+        "Gate": Gate.from_json,
+        "Bounds": Bounds.from_json,
+        "PersonRef | None": PersonRef.from_json,
+        "Decision | None": Decision.from_json,
+        "list[Approval]": each(Approval),
+        "dict[str, LiveVersion]": each(LiveVersion),
+    }
+)

@@ -27,7 +27,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from .errors import ConnectionFailed, InvalidArgument, Redirected, RegistryError, TimedOut, UnexpectedAnswer, refusal
-from .records import moment
+from .record import moment
 
 log = logging.getLogger("catapult")
 

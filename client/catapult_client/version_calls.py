@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
+from .comparison import Comparison
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
-from .records import Comparison, Deployment, Model, Version
+from .records import Deployment, Model, Version
 
 
 class VersionCalls(Calls[Failed]):

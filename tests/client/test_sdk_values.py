@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from catapult_client.calls import query_string
 from catapult_client.plain import plain, same
-from catapult_client.records import moment
+from catapult_client.record import moment
 
 import catapult
 from catapult import AuditEntry, InvalidArgument, Model, Registry, UnexpectedAnswer, Version
