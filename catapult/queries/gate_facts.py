@@ -67,7 +67,7 @@ LEFT JOIN LATERAL (
     ORDER BY release.created_at DESC, release.id DESC LIMIT 1)
     UNION ALL
     (SELECT 2, former.id, former.version, former.decision_id, false FROM (
-        -- Two parts, each with an index of its own; no index has both.
+        -- Two parts, each with an index of its own: no index has both.
         (SELECT release.* FROM versions AS release
         WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
             AND release.deleted_at IS NULL AND release.status = 'archived'
