@@ -111,7 +111,7 @@ class ModelEdit(In):
     metadata = metadata_field(attribute="metadata_")
     reason = text(
         TEXT_LENGTH,
-        metadata=says("Why; required for another place of images that are released or live.", "New registry"),
+        metadata=says("Why. Required if a version is a release or live and its image moves.", "New registry"),
     )
     name = Immutable("A model's name never changes. Register a new model instead.")
 

@@ -75,8 +75,8 @@ def _in_place(name: str, version: str, act: Callable[[Any], str]) -> Response:
 
 def _waiting() -> dict[str, Any]:
     rows = [(row, verdicts.panel(row.target, row.verdicts)) for row in inbox.waiting(g.actor)]
-    found = evidence.content_changes_of(row.id for row, _ in rows) if rows else {}
-    changes = {str(version_id): sentences for version_id, sentences in found.items()}
+    sentences_by_id = evidence.content_changes_of(row.id for row, _ in rows) if rows else {}
+    changes = {str(version_id): sentences for version_id, sentences in sentences_by_id.items()}
 
     def html_length(waiting: tuple[Any, verdicts.Panel]) -> int:
         row, panel = waiting
@@ -93,5 +93,5 @@ def _waiting() -> dict[str, Any]:
 
 def _html_length(row: Any, panel: verdicts.Panel, changes: list[str]) -> int:
     names = 3 * len(row.model_name) + 5 * lists.html_length(row.version) + lists.html_length(row.created_by)
-    told = sum(60 + lists.html_length(sentence) for sentence in changes)
-    return AROUND + names + told + sum(len(verdict.detail[:300]) * 2 for verdict in panel.missing[:4])
+    changed = sum(60 + lists.html_length(sentence) for sentence in changes)
+    return AROUND + names + changed + sum(len(verdict.detail[:300]) * 2 for verdict in panel.missing[:4])

@@ -243,10 +243,10 @@ def _evidence(row: Any, newest: list[Any]) -> dict[str, Any]:
     live = [deployment for deployment in newest if deployment.live]
     if len(live) < len(row.live_in):
         live = list(deployments.listing(release_id=UUID(row.id), live=True).page(Page(LIVE)))[:LIVE]
-    kept = evidence.of_ids([row.decision_id, *(deployment.decision_id for deployment in live)])
+    by_id = evidence.of_ids([row.decision_id, *(deployment.decision_id for deployment in live)])
     return {
-        "decision": kept.get(row.decision_id),
-        "live": [(deployment, kept.get(deployment.decision_id)) for deployment in live[:LIVE]],
+        "decision": by_id.get(row.decision_id),
+        "live": [(deployment, by_id.get(deployment.decision_id)) for deployment in live[:LIVE]],
     }
 
 

@@ -141,8 +141,10 @@ def why(registry: Registry[Any], options: Options, out: Output) -> bool:
     lines = [f"{_named(deployment)} {_was_live(options)}, since {_second(deployment.live_from)}"]
     out.result(deployment, *lines, *(["No evidence was kept then."] if decision is None else _evidence(decision)))
     if decision is not None and not out.as_json:
-        verdicts = [(Gate(kind=kept.get("kind", "")), kept) for kept in decision.verdicts]
-        out.verdicts([Verdict(gate, bool(kept.get("passed")), kept.get("detail", "")) for gate, kept in verdicts])
+        verdicts = [(Gate(kind=verdict.get("kind", "")), verdict) for verdict in decision.verdicts]
+        out.verdicts(
+            [Verdict(gate, bool(verdict.get("passed")), verdict.get("detail", "")) for gate, verdict in verdicts]
+        )
     return True
 
 
@@ -153,9 +155,9 @@ def _evidence(decision: Decision) -> list[str]:
     rows += [("override", f"a gate did not stop it{by}")] if decision.override else []
     rows += [("freeze", decision.freeze)] if decision.freeze else []
     rows += [("reason", decision.reason)] if decision.reason else []
-    for kept in decision.approvals:
-        comment = f": {kept['comment']}" if kept.get("comment") else ""
-        rows.append(("approved by", f"{kept.get('by')}, {kept.get('at', '')[:19]}Z{comment}"))
+    for approval in decision.approvals:
+        comment = f": {approval['comment']}" if approval.get("comment") else ""
+        rows.append(("approved by", f"{approval.get('by')}, {approval.get('at', '')[:19]}Z{comment}"))
     return columns(rows)
 
 
