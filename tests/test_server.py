@@ -2,14 +2,17 @@
 
 import inspect
 import re
+import selectors
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import Thread
 from types import SimpleNamespace
 
 import gunicorn.arbiter
 import pytest
+from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -30,6 +33,30 @@ def test_an_overridden_method_exists_in_gunicorn_and_says_when_it_can_go(ours, t
     override, original = getattr(ours, name), getattr(theirs, name)
     assert list(inspect.signature(override).parameters) == list(inspect.signature(original).parameters)
     assert re.search(r"Overrides \w+\.\w+.* Can\s+go\s+when ", " ".join(override.__doc__.split()))
+
+
+def test_of_connections_that_arrive_at_once_a_worker_takes_one_and_leaves_the_next_to_another():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        selectors.DefaultSelector() as poller,
+        ExitStack() as stack,
+    ):
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        worker = Worker(0, 0, [listener], None, 30, Config(), None)
+        worker.poller, taken = poller, []
+        worker.tmp.close()
+        worker.enqueue_req = taken.append
+        worker.set_accept_enabled(True)
+        worker.wait_for_and_dispatch_events(5)
+        worker.set_accept_enabled(True)
+        worker.wait_for_and_dispatch_events(5)  # returns after the pause, in which the other worker takes it
+        assert len(taken) == 1
+        worker.set_accept_enabled(True)
+        worker.wait_for_and_dispatch_events(5)
+        assert len(taken) == 2
+        for connection in taken:
+            connection.close()
 
 
 def test_a_worker_ends_by_ctrl_c_while_its_thread_pool_is_locked():

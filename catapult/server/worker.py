@@ -15,6 +15,8 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from catapult.web import metrics
 
+TURN = 0.001
+"""Seconds without accept() after each connection, so that another worker takes the next one of several that arrive at once."""
 PAUSE = 1.0
 """Seconds without accept() after the worker ran out of file descriptors."""
 LINGERING = 8
@@ -43,19 +45,30 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.closers = ThreadPoolExecutor(LINGERING)  # starts its threads when it is used, after the fork
 
     def accept(self, listener: Any) -> None:
-        """Pause for a second when no file descriptor is left.
+        """Leave the next connection to another worker, and pause for a second when no file descriptor is left.
 
-        Overrides ThreadWorker.accept: there, EMFILE ends the worker and all requests in progress (tests/live/test_faults.py).
-        Can go when gunicorn's loop survives EMFILE and ENFILE.
+        Overrides ThreadWorker.accept: there, the worker that wakes first takes every connection that waits, and EMFILE ends the
+        worker and all requests in progress (tests/live/test_faults.py). Can go when gunicorn's loop survives EMFILE and
+        ENFILE, and its workers share what arrives at once.
         """
+        pause = TURN
         try:
             super().accept(listener)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             log.warning("no more connections: raise the limit of open files", connections=self.nr_conns)
-            self.accept_after = time.monotonic() + PAUSE
-            self.set_accept_enabled(False)
+            pause = PAUSE
+        self.accept_after = time.monotonic() + pause
+        self.set_accept_enabled(False)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait no longer than until connections are accepted again.
+
+        Overrides ThreadWorker.wait_for_and_dispatch_events, which knows no pause. Can go when `accept` does.
+        """
+        pause = self.accept_after - time.monotonic()
+        super().wait_for_and_dispatch_events(min(timeout, pause) if pause > 0 else timeout)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Keep accept() off during a pause. When the worker stops, accept pending connections and close the listening sockets.
