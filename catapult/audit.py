@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden
-from catapult.extensions import Row, check_in_transaction, db
+from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, check_in_transaction, db
 from catapult.rules.bounds import UNBOUNDED, Bounds
 from catapult.rules.json_text import as_stored
 from catapult.tables import Action, AuditLog, Kind, Role
@@ -118,11 +118,11 @@ class Script:
     def run(self) -> None:
         """Send the statements by themselves, in the session's transaction."""
         if self.statements:
-            execute(_text("; ".join(self.statements)), self.values)
+            execute(_text(SEPARATOR.join(self.statements)), self.values)
 
     def sql(self, entries: str) -> TextClause:
         moment = "moment AS (SELECT statement_timestamp() AS now, CAST('{}' AS jsonb) AS details)"
-        return _text("; ".join([*self.statements, f"WITH {moment}, {entries} SELECT"]))
+        return _text(SEPARATOR.join([*self.statements, f"WITH {moment}, {entries} SELECT"]))
 
     def finish(self, result: Any) -> None:
         """Do nothing: every statement has succeeded."""
@@ -153,8 +153,10 @@ def sql_type(column: ColumnElement[Any]) -> str:
     return re.sub(r"\(.*?\)| COLLATE .*", "", compiled)
 
 
-_text = lru_cache(maxsize=64)(text)
-"""Statements are few and long: each is parsed once."""
+@lru_cache(maxsize=64)
+def _text(sql: str) -> TextClause:
+    """Statements are few and long: each is parsed once, and planned once a connection."""
+    return text(sql).execution_options(**KEEP_PLAN)
 
 
 def entry(action: str, row: Row, **details: Any) -> Entry:
@@ -263,7 +265,7 @@ def _as_parameters(entries: list[dict[str, Any]]) -> dict[str, Any]:
         elif column == "details":
             parameters["entry_details"] = [json.dumps(value) for value in values]
         else:
-            parameters[f"entry_{column}"] = [str(value) for value in values]
+            parameters[f"entry_{column}"] = [value if isinstance(value, UUID) else str(value) for value in values]
     return parameters
 
 

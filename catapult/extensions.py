@@ -53,6 +53,12 @@ IDLE = 1.0
 LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
 
 
+KEEP_PLAN = {"keep_plan": True}
+"""The execution options of a statement that is prepared once a connection (queries/lists/prepared.py)."""
+SEPARATOR = "\n;\n"
+"""Stands between statements that are sent in one round trip. Each sees what those before it did."""
+
+
 def current_settings() -> Settings:
     """Return the running application's settings."""
     settings: Settings = current_app.extensions["catapult"]
@@ -88,15 +94,20 @@ def autocommit() -> None:
     _driver_connection().autocommit = True
 
 
+def is_autocommit() -> bool:
+    """Whether each statement of the session is a transaction of its own."""
+    return bool(_driver_connection().autocommit)
+
+
 def check_in_transaction() -> None:
     """Raise RuntimeError if the session autocommits: half of a change could then be saved."""
-    if _driver_connection().autocommit:
+    if is_autocommit():
         raise RuntimeError("A change of several statements needs a transaction; this session autocommits.")
 
 
 def begin() -> None:
     """Return from autocommit to the default: all statements from here on belong to one transaction."""
-    if _driver_connection().autocommit:
+    if is_autocommit():
         db.session.rollback()
 
 

@@ -278,11 +278,11 @@ class Database:
 
 @contextmanager
 def counted(app: Flask) -> Iterator[list[str]]:
-    """Yield the SQL statements that the application sends meanwhile."""
+    """Yield the SQL statements that the application sends meanwhile, also those that are sent by the name of their plan."""
     sent: list[str] = []
 
-    def listen(_: Any, __: Any, statement: str, *___: Any) -> None:
-        sent.append(statement)
+    def listen(_: Any, __: Any, statement: str, ___: Any, context: Any, ____: bool) -> None:
+        sent.append(context.statement if context else statement)
 
     with app.app_context():
         engine = db.engine

@@ -1,5 +1,7 @@
 """Plans are kept where PostgreSQL keeps them, and behind a pooler nothing is lost by it."""
 
+from uuid import uuid4
+
 import pytest
 from sqlalchemy import text
 from stage import Api, application, make_keys, settings_for
@@ -40,6 +42,7 @@ def asking(make_database):
 
 
 def test_what_is_asked_often_is_planned_once(asking):
+    asking.connect_anew()
     asking.asked(10)
     assert [row.generic_plans >= 4 for row in asking.prepared()] == [True, True]
     asking.asked(10, "/api/v1/versions/latest?model_name=plans/model")
@@ -73,7 +76,35 @@ def test_a_column_that_changed_its_type_is_read_as_it_is_now(asking):
     asking.asked(3)
 
 
-def test_a_change_prepares_nothing(asking):
-    asking.connect_anew()
-    assert asking.api.put(asking.path, {"release_notes": "x"}).status_code == 200
-    assert asking.prepared() == []
+def change(asking):
+    """Deploy and register, each of which locks and writes in one transaction."""
+    body = {"release_id": asking.version["id"], "environment": "plans"}
+    assert asking.api.post("/api/v1/deployments", body).status_code == 201
+    model = {"model_id": asking.version["model_id"], "tag": "v", "digest": "sha256:" + "a" * 64}
+    assert asking.api.post("/api/v1/versions", {**model, "version": str(uuid4())}).status_code == 201
+
+
+def test_what_a_change_locks_and_writes_is_planned_once(asking):
+    for _ in range(8):
+        change(asking)
+    statements = {row.statement: row.generic_plans for row in asking.prepared()}
+    for part in ("FOR NO KEY UPDATE", "INSERT INTO deployments", "INSERT INTO decisions", "WITH counted"):
+        assert [plans >= 2 for statement, plans in statements.items() if part in statement] == [True], part
+
+
+@pytest.mark.parametrize("lost", ["DEALLOCATE ALL", "another client's"])
+def test_a_change_whose_plans_are_lost_is_made_once(asking, lost):
+    """The transaction ends with the first error, and the request is tried once more without plans."""
+    change(asking)
+    change(asking)
+    if lost == "DEALLOCATE ALL":
+        asking.send(lost)
+    else:
+        names = [row.name for row in asking.prepared()]
+        asking.connect_anew()
+        for name in names:
+            asking.send(f"PREPARE {name} AS SELECT 1")
+    change(asking)
+    assert asking.send("SELECT count(*) FROM deployments") == [(3,)]
+    assert asking.send("SELECT count(*) FROM versions") == [(4,)]
+    assert asking.send("SELECT count(*) FROM audit_logs WHERE action = 'deployment.create'") == [(3,)]

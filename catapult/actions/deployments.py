@@ -145,8 +145,8 @@ def rollback(
     actor.bounds.check_model(model.name)
     now = locks.now()
     steps = history.steps_back(model.id, target.place, to)
-    if shown is not None and steps.live is not None and steps.live.id != shown:
-        raise PreconditionFailed("Another version has gone live there meanwhile.")
+    if steps.live is not None:
+        _check_shown(shown, steps.live.id)
     live, earlier = way_back(steps, model, target, to)
     version = db.session.get_one(Version, earlier.release_id, populate_existing=True)
     version.model = model
@@ -158,7 +158,7 @@ def rollback(
     deployment = _new(version, target.name, actor, DeploymentStatus.SUCCESS, **copied)
     asked: dict[str, Any] = {"actor": actor, "now": now, "verdicts": verdicts, "reason": reason, "freeze": freeze}
     decision = decisions.keep(DecisionKind.ROLLBACK, version, target.place, **asked)
-    _set_decision(deployment, decision.row)
+    _set_decision(deployment, decision)
     script, ended = _written(deployment, now, deployment_states.previous(deployment), decision.row)
     details = {
         **_details(deployment),
@@ -190,11 +190,11 @@ def way_back(steps: history.Steps, model: RegisteredModel, target: Environment, 
     return steps.live, steps.target
 
 
-def retire(environment: str, *, actor: Actor, model_name: str, reason: str) -> Deployment:
+def retire(environment: str, *, actor: Actor, model_name: str, reason: str, shown: UUID | None = None) -> Deployment:
     """End what is live of the model in the environment, with no successor, and cancel what is unfinished there.
 
-    Needs the role to deploy there; neither gates nor a freeze stop it. Returns the deployment that ended. Raises NotFound,
-    Forbidden, and Conflict if nothing was live.
+    `shown` is as in `rollback`. Needs the role to deploy there; neither gates nor a freeze stop it. Returns the deployment that
+    ended. Raises NotFound, Forbidden, PreconditionFailed, and Conflict if nothing was live.
     """
     actor.needs(Role.PUBLISHER)
     reasons.check(reason, "Retiring a model needs a reason: the audit log keeps it.")
@@ -207,6 +207,7 @@ def retire(environment: str, *, actor: Actor, model_name: str, reason: str) -> D
     row = db.session.scalar(select(Deployment).where(here, is_live()).execution_options(populate_existing=True))
     if row is None:
         raise Conflict(f"Nothing of {model.name} is live in {target.name}, so there is nothing to retire.")
+    _check_shown(shown, row.id)
     version = db.session.get_one(Version, row.release_id, populate_existing=True)
     version.model = model
     freeze = environments.freeze_reason(target)
@@ -254,15 +255,15 @@ def _let_through(
     decision = decisions.keep(
         DecisionKind.DEPLOY, version, target.place, actor=actor, now=now, verdicts=verdicts, reason=reason
     )
-    _set_decision(deployment, decision.row)
+    _set_decision(deployment, decision)
     named = {"model": version.model_name, "version": version.version, **decision.details}
     entries = gates.override(deployment, verdicts, target.place, reason, **named)
     return LetThrough(decision.row, {**decision.details, "override": decision.row.override or None}, entries)
 
 
-def _set_decision(deployment: Deployment, decision: Decision) -> None:
-    deployment.decision_id, deployment.override = decision.id, decision.override
-    deployment.decision = rules.as_json(decision)
+def _set_decision(deployment: Deployment, decision: decisions.Kept) -> None:
+    deployment.decision_id, deployment.override = decision.row.id, decision.row.override
+    deployment.decision = rules.as_json(decision.row, decision.details["decision_sha256"])
 
 
 def _new(version: Version, environment: str, actor: Actor, status: str, **fields: Any) -> Deployment:
@@ -310,6 +311,11 @@ def _check_may_deploy(environment: Environment, actor: Actor) -> None:
     actor.bounds.check_environment(environment.name)
     if environment.protected:
         actor.needs(Role.RELEASER)
+
+
+def _check_shown(shown: UUID | None, live: UUID) -> None:
+    if shown not in (None, live):
+        raise PreconditionFailed("Another version has gone live there meanwhile.")
 
 
 def _check_active(version: Version) -> None:

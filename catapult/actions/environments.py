@@ -76,15 +76,15 @@ def delete(name: str, *, actor: Actor, force: bool = False, expected: set[int] |
     audit.commit(actor, environment, audit.entry("environment.delete", environment, name=environment.name, **details))
 
 
-def get_or_create(name: str, actor: Actor) -> tuple[frozenset[str], Environment, bool]:
+def get_or_create(name: str, actor: Actor) -> tuple[frozenset[str], Any, bool]:
     """Lock all gates and the environment to deploy to against changes; create it, ranked last, if it does not exist.
 
     Return the kinds of its gates, the environment, and whether it was created. Neither audits nor commits.
     """
     place = environments.lookup_name(name)
-    kinds, environment = locks.gates_and_environment(place)
+    environment = locks.gates_and_environment(place)
     if environment is not None:
-        return kinds, environment, False
+        return frozenset(environment.kinds), environment, False
     return locks.gates_of(place), *_get_or_create(name, actor, shared=True)
 
 

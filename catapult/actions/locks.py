@@ -13,10 +13,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, TextClause, func, select, text
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
-from sqlalchemy.orm.util import identity_key
 
 from catapult.errors import PreconditionFailed
-from catapult.extensions import db
+from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, db
 from catapult.queries import gate_facts, registered_models, versions
 from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Role, Version
 
@@ -27,6 +26,14 @@ _SHARE_GATES = f"SELECT pg_advisory_xact_lock_shared({GATES})"
 _KINDS = "SELECT DISTINCT kind FROM gates WHERE target = :target AND deleted_at IS NULL"
 
 
+def _planned_once(*statements: str) -> TextClause:
+    """Return the statements as one round trip, each planned once a connection; each sees what those before it waited for."""
+    return text(SEPARATOR.join(statements)).execution_options(**KEEP_PLAN)
+
+
+_GATES_OF = _planned_once(_SHARE_GATES, _KINDS)
+
+
 def gates_shared() -> None:
     """Take the shared lock on all gates until the transaction ends: no gate can change. Take it before any other lock."""
     db.session.execute(text(_SHARE_GATES))
@@ -34,18 +41,16 @@ def gates_shared() -> None:
 
 def gates_of(target: str) -> frozenset[str]:
     """Take the shared lock on all gates, and return the kinds of the target's gates, of all models."""
-    return frozenset(db.session.scalars(text(f"{_SHARE_GATES};{_KINDS}"), {"target": target}))
+    return frozenset(db.session.scalars(_GATES_OF, {"target": target}))
 
 
-def gates_and_environment(place: str) -> tuple[frozenset[str], Environment | None]:
+def gates_and_environment(place: str) -> Any:
     """Take the shared lock on all gates and on the environment, in one round trip.
 
-    Return the kinds of its gates, and the environment: None if there is none, or if another transaction is changing it.
+    Return the environment as a plain row with the `kinds` of its gates; None if there is none, or if another transaction is
+    changing it.
     """
-    row = db.session.execute(_SHARE_ENVIRONMENT, {"target": place}).one_or_none()
-    if row is None:
-        return frozenset(), None
-    return frozenset(row.kinds), _loaded(Environment, row, "environment")
+    return db.session.execute(_SHARE_ENVIRONMENT, {"target": place}).one_or_none()
 
 
 def gates_exclusive() -> None:
@@ -103,21 +108,20 @@ def _columns(table: type[Any], name: str) -> str:
     return ", ".join(f"{name}.{column.name} AS {name}_{column.name}" for column in table.__table__.columns)
 
 
-# Several statements, sent at once: each sees what those before it waited for.
-_SHARE_ENVIRONMENT = text(
+_SHARE_ENVIRONMENT = _planned_once(
+    _SHARE_GATES,
     f"""
-    {_SHARE_GATES};
-    SELECT {_columns(Environment, "environment")}, ARRAY({_KINDS}) AS kinds
-    FROM environments AS environment WHERE place = :target AND deleted_at IS NULL FOR SHARE SKIP LOCKED
-    """  # noqa: S608 - built from constants
+    SELECT {", ".join(column.name for column in Environment.__table__.columns)}, ARRAY({_KINDS}) AS kinds
+    FROM environments WHERE place = :target AND deleted_at IS NULL FOR SHARE SKIP LOCKED
+    """,  # noqa: S608 - built from constants
 )
 
 
 @cache
 def _hold(kinds: frozenset[str]) -> TextClause:
-    return text(
+    return _planned_once(
+        _LOCK_MODEL,
         f"""
-        {_LOCK_MODEL};
         SELECT {_columns(Version, "version")}, {_columns(RegisteredModel, "model")}, clock_timestamp() AS now,
             ARRAY(SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment) AS live_in,
             {gate_facts.as_json(kinds)} AS facts, last.id AS last_id, last.live_from, last.ended_at,
@@ -128,13 +132,14 @@ def _hold(kinds: frozenset[str]) -> TextClause:
             WHERE model_id = version.model_id AND place = :target AND live_from IS NOT NULL ORDER BY live_from DESC LIMIT 1
         ) AS last ON true
         WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
-        """  # noqa: S608 - built from constants
+        """,  # noqa: S608 - built from constants
     )
 
 
 def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> Held:
     """Lock the version's model and return all that a promotion or deployment to the target depends on, in one round trip.
 
+    The version and its model are detached: the caller writes what changes of them.
     `kinds` are those of the target's gates, whose lock is held. Raises NotFound.
     """
     values = {"version": version_id, "versions": [version_id], "target": target}
@@ -148,18 +153,17 @@ def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> Held:
     return Held(version, row.now, gate_facts.from_json(row.facts), last, row.unfinished)
 
 
-def _loaded(table: type[Any], row: Any, prefix: str) -> Any:
-    """Return the row's columns with that prefix as a row of the table in the session, as if the session had read it."""
-    values = {
-        attribute.key: getattr(row, f"{prefix}_{attribute.columns[0].name}")
-        for attribute in table.__mapper__.column_attrs
-    }
-    known = db.session.identity_map.get(identity_key(table, values["id"]))
-    if known is not None:
-        db.session.expunge(known)
-    loaded = table(**values)
+@cache
+def _attributes(table: type[Row]) -> list[tuple[str, str]]:
+    return [(attribute.key, attribute.columns[0].name) for attribute in table.__mapper__.column_attrs]
+
+
+def _loaded(table: type[Row], row: Any, prefix: str) -> Any:
+    """Return the row's columns with that prefix as a row of the table, detached: what is set on it is not written by itself."""
+    loaded = table()
+    for attribute, column in _attributes(table):  # a third of the time that setting them would take
+        set_committed_value(loaded, attribute, getattr(row, f"{prefix}_{column}"))
     make_transient_to_detached(loaded)
-    db.session.add(loaded)
     return loaded
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import TextClause, text
 
 from catapult import audit
 from catapult.errors import Invalid, Refusal
+from catapult.extensions import KEEP_PLAN
 from catapult.queries import registered_models
 from catapult.rules import metadata_limits
 from catapult.tables import RegisteredModel, Version
@@ -98,7 +99,7 @@ def _statement(by_id: bool, by_name: bool, entries: str | None) -> TextClause:
         ){f", {entries}" if entries else ""}
         SELECT model_id, name, repository, storage_path, now FROM moment
         """  # noqa: S608 - built from the tables' own names
-    )
+    ).execution_options(**KEEP_PLAN)
 
 
 def _unknown_model(model_id: UUID | None, model_name: str | None) -> Refusal:

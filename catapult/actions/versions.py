@@ -210,7 +210,6 @@ def _save(held: locks.Held, decided: Decided | None, actor: Actor) -> Version:
     version = held.version
     if decided is None:
         return version
-    db.session.expunge(version)  # the script writes it
     _set(version, decided)
     version.updated_at, version.counter = held.now, version.counter + 1
     script = Script()

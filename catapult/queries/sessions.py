@@ -4,7 +4,7 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Interval, bindparam, cast, func, select
 
 from catapult.queries.api_keys import HOLDER
 from catapult.queries.lists import prepared
@@ -25,7 +25,12 @@ _BY_TOKEN = (
     .select_from(
         Session.__table__.join(ApiKey.__table__, K.id == S.api_key_id).outerjoin(Person.__table__, P.id == K.person_id)
     )
-    .where(S.token_hash == bindparam("token_hash"), S.created_at > func.now() - LONGEST, S.used_at > func.now() - IDLE)
+    .where(
+        S.token_hash == bindparam("token_hash"),
+        # A prepared statement takes the type of a parameter from its cast.
+        S.created_at > func.now() - cast(LONGEST, Interval),
+        S.used_at > func.now() - cast(IDLE, Interval),
+    )
 )
 
 

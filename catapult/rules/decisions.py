@@ -67,10 +67,10 @@ def sha256(*values: Any) -> str:
     return _sha256(_document(values))
 
 
-def as_json(decision: Any) -> JsonText:
-    """Return the decision, an object with `ATTRIBUTES`, as JSON: its document with `sha256`."""
+def as_json(decision: Any, sha256: str | None = None) -> JsonText:
+    """Return the decision, an object with `ATTRIBUTES`, as JSON: its document with `sha256`, which is computed if it is None."""
     document = _document([getattr(decision, name) for name in ATTRIBUTES])
-    return JsonText(as_stored({**document, "sha256": _sha256(document)}))
+    return JsonText(as_stored({**document, "sha256": sha256 or _sha256(document)}))
 
 
 def _document(values: Iterable[Any]) -> dict[str, Any]:

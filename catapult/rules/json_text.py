@@ -26,11 +26,18 @@ def as_stored(value: Any) -> str:
     Source: PostgreSQL's documentation, "JSON Types". Names are sorted by length, then by their bytes; numbers are `numeric`,
     without an exponent and without a negative zero.
     """
+    if isinstance(value, str):
+        return encode_basestring(value)
     if isinstance(value, dict):
-        names = sorted(value, key=lambda name: (len(name.encode()), name.encode()))
+        names = sorted(value, key=_by_length)
         return "{" + ", ".join(f"{encode_basestring(name)}: {as_stored(value[name])}" for name in names) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(as_stored(item) for item in value) + "]"
     if isinstance(value, float):
         return format(Decimal(repr(abs(value) if value == 0 else value)), "f")
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)
+
+
+def _by_length(name: str) -> tuple[int, bytes]:
+    encoded = name.encode()
+    return len(encoded), encoded

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from catapult import audit, errors
 from catapult.errors import Refusal, Unavailable
 from catapult.extensions import db
+from catapult.queries.lists import prepared
 from catapult.web import auth, refusal_log
 
 EXTENSION = "catapult-answer"
@@ -62,12 +63,15 @@ def init_app(app: Flask, answer: Callable[[Refusal], Response]) -> None:
 
 
 def try_again(view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return what the view returns. A transaction that collided with another one is tried three times in all."""
+    """Return what the view returns.
+
+    A transaction that collided with another one, or whose prepared statement was lost, is tried three times in all.
+    """
     for attempt in range(1, TRIES + 1):
         try:
             return view(*args, **kwargs)
-        except exc.OperationalError as error:
-            if sqlstate(error) not in COLLISIONS or attempt == TRIES:
+        except exc.DBAPIError as error:
+            if attempt == TRIES or not (sqlstate(error) in COLLISIONS or prepared.is_lost(error)):
                 raise
             db.session.rollback()
     raise AssertionError("unreachable")

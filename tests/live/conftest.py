@@ -40,6 +40,7 @@ def live(make_folder: Callable[[], Path], make_database: Callable[[], str]) -> I
         yield server
         assert server.end() == 0
         assert server.lines("fault") == []
+        assert not [line for line in server.lines() if line["event"].startswith("plans are no longer kept")]
         text = server.log.read_text()
         assert not [key[:12] for key in (server.key, *server.keys.values()) if key[12:] in text]
     finally:

@@ -1,23 +1,23 @@
-"""Prepared statements: what every request asks is planned once a connection, as planning takes longest.
+"""Prepared statements: what is asked often is planned once a connection, as planning takes longest.
 
 PostgreSQL keeps a plan for the session that prepared it. Behind a pooler the next statement may run in another
 session, where the prepared one does not exist. The first such error turns preparing off (docs/decisions/0022).
 """
 
+import re
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import structlog
-from psycopg2 import Error, errorcodes
+from psycopg2 import errorcodes
 from sqlalchemy import Engine, Select, event
 from sqlalchemy.exc import DBAPIError
 
-from catapult.extensions import db
+from catapult.extensions import KEEP_PLAN, SEPARATOR, db, is_autocommit
 
 log = structlog.get_logger("catapult")
-
-KEEP = {"keep_plan": True}
 
 LOST = (
     errorcodes.INVALID_SQL_STATEMENT_NAME,  # another session than the one that prepared it
@@ -25,48 +25,59 @@ LOST = (
     errorcodes.FEATURE_NOT_SUPPORTED,  # its columns have changed their types since
 )
 
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 _unkept = WeakSet[Engine]()
 
 
 def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
-    """Return the query's only row or None, by a prepared statement where each statement is its own transaction."""
-    try:  # on the connection, which costs less than the session
-        return db.session.connection().execute(query, values, execution_options=KEEP).one_or_none()
-    except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) not in LOST:
-            raise
-        _give_up(db.session.connection().engine, error.orig)
+    """Return the query's only row or None, by a prepared statement unless its loss would end a transaction."""
+    if not db.session().in_transaction() or is_autocommit():
+        try:  # on the connection, which costs less than the session
+            return db.session.connection().execute(query, values, execution_options=KEEP_PLAN).one_or_none()
+        except DBAPIError as error:
+            if not is_lost(error):
+                raise
+            if not is_autocommit():
+                db.session.rollback()
     return db.session.execute(query, values).one_or_none()
 
 
+def is_lost(error: DBAPIError) -> bool:
+    """Whether a prepared statement was not there. Its transaction has ended then; in the next one nothing is prepared."""
+    lost = getattr(error.orig, "pgcode", None) in LOST
+    if lost and db.engine not in _unkept:
+        _unkept.add(db.engine)
+        log.info("plans are no longer kept: behind a pooler, or a column has changed", error=type(error.orig).__name__)
+    return lost
+
+
 def listen(engine: Engine) -> None:
-    """Let the engine prepare what `one_or_none` sends, and execute it by name from then on."""
+    """Let the engine prepare the statements with `KEEP_PLAN`, and execute them by name from then on."""
     event.listen(engine, "before_cursor_execute", _by_name, retval=True)
 
 
 def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> tuple[str, Any]:
-    keeps = context is not None and context.execution_options.get("keep_plan")
-    # Within a transaction an error would end it.
-    if not keeps or not cursor.connection.autocommit or connection.engine in _unkept:
+    if context is None or not KEEP_PLAN.items() <= context.execution_options.items() or connection.engine in _unkept:
         return statement, values
-    names = connection.info.setdefault("plans", {})
-    if statement not in names:
-        try:
-            names[statement] = _prepare(cursor, statement, values)
-        except Error as error:  # an error in the statement is raised again when it runs
-            if error.pgcode in LOST:
-                _give_up(connection.engine, error)
-            return statement, values
-    return names[statement], values
+    parts = [_part(part) for part in statement.split(SEPARATOR)]
+    known = connection.info.setdefault("plans", set())
+    new = [part.prepare for part in parts if part.name not in known]
+    known.update(part.name for part in parts)  # even if one fails: a transaction that ends does not undo it
+    return SEPARATOR.join([*new, *(part.execute for part in parts)]), values
 
 
-def _prepare(cursor: Any, statement: str, values: dict[str, Any]) -> str:
-    """Prepare the statement. Return the one that executes it."""
+class _Part(NamedTuple):
+    """A statement's name, what prepares it, and what executes it."""
+
+    name: str
+    prepare: str
+    execute: str
+
+
+@lru_cache(maxsize=256)
+def _part(statement: str) -> _Part:
+    keys = list(dict.fromkeys(_PARAMETER.findall(statement)))
+    body = _PARAMETER.sub(lambda found: f"${keys.index(found[1]) + 1}", statement)
     name = f"catapult_{blake2b(statement.encode(), digest_size=8).hexdigest()}"
-    cursor.execute(f"PREPARE {name} AS {statement % {key: f'${n}' for n, key in enumerate(values, 1)}}")
-    return f"EXECUTE {name} ({', '.join(f'%({key})s' for key in values)})"
-
-
-def _give_up(engine: Engine, refusal: Any) -> None:
-    _unkept.add(engine)
-    log.info("plans are no longer kept: behind a pooler, or a column has changed", sqlstate=refusal.pgcode)
+    arguments = f" ({', '.join(f'%({key})s' for key in keys)})" if keys else ""
+    return _Part(name, f"PREPARE {name} AS {body}", f"EXECUTE {name}{arguments}")
