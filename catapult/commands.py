@@ -69,7 +69,8 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
                 _create_schema_if_empty()
                 return command(*args, **kwargs)
         except Refusal as refusal:
-            fail(refusal.detail, 2 if isinstance(refusal, Invalid) else 1)
+            fields = [f"{name}: {message}" for name, messages in refusal.errors.items() for message in messages]
+            fail(" ".join([refusal.detail, *fields]), 2 if isinstance(refusal, Invalid) else 1)
         except (EmbeddedError, ConfigError) as error:
             fail(str(error), 2)
         except SQLAlchemyError as error:

@@ -250,6 +250,13 @@ def test_invalid_arguments_add_nobody(run, arguments):
     assert run("people", "list").output == ""
 
 
+def test_a_refusal_says_what_is_wrong_with_each_field(run, api):
+    viewer = api.make("/api/v1/people", {"name": "Vic", "role": "viewer"})
+    refused = run("keys", "create", "--name", "x", "--role", "admin", "--person", viewer["id"], status=2).output
+    assert " role: " in refused
+    assert len(refused.splitlines()) == 1
+
+
 def test_an_email_address_belongs_to_one_person(run, dana):
     assert "email address" in run("people", "add", "Other", "--email", "dana@example.com", status=1).output
 

@@ -24,14 +24,18 @@ AT, FORM = "/environments/<name>/-/retire", "retirements/new.html"
 @blp.route(AT, methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def retire(name: str) -> Response:
-    """What is live of the model and on its way there, and the form that ends it. The action checks the role there."""
+    """What is live of the model and on its way there, and the form that ends it. The action checks the role there.
+
+    The deployment that the form showed must still be live.
+    """
 
     def act() -> Response:
         sent = forms.read(Retirement)
         environment, model = environments.named(name), models.called(sent["model_name"])
         if environment.protected:
             forms.check_typed(model.name)
-        retired = actions.retire(environment.place, actor=g.actor, **sent)
+        shown = forms.shown_id("from")
+        retired = actions.retire(environment.place, actor=g.actor, shown=shown, **sent)
         return done(f"{retired.model_name} is retired from {retired.environment}.")
 
     return forms.answer(act, partial(_form, name), Form(request.args.to_dict()))

@@ -1,6 +1,5 @@
 """`/environments/<name>/-/rollback`: what a rollback would change, and the form that does it."""
 
-import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -27,8 +26,6 @@ AT, FORM = "/environments/<name>/-/rollback", "rollbacks/new.html"
 KEYS, ROOM = 12, 60_000
 """Shown keys that differ, and characters of HTML for them."""
 
-ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-
 
 @blp.route(AT, methods=forms.METHODS)
 @page(Role.RELEASER)
@@ -43,20 +40,16 @@ def roll_back(name: str) -> Response:
         environment, model = environments.named(name), models.called(sent["model_name"])
         if environment.protected:
             forms.check_typed(model.name)
-        shown = _id(request.form.get("from", ""))
+        shown = forms.shown_id("from")
         created = actions.rollback(environment.place, actor=g.actor, shown=shown, **sent)
         return done(f"{created.model_name} is back on {created.version} in {created.environment}.")
 
     return forms.answer(act, partial(_form, name), Form(request.args.to_dict()))
 
 
-def _id(text: str) -> UUID | None:
-    return UUID(text) if ID.fullmatch(text) else None
-
-
 def _form(name: str, form: Form, status: int) -> Response:
     environment, model = environments.named(name), models.called(form.values.get("model_name", ""))
-    steps = history.steps_back(UUID(model.id), environment.place, _id(form.values.get("to", "")))
+    steps = history.steps_back(UUID(model.id), environment.place, forms.as_id(form.values.get("to", "")))
     if steps.target is None:
         steps = history.steps_back(UUID(model.id), environment.place, None)
     context = {"environment": environment, "model": model, "about": about(environment), "now": datetime.now(UTC)}

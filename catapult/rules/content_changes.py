@@ -29,7 +29,7 @@ def _sentence(path: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
 def _flat(field: str, value: Any) -> dict[str, str]:
     """Return `{dotted path: value as JSON}`. The paths of metadata begin within it."""
     if field != "metadata":
-        return {field: _text(value)}
+        return {} if value is None else {field: _text(value)}
     flat, pending = {}, [("", value or {})]
     while pending:
         path, part = pending.pop()

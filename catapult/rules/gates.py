@@ -139,7 +139,7 @@ def _present(facts: Any) -> str:
         if old is None
         else f"changed from {number(old) if isinstance(old, int | float) else json.dumps(old)[:60]}"
     )
-    return f"{present} ({before} by {facts.edited['by']}, {span(int(facts.edited['seconds']), 1)} after registration)"
+    return f"{present} ({before} by {facts.edited['by']}, {after_registration(int(facts.edited['seconds']))})"
 
 
 def _metadata_present(facts: Any) -> tuple[bool, str]:
@@ -175,7 +175,7 @@ _RULES: dict[str, Callable[[Any], str]] = {
     GateKind.METADATA_PRESENT: lambda gate: f"{', '.join(gate.paths)} in the metadata",
     GateKind.RELEASED: lambda gate: "releases only",
     GateKind.SOAKED: lambda gate: f"live in {gate.environment} for {span(gate.seconds)} without interruption",
-    GateKind.APPROVED: lambda gate: f"approved by {_keys(gate.count_)} with the role {_role_or_higher(gate.role)}",
+    GateKind.APPROVED: lambda gate: f"approved by {_others(gate.count_)} with the role {_role_or_higher(gate.role)}",
 }
 
 
@@ -195,8 +195,8 @@ def _role_or_higher(role: str) -> str:
     return "admin" if role == Role.ADMIN else f"{role} or higher"
 
 
-def _keys(count: int) -> str:
-    return "another key" if count == 1 else f"{count} other keys"
+def _others(count: int) -> str:
+    return "another person or service" if count == 1 else f"{count} other people or services"
 
 
 def _approved(facts: Any, approvals: list[Approval]) -> Verdict:
@@ -255,6 +255,11 @@ def number(value: float) -> str:
 def _exact(value: float) -> Decimal:
     """Return the number as it is written, so that 0.95 - 0.01 is 0.94."""
     return Decimal(repr(value))
+
+
+def after_registration(seconds: int) -> str:
+    """Return how long after registration that is: `2 hours after registration`."""
+    return f"{span(seconds, parts=1)} after registration" if seconds > 0 else "right after registration"
 
 
 def span(seconds: int, parts: int | None = None) -> str:

@@ -263,7 +263,7 @@ def test_waiting_ends_when_every_gate_passes(catapult, registry, accurate, versi
     )
     ended = catapult("wait", MODEL, "1.0", "--target", "production", "--interval", "7")
     assert (ended.status, pauses) == (0, [7, 7, 7])
-    added = r"\(added by releaser-key, \d+ seconds? after registration\)"
+    added = r"\(added by releaser-key, (right|\d seconds?) after registration\)"
     assert re.match(rf"PASS  metric            accuracy is 0.99 {added}; it must be >= 0.9\n", ended.out)
     assert ended.err.splitlines() == [
         "catapult: Waiting: accuracy is 0.89; it must be >= 0.9.",

@@ -35,7 +35,7 @@ def test_each_gate_is_a_row_that_says_what_it_asks_for(browser, gate, places):
     for row, (models, target, asks) in zip(
         said,
         [
-            ("all models", "release", "Approved by 2 other keys with the role admin"),
+            ("all models", "release", "Approved by 2 other people or services with the role admin"),
             ("all models", "production", "Live in staging for 1 hour 30 minutes without interruption"),
             ("all models", "production", "Releases only"),
             ("all models", "staging", "data.sha256, git_commit in the metadata"),

@@ -152,6 +152,21 @@ def test_a_key_is_made_for_a_person_within_bounds(browser, api):
     assert (above.status_code, Page(above).invalid) == (422, ["role"])
 
 
+@pytest.mark.parametrize("htmx", [None, "form"])
+def test_wider_bounds_than_ones_own_are_refused_in_place_and_in_the_audit_log(browser, api, trail, htmx):
+    narrow = api.make("/api/v1/api-keys", {"name": "narrow", "role": "admin", "models": ["nlp/*"]})
+    data = {"name": "wide", "role": "viewer", "ends": "never", "models": "cv/*"}
+    browser.post("/logout", {})
+    assert browser.post("/login", {"key": narrow["key"]}).status_code == 303
+    refused = browser.post("/new/key", data, htmx=htmx)
+    page = Page(refused)
+    assert (refused.status_code, page.field("name").value) == (403, "wide")
+    assert "nlp/*" in page.one(role="alert").text
+    (entry,) = trail("auth.forbidden")
+    assert entry["api_key_name"] == "narrow"
+    assert browser.post("/new/key", {**data, "models": "nlp/bert"}).status_code == 200
+
+
 @pytest.mark.parametrize("person", ["dana", NOWHERE])
 def test_a_key_of_a_person_who_is_not_there_is_refused_in_place(browser, person):
     refused = browser.post("/new/key", {"name": "ci", "role": "viewer", "ends": "never", "person_id": person})

@@ -33,6 +33,16 @@ def test_retiring_ends_it_and_keeps_the_reason(browser, api, live, trail):
     assert "retired org/bert <code>1.0.0</code> from staging" in feed
 
 
+def test_what_went_live_since_the_form_was_shown_is_not_retired(browser, api, live, trail):
+    sent = {**Page(browser.get(f"{RETIRE}?model_name=org/bert")).form, "reason": "Replaced"}
+    later = api.deployment({"id": live["release_id"]}, "staging")
+    answer = browser.post(RETIRE, sent)
+    assert (answer.status_code, Page(answer).field("reason").value) == (412, "Replaced")
+    assert api.get(f"/api/v1/deployments/{later['id']}").json["live"] is True
+    assert not trail("deployment.retire")
+    assert browser.post(RETIRE, {**Page(answer).form, "reason": "Replaced"}).status_code == 303
+
+
 @pytest.mark.parametrize("htmx", [None, "form"])
 @pytest.mark.parametrize("reason", ["", " \u200b "])
 def test_it_takes_a_reason_that_can_be_read(browser, api, live, trail, reason, htmx):

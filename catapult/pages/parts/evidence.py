@@ -12,7 +12,7 @@ from catapult.queries import content, decisions
 from catapult.queries.content import Change
 from catapult.rules import content_changes
 from catapult.rules import decisions as rules
-from catapult.rules.gates import span
+from catapult.rules.gates import after_registration
 from catapult.tables import DecisionKind
 
 AROUND = 400
@@ -140,10 +140,8 @@ def _sentences(changes: list[Change]) -> Iterator[str]:
         fields = {
             name: pair for name, pair in change.changes.items() if name in (*content.FIELDS, *content.MODEL_FIELDS)
         }
-        seconds = max(int((change.at - change.registered_at).total_seconds()), 0)
-        what = _short(content_changes.described(fields))
-        when = f"{span(seconds, parts=1)} after" if seconds else "right after"
-        yield f"{what} by {change.by}, {when} registration"
+        when = after_registration(int((change.at - change.registered_at).total_seconds()))
+        yield f"{_short(content_changes.described(fields))} by {change.by}, {when}"
 
 
 def _short(text: str) -> str:

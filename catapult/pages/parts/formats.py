@@ -200,7 +200,7 @@ def is_endless(key: Any) -> bool:
 
 
 def rule(gate: Any) -> str:
-    """Return what a gate requires: `accuracy ≥ 0.9`, `Approved by another key, an admin`."""
+    """Return what a gate requires: `accuracy ≥ 0.9`, `Approved by another person or service with the role admin`."""
     return _rule(gate.kind_, gates.rule(gate))
 
 

@@ -11,12 +11,13 @@ from marshmallow import Schema, fields
 
 from catapult.contract import strict
 from catapult.contract.fields import Flag, Metadata, Time, Whole, with_zone
-from catapult.errors import BadRequest, Conflict, Invalid, PreconditionFailed, Refusal
-from catapult.extensions import db
+from catapult.errors import BadRequest, Conflict, Forbidden, Invalid, PreconditionFailed, Refusal
 from catapult.pages.parts.page_request import SAFE
 from catapult.queries import audit_logs
+from catapult.web import error_handlers
 
 NUMBER = re.compile(r"[+-]?(\d{1,400}\.?\d{0,400}|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 POSITION = re.compile(r"line (\d+) column (\d+)")
 
 
@@ -42,8 +43,8 @@ def answer(act: Callable[[], Response], show: Callable[[Form, int], Response], f
         return show(first or Form(), 200)
     try:
         return act()
-    except (Invalid, Conflict, PreconditionFailed) as refusal:
-        db.session.rollback()  # a refusal by PostgreSQL has aborted the transaction, and the page sends more queries
+    except (Invalid, Conflict, PreconditionFailed, Forbidden) as refusal:
+        error_handlers.record(refusal)  # ends the transaction, too, which a refusal by PostgreSQL has aborted
         errors = {name: _messages(details) for name, details in refusal.errors.items()}
         return show(Form(typed(), errors, refusal), refusal.status)
 
@@ -81,6 +82,16 @@ def counter() -> set[int] | None:
     """Return the row's counter that the form was shown with; None if it has none."""
     text = request.form.get("counter", "")
     return {int(text)} if re.fullmatch(r"\d{1,9}", text) else None
+
+
+def shown_id(name: str) -> UUID | None:
+    """Return the id of what the form was shown with, in its hidden field of that name; None if it has none."""
+    return as_id(request.form.get(name, ""))
+
+
+def as_id(text: str) -> UUID | None:
+    """Return the text as an id, or None if it is none."""
+    return UUID(text) if ID.fullmatch(text) else None
 
 
 def changed_by(row: Any, status: int) -> str:
