@@ -12,6 +12,7 @@ from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries.content import MODEL_FIELDS as CONTENT
+from catapult.rules import image_reference
 from catapult.rules import metadata_limits as limits
 from catapult.tables import NOW, Approval, Deployment, RegisteredModel, Role, Version, is_live
 
@@ -28,7 +29,7 @@ def create(
 ) -> RegisteredModel:
     """Register a model. `storage_path` defaults to `repository`.
 
-    Raises Conflict (name taken), Invalid (neither of the two is given).
+    Raises Conflict (name taken), Invalid (neither of the two is given, or nothing can be pulled from the repository).
     """
     actor.needs(Role.PUBLISHER)
     actor.bounds.check_model(name)
@@ -39,6 +40,7 @@ def create(
             "Send storage_path or repository: where the images are.",
             errors={"storage_path": ["Required without a repository."]},
         )
+    _check_repository(repository)
     model = RegisteredModel(
         id=uuid7(),
         name=name,
@@ -64,7 +66,7 @@ def edit(
 
     A change of `repository` or `storage_path` changes the images of all versions: it voids their approvals and, if one is a
     release or live, takes a releaser and a reason. `expected` are the counters the caller has seen, None for any. Raises NotFound,
-    Forbidden, Invalid (reason), PreconditionFailed.
+    Forbidden, Invalid (reason, repository), PreconditionFailed.
     """
     actor.needs(Role.PUBLISHER)
     limits.check(fields.get("metadata_"))
@@ -74,6 +76,8 @@ def edit(
     changed = audit.changes(model, fields)
     if not changed:
         return model
+    if "repository" in changed:
+        _check_repository(model.repository)
     voided = None
     if content := {name: changed[name] for name in CONTENT if name in changed}:
         if _has_evidence(model):
@@ -82,6 +86,13 @@ def edit(
         voided = approvals.void(of_model, contents.why_void(content, actor), locks.now())
     details = {"changes": changed, "reason": reason, "voided_approvals": voided}
     return audit.commit(actor, model, audit.entry("model.update", model, name=model.name, **details))
+
+
+def _check_repository(repository: str | None) -> None:
+    """Raise Invalid if container tools cannot pull from it."""
+    fault = image_reference.repository_fault(repository) if repository else None
+    if fault:
+        raise Invalid("Container tools cannot pull from this repository.", errors={"repository": [fault]})
 
 
 def _has_evidence(model: RegisteredModel) -> bool:

@@ -9,8 +9,11 @@ from functools import lru_cache
 _HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 _REGISTERED = {name: re.compile(rf"[a-f0-9]{{{length}}}") for name, length in _HEX.items()}
 _OCI_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+")
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")  # nothing that a shell would split or expand
-_HOST_AND_PATH = re.compile(r"(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::(?P<port>\d{{1,5}}))?")
+_PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
+_LONGEST = 255
 
 
 def is_oci_digest(digest: str) -> bool:
@@ -29,14 +32,39 @@ def digest_status(digest: str) -> str:
 
 @lru_cache(maxsize=4096)
 def pull_from(repository: str | None, storage_path: str) -> str | None:
-    """Return `repository`, or `storage_path` if it has the form `host[:port]/path`, else None.
-
-    A host has a dot or a port, which is how container tools distinguish it from a Docker Hub user.
-    """
+    """Return `repository`, or `storage_path` if it has the form `host[:port]/path`; None if it cannot be pulled from."""
     if repository:
-        return repository if _REPOSITORY.fullmatch(repository) else None
-    match = _HOST_AND_PATH.fullmatch(storage_path)
-    return storage_path if match and ("." in match["host"] or ":" in match["host"]) else None
+        return repository if repository_fault(repository) is None else None
+    first = storage_path.partition("/")[0]  # `localhost/bert` is rather a folder
+    has_host = first != "localhost" and _is_host(first, storage_path)
+    return storage_path if has_host and repository_fault(storage_path) is None else None
+
+
+def repository_fault(repository: str) -> str | None:
+    """Return what keeps container tools from pulling from this repository, and what to write; None if nothing does."""
+    if scheme := _SCHEME.match(repository):
+        bare = repository[scheme.end() :].strip("/").lower()
+        return f"Must have no scheme, as {bare or 'ghcr.io/acme/bert'} has none. What is not a container registry belongs in storage_path."
+    first, _, rest = repository.partition("/")
+    host, path = (first, rest) if _is_host(first, repository) else ("", repository)
+    parts = path.split("/")
+    match = _HOST.fullmatch(host)
+    if host and (match is None or not 0 < int(match["port"] or 443) < 65_536):
+        return f"Must begin with a host or host:port, which {host[:60]!r} is not."
+    if "" in parts:
+        return "Must have a name after each slash, and none at the end."
+    if "@" in path or ":" in path:
+        return "Must have no tag and no digest: they belong to each version."
+    if path != path.lower():
+        return f"Must be in lower case after the host: {'/'.join([*([host] if host else []), path.lower()])}."
+    if bad := next((part for part in parts if not _PART.fullmatch(part)), None):
+        return f"Must be made of letters, digits and single . _ - between them, which {bad[:60]!r} is not."
+    return f"Must be at most {_LONGEST} characters." if len(repository) > _LONGEST else None
+
+
+def _is_host(first: str, reference: str) -> bool:
+    """Return whether container tools read the first part of the reference as a host and not as a user of Docker Hub."""
+    return "/" in reference and (first == "localhost" or "." in first or ":" in first)
 
 
 def image(repository: str | None, storage_path: str, digest: str) -> str | None:

@@ -29,7 +29,7 @@ FIELDS = {
     ),
     ("model", "description"): (["", "é" * 10_000], ["é" * 10_001, 5]),
     ("model", "storage_path"): (["é" * 1_024], ["", "é" * 1_025, 1]),
-    ("model", "repository"): (["é" * 1_024], ["", "é" * 1_025]),
+    ("model", "repository"): (["org/bert"], ["", "é", "https://ghcr.io/a/b", "ghcr.io/a/", "a//b", "a:", "host:443:80/x"]),
     ("model", "tags"): ([[], ["nlp", "gpu ready"], ["x" * 128]], ["x", [1], [""], ["a", "é"], ["x" * 129], ["a"] * 51]),
     ("model", "metadata"): ([EXACT], [[], "x"]),
     ("version", "metadata"): ([EXACT], [[], "x"]),

@@ -28,7 +28,7 @@ def hostile(admin):
         "\u202ekey": {"<b id=injected>": [BAD, {"'": '"'}]},
         "git_commit": BAD,
     }
-    model = admin.model(NAME, storage_path=BAD, repository=BAD, description=LONG, tags=tags, metadata=metadata)
+    model = admin.model(NAME, storage_path=BAD, description=LONG, tags=tags, metadata=metadata)
     made = {"model": model, "versions": []}
     fields = {"release_notes": LONG, "platform": BAD[:128], "quantization": BAD[:128], "ceph_path": BAD}
     for version in (VERSION, PLAIN):

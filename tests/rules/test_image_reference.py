@@ -1,6 +1,6 @@
 import pytest
 
-from catapult.rules.image_reference import digest_status, image, is_oci_digest
+from catapult.rules.image_reference import digest_status, image, is_oci_digest, repository_fault
 
 A, DIGEST = "a" * 64, "sha256:" + "0123456789abcdef" * 4
 TAKEN = [
@@ -35,6 +35,42 @@ def test_a_digest_that_oci_takes_makes_an_image_of_the_repository(digest, taken)
 @pytest.mark.parametrize("storage_path", [*PULLED, *NOT_PULLED])
 def test_a_storage_path_with_a_dot_or_a_port_in_its_host_can_be_pulled_from(storage_path):
     assert image(None, storage_path, DIGEST) == (f"{storage_path}@{DIGEST}" if storage_path in PULLED else None)
+
+
+REPOSITORIES = {
+    "https://ghcr.io/Acme/bert": "no scheme, as ghcr.io/acme/bert has none",
+    "docker://ghcr.io/acme/bert/": "no scheme, as ghcr.io/acme/bert has none",
+    "s3://bucket/bert": "belongs in storage_path",
+    "oci://": "no scheme, as ghcr.io/acme/bert has none",
+    "ghcr.io/acme/": "none at the end",
+    "a//b": "a name after each slash",
+    "/a": "a name after each slash",
+    "a:": "no tag",
+    "ghcr.io/acme/bert:v1": "no tag",
+    f"ghcr.io/acme/bert@{DIGEST}": "no digest",
+    "host:443:80/x": "'host:443:80' is not",
+    "host:99999/x": "'host:99999' is not",
+    "host:0/x": "'host:0' is not",
+    "host:/x": "'host:' is not",
+    "-a.b/x": "'-a.b' is not",
+    "a_b.c:1/x": "'a_b.c:1' is not",
+    "[::1]:5000/x": "'[::1]:5000' is not",
+    "ghcr.io/Acme/bert": "lower case after the host: ghcr.io/acme/bert.",
+    "Acme/bert": "lower case after the host: acme/bert.",
+    "ghcr.io/a___b": "'a___b' is not",
+    "ghcr.io/a..b": "'a..b' is not",
+    "ghcr.io/é": "'é' is not",
+    "127.0.0.1:1/" + "a" * 244: "at most 255 characters",
+}
+"""Repositories that nothing can be pulled from, and part of what is said of each."""
+GOOD = ["myorg/bert", "bert", "localhost/bert", "Host.IO/x", "127.0.0.1:1/" + "a" * 243, *PULLED]
+
+
+@pytest.mark.parametrize("repository", [*REPOSITORIES, *GOOD])
+def test_a_repository_is_one_that_container_tools_pull_from_or_is_told_what_to_write(repository):
+    fault = repository_fault(repository)
+    assert (REPOSITORIES[repository] in fault) if repository in REPOSITORIES else fault is None
+    assert image(repository, "docker.io/a/b", DIGEST) == (None if fault else f"{repository}@{DIGEST}")
 
 
 @pytest.mark.parametrize("repository", ["ghcr.io/a/b\ncurl evil", "ghcr.io/a/b; rm", "$(id)", "ghcr.io/a b", "-v/:/x"])
