@@ -44,7 +44,10 @@ def repository_fault(repository: str) -> str | None:
     """Return what keeps container tools from pulling from this repository, and what to write; None if nothing does."""
     if scheme := _SCHEME.match(repository):
         bare = repository[scheme.end() :].strip("/").lower()
-        return f"Must have no scheme, as {bare or 'ghcr.io/acme/bert'} has none. What is not a container registry belongs in storage_path."
+        return (
+            f"Must have no scheme, as {bare or 'ghcr.io/acme/bert'} has none. "
+            "What is not a container registry belongs in storage_path."
+        )
     first, _, rest = repository.partition("/")
     host, path = (first, rest) if _is_host(first, repository) else ("", repository)
     parts = path.split("/")

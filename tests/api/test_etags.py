@@ -100,7 +100,17 @@ def test_if_match_compares_the_counter_alone(api):
     assert api.put(path, {"description": "x"}, headers={"If-Match": tag}).status_code == 200
 
 
-@pytest.mark.parametrize("sent", ["*", '"99-0000000000000000", {}', "W/{}"])
+@pytest.mark.parametrize("sent", ["W/{}", "W/{}, W/{}"])
+@pytest.mark.parametrize("noun", ["model", "version"])
+def test_if_match_takes_no_weak_tag_and_says_what_makes_one(api, things, noun, sent):
+    path = address(noun, things[noun])
+    weak = {"If-Match": sent.replace("{}", api.get(path).headers["ETag"])}
+    for refused in (api.put(path, {"metadata": {"a": 1}}, headers=weak), api.delete(path, headers=weak)):
+        assert refusal(refused) == "precondition-failed"
+        assert "A proxy that compresses answers makes tags weak" in refused.json["detail"]
+
+
+@pytest.mark.parametrize("sent", ["*", '"99-0000000000000000", {}', "W/{}, {}"])
 def test_if_match_takes_a_list_and_a_star(api, things, sent):
     path = address("model", things["model"])
     tag = api.get(path).headers["ETag"]

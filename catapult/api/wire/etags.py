@@ -6,7 +6,9 @@ from typing import Any
 
 from flask import request
 
-TAG = re.compile(r'(?:W/)?"(\d{1,18})-[0-9a-f]{16}(?:-gzip)?"')
+from catapult.errors import PreconditionFailed
+
+TAG = re.compile(r'"(\d{1,18})-[0-9a-f]{16}(?:-gzip)?"')
 
 
 def of(row: Any, body: bytes) -> str:
@@ -15,8 +17,17 @@ def of(row: Any, body: bytes) -> str:
 
 
 def expected() -> set[int] | None:
-    """Return the row counters that `If-Match` accepts, or None for any. A tag of another form matches nothing."""
+    """Return the row counters that `If-Match` accepts, or None for any. A tag of another form matches nothing.
+
+    Raises PreconditionFailed if all are weak: RFC 9110 compares strongly here.
+    """
     sent = request.headers.get("If-Match", "*").strip()
     if sent == "*":
         return None
-    return {int(match[1]) for tag in sent.split(",") if (match := TAG.fullmatch(tag.strip()))}
+    tags = [tag.strip() for tag in sent.split(",")]
+    if all(tag.startswith("W/") for tag in tags):
+        raise PreconditionFailed(
+            "If-Match takes strong tags, and W/ marks a weak one. A proxy that compresses answers makes tags weak: turn that off"
+            " for /api, which Catapult compresses by itself."
+        )
+    return {int(match[1]) for tag in tags if (match := TAG.fullmatch(tag))}
