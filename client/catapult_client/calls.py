@@ -124,9 +124,24 @@ class Calls(Generic[Failed]):
 
     def _post(self, kind: type[RecordT], path: str, body: Mapping[str, Any], idempotency_key: str | None) -> RecordT:
         """Return the created record. Fields that are None are not sent, which means the same to the registry."""
-        sent = {name: plain(value, name) for name, value in body.items() if value is not None}
+        sent = self._plain(body, None)
         ask = Ask("POST", path, sent, {"Idempotency-Key": checked_key(idempotency_key)})
         return _record(kind, ask, self._send(ask))
+
+    def _plain(self, fields: Mapping[str, Any], left_out: Any) -> dict[str, Any]:
+        """Return the fields as plain JSON values, without those that are `left_out`.
+
+        With `on_error="warn"`, a figure of the metadata that is not finite is null and logged: the rest is registered.
+        """
+        lost: list[str] = []
+        sent = {
+            name: plain(value, name, lost if self._warns and name == "metadata" else None)
+            for name, value in fields.items()
+            if value is not left_out
+        }
+        if lost:
+            log.warning("%s: not finite, which JSON cannot hold; null is registered instead.", ", ".join(lost))
+        return sent
 
     def _put(
         self, kind: type[RecordT], path: str, changes: Mapping[str, Any], if_match: str | Record | None
@@ -136,7 +151,7 @@ class Calls(Generic[Failed]):
         If the response to an attempt is lost, the change may have been made, and the retry then gets 412. In that case
         read the current state: if it has the requested values, the change was made.
         """
-        sent = {name: plain(value, name) for name, value in changes.items() if value is not UNSET}
+        sent = self._plain(changes, UNSET)
         ask = Ask("PUT", path, sent, _precondition(if_match))
         try:
             return _record(kind, ask, self._send(ask))

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from .errors import NotFound, RegistryError
-from .output import Output, as_json, columns
+from .output import Output, columns
 from .plain import rfc3339
+from .record import as_json
 from .records import Decision, Deployment, Gate, Verdict, Version
 from .registry import Registry
 

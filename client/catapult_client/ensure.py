@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from .errors import Conflict
-from .plain import differences, plain, same
+from .plain import differences, same
 from .record import RecordT
 
 
@@ -15,8 +15,8 @@ def ensured(
 ) -> RecordT:
     """Return what `create` returns or, after a Conflict, what `find` returns if it has the same content.
 
-    `create` comes first, so that of two jobs at the same time one creates the record and the other finds it. Only the
-    fields of `content` that are not None are compared. Raises Conflict, with `difference`, if they differ.
+    `create` comes first, so that of two jobs at the same time one creates the record and the other finds it. `content`
+    has plain JSON values. Raises Conflict, with `difference`, if they differ.
     """
     try:
         return create()
@@ -25,9 +25,8 @@ def ensured(
     record = find()
     if record is None:  # the name is taken by something else, or the record was deleted in between
         raise conflict
-    sent = {name: plain(value, name) for name, value in content.items() if value is not None}
     conflict.difference = {
-        name: (getattr(record, name), value) for name, value in sent.items() if not _holds(record, name, value)
+        name: (getattr(record, name), value) for name, value in content.items() if not _holds(record, name, value)
     }
     if not conflict.difference:
         return record

@@ -50,7 +50,7 @@ class ModelCalls(Calls[Failed]):
         A model that exists must have the same content: the fields that are not None are compared, tags in any order.
         Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_model` raises.
         """
-        content = arguments(locals(), "name")
+        content = self._plain(arguments(locals(), "name"), None)
         return ensured(
             f"The model {name}",
             lambda: self._create_model({"name": name, **content}, None),

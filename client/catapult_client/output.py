@@ -8,14 +8,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from .errors import Blocked, RegistryError
-from .plain import rfc3339
-from .record import Record
+from .record import as_json
 from .records import Verdict
 
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]+")
@@ -85,20 +82,6 @@ class Output:
             if len(secret) >= SHORTEST:
                 text = text.replace(secret, "…")
         return KEY.sub("cat_…", text)
-
-
-def as_json(value: Any) -> Any:
-    """Return records as JSON values: all fields except `etag`, and times as the registry writes them."""
-    if isinstance(value, Record):
-        names = [field.name for field in fields(value) if field.name != "etag"]  # type: ignore[arg-type]
-        return {name: as_json(getattr(value, name)) for name in names}
-    if isinstance(value, datetime):
-        return rfc3339(value, "")
-    if isinstance(value, Mapping):
-        return {name: as_json(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_json(inner) for inner in value]
-    return value
 
 
 def visible(text: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from enum import Enum
@@ -14,42 +16,74 @@ from .errors import InvalidArgument
 DEEPEST = 100  # the registry allows 32; this limit only stops a structure that contains itself
 
 
-def plain(value: Any, path: str, depth: int = 0) -> Any:
+def plain(value: Any, path: str, lost: list[str] | None = None) -> Any:
     """Return the value built of `None`, `bool`, `int`, `float`, `str`, `list` and `dict` only.
 
-    Converts scalars of numpy, torch and others (0-dimensional, with `.item()`), sequences to lists, mappings with text
-    keys, enums to their value, paths to text, and datetimes with a zone to RFC 3339 in UTC. Raises InvalidArgument for
-    anything else, with its path (`metadata.eval.f1`) and what to pass instead.
+    Converts arrays of numpy, torch and others that hold one element (by `.item()`), sequences to lists, mappings with
+    keys of text or integers, enums to their value, paths and UUIDs to text, and datetimes with a zone to RFC 3339 in UTC.
+    With the list `lost`, a number that is not finite becomes None and its path is added to the list. Raises
+    InvalidArgument for anything else, with its path (`metadata.eval.f1`) and what to pass instead.
     """
+    return _plain(value, path, lost, 0)
+
+
+def _plain(value: Any, path: str, lost: list[str] | None, depth: int) -> Any:
+    try:
+        return _converted(value, path, lost, depth)
+    except InvalidArgument:
+        raise
+    except Exception as error:  # by a foreign class, whose methods may raise anything
+        raise InvalidArgument(
+            f"{path} is a {type(value).__name__}, which raised {type(error).__name__} when it was read:"
+            " pass a number, text, list or dict."
+        ) from error
+
+
+def _converted(value: Any, path: str, lost: list[str] | None, depth: int) -> Any:
     if depth > DEEPEST:
         raise InvalidArgument(f"{path[:200]}… is nested deeper than {DEEPEST} levels, or contains itself.")
     if isinstance(value, Enum):  # before int and str, which an IntEnum also is
-        return plain(value.value, path, depth + 1)
+        return _plain(value.value, path, lost, depth + 1)
     if value is None or isinstance(value, (bool, int, float, str)):
-        return _scalar(value, path)
+        return _scalar(value, path, lost)
     if isinstance(value, datetime):
         return rfc3339(value, path)
     if isinstance(value, Mapping):
-        return {_key(key, path): plain(inner, f"{path}.{key}", depth + 1) for key, inner in value.items()}
+        return _object(value, path, lost, depth)
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [plain(inner, f"{path}[{index}]", depth + 1) for index, inner in enumerate(value)]
+        return [_plain(inner, f"{path}[{index}]", lost, depth + 1) for index, inner in enumerate(value)]
     if isinstance(value, os.PathLike):
-        return plain(os.fspath(value), path, depth + 1)
-    return _scalar(_item(value, path), path)
+        return _plain(os.fspath(value), path, lost, depth + 1)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    return _scalar(_item(value, path), path, lost)
 
 
-def _scalar(value: Any, path: str) -> Any:
+def _object(value: Mapping[Any, Any], path: str, lost: list[str] | None, depth: int) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, inner in value.items():
+        name = _key(key, path)
+        if name in result:
+            raise InvalidArgument(f"{path} has the key {name!r:.40} twice, as text and as a number: rename one.")
+        result[name] = _plain(inner, f"{path}.{name}", lost, depth + 1)
+    return result
+
+
+def _scalar(value: Any, path: str, lost: list[str] | None) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return _string(str(value), path)
     if isinstance(value, float):
-        return _float(float(value), path)  # float(): numpy.float64 is a float as well, and repr() of it is not
+        return _float(float(value), path, lost)  # float(): numpy.float64 is a float as well, and repr() of it is not
     return _integer(int(value), path)
 
 
-def _float(number: float, path: str) -> float:
+def _float(number: float, path: str, lost: list[str] | None) -> float | None:
     if math.isnan(number) or math.isinf(number):
+        if lost is not None:
+            lost.append(path)
+            return None
         raise InvalidArgument(f"{path} is {number}, which JSON cannot hold: leave it out, or pass None.")
     return number
 
@@ -75,22 +109,47 @@ def _string(text: str, path: str) -> str:
 
 
 def _key(key: Any, path: str) -> str:
+    if isinstance(key, Enum):
+        key = key.value
+    if not isinstance(key, (str, bool, float)) and hasattr(key, "__index__"):
+        return str(operator.index(key))  # as json.dumps does
     if not isinstance(key, str):
         raise InvalidArgument(f"{path} has the key {key!r:.40}, but keys in JSON are text: use {str(key)!r:.40}.")
     return _string(str(key), f"a key of {path}")
 
 
 def _item(value: Any, path: str) -> Any:
-    """Return the value of a 0-dimensional array or scalar. Raises InvalidArgument for anything else."""
+    """Return the value of a scalar, or of an array of one element. Raises InvalidArgument for anything else."""
     shape, kind = getattr(value, "shape", None), getattr(getattr(value, "dtype", None), "kind", None)
-    if shape is not None and len(shape) == 0 and kind not in ("M", "m"):  # datetime64's item() may be a bare integer
+    single = shape is not None and callable(getattr(value, "item", None)) and math.prod(shape) == 1
+    if single and kind not in ("M", "m"):  # datetime64's item() may be a bare integer
         item = value.item()
         if isinstance(item, (bool, int, float, str)):
             return item
     raise InvalidArgument(f"{path} is a {type(value).__name__}, which JSON cannot hold: {_remedy(value)}.")
 
 
+ADVICE = {
+    "Decimal": "pass float(…), or str(…) if every digit counts",
+    "Fraction": "pass float(…)",
+    "complex": "pass .real and .imag",
+    "complex128": "pass .real and .imag",
+    "date": "pass .isoformat()",
+    "time": "pass .isoformat()",
+    "datetime64": "pass str(…), or a datetime with a zone",
+    "timedelta": "pass .total_seconds()",
+    "timedelta64": "pass a number of seconds",
+    "Timedelta": "pass .total_seconds()",
+    "Namespace": "pass vars(…)",
+}
+"""What to pass instead, by the name of the class."""
+
+
 def _remedy(value: Any) -> str:
+    if advice := ADVICE.get(type(value).__name__):
+        return advice
+    if "dtype" in type(value).__name__.lower():  # numpy's are classes of their own, such as Float32DType
+        return "pass str(…)"
     if isinstance(value, (set, frozenset)):
         return "pass sorted(…), a list"
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -99,7 +158,7 @@ def _remedy(value: Any) -> str:
         return "pass .tolist(), or a number computed from it"
     if hasattr(value, "__dataclass_fields__"):
         return "pass dataclasses.asdict(…)"
-    return "pass vars(…)" if type(value).__name__ == "Namespace" else "pass a number, text, list or dict"
+    return "pass a number, text, list or dict"
 
 
 def rfc3339(value: Any, path: str) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
 from .errors import UnexpectedAnswer
+from .plain import rfc3339
 
 RecordT = TypeVar("RecordT", bound="Record")
 
@@ -56,6 +57,23 @@ class Record:
                 values[name] = _parsed(cls.__name__, name, value, PARSE.get(known[name].type))
         record = cls(**values)
         return record if etag is None else replace(record, etag=etag)  # type: ignore[type-var]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain JSON values, which `from_json` reads again: all fields except `etag`."""
+        return {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name != "etag"}  # type: ignore[arg-type]
+
+
+def as_json(value: Any) -> Any:
+    """Return records, and what holds them, as JSON values. Times are as the registry writes them."""
+    if isinstance(value, Record):
+        return value.to_dict()
+    if isinstance(value, datetime):
+        return rfc3339(value, "")
+    if isinstance(value, Mapping):
+        return {name: as_json(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(inner) for inner in value]
+    return value
 
 
 def _parsed(kind: str, name: str, value: Any, parse: Any) -> Any:

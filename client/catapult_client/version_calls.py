@@ -68,7 +68,7 @@ class VersionCalls(Calls[Failed]):
         whole, and `1` is `1.0`. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what
         `create_version` raises.
         """
-        content = arguments(locals(), "model_name", "model_id", "version")
+        content = self._plain(arguments(locals(), "model_name", "model_id", "version"), None)
         model = _model(model_name, model_id)
         return ensured(
             f"Version {version}",

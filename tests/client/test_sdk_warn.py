@@ -64,11 +64,34 @@ def test_a_registry_that_is_not_there_is_a_warning(caplog):
 
 
 def test_values_that_cannot_be_sent_are_a_warning_that_names_them(peer, soft, caplog):
-    assert soft.create_version("a/b", "1", "t", "a:b", metadata={"eval": {"loss": float("nan")}}) is None
+    assert soft.create_version("a/b", "1", "t", "a:b", metadata={"eval": {"loss": b"x"}}) is None
     assert list(soft.list_versions(created_after=5)) == []
     assert soft.get_model("a/b") is None
     assert soft.put_environment("a/b") is None
     assert ["metadata.eval.loss" in warnings(caplog)[0], len(warnings(caplog)), peer.asked] == [True, 4, []]
+
+
+def test_a_figure_that_is_not_finite_is_null_and_the_rest_is_registered(peer, soft, at_peer, caplog):
+    figures = {"acc": 1, "eval": [{"loss": float("nan")}, {"loss": float("-inf")}]}
+    sent = {"acc": 1, "eval": [{"loss": None}, {"loss": None}]}
+    for ask in (soft.create_version, soft.ensure_version):
+        caplog.clear()
+        peer.asked.clear()
+        peer.answers = [Answer(201, {"id": "v1"})]
+        assert ask("a/b", "1", "t", "a:b", metadata=figures).id == "v1"
+        assert peer.asked[0].body["metadata"] == sent
+        assert warnings(caplog) == [
+            "metadata.eval[0].loss, metadata.eval[1].loss: not finite, which JSON cannot hold; null is registered instead."
+        ]
+    with pytest.raises(InvalidArgument, match="loss is nan"):
+        at_peer().create_version("a/b", "1", "t", "a:b", metadata=figures)
+
+
+def test_a_job_that_runs_again_with_a_figure_that_is_not_finite_finds_its_version(peer, soft, caplog):
+    there = {"id": "v1", "version": "1", "metadata": {"loss": None}, "tag": "t", "digest": "a:b"}
+    peer.answers = [problem(409, "conflict"), Answer(200, [there])]
+    assert soft.ensure_version("a/b", "1", "t", "a:b", metadata={"loss": float("nan")}).id == "v1"
+    assert len(warnings(caplog)) == 1
 
 
 def test_what_works_and_no_latest_version_are_no_warning(peer, soft, caplog):
