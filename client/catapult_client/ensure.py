@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
-from .errors import Conflict
+from .errors import Conflict, InvalidArgument
 from .plain import differences, same
 from .record import RecordT
 
+EDITED = ("release_notes", "description", "tags")
+"""What people edit afterwards: a job that runs again must not fail for it."""
+
 
 def ensured(
-    what: str, create: Callable[[], RecordT], find: Callable[[], RecordT | None], content: Mapping[str, Any]
+    what: str,
+    create: Callable[[], RecordT],
+    find: Callable[[], RecordT | None],
+    content: Mapping[str, Any],
+    compare: Iterable[str] | None,
 ) -> RecordT:
     """Return what `create` returns or, after a Conflict, what `find` returns if it has the same content.
 
     `create` comes first, so that of two jobs at the same time one creates the record and the other finds it. `content`
-    has plain JSON values. Raises Conflict, with `difference`, if they differ.
+    has plain JSON values. Compared are its fields in `compare`; by default all that people do not edit afterwards.
+    Raises InvalidArgument for a field that cannot be compared, and Conflict, with `difference`, if they differ.
     """
+    compared = _compared(content, compare)
     try:
         return create()
     except Conflict as error:
@@ -26,7 +35,7 @@ def ensured(
     if record is None:  # the name is taken by something else, or the record was deleted in between
         raise conflict
     conflict.difference = {
-        name: (getattr(record, name), value) for name, value in content.items() if not _holds(record, name, value)
+        name: (getattr(record, name), value) for name, value in compared.items() if not _holds(record, name, value)
     }
     if not conflict.difference:
         return record
@@ -34,6 +43,15 @@ def ensured(
     more = f" (and {len(differing) - 10} more)" if len(differing) > 10 else ""
     conflict.args = (f"{what} exists with different content: {'; '.join(differing[:10])}{more}.",)
     raise conflict
+
+
+def _compared(content: Mapping[str, Any], compare: Iterable[str] | None) -> dict[str, Any]:
+    if compare is None:
+        return {name: value for name, value in content.items() if name not in EDITED}
+    names = [compare] if isinstance(compare, str) else list(compare)
+    if unsent := [name for name in names if name not in content]:
+        raise InvalidArgument(f"compare names {', '.join(map(repr, unsent))}, which is not among what is sent.")
+    return {name: content[name] for name in names}
 
 
 def _holds(record: object, name: str, sent: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
@@ -44,18 +44,20 @@ class ModelCalls(Calls[Failed]):
         description: str | None = None,
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        compare: Iterable[str] | None = None,
     ) -> Model | Failed:
         """Return the model of this name, creating it if needed, so that a job can be run again.
 
-        A model that exists must have the same content: the fields that are not None are compared, tags in any order.
-        Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_model` raises.
+        A model that exists must have the same content: the fields that are not None are compared, but not `description`
+        and `tags`, which people edit. `compare` names the fields that are compared instead, tags in any order. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_model` raises.
         """
-        content = self._plain(arguments(locals(), "name"), None)
+        content = self._plain(arguments(locals(), "name", "compare"), None)
         return ensured(
             f"The model {name}",
             lambda: self._create_model({"name": name, **content}, None),
             lambda: self._find_model(name),
             content,
+            compare,
         )
 
     @call

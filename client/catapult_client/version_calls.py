@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -61,20 +61,22 @@ class VersionCalls(Calls[Failed]):
         ceph_path: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         is_release: bool | None = None,
+        compare: Iterable[str] | None = None,
     ) -> Version | Failed:
         """Return this version of the model, registering it if needed, so that a job can be run again.
 
         A version that exists must have the same content: the fields that are not None are compared, `metadata` as a
-        whole, and `1` is `1.0`. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what
-        `create_version` raises.
+        whole, and `1` is `1.0`; not `release_notes`, which people edit. `compare` names the fields that are compared
+        instead. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_version` raises.
         """
-        content = self._plain(arguments(locals(), "model_name", "model_id", "version"), None)
+        content = self._plain(arguments(locals(), "model_name", "model_id", "version", "compare"), None)
         model = _model(model_name, model_id)
         return ensured(
             f"Version {version}",
             lambda: self._post(Version, "/v1/versions", {**model, "version": version, **content}, None),
             lambda: self._find_version(model, version),
             content,
+            compare,
         )
 
     @call

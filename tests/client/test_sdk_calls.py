@@ -122,6 +122,23 @@ def test_ensuring_again_gives_what_is_there(registry):
     assert registry.get_model(first).version_count == 1
 
 
+def test_what_people_edited_since_is_no_difference_unless_it_is_asked_for(registry, version):
+    first = {"tag": "v1.0.0", "digest": version.digest, "release_notes": "as it was first"}
+    named = (version.model_name, "1.0.0")
+    model = registry.get_model_by_name(version.model_name)
+    registry.update_version(version, release_notes="corrected")
+    registry.update_model(model, description="corrected", tags=["corrected"])
+    assert registry.ensure_version(*named, **first).release_notes == "corrected"
+    assert registry.ensure_model(model.name, model.storage_path, description="x", tags=["x"]).id == model.id
+    with pytest.raises(errors.Conflict, match="release_notes is 'corrected'"):
+        registry.ensure_version(*named, **first, compare=["tag", "release_notes"])
+    with pytest.raises(errors.Conflict, match="tags"):
+        registry.ensure_model(model.name, model.storage_path, tags=["x"], compare="tags")
+    assert registry.ensure_version(*named, tag="other", digest=version.digest, compare=["digest"]).id == version.id
+    with pytest.raises(errors.InvalidArgument, match="compare names 'notes'"):
+        registry.ensure_version(*named, **first, compare=["notes"])
+
+
 def test_ensuring_other_content_is_a_conflict_that_shows_the_difference(registry, version):
     with pytest.raises(errors.Conflict) as caught:
         registry.ensure_version(
