@@ -294,6 +294,13 @@ def matching(pattern: str, longest: int, error: str, flags: re.RegexFlag = re.AS
     return fields.String(validate=rules, metadata=metadata, **kwargs)
 
 
+def unbroken(description: str, example: Any = None, **kwargs: Any) -> fields.String:
+    """Return a field of a query for a name that has no blank: one is nearly always a `+` that was not encoded."""
+    error = "Must have no blank, which nothing of this kind has. In a query, write + as %2B."
+    rule = validate.Regexp("[^ ]*\\Z", error=error)
+    return fields.String(validate=rule, metadata={**says(description, example), "pattern": "^[^ ]*$"}, **kwargs)
+
+
 def choice(values: Any, **kwargs: Any) -> fields.String:
     """Return a field for one of the values."""
     listed = [str(value) for value in values]

@@ -2,14 +2,14 @@
 
 from marshmallow import fields
 
-from catapult.contract.fields import Query, QueryFlag, Time, choice, says
+from catapult.contract.fields import Query, QueryFlag, Time, choice, says, unbroken
 from catapult.tables import Action, DeploymentStatus, Kind
 
 
 class DeploymentFilters(Query):
-    environment = fields.String(metadata=says("The environment, ignoring case."))
+    environment = unbroken("The environment, ignoring case.")
     release_id = fields.UUID(metadata=says("The version's id."))
-    model_name = fields.String(metadata=says("The model's name, ignoring case."))
+    model_name = unbroken("The model's name, ignoring case.")
     status = choice(DeploymentStatus, metadata=says("The status."))
     live = QueryFlag(metadata=says("Whether it is live now."))
 

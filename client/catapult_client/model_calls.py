@@ -49,7 +49,8 @@ class ModelCalls(Calls[Failed]):
         """Return the model of this name, creating it if needed, so that a job can be run again.
 
         A model that exists must have the same content: the fields that are not None are compared, but not `description`
-        and `tags`, which people edit. `compare` names the fields that are compared instead, tags in any order. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_model` raises.
+        and `tags`, which people edit. `compare` names the fields that are compared instead, tags in any order. Raises
+        Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_model` raises.
         """
         content = self._plain(arguments(locals(), "name", "compare"), None)
         return ensured(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from marshmallow import ValidationError, fields
 
-from catapult.contract.fields import Query, QueryFlag, QueryNumber, Time, between, choice, says
+from catapult.contract.fields import Query, QueryFlag, QueryNumber, Time, between, choice, says, unbroken
 from catapult.contract.filters import AuditFilters, DeploymentFilters
 from catapult.tables import VersionStatus
 
@@ -33,21 +33,21 @@ SORT = "Fields to sort by; - before a field sorts it in descending order. Rows w
 
 class ModelQuery(PageQuery):
     search = fields.String(metadata=says("Text anywhere in the name or description, ignoring case."))
-    name = fields.String(metadata=says("The exact name, ignoring case."))
+    name = unbroken("The exact name, ignoring case.")
     tag = fields.String(metadata=says("A label."))
     filter = fields.String(metadata=says("A filter expression.", 'tags = "nlp" and version_count > 3'))
     sort = fields.String(metadata=says(SORT, "name"))
 
 
 class VersionQuery(PageQuery):
-    model_name = fields.String(metadata=says("The model's name, ignoring case."))
+    model_name = unbroken("The model's name, ignoring case.")
     model_id = fields.UUID(metadata=says("The model's id."))
-    version = fields.String(metadata=says("The version string."))
-    tag = fields.String(metadata=says("The image's tag."))
-    digest = fields.String(metadata=says("The image's digest."))
+    version = unbroken("The version string.")
+    tag = unbroken("The image's tag.")
+    digest = unbroken("The image's digest.")
     is_release = QueryFlag(metadata=says("Whether it is a release."))
     status = choice(VersionStatus, metadata=says("active or archived."))
-    environment = fields.String(metadata=says("An environment it is live in, ignoring case."))
+    environment = unbroken("An environment it is live in, ignoring case.")
     created_after = Time(metadata=says("Registered after this time."))
     created_before = Time(metadata=says("Registered before this time."))
     filter = fields.String(metadata=says("A filter expression.", 'metadata.accuracy >= 0.9 and tag = "gpu"'))
@@ -75,8 +75,8 @@ class CompareQuery(Query):
 
 
 class LatestQuery(Query):
-    model_name = fields.String(required=True, metadata=says("The model's name, ignoring case.", "myorg/bert"))
-    environment = fields.String(metadata=says("Only the one live in this environment."))
+    model_name = unbroken("The model's name, ignoring case.", "myorg/bert", required=True)
+    environment = unbroken("Only the one live in this environment.")
     is_release = QueryFlag(metadata=says("Whether it is a release."))
     order = choice(["created", "semver"], metadata=says("The newest (created, the default) or the highest (semver)."))
 
