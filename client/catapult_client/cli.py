@@ -77,7 +77,7 @@ def _opened(options: argparse.Namespace, out: Output) -> Registry[Any]:
 
 def _key_of(path: str) -> str:
     try:
-        return Path(path).read_text("utf-8")
+        return Path(path).read_text("utf-8-sig")  # editors of Windows put a mark before the text
     except (OSError, ValueError) as fault:
         reason = getattr(fault, "strerror", None) or "it is not UTF-8 text"
         raise commands.Usage(f"--key-file {path} cannot be read: {reason}.") from None

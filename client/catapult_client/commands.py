@@ -246,7 +246,8 @@ def _metadata(source: str | None) -> dict[str, Any] | None:
     if source is None:
         return None
     try:
-        content = json.loads(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+        text = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        content = json.loads(text, object_pairs_hook=_object, parse_constant=_refused)
     except OSError as fault:
         raise Usage(f"--metadata {source} cannot be read: {fault.strerror}.") from None
     except (ValueError, RecursionError) as fault:
@@ -254,6 +255,18 @@ def _metadata(source: str | None) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         raise Usage(f"--metadata {source} must be a JSON object.")
     return content
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object, or raise ValueError for a name that appears twice, as the registry does."""
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"the name {twice[:80]!r} appears twice in one object")
+    return dict(pairs)
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON: leave it out, or write null")
 
 
 def _check_force(options: Options) -> None:

@@ -63,7 +63,9 @@ def test_registering_creates_the_model_and_the_version_and_can_be_repeated(catap
     assert registry.get_version(model_name=MODEL, version="2.0").metadata == {"rows": 5}
 
 
-@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff", b"", b'{"loss": NaN}', b"[" * 100_000, None])
+@pytest.mark.parametrize(
+    "content", [b"[]", b"{", b"\xff", b"", b'{"loss": NaN}', b'{"a": {"acc": 1, "acc": 2}}', b"[" * 100_000, None]
+)
 def test_metadata_that_is_no_object_is_a_usage_error(catapult, version, tmp_path, content):
     file = tmp_path / "metadata.json"
     if content is not None:
@@ -310,7 +312,7 @@ def test_the_key_may_come_from_a_file_and_options_stand_before_or_after_the_comm
     run, as_key, releaser_key, version, tmp_path
 ):
     file = tmp_path / "key"
-    file.write_text(f"{releaser_key}\n")
+    file.write_text(f"{releaser_key}\n", "utf-8-sig")
     own = ("--url", "http://localhost", "--key-file", str(file), "--json")
     gates = ("gates", MODEL, "1.0", "--target", "release")
     assert run(*own, *gates)[:2] == run(*gates, *own)[:2] == (0, "[]\n")

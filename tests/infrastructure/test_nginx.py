@@ -244,6 +244,12 @@ def test_posting_to_a_file_is_a_405(alone: Nginx) -> None:
 # --- the access log
 
 
+def test_the_access_log_can_be_off(nginx: Start, echo: int) -> None:
+    quiet = nginx(echo, NGINX_ACCESS_LOG="off")
+    assert quiet.get("/api/v1/models").status_code == 200
+    assert not quiet.log.exists()
+
+
 def test_the_access_log_is_json_without_queries_and_keys(front: Nginx, behind: Up) -> None:
     key = behind.keys["viewer"]
     headers = {"X-API-Key": key, "User-Agent": 'a"b', "X-Request-ID": "logged"}
