@@ -8,7 +8,7 @@ No row is deleted: `deleted_at` removes it from every list and frees its name. T
 """
 
 import enum
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -36,7 +36,7 @@ from uuid_utils.compat import uuid7
 from catapult.extensions import Row
 
 NAME_LENGTH, EMAIL_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMENT_LENGTH = 255, 254, 128, 128, 300, 63
-TEXT_LENGTH = 10_000
+TEXT_LENGTH, COMMENT_LENGTH = 10_000, 2_000
 MAX_RANK = 2**31 - 1
 PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 METRIC_PATH_LENGTH = 255
@@ -46,6 +46,7 @@ DEFAULT_PLATFORM = "linux/amd64"
 NOW = func.statement_timestamp()
 NOT_DELETED, DELETED = text("deleted_at IS NULL"), text("deleted_at IS NOT NULL")
 ACTIVE_VERSIONS, ARCHIVED = (text(f"deleted_at IS NULL AND status = '{status}'") for status in ("active", "archived"))
+TAGGED = text("deleted_at IS NULL AND tags <> '{}'")
 RELEASES = text("deleted_at IS NULL AND released_at IS NOT NULL")
 ACTIVE_RELEASES = text("deleted_at IS NULL AND status = 'active' AND released_at IS NOT NULL")
 LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
@@ -137,6 +138,7 @@ class Kind(enum.StrEnum):
     ENVIRONMENT = "environment"
     GATE = "gate"
     APPROVAL = "approval"
+    COMMENT = "comment"
     PERSON = "person"
     API_KEY = "api_key"
     SESSION = "session"
@@ -166,6 +168,8 @@ class Action(enum.StrEnum):
     GATE_OVERRIDE = "gate.override"
     APPROVAL_CREATE = "approval.create"
     APPROVAL_WITHDRAW = "approval.withdraw"
+    COMMENT_CREATE = "comment.create"
+    COMMENT_DELETE = "comment.delete"
     PERSON_CREATE = "person.create"
     PERSON_UPDATE = "person.update"
     API_KEY_CREATE = "api_key.create"
@@ -280,6 +284,8 @@ class Version(Editable, Row):
     platform: Mapped[str] = mapped_column(String(VERSION_LENGTH), default=DEFAULT_PLATFORM)
     quantization: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
     release_notes: Mapped[str | None] = mapped_column(Text)
+    # Not the image's tag, and no content: labels change without a reason, and approvals stay.
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     ceph_path: Mapped[str | None] = mapped_column(Text)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default="{}")
     status: Mapped[str] = mapped_column(String(16), default=VersionStatus.ACTIVE)
@@ -308,6 +314,7 @@ class Version(Editable, Row):
         CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released"),
         CheckConstraint("released_at IS NOT NULL OR (decision_id IS NULL AND NOT override)", name="decision"),
         one_of("status", VersionStatus),
+        CheckConstraint("cardinality(tags) <= 50", name="tags"),
         *at_most(TEXT_LENGTH, "release_notes"),
         *at_most(PLACE_LENGTH, "ceph_path"),
         # Deployments and metrics refer to both, so that neither can combine a version with another model's id.
@@ -317,6 +324,8 @@ class Version(Editable, Row):
         Index("ix_versions_model", model_id, created_at, id, postgresql_where=NOT_DELETED),
         # Counts the versions of a model after a given one without reading a row.
         Index("ix_versions_active", model_id, created_at, postgresql_where=ACTIVE_VERSIONS),
+        # Most versions have no tags: then registering one writes nothing here.
+        Index("ix_versions_tags", tags, postgresql_using="gin", postgresql_where=TAGGED),
         _prefix_index("version", version, created_at, id),
         _prefix_index("tag", tag, created_at, id),
         _prefix_index("digest", digest, created_at, id),
@@ -517,6 +526,27 @@ class DeploymentState(Row):
     __table_args__ = (one_of("status", DeploymentStatus),)
 
 
+class WeekFigures(Row):
+    """What was counted of a week's deployments once the week was over (queries/week_figures.py). Written once, never changed."""
+
+    __tablename__ = "week_figures"
+
+    # The Monday on which it begins, in UTC.
+    week: Mapped[date] = mapped_column(primary_key=True)
+    # The environment that `lead_seconds` is the way to. Another one is counted anew.
+    place: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH), primary_key=True)
+    deployments: Mapped[int]
+    failures: Mapped[int]
+    # Medians; NULL if the week had none.
+    lead_seconds: Mapped[float | None] = mapped_column(Double)
+    restore_seconds: Mapped[float | None] = mapped_column(Double)
+
+    __table_args__ = (
+        CheckConstraint("extract(isodow FROM week) = 1", name="week"),
+        CheckConstraint("failures BETWEEN 0 AND deployments", name="failures"),
+    )
+
+
 class Gate(Editable, Row):
     """A rule for becoming a release or for reaching an environment. Its kind decides which fields are set."""
 
@@ -650,6 +680,29 @@ class Approval(Row):
     )
 
 
+class Comment(Row):
+    """What somebody says about a version. It holds nothing back, also if it asks for changes."""
+
+    __tablename__ = "comments"
+    kind = Kind.COMMENT
+
+    id: Mapped[UUID] = primary_key()
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"))
+    text: Mapped[str] = mapped_column(Text)
+    asks_for_changes: Mapped[bool] = mapped_column(default=False, server_default="false")
+    api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    deleted_at: Mapped[datetime | None]
+
+    __mapper_args__ = {"eager_defaults": True}
+
+    __table_args__ = (
+        CheckConstraint(f"char_length(text) BETWEEN 1 AND {COMMENT_LENGTH}", name="text"),
+        Index("ix_comments_version", version_id, created_at, id, postgresql_where=NOT_DELETED),
+    )
+
+
 class Person(Editable, Row):
     """Somebody who signs in and may hold keys. No key may do more than its person."""
 
@@ -750,8 +803,8 @@ class AuditLog(Row):
         Index("ix_audit_logs_action", action, created_at, id, "resource_type"),
         Index("ix_audit_logs_resource_type", "resource_type", created_at, id),
         Index("ix_audit_logs_resource", resource_id, created_at, id),
-        # Finds the entries about a model, its versions, deployments and approvals by the model's name, which never changes. Not
-        # partial: PostgreSQL estimates by statistics of whole indexes alone.
+        # Finds the entries about a model, its versions, deployments, approvals and comments by the model's name, which never
+        # changes. Not partial: PostgreSQL estimates by statistics of whole indexes alone.
         Index("ix_audit_logs_model", text("catapult_entry_model(resource_type, details)"), created_at, id),
         Index("ix_audit_logs_api_key_name", api_key_name, created_at, id, action, "resource_type"),
     )

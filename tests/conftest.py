@@ -18,6 +18,7 @@ from stage import SETTINGS, Api, Database, application, counted, make_keys, on_s
 
 from catapult.embedded import Embedded, postgres, serving
 from catapult.extensions import db
+from catapult.queries import week_figures
 from catapult.web import refusal_log
 
 TEMPLATE = "migrated"
@@ -95,6 +96,7 @@ def database(shared_app: Flask, keys: dict[str, str], cluster: Embedded, templat
 def app(shared_app: Flask, database: Database) -> Iterator[Flask]:
     """The application on the shared database. It commits and reads as in production; afterwards the rows are reset."""
     refusal_log.SAMPLE.seen.clear()
+    week_figures._recent.clear()
     yield shared_app
     database.reset()
 

@@ -19,6 +19,7 @@ METRIC = {"model": "other/*", "target": "release", "kind": "metric", "path": "ac
 FORCE = {"force": True, "reason": "urgent"}
 INT8, SALE, SLOW = {"quantization": "int8"}, {"frozen_reason": "sale"}, {"model_name": MODEL, "reason": "slow"}
 NOTES, SETTINGS = {"release_notes": "slow"}, {"storage_path": f"docker.io/{MODEL}", "description": "new"}
+ASK = {"text": "Too slow", "asks_for_changes": True}
 FORM = {"model": MODEL, "version": FREE, "status": "success"}
 
 
@@ -66,10 +67,13 @@ def set_up(api: Api) -> dict[str, str]:
     api.make("/api/v1/gates", {"model": MODEL, "target": "empty", "kind": "released"})
     api.make("/api/v1/gates", {"model": MODEL, "target": "empty", "kind": "approved", "role": "publisher"})
     holder = api.make("/api/v1/people", {"name": "Sam Field", "role": "admin"})
+    desk = api.make("/api/v1/api-keys", {"name": "desk", "person_id": holder["id"]})
+    commenter = Api(api.app, {"desk": desk["key"]}, "desk")
     created = {
         "other": api.model("org/other"),
         "model": model,
         "version": versions[FREE],
+        "comment": commenter.make(f"/api/v1/versions/{versions[FREE]['id']}/comments", {"text": "Wait"}),
         "live": versions[LIVE],
         "archived": versions[ARCHIVED],
         "moving": api.deployment(versions[FREE], "staging", status="pending"),
@@ -116,6 +120,9 @@ CASES: list[RoleCase] = [
     Case("update a version", "publisher", "version.update", "PUT /versions/{version}", INT8,
         lambda sdk, ids: sdk.update_version(ids["version"], **INT8),
         Submit(f"{AT}/{FREE}/-/edit", INT8, (f"{AT}/{FREE}",))),
+    Case("tag a version", "publisher", "version.update", "PUT /versions/{version}", {"tags": ["nlp"]},
+        lambda sdk, ids: sdk.update_version(ids["version"], tags=["nlp"]),
+        Submit(f"{AT}/{FREE}/-/tags", {"tags": "nlp"}, (f"{AT}/{FREE}",))),
     Case("archive a version", "publisher", "version.update", "PUT /versions/{version}", {"status": "archived"},
         lambda sdk, ids: sdk.update_version(ids["version"], status="archived"),
         Submit(f"{AT}/{FREE}/-/archive", {}, (f"{AT}/{FREE}",))),
@@ -141,6 +148,15 @@ CASES: list[RoleCase] = [
     Case("approve", "publisher", "approval.create", "POST /versions/{version}/approvals", {"target": "empty"},
         lambda sdk, ids: sdk.approve(ids["version"], "empty"),
         Submit(f"{AT}/{FREE}/-/approve", {"target": "empty"})),
+    Case("comment", "publisher", "comment.create", "POST /versions/{version}/comments", {"text": "Looks good"},
+        lambda sdk, ids: sdk.create_comment(ids["version"], "Looks good"),
+        Submit(f"{AT}/{FREE}/-/comment", {"text": "Looks good"}, (f"{AT}/{FREE}",))),
+    Case("ask for changes", "publisher", "comment.create", "POST /versions/{version}/comments", ASK,
+        lambda sdk, ids: sdk.create_comment(ids["version"], **ASK),
+        Submit(f"{AT}/{FREE}/-/ask", {"comment": "Too slow"})),
+    Case("delete a comment", "publisher", "comment.delete", "DELETE /versions/{version}/comments/{comment}", None,
+        lambda sdk, ids: sdk.delete_comment(ids["version"], ids["comment"]),
+        Submit(f"{AT}/{FREE}/-/comments/{{comment}}/delete", {}, (f"{AT}/{FREE}",)), own=True),
     Case("deploy", "publisher", "deployment.create", "POST /deployments",
         {"release_id": "{version}", "environment": "staging"},
         lambda sdk, ids: sdk.deploy(ids["version"], "staging"),

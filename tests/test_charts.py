@@ -1,7 +1,6 @@
 import re
 from fractions import Fraction
 from itertools import pairwise
-from math import isfinite
 from typing import NamedTuple
 
 import pytest
@@ -97,7 +96,6 @@ def test_versions_stand_from_left_to_right_in_equal_steps_and_a_single_one_in_th
 def test_of_nothing_nothing_is_drawn():
     assert charts.chart([]) is None
     assert charts.spark([]) is None
-    assert charts.range_dots([]) is None
 
 
 def boxes(chart, width):
@@ -153,27 +151,8 @@ def test_a_sparkline_rises_with_its_values_and_lies_in_the_middle_where_they_are
     assert {y for _, y in places(charts.spark([7, 7]).path)} == {charts.spark([7]).y} == {heights[1]}
 
 
-@given(st.lists(st.none() | FLOATS | st.integers(-(10**30), 10**30), max_size=6))
-def test_range_dots_lie_between_the_least_and_the_greatest(values):
-    found = charts.range_dots(values)
-    numbers = {column: charts.exact(value) for column, value in enumerate(values) if value is not None}
-    if len(set(numbers.values())) < 2:
-        assert found is None
-        return
-    places = dict(found.dots)
-    assert places.keys() == numbers.keys()
-    assert places[min(numbers, key=numbers.__getitem__)] == found.start
-    assert places[max(numbers, key=numbers.__getitem__)] == found.end
-    assert all(isfinite(x) and found.start <= x <= found.end for x in places.values())
-
-
-def test_whole_numbers_of_thirty_digits_have_dots_of_their_own():
-    left, middle, right = (x for _, x in charts.range_dots([10**30, 10**30 + 1, 10**30 + 2]).dots)
-    assert left < middle < right
-
-
 def rendered(app, call, **context):
-    lines = '{% from "_charts.html" import chart, spark, range with context %}' + "{{ " + call + " }}"
+    lines = '{% from "_charts.html" import chart, spark with context %}' + "{{ " + call + " }}"
     with app.test_request_context():
         return render_template_string(lines, **context)
 
@@ -197,8 +176,29 @@ def test_drawings_need_neither_script_nor_style_and_escape_what_people_wrote(app
     assert not re.search(r"style=|<script|<style|<[biu]>|onload", html)
 
 
-def test_a_sparkline_is_a_picture_with_a_name_and_dots_are_none(app):
+def test_a_sparkline_is_a_picture_with_a_name(app):
     spark = rendered(app, "spark(drawn, 'accuracy, last 0.9')", drawn=charts.spark([0.8, 0.9]))
     assert 'role="img" aria-label="accuracy, last 0.9"' in spark
-    assert 'aria-hidden="true"' in rendered(app, "range(drawn)", drawn=charts.range_dots([1, 2]))
-    assert rendered(app, "spark(none, 'x') ~ range(none) ~ chart(none, 'x', 'm')").strip() == ""
+    assert rendered(app, "spark(none, 'x') ~ chart(none, 'x', 'm')").strip() == ""
+
+
+def test_a_threshold_of_a_gate_is_a_line_in_the_chart_and_in_its_words(app):
+    rows = [Row(name, value, False) for name, value in (("1", 0.9), ("2", 0.95))]
+    chart = charts.chart(rows, [(0.94, "≥ 0.94"), (99.0, "< 99")])
+    near, far = chart.thresholds
+    assert chart.points[1].y < near.y < chart.points[0].y
+    assert far.y is None
+    html = " ".join(rendered(app, "chart(drawn, 'f1', 'org/bert')", drawn=chart).split())
+    assert "A gate asks for ≥ 0.94. A gate asks for &lt; 99." in html
+    assert html.count('<line class="gate"') == 1
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=5), FLOATS)
+@example([1e308], -1e308)
+@example([0.0], 0.0)
+def test_a_threshold_stays_in_the_chart_and_leaves_the_values_room(values, limit):
+    chart = charts.chart([Row(str(index), value, False) for index, value in enumerate(values)], [(limit, "x")])
+    heights = [point.y for point in chart.points]
+    assert all(charts.TOP <= y <= charts.BOTTOM for y in heights)
+    y = chart.thresholds[0].y
+    assert y is None or charts.TOP <= y <= charts.BOTTOM

@@ -317,6 +317,12 @@ def test_every_field_that_has_an_order_is_sorted_by(app, odd, noun, listing):
             assert (refusal is None) == (name not in ("tags", "latest_version"))
 
 
+@pytest.mark.parametrize("text", ["nlp", 'a "b"', "a\\", '\\"', "'", "a' or name = 'b", ""])
+def test_a_text_that_is_quoted_is_read_as_it_was(text):
+    node = parsing.parse_filter(f"tags = {parsing.quoted(text)}")
+    assert [value.text for value in node.values] == [text]
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------------------
 
 

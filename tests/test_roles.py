@@ -24,6 +24,7 @@ READERS = {
         *("v1/versions/{id}/decisions", "v1/decisions/{id}", "v1/people", "v1/people/{id}", "v1/me", "v1/me/keys"),
         *("v1/deployments", "v1/deployments/{id}", "v1/audit-logs", "v1/environments", "v1/environments/{id}"),
         *("v1/environments/{id}/live", "v1/live", "v1/gates"),
+        "v1/versions/{id}/comments",
     ],
     "admin": ["v1/api-keys"],
 }

@@ -25,6 +25,7 @@ ROWS = {
     "decisions": "id kind=deploy at=2026-11-23T10:00:00Z by=x version_id=@version model_id=@model model_name=org/bert"
     " version=1.0.0 target=production content={} override=false override_by_registrant=false verdicts=[] approvals=[]",
     "approvals": "id version_id=@version target=release gates_hash=x content_hash=x api_key_id=@key approved_by=x",
+    "comments": "id version_id=@version text=x api_key_id=@key created_by=x",
     "people": "id name=n role=viewer created_by=x",
     "metrics": "version_id=@version model_id=@model path=a value=1",
     "api_keys": f"id name=n role=viewer prefix=cat_abcdefgh key_hash={'x' * 32} salt_mark=x created_by=x",
@@ -91,7 +92,8 @@ TEXTS = {
 """The longest texts."""
 BAD = {
     "models": {"name": "org/Versions", "version_count": -1, "metadata": "[]", "tags": ["x"] * 51},
-    "versions": {"version": "..", "tag": "-x", "digest": "none", "size_bytes": -1, "metadata": "1", "status": "gone"},
+    "versions": {"version": "..", "tag": "-x", "digest": "none", "size_bytes": -1, "metadata": "1", "status": "gone"}
+    | {"tags": ["x"] * 51},
     "deployments": {"environment": "Release", "status": "gone", "metadata": "null"}
     | dict.fromkeys(("endpoint_url", "log_url"), "javascript:alert(1)"),
     "environments": {"name": "Release", "rank": -1, "frozen": True, "frozen_until": NOW, "deploy_within": 0},
@@ -139,6 +141,8 @@ CHECKS = [
     ("environments", "frozen_reason_length", {"frozen": True, "frozen_reason": "x" * 1025}),
     ("approvals", "voided", {"voided_at": NOW}),
     ("approvals", "voided", {"void_reason": "x"}),
+    ("comments", "text", {"text": ""}),
+    ("comments", "text", {"text": "x" * 2_001}),
     ("people", "email", {"email": "a@b@c"}),
     ("people", "email", {"email": "a b@c"}),
     ("gates", "kind", gate("other")),
@@ -275,7 +279,7 @@ OF_VERSIONS = (
 )
 FILTERS = {
     "models": "search=number 4711&name=ORG7/model-27&tag=tag-27",
-    "versions": f"model_name=ORG18/model-18&model_id={{model}}&{OF_VERSIONS}",
+    "versions": f"model_name=ORG18/model-18&model_id={{model}}&tags=tag-27&{OF_VERSIONS}",
     "models/{model}/versions": OF_VERSIONS,
     "deployments": "environment=Staging&release_id={version}&model_name=ORG18/model-18&status=failed&live=true",
     "versions/{version}/deployments": "",

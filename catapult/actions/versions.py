@@ -46,6 +46,7 @@ def create(
     model_name: str | None = None,
     is_release: bool = False,
     metadata: dict[str, Any] | None = None,
+    tags: list[str] | None = None,
     **fields: Any,
 ) -> Version:
     """Register a version of the model that `model_id` or `model_name` names, and promote it if `is_release`.
@@ -62,6 +63,7 @@ def create(
     version = Version(
         id=uuid7(),
         metadata_=metadata or {},
+        tags=tags or [],
         semver_key=semver_key(fields["version"]),
         created_by=actor.shown,
         created_by_key=actor.key_id,

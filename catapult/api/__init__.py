@@ -5,6 +5,7 @@ from flask import Flask
 from catapult.api import (
     api_keys,
     audit_logs,
+    comments,
     decisions,
     deployments,
     docs,
@@ -22,6 +23,7 @@ NOUNS = (
     service,
     registered_models,
     versions,
+    comments,
     deployments,
     decisions,
     environments,

@@ -1,4 +1,4 @@
-"""Schemas of environments, what is live, rollbacks, gates and approvals."""
+"""Schemas of environments, what is live, rollbacks, gates, approvals and comments."""
 
 import math
 from typing import Any
@@ -34,6 +34,7 @@ from catapult.contract.schemas import (
 from catapult.contract.schemas import model_name as name_of_a_model
 from catapult.rules import decisions
 from catapult.tables import (
+    COMMENT_LENGTH,
     MAX_RANK,
     METRIC_PATH_LENGTH,
     NAME_LENGTH,
@@ -270,6 +271,29 @@ class ApprovalOut(RowOut):
     comment = fields.String(allow_none=True, metadata=says("For people."))
     approved_by = fields.String(metadata=says("The name of the key that gave it.", "releaser"))
     created_at = Time(metadata=says("When it was given.", EXAMPLE_TIME))
+
+
+class CommentIn(Create):
+    """A comment on a version, for everybody to see. It holds nothing back."""
+
+    text = text(COMMENT_LENGTH, required=True, metadata=says("Plain text.", "The German slice looks wrong"))
+    asks_for_changes = Flag(metadata=says("Ask for changes; the inbox shows the latest such comment.", True))
+
+
+class Ask(In):
+    """The form beside Approve, sent by the button that asks for changes."""
+
+    comment = text(COMMENT_LENGTH, required=True, error_messages={"required": "Say what should change."})
+
+
+class CommentOut(RowOut):
+    """A comment on a version."""
+
+    version_id = fields.UUID(metadata=says("The version's id.", EXAMPLE_ID))
+    text = fields.String(metadata=says("Plain text.", "The German slice looks wrong"))
+    asks_for_changes = fields.Boolean(metadata=says("Whether it asks for changes. It holds nothing back.", True))
+    created_by = fields.String(metadata=says("Who made it.", "Dana Ortiz"))
+    created_at = Time(metadata=says("When it was made.", EXAMPLE_TIME))
 
 
 class DecisionOut(RowOut):

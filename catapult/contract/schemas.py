@@ -41,6 +41,7 @@ MAX_BIGINT = 2**63 - 1
 
 EXAMPLE_ID = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
 EXAMPLE_TIME = "2026-11-23T10:15:30.123456Z"
+REPOSITORY = {"pattern": image_reference.PATTERN}
 EXAMPLE_DIGEST = "sha256:" + "9f86d081884c7d659a2feaa0c55ad015" * 2
 
 
@@ -85,7 +86,9 @@ class ModelIn(Create):
 
     name = model_name(required=True, metadata=says("Unique, ignoring case; cannot be changed.", "myorg/bert"))
     storage_path = text(PLACE_LENGTH, metadata=says("Where its images are stored.", "docker.io/myorg/bert"))
-    repository = text(PLACE_LENGTH, metadata=says("The repository to pull from.", "ghcr.io/myorg/bert"))
+    repository = text(
+        image_reference.LONGEST, metadata={**says("The repository to pull from.", "ghcr.io/myorg/bert"), **REPOSITORY}
+    )
     description = text(TEXT_LENGTH, shortest=0, metadata=says("For people.", "Sentiment of reviews"))
     tags = tags_field()
     metadata = metadata_field()
@@ -105,7 +108,11 @@ class ModelEdit(In):
     """The fields to change; the others stay as they are."""
 
     storage_path = text(PLACE_LENGTH, metadata=says("Where its images are stored.", "docker.io/myorg/bert"))
-    repository = text(PLACE_LENGTH, allow_none=True, metadata=says("The repository to pull from; null clears it."))
+    repository = text(
+        image_reference.LONGEST,
+        allow_none=True,
+        metadata={**says("The repository to pull from; null clears it."), **REPOSITORY},
+    )
     description = description_field()
     tags = tags_field()
     metadata = metadata_field(attribute="metadata_")
@@ -167,6 +174,7 @@ class VersionIn(Create):
     platform = text(VERSION_LENGTH, metadata=says("Default: linux/amd64.", "linux/arm64"))
     quantization = text(VERSION_LENGTH, metadata=says("How the weights are stored.", "int8"))
     release_notes = text(TEXT_LENGTH, shortest=0, metadata=says("For people.", "Retrained on October's data"))
+    tags = tags_field()
     ceph_path = text(PLACE_LENGTH, metadata=says("Where the weights are in shared storage.", "models/bert/1.0.0"))
     metadata = metadata_field()
     is_release = Flag(metadata=says("Promote it at once; needs the role releaser.", False))
@@ -199,6 +207,7 @@ class VersionEdit(In):
     """The fields to change; the others stay as they are."""
 
     release_notes = description_field()
+    tags = tags_field()
     metadata = metadata_field(attribute="metadata_")
     status = choice(VersionStatus, metadata=says("An archived version can't be promoted or deployed.", "archived"))
     quantization = text(VERSION_LENGTH, allow_none=True, metadata=says("How the weights are stored; null clears it."))
@@ -249,6 +258,7 @@ class VersionOut(RowOut):
     platform = fields.String(metadata=says("Operating system and architecture.", "linux/amd64"))
     quantization = fields.String(allow_none=True, metadata=says("How the weights are stored."))
     release_notes = fields.String(allow_none=True, metadata=says("For people."))
+    tags = fields.List(fields.String(), metadata=says("Labels; the image's tag is `tag`.", ["candidate"]))
     ceph_path = fields.String(allow_none=True, metadata=says("Where the weights are in shared storage."))
     metadata = fields.Dict(attribute="metadata_", metadata=says("Free metadata.", {"accuracy": 0.95}))
     status = choice(VersionStatus, metadata=says("active or archived.", "active"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Text, cast, collate, func, or_, select, true
+from sqlalchemy import ARRAY, Column, ColumnElement, Text, and_, cast, collate, func, or_, select, true
 
 from catapult.filters.metric_index import MetricPath, Passing
 from catapult.filters.mistakes import Mistake
@@ -231,7 +231,7 @@ class TextListField(Field):
         return func.cardinality(self.column) > 0
 
     def among(self, values: Sequence[Literal]) -> Condition:
-        return self.column.op("&&", is_comparison=True)(cast([self._read(value) for value in values], ARRAY(Text)))
+        return has_any(self.column, [self._read(value) for value in values])
 
     def contains(self, value: Literal) -> Condition:
         item = func.unnest(self.column, type_=Text()).column_valued("item")
@@ -242,6 +242,12 @@ class TextListField(Field):
         if not isinstance(value.value, str):
             raise self.wrong_type(value)
         return value.value
+
+
+def has_any(column: Any, texts: Sequence[str]) -> Condition:
+    """Return whether the list has one of the texts. An index may leave out empty lists."""
+    any_of_them: Condition = column.op("&&", is_comparison=True)(cast(list(texts), ARRAY(Text)))
+    return and_(column != cast([], ARRAY(Text)), any_of_them)
 
 
 def sorted_text(text: Any) -> Any:

@@ -81,6 +81,7 @@ _VERSION_FIELDS = {
     "version": fields.VersionNameField(V.version, key=V.semver_key),
     "model_name": fields.ModelNameField(M.name, folded=True, with_names=_with_names),
     "tag": fields.TextField(V.tag),
+    "tags": fields.TextListField(V.tags),
     "digest": fields.TextField(V.digest),
     "platform": fields.TextField(V.platform),
     "quantization": fields.TextField(V.quantization),

@@ -220,6 +220,12 @@ def _path(token: Token) -> Path:
     return Path(name, keys, _column(token))
 
 
+def quoted(text: str) -> str:
+    """Return the text as a filter has it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _unquoted(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text[1:-1])
 

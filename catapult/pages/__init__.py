@@ -17,6 +17,7 @@ from catapult.contract.schemas import SEGMENT
 from catapult.pages import (
     api_keys,
     audit_logs,
+    comments,
     comparison,
     decisions,
     deployments,
@@ -34,13 +35,13 @@ from catapult.pages import (
     versions,
 )
 from catapult.pages.parts import formats
-from catapult.queries import registry
+from catapult.queries import frame
 from catapult.queries.sessions import LONGEST
 from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
 
-NOUNS = [sign_in, overview, search, inbox, registered_models, versions, comparison, deployments, environments]
-NOUNS += [rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me]
+NOUNS = [sign_in, overview, search, inbox, registered_models, versions, comments, comparison, deployments]
+NOUNS += [environments, rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me]
 YEAR = 365 * 86_400
 SOON = timedelta(days=7)
 """How long before its end every page tells the holder of a key about it."""
@@ -91,11 +92,20 @@ def _shell() -> dict[str, Any]:
         "session": g.get("session"),
         "asset": asset,
         "theme": {"light": "light", "dark": "dark"}.get(request.cookies.get("theme", "")),
-        "model_count": registry.model_count,
+        "frame": _frame,
         "release": version.VERSION,
         "session_ends": _session_end,
+        "utcnow": lambda: datetime.now(UTC),
         "key_ends": _key_end(actor),
     }
+
+
+def _frame() -> frame.Frame:
+    """Return what the frame shows to who is signed in, read once a request, and only for whole pages."""
+    if "frame" not in g:
+        g.frame = frame.read(g.actor)
+    read: frame.Frame = g.frame
+    return read
 
 
 def _key_end(actor: Any) -> datetime | None:

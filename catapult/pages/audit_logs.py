@@ -1,24 +1,19 @@
 """`/audit`: the audit log with its filters, and its export as a file."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator
-from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
-from flask import Blueprint, Response, stream_with_context, url_for
+from flask import Blueprint, Response, url_for
 from marshmallow import fields
 
 from catapult.contract.fields import Minute
 from catapult.contract.filters import AuditFilters
 from catapult.contract.service import ExportedOut
-from catapult.pages.parts import lists
+from catapult.pages.parts import csv_files, lists
 from catapult.pages.parts.page_request import page
 from catapult.queries import audit_logs
-from catapult.queries.lists.paging import CHUNK
-from catapult.rules.json_text import rfc3339
 from catapult.tables import Action, Kind
 
 blp = Blueprint("audit_logs", __name__)
@@ -29,9 +24,6 @@ COLUMNS = (
 )
 FOLDED, AROUND = 4_000, 1_300
 """Shown characters of a value, and characters of HTML around an entry's texts."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""How a cell begins that a spreadsheet would run as a formula. Some treat the wide characters alike."""
 
 
 class Filters(AuditFilters):
@@ -58,7 +50,7 @@ def index() -> Response:
 def export_csv() -> Response:
     """The matching entries as a table for spreadsheets, oldest first."""
     rows = ([getattr(row, column) for column in COLUMNS] for row in _exported())
-    return _file("catapult-audit.csv", "text/csv; charset=utf-8", map(csv_line, chain([COLUMNS], rows)))
+    return csv_files.file("catapult-audit.csv", "text/csv; charset=utf-8", map(csv_files.line, chain([COLUMNS], rows)))
 
 
 @blp.get("/audit/export.jsonl")
@@ -66,23 +58,7 @@ def export_csv() -> Response:
 def export_jsonl() -> Response:
     """The matching entries as JSON lines, oldest first, as `flask audit export` writes them."""
     lines = (f"{ExportedOut.encode(row)}\n" for row in _exported())
-    return _file("catapult-audit.jsonl", "application/jsonl; charset=utf-8", lines)
-
-
-def csv_line(cells: Any) -> str:
-    """Return a line of CSV (RFC 4180), with times as the API writes them."""
-    line = io.StringIO()
-    csv.writer(line).writerow([cell(value) for value in cells])
-    return line.getvalue()
-
-
-def cell(value: Any) -> str:
-    """Return the value as text; an apostrophe before it keeps a spreadsheet from running it as a formula.
-
-    Source: OWASP, CSV Injection.
-    """
-    text = "" if value is None else rfc3339(value) if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return csv_files.file("catapult-audit.jsonl", "application/jsonl; charset=utf-8", lines)
 
 
 def entry(row: Any) -> dict[str, Any]:
@@ -121,15 +97,3 @@ def _exported() -> Iterator[Any]:
     if form.refusal:
         raise form.refusal
     return audit_logs.export(audit_logs.listing(**filters))
-
-
-def _file(name: str, content_type: str, lines: Iterator[str]) -> Response:
-    """Return the lines as a file that is sent while they are read, one chunk in memory at a time.
-
-    The first chunk is read here: if the database is down, the response is a 503 and not a truncated file.
-    """
-    chunks = iter(lambda: "".join(islice(lines, CHUNK)), "")
-    response = Response(stream_with_context(chain([next(chunks, "")], chunks)), content_type=content_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -1,24 +1,24 @@
-"""`/models/<name>/compare?v=…`: two to six versions of one model side by side."""
+"""`/models/<name>/compare?v=…&base=…`: two to six versions of one model side by side, compared with one of them."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 from markupsafe import escape
 
 from catapult.contract.schemas import VersionIn
-from catapult.pages.parts import fragments, lists, values
-from catapult.pages.parts.charts import Range, range_dots
+from catapult.pages.parts import changes, fragments, lists, values, verdicts
+from catapult.pages.parts.dot_plot import plot
 from catapult.pages.parts.formats import commit_address
 from catapult.pages.parts.page_request import page, requested_block
-from catapult.pages.parts.values import Line
-from catapult.queries import metrics, versions
+from catapult.queries import gates, versions
 from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
-from catapult.rules.comparison import Row, compare, parsed
+from catapult.rules.comparison import Comparison, Row, compare, parsed
+from catapult.rules.text_changes import Piece, beginning, text_changes
 
 blp = Blueprint("comparison", __name__)
 SHOW = "comparison/show.html"
@@ -26,16 +26,32 @@ FEWEST, MOST = 2, 6
 VERSION = VersionIn()
 
 OFFERED, OFFERED_CHARS = 200, 8_000
-"""The newest versions that each column's list offers, and the characters of HTML for one list."""
+"""The newest versions that a list to choose from offers, and its characters of HTML."""
 
 TABLE_CHARS = 150_000
 """Characters of HTML for the rows on a page, whatever metadata holds; the other rows are on the next pages."""
 
-DOTS, DOT = 160, 45
-"""Of those, for a row's picture without its dots, and for each dot."""
+CHANGE_CHARS = 90
+"""Of those, for the change below a value."""
 
 LABEL = 32
 """Characters of a version's name beside its values on a narrow screen."""
+
+
+class Compared(NamedTuple):
+    """A row of the table: its values, its numbers in one notation, and the changes below them."""
+
+    line: values.Line
+    numbers: list[str | None]
+    changes: list[changes.Change | None]
+
+
+class Notes(NamedTuple):
+    """The beginning of a version's notes, with what is new or gone against the base's."""
+
+    pieces: list[Piece]
+    is_same: bool
+    is_cut: bool
 
 
 @blp.get("/models/<model:name>/compare")
@@ -47,9 +63,10 @@ def show(name: str) -> Response:
     status = 422 if context["left_out"] else 200
     if not requested_block("comparison"):
         return fragments.whole(SHOW, status, **context)
-    added = request.headers.get("HX-Trigger") == "add-version"
-    chooser = fragments.out_of_band(SHOW, "chooser", oob=True, added=added, **context)
-    return fragments.part(SHOW, "table", chooser, status=status, **context)
+    chooser = fragments.out_of_band(SHOW, "chooser", oob=True, **context)
+    response = fragments.part(SHOW, "table", chooser, status=status, **context)
+    response.headers["HX-Push-Url"] = context["address"]  # a form sends its empty fields too
+    return response
 
 
 def _context(model: Any, given: Sequence[str]) -> dict[str, Any]:
@@ -59,16 +76,22 @@ def _context(model: Any, given: Sequence[str]) -> dict[str, Any]:
     valid = [name for name in names if "version" not in VERSION.validate({"version": name})]
     rows = versions.compared(model.name, valid)
     found = [row.version for row in rows]
+    base = request.args.get("base", "").strip()
+    chosen = base if base in found else None
+    columns = _base_first(rows, chosen)
     return {
         "model": model,
         "only": _only(),
         "left_out": left_out,
         "unknown": [name for name in names if name not in found],
         "repeated": [name for name in found if counts[name] > 1],
-        "versions": rows,
-        "labels": _labels(rows),
-        **_chooser(model, names, found, blank=sum(not name.strip() for name in given)),
-        **(_table(rows) if len(rows) >= FEWEST else {}),
+        "other_base": base if base and not chosen else None,
+        "base": chosen,
+        "versions": columns,
+        "pages": [url_for("pages.versions.show", name=model.name, version=row.version) for row in columns],
+        "labels": [values.short(row.version, LABEL) for row in columns],
+        **_chooser(model, found, chosen),
+        **(_table(model, columns) if len(rows) >= FEWEST else {}),
     }
 
 
@@ -77,36 +100,77 @@ def _only() -> bool:
     return request.args.get("only") == "1"
 
 
-def _chooser(model: Any, names: list[str], found: list[str], blank: int) -> dict[str, Any]:
-    """Return the version selector of each column, and the URLs that add or remove a column."""
-    blank = max(min(blank, MOST - len(found)), FEWEST - len(found), 0)
-    newest = [row.version for row in versions.listing(whole=False, model_id=UUID(model.id)).page(Page(OFFERED))]
+def _base_first(rows: Sequence[Any], chosen: str | None) -> list[Any]:
+    """Return the base and then the others, oldest first. The base is the chosen one, else the newest release, else the oldest."""
+    by_age = sorted(rows, key=lambda row: (row.created_at, row.id))
+    bases = [row for row in by_age if row.version == chosen] or [row for row in by_age if row.is_release] or by_age[:1]
+    return [*bases[-1:], *(row for row in by_age if row not in bases[-1:])]
+
+
+def _chooser(model: Any, found: list[str], base: str | None) -> dict[str, Any]:
+    """Return the versions to choose from, and the addresses that remove a version or make it the base."""
+    newest = versions.listing(whole=False, model_id=UUID(model.id)).page(Page(OFFERED))
+    names = (row.version for row in newest if row.version not in found)
     return {
-        "lists": [*found, *[""] * blank],
-        "offered": list(lists.take_fitting(newest[:OFFERED], OFFERED_CHARS, lambda name: len(escape(name)))),
+        "blanks": max(FEWEST - len(found), 1) if len(found) < MOST else 0,
+        "offered": list(lists.take_fitting(list(names)[:OFFERED], OFFERED_CHARS, lambda name: len(escape(name)))),
         "version_count": model.version_count,
-        "fewer": {name: _address(model, [other for other in names if other != name]) for name in found},
-        "more": _address(model, [*found, ""]) if len(found) + blank < MOST else None,
+        "address": _address(model, found, base),
+        "fewer": {name: _address(model, [other for other in found if other != name], base) for name in found},
+        "as_base": {name: _address(model, found, name) for name in found},
     }
 
 
-def _address(model: Any, names: list[str]) -> str:
-    return url_for("pages.comparison.show", name=model.name, v=names, only=1 if _only() else None)
+def _address(model: Any, names: list[str], base: str | None) -> str:
+    base = base if base in names else None
+    return url_for("pages.comparison.show", name=model.name, v=names, base=base, only=1 if _only() else None)
 
 
-def _table(versions: Sequence[Any]) -> dict[str, Any]:
-    """Return the rows that fit on one page, and the addresses of the others."""
+def _table(model: Any, versions: Sequence[Any]) -> dict[str, Any]:
+    """Return the plot, the rows that fit on one page, the addresses of the others, and the changes of the notes."""
     columns = [parsed(row.metadata_) for row in versions]
-    compared = compare(columns, first=metrics.MAIN)
-    rows = compared.different if _only() else compared.rows
-    start = min(_start(), len(rows))
-    lines = _lines(rows[start:], columns, sum(len(escape(label)) for label in _labels(versions)))
-    end = start + len(lines)
+    directions = verdicts.directions_of(gates.directed(model.name))
+    compared, sizes = compare(columns), _sizes(versions)
+    rows = changes.by_size(compared.different if _only() else compared.rows, directions)
+    names = [values.short(row.version, LABEL) for row in versions]
     return {
-        "lines": lines,
-        "ranges": any(dots for _, dots in lines),
+        "plot": plot(changes.by_size([*compared.different, *sizes.different], directions), directions, names),
+        "sizes": changes.changes(sizes.rows[0], 0) if sizes.rows else [],
+        "notes": [_notes(versions[0], row) for row in versions],
+        **_part(rows, columns, directions, sum(len(escape(name)) for name in names)),
         "key_count": len(compared.rows),
         "different_count": len(compared.different),
+    }
+
+
+def _sizes(versions: Sequence[Any]) -> Comparison:
+    """Return the comparison of the images' sizes, as if they were metadata."""
+    return compare([{} if row.size_bytes is None else {"image size": row.size_bytes} for row in versions])
+
+
+def _notes(base: Any, row: Any) -> Notes:
+    old, new = base.release_notes or "", row.release_notes or ""
+    is_cut = len(beginning(new)) < len(new)
+    if row is base or not old or not new:
+        return Notes([Piece("same", beginning(new))] if new else [], False, is_cut)
+    return Notes(list(text_changes(old, new)), old == new, is_cut)
+
+
+def _part(
+    rows: Sequence[Row], columns: Sequence[dict[str, Any]], directions: dict[str, int], labels: int
+) -> dict[str, Any]:
+    """Return the rows that fit, at least one, and the addresses of the others; a row repeats `labels` characters."""
+    start = min(_start(), len(rows))
+    commits = [commit_address(column) for column in columns]
+    lines = (
+        Compared(values.line(row, commits), changes.numbers(row), changes.changes(row, directions.get(row.key, 0)))
+        for row in rows[start:]
+    )
+    room = CHANGE_CHARS * len(columns) + labels
+    shown = lists.take_fitting_at_least_one(lines, TABLE_CHARS, lambda it: it.line.html_length + room)
+    end = start + len(shown)
+    return {
+        "lines": shown,
         "before": start,
         "rest": len(rows) - end,
         "next": lists.here(**{"from": str(end)}) if end < len(rows) else None,
@@ -117,17 +181,3 @@ def _table(versions: Sequence[Any]) -> dict[str, Any]:
 def _start() -> int:
     text = request.args.get("from", "")
     return int(text) if re.fullmatch(r"\d{1,6}", text) else 0
-
-
-def _lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]], labels: int) -> list[tuple[Line, Range | None]]:
-    """Return the first rows that fit, at least one, each with its dots; a row repeats `labels` characters of HTML."""
-    commits = [commit_address(column) for column in columns]
-    lines = ((values.line(row, commits), range_dots([cell.number for cell in row.cells])) for row in rows)
-    picture = DOTS + DOT * len(columns)
-    return lists.take_fitting_at_least_one(
-        lines, TABLE_CHARS, lambda it: it[0].html_length + labels + (picture if it[1] else 0)
-    )
-
-
-def _labels(versions: Sequence[Any]) -> list[str]:
-    return [values.short(row.version, LABEL) for row in versions]

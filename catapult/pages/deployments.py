@@ -1,5 +1,6 @@
 """`/deployments`: the list, the form to record a deployment, and a deployment's page with its next steps."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,10 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
-from catapult.pages.parts import evidence, formats, forms, fragments, lists, values, verdicts
+from catapult.pages.parts import evidence, formats, forms, fragments, lists, matrix, values, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
-from catapult.queries import audit_logs, deployments, environments, live, rollbacks, versions
+from catapult.queries import audit_logs, deployments, environments, gates, live, rollbacks, stages, versions
 from catapult.queries.lists.paging import Page
 from catapult.rules.comparison import compare, parsed
 from catapult.tables import DeploymentStatus, Role
@@ -29,8 +30,8 @@ RECORDED = [status for status in STATUSES if status != DeploymentStatus.CANCELLE
 
 AT = "/deployments/<uuid:deployment_id>"
 STEP = f"{AT}/-/<any({','.join(status for status in STATUSES if status != DeploymentStatus.PENDING)}):status>"
-OFFERED, REASON = 200, 160
-"""Environments that the form offers, and shown characters of a freeze's reason."""
+OFFERED, REASON, FROZEN = 200, 160, 5
+"""Environments that the form offers, shown characters of a freeze's reason, and shown freezes of other environments."""
 
 KEYS, ROOM, ENTRIES = 100, 80_000, 10
 """Shown keys of metadata, characters of HTML for them, and shown entries of the audit log."""
@@ -126,6 +127,7 @@ def _new(form: Form, status: int) -> Response:
     name = form.values.get("environment", "").strip()
     offered = list(environments.listing().page(Page(OFFERED)))
     environment = next((row for row in offered if row.place == name.lower()), None)
+    blocked = verdicts.panel(name, list(form.refusal.gates)) if isinstance(form.refusal, Blocked) else None
     return fragments.form(
         NEW,
         form,
@@ -134,8 +136,27 @@ def _new(form: Form, status: int) -> Response:
         about=about(environment) if environment else "",
         statuses=RECORDED,
         protected=environment is not None and environment.protected,
-        blocked=verdicts.panel(name, list(form.refusal.gates)) if isinstance(form.refusal, Blocked) else None,
+        blocked=blocked,
+        environment=environment,
+        frozen=[row for row in offered if row.frozen][:FROZEN],
+        now=datetime.now(UTC),
+        **({} if environment is None or blocked else _before(form, environment)),
     )
+
+
+def _before(form: Form, environment: Any) -> dict[str, Any]:
+    """Return what to know before the version is deployed there: what is live or on its way, and its gates."""
+    try:
+        version = _version(form.values.get("model", "").strip(), form.values.get("version", "").strip())
+    except Invalid:
+        return {}
+    rows = stages.cells([version.model_id], [environment.place])[version.model_id][environment.place]
+    judged = gates.verdicts([version.id], environment.place, g.actor.voice)[UUID(version.id)]
+    return {
+        "going": version,
+        "there": matrix.cell(environment, rows),
+        "panel": verdicts.panel(environment.place, judged),
+    }
 
 
 def _needs_name(environment: Any, status: str) -> bool:

@@ -1,40 +1,25 @@
-"""`/environments`: the board with one column an environment, an environment's page with its history, and its forms."""
+"""`/environments`: the matrix of models and environments, an environment's page with its history, and its forms."""
 
-from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, zip_longest
 from typing import Any
 
 from flask import Blueprint, Response, g, request, url_for
 
 from catapult.actions import environments as actions
 from catapult.contract.control import EnvironmentPut
-from catapult.contract.fields import Minute, Query
 from catapult.contract.schemas import environment_name
 from catapult.errors import Conflict
-from catapult.pages.parts import evidence, forms, fragments, lists
+from catapult.pages.parts import evidence, forms, fragments, lists, places
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import current_address, is_htmx, page, requested_block
-from catapult.queries import deployments, environments, gates, history, live, rollbacks
+from catapult.queries import deployments, environments, gates, history, live, rollbacks, stages
 from catapult.tables import Role
 
 blp = Blueprint("environments", __name__)
 AT = "/environments/<name>"
 BOARD, SHOW = "environments/index.html", "environments/show.html"
 NEW, FREEZE, SETTINGS, DELETE = (f"environments/{form}.html" for form in ("new", "freeze", "settings", "delete"))
-COLUMNS = 50
-"""Environments on a board; the others are on the next one."""
-
-CARDS, ON_THE_BOARD, FEWEST = 40, 400, 3
-"""Cards in one column at most, in all columns together, and in one column at least where they fit."""
-
-ROOM = 250_000
-"""Characters of HTML for all columns."""
-
-HEAD, LOCK, FREEZE_NOTE, CARD = 800, 400, 600, 1_150
-"""Characters of HTML for a column's head, its lock, its freeze and a card, without their texts."""
-
 EVIDENCE = 1_200
 """Characters of HTML for who let a deployment through."""
 
@@ -43,12 +28,6 @@ REASON = 200
 
 DEFAULTS = {"rank": "", "protected": "false", "description": "", "deploy_within": ""}
 """The values in the form for a new environment."""
-
-
-class At(Query):
-    """The moment in the address."""
-
-    at = Minute()
 
 
 class EnvironmentForm(EnvironmentPut):
@@ -60,8 +39,14 @@ class EnvironmentForm(EnvironmentPut):
 @blp.get("/environments")
 @page()
 def index() -> Response:
-    """The live deployments, one column an environment, in order of rank."""
-    return fragments.whole_or(requested_block("board"), BOARD, **board())
+    """The matrix of models and environments, now or at the time in the address, and their timeline above it."""
+    block = requested_block("board", "places")
+    form, filters = lists.filters(places.At)
+    at = filters.get("at")
+    shown = places.board() if at is None or form.errors else places.board_then(at)
+    if block != "board":
+        shown |= places.line(shown)
+    return fragments.whole_or(block, BOARD, 422 if form.errors else 200, form=form, **shown)
 
 
 @blp.get(AT)
@@ -69,12 +54,13 @@ def index() -> Response:
 def show(name: str) -> Response:
     """Everything that is live in one environment, or was at the time in the address."""
     environment = environments.get_including_deleted(name)
-    form, filters = lists.filters(At)
+    form, filters = lists.filters(places.At)
     at = filters.get("at")
     if form.errors:
         return _tab(environment, "live", 422, form=form, part=lists.Part([], None), at=None)
     if at is None:
-        return _tab(environment, "live", form=form, part=lists.part(live.listing(name)), at=None)
+        part, going = lists.part(live.listing(name)), stages.on_their_way(environment.place)
+        return _tab(environment, "live", form=form, part=part, at=None, going=going)
     part = lists.part(history.live(name, at), length=_length_then)
     gone = rollbacks.with_deleted_version(part.rows)
     kept = {row.id: evidence.of(row.decision) for row in part.rows}
@@ -157,69 +143,12 @@ def done(message: str, *, gone: bool = False) -> Response:
     """Show the message on the page behind the dialog, or on the board. Set `gone` if that page no longer exists."""
     home, here = url_for("pages.environments.index"), current_address(query=True)
     if is_htmx() and here == home:
-        response = fragments.part(BOARD, "board", fragments.toast(message), **board())
-        return fragments.closing_dialog(response, "#board", "morph:outerHTML")
+        shown = places.board()
+        shown |= places.line(shown)
+        response = fragments.part(BOARD, "places", fragments.toast(message), fragments.state(), form=Form(), **shown)
+        return fragments.closing_dialog(response, "#places", "morph:outerHTML")
     in_dialog = is_htmx() and not gone and current_address() != request.path  # otherwise the form has its own page
     return fragments.go(here if in_dialog else home, message)
-
-
-def board() -> dict[str, Any]:
-    """Return the columns, and the address of the columns after them."""
-    part = lists.part(environments.listing(), COLUMNS, length=_head)
-    return {"columns": list(columns(part.rows)) if part.rows else [], "more": part.more, "now": datetime.now(UTC)}
-
-
-def columns(stages: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """Yield each environment with its newest cards, as many as fit, and the environment that comes after it."""
-    path = live.promotion_path(stages)
-    most = max(FEWEST, min(CARDS, ON_THE_BOARD // len(stages)))
-    found = live.board([stage.place for stage in stages], most)
-    shown = _shown({name: rows[:most] for name, rows in found.items()}, ROOM - sum(map(_head, stages)))
-    cards = list(chain.from_iterable(shown.values()))
-    live_in = live.places_of([card.release_id for card in cards])
-    reasons = rollbacks.details(cards)
-    late = _overdue(stages)
-    for environment, following in zip_longest(stages, path[1:]):
-        yield {
-            "environment": environment,
-            "cards": shown[environment.place],
-            "more": len(found[environment.place]) > len(shown[environment.place]),
-            "next": following,
-            "next_is_last": following is path[-1],
-            "there": {release_id for name, release_id in live_in if following and name == following.place},
-            "rollbacks": reasons,
-            "overdue": [row for row in late if row.place == environment.place],
-        }
-
-
-def _overdue(stages: Sequence[Any]) -> list[Any]:
-    """Return the overdue deployments to these environments. Sends no statement if none of them says when that is."""
-    places = [stage.place for stage in stages if stage.deploy_within is not None]
-    return deployments.overdue(places) if places else []
-
-
-def _shown(found: Mapping[str, Sequence[Any]], room: int) -> dict[str, list[Any]]:
-    """Return the cards that fit: the first rows across all columns, or the part of the first row that fits."""
-    rows = [[card for card in row if card] for row in zip_longest(*found.values())]
-    count = len(list(lists.take_fitting(rows, room, lambda row: sum(map(_html_length, row)))))
-    if count or not rows:
-        return {name: list(cards[:count]) for name, cards in found.items()}
-    fitting = {card.id for card in lists.take_fitting(rows[0], room, _html_length)}
-    return {name: [card for card in cards[:1] if card.id in fitting] for name, cards in found.items()}
-
-
-def _head(environment: Any) -> int:
-    """Return the characters of HTML of a column's head, which repeats the name many times."""
-    frozen = FREEZE_NOTE + lists.html_length(environment.frozen_reason[:REASON]) if environment.frozen else 0
-    return HEAD + 16 * len(environment.name) + (LOCK if environment.protected else 0) + frozen
-
-
-def _html_length(card: Any) -> int:
-    """Return the characters of HTML of a card: the model's name is in it eleven times, the environment's ten times."""
-    names = 11 * len(card.model_name) + 10 * len(card.environment)
-    texts = 4 * lists.html_length(card.version) + lists.html_length(card.deployed_by)
-    rollback = 6 * REASON + lists.html_length(card.version) if card.rollback_of else 0  # a quote takes five characters
-    return CARD + names + texts + rollback
 
 
 def _length_then(row: Any) -> int:

@@ -4,22 +4,24 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request, url_for
 
 from catapult.actions import approvals as actions
-from catapult.contract.control import ApprovalIn
+from catapult.actions import comments
+from catapult.contract.control import ApprovalIn, Ask
 from catapult.errors import Conflict, Invalid, Refusal
 from catapult.extensions import db
 from catapult.pages import versions
 from catapult.pages.parts import evidence, forms, fragments, lists, verdicts
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
+from catapult.queries import comments as said
 from catapult.queries import inbox
 from catapult.queries import versions as stored
-from catapult.tables import RELEASE, Role
+from catapult.tables import RELEASE, Approval, Role
 
 blp = Blueprint("inbox", __name__)
 LIST = "inbox/index.html"
-ROOM, AROUND = 220_000, 1_500
+ROOM, AROUND = 220_000, 2_400
 """Characters of HTML for all rows, and for one without its texts."""
 
 
@@ -35,10 +37,23 @@ def index() -> Response:
 def approve(name: str, version: str) -> Response:
     """Approve the version for the target."""
 
-    def act(row: Any) -> str:
+    def act(row: Any) -> tuple[str, Approval]:
         approval = actions.create(UUID(row.id), actor=g.actor, **forms.read(ApprovalIn))
         target = "release" if approval.target == RELEASE else approval.target
-        return f"You approved {row.model_name} {row.version} for {target}."
+        return f"You approved {row.model_name} {row.version} for {target}.", approval
+
+    return _in_place(name, version, act)
+
+
+@blp.post(f"{versions.AT}/-/ask")
+@page(Role.PUBLISHER)
+def ask(name: str, version: str) -> Response:
+    """Ask for changes of the version: a comment, which holds nothing back."""
+
+    def act(row: Any) -> tuple[str, None]:
+        text = forms.read(Ask)["comment"]
+        comments.create(UUID(row.id), actor=g.actor, text=text, asks_for_changes=True)
+        return f"You asked for changes to {row.model_name} {row.version}.", None
 
     return _in_place(name, version, act)
 
@@ -48,50 +63,92 @@ def approve(name: str, version: str) -> Response:
 def withdraw(name: str, version: str, approval_id: UUID) -> Response:
     """Withdraw the approval."""
 
-    def act(row: Any) -> str:
+    def act(row: Any) -> tuple[str, None]:
         actions.withdraw(UUID(row.id), approval_id, actor=g.actor)
-        return f"Your approval of {row.model_name} {row.version} is withdrawn."
+        return f"Your approval of {row.model_name} {row.version} is withdrawn.", None
 
     return _in_place(name, version, act)
 
 
-def _in_place(name: str, version: str, act: Callable[[Any], str]) -> Response:
+def _in_place(name: str, version: str, act: Callable[[Any], tuple[str, Approval | None]]) -> Response:
     """Show the message that `act` returns, or its refusal, with the updated part of the page it was requested from."""
     row = stored.named(name, version)
-    refused: Refusal | None = None
     try:
-        message = act(row)
+        message, approval = act(row)
     except (Conflict, Invalid) as refusal:
         db.session.rollback()
-        refused = refusal
-        message = " ".join(str(text) for texts in refusal.errors.values() for text in texts) or refusal.detail
-    if not is_htmx() and refused is None:
+        return _refused(row, refusal)
+    if not is_htmx():
         return fragments.back(versions.address(row))
-    toast = fragments.toast(message, bad=refused is not None)
+    toast = fragments.toast(message, undo=_undo(row, approval)) + fragments.state()
+    if pressed := _pressed(row):
+        return fragments.part(LIST, "act", toast, row=pressed, approval=approval)
     if requested_block("waiting"):
-        return fragments.part(LIST, "waiting", toast, status=refused.status if refused else 200, **_waiting())
-    return versions.again(stored.named(name, version), toast, refused)
+        return fragments.part(LIST, "waiting", toast, **_waiting())
+    return versions.again(stored.named(name, version), toast)
+
+
+def _refused(row: Any, refusal: Refusal) -> Response:
+    """Return the refusal as a toast; on the version's page with its current state."""
+    texts = " ".join(str(text) for texts in refusal.errors.values() for text in texts)
+    toast = fragments.toast(texts or refusal.detail, bad=True)
+    fault, pressed = _fault(row, refusal), _pressed(row)
+    if fault and pressed:
+        return fragments.part(LIST, "act", toast, status=refusal.status, row=pressed, approval=None, fault=fault)
+    if fault and requested_block("waiting"):
+        return fragments.part(LIST, "waiting", toast, status=refusal.status, fault=fault, **_waiting())
+    if is_htmx() and not requested_block("main"):
+        return fragments.toast_only(toast, refusal.status)
+    return versions.again(row, toast, refusal, fault=fault)
+
+
+def _pressed(row: Any) -> dict[str, str] | None:
+    """Return the row of the list in which a button was pressed: only that changes, so that nothing moves under the pointer."""
+    part, target = f"approval-{row.id}-", request.headers.get("HX-Target", "")
+    if not target.startswith(part):
+        return None
+    return {"id": row.id, "model_name": row.model_name, "version": row.version, "target": target[len(part) :]}
+
+
+def _undo(row: Any, approval: Approval | None) -> dict[str, str] | None:
+    """Return the form that withdraws the approval; None without one."""
+    if approval is None:
+        return None
+    route = {"name": row.model_name, "version": row.version, "approval_id": approval.id}
+    is_list = not requested_block("main")
+    undo = {"target": "#waiting", "swap": "outerHTML"} if is_list else {"target": "#main", "swap": "innerHTML"}
+    return {"action": url_for(".withdraw", **route), **undo}
+
+
+def _fault(row: Any, refused: Refusal) -> dict[str, Any] | None:
+    """Return which field is invalid, what was typed and why; None if it is not the comment that was refused."""
+    errors = refused.errors.get("comment")
+    target = request.form.get("target", "")
+    return errors and {"of": (row.id, target), "typed": request.form.get("comment", ""), "text": " ".join(errors)}
 
 
 def _waiting() -> dict[str, Any]:
     rows = [(row, verdicts.panel(row.target, row.verdicts)) for row in inbox.waiting(g.actor)]
     sentences_by_id = evidence.content_changes_of(row.id for row, _ in rows) if rows else {}
     changes = {str(version_id): sentences for version_id, sentences in sentences_by_id.items()}
+    asks_by_id = {str(version_id): ask for version_id, ask in said.latest_asks(row.id for row, _ in rows).items()}
 
     def html_length(waiting: tuple[Any, verdicts.Panel]) -> int:
         row, panel = waiting
-        return _html_length(row, panel, changes.get(str(row.id), []))
+        ask = asks_by_id.get(str(row.id))
+        return _html_length(row, panel, [*changes.get(str(row.id), []), *([ask.text[:300]] if ask else [])])
 
     shown = lists.take_fitting_at_least_one(rows, ROOM, html_length)
     return {
         "rows": shown,
         "changes": changes,
+        "latest_asks": asks_by_id,
         "more": len(rows) - len(shown),
         "asks": None if rows else inbox.any_gate_needs_approval(),
     }
 
 
 def _html_length(row: Any, panel: verdicts.Panel, changes: list[str]) -> int:
-    names = 3 * len(row.model_name) + 5 * lists.html_length(row.version) + lists.html_length(row.created_by)
+    names = 7 * len(row.model_name) + 10 * lists.html_length(row.version) + lists.html_length(row.created_by)
     changed = sum(60 + lists.html_length(sentence) for sentence in changes)
     return AROUND + names + changed + sum(len(verdict.detail[:300]) * 2 for verdict in panel.missing[:4])

@@ -6,17 +6,21 @@ from uuid import UUID
 
 from flask import Blueprint, Response, g, request
 
-from catapult.pages.parts import fragments, lists, verdicts
+from catapult.actions import week_figures as keeper
+from catapult.pages.parts import figures as drawn
+from catapult.pages.parts import fragments, lists, pipeline, verdicts
+from catapult.pages.parts.days import by_day
+from catapult.pages.parts.needs import Need, most_urgent
 from catapult.pages.parts.page_request import page, requested_block
-from catapult.queries import audit_logs, gates, live, metrics, rollbacks
-from catapult.tables import RELEASE
+from catapult.queries import audit_logs, gates, inbox, live, needs, week_figures
+from catapult.tables import RELEASE, Role
 
 blp = Blueprint("overview", __name__)
 ENTRIES = 8
-NEWER, READY, WAITING = 30, 6, 3
-"""Versions ahead of their release: so many are judged, shown as ready, and shown as waiting for approvals."""
+NEWER, WAITING = 30, 3
+"""Versions ahead of their release: so many are judged, and shown as waiting for somebody else's approvals."""
 
-ROOM, CELL, EMPTY = 230_000, 340, 80
+ROOM, CELL, EMPTY = 222_000, 340, 80
 """Characters of HTML for the matrix, for a cell without its texts, and for an empty cell."""
 
 
@@ -27,17 +31,26 @@ def show() -> Response:
     block = requested_block(*PARTS)
     parts = [PARTS[block]] if block else PARTS.values()
     context = {name: value for part in parts for name, value in part().items()}
-    return fragments.whole_or(block, "overview/index.html", **context)
+    response = fragments.whole_or(block, "overview/index.html", **context)
+    if "counted" in context:
+        keeper.keep(context["counted"])
+    return response
+
+
+def figures() -> dict[str, Any]:
+    """Return the figures of twelve weeks."""
+    counted = week_figures.recent()
+    return {"counted": counted, "figures": drawn.figures(counted)}
 
 
 def matrix() -> dict[str, Any]:
-    """Return what is live: one row a model, one column an environment."""
+    """Return the pipeline: one row a model, one column an environment, with what is live, under way and failed."""
     found = live.matrix(live.ALL if "all" in request.args else live.MODELS)
     rows = lists.take_fitting_at_least_one(found.rows, ROOM, lambda row: _html_length(row, found.environments))
     if len(rows) < len(found.rows):
         found = found._replace(rows=rows, more=True)
-    reasons = rollbacks.details(cell for row in rows for cell in row.values())
-    return {"matrix": found, "rollbacks": reasons, "now": datetime.now(UTC), "last": found.last_stage}
+    attempts = {(it.model_id, it.place): it for it in _needs() if it.kind != "frozen"}
+    return {"matrix": found, "pipeline": pipeline.rows(found, attempts), "now": datetime.now(UTC)}
 
 
 def _html_length(row: dict[str, Any], environments: list[str]) -> int:
@@ -54,27 +67,50 @@ def _html_length(row: dict[str, Any], environments: list[str]) -> int:
 
 
 def ready() -> dict[str, Any]:
-    """Return the newest versions ahead of their release that pass every gate, and how their main metric compares.
+    """Return what waits for the person who looks: approvals, promotions, failed and overdue deployments, ends of freezes.
 
-    `waiting` are a few versions that miss nothing but approvals.
+    `waiting` are a few versions that miss nothing but approvals which this person cannot give.
     """
     newer = live.candidates(NEWER)
-    judged = gates.verdicts([row.id for row in newer], RELEASE, g.actor.voice)
-    panels = [(row, verdicts.panel(RELEASE, judged[UUID(row.id)])) for row in newer]
-    candidates = [row for row, panel in panels if not panel.missing][:READY]
+    asked = inbox.candidates(g.actor) if g.actor.role.holds(Role.PUBLISHER) else []
+    ids = dict.fromkeys([*(UUID(row.id) for row in newer), *(row.id for row in asked)])
+    judged = gates.verdicts_everywhere(ids, g.actor.voice)
+    panels = [(row, verdicts.panel(RELEASE, judged[UUID(row.id)].get(RELEASE, []))) for row in newer]
+    approvals = inbox.of_candidates(g.actor, asked, judged)
+    mine = {str(row.id) for row in approvals if row.target == RELEASE}
+    found = [
+        *(Need(row.kind, row) for row in _needs() if row.kind != "under way"),
+        *(Need("approve", row, verdicts.panel(row.target, row.verdicts)) for row in approvals),
+        *(Need("promote", row, panel) for row, panel in panels if not panel.missing and may_promote()),
+    ]
+    shown = most_urgent(found)
+    waiting = [(row, panel) for row, panel in panels if panel.waits_for_approval and row.id not in mine]
     return {
-        "newer": newer,
-        "candidates": candidates,
-        "directions": {row.id: verdicts.directions(panel.verdicts) for row, panel in panels},
-        "waiting": [(row, panel) for row, panel in panels if panel.waits_for_approval][:WAITING],
+        "held": sum(bool(panel.missing) for _, panel in panels),
+        "needs": shown,
+        "needed": len(found),
+        "waiting": waiting[:WAITING],
+        "any_version": bool(newer) or live.any_version(),
         "now": datetime.now(UTC),
-        "mains": metrics.mains([(row.id, row.release_id) for row in candidates]),
     }
 
 
+def _needs() -> list[Any]:
+    """Return `needs.needs`, read once a request."""
+    if "needs" not in g:
+        g.needs = needs.needs()
+    rows: list[Any] = g.needs
+    return rows
+
+
+def may_promote() -> bool:
+    """Return whether the person who looks may promote versions."""
+    return bool(g.actor.role.holds(Role.RELEASER))
+
+
 def activity() -> dict[str, Any]:
-    """Return the latest entries of the audit log."""
-    return {"entries": audit_logs.activity(ENTRIES)}
+    """Return the latest entries of the audit log, by day."""
+    return {"days": by_day(audit_logs.activity(ENTRIES))}
 
 
-PARTS = {"live": matrix, "ready": ready, "activity": activity}
+PARTS = {"figures": figures, "live": matrix, "ready": ready, "activity": activity}

@@ -1,19 +1,22 @@
 """`/models`: the list, a model with its tabs, and the forms that register, change and delete a model."""
 
 import json
+import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, g, request, url_for
+from flask import Blueprint, Response, g, redirect, request, url_for
 
 from catapult.actions import registered_models as actions
 from catapult.contract.schemas import ModelEdit, ModelIn
-from catapult.pages.parts import charts, formats, forms, fragments, lists
+from catapult.pages.parts import charts, columns, csv_files, formats, forms, fragments, lists, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, deployments, gates, metrics, registered_models, versions
-from catapult.tables import Role
+from catapult.queries.lists.paging import Listing
+from catapult.tables import RELEASE, Role, VersionStatus
 
 blp = Blueprint("registered_models", __name__)
 LIST, MODEL = "registered_models/index.html", "registered_models/show.html"
@@ -26,6 +29,13 @@ OFFERED, OFFERED_CHARS = 100, 12_000
 CHART, POINT = 95_000, 330
 """Characters of HTML for a chart's points, and for one point without its texts. 200 points fit unless names are very long."""
 
+CSV = (
+    *("name", "latest_version", "latest_release", "live_in", "metric", "value", "tags", "version_count"),
+    *("created_at", "updated_at"),
+)
+MOST_LIMITS = 4
+"""The most thresholds of gates in a chart."""
+
 SHOWN: dict[str, dict[str, Any]] = {"releases": {"is_release": True}, "archived": {"status": "archived"}}
 """The filters of a model's versions, by their name in the address."""
 
@@ -34,15 +44,76 @@ SHOWN: dict[str, dict[str, Any]] = {"releases": {"is_release": True}, "archived"
 @page()
 def index() -> Response:
     """The models that match the search, the tag and the filter in the address."""
-    filters = {name: lists.typed(name) for name in ("search", "tag", "filter")}
-    sort = lists.typed("sort")
-    order = sort if sort in registered_models.SORTS else "newest"
-    sent = {name: text or None for name, text in filters.items()}
-    part, mistake = lists.part_of(lambda: registered_models.cards(**sent, sort=order))
+    filters, sort = {name: lists.typed(name) for name in ("search", "tag", "filter")}, lists.typed("sort")
+    part, mistake = lists.part_of(_cards)
     series = metrics.sparks([row.id for row in part.rows])
-    sparks = {model_id: (path, charts.spark(values)) for model_id, (path, values) in series.items()}
-    context = {"part": part, "sparks": sparks, "mistake": mistake, "sort": sort, **filters}
+    sparks = {model_id: (path, charts.spark(values), values[-1]) for model_id, (path, values) in series.items()}
+    context: dict[str, Any] = {
+        "part": part,
+        "sparks": sparks,
+        "mistake": mistake,
+        "sort": sort,
+        "here": lists.here,
+        **filters,
+    }
+    context["file"] = lists.with_parameters(url_for(".export"))
     return fragments.whole_or(requested_block("list", "more"), LIST, 422 if mistake else 200, **context)
+
+
+@blp.get("/models.csv")
+@page()
+def export() -> Response:
+    """The same models as a file."""
+
+    def cells(rows: list[Any]) -> Iterator[Any]:
+        series = metrics.sparks([row.id for row in rows])
+        for row in rows:
+            path, values = series.get(row.id, ("", [None]))
+            live_in, tags = " ".join(formats.staged(row.live_in)), " ".join(row.tags)
+            yield row.name, row.latest_version, row.latest_release, live_in, path, values[-1], tags, *_counted(row)
+
+    return csv_files.table("models", CSV, _cards(), cells)
+
+
+def _counted(row: Any) -> tuple[Any, ...]:
+    return row.version_count, row.created_at, row.updated_at
+
+
+def _cards() -> Listing:
+    """Return the models that match the address, in its order. Raises Misread."""
+    sort = lists.typed("sort")
+    filters = {name: lists.typed(name) or None for name in ("search", "tag", "filter")}
+    return registered_models.cards(**filters, sort=sort if sort in registered_models.SORTS else "newest")
+
+
+@blp.get("/models/<model:name>/-/versions.csv")
+@page()
+def export_versions(name: str) -> Response:
+    """The same versions as the model's page, with the same columns, as a file."""
+    model = registered_models.called(name)
+    _, _, paths = _columns(model)
+
+    def cells(rows: list[Any]) -> Iterator[Any]:
+        numbers = metrics.of_versions([row.id for row in rows], paths)
+        for row in rows:
+            own, live_in = numbers.get(str(row.id), {}), " ".join(formats.staged(row.live_in))
+            yield (
+                row.version,
+                row.is_release,
+                row.status,
+                row.tag,
+                row.digest,
+                *map(own.get, paths),
+                live_in,
+                *_made(row),
+            )
+
+    heads = ("version", "is_release", "status", "tag", "digest", *paths, "live_in", "created_at", "created_by")
+    return csv_files.table(model.name.replace("/", "-"), heads, _versions(model), cells)
+
+
+def _made(row: Any) -> tuple[Any, ...]:
+    return row.created_at, row.created_by
 
 
 @blp.get("/models/<model:name>")
@@ -51,7 +122,9 @@ def show(name: str) -> Response:
     """The model's versions, with a chart of one metric by version."""
     model = registered_models.called(name)
     context = version_list(model)
-    return _tab(model, "versions", 422 if context["mistake"] else 200, **context)
+    if "columns" in request.args and not context["left_out"]:
+        return columns.remembered(redirect(lists.here(columns=None), 303), model.name, _paths("c"))
+    return _tab(model, "versions", 422 if context["mistake"] or context["left_out"] else 200, **context)
 
 
 @blp.get("/models/<model:name>/-/deployments")
@@ -128,57 +201,96 @@ def delete(name: str) -> Response:
 
 def version_list(model: Any) -> dict[str, Any]:
     """Return what the versions' tab shows: the chart of one metric, and a page of versions with the chosen metrics."""
-    paths = metrics.paths(UUID(model.id), [*_paths("c"), *_paths("metric")])
-    shown = request.args.get("show", "")
-    columns = [path for path in _paths("c") if path in paths] or paths[:COLUMNS]
+    asked, paths, beside = _columns(model)
     metric = next((path for path in (*_paths("metric"), *paths) if path in paths), None)
-    text, sort = lists.typed("filter"), lists.typed("sort")
-    filters = {"model_id": UUID(model.id), "filter": text or None, "sort": sort or None, **SHOWN.get(shown, {})}
-    part, mistake = lists.part_of(lambda: versions.listing(whole=False, **filters))
+    part, mistake = lists.part_of(lambda: _versions(model))
     return {
         "part": part,
         "mistake": mistake,
-        "filter": text,
-        "sort": sort,
+        "filter": lists.typed("filter"),
+        "sort": lists.typed("sort"),
+        "here": lists.here,
+        "file": lists.with_parameters(url_for("pages.registered_models.export_versions", name=model.name)),
         "paths": paths,
         "offered": list(lists.take_fitting(paths[:OFFERED], OFFERED_CHARS, lists.html_length)),
-        "shown": shown,
-        "release_count": versions.release_count(UUID(model.id)),
-        **_beside(model, part.rows, columns, metric),
+        "left_out": asked[MOST_COLUMNS:],
+        "ticked": asked or beside,
+        "fields": {path: _field(path) for path in beside},
+        "shown": _shown(),
+        **registered_models.counts(UUID(model.id)),
+        **_beside(model, part.rows, beside, metric),
     }
+
+
+def _columns(model: Any) -> tuple[list[str], list[str], list[str]]:
+    """Return the paths that are asked for or remembered, all paths of the model, and those shown beside its versions."""
+    asked = _paths("c") or columns.remembered_paths()
+    paths = metrics.paths(UUID(model.id), [*asked[:MOST_COLUMNS], *_paths("metric")[:MOST_COLUMNS]])
+    return asked, paths, [path for path in asked[:MOST_COLUMNS] if path in paths] or paths[:COLUMNS]
+
+
+def _field(path: str) -> str:
+    """Return the field that a filter or an order names this number by: unusual keys stand in quotes."""
+    keys = (key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False) for key in path.split("."))
+    return f"metadata.{'.'.join(keys)}"
+
+
+def _versions(model: Any) -> Listing:
+    """Return the model's versions that match the address, in its order. Raises Misread."""
+    filters = {name: lists.typed(name) or None for name in ("filter", "sort")}
+    return versions.listing(whole=False, model_id=UUID(model.id), **filters, **SHOWN.get(_shown(), {}))
+
+
+def _shown() -> str:
+    return request.args.get("show", "")
 
 
 def version_row(model: Any, row: Any) -> dict[str, Any]:
     """Return what one row of the list and the chart show, with the metrics that the submitted form names."""
-    return _beside(model, [row], _paths("c"), next(iter(_paths("metric")), None))
+    return _beside(model, [row], _paths("c")[:MOST_COLUMNS], next(iter(_paths("metric")), None))
 
 
-def _beside(model: Any, rows: list[Any], columns: list[str], metric: str | None) -> dict[str, Any]:
+def _beside(model: Any, rows: list[Any], paths: list[str], metric: str | None) -> dict[str, Any]:
     return {
-        "columns": columns,
-        "numbers": metrics.of_versions([row.id for row in rows], columns),
+        "columns": paths,
+        "numbers": metrics.of_versions([row.id for row in rows], paths),
+        "panels": _panels(rows),
         "candidate": model.latest_version,
         "metric": metric,
         "drawn": _chart(model, metric),
     }
 
 
+def _panels(rows: list[Any]) -> dict[str, verdicts.Panel]:
+    """Return the verdicts on each version that may still become a release, by its id."""
+    ids = [row.id for row in rows if not row.is_release and row.status == VersionStatus.ACTIVE]
+    judged = gates.verdicts(ids, RELEASE, g.actor.voice) if ids else {}
+    return {str(version_id): verdicts.panel(RELEASE, of_version) for version_id, of_version in judged.items()}
+
+
 def _paths(name: str) -> list[str]:
-    """Return the metadata paths in this parameter of the request."""
-    return [path for path in request.values.getlist(name) if "\x00" not in path][:MOST_COLUMNS]
+    """Return the metadata paths in this parameter of the request, each once."""
+    return [path for path in dict.fromkeys(request.values.getlist(name)) if path and "\x00" not in path]
 
 
 def _chart(model: Any, metric: str | None) -> charts.Chart | None:
     """Return the chart of the metric, of as many of the newest versions as fit."""
     points = metrics.series(UUID(model.id), metric) if metric else []
     newest = lists.take_fitting(reversed(points), CHART, lambda point: POINT + len(model.name) + 3 * len(point.version))
-    return charts.chart(list(newest)[::-1])
+    return charts.chart(list(newest)[::-1], _limits(model.name, metric) if points else [])
+
+
+def _limits(name: str, metric: str | None) -> list[tuple[float, str]]:
+    """Return the values that gates of the model compare the metric with, each with its sign."""
+    asked = {(row.value, row.op) for row in gates.directed(name) if row.path == metric and row.value is not None}
+    signs = {">=": "≥", "<=": "≤", "==": "="}
+    return [(value, f"{signs.get(op, op)} {formats.number(value)}") for value, op in sorted(asked)[:MOST_LIMITS]]
 
 
 def _tab(model: Any, tab: str, status: int = 200, **context: Any) -> Response:
     block = requested_block("tab", "versions", "more") if tab == "versions" else requested_block("tab")
-    counts = {} if block in ("versions", "more") else {"deployment_count": deployments.count_of(UUID(model.id))}
-    return fragments.whole_or(block, MODEL, status, model=model, tab=tab, **counts, **context)
+    counts = {} if tab == "versions" else registered_models.counts(UUID(model.id))
+    return fragments.whole_or(block, MODEL, status, **{"model": model, "tab": tab, **counts, **context})
 
 
 def _settings(model: Any, form: Form, status: int = 200) -> Response:

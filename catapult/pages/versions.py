@@ -1,6 +1,7 @@
 """`/models/<name>/versions/<version>`: one version, and what can be done with it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,41 +17,43 @@ from catapult.pages import overview, registered_models
 from catapult.pages.parts import evidence, formats, forms, fragments, values, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
-from catapult.queries import audit_logs, deployments, gates, metrics, versions
+from catapult.queries import audit_logs, comments, deployments, gates, metrics, versions
 from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
 from catapult.rules.comparison import compare, parsed
-from catapult.tables import RELEASE, GateKind, Role, VersionStatus
+from catapult.tables import RELEASE, DeploymentStatus, GateKind, Role, VersionStatus
 
 blp = Blueprint("versions", __name__)
 AT = "/models/<model:name>/versions/<version>"
 VERSION, MODEL = "versions/show.html", "registered_models/show.html"
 NEW, EDIT, DELETE = "versions/new.html", "versions/edit.html", "versions/delete.html"
 OVERRIDE = "versions/override.html"
-SHOWN, LIVE = 10, 5
-"""Shown deployments and audit entries, and live deployments whose evidence is shown."""
+SHOWN, LIVE, COMMENTS = 10, 5, 20
+"""Shown deployments and audit entries, live deployments whose evidence is shown, and shown comments."""
 
+UNFINISHED = (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
 KEYS, ROOM = 150, 100_000
 """Shown keys of metadata, and characters of HTML for them."""
 
 
 class Verb(NamedTuple):
-    """A button: its action, whether it is done already, the resulting state, and the verb that reverts it."""
+    """A button: its action, whether it is done already, the resulting state, what it did, and the verb that reverts it."""
 
     act: Callable[..., Any]
     is_done: Callable[[Any], bool]
     state: str
+    past: str
     undo: str
 
 
 ARCHIVE = partial(actions.edit, fields={"status": VersionStatus.ARCHIVED.value})
 ACTIVATE = partial(actions.edit, fields={"status": VersionStatus.ACTIVE.value})
 VERBS = {
-    "promote": Verb(actions.promote, lambda row: row.is_release, "a release", "demote"),
-    "demote": Verb(actions.demote, lambda row: not row.is_release, "not a release", "promote"),
-    "archive": Verb(ARCHIVE, lambda row: row.status == "archived", "archived", "activate"),
-    "activate": Verb(ACTIVATE, lambda row: row.status == "active", "active", "archive"),
+    "promote": Verb(actions.promote, lambda row: row.is_release, "a release", "Promoted", "demote"),
+    "demote": Verb(actions.demote, lambda row: not row.is_release, "not a release", "Demoted", "promote"),
+    "archive": Verb(ARCHIVE, lambda row: row.status == "archived", "archived", "Archived", "activate"),
+    "activate": Verb(ACTIVATE, lambda row: row.status == "active", "active", "Made active", "archive"),
 }
 
 
@@ -100,6 +103,28 @@ def edit(name: str, version: str) -> Response:
     return forms.answer(act, partial(_edit, row))
 
 
+@blp.route(f"{AT}/-/tags", methods=forms.METHODS)
+@page(Role.PUBLISHER)
+def edit_tags(name: str, version: str) -> Response:
+    """The version's page; tags that are sent here replace those it has."""
+    row = versions.named(name, version)
+
+    def act() -> Response:
+        fields = {"tags": forms.read(VersionEdit, shown={"tags": "\n".join(row.tags)}).get("tags", row.tags)}
+        actions.edit(UUID(row.id), fields, actor=g.actor, expected=forms.counter())
+        if not is_htmx():
+            return fragments.go(address(row))
+        toast = fragments.toast(f"The tags of {row.model_name} {row.version} are changed.")
+        return fragments.part(VERSION, "tags", toast, version=versions.named(name, version), tags_form=Form())
+
+    def show(form: Form, status: int) -> Response:
+        if is_htmx():
+            return fragments.part(VERSION, "tags", status=status, version=row, tags_form=form)
+        return fragments.whole(VERSION, status, **{**_details(row), "tags_form": form})
+
+    return forms.answer(act, show)
+
+
 @blp.route("/new/version", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def create() -> Response:
@@ -141,21 +166,25 @@ def _in_place(name: str, version: str, verb: Verb) -> Response:
         raise
     if not is_htmx():
         return fragments.back(address(row))
-    toast = _toast(row, verb, target, was_done=verb.is_done(before))
+    was_done = verb.is_done(before)
+    toast = _toast(row, verb, target, was_done=was_done)
+    done = None if was_done or "undo" in request.form else verb
     try:
-        return _updated(row, toast, target)
+        return _updated(row, toast, target, done)
     except (NotFound, SQLAlchemyError):  # the change is saved, whatever happened since: never report it as failed
         db.session.rollback()
         return fragments.toast_only(toast)
 
 
-def _updated(row: Any, toast: str, target: str) -> Response:
-    """Return the part of the page that the button is in."""
+def _updated(row: Any, toast: str, target: str, done: Verb | None) -> Response:
+    """Return the part of the page that the button is in; with Undo at the button's place if `done`."""
     if target.startswith("version-"):
-        return _row(row, toast)
+        return _row(row, toast, done)
+    if target.startswith("ready-act-"):
+        return fragments.part("overview/index.html", "act", toast, row=row, done=done)
     if target == "ready":
         return fragments.part("overview/index.html", "ready", toast, **overview.ready())
-    return again(versions.named(row.model_name, row.version), toast)
+    return again(versions.named(row.model_name, row.version), toast, done=done)
 
 
 def _toast(row: Any, verb: Verb, target: str, *, was_done: bool) -> str:
@@ -165,26 +194,45 @@ def _toast(row: Any, verb: Verb, target: str, *, was_done: bool) -> str:
         return fragments.toast(f"{row.model_name} {row.version} was {verb.state} already{by}.")
     shown: dict[str, Any] = {key: request.values.getlist(key) for key in ("c", "metric") if key in request.values}
     address = url_for(".change", name=row.model_name, version=row.version, verb=verb.undo, **shown)
-    undo = {"action": address, "target": f"#{target}", "swap": "innerHTML" if target == "main" else "outerHTML"}
+    part = "ready" if target.startswith("ready-act-") else target  # the row may be gone by then
+    undo = {"action": address, "target": f"#{part}", "swap": "innerHTML" if part == "main" else "outerHTML"}
     return fragments.toast(f"{row.model_name} {row.version} is {verb.state} now.", undo=undo)
 
 
-def _row(row: Any, toast: str) -> Response:
+def _row(row: Any, toast: str, done: Verb | None) -> Response:
     """Return the version's row, and out of band the count of releases and the chart."""
     model = models.called(row.model_name)
     context = registered_models.version_row(model, row)
-    context |= {"model": model, "release_count": versions.release_count(UUID(model.id))}
+    context |= {"model": model, **models.counts(UUID(model.id))}
     count = fragments.out_of_band(MODEL, "releases", oob=True, **context)
     chart = fragments.out_of_band(MODEL, "drawing", oob=True, **context) if context["drawn"] else ""
-    return fragments.part(MODEL, "row", toast, count, chart, version=row, **context)
+    return fragments.part(MODEL, "row", toast, count, chart, version=row, done=done, **context)
 
 
-def again(row: Any, toast: str, refused: Refusal | None = None) -> Response:
+def again(row: Any, toast: str, refused: Refusal | None = None, **shown: Any) -> Response:
     """Return the version's page, or its main part with the toast; with the refusal if there is one."""
     status = refused.status if refused else 200
+    context = {"refused": refused, **shown, **_details(row)}
     if not is_htmx():
-        return fragments.whole(VERSION, status, refused=refused, **_details(row))
-    return fragments.part(VERSION, "main", toast, status=status, refused=refused, **_details(row))
+        return fragments.whole(VERSION, status, **context)
+    return fragments.part(VERSION, "main", toast, status=status, **context)
+
+
+def whole(row: Any, status: int = 200, form: Form | None = None) -> Response:
+    """Return the version's page, with the form of a comment as it was sent."""
+    return fragments.whole(VERSION, status, **_details(row, form))
+
+
+def talk(row: Any, form: Form | None = None) -> dict[str, Any]:
+    """Return what the card with the version's comments shows."""
+    found = comments.with_voices(UUID(row.id), COMMENTS + 1)
+    return {
+        "version": row,
+        "comments": found[:COMMENTS],
+        "more_comments": len(found) > COMMENTS,
+        "comment_form": form or Form(),
+        "latest_ask": next((comment for comment in found if comment.asks_for_changes), None),
+    }
 
 
 def _blocked(row: Any, blocked: Blocked) -> Response:
@@ -200,7 +248,7 @@ def address(row: Any) -> str:
     return url_for("pages.versions.show", name=row.model_name, version=row.version)
 
 
-def _details(row: Any) -> dict[str, Any]:
+def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     """Return everything that a version's page shows."""
     release = versions.released(UUID(row.model_id))
     base = release if release is not None and release.id != row.id else None
@@ -212,7 +260,8 @@ def _details(row: Any) -> dict[str, Any]:
     newest = list(deployments.listing(release_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN]
     return {
         **_evidence(row, newest),
-        "version": row,
+        **talk(row, form),
+        "tags_form": Form(),
         "image": image_reference.image(row.model_repository, row.model_storage_path, row.digest),
         "malformed": image_reference.digest_status(row.digest) == "malformed",
         "base": base,
@@ -225,6 +274,9 @@ def _details(row: Any) -> dict[str, Any]:
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": newest,
+        "on_their_way": [row for row in newest if row.status in UNFINISHED],
+        "frozen": formats.frozen_environments()[:SHOWN],
+        "now": datetime.now(UTC),
         "entries": list(audit_logs.listing(resource_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
     }
 

@@ -12,12 +12,13 @@ from catapult.extensions import db
 from catapult.queries.lists.paging import CHUNK, Listing, Page, in_order, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
-from catapult.tables import Action, Approval, AuditLog, Deployment, Version
+from catapult.tables import Action, Approval, AuditLog, Comment, Deployment, Version
 
 A: Any = AuditLog.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 P: Any = Approval.__table__.c
+C: Any = Comment.__table__.c
 
 QUIET = ("api_key.", "session.", "auth.", "demo.")
 ACTIVITY = tuple(action for action in Action if not action.startswith(QUIET))
@@ -56,13 +57,15 @@ def listing(
 
 
 def about(model_id: UUID, name: str) -> Listing:
-    """Return the entries about the model with that id and name, its versions, deployments and approvals, deleted ones too."""
-    # A deleted model may have had the same name: the entry's version, deployment, approval or model must be this model's.
+    """Return the entries about the model with that id and name, its versions and what is about them, deleted ones too."""
+    # A deleted model may have had the same name: what the entry is about must be this model's.
     model_of_version = select(V.model_id).where(V.id == A.resource_id).scalar_subquery()
     model_of_deployment = select(D.model_id).where(D.id == A.resource_id).scalar_subquery()
     approved = select(V.model_id).join(Approval.__table__, P.version_id == V.id).where(P.id == A.resource_id)
     model_of_approval = approved.scalar_subquery()
-    owner = func.coalesce(model_of_version, model_of_deployment, model_of_approval, A.resource_id)
+    commented = select(V.model_id).join(Comment.__table__, C.version_id == V.id).where(C.id == A.resource_id)
+    model_of_comment = commented.scalar_subquery()
+    owner = func.coalesce(model_of_version, model_of_deployment, model_of_approval, model_of_comment, A.resource_id)
     model_name = func.catapult_entry_model(A.resource_type, A.details, type_=Text())
     return _ENTRIES.with_leading_column(model_name, name).where(not_rare(owner == model_id))
 

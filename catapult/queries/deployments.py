@@ -1,6 +1,5 @@
 """Deployments: one by its id, and lists of them."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,6 @@ from catapult.tables import (
     OPEN,
     Deployment,
     DeploymentState,
-    DeploymentStatus,
     Environment,
     RegisteredModel,
     Version,
@@ -29,9 +27,6 @@ D: Any = Deployment.__table__.c
 S: Any = DeploymentState.__table__.c
 E: Any = Environment.__table__.c
 
-OPEN_STATUSES = [DeploymentStatus.PENDING.value, DeploymentStatus.RUNNING.value]
-OVERDUE = 10
-"""The most overdue deployments on a board."""
 
 COLUMNS: tuple[Any, ...] = (
     *shown(D, "id release_id"),
@@ -69,32 +64,10 @@ def states(deployment_id: UUID) -> list[Any]:
     return list(db.session.execute(columns.order_by(S.at, S.status)))
 
 
-def count_of(model_id: Any) -> int:
-    """Return the number of the model's deployments, counted up to 10,000."""
-    some = select(D.id).where(D.model_id == model_id, D.deleted_at.is_(None)).limit(10_000).subquery()
-    return db.session.scalar(select(func.count()).select_from(some)) or 0
-
-
 def unfinished(model_id: UUID, place: str) -> int:
     """Return how many deployments of the model to the environment, named in lower case, are unfinished."""
     query = select(func.count()).where(D.model_id == model_id, D.place == place, text(OPEN))
     return db.session.scalar(query) or 0
-
-
-def overdue(places: Sequence[str]) -> list[Any]:
-    """Return the unfinished deployments to these environments that take longer than allowed there, oldest first.
-
-    `id place environment status deployed_at model_name version`, at most `OVERDUE` of them.
-    """
-    late = D.deployed_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, E.deploy_within)
-    query = (
-        select(*shown(D, "id place environment status deployed_at"), M.name.label("model_name"), V.version)
-        .join_from(Deployment.__table__, Environment.__table__, E.place == D.place)
-        .join(Version.__table__, V.id == D.release_id)
-        .join(RegisteredModel.__table__, M.id == D.model_id)
-        .where(D.status.in_(OPEN_STATUSES), D.deleted_at.is_(None), D.place.in_(list(places)), late)
-    )
-    return list(db.session.execute(query.order_by(D.deployed_at, D.id).limit(OVERDUE)))
 
 
 def listing(

@@ -65,8 +65,9 @@ def get_including_deleted(name: str) -> Any:
 
 
 def stages() -> dict[str, Any]:
-    """Return `{environment in lower case: protected, deploy_within}` of all of them, in order of rank."""
-    columns = select(E.place, E.protected, E.deploy_within)
+    """Return every environment by its name in lower case, in order of rank: its protection, limit and freeze."""
+    freeze = (FROZEN.label("frozen"), E.frozen_reason, E.frozen_until)
+    columns = select(E.place, E.name, E.protected, E.deploy_within, *freeze)
     rows = db.session.execute(columns.where(NOT_DELETED).order_by(E.rank, E.place))
     return {row.place: row for row in rows}
 

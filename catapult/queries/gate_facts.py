@@ -148,7 +148,7 @@ JOIN models AS model ON model.id = asked.model_id
 JOIN {gates} AS gate ON gate.deleted_at IS NULL AND {target}
     AND lower(model.name) LIKE replace(replace(lower(gate.model), '_', '\\_'), '*', '%')
 {base}
-WHERE asked.id = ANY(CAST(:versions AS uuid[]))
+WHERE asked.id = ANY({versions})
 ORDER BY gate.created_at, gate.id
 """
 
@@ -157,7 +157,7 @@ ALL = frozenset(GateKind)
 
 
 @cache
-def _sql(gates: str, target: str, kinds: frozenset[str] = ALL) -> str:
+def _sql(gates: str, target: str, kinds: frozenset[str] = ALL, versions: str = "CAST(:versions AS uuid[])") -> str:
     """Return the statement for gates of these kinds in the table `gates`; `:versions` is an array of ids."""
     parts = dict(_WITHOUT)
     if GateKind.APPROVED in kinds:
@@ -171,7 +171,7 @@ def _sql(gates: str, target: str, kinds: frozenset[str] = ALL) -> str:
     if GateKind.SOAKED in kinds:
         parts["since"] = _SINCE
     content_hash = content.HASH.format(version="asked", model="model")
-    return _FACTS.format(gates=gates, target=target, voice=_VOICE, hash=content_hash, **parts)
+    return _FACTS.format(gates=gates, target=target, voice=_VOICE, hash=content_hash, versions=versions, **parts)
 
 
 OF_TARGET = "gate.target = :target"
@@ -185,9 +185,17 @@ def as_json(kinds: frozenset[str]) -> str:
 
     `from_json` reads it.
     """
-    if not kinds:
-        return "CAST('[]' AS jsonb)"
-    return f"(SELECT coalesce(jsonb_agg(to_jsonb(facts)), '[]') FROM ({_sql('gates', OF_TARGET, kinds)}) AS facts)"  # noqa: S608
+    return _in_json(_sql("gates", OF_TARGET, kinds)) if kinds else "CAST('[]' AS jsonb)"
+
+
+def as_json_of(pairs: str, kinds: frozenset[str]) -> str:
+    """Return SQL as `as_json` does, for the versions and targets in the columns `id` and `target` of the table `pairs`."""
+    target = f"(asked.id, gate.target) IN (SELECT id, target FROM {pairs})"  # noqa: S608
+    return _in_json(_sql("gates", target, kinds, f"SELECT id FROM {pairs}"))  # noqa: S608
+
+
+def _in_json(facts: str) -> str:
+    return f"(SELECT coalesce(jsonb_agg(to_jsonb(facts)), '[]') FROM ({facts}) AS facts)"  # noqa: S608
 
 
 _IDS, _TIMES = ("id", "version_id", "registrant", "base_id"), ("created_at", "updated_at", "now", "since")

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, literal, or_, selec
 from catapult.errors import Conflict, NotFound
 from catapult.extensions import db
 from catapult.queries import gate_facts
-from catapult.queries.lists.paging import Listing, newest_first
+from catapult.queries.lists.paging import Listing, Page, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.rules import gates
 from catapult.rules.gates import Verdict
@@ -24,6 +24,9 @@ M: Any = RegisteredModel.__table__.c
 
 MOST_VOID = 1_000
 """Approvals are counted up to this number."""
+
+MOST_DIRECTED = 200
+"""The newest gates of a model that say in which direction its numbers are better."""
 
 OWN = ("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds", "count", "role")
 _COLUMNS: tuple[Any, ...] = (
@@ -56,6 +59,12 @@ def of_model(name: str) -> Listing:
     """Return the gates that apply to the model with that name, newest first."""
     like = func.replace(func.replace(func.lower(G.model), "_", "\\_"), "*", "%")
     return _GATES.where(literal(name.lower()).like(like))
+
+
+def directed(name: str) -> list[Any]:
+    """Return the newest gates of the model with that name that say whether its numbers should be higher or lower."""
+    found = of_model(name).where(or_(G.direction.is_not(None), G.op.is_not(None)))
+    return list(found.page(Page(MOST_DIRECTED)))
 
 
 def verdicts(version_ids: Iterable[Any], target: str, asker: UUID | None) -> dict[UUID, list[Verdict]]:

@@ -12,6 +12,7 @@ from catapult.queries import environments
 from catapult.queries.decisions import OF_DEPLOYMENT
 from catapult.queries.deployments import COLUMNS
 from catapult.queries.lists.paging import Listing, newest_first
+from catapult.queries.lists.raw_columns import as_text
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
@@ -25,7 +26,7 @@ _NAMES = {
 }
 # History includes deleted models and versions.
 _EVER_LIVE = (
-    select(*(_NAMES.get(column.key, column) for column in COLUMNS), OF_DEPLOYMENT)
+    select(*(_NAMES.get(column.key, column) for column in COLUMNS), OF_DEPLOYMENT, as_text(D.model_id))
     .select_from(Deployment.__table__)
     .where(D.live_from.is_not(None))
 )

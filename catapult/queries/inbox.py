@@ -1,5 +1,7 @@
 """Versions that wait for an approval on their way to a target."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,7 +10,7 @@ from sqlalchemy import select, text
 
 from catapult.audit import Actor
 from catapult.extensions import db
-from catapult.queries import gates
+from catapult.queries import gate_facts, gates
 from catapult.queries.live import RECENT
 from catapult.rules.gates import Verdict
 from catapult.tables import Gate, GateKind
@@ -19,12 +21,12 @@ MOST = 50
 
 # Of the newest versions: for `release`, those newer than their model's release; for an environment, the latest
 # version and the newest release of a model, unless it or a newer version is live there. Walks ix_versions_newest.
-_CANDIDATES = text(
-    """
-SELECT recent.id, model.name AS model_name, recent.version, recent.created_at, recent.created_by, asked.target
+_CANDIDATES = f"""
+SELECT recent.id, model.name AS model_name, recent.version, recent.created_at, recent.created_by, asked.target,
+    CASE WHEN release.id <> recent.id THEN release.version END AS release
 FROM (
     SELECT id, model_id, version, created_at, created_by, created_by_key, released_at FROM versions
-    WHERE deleted_at IS NULL AND status = 'active' ORDER BY created_at DESC, id DESC LIMIT :recent
+    WHERE deleted_at IS NULL AND status = 'active' ORDER BY created_at DESC, id DESC LIMIT {RECENT}
 ) AS recent
 JOIN models AS model ON model.id = recent.model_id AND model.deleted_at IS NULL
 CROSS JOIN LATERAL (
@@ -33,7 +35,7 @@ CROSS JOIN LATERAL (
         AND lower(model.name) LIKE replace(replace(lower(gates.model), '_', '\\_'), '*', '%')
 ) AS asked
 LEFT JOIN LATERAL (
-    SELECT id, created_at FROM versions AS other
+    SELECT id, created_at, version FROM versions AS other
     WHERE other.model_id = recent.model_id AND other.released_at IS NOT NULL AND other.deleted_at IS NULL
         AND other.status = 'active' ORDER BY other.created_at DESC, other.id DESC LIMIT 1
 ) AS release ON true
@@ -48,9 +50,16 @@ WHERE NOT EXISTS (
     WHEN 'release' THEN recent.released_at IS NULL AND (release.id IS NULL OR release.created_at < recent.created_at)
     ELSE (recent.id = release.id OR recent.version = model.latest_version)
         AND (live.created_at IS NULL OR live.created_at < recent.created_at) END
-ORDER BY recent.created_at DESC, recent.id DESC, asked.target LIMIT :most
+ORDER BY recent.created_at DESC, recent.id DESC, asked.target LIMIT {MOST}
+"""  # noqa: S608 - built from constants
+
+
+# The gates that decide whether a version waits; the verdicts of other kinds in this statement mean nothing.
+FACTS = f"""
+(WITH candidate AS MATERIALIZED ({_CANDIDATES})
+SELECT {gate_facts.as_json_of("candidate", frozenset({GateKind.APPROVED, GateKind.RELEASED}))})
 """
-)
+"""SQL for what `count` reads, as one JSON array, for a statement that reads other things too; `:voice` is the actor's."""
 
 
 class Waiting(NamedTuple):
@@ -62,15 +71,34 @@ class Waiting(NamedTuple):
     created_at: datetime
     created_by: str
     target: str
+    release: str | None
+    """The model's newest release, unless this is it."""
     verdicts: list[Verdict]
 
 
 def waiting(actor: Actor) -> list[Waiting]:
     """Return versions that wait for an approval this actor may give, newest first. Checks only the newest `MOST` candidates."""
-    rows = list(db.session.execute(_CANDIDATES, {"recent": RECENT, "voice": actor.voice, "most": MOST}))
-    verdicts = gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None)
-    candidates = (Waiting(**row._asdict(), verdicts=verdicts[row.id].get(row.target, [])) for row in rows)
-    return [waiting for waiting in candidates if _waits_for(actor, waiting.verdicts)]
+    rows = candidates(actor)
+    return of_candidates(actor, rows, gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None))
+
+
+def candidates(actor: Actor) -> list[Any]:
+    """Return the newest versions on whose way to a target a gate asks for approvals, without the actor's own."""
+    return list(db.session.execute(text(_CANDIDATES), {"voice": actor.voice}))
+
+
+def of_candidates(actor: Actor, rows: list[Any], verdicts: dict[UUID, dict[str, list[Verdict]]]) -> list[Waiting]:
+    """Return those `candidates` that wait for an approval this actor may give; `verdicts` are those of all targets."""
+    all_of_them = (Waiting(**row._asdict(), verdicts=verdicts[row.id].get(row.target, [])) for row in rows)
+    return [waiting for waiting in all_of_them if _waits_for(actor, waiting.verdicts)]
+
+
+def count(actor: Actor, facts: Iterable[dict[str, Any]]) -> int:
+    """Return the number of `waiting` versions and targets, from `FACTS`."""
+    of_target: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
+    for fact in gate_facts.from_json(facts):
+        of_target[fact.version_id, fact.target].append(fact)
+    return sum(_waits_for(actor, gates.judged(rows, None)) for rows in of_target.values())
 
 
 def _waits_for(actor: Actor, verdicts: list[Verdict]) -> bool:

@@ -1,14 +1,19 @@
-"""What is live where: the overview's matrix, the board's columns, and the candidates for a promotion."""
+"""What is live where: the overview's matrix, everything of one environment, and the candidates for a promotion.
+
+`stages.py` has the matrix of all models.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Select, Text, cast, func, lateral, literal_column, or_, select, text, true
+from sqlalchemy import Select, func, literal_column, or_, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from catapult.extensions import db
-from catapult.queries.lists.paging import Listing, Page, newest_first
+from catapult.queries.environments import FROZEN
+from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import as_json, as_text, shown
 from catapult.queries.registered_models import NOT_DELETED
 from catapult.tables import Deployment, Environment, RegisteredModel, Version, VersionStatus, is_live
@@ -34,10 +39,15 @@ BEHIND = 100
 
 
 class Matrix(NamedTuple):
-    """What is live: a row for each model, with its deployment by environment. `last_stage` is the last of `promotion_path`."""
+    """What is live: a row for each model, with its deployment by environment.
+
+    `stages` are the first environments, those of `promotion_path`. `frozen` has when each freeze ends, None for never.
+    """
 
     environments: list[str]
-    last_stage: str | None
+    stages: int
+    protected: set[str]
+    frozen: dict[str, datetime | None]
     rows: list[dict[str, Any]]
     more: bool
 
@@ -49,7 +59,11 @@ def environments() -> list[str]:
 
 def _environments() -> list[Any]:
     live_there = select(literal_column("1")).where(D.place == E.place, is_live()).exists()
-    query = select(E.place, E.protected).where(E.deleted_at.is_(None), live_there).order_by(E.rank, E.place)
+    query = (
+        select(E.place, E.protected, FROZEN.label("frozen"), E.frozen_until)
+        .where(E.deleted_at.is_(None), live_there)
+        .order_by(E.rank, E.place)
+    )
     return list(db.session.execute(query.limit(ENVIRONMENTS)))
 
 
@@ -85,6 +99,16 @@ _LIVE = Listing(
     .join(RegisteredModel.__table__, M.id == D.model_id)
     .where(is_live()),
     newest_first(D.deployed_at, D.id),
+)
+
+_LEFT: Any = Deployment.__table__.alias("left")
+_LEFT_VERSION: Any = Version.__table__.alias("left_version")
+_ROLLED_BACK_FROM = (
+    select(_LEFT_VERSION.c.version)
+    .join_from(_LEFT, _LEFT_VERSION, _LEFT_VERSION.c.id == _LEFT.c.release_id)
+    .where(_LEFT.c.id == D.rollback_of)
+    .scalar_subquery()
+    .label("rolled_back_from")
 )
 
 
@@ -125,38 +149,23 @@ def by_model() -> Listing:
     return _BY_MODEL
 
 
-def board(places: Sequence[str], cards: int) -> dict[str, list[Any]]:
-    """Return the newest `cards`, and one more if there are more, live in each environment, named in lower case."""
-    place = func.unnest(cast(list(places), ARRAY(Text))).table_valued("name", name="place")
-    newest = _LIVE.where(D.place == place.c.name).query(Page(cards))
-    row = lateral(newest).alias("row")
-    query = select(place.c.name.label("place"), row).select_from(place).join(row, true())
-    columns: dict[str, list[Any]] = {name: [] for name in places}
-    for card in db.session.execute(query.order_by(row.c.deployed_at.desc(), row.c.id.desc())):
-        columns[card.place].append(card)
-    return columns
-
-
-def places_of(release_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """Return `(environment in lower case, version's id)` for wherever these versions are live."""
-    query = select(D.place, as_text(D.release_id)).where(is_live(), D.release_id.in_(list(release_ids)))
-    return {(place, release_id) for place, release_id in db.session.execute(query)}
-
-
 def matrix(models: int = MODELS) -> Matrix:
     """Return the models that were deployed last, and where their versions are live."""
     ranked = _environments()
-    places, last_stage = [row.place for row in ranked], [row.place for row in promotion_path(ranked)][-1:]
+    places, protected = [row.place for row in ranked], {row.place for row in ranked if row.protected}
+    frozen = {row.place: row.frozen_until for row in ranked if row.frozen}
     models = max(1, min(models, CELLS // max(len(places), 1)))
     # A model is live once in an environment, so these rows are of `models + 1` models, if there are so many.
     enough = (models + 1) * len(places)
     recent = select(D.model_id, D.deployed_at).where(is_live()).order_by(*_LIVE.order()).limit(enough).subquery().c
     chosen = select(recent.model_id).group_by(recent.model_id).order_by(func.max(recent.deployed_at).desc())
-    query = _LIVE.rows.where(D.model_id.in_(chosen.limit(models + 1))).order_by(*_LIVE.order())
+    listed = _LIVE.rows.add_columns(_ROLLED_BACK_FROM).where(D.model_id.in_(chosen.limit(models + 1)))
+    query = listed.order_by(*_LIVE.order())
     rows: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in db.session.execute(query):
         rows[row.model_name][row.environment.lower()] = row
-    return Matrix(places, last_stage[0] if last_stage else None, list(rows.values())[:models], len(rows) > models)
+    shown, stages = list(rows.values())[:models], len(promotion_path(ranked))
+    return Matrix(places, stages, protected, frozen, shown, len(rows) > models)
 
 
 _COUNTED: Select[Any] = select(func.count()).select_from(
@@ -205,3 +214,8 @@ def candidates(most: int) -> list[Any]:
     since when.
     """
     return list(db.session.execute(_CANDIDATES, {"recent": RECENT, "most": most}))
+
+
+def any_version() -> bool:
+    """Return whether any version is registered."""
+    return db.session.scalar(select(V.id).where(V.deleted_at.is_(None)).limit(1)) is not None

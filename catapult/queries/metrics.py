@@ -115,26 +115,6 @@ def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[float]]]:
     return {row.id: (row.path, row.numbers) for row in db.session.execute(query)}
 
 
-def mains(pairs: Sequence[tuple[str, str | None]]) -> dict[str, tuple[str, float, float | None]]:
-    """Return `{version id: (path, value, other's value)}`: the main number of each first, and what the second has."""
-    ids = [version_id for pair in pairs for version_id in pair if version_id]
-    if not ids:
-        return {}
-    values = _values(ids, _leading(pairs))
-    result = {}
-    for version_id, other in pairs:
-        path = min(values[version_id], key=rank, default=None)
-        if path is not None:
-            result[version_id] = (path, values[version_id][path], values[other].get(path) if other else None)
-    return result
-
-
-def _leading(pairs: Sequence[tuple[str, str | None]]) -> Any:
-    """Return the main path of each first version. Metadata may have hundreds of paths."""
-    first = lateral(_main(V.id)).alias("first")
-    return select(first.c.path).join_from(Version, first, true()).where(V.id.in_([pair[0] for pair in pairs]))
-
-
 def rank(path: str) -> tuple[int, str]:
     """Return the sort key of a path: those of `MAIN` first, then by name."""
     return (RANKS.get(path, len(MAIN)), path)

@@ -87,17 +87,11 @@ def given() -> Given:
 def counts() -> dict[str, int]:
     """Return the numbers of models, versions and deployments; above 10,000 an estimate, which costs nothing."""
     tables: dict[str, Any] = {"models": RegisteredModel, "versions": Version, "deployments": Deployment}
-    query = select(*(_count(table).label(name) for name, table in tables.items()))
+    query = select(*(counted(table).label(name) for name, table in tables.items()))
     return dict(db.session.execute(query).one()._mapping)
 
 
-def model_count() -> int:
-    """Return the number of models, as in `counts`."""
-    count: int = db.session.scalar(select(_count(RegisteredModel)))  # type: ignore[assignment]
-    return count
-
-
-def _count(table: Any) -> Any:
+def counted(table: Any) -> Any:
     """Return the count by an index up to the limit, from there on an estimate."""
     some: Any = select(literal_column("1")).select_from(table).where(table.deleted_at.is_(None)).limit(EXACT_UP_TO + 1)
     exact = select(func.count()).select_from(some.subquery()).scalar_subquery()

@@ -13,6 +13,7 @@ from catapult.errors import NotFound
 from catapult.extensions import db
 from catapult.filters import conditions as filters
 from catapult.filters import nouns
+from catapult.filters.fields import has_any
 from catapult.filters.tree import Node
 from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, cached_query, newest_first
@@ -38,7 +39,7 @@ LIVE_IN: ColumnElement[Any] = func.array(
 _LISTED: tuple[Any, ...] = (
     *shown(V, "id model_id"),
     *(M[name].label(f"model_{name}") for name in ("name", "repository", "storage_path")),
-    *shown(V, "version tag digest size_bytes platform quantization ceph_path status released_at released_by"),
+    *shown(V, "version tag tags digest size_bytes platform quantization ceph_path status released_at released_by"),
     *shown(V, "decision_id override"),
     V.released_at.is_not(None).label("is_release"),
     LIVE_IN,
@@ -95,11 +96,6 @@ def gone(model_name: str, version: str) -> NotFound:
     return NotFound(f"There is no version {version} of {model_name}, or it was deleted.")
 
 
-def release_count(model_id: Any) -> int:
-    """Return the number of the model's releases."""
-    return db.session.scalar(select(func.count()).where(NOT_DELETED, V.model_id == model_id, _released(True))) or 0
-
-
 def compared(model_name: str, names: Sequence[str]) -> list[Any]:
     """Return those of these versions that the model has, in the same order: whole rows, metadata too."""
     query = _OF_MODEL.where(V.version.in_(list(names)))
@@ -149,6 +145,7 @@ def _conditions(
     model_name: str | None = None,
     version: str | None = None,
     tag: str | None = None,
+    tags: str | None = None,
     digest: str | None = None,
     is_release: bool | None = None,
     status: str | None = None,
@@ -156,9 +153,11 @@ def _conditions(
     created_after: datetime | None = None,
     created_before: datetime | None = None,
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions. `environment` is where a version is live, and both times are exclusive."""
+    """Return the conditions. `tags` is one label, `environment` is where a version is live, and both times are exclusive."""
     equal = {V.model_id: model_id, V.version: version, V.tag: tag, V.digest: digest, V.status: status}
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+    if tags is not None:
+        conditions.append(has_any(V.tags, [tags]))
     if model_name is not None:
         conditions.append(V.model_id == id_of(model_name))
     if is_release is not None:

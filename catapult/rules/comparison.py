@@ -13,6 +13,9 @@ EXACT = Context(prec=1500)
 """Precise enough for the exact difference of any two float64 numbers."""
 
 ROUGH = Context(prec=17)
+PERCENT_FROM = 5
+"""The largest change of a row, in per cent, from which the row is shown in per cent."""
+
 DOTTED = frozenset('."')
 
 
@@ -47,6 +50,16 @@ class Row:
     key: str
     cells: tuple[Cell, ...]
     differs: bool
+
+    @property
+    def largest_percent(self) -> Decimal | None:
+        """The largest change in per cent, without its sign; None where no number changed, or the base is 0."""
+        return max((abs(cell.percent) for cell in self.cells if cell.percent is not None), default=None)
+
+    @property
+    def is_in_percent(self) -> bool:
+        """Whether the row's changes are shown in per cent: one unit for all of them, and 0.3 % says little."""
+        return (self.largest_percent or 0) >= PERCENT_FROM
 
 
 @dataclass(frozen=True)

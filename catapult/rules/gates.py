@@ -71,15 +71,18 @@ class Verdict:
         if self.passed or self.gate.kind_ != GateKind.APPROVED:
             return self.passed
         required: int = self.gate.count_
-        counted = {approval.voice for approval in self.approvals if approval.void in (None, OWN_REQUEST)}
-        return len(counted) >= required
+        return len(self.counted_voices) >= required
+
+    @property
+    def counted_voices(self) -> set[UUID]:
+        """The voices whose approvals count, if the request comes from another key."""
+        return {approval.voice for approval in self.approvals if approval.void in (None, OWN_REQUEST)}
 
     def can_be_approved_by(self, voice: UUID | None, role: Role) -> bool:
         """Return whether approvals are missing and one by this voice would count."""
         if self.gate.kind_ != GateKind.APPROVED or self.passes_for_others or voice is None:
             return False
-        given = {approval.voice for approval in self.approvals if approval.void in (None, OWN_REQUEST)}
-        return voice not in given and reason_cannot_approve(self.gate, voice, role) is None
+        return voice not in self.counted_voices and reason_cannot_approve(self.gate, voice, role) is None
 
 
 def rule(gate: Any) -> str:

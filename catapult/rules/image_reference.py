@@ -13,7 +13,14 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::(?P<port>\d{{1,5}}))?")
 _PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
-_LONGEST = 255
+LONGEST = 255
+_PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}"
+_UNDOTTED = r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*"
+PATTERN = (
+    rf"^(?:(?:{_LABEL}(?:\.{_LABEL})+(?::(?:{_PORT}))?|{_LABEL}:(?:{_PORT}))/{_PART.pattern}(?:/{_PART.pattern})*"
+    rf"|{_UNDOTTED}(?:/{_PART.pattern})*|{_PART.pattern})$"
+)
+"""A pattern of ECMA-262 for what `repository_fault` accepts; ports above 59999 are left out."""
 
 
 def is_oci_digest(digest: str) -> bool:
@@ -62,7 +69,7 @@ def repository_fault(repository: str) -> str | None:
         return f"Must be in lower case after the host: {'/'.join([*([host] if host else []), path.lower()])}."
     if bad := next((part for part in parts if not _PART.fullmatch(part)), None):
         return f"Must be made of letters, digits and single . _ - between them, which {bad[:60]!r} is not."
-    return f"Must be at most {_LONGEST} characters." if len(repository) > _LONGEST else None
+    return f"Must be at most {LONGEST} characters." if len(repository) > LONGEST else None
 
 
 def _is_host(first: str, reference: str) -> bool:

@@ -5,6 +5,8 @@ of any size sort. A space ends each pre-release identifier, below every characte
 without a pre-release, above any with one.
 """
 
+import re
+
 from semver import Version as SemVer
 
 
@@ -26,3 +28,9 @@ def _prerelease(text: str) -> str:
     """Sort numeric identifiers below alphanumeric ones, and a shorter list below a longer one."""
     parts = (f"1{_number(part)}" if part.isdigit() else f"2{part}" for part in text.split("."))
     return "-" + "".join(f"{part} " for part in parts)
+
+
+def semver_prefix(text: str) -> str | None:
+    """Return what the keys of the versions begin with that go on after this text: of `1.2` those of 1.2.0 and 1.2.3-rc1."""
+    match = re.match(r"[vV]?(\d+)(?:\.(\d+)(?:\.(\d+))?)?", text)
+    return "".join(_number(part) for part in match.groups() if part is not None) if match else None

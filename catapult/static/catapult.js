@@ -11,6 +11,7 @@
   // --- toasts --------------------------------------------------------------------------------------------------------
   const TOAST_MS = 10_000;
   const expire = (toast) => {
+    if (toast.matches(".wrong")) return; // errors stay until somebody closes them
     let timer;
     const start = () => {
       clearTimeout(timer);
@@ -24,9 +25,13 @@
     start();
   };
   const toast = (text, retry) => {
+    $$("#toasts .toast").filter((each) => each.dataset.text === text).forEach((each) => each.remove());
     const box = document.createElement("div");
-    box.className = "toast";
-    box.append(text);
+    box.className = retry ? "toast wrong" : "toast";
+    box.dataset.text = text;
+    const words = document.createElement("span");
+    words.textContent = text;
+    box.append(words);
     if (retry) {
       const button = document.createElement("button");
       button.type = "button";
@@ -38,6 +43,7 @@
       });
       box.append(button);
     }
+    box.append($("#dismiss").content.cloneNode(true));
     $("#toasts").append(box);
     expire(box);
   };
@@ -115,38 +121,47 @@
   on("htmx:afterSettle", restoreAll);
   restoreAll();
 
+  // --- addresses: no empty filters, and the same filter again is no new entry of the history -------------------------
+  on("htmx:configRequest", (event) => {
+    const { verb, formData } = event.detail;
+    if (verb !== "get") return;
+    const filled = [...formData].filter(([, value]) => value !== "");
+    [...formData.keys()].forEach((name) => formData.delete(name));
+    filled.forEach(([name, value]) => formData.append(name, value)); // a name may have several values
+  });
+  const asOne = (address) => {
+    const { pathname, searchParams } = new URL(address, location);
+    return [pathname, searchParams].join("?");
+  };
+  on("htmx:beforeHistoryUpdate", (event) => {
+    const { history } = event.detail;
+    if (history.type === "push" && asOne(history.path) === asOne(location.href)) history.type = "replace";
+  });
+  on("submit", (event) => { // of a form that HTMX does not send
+    if (event.target.method !== "get" || event.target.matches("[hx-get]")) return;
+    $$("input, select", event.target).filter((field) => !field.value).forEach((field) => {
+      field.disabled = true;
+      setTimeout(() => {
+        field.disabled = false;
+      });
+    });
+  });
+
   // Going back to a deleted page, or while the server is down: the browser shows what is there now.
   on("htmx:historyCacheMissLoadError", () => location.reload());
 
-  // --- focus: a pressed button is disabled and replaced; its replacement gets the focus ------------------------------
-  let pressed = "";
-  on("htmx:beforeRequest", (event) => {
-    const { elt } = event.detail;
-    const active = document.activeElement;
-    if (!elt.matches("[data-poll]")) pressed = elt.contains(active) ? active.id || "none" : "";
-  });
-  on("htmx:afterSettle", (event) => {
-    const isPoll = event.detail.elt.matches("[data-poll]:not(:has(form))");
-    if (!pressed || document.activeElement !== document.body || isPoll) return;
-    const replacement = document.getElementById(pressed) || $("#toasts .toast:last-child button");
-    pressed = "";
-    if (replacement) replacement.focus({ preventScroll: true });
-  });
-
-  // --- polls: none in a hidden tab, and none that would move what is under the pointer or has the focus --------------
-  on("htmx:beforeRequest", (event) => {
-    const element = event.detail.elt;
-    if (!element.matches("[data-poll]")) return;
-    const active = document.activeElement;
-    const isUsed = element.matches(":hover") || (element.contains(active) && active !== document.body);
-    if (document.hidden || isUsed) event.preventDefault();
-  });
-
   // --- dialogs: each form in the dialog is also a page of its own ----------------------------------------------------
+  const FIELD = "input:not([type=hidden], [type=checkbox], [type=radio], [readonly]), textarea, select";
+  const focusFirst = () => {
+    const fields = $$(FIELD, $("#dialog-body")).filter((field) => !field.disabled && field.checkVisibility());
+    const first = fields.find((field) => !field.value) || fields[0] || $("footer .button", $("#dialog-body"));
+    first?.focus();
+  };
   on("htmx:afterSwap", (event) => {
     if (event.detail.target?.id === "dialog-body" && !dialog().open) {
       dialog().showModal();
       dialog().append($("#toasts")); // everything else is inert now, and a toast may have Retry
+      focusFirst();
     }
   });
   on("htmx:afterSettle", (event) => {
@@ -228,6 +243,24 @@
     if (event.target.matches("[data-confirm]")) guard(event.target);
   });
 
+  // --- a digest that no container registry accepts is told before it is sent; it can be sent all the same ------------
+  on("input", ({ target }) => {
+    if (!target.matches("input[name=digest]")) return;
+    const hex = target.value.trim().replace(/^sha256:/, "");
+    const isHex = /^[0-9a-f]+$/.test(hex);
+    const isRight = target.value.trim().startsWith("sha256:") && isHex && hex.length === 64;
+    const text = !hex || isRight ? "" : !isHex || hex === target.value.trim()
+      ? "A digest is sha256: and 64 hex digits. No container registry accepts this one."
+      : `These are ${hex.length} hex digits, not 64. No container registry accepts this digest.`;
+    let warning = $("[data-digest]", target.parentElement);
+    if (!warning) {
+      warning = Object.assign(document.createElement("span"), { className: "warn small", role: "status" });
+      warning.dataset.digest = "";
+      target.after(warning);
+    }
+    warning.textContent = text;
+  });
+
   // --- compare: the number of ticked versions ------------------------------------------------------------------------
   const count = () => {
     const button = $("#compare-button");
@@ -264,7 +297,6 @@
     event.preventDefault(); // otherwise the browser empties the field, which searches again and reopens the results
     htmx.trigger($("#search"), "htmx:abort");
     $("#hits").replaceChildren();
-    pressed = ""; // results that are still settling would give the focus back to the field
     $("#search").blur();
   };
   on("keydown", (event) => {
@@ -295,14 +327,6 @@
     if (hits && !event.target.closest(".search")) hits.replaceChildren();
   });
 
-  // --- on a narrow screen the navigation is one line: scroll it to the current page without moving the page ----------
-  const current = $(".nav [aria-current]");
-  if (current) {
-    const nav = current.parentElement;
-    const middle = (box) => (box.left + box.right) / 2;
-    nav.scrollLeft += middle(current.getBoundingClientRect()) - middle(nav.getBoundingClientRect());
-  }
-
   // --- an error page that waits for the server reloads by itself -----------------------------------------------------
   const waiting = $("[data-wait]");
   if (waiting) {
@@ -313,7 +337,48 @@
     }, 3000);
   }
 
+  window.catapult = { $, $$, on, dialog, isTyped }; // for presses.js and live.js
   document.documentElement.classList.add("js");
   $$("[data-confirm]").forEach(guard);
   count();
+})();
+
+// The shell: Ctrl-K, the bar while somebody waits, and the count in the title.
+(() => {
+  "use strict";
+  const SHOWN_AFTER_MS = 150;
+  const ends = new Map(); // of each request: what hides that it is waited for
+  const on = (event, act) => document.addEventListener(event, act);
+  on("htmx:beforeSend", (event) => {
+    const { elt, target, xhr } = event.detail;
+    if (elt.matches("[data-poll]")) return;
+    const timer = setTimeout(() => {
+      document.documentElement.classList.add("waiting");
+      target.setAttribute("aria-busy", "true");
+    }, SHOWN_AFTER_MS);
+    ends.set(xhr, () => {
+      clearTimeout(timer);
+      target.removeAttribute("aria-busy");
+    });
+  });
+  on("htmx:afterRequest", (event) => {
+    ends.get(event.detail.xhr)?.();
+    ends.delete(event.detail.xhr);
+    if (!ends.size) document.documentElement.classList.remove("waiting");
+  });
+
+  on("htmx:oobAfterSwap", (event) => {
+    if (event.detail.target.id !== "inbox-count") return;
+    const count = document.getElementById("inbox-count").textContent;
+    document.title = (count && `(${count}) `) + document.title.replace(/^\(\d+\) /, "");
+  });
+
+  on("keydown", (event) => {
+    const search = document.getElementById("search");
+    const isCtrlK = event.key === "k" && (event.ctrlKey || event.metaKey);
+    if (!isCtrlK || !search || document.querySelector("dialog[open]")) return;
+    event.preventDefault(); // in the browser it goes to the field for addresses
+    search.select();
+    search.focus();
+  });
 })();

@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(time_limit=None)
     _add_settings(top)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    for add in (_register, _promote, _deploy, _rollback, _retire, _live, _why, _gates, _wait):
+    for add in (_register, _promote, _deploy, _rollback, _retire, _live, _why, _gates, _wait, _comment):
         add(verbs)
     return top
 
@@ -142,6 +142,7 @@ def _register(verbs: Any) -> None:
     to.add_argument("--digest", required=True, help="the image's digest, such as sha256:…")
     to.add_argument("--metadata", metavar="FILE", help="a JSON object; - is standard input")
     to.add_argument("--notes", metavar="TEXT", help="release notes")
+    to.add_argument("--tags", nargs="+", metavar="TAG", help="labels of the version, which people can change later")
     to.add_argument("--platform", help="such as linux/arm64")
     to.add_argument("--size-bytes", type=int, metavar="N", help="the image's size in bytes")
     to.add_argument("--release", action="store_true", help="promote it, if the gates pass")
@@ -220,6 +221,13 @@ def _wait(verbs: Any) -> None:
         "--interval", type=_seconds, default=5.0, metavar="SECONDS", help="between two checks (%(default)g)"
     )
     to.set_defaults(time_limit=commands.ONE_CHECK)
+
+
+def _comment(verbs: Any) -> None:
+    to = _verb(verbs, "comment", commands.comment, "Comment on a version, for everybody to see. It holds nothing back.")
+    _add_version(to)
+    to.add_argument("text", metavar="TEXT", help="plain text of at most 2,000 characters; -: standard input")
+    to.add_argument("--ask-for-changes", action="store_true", help="show it to whoever could approve the version")
 
 
 def _seconds(text: str) -> float:

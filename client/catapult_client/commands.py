@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
+from .calls import environment_name
 from .errors import NotFound, RegistryError
 from .output import Output, columns
 from .plain import rfc3339
@@ -42,6 +43,7 @@ def register(registry: Registry[Any], options: Options, out: Output) -> bool:
         digest=options.digest,
         metadata=metadata,
         release_notes=options.notes,
+        tags=options.tags,
         platform=options.platform,
         size_bytes=options.size_bytes,
     )
@@ -105,6 +107,7 @@ def retire(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 def live(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Print the image of the model that is or was live there; without a model, a line for each."""
+    environment_name(options.environment, "environment")
     if options.model is None:
         rows = sorted(registry.live(options.environment, options.at), key=lambda row: row.model_name.lower())
         out.result(rows, *columns([_line(row) for row in rows]))
@@ -187,6 +190,17 @@ def gates(registry: Registry[Any], options: Options, out: Output) -> bool:
     elif not verdicts:
         out.tell(f"There are no gates between {_named(version)} and {options.target}.")
     return not failing
+
+
+def comment(registry: Registry[Any], options: Options, out: Output) -> bool:
+    """Comment on the version."""
+    text = sys.stdin.read().strip() if options.text == "-" else options.text
+    version = _version(registry, options)
+    comment = registry.create_comment(version, text, asks_for_changes=options.ask_for_changes)
+    out.result(
+        comment, f"{_named(version)} has a comment{' that asks for changes' if comment.asks_for_changes else ''}"
+    )
+    return True
 
 
 class Check(NamedTuple):

@@ -52,6 +52,7 @@ class Version(Record):
     platform: str | None = None
     quantization: str | None = None
     release_notes: str | None = None
+    tags: list[str] = field(default_factory=list, hash=False)
     ceph_path: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict, hash=False)
     status: str = ""
@@ -222,6 +223,18 @@ class Approval(Record):
     created_at: datetime | None = None
     void: str | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True)
+class Comment(Record):
+    """A comment on a version. It holds nothing back, also if it asks for changes."""
+
+    id: str = ""
+    version_id: str = ""
+    text: str = ""
+    asks_for_changes: bool = False
+    created_by: str | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True)

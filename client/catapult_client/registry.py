@@ -10,6 +10,7 @@ import requests
 
 from .access_calls import AccessCalls
 from .calls import Failed, call
+from .comment_calls import CommentCalls
 from .deployment_calls import DeploymentCalls
 from .environment_calls import EnvironmentCalls
 from .errors import InvalidArgument, Unavailable
@@ -37,6 +38,7 @@ class Registry(
     DeploymentCalls[Failed],
     EnvironmentCalls[Failed],
     GateCalls[Failed],
+    CommentCalls[Failed],
     AccessCalls[Failed],
 ):
     """A client for the model registry at an address.

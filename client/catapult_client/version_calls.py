@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ class VersionCalls(Calls[Failed]):
         platform: str | None = None,
         quantization: str | None = None,
         release_notes: str | None = None,
+        tags: Sequence[str] | None = None,
         ceph_path: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         is_release: bool | None = None,
@@ -58,6 +59,7 @@ class VersionCalls(Calls[Failed]):
         platform: str | None = None,
         quantization: str | None = None,
         release_notes: str | None = None,
+        tags: Sequence[str] | None = None,
         ceph_path: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         is_release: bool | None = None,
@@ -66,7 +68,7 @@ class VersionCalls(Calls[Failed]):
         """Return this version of the model, registering it if needed, so that a job can be run again.
 
         A version that exists must have the same content: the fields that are not None are compared, `metadata` as a
-        whole, and `1` is `1.0`; not `release_notes`, which people edit. `compare` names the fields that are compared
+        whole, and `1` is `1.0`; not `release_notes` and `tags`, which people edit. `compare` names the fields that are compared
         instead. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_version` raises.
         """
         content = self._plain(arguments(locals(), "model_name", "model_id", "version", "compare"), None)
@@ -130,6 +132,7 @@ class VersionCalls(Calls[Failed]):
         model_id: str | uuid.UUID | Model | Failed | None = None,
         version: str | None = None,
         tag: str | None = None,
+        tags: str | None = None,
         digest: str | None = None,
         is_release: bool | None = None,
         status: str | None = None,
@@ -144,6 +147,7 @@ class VersionCalls(Calls[Failed]):
 
         `filter` is an expression, `'metadata.accuracy >= 0.9 and tag = "gpu" and not is_release'`; `sort` is field
         names, `"-metadata.accuracy,created_at"`, with - for descending. `environment` gives those that are live there.
+        `tag` is the image's, `tags` one of the version's labels.
         Times are datetimes with a zone, or RFC 3339 text. `limit` is the page size (1 to 1000).
         Raises InvalidArgument; the iterator raises Validation and whatever a request can.
         """
@@ -156,6 +160,7 @@ class VersionCalls(Calls[Failed]):
         *,
         version: str | None = None,
         tag: str | None = None,
+        tags: str | None = None,
         digest: str | None = None,
         is_release: bool | None = None,
         status: str | None = None,
@@ -193,6 +198,7 @@ class VersionCalls(Calls[Failed]):
         version_id: str | uuid.UUID | Version | Failed,
         *,
         release_notes: str | Unset | None = UNSET,
+        tags: Sequence[str] | Unset = UNSET,
         metadata: Mapping[str, Any] | Unset = UNSET,
         status: str | Unset = UNSET,
         quantization: str | Unset | None = UNSET,
@@ -201,7 +207,8 @@ class VersionCalls(Calls[Failed]):
         reason: str | None = None,
         if_match: str | Version | None = None,
     ) -> Version | Failed:
-        """Change the fields that are passed and return the version. None clears a text; `metadata` is replaced.
+        """Change the fields that are passed and return the version. None clears a text; `metadata` and `tags` are
+        replaced.
 
         Another `metadata`, `quantization` or `ceph_path` voids the approvals of the version. If it is a release or
         live, that needs the role `releaser` and a `reason`, which the audit log keeps.

@@ -72,6 +72,17 @@ def test_the_gate_names_the_approvals_that_there_are(api, version):
     assert word == {**told, "void": None, "note": None}
 
 
+def test_tags_are_no_content_so_approvals_stay_and_a_release_takes_no_reason(api, version, trail):
+    api.make("/api/v1/gates", gate("approved"))
+    approve(api.by("releaser"), version)
+    changed = api.by("publisher").put(f"/api/v1/versions/{version['id']}", {"tags": ["candidate"]})
+    assert (changed.status_code, changed.json["tags"]) == (200, ["candidate"])
+    assert trail()[0]["details"]["changes"] == {"tags": {"old": [], "new": ["candidate"]}}
+    assert voids(api, version) == {"releaser-key": None}
+    assert api.post(f"/api/v1/versions/{version['id']}/promote").status_code == 200
+    assert api.by("publisher").put(f"/api/v1/versions/{version['id']}", {"tags": None}).json["tags"] == []
+
+
 def test_the_same_key_approves_once(api, version, trail):
     for target in ("release", "production"):
         api.make("/api/v1/gates", gate("approved", target))

@@ -108,6 +108,24 @@ def test_a_cursor_of_another_order_or_filter_is_refused(api, versions):
         assert "cursor" in api.get(changed).json["errors"]
 
 
+def test_versions_are_found_by_their_labels_and_not_by_those_of_the_image(api):
+    model = api.model("lab/tagged")
+    for version, tags in (("1", ["nlp", "gpu ready"]), ("2", ["vision"]), ("3", [])):
+        api.version(model, version, tags=tags)
+
+    def versions(path="/api/v1/versions", **query):
+        return [row["version"] for row in found(api, path, **query) if row["model_name"] == "lab/tagged"]
+
+    assert versions(tags="nlp") == versions(tags="gpu ready") == ["1"]
+    assert versions(path=f"/api/v1/models/{model['id']}/versions", tags="vision") == ["2"]
+    assert versions(tags="NLP") == versions(tags="v1") == versions(tag="nlp") == []
+    assert versions(tag="v1") == ["1"]
+    assert versions(filter='tags in ("nlp", "vision")') == ["2", "1"]
+    assert versions(filter='tags ~ "READY"') == ["1"]
+    assert versions(filter='tags != "nlp"') == ["2"]
+    assert versions(filter="not tags exists") == ["3"]
+
+
 def test_models_are_filtered_and_sorted(api):
     first = api.model("org/Bert", tags=["nlp", "gpu"], metadata={"task": "ner", "size": 3}, description="Tags names")
     api.model("org/unet", tags=["vision"], metadata={"size": 20, "a.b": {"c d": 1}})

@@ -33,6 +33,7 @@ FIELDS = {
     ("model", "tags"): ([[], ["nlp", "gpu ready"], ["x" * 128]], ["x", [1], [""], ["a", "é"], ["x" * 129], ["a"] * 51]),
     ("model", "metadata"): ([EXACT], [[], "x"]),
     ("version", "metadata"): ([EXACT], [[], "x"]),
+    ("version", "tags"): ([[], ["nlp", "gpu ready"], ["x" * 128]], ["x", [1], [""], ["a", "é"], ["x" * 129], ["a"] * 51]),
     ("version", "version"): (
         ["1", "v1.0.0", "latest", "1.0.0+a@b#c?d", "~", "...", "%2F", "x" * 128],
         ["", ".", "..", "a/b", "a b", "1\n", "é", "\x7f", "x" * 129, 1, 1.0, ["1"]],
@@ -118,6 +119,7 @@ def test_a_whole_number_may_be_written_as_a_fraction(api, things):
         ("model", "tags", []),
         *(("version", field, None) for field in ("release_notes", "ceph_path", "quantization")),
         ("version", "metadata", {}),
+        ("version", "tags", []),
         *(("deployment", field, None) for field in ("endpoint_url", "log_url")),
         ("deployment", "metadata", {}),
     ],
@@ -166,6 +168,9 @@ def test_a_put_refuses_what_a_field_cannot_be_and_fields_it_does_not_know(api, t
         ("POST versions/{version}/approvals", {"target": "a b", "comment": 1}, {"target", "comment"}),
         ("POST versions/{version}/approvals", {"target": "release", "comment": "x" * 10_001}, {"comment"}),
         ("POST versions/{version}/approvals", {"target": "release", "by": "me"}, {"by"}),
+        ("POST versions/{version}/comments", {}, {"text"}),
+        ("POST versions/{version}/comments", {"text": "", "asks_for_changes": "yes"}, {"text", "asks_for_changes"}),
+        ("POST versions/{version}/comments", {"text": "x" * 2_001, "created_by": "me"}, {"text", "created_by"}),
         ("POST environments/dev/rollback", {}, {"model_name", "reason"}),
         ("POST environments/dev/rollback", {"model_name": "org/bert", "reason": None}, {"reason"}),
         ("POST environments/dev/rollback", {"model_name": "org/bert", "reason": ""}, {"reason"}),
@@ -201,13 +206,15 @@ def test_what_is_not_there_is_a_404(api, thing_id):
         "versions/{}",
         "versions/{}/deployments",
         "versions/{}/gates?target=release",
+        "versions/{}/comments",
     ]
     calls = [("GET", path) for path in [*reads, "deployments/{}"]]
     calls += [("PUT", f"{noun}/{{}}") for noun in ("models", "versions", "deployments", "gates")]
     calls += [("DELETE", f"{noun}/{{}}") for noun in ("models", "versions", "gates", "api-keys")]
-    calls += [("POST", f"versions/{{}}/{verb}") for verb in ("promote", "demote", "approvals")]
+    calls += [("POST", f"versions/{{}}/{verb}") for verb in ("promote", "demote", "approvals", "comments")]
     for method, path in calls:
-        body = {"PUT": {}, "POST": {"target": "release"} if path.endswith("approvals") else {}}.get(method)
+        posted = {"approvals": {"target": "release"}, "comments": {"text": "x"}}.get(path.rsplit("/")[-1], {})
+        body = {"PUT": {}, "POST": posted}.get(method)
         assert refusal(api.request(method, "/api/v1/" + path.format(thing_id), body)) == "not-found", (method, path)
 
 

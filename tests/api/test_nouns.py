@@ -20,6 +20,7 @@ DEFAULTS = {
         "platform": "linux/amd64",
         "quantization": None,
         "release_notes": None,
+        "tags": [],
         "ceph_path": None,
         "metadata": {},
         "is_release": False,
@@ -109,7 +110,13 @@ def test_every_answer_has_the_same_fields(api, things):
 
 CHANGES = {
     "model": {"description": "new", "metadata": {"b": {"c": 2}}, "tags": ["a"], "repository": "r"},
-    "version": {"release_notes": "new", "metadata": {"b": {"c": 2}}, "status": "archived", "quantization": "int8"},
+    "version": {
+        "release_notes": "new",
+        "tags": ["a", "b c"],
+        "metadata": {"b": {"c": 2}},
+        "status": "archived",
+        "quantization": "int8",
+    },
     "deployment": {"status": "running", "metadata": {"pods": 3}, "log_url": "https://x", "endpoint_url": None},
     "environment": {"rank": 4, "description": None, "protected": False, "frozen": False, "frozen_reason": None},
     "gate": {"model": "org/*", "count": 3, "role": "releaser"},

@@ -42,6 +42,7 @@ PAGES = {
     "no deployments that match": "/deployments?model_name=zzz/nothing",
     "a deployment": "/deployments/{running}",
     "the environments": "/environments",
+    "the environments then": "/environments?at=2100-01-01T00:00",
     "an environment": "/environments/production",
     "what was live": "/environments/production?at=2100-01-01T00:00",
     "its history there": "/environments/production/-/history",

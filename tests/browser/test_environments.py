@@ -1,5 +1,6 @@
-"""The environments board in a browser: freezes, rollbacks with what differs, and what was live when."""
+"""The environments in a browser: freezes, rollbacks with what differs, and what was live when."""
 
+import re
 from itertools import count
 
 import pytest
@@ -12,7 +13,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def place(admin):
-    """An environment of the test's own, the last on the board."""
+    """An environment of the test's own, the last column."""
     name = f"env-{next(_numbers)}"
     assert admin.put(f"/api/v1/environments/{name}", json={"rank": 1000}).status_code == 200
     yield name
@@ -31,11 +32,15 @@ def column(page, place):
     return page.locator(f"#column-{place}")
 
 
+def row(page, model):
+    return page.locator(f"#model-{model['id']}")
+
+
 def dialog(page):
     return page.locator("#dialog")
 
 
-def test_freezing_and_thawing_change_the_board_and_nothing_else(windows, place):
+def test_freezing_and_thawing_change_the_matrix_and_nothing_else(windows, place):
     page = windows("admin")
     visit(page, "/environments")
     column(page, place).get_by_role("link", name="Freeze").click()
@@ -56,25 +61,71 @@ def test_freezing_and_thawing_change_the_board_and_nothing_else(windows, place):
     assert at(page) == "/environments"
 
 
-def test_a_rollback_shows_what_differs_and_swaps_the_card(windows, place, lived):
+def test_a_rollback_shows_what_differs_and_swaps_the_cell(windows, place, lived):
     page = windows("releaser")
     visit(page, "/environments")
-    card = column(page, place).locator("article")
-    expect(card).to_contain_text("1.2.0")
-    card.get_by_role("link", name="Roll back").click()
+    cell = row(page, lived).locator(f"td[data-label='{place}']")
+    expect(cell).to_contain_text("1.2.0")
+    row(page, lived).locator("summary").click()
+    row(page, lived).get_by_role("link", name=f"Roll back {lived['name']} in {place}").click()
     expect(dialog(page).locator(".step")).to_contain_text("1.1.0")
-    row = dialog(page).locator("tr", has_text="accuracy")
-    expect(row).to_contain_text("−0.015")
+    accuracy = dialog(page).locator("tr", has_text="accuracy")
+    expect(accuracy).to_contain_text("−0.015")
     dialog(page).get_by_label("Reason").fill("p99 doubled")
     settled(page)
     dialog(page).get_by_label("Go back to").select_option(index=1)
-    expect(row).to_contain_text("−0.03")
+    expect(accuracy).to_contain_text("−0.03")
     expect(dialog(page).get_by_label("Reason")).to_have_value("p99 doubled")
     dialog(page).get_by_role("button", name="Roll back to 1.0.0").click()
     expect(dialog(page)).to_be_hidden()
-    expect(card).to_contain_text("rolled back from 1.2.0")
+    expect(cell).to_contain_text("rolled back from 1.2.0")
     expect(toast(page)).to_contain_text(f"{lived['name']} is back on 1.0.0 in {place}")
     assert is_marked(page)
+
+
+def test_the_timeline_s_days_and_cursor_stand_in_the_address_and_reload_nothing(windows, lived, place):
+    page = windows("viewer")
+    visit(page, "/environments")
+    page.locator(f"#lane-of-{place}").click()
+    expect(page.locator("#timeline")).to_contain_text(f"{place}, 30 days")
+    page.get_by_role("link", name="7 days").click()
+    expect(page.locator("#timeline")).to_contain_text(f"{place}, 7 days")
+    assert at(page) == f"/environments?environment={place}&days=7"
+    page.get_by_label("What was live at").fill("2100-01-02T03:04")
+    expect(page.locator("#stages-name")).to_have_text("As it was on")
+    expect(page.locator(f"tr[id^=then-] td[data-label='{place}']").first).to_contain_text("1.2.0")
+    page.get_by_role("link", name="A day earlier").click()
+    expect(page.get_by_label("What was live at")).to_have_value("2100-01-01T03:04")
+    page.get_by_role("link", name="Back to now").click()
+    expect(page.locator("#stages-name")).to_have_text("Live now")
+    assert is_marked(page)
+    page.go_back()
+    expect(page.get_by_label("What was live at")).to_have_value("2100-01-01T03:04")
+
+
+def test_a_click_on_a_date_of_the_timeline_chooses_it_and_a_bar_is_reached_by_keyboard(windows, lived, place):
+    page = windows("viewer")
+    visit(page, f"/environments?environment={place}&days=7")
+    page.locator(".axis a").nth(2).click()
+    expect(page.locator("#stages-name")).to_have_text("As it was on")
+    page.goto(f"/environments?environment={place}&days=7")
+    page.locator("a.lane-name", has_text=lived["name"].split("/")[-1]).focus()
+    page.keyboard.press("Tab")
+    assert "bar" in page.evaluate("document.activeElement.getAttribute('class')")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/deployments"))
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_phone_one_environment_is_shown_at_a_time(windows, lived, place, width):
+    page = windows("viewer", viewport={"width": width, "height": 800})
+    page.goto(f"/environments?environment={place}")
+    cells = row(page, lived).locator("td.stage")
+    expect(cells.locator("visible=true")).to_have_count(1)
+    expect(row(page, lived).locator(f"td[data-label='{place}']")).to_be_visible()
+    page.get_by_role("navigation", name="Environment", exact=True).get_by_role("link", name="production").click()
+    expect(column(page, "production")).to_be_visible()
+    expect(column(page, place)).to_be_hidden()
 
 
 def test_the_time_to_choose_stands_in_the_address(windows, lived, place):

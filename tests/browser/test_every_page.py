@@ -42,6 +42,35 @@ LONG_TIMES = "document.querySelectorAll('td time').forEach(time => time.textCont
 """Writes the longest text of a time into each, whenever the test runs."""
 
 
+BROKEN = r"""() => {
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const range = document.createRange(), found = [];
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    if (!text.parentElement.checkVisibility() || text.parentElement.closest("a[rel]")) continue;
+    for (const word of text.data.matchAll(/(?<![\p{L}\d])[\p{L}\d]{2,16}(?![\p{L}\d])/gu)) {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].filter((it) => it.width > 1).map((it) => Math.round(it.top)));
+      if (lines.size > 1) found.push(`${word[0]} in ${text.parentElement.outerHTML.slice(0, 80)}`);
+    }
+  }
+  return found.slice(0, 5);
+}"""
+"""The words of up to 16 letters that are on more than one line, but in addresses, which may break anywhere."""
+TALL = """() => [...document.querySelectorAll("tbody tr:not(.cards tr)")].filter((it) => it.clientHeight > 240
+  && !it.querySelector("details[open], pre, .text")).map((it) => `${it.clientHeight}: ${it.innerText.slice(0, 80)}`)"""
+NARROW = """() => [...document.querySelectorAll("table:not(.audit, .columns table) td:first-child:not(.tick, :only-child)")]
+  .filter((it) => it.checkVisibility() && it.clientWidth < 190).map((it) => `${it.clientWidth}: ${it.innerText.slice(0, 60)}`)"""
+
+
+def test_no_word_is_broken_and_no_row_is_a_tower(page):
+    for width in (320, 390, 768, 823, 960, 1099, 1440, 2560):  # 960 and 823 are 1440 at a zoom of 150 % and 175 %
+        set_width(page, width)
+        broken, wide = page.evaluate(BROKEN), page.evaluate("document.documentElement.scrollWidth")
+        tall, narrow = (page.evaluate(TALL), page.evaluate(NARROW)) if width > 760 else ([], [])
+        assert (broken, tall, narrow, wide) == ([], [], [], width), width
+
+
 def test_nothing_stands_out_of_its_card_or_is_cut_off_on_a_screen(page):
     page.evaluate(LONG_TIMES)
     for width in (840, 1024, 1280, 1440):

@@ -37,8 +37,8 @@ def test_a_server_that_is_away_is_a_toast_with_retry_and_nothing_is_lost(start, 
     other.get_by_label("Release notes").fill("typed while the server was away")
     mark(page)
     mark(other)
-    server.end()
     with windows.away():
+        server.end()
         row(page, "1.0.0").get_by_role("button", name="Promote").click()
         expect(toast(page)).to_contain_text("cannot be reached")
         expect(row(page, "1.0.0").get_by_role("button", name="Promote")).to_be_enabled()
@@ -49,6 +49,7 @@ def test_a_server_that_is_away_is_a_toast_with_retry_and_nothing_is_lost(start, 
         toast(other).hover()
         monkeypatch.setattr("up.free_port", lambda: server.port)
         start(**settings).ready()
+        other.wait_for_timeout(200)  # what failed before is told only now
     toast(other).get_by_role("button", name="Retry").click()
     expect(other.locator("[aria-labelledby=notes-name]")).to_contain_text("typed while the server was away")
     expect(other.locator("#dialog")).to_be_hidden()
@@ -90,7 +91,7 @@ def test_a_database_that_is_away_is_a_page_that_says_so_and_comes_back_by_itself
         assert refused is not None
         assert refused.status == 503
         expect(other.locator("main code")).to_have_text(refused.headers["x-request-id"])
-        expect(other.locator(".rail")).to_be_visible()
+        expect(other.locator(".bar")).to_be_visible()
         assert "psycopg" not in other.content()
         assert "Traceback" not in other.content()
         assert int(refused.headers["retry-after"]) > 0

@@ -29,7 +29,9 @@ def test_an_admin_overrides_what_is_blocked_in_a_dialog(windows, gate, address):
     gate("metric", **ACCURATE)
     page = windows("admin")
     page.goto(address)
-    expect(page.get_by_role("button", name="Promote to release")).to_be_disabled()
+    expect(page.get_by_role("button", name="Promote to release")).to_have_count(0)
+    held = page.locator("#promotion footer").get_by_role("link", name="0 of 1 gate")
+    expect(page.locator(str(held.get_attribute("href")))).to_contain_text("accuracy is 0.94")
     mark(page)
     dialog = dialog_of(page, "Override…")
     expect(dialog).to_contain_text("accuracy is 0.94")
@@ -44,9 +46,9 @@ def test_an_admin_overrides_what_is_blocked_in_a_dialog(windows, gate, address):
 
 def test_in_a_list_nothing_changes_but_a_toast_that_leads_to_the_override(windows, gate, model):
     windows.allow(409)
-    gate("metric", **ACCURATE)
     page = windows("admin")
     visit(page, f"/models/{model['name']}")
+    gate("metric", **ACCURATE)
     row(page, "1.2.0").get_by_role("button", name="Promote").click()
     expect(toast(page)).to_contain_text("accuracy is 0.94; it must be >= 0.95")
     expect(row(page, "1.2.0").get_by_role("button", name="Promote 1.2.0")).to_be_enabled()
@@ -59,6 +61,19 @@ def test_in_a_list_nothing_changes_but_a_toast_that_leads_to_the_override(window
     assert is_marked(page)
 
 
+def test_rows_whose_gates_fail_have_the_gates_in_place_of_promote(windows, gate, model):
+    gate("metric", **ACCURATE)
+    gate("metric", path="accuracy", op=">=", value=0.93)
+    page = windows("releaser")
+    page.goto(f"/models/{model['name']}")
+    expect(row(page, "1.2.0").get_by_role("link", name="1 of 2 gates pass: 1.2.0")).to_be_visible()
+    expect(row(page, "1.1.0").get_by_role("link", name="0 of 2 gates pass: 1.1.0")).to_be_visible()
+    expect(page.locator("#versions").get_by_role("button", name="Promote")).to_have_count(0)
+    check(page, " held")
+    row(page, "1.2.0").get_by_role("link", name="1 of 2 gates").click()
+    expect(page.locator("#promotion")).to_contain_text("accuracy is 0.94")
+
+
 def test_the_inbox_empties_as_approvals_are_given(windows, gate, model):
     gate("approved")
     page = windows("releaser")
@@ -68,11 +83,13 @@ def test_the_inbox_empties_as_approvals_are_given(windows, gate, model):
     mark(page)
     mine.first.get_by_label("Comment").fill("fine")
     mine.first.get_by_role("button", name="Approve 1.2.0 for release").click()
-    expect(mine).to_have_count(1)
+    expect(mine.first).to_contain_text("Approved")
     expect(toast(page)).to_contain_text("You approved")
     check(page, " approved")
     assert is_marked(page)
     assert at(page) == "/inbox"
+    page.goto("/inbox")
+    expect(mine).to_have_count(1)
 
 
 def test_a_gate_is_tried_written_changed_and_deleted(windows, model):

@@ -10,6 +10,12 @@ IN_PLACE = """(row) => { const it = document.activeElement;
     && it.matches("button, a, input"); }"""
 
 
+AGAIN = """document.addEventListener("htmx:afterSettle", () => {
+  setTimeout(() => document.activeElement.click(), 50);
+}, { once: true })"""
+"""Press what has the focus at once after the next swap, as a key that is held down does."""
+
+
 def tab_to(page, name, most=120):
     """Tab until the control of that name has the focus."""
     for _ in range(most):
@@ -37,14 +43,16 @@ def test_a_version_is_promoted_and_taken_back_by_keyboard(windows, model):
     page.goto(f"/models/{model['name']}")
     tab_to(page, "Promote 1.2.0")
     mine = f"#{row(page, '1.2.0').get_attribute('id')}"
+    page.evaluate(AGAIN)
     page.keyboard.press("Enter")
     expect(row(page, "1.2.0").locator(".chip.release")).to_be_visible()
     page.wait_for_function(IN_PLACE, arg=mine)
-    expect(row(page, "1.2.0").get_by_role("button", name="Demote")).to_be_focused()
-    tab_to(page, "Undo")
+    expect(row(page, "1.2.0").get_by_role("button", name="Undo")).to_be_focused()
+    page.wait_for_timeout(700)
+    expect(row(page, "1.2.0").locator(".chip.release")).to_be_visible()
     page.keyboard.press("Enter")
     expect(row(page, "1.2.0").get_by_role("button", name="Promote")).to_be_visible()
-    expect(toast(page)).to_contain_text("not a release")
+    expect(toast(page).last).to_contain_text("not a release")
     page.wait_for_function(IN_PLACE, arg=mine)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from browser.window import PHONE, fits, row, toast
+from browser.window import PHONE, account, fits, row, toast
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,14 @@ def test_the_first_action_of_a_page_is_in_sight_at_320_px(phone, addresses, name
 
 
 @pytest.mark.parametrize("path", ["/", "/environments", "/keys"])
-def test_where_somebody_is_can_be_seen_in_the_navigation_and_the_page_does_not_move(phone, path):
+def test_the_menu_shows_where_somebody_is_and_the_page_does_not_move(phone, path):
     phone.goto(path)
+    expect(phone.locator(".rail")).to_be_hidden()
+    phone.get_by_role("button", name="Menu").click()
     expect(phone.locator(".nav [aria-current]")).to_be_in_viewport(ratio=1)
     assert phone.evaluate("[scrollX, scrollY]") == [0, 0]
+    phone.keyboard.press("Escape")
+    expect(phone.locator(".rail")).to_be_hidden()
 
 
 def test_the_sign_in_does_not_scroll_sideways_at_320_px(windows):
@@ -68,7 +72,7 @@ def background(page):
     return page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
-LIGHT, DARK = "rgb(247, 247, 245)", "rgb(16, 17, 20)"
+LIGHT, DARK = "rgb(248, 248, 246)", "rgb(15, 16, 18)"
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
@@ -77,6 +81,7 @@ def test_the_switch_of_the_theme_is_remembered(windows, scripts):
     page.goto("/models?sort=name")
     switch = page.get_by_role("button", name="Switch between light and dark")
     assert background(page) == LIGHT
+    account(page)
     switch.click()
     expect(page.locator("body")).to_have_css("background-color", DARK)
     page.reload()
@@ -84,6 +89,7 @@ def test_the_switch_of_the_theme_is_remembered(windows, scripts):
     assert page.url.endswith("/models?sort=name")
     page.goto("/audit")
     assert background(page) == DARK
+    account(page)
     switch.click()
     expect(page.locator("body")).to_have_css("background-color", LIGHT)
     page.reload()
@@ -94,7 +100,7 @@ def test_without_a_choice_the_theme_is_the_system_s(windows):
     page = windows("viewer", color_scheme="dark")
     page.goto("/models")
     assert background(page) == DARK
-    page.get_by_role("button", name="Switch between light and dark").click()
+    account(page).get_by_role("button", name="Switch between light and dark").click()
     expect(page.locator("body")).to_have_css("background-color", LIGHT)
     page.reload()
     assert background(page) == LIGHT

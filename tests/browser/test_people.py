@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from up import Caller, Up
 
 from browser.test_accessibility import check
-from browser.window import Windows, at, settled
+from browser.window import Windows, account, at, settled
 
 KEYS = "/api/v1/api-keys"
 
@@ -44,7 +44,7 @@ def test_the_first_sign_in_asks_for_a_name_and_goes_on(windows: Windows, server:
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
     assert at(page) == "/models"
-    expect(page.locator(".who")).to_contain_text("Mara Lindqvist")
+    expect(account(page)).to_contain_text("Mara Lindqvist")
 
 
 def test_a_key_is_rotated_in_the_dialog_and_both_rows_are_there_at_once(

@@ -17,7 +17,7 @@ def test_promoting_and_undo_change_the_row_and_what_counts_it_and_nothing_else(p
     expect(count).to_have_text("1 release")
     mine.get_by_role("button", name="Promote 1.2.0").click()
     expect(mine.locator(".chip.release")).to_have_text("release")
-    expect(mine.get_by_role("button", name="Demote 1.2.0")).to_be_visible()
+    expect(mine.locator(".done")).to_contain_text("Promoted")
     expect(count).to_have_text("2 releases")
     expect(page.locator("#chart .point.release")).to_have_count(2)
     expect(toast(page)).to_contain_text(f"{model['name']} 1.2.0 is a release")
@@ -36,17 +36,19 @@ def test_promoting_on_the_version_s_page_changes_its_badge(page, model):
     expect(page.locator(".title .chip")).to_have_text("candidate")
     page.get_by_role("button", name="Promote to release").click()
     expect(page.locator(".title .chip")).to_have_text("release")
-    expect(page.get_by_role("button", name="Demote")).to_be_visible()
+    expect(page.locator("#promotion footer .done")).to_contain_text("Promoted")
     toast(page).get_by_role("button", name="Undo").click()
     expect(page.locator(".title .chip")).to_have_text("candidate")
     assert is_marked(page)
 
 
-def test_promoting_on_the_overview_takes_the_candidate_off_the_list(page, model):
+def test_promoting_on_the_overview_takes_the_candidate_off_the_list_once_the_pointer_leaves(page, model):
     visit(page, "/")
     mine = page.locator("#ready li", has_text=model["name"])
     expect(mine).to_contain_text("1.2.0")
     mine.get_by_role("button", name=f"Promote {model['name']} 1.2.0").click()
+    expect(mine).to_contain_text("Promoted")
+    page.mouse.move(1, 1)
     expect(mine).to_have_count(0)
     toast(page).get_by_role("button", name="Undo").click()
     expect(mine).to_have_count(1)

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import expect
 
-from browser.window import at, row
+from browser.window import account, at, row
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(windows, server):
     sign_in(page, server.keys["releaser"])
     expect(page.get_by_role("heading", name="Audit log", level=1)).to_be_visible()
     assert at(page) == "/audit?action=version.promote"
-    expect(page.locator(".who")).to_contain_text("releaser-key")
+    expect(account(page)).to_contain_text("releaser-key")
 
 
 def test_the_key_can_be_shown_before_it_is_sent(windows):

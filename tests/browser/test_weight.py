@@ -13,9 +13,9 @@ def test_the_first_page_is_at_most_90_kb_gzipped_in_all(windows):
     answers = []
     page.on("response", lambda answer: answers.append(answer))
     page.goto("/", wait_until="networkidle")
-    expect(page.get_by_role("heading", name="What is live")).to_be_visible()
+    expect(page.get_by_role("heading", name="Pipeline")).to_be_visible()
     weights = {urlsplit(each.url).path: len(gzip.compress(each.body(), 6)) for each in answers}
-    assert {path.rpartition(".")[2] for path in weights} >= {"/", "css", "js"}
+    assert {path.rpartition(".")[2] for path in weights} >= {"/", "css", "js", "woff2"}
     assert sum(weights.values()) <= MOST, weights
 
 

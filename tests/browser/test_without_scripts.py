@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import expect
 
-from browser.window import at, row
+from browser.window import account, at, row
 
 DIGEST = "sha256:" + "d" * 64
 
@@ -26,7 +26,7 @@ def test_signing_in_and_out(windows, server):
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Sign in").click()
     assert at(page) == "/models?sort=name"
-    page.get_by_role("button", name="Sign out").click()
+    account(page).get_by_role("button", name="Sign out").click()
     page.goto("/models")
     assert at(page) == "/login?next=/models"
 
@@ -79,6 +79,8 @@ def test_choosing_columns_filtering_and_comparing(page, model):
     page.get_by_label("seed", exact=True).check()
     page.get_by_role("button", name="Show these").click()
     expect(page.get_by_role("columnheader", name="seed")).to_be_visible()
+    page.goto(place)
+    expect(page.get_by_role("columnheader", name="seed")).to_be_visible()
     page.get_by_label("Metric", exact=True).select_option("loss")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#chart-name")).to_have_text("loss")
@@ -90,7 +92,7 @@ def test_choosing_columns_filtering_and_comparing(page, model):
         row(page, version).get_by_role("checkbox").check()
     page.locator("#compare-button").click()
     page.get_by_label("Only differences").check()
-    page.get_by_label("Version 2", exact=True).select_option("1.1.0")
+    page.get_by_label("Add a version").select_option("1.1.0")
     page.get_by_role("button", name="Compare").click()
     expect(page.locator("thead").first).to_contain_text("1.1.0")
     expect(page.get_by_role("rowheader", name="framework")).to_have_count(0)
@@ -106,7 +108,7 @@ def test_rolling_back(page, model, admin):
     page.get_by_role("button", name="Show the difference").click()
     expect(page.get_by_label("Reason")).to_have_value("slow")
     page.get_by_role("button", name="Roll back to 1.0.0").click()
-    expect(page.locator("#column-plain article")).to_contain_text("rolled back from 1.2.0")
+    expect(page.locator("td[data-label=plain]").first).to_contain_text("rolled back from 1.2.0")
     assert admin.delete("/api/v1/environments/plain?force=true").status_code == 204
 
 

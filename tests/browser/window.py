@@ -125,6 +125,12 @@ def settled(page: Page) -> None:
     expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
 
 
+def account(page: Page) -> Locator:
+    """Open the menu of whoever is signed in."""
+    page.get_by_role("button", name="Account of").click()
+    return page.locator("#person")
+
+
 def mark(page: Page) -> None:
     """A mark that is gone as soon as the page is loaded again."""
     page.evaluate("window.marked = true")
@@ -163,7 +169,7 @@ def set_width(page: Page, width: int) -> None:
 
 
 WIDE = """() => [...document.querySelectorAll("body *")].filter((it) => it.getBoundingClientRect().right > 320.5
-  && !it.closest("thead, [tabindex='0'], .nav, .tabs, .unseen, .toasts, .board"))
+  && !it.closest("thead, [tabindex='0'], .nav, .tabs, .unseen, .toasts"))
   .slice(0, 3).map((it) => it.outerHTML.slice(0, 120))"""
 
 

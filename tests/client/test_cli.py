@@ -48,11 +48,13 @@ def test_registering_creates_the_model_and_the_version_and_can_be_repeated(catap
     refused = catapult(*REGISTER)
     assert (refused.status, refused.out) == (1, "")
     command = (*REGISTER, "--create-model", f"docker.io/{MODEL}", "--metadata", str(metadata), "--notes", "Better")
+    command = (*command, "--tags", "nlp", "on trial")
     for _ in range(2):
         assert catapult(*command, "--size-bytes", "10") == (0, f"{MODEL} 1.0 is registered\n", "")
     made = registry.get_version(model_name=MODEL, version="1.0")
     assert made.metadata == {"accuracy": 0.95, "data": {"sha256": "ü"}}
     assert (made.release_notes, made.size_bytes, made.is_release) == ("Better", 10, False)
+    assert made.tags == ["nlp", "on trial"]
     other = catapult("register", MODEL, "1.0", "--tag", "v2", "--digest", DIGEST)
     assert other.status == 1
     assert "tag is 'v1.0', but 'v2' was sent" in other.err
@@ -61,6 +63,18 @@ def test_registering_creates_the_model_and_the_version_and_can_be_repeated(catap
     assert (ended.status, ended.out) == (0, f"{MODEL} 2.0 is registered\n")
     assert "sha256:abc is not a valid image digest" in ended.err
     assert registry.get_version(model_name=MODEL, version="2.0").metadata == {"rows": 5}
+
+
+def test_a_comment_is_an_argument_or_standard_input(catapult, registry, version, monkeypatch):
+    assert catapult("comment", MODEL, "1.0", "Slower than 0.9") == (0, f"{MODEL} 1.0 has a comment\n", "")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("The German slice\nlooks wrong\n"))
+    ended = catapult("comment", MODEL, "1.0", "-", "--ask-for-changes", "--json")
+    assert (ended.status, json.loads(ended.out)["text"]) == (0, "The German slice\nlooks wrong")
+    made = [(comment.text, comment.asks_for_changes) for comment in registry.list_comments(version)]
+    assert made == [("The German slice\nlooks wrong", True), ("Slower than 0.9", False)]
+    refused = catapult("comment", MODEL, "1.0", "x" * 2_001)
+    assert (refused.status, refused.out) == (1, "")
+    assert "text" in refused.err
 
 
 @pytest.mark.parametrize(

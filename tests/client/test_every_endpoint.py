@@ -35,6 +35,7 @@ READS = [
     lambda sdk: sdk.get_person(ID),
     lambda sdk: list(sdk.decisions(ID)),
     lambda sdk: sdk.get_decision(ID),
+    lambda sdk: list(sdk.list_comments(ID)),
 ]
 WRITES = [lambda sdk: sdk.withdraw_approval(ID, ID)]
 """Calls that `rolecases` does not have."""

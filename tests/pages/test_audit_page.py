@@ -13,7 +13,8 @@ from markup import Page
 from rows import ENTRIES
 
 from catapult import audit, tables
-from catapult.pages.audit_logs import as_text, cell, csv_line
+from catapult.pages.audit_logs import as_text
+from catapult.pages.parts.csv_files import cell, line
 from catapult.tables import Action, Kind, Role
 
 ENTRY = re.compile(r'<tr id="entry-([0-9a-f-]{36})"')
@@ -130,7 +131,7 @@ def test_a_key_s_name_is_isolated_whatever_its_direction(browser, api):
         ("resource_type=version&since=2099-01-01T00:00", set()),
         ("resource_type=version&until=2001-01-01T00:00", set()),
         ("resource_type=version&since=2001-01-01T00:00&until=2099-01-01T00:00", {"version.create", "version.promote"}),
-        ("action=&resource_type=model&since=&until=", {"model.create"}),
+        ("resource_type=model", {"model.create"}),
     ],
 )
 def test_filters_are_in_the_address(browser, api, query, found):
@@ -185,7 +186,7 @@ def test_the_csv_has_every_column_oldest_first(browser, api):
 def test_a_cell_that_a_spreadsheet_would_run_is_text_and_no_other_is_changed(start):
     texts = (f"{start}1+1", f"a{start}1", None, "O'Brien")
     assert [cell(text) for text in texts] == [f"'{start}1+1", f"a{start}1", "", "O'Brien"]
-    assert csv_line(["a,b", 'say "x"', "=1"]) == '"a,b","say ""x""",\'=1\r\n'
+    assert line(["a,b", 'say "x"', "=1"]) == '"a,b","say ""x""",\'=1\r\n'
 
 
 def test_no_formula_reaches_the_csv_by_a_name_or_a_request_id(browser, api):

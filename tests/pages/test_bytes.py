@@ -105,7 +105,8 @@ def test_fifty_frozen_environments_fit_on_a_page(browser, api, model, sql):
         api.deployment(version, f"env-{number + 1}")
     hostile = "protected = true, frozen = true, frozen_reason = repeat('\"', 1024), description = repeat('\"', 9999)"
     sql(f"UPDATE environments SET {hostile}")
-    assert len(fits(browser.get("/environments")).has_class("column")) == 50
+    links = fits(browser.get("/environments")).links
+    assert all(any(f"env-{number + 1}" in link for link in links) for number in range(50))
 
 
 def test_gates_of_the_longest_texts_fit_on_a_page(browser, api, model):

@@ -7,14 +7,24 @@ from rows import live_everywhere
 
 
 def board(response):
-    """`{environment: [what its cards say]}`."""
-    columns, column = {}, None
+    """`{environment: {model: what its cell says}}`."""
+    columns, model = {}, None
     for element in Page(response).elements:
-        if element.tag == "h2" and (element.get("id") or "").startswith("env-"):
-            column = columns.setdefault(element.text, [])
-        elif element.tag == "article" and column is not None:
-            column.append(element.text)
+        if element.tag == "th" and (element.get("id") or "").startswith("column-"):
+            columns[element["id"].removeprefix("column-")] = {}
+        elif element.tag == "th" and element.get("scope") == "row":
+            model = element.text
+        elif element.tag == "td" and element.get("data-label"):
+            columns[element["data-label"]][model] = element.text
     return columns
+
+
+def takes_to_production(response):
+    return any(link.startswith("/new/deployment") and "environment=production" in link for link in Page(response).links)
+
+
+def head(response, name):
+    return Page(response).one("th", id=f"column-{name}").text
 
 
 @pytest.fixture
@@ -28,57 +38,105 @@ def things(api, sql):
     api.deployment(api.version(api.model("org/gpt"), "0.1.0"), "dev")
 
 
-def test_the_board_is_a_column_an_environment_in_the_order_of_a_versions_way(browser, things):
-    columns = board(browser.get("/environments"))
+def test_the_matrix_is_models_by_environments_in_the_order_of_a_versions_way(browser, things):
+    response = browser.get("/environments")
+    columns = board(response)
     assert list(columns) == ["dev", "staging", "production"]
-    assert [card.split()[0] for card in columns["dev"]] == ["org/gpt", "org/bert"]
-    [production] = columns["production"]
-    assert production.startswith("org/bert 1 behind 1.0.0 release")
-    assert "admin-key" in production
-    assert "behind" not in columns["staging"][0]
+    assert list(columns["dev"]) == ["org/gpt", "org/bert"]
+    assert columns["production"] == {"org/gpt": "—", "org/bert": "1.0.0 0 s"}
+    assert columns["staging"]["org/bert"] == "1.1.0 0 s 1 ahead"
+    assert len(Page(response).has_class("release-mark")) == 3  # with the legend
+    assert head(response, "dev").startswith("dev Freeze… Settings… 2 live")
 
 
 def test_who_may_takes_a_version_to_the_next_environment(browser, things):
-    for role, onward in (
-        ("viewer", []),
-        ("publisher", ["org/gpt 0.1.0 staging", "org/bert 1.0.0 staging", "org/bert 1.1.0 production"]),
-    ):
+    for role, onward in (("viewer", []), ("publisher", ["org/gpt 0.1.0 staging", "org/bert 1.1.0 production"])):
         links = [urlsplit(link) for link in Page(browser.by(role).get("/environments")).links]
         queries = [link.query for link in links if link.path == "/new/deployment"]
         assert [" ".join(dict(parse_qsl(query)).values()) for query in queries] == onward
 
 
+def test_who_may_rolls_back_and_retires_what_is_live(browser, things):
+    for role, count in (("viewer", 0), ("publisher", 4), ("releaser", 8)):
+        links = Page(browser.by(role).get("/environments")).links
+        assert len([link for link in links if "/-/rollback?" in link or "/-/retire?" in link]) == count
+
+
 def test_a_version_that_is_there_already_is_not_taken_to_the_next(browser, api):
     version = api.version(api.model())
     api.deployment(version, "staging")
-    assert "/new/deployment" in browser.get("/environments").text or len(board(browser.get("/environments"))) == 1
+    api.put("/api/v1/environments/production", {"rank": 9})
+    assert "/new/deployment" in browser.get("/environments").text
     api.deployment(version, "production")
     assert "/new/deployment" not in browser.get("/environments").text
 
 
-def test_what_is_over_leaves_the_board(browser, api, things):
+def test_what_is_over_leaves_the_matrix(browser, api, things):
     for deployment in api.get("/api/v1/deployments?environment=staging&live=true").json:
         api.put(f"/api/v1/deployments/{deployment['id']}", {"status": "failed"})
     [model] = [one for one in api.get("/api/v1/models").json if one["name"] == "org/gpt"]
     assert api.delete(f"/api/v1/models/{model['id']}?force=true").status_code == 204
-    assert all("org/gpt" not in card for cards in board(browser.get("/environments")).values() for card in cards)
+    assert all(list(column) == ["org/bert"] for column in board(browser.get("/environments")).values())
 
 
-@pytest.mark.parametrize(
-    ("models", "environments", "least", "most"), [(60, 1, 40, 40), (30, 50, 3, 8), (40, 4, 40, 40), (1, 60, 1, 1)]
-)
-def test_a_board_shows_the_newest_cards_that_fit_and_leads_to_the_others(
-    browser, sql, models, environments, least, most
-):
-    live_everywhere(sql, models, environments)
+def test_a_cell_shows_what_is_on_its_way_and_for_how_long(browser, api, things, sql):
+    model = {"id": api.get("/api/v1/models?name=org/bert").json[0]["id"]}
+    made = api.deployment(api.version(model, "1.2.0"), "staging", status="running")
+    sql("UPDATE deployments SET deployed_at = now() - interval '4 minutes' WHERE id = :id", id=made["id"])
     response = browser.get("/environments")
-    columns = board(response)
-    assert len(columns) == min(environments, 50)
-    assert all(least <= len(cards) <= most for cards in columns.values())
-    assert columns["env-1"][0].startswith(f"org/m{models} ")
-    assert ("All in" in response.words) is (most < models)
-    if environments > 50:
-        assert len(board(browser.get(Page(response).more))) == environments - 50
+    assert board(response)["staging"]["org/bert"] == "1.1.0 → 1.2.0 running 4 min"
+    assert "1 live, 1 on the way" in head(response, "staging")
+    assert f"/deployments/{made['id']}" in Page(response).links
+    assert not Page(response).all("progress")
+    api.put("/api/v1/environments/staging", {"deploy_within": 600})
+    assert int(Page(browser.get("/environments")).one("progress")["value"]) >= 240
+    api.put(f"/api/v1/deployments/{made['id']}", {"status": "success"})
+    assert board(browser.get("/environments"))["staging"]["org/bert"].startswith("1.2.0 ")
+
+
+def test_a_model_with_nothing_live_is_there_as_soon_as_its_first_deployment_is_on_its_way(browser, api, things):
+    api.deployment(api.version(api.model("org/new"), "0.0.1"), "staging", status="pending")
+    columns = board(browser.get("/environments"))
+    assert next(iter(columns["dev"])) == "org/new"
+    assert columns["staging"]["org/new"] == "→ 0.0.1 pending 0 s"
+
+
+def test_a_deployment_that_failed_is_beside_what_is_live_until_another_one_succeeds(browser, api, things):
+    model = {"id": api.get("/api/v1/models?name=org/bert").json[0]["id"]}
+    version = api.version(model, "1.2.0")
+    api.deployment(version, "staging", status="failed")
+    assert board(browser.get("/environments"))["staging"]["org/bert"] == "1.1.0 0 s × 1.2.0 failed 1 ahead"
+    api.deployment(version, "staging")
+    assert "failed" not in board(browser.get("/environments"))["staging"]["org/bert"]
+
+
+def test_a_rollback_says_what_it_left(browser, api, things):
+    model = {"id": api.get("/api/v1/models?name=org/bert").json[0]["id"]}
+    api.deployment(api.version(model, "1.2.0"), "staging")
+    api.make("/api/v1/environments/staging/rollback", {"model_name": "org/bert", "reason": "slow"})
+    assert "1.1.0 ← rolled back from 1.2.0" in board(browser.get("/environments"))["staging"]["org/bert"]
+
+
+@pytest.mark.parametrize(("models", "environments"), [(60, 1), (30, 50), (40, 4), (1, 60)])
+def test_the_matrix_shows_the_models_deployed_last_and_leads_to_the_others(browser, sql, models, environments):
+    live_everywhere(sql, models, environments)
+    found, address, pages = [], "/environments", 0
+    while address:
+        page = browser.get(address)
+        columns = board(page)
+        assert list(columns) == [f"env-{number}" for number in range(1, min(environments, 8) + 1)]
+        found += columns["env-1"]
+        address, pages = Page(page).more, pages + 1
+    assert found == [f"org/m{number}" for number in range(models, 0, -1)]
+    assert pages <= 4
+
+
+def test_environments_that_are_no_column_are_listed_and_the_chosen_one_is_a_column(browser, sql):
+    live_everywhere(sql, 1, 12)
+    page = Page(browser.get("/environments"))
+    listed = {link for link in page.links if link.startswith("/environments/env-") and link.count("/") == 2}
+    assert {f"/environments/env-{number}" for number in range(1, 13)} <= listed
+    assert list(board(browser.get("/environments?environment=ENV-11")))[-1] == "env-11"
 
 
 def test_one_environment_shows_everything_that_is_live_there(browser, sql):
@@ -100,7 +158,7 @@ def test_where_a_version_is_live_is_told_in_order_of_rank(browser, api):
     for rank, name in ((3, "alpha"), (1, "zeta"), (2, "production")):
         api.put(f"/api/v1/environments/{name}", {"rank": rank})
         api.deployment(version, name)
-    for path in ("/models", "/models/org/bert", "/models/org/bert/versions/1.0.0"):
+    for path in ("/models/org/bert", "/models/org/bert/versions/1.0.0"):
         chips = [link.text for link in Page(browser.get(path)).all("a") if "chip" in (link.get("class") or "")]
         assert chips[:3] == ["zeta", "production", "alpha"], path
 
@@ -114,11 +172,11 @@ def stored(api, name="production"):
     return api.get(f"/api/v1/environments/{name}").json
 
 
-def test_the_board_has_a_column_for_an_environment_where_nothing_is_live(browser, api, things):
+def test_the_matrix_has_a_column_for_an_environment_where_nothing_is_live(browser, api, things):
     api.put("/api/v1/environments/edge", {"rank": 0})
     response = browser.get("/environments")
     assert list(board(response)) == ["edge", "dev", "staging", "production"]
-    assert "Nothing is live here." in response.text
+    assert "0 live" in head(response, "edge")
     assert "Nothing is live yet" not in response.text
 
 
@@ -126,15 +184,15 @@ def test_what_is_protected_has_a_lock_and_takes_a_releaser(browser, api, things)
     api.put("/api/v1/environments/production", {"protected": True})
     assert Page(browser.get("/environments")).has_class("warn")[0].text == "protected"
     for role, may in (("publisher", False), ("releaser", True)):
-        links = Page(browser.by(role).get("/environments")).links
-        assert any("environment=production" in link for link in links) == may
+        assert takes_to_production(browser.by(role).get("/environments")) == may
 
 
 def test_a_frozen_environment_is_offered_to_thaw_and_not_to_deploy_to(browser, api, things):
     api.put("/api/v1/environments/production", {"frozen": True, "frozen_reason": "Sale"})
     page = Page(browser.get("/environments"))
+    assert page.one(role="note").text == "frozen: Sale"
     assert "/environments/production/-/thaw" in page.actions
-    assert not any("environment=production" in link for link in page.links)
+    assert not takes_to_production(browser.get("/environments"))
     response = browser.post("/environments/production/-/thaw", htmx="board", headers=HOME)
     assert "accepts deployments again" in response.text
     assert not stored(api)["frozen"]

@@ -45,7 +45,7 @@ FORMS = [f"{VERSION}/-/edit", *(f"/new/{noun}" for noun in ("model", "version", 
         (f"{MODEL}/compare?v=1.0.0&v=1.1.0", "comparison", "<section"),
         ("/environments", "board", '<div id="board"'),
         ("/inbox", "waiting", '<section class="card" id="waiting"'),
-        ("/search?q=bert", "hits", "<h2>"),
+        ("/search?q=e", "hits", "<h2>"),
         *((path, "dialog-body", '<form class="card" id="form"') for path in FORMS),
     ],
 )
@@ -53,19 +53,25 @@ def test_htmx_gets_a_block_and_everybody_else_the_page(browser, things, path, ta
     block, page = browser.get(path, htmx=target), browser.get(path)
     back = browser.get(path, htmx=target, headers={"HX-History-Restore-Request": "true"})
     assert block.text.lstrip().startswith(begins)
-    assert '<nav class="nav"' not in block.text
+    assert 'id="rail"' not in block.text
     assert (is_whole(block), is_whole(page), is_whole(back)) == (False, True, True)
     assert page.headers["Vary"] == "HX-Request, Accept-Encoding"
     assert block.headers["Vary"] in (page.headers["Vary"], "HX-Request")  # a short block is not compressed
 
 
+POLLING = ["/", "/inbox", "/deployments", "/deployments/{deployment}", "/models/org/bert"]
+POLLING += ["/models/org/bert/-/deployments", "/models/org/bert/versions/1.0.0"]
+
+
 @pytest.mark.parametrize(
-    ("path", "part"), [("/", "live"), ("/", "ready"), ("/", "activity"), ("/environments", "board")]
+    ("path", "part", "target"), [("/environments", "board", "board"), *((path, "updated", "main") for path in POLLING)]
 )
-def test_a_part_that_polls_requests_itself_and_says_that_nobody_asked(browser, things, path, part):
+def test_a_page_that_polls_requests_one_block_and_says_that_nobody_asked(browser, api, things, path, part, target):
+    path = path.format(deployment=api.get("/api/v1/deployments").json[0]["id"])
     element = Page(browser.get(path)).one(id=part)
     assert (element["hx-headers"], element.get("data-poll")) == ('{"X-Poll": "1"}', "")
-    answer = browser.get(element["hx-get"], htmx=part, headers={"X-Poll": "1"})
+    answer = browser.get(element["hx-get"] or path, htmx=target, headers={"X-Poll": "1"})
+    assert not is_whole(answer)
     assert [it["id"] for it in Page(answer).elements if it.get("data-poll") is not None] == [part]
 
 
@@ -152,7 +158,7 @@ HOST = "http://localhost/api/v1"
         ("/environments", None, ["Nothing is live yet", "registry.deploy("]),
         ("/gates", None, ["No gates yet", f"{HOST}/gates", "/new/gate"]),
         ("/inbox", None, ["No gate requires approvals", "/new/gate?kind=approved"]),
-        ("/search?q=", "/search?q=zzz", ["Type a part of"]),
+        ("/search", "/search?q=zzz", ["Type a part of"]),
         ("/audit", "/audit?action=no.such", []),
     ],
 )

@@ -13,10 +13,17 @@ def ago(seconds):
     return formats.ago(NOW - timedelta(seconds=seconds), NOW)
 
 
+def clock(hours):
+    return formats.clock(NOW + timedelta(hours=hours), NOW)
+
+
 WRITTEN = [
     (formats.span, {0: "0 s", 59.9: "59 s", 60: "1 min", 3599: "59 min", 3600: "1 h", -5: "0 s", DAY: "1 day"}),
     (formats.span, {9.5 * DAY: "9 days", 30 * DAY: "1 month", 364 * DAY: "12 months", 800 * DAY: "2 years"}),
     (ago, {0: "just now", 9: "just now", 10: "10 s ago", -9: "just now", -3 * DAY: "in 3 days"}),
+    (clock, {1: "11:15", 22: "Tue 08:15", 6 * 24: "Sun 10:15", 7 * 24: "30 Nov 10:15", -24: "22 Nov 10:15"}),
+    (formats.initials, {"Mara Lindqvist": "ML", "Aiko van Tanaka": "AT", "ci-releases": "CR", "ci": "C", "-": "?"}),
+    (formats.coded, {"Send `a<b` and `c`.": "Send <code>a&lt;b</code> and <code>c</code>.", "a ` b": "a ` b"}),
     (formats.exact, {NOW: "2026-11-23 10:15:30 UTC"}),
     (formats.size, {None: "", 0: "0 bytes", 999: "999 bytes", 1000: "1.0 kB", 4_100_000_000: "4.1 GB"}),
     (formats.size, {10**24: "1000000.0 EB"}),

@@ -32,7 +32,9 @@ def state(browser):
 
 def waiting(browser):
     page = Page(browser.get("/inbox"))
-    return [item.text.split(" registered")[0] for item in page.all("li") if (item.get("id") or "").startswith("waits-")]
+    rows = [item.text.split(" registered")[0] for item in page.all("li") if (item.get("id") or "").startswith("waits-")]
+    assert page.one("span", id="inbox-count").text == (str(len(rows)) if rows else "")
+    return rows
 
 
 # --- beside Promote ---------------------------------------------------------------------------------------------------
@@ -47,8 +49,10 @@ def test_what_is_missing_is_beside_the_button(browser, version, gate, role, offe
     gate("metric")
     gate("approved")
     assert state(browser.by(role)) == ("1 of 3 gates pass", offered)
-    buttons = Page(browser.by(role).get(AT)).all("button", disabled="", aria_describedby="promotion-state")
-    assert [button.text for button in buttons] == ["Promote to release"] * (role in ("releaser", "admin"))
+    page = Page(browser.by(role).get(AT))
+    assert "Promote to release" not in [button.text for button in page.all("button")]
+    held = [link.text for link in page.all("a") if link.get("href") == "#gates-release"]
+    assert held == ["1 of 3 gates"] * (role in ("releaser", "admin"))
 
 
 def test_what_environments_ask_for_is_listed_beside(browser, version, gate):
@@ -247,9 +251,9 @@ def test_what_is_older_than_the_release_or_live_there_waits_for_nobody(browser, 
     api.deployment(made[1], "staging")
     gate("approved", model="*")
     gate("approved", "staging")
-    assert waiting(browser) == ["org/bert 1.2.0 to release", "org/bert 1.2.0 to staging"]
+    assert waiting(browser) == ["org/bert 1.2.0 to release over 1.1.0", "org/bert 1.2.0 to staging over 1.1.0"]
     gate("released", "staging")
-    assert waiting(browser) == ["org/bert 1.2.0 to release"]
+    assert waiting(browser) == ["org/bert 1.2.0 to release over 1.1.0"]
     api.put(f"/api/v1/versions/{made[2]['id']}", {"status": "archived"})
     assert waiting(browser) == []
 
@@ -258,6 +262,73 @@ def test_nothing_waits_is_another_text_than_no_gate_requires_approvals(browser, 
     assert "No gate requires approvals" in browser.get("/inbox").text
     gate("approved", model="other/*")
     assert "Nothing is waiting for you" in browser.get("/inbox").text
+
+
+def ask(browser, comment="The German slice looks wrong", htmx=None, at=AT, target="release"):
+    return browser.post(f"{at}/-/ask", {"target": target, "comment": comment}, htmx=htmx)
+
+
+@pytest.mark.parametrize("htmx", [None, "waiting", "main"])
+def test_who_asks_for_changes_is_seen_by_everybody_and_nothing_is_held_back(browser, api, version, gate, trail, htmx):
+    gate("approved")
+    answer = ask(browser.by("releaser"), htmx=htmx)
+    assert answer.status_code == (200 if htmx else 303)
+    if htmx:
+        assert toast(answer).startswith("You asked for changes to org/bert 1.0.0.")
+    said = "releaser-key asked for changes just now: “The German slice looks wrong”"
+    for path in ("/inbox", AT):
+        assert [it.text for it in Page(browser.get(path)).has_class("ask")] == [said], path
+    assert waiting(browser.by("releaser")) == ["org/bert 1.0.0 to release"]
+    (entry,) = trail("comment.create")
+    assert entry["details"]["asks_for_changes"] is True
+    assert (
+        "releaser-key asked for changes to org/bert 1.0.0"
+        in Page(browser.get("/", htmx="activity")).one("section").text
+    )
+    approve(browser.by("releaser"))
+    assert promote(browser, "main").status_code == 200
+
+
+def test_the_latest_ask_is_shown_until_it_is_deleted(browser, api, version, gate):
+    gate("approved")
+    made = [api.by("releaser").make(f"/api/v1/versions/{version['id']}/comments", sent) for sent in (
+        {"text": "first", "asks_for_changes": True},
+        {"text": "second", "asks_for_changes": True},
+        {"text": "only a remark"},
+    )]  # fmt: skip
+    for shown, deleted in (("second", made[1]), ("first", made[0])):
+        for path in ("/inbox", AT):
+            (word,) = Page(browser.get(path)).has_class("ask")
+            assert f"“{shown}”" in word.text
+        api.delete(f"/api/v1/versions/{version['id']}/comments/{deleted['id']}")
+    assert [Page(browser.get(path)).has_class("ask") for path in ("/inbox", AT)] == [[], []]
+
+
+@pytest.mark.parametrize("htmx", [None, "waiting", "main"])
+@pytest.mark.parametrize(("comment", "why"), [("  ", "Say what should change."), ("x" * 2_001, "1 to 2000 characters")])
+def test_an_ask_that_says_nothing_or_too_much_shows_the_field_again(browser, version, gate, trail, htmx, comment, why):
+    gate("approved")
+    gate("approved", "staging")
+    answer = ask(browser, comment, htmx)
+    page = Page(answer)
+    assert (answer.status_code, is_whole(answer)) == (422, htmx is None)
+    (field,) = page.all("input", aria_invalid="true")
+    assert field["value"] == comment
+    assert "autofocus" in field.attributes
+    assert why in page.one("span", id=field["aria-describedby"]).text
+    assert trail("comment.create") == []
+
+
+def test_what_waits_leads_to_the_comparison_with_the_release(browser, api, model, gate):
+    made = [api.by("publisher").version(model, f"1.{number}.0") for number in range(2)]
+    api.post(f"/api/v1/versions/{made[0]['id']}/promote")
+    gate("approved")
+    gate("approved", "production")
+    compare = "/models/org/bert/compare?v=1.0.0&v=1.1.0"
+    links = [link for link in Page(browser.get("/inbox")).links if "/compare" in link]
+    assert links == [compare, compare]
+    assert browser.get(compare).status_code == 200
+    assert waiting(browser)[-1] == "org/bert 1.0.0 to production"
 
 
 # --- the overview -----------------------------------------------------------------------------------------------------
@@ -282,8 +353,10 @@ def test_what_misses_approvals_alone_waits_beside(browser, api, version, gate):
     api.version(api.model("org/bad"))
     gate("approved", model="org/bad")
     assert shown(browser, "ready-") == []
-    assert shown(browser, "waits-") == ["org/bert 1.0.0 waits for approval"]
-    assert "2 models have versions newer than the release" in browser.get("/", htmx="ready").words
+    assert shown(browser, "approve-") == ["org/bert 1.0.0 Approve for release 0 of 1, registered just now Approve…"]
+    assert shown(browser, "waits-") == []
+    assert shown(browser.by("viewer"), "waits-") == ["org/bert 1.0.0 waits for approval 0 of 1 gate"]
+    assert "2 models have versions newer than the release" in browser.by("viewer").get("/", htmx="ready").words
     approve(browser.by("releaser"))
     assert shown(browser.by("releaser"), "waits-") == [
         "org/bert 1.0.0 approved by you; somebody else has to promote it"

@@ -1,3 +1,6 @@
+import csv
+import io
+
 import pytest
 from markup import Page
 
@@ -26,7 +29,7 @@ def test_the_heading_says_what_the_model_is(browser, api, model):
     page = Page(browser.get(MODEL))
     assert page.one("h1").text == "org/bert"
     assert "/models?tag=nlp" in page.links
-    assert "Reads reviews" in page.has_class("lead")[0].text
+    assert "Reads reviews" in page.has_class("markdown")[0].text
     assert page.texts("nav", class_="tabs") == ["Versions 1 Deployments 0 Gates Activity Settings"]
     assert page.one("a", id="tab-versions").get("aria-current") == "page"
 
@@ -80,7 +83,7 @@ def test_activity_tells_of_versions_and_deployments_and_of_what_was_deleted(brow
     feed = Page(browser.get(f"{MODEL}/-/activity")).one("ul", class_="feed").text
     told = [
         "deleted org/bert 1.0.0",
-        "deployed org/bert 1.0.0 to lab (failed)",
+        "failed to deploy org/bert 1.0.0 to lab",
         "approved",
         "registered org/bert 1.0.0",
         "the model org/bert",
@@ -147,6 +150,59 @@ def test_a_number_that_no_version_could_have_is_none(browser, api, model, name):
     assert promote(browser, version, data={name: "a\x00b"}).status_code == 200
 
 
+def heads(response):
+    return [cell.text for cell in Page(response).all("th", class_="number")]
+
+
+NUMBERS = [f"n{number:02}" for number in range(13)]
+
+
+@pytest.fixture
+def thirteen(api, model):
+    return api.version(model, metadata=dict.fromkeys(NUMBERS, 1))
+
+
+def choose(browser, names, **kwargs):
+    return browser.get(MODEL, query_string=[*(("c", name) for name in names), ("columns", "chosen")], **kwargs)
+
+
+@pytest.mark.parametrize("htmx", [None, "versions"])
+def test_thirteen_columns_are_refused_by_name_and_stay_ticked(browser, thirteen, htmx):
+    for response in (choose(browser, NUMBERS, htmx=htmx), browser.get(f"{MODEL}?c=" + "&c=".join(NUMBERS), htmx=htmx)):
+        assert response.status_code == 422
+        assert f"Six columns at most. You chose 13; not shown: {', '.join(NUMBERS[6:])}." in response.words
+        assert response.text.count('type="checkbox" name="c"') == 13
+        assert sum("checked" in box.attributes for box in Page(response).all("input", name="c", type="checkbox")) == 13
+        assert heads(response) == NUMBERS[:6]
+        assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.parametrize("htmx", [None, "versions"])
+def test_chosen_columns_are_remembered_for_that_model_alone(browser, api, thirteen, htmx):
+    api.version(api.model("org/other"), metadata={"n11": 1, "n12": 1, "n01": 1})
+    response = choose(browser, NUMBERS[7:], htmx=htmx)
+    assert response.status_code == 303
+    assert response.headers["Location"] == f"{MODEL}?c=" + "&c=".join(NUMBERS[7:])
+    assert heads(browser.get(MODEL)) == NUMBERS[7:]
+    assert heads(browser.get(f"{MODEL}?c=n00")) == ["n00"]
+    assert heads(browser.get("/models/org/other")) == ["n01", "n11"]
+    assert heads(browser.by("viewer").get(MODEL)) == ["n00", "n01"]
+
+
+def test_without_a_tick_the_default_columns_are_back(browser, thirteen):
+    choose(browser, ["n05"])
+    assert choose(browser, []).headers["Location"] == MODEL
+    assert heads(browser.get(MODEL)) == ["n00", "n01"]
+
+
+@pytest.mark.parametrize("kept", ["", "%", "c=", "c=a%00b", "c=nothing", "c=1&" * 9, "x" * 3_900, '"\\'])
+def test_a_cookie_that_says_nothing_is_ignored(browser, thirteen, kept):
+    browser.client.set_cookie("columns", kept, path=MODEL)
+    response = browser.get(MODEL)
+    assert response.status_code == 200
+    assert heads(response) == ["n00", "n01"]
+
+
 def test_of_hundreds_of_numbers_any_can_be_asked_for_and_old_ones_are_none(browser, api, model, sql):
     api.version(model, "0.1.0", metadata={"old": 1})
     api.version(model, "1.0.0", metadata={f"k{number:03}": number for number in range(400)} | {"wer": 1})
@@ -198,3 +254,61 @@ def test_no_link_changes_anything(browser, api, model, verb):
     api.version(model)
     answer = browser.get(f"{MODEL}/versions/1.0.0/-/{verb}")
     assert answer.status_code == (200 if verb == "delete" else 405)
+
+
+def test_the_heads_of_the_versions_sort_them_and_say_so(browser, api, model):
+    for version, accuracy in (("1.9.0", 0.5), ("1.10.0", 0.7), ("1.8.0", 0.6)):
+        api.version(model, version, metadata={"accuracy": accuracy, "odd key": 1, "a": {"b": 2}})
+    orders = {
+        "Version": ["1.10.0", "1.9.0", "1.8.0"],
+        "accuracy": ["1.10.0", "1.8.0", "1.9.0"],
+        "Registered": ["1.8.0", "1.10.0", "1.9.0"],
+    }
+    for label, order in orders.items():
+        page, seen = browser.get(MODEL), []
+        for said in ("descending", "ascending", None):
+            [link] = [a for a in Page(page).all("a", class_="sorted") if a.text.split(" ")[0] == label]
+            page = browser.get(link["href"])
+            seen.append(versions(page))
+            assert [head.text.split(" ")[0] for head in Page(page).all("th", aria_sort=said)] == [label] * bool(
+                said
+            ) or (said is None)
+        assert seen[0] == order
+        assert seen[1] == order[::-1]
+        assert page.status_code == 200
+
+
+def test_a_number_with_an_unusual_name_can_be_sorted_by_its_head(browser, api, model):
+    for number in range(2):
+        api.version(model, f"1.{number}.0", metadata={'o"d\\d key': -number, "a": {"b": number}})
+    page = Page(browser.get(f"{MODEL}?c=a.b&c=o%22d%5Cd+key"))
+    found = [browser.get(a["href"]) for a in page.all("a", class_="sorted")]
+    assert [(answer.status_code, versions(answer)) for answer in found[1:3]] == [
+        (200, ["1.1.0", "1.0.0"]),
+        (200, ["1.0.0", "1.1.0"]),
+    ]
+
+
+def test_the_versions_of_the_page_are_a_file_with_its_filters_and_columns(browser, api, model):
+    for number in range(3):
+        api.version(model, f"1.{number}.0", metadata={"accuracy": -number, "loss": 2}, is_release=number == 2)
+    address = f"{MODEL}?filter=metadata.accuracy+<+0&c=accuracy&sort=version"
+    [file] = [a["href"] for a in Page(browser.get(address)).all("a") if ".csv" in a["href"]]
+    response = browser.get(file)
+    heads, *rows = csv.reader(io.StringIO(response.text))
+    assert heads[:6] == ["version", "is_release", "status", "tag", "digest", "accuracy"]
+    assert [(row[0], row[1], row[5]) for row in rows] == [("1.1.0", "False", "-1.0"), ("1.2.0", "True", "-2.0")]
+    assert "org-bert.csv" in response.headers["Content-Disposition"]
+    assert browser.get(f"{MODEL}/-/versions.csv?filter=nonsense").status_code == 422
+
+
+def test_the_chart_has_the_thresholds_of_the_model_s_gates_on_its_number(browser, api, model, gate):
+    api.version(model, metadata={"accuracy": 0.9, "loss": 2})
+    for own in ({"value": 0.94}, {"value": 0.94, "target": "staging"}, {"path": "loss", "op": "<", "value": 3}):
+        gate(**own)
+    gate(value=0.91, model="others/*")
+    gate(kind="no_regression", path="accuracy", direction="higher", tolerance=0.01)
+    page = browser.get(MODEL)
+    assert "A gate asks for ≥ 0.94." in page.words
+    assert page.text.count("A gate asks for") == page.text.count('<line class="gate"') == 1
+    assert "A gate asks for &lt; 3." in browser.get(f"{MODEL}?metric=loss").words

@@ -12,7 +12,7 @@ import pytest
 from filled import HEAVY, filled_database, read, run, scanned, wasted
 
 # A page is 50 rows and one, with 20 points beside each of them, or 200 points and 200 deployments.
-WASTED, READ, MOST_STATEMENTS = 300, 2_500, 10
+WASTED, READ, MOST_STATEMENTS = 300, 2_500, 11
 MOST_BYTES = 300_000
 MODEL_LINK = r'<a class="strong"\s+href="/models/([^"/]+/[^"/]+)"'
 
@@ -41,6 +41,7 @@ PAGES = [
     *(f"{MODEL}/-/settings", f"{MODEL}/-/delete", f"{MODEL}/versions/1.0.0", f"{RELEASED}/versions/1.300.0"),
     *(f"{MODEL}/versions/1.0.0/-/edit", f"{MODEL}/versions/1.0.0/-/delete", f"{MODEL}/compare"),
     *(f"{MODEL}/compare?v=1.0.0&v=1.1.0&v=1.3.0&v=1.4.0&v=1.6.0&v=1.7.0", "/environments"),
+    *("/environments?days=90&lanes=all", "/environments?environment=canary&days=7&at={long_ago}"),
     *("/environments/production", "/environments/Canary", "/environments/canary?at={long_ago}"),
     *("/environments/Canary/-/history", "/environments/canary/-/delete"),
     "/environments/canary/-/retire?model_name=org18/model-18",
@@ -58,6 +59,7 @@ PAGES = [
         "/search?q=1.3",
     ),
     *("/search?q=v1.7", "/search?q=sha256:6f49", "/search?q=6F4922F4", "/search?q=nothing+such"),
+    *("/search?q=model-1+1.3", "/search?q=model+1", "/search?q=org18/model-18:1.399.0", "/search?q=reviews+4711"),
     *(
         f"{path}={words}"
         for path in ("/search?q", "/models?search")
@@ -83,7 +85,7 @@ def heavy(make_database):
 
 def check(filled, sent):
     for statement, parameters in sent:
-        if counts_models(statement):
+        if counts_models(statement) or counts_a_week(statement):
             continue
         plan = filled.plan(statement, parameters)
         said = f"{statement}\n{json.dumps(plan, indent=1)[:6_000]}"
@@ -97,10 +99,15 @@ def counts_models(statement):
     return "reltuples" in statement and statement.count("FROM models") == 1
 
 
+def counts_a_week(statement):
+    """The figures of this week and of one that is over since a day at most: `tests/test_week_figures.py` has their plan."""
+    return "week_figures" in statement
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_reads_what_it_shows_by_an_index(filled, path):
     response, sent = filled.page(path)
-    assert 1 < len(sent) <= MOST_STATEMENTS
+    assert 1 < len([one for one in sent if "INTO week_figures" not in one[0]]) <= MOST_STATEMENTS  # once in a week
     check(filled, sent)
     assert len(response.data) <= MOST_BYTES
 
@@ -114,6 +121,28 @@ def test_what_polls_reads_what_it_shows_by_an_index(filled, path, part):
     assert f'id="{part}"' in response.text
     assert not [statement for statement, _ in sent if counts_models(statement)]
     check(filled, sent)
+
+
+OLDER = """
+INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, live_from, ended_at)
+SELECT gen_random_uuid(), md5('version17')::uuid, md5('model18')::uuid, 'canary', 'success', 'ci', at, at,
+       at + interval '1 minute'
+FROM generate_series(1, 20000) AS n, LATERAL (SELECT now() - interval '1 year' - make_interval(mins => n) AS at) AS t"""
+
+
+def test_the_timeline_reads_no_more_however_much_there_was_before_its_days(filled):
+    path = "/environments?environment=canary&days=90&lanes=all"
+
+    def lanes():
+        _, sent = filled.page(path)
+        [statement] = [one for one in sent if "WITH bar AS" in one[0]]
+        check(filled, sent)
+        return read(filled.plan(*statement))
+
+    before = lanes()
+    run(filled.url, OLDER, "ANALYZE deployments")
+    assert before > 100
+    assert lanes() <= before + 2  # the one before the window
 
 
 def test_a_search_for_a_word_that_every_model_has_throws_nothing_away(filled):
@@ -205,7 +234,7 @@ def long(text, length, filling="x"):
 
 
 HEAVY_MODEL = f"/models/{long('org/heavy-1-', 255)}"
-KEYS = "&".join(f"c={long(f'key-{number}-', 100, 'k')}" for number in range(1, 8))
+KEYS = "&".join(f"c={long(f'key-{number}-', 100, 'k')}" for number in range(1, 7))
 
 
 # `test_bytes.py` has the pages of versions, their forms and their comparisons.
@@ -223,6 +252,8 @@ HEAVY_PAGES = {
     "model's settings": f"{HEAVY_MODEL}/-/settings",
     "compare none": f"{HEAVY_MODEL}/compare",
     "environments": "/environments",
+    "environments, all lanes": "/environments?lanes=all&days=90",
+    "environments then": "/environments?at=2100-01-01T00:00&lanes=all",
     "environment": f"/environments/{long('env-1', 63)}",
     "environment then": f"/environments/{long('env-1', 63)}?at=2100-01-01T00:00",
     "environment's history": f"/environments/{long('env-1', 63)}/-/history",

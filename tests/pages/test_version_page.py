@@ -35,7 +35,7 @@ def test_it_says_what_the_version_is(browser, api, model):
     for text in (pull, "v1.0.0", DIGEST, "linux/amd64 · 4.1 GB · int8", "s3://weights/bert", "admin-key"):
         assert text in facts
     assert page.one("a", class_="mono", href=f"https://git.test/org/bert/commit/{'c' * 40}").text == "c" * 12
-    assert page.one("p", class_="text").text == "Line one Line two"
+    assert page.has_class("markdown")[0].text == "Line one Line two"
     assert "https://staging.test/bert" in page.links
     assert page.one("h1").text == "1.0.0"
     assert "candidate" in page.texts("span", class_="chip")
@@ -251,3 +251,57 @@ def test_so_is_the_place_of_its_image(browser, api, trail):
     assert (refused.status_code, Page(refused).invalid) == (422, ["reason"])
     assert browser.post(path, {**fields, "reason": "New registry"}).status_code == 303
     assert trail("model.update")[0]["details"]["reason"] == "New registry"
+
+
+# --- tags -------------------------------------------------------------------------------------------------------------
+
+
+def tag(browser, text, htmx=None, **more):
+    return browser.post(f"{AT}/-/tags", {"tags": text, **more}, htmx=htmx)
+
+
+def tags(api, version):
+    return api.get(f"/api/v1/versions/{version['id']}").json["tags"]
+
+
+@pytest.mark.parametrize("htmx", [None, "tags"])
+def test_tags_are_changed_in_place_and_lead_to_the_versions_that_have_them(browser, api, version, htmx):
+    answer = tag(browser.by("publisher"), 'nlp\r\n a "b" \r\n\r\n', htmx)
+    assert tags(api, version) == ["nlp", 'a "b"']
+    if htmx:
+        assert (answer.status_code, is_whole(answer)) == (200, False)
+        assert "The tags of org/bert 1.0.0 are changed." in Page(answer).has_class("toast")[0].text
+    else:
+        assert (answer.status_code, answer.headers["Location"]) == (303, AT)
+    links = [link for link in Page(browser.get(AT)).has_class("chip") if "filter=tags" in (link.get("href") or "")]
+    assert [link.text for link in links] == ["nlp", 'a "b"']
+    for link in links:
+        assert [box["value"] for box in Page(browser.get(link["href"])).all("input", name="v")] == ["1.0.0"]
+    assert tag(browser, "", htmx).status_code in (200, 303)
+    assert tags(api, version) == []
+
+
+@pytest.mark.parametrize("htmx", [None, "tags"])
+def test_tags_that_are_refused_are_shown_again_with_why(browser, api, version, htmx):
+    tag(browser, "kept")
+    answer = tag(browser, "ok\né", htmx)
+    page = Page(answer)
+    assert (answer.status_code, is_whole(answer), page.invalid) == (422, htmx is None, ["tags"])
+    assert page.field("tags").value.strip() == "ok\né"
+    assert "visible ASCII" in page.one("span", id="tags-fault").text
+    assert tags(api, version) == ["kept"]
+
+
+def test_tags_that_somebody_else_changed_meanwhile_are_not_overwritten(browser, api, version):
+    api.put(f"/api/v1/versions/{version['id']}", {"tags": ["theirs"]})
+    answer = tag(browser, "mine", "tags", counter="1")
+    assert answer.status_code == 412
+    assert Page(answer).field("tags").value.strip() == "mine"
+    assert tags(api, version) == ["theirs"]
+
+
+def test_a_viewer_sees_tags_and_no_form(browser, api, version):
+    tag(browser, "nlp")
+    page = Page(browser.by("viewer").get(AT))
+    assert page.one("div", id="tags").text == "nlp"
+    assert f"{AT}/-/tags" not in page.actions

@@ -140,3 +140,22 @@ def test_only_numbers_have_dots():
 def test_stored_text_is_read_with_every_digit():
     text = json.dumps({"k": 10**40}).replace("}", ', "d": 0.10000000000000000000000001}')
     assert parsed(text) == {"k": 10**40, "d": Decimal("0.10000000000000000000000001")}
+
+
+@pytest.mark.parametrize(
+    ("values", "is_in_percent"),
+    [
+        ([100, 104.9], False),
+        ([100, 105], True),
+        ([100, 101, 95], True),
+        ([100, 100, 99.9], False),
+        ([0, 7], False),
+        ([-2, -3], True),
+        ([1, "1"], False),
+        (["a", 7], False),
+        ([1, 1], False),
+    ],
+)
+def test_a_row_is_in_per_cent_from_a_change_of_five_on(values, is_in_percent):
+    (row,) = compare([{"k": value} for value in values]).rows
+    assert row.is_in_percent is is_in_percent

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from semver import Version
 
-from catapult.rules.semver import semver_key
+from catapult.rules.semver import semver_key, semver_prefix
 
 numbers = st.one_of(st.integers(0, 20), st.integers(0, 10**30)).map(str)
 words = st.text("0123456789ABCabcxyz-", min_size=1, max_size=6).filter(
@@ -73,3 +73,23 @@ def test_the_longest_numbers_a_version_may_hold_have_an_order():
 )
 def test_what_is_no_semver_has_no_key(text):
     assert semver_key(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "versions", "others"),
+    [
+        ("2", ["2.0.0", "2.10.3-rc1"], ["20.0.0", "1.2.0"]),
+        ("2.1", ["2.1.0", "2.1.9"], ["2.10.0"]),
+        ("v2.1.", ["2.1.0", "v2.1.10"], ["2.10.0"]),
+        ("2.1.0-rc", ["2.1.0-rc1", "2.1.0"], ["2.1.1"]),
+    ],
+)
+def test_a_prefix_begins_the_keys_of_the_versions_that_go_on_after_it(text, versions, others):
+    prefix = semver_prefix(text)
+    assert all(semver_key(version).startswith(prefix) for version in versions)
+    assert not any(semver_key(version).startswith(prefix) for version in others)
+
+
+@pytest.mark.parametrize("text", ["", "nightly", "-1", ".2"])
+def test_what_does_not_begin_with_a_number_has_no_prefix(text):
+    assert semver_prefix(text) is None

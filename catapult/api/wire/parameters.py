@@ -44,6 +44,7 @@ class VersionQuery(PageQuery):
     model_id = fields.UUID(metadata=says("The model's id."))
     version = unbroken("The version string.")
     tag = unbroken("The image's tag.")
+    tags = fields.String(metadata=says("A label: one of its `tags`."))
     digest = unbroken("The image's digest.")
     is_release = QueryFlag(metadata=says("Whether it is a release."))
     status = choice(VersionStatus, metadata=says("active or archived."))

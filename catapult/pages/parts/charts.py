@@ -30,7 +30,6 @@ LONGEST_NAME, LONGEST_TICK = 12, 9
 MOST_TICKS = 5
 
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 88, 24, 4
-RANGE_WIDTH, RANGE_EDGE = 88, 6
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,14 @@ class Tick:
     """A line across the chart, and the value at it."""
 
     y: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a gate asks of the number; `y` is None where that is too far from the values to be drawn."""
+
+    y: float | None
     label: str
 
 
@@ -72,6 +79,7 @@ class Chart:
     line: str
     points: tuple[Point, ...]
     labels: tuple[Label, ...]
+    thresholds: tuple[Threshold, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,20 +92,16 @@ class Spark:
     y: float
 
 
-@dataclass(frozen=True)
-class Range:
-    """The positions of values between their lowest and highest, as `(column, x)`."""
+def chart(points: Sequence[Any], limits: Sequence[tuple[float, str]] = ()) -> Chart | None:
+    """Return the chart of rows with `version value is_release`, oldest first; None for no rows.
 
-    width, start, end = RANGE_WIDTH, RANGE_EDGE, RANGE_WIDTH - RANGE_EDGE
-    dots: tuple[tuple[int, float], ...]
-
-
-def chart(points: Sequence[Any]) -> Chart | None:
-    """Return the chart of rows with `version value is_release`, oldest first; None for no rows."""
+    `limits` are values that gates compare with, and what they ask: `(0.94, "≥ 0.94")`.
+    """
     if not points:
         return None
     values = [exact(point.value) for point in points]
-    ticks = _ticks(values)
+    near = {limit: exact(limit) for limit, _ in limits if _is_near(exact(limit), values)}
+    ticks = _ticks([*values, *near.values()])
     labels = _tick_labels(ticks)
     low, high = ticks[0], ticks[-1]
     gutter = ceil(max(map(len, labels)) * LETTER) + GAP
@@ -112,7 +116,17 @@ def chart(points: Sequence[Any]) -> Chart | None:
         line=_path((point.x, point.y) for point in drawn),
         points=drawn,
         labels=_labels(drawn, gutter),
+        thresholds=tuple(
+            Threshold(_y(near[limit], low, high) if limit in near else None, label) for limit, label in limits
+        ),
     )
+
+
+def _is_near(limit: Fraction, values: list[Fraction]) -> bool:
+    """Return whether the values keep a third of the chart's height if the limit is drawn too."""
+    low, high = min(values), max(values)
+    span = high - low or abs(low) / 10 or Fraction(1)
+    return low - 2 * span <= limit <= high + 2 * span
 
 
 def spark(values: Sequence[float]) -> Spark | None:
@@ -125,17 +139,6 @@ def spark(values: Sequence[float]) -> Spark | None:
         for index, share in enumerate(_shares([exact(value) for value in values]))
     ]
     return Spark(_path(points), round(points[-1][0], 1), round(points[-1][1], 1))
-
-
-def range_dots(values: Sequence[Any]) -> Range | None:
-    """Return a dot for each value that is not None, by its column; None unless two values differ."""
-    numbers = {column: exact(value) for column, value in enumerate(values) if value is not None}
-    if len(set(numbers.values())) < 2:
-        return None
-    width = RANGE_WIDTH - 2 * RANGE_EDGE
-    shares = zip(numbers, _shares(list(numbers.values())), strict=True)
-    dots = tuple((column, round(RANGE_EDGE + width * share, 1)) for column, share in shares)
-    return Range(dots)
 
 
 def exact(value: Any) -> Fraction:

@@ -5,17 +5,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import isinf
 from typing import Any
 from urllib.parse import quote
+from zlib import crc32
 
 from flask import g
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from catapult.extensions import current_settings
+from catapult.filters.parsing import quoted
 from catapult.queries import environments
 from catapult.rules import gates
 from catapult.rules.image_reference import is_oci_digest
 from catapult.rules.json_text import rfc3339
+from catapult.rules.markdown import to_html
 from catapult.tables import DeploymentStatus, GateKind
 
 DAY = 86_400
@@ -25,6 +29,7 @@ EXACT = 1e15
 """Below this, every whole number is a float of its own, and all of its digits are significant."""
 LONGEST_WHOLE = 1e40
 LONGEST_COMMIT = 200
+CODE = re.compile(r"`([^`]+)`")
 REFERENCE, TAG = re.compile(r"&(?=[A-Za-z0-9#])"), re.compile(r"<(?=[A-Za-z/!?])")
 
 
@@ -35,12 +40,36 @@ def span(seconds: float) -> str:
     return f"{count} {unit}{'s' if size >= DAY and count != 1 else ''}"
 
 
+def coded(text: str) -> Markup:
+    """Return the text with what stands between backticks as code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped
+
+
 def ago(time: datetime, now: datetime | None = None) -> str:
     """Return the time relative to now: `12 min ago`, `just now` within ten seconds, `in 3 days`."""
     seconds = ((now or datetime.now(UTC)) - time).total_seconds()
     if seconds <= -10:
         return f"in {span(-seconds + 59)}"  # a key made for 30 days expires in 30 days, not in 29
     return "just now" if seconds < 10 else f"{span(seconds)} ago"
+
+
+def clock(time: datetime, now: datetime | None = None) -> str:
+    """Return a time of the coming week as `Mon 08:00`, of today as `08:00`, and any other as `5 Dec 08:00`; all in UTC."""
+    time, today = time.astimezone(UTC), (now or datetime.now(UTC)).astimezone(UTC).date()
+    days = (time.date() - today).days
+    day = "" if days == 0 else f"{time:%a} " if 0 < days < 7 else f"{time.day} {time:%b} "
+    return f"{day}{time:%H:%M}"
+
+
+def initials(name: str) -> str:
+    """Return the first letters of the first and the last word: `ML` of Mara Lindqvist."""
+    words = re.findall(r"\w+", name) or ["?"]
+    return "".join(word[0] for word in dict.fromkeys((words[0], words[-1]))).upper()
+
+
+def hue(name: str) -> int:
+    """Return which of the six pairs of colours the name has, always the same."""
+    return crc32(name.encode()) % 6
 
 
 def exact(time: datetime) -> str:
@@ -93,6 +122,8 @@ def signed(value: float | int | Decimal) -> str:
 def percent(value: float | Decimal) -> str:
     """Return `+1.3 %`, `−41.0 %`; below one with two significant digits, from a thousand on without decimals."""
     share = float(value)
+    if isinf(share):
+        return f"{'+' if share > 0 else '−'}over 1e308 %"
     if 0.995 <= abs(share) < 999.95:
         return f"{'+' if share > 0 else '−'}{abs(share):.1f} %"
     return f"{signed(float(f'{share:.2g}') if abs(share) < 1 else round(share, 0))} %"
@@ -163,7 +194,7 @@ def commit_address(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _stages() -> dict[str, Any]:
-    """Return `{environment: protected, deploy_within}` in order of rank, read once a request."""
+    """Return `queries.environments.stages`, read once a request."""
     if "stages" not in g:
         g.stages = environments.stages()
     stages: dict[str, Any] = g.stages
@@ -176,6 +207,11 @@ def staged(names: list[str]) -> list[str]:
         return names
     positions = {name: position for position, name in enumerate(_stages())}
     return sorted(names, key=lambda name: (positions.get(name.lower(), len(positions)), name.lower()))
+
+
+def frozen_environments() -> list[Any]:
+    """Return the environments that are frozen now, in order of rank."""
+    return [stage for stage in _stages().values() if stage.frozen]
 
 
 def is_protected(name: str) -> bool:
@@ -215,6 +251,30 @@ def _rule(kind: str, text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-_FILTERS = (rule, kept_rule, staged, ago, exact, span, size, short_digest, number, signed, percent, pretty, escapable)
-FILTERS: dict[str, Any] = {"fromjson": json.loads, "oci": is_oci_digest} | {it.__name__: it for it in _FILTERS}
+def markdown(text: str, level: int = 3) -> Markup:
+    """Return the Markdown as HTML. `level` is that of its first heading."""
+    return Markup(to_html(text, level))  # noqa: S704 - sanitized there
+
+
+_FILTERS = (
+    coded,
+    rule,
+    kept_rule,
+    staged,
+    ago,
+    clock,
+    initials,
+    hue,
+    exact,
+    span,
+    size,
+    short_digest,
+    number,
+    signed,
+    percent,
+    pretty,
+    escapable,
+)
+FILTERS: dict[str, Any] = {"fromjson": json.loads, "oci": is_oci_digest, "markdown": markdown, "quoted": quoted}
+FILTERS |= {it.__name__: it for it in _FILTERS}
 TESTS = {"link": is_link, "protected": is_protected, "overdue": is_overdue, "endless": is_endless}

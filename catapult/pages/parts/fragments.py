@@ -7,10 +7,13 @@ from urllib.parse import unquote, urlsplit
 from flask import Response, current_app, redirect, render_template, request
 
 from catapult.pages.parts.page_request import is_htmx, requested_block
+from catapult.web import auth
 
 
 def whole(template: str, status: int = 200, /, **context: Any) -> Response:
-    """Return the page as a complete document."""
+    """Return the page as a complete document; only its block `main` for a page that updates itself."""
+    if "X-Poll" in request.headers and requested_block("main"):
+        return part(template, "main", status=status, **context)
     return _html(render_template(template, **context), status)
 
 
@@ -57,7 +60,13 @@ def toast(
     `undo` has the `action` and `target` of a form that reverts the change; `link` has the `address` and `label` of a form
     that opens in the dialog.
     """
-    return str(render_template("_toast.html", text=text, bad=bad, undo=undo, link=link))
+    request_id = auth.request_id() if bad else None
+    return str(render_template("_toast.html", text=text, bad=bad, undo=undo, link=link, request_id=request_id))
+
+
+def state() -> str:
+    """Return the HTML of what the top bar and the rail say of freezes and the inbox, out of band, after a change of them."""
+    return str(render_template("_state.html", is_update=True))
 
 
 def toast_only(toast: str, status: int = 200) -> Response:

@@ -95,6 +95,12 @@ def here(**changed: str | None) -> str:
     return iri_to_uri(request.path) + (f"?{text}" if text else "")
 
 
+def with_parameters(address: str) -> str:
+    """Return that address with this page's parameters, without its cursor."""
+    query = here().partition("?")[2]
+    return f"{address}?{query}" if query else address
+
+
 def part_of(listing: Callable[[], Listing]) -> tuple[Part, Misread | None]:
     """Return `part`, or no rows and the mistake in a filter or an order that was typed."""
     try:

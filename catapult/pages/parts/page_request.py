@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-from flask import g, request
+from flask import g, redirect, request
 
 from catapult.errors import NotFound
 from catapult.extensions import autocommit
@@ -24,6 +24,10 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if request.method in SAFE:
+                if (
+                    not is_htmx() and "" in request.args.values()
+                ):  # a form without the script sends its empty fields too
+                    return redirect(without_empty_filters(), 303)
                 autocommit()
             else:
                 origin.check_same_origin()
@@ -36,6 +40,12 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
         return wrapper
 
     return decorator
+
+
+def without_empty_filters() -> str:
+    """Return the requested address without the parameters that have no value."""
+    query = urlencode([(name, value) for name, value in request.args.items(multi=True) if value])
+    return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
 def requested_address() -> str:

@@ -55,6 +55,17 @@ class Panel:
         return f"All {count} gates pass" if passing == count else f"{passing} of {count} gates pass"
 
     @property
+    def ratio(self) -> str:
+        """How many gates pass: `2 of 4 gates`, where the verb stands that they hold."""
+        count = len(self.verdicts)
+        return f"{count - len(self.missing)} of {count} gate{'s' if count > 1 else ''}"
+
+    @property
+    def share(self) -> int:
+        """The gates that pass, per cent."""
+        return 100 - 100 * len(self.missing) // len(self.verdicts)
+
+    @property
     def first_approvable(self) -> Verdict | None:
         """The first gate that an approval by this person would count for."""
         if not self.actor.role.holds(Role.PUBLISHER):
@@ -83,11 +94,16 @@ def panels(verdicts: dict[str, list[Verdict]]) -> list[Panel]:
 
 
 def directions(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Return `directions_of` the gates of these verdicts."""
+    return directions_of(verdict.gate for verdict in verdicts)
+
+
+def directions_of(gates: Iterable[Any]) -> dict[str, int]:
     """Return `{path: 1 or -1}`: whether higher or lower numbers are better, where all gates on the path agree."""
     found: dict[str, set[int]] = defaultdict(set)
-    for verdict in verdicts:
-        if towards := TOWARDS.get(verdict.gate.op or verdict.gate.direction):
-            found[verdict.gate.path].add(towards)
+    for gate in gates:
+        if towards := TOWARDS.get(gate.op or gate.direction):
+            found[gate.path].add(towards)
     return {path: signs.pop() for path, signs in found.items() if len(signs) == 1}
 
 

@@ -80,6 +80,18 @@ class Listing:
         yield first
         yield from rows
 
+    def portions(self, most: int) -> Iterator[list[Any]]:
+        """Yield the rows in lists of up to `CHUNK`, at most so many. A reader may be slow: nothing is held between two."""
+        page = Page(CHUNK - 1)
+        for _ in range(0, most, CHUNK):
+            rows = list(self.page(page))
+            db.session.rollback()
+            if rows:
+                yield rows
+            if len(rows) < CHUNK:
+                return
+            page = page._replace(after=self.position(rows[-1]))
+
     def position(self, row: Any) -> Position:
         """Return the row's keyset position: its values of the sort keys, the id last."""
         names = (

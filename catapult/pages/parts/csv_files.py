@@ -1,0 +1,55 @@
+"""Tables as files of comma-separated values, sent while they are read."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any
+
+from flask import Response, stream_with_context
+
+from catapult.queries.lists.paging import CHUNK, Listing
+from catapult.rules.json_text import rfc3339
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""How a cell begins that a spreadsheet would run as a formula. Some treat the wide characters alike."""
+
+MOST_ROWS = 10_000
+"""The most rows of a model's or the models' table in a file."""
+
+
+def table(name: str, heads: Sequence[str], listing: Listing, cells: Callable[[list[Any]], Iterator[Any]]) -> Response:
+    """Return the list as a file; `cells` returns the lines of a portion of its rows, which it may complete."""
+    rows = (line for portion in listing.portions(MOST_ROWS) for line in cells(portion))
+    return file(f"{name}.csv", "text/csv; charset=utf-8", map(line, chain([heads], rows)))
+
+
+def line(cells: Any) -> str:
+    """Return a line of CSV (RFC 4180), with times as the API writes them."""
+    text = io.StringIO()
+    csv.writer(text).writerow([cell(value) for value in cells])
+    return text.getvalue()
+
+
+def cell(value: Any) -> str:
+    """Return the value as text; an apostrophe before it keeps a spreadsheet from running it as a formula.
+
+    Source: OWASP, CSV Injection. A number cannot be one.
+    """
+    if isinstance(value, int | float):
+        return str(value)
+    text = "" if value is None else rfc3339(value) if isinstance(value, datetime) else str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def file(name: str, content_type: str, lines: Iterator[str]) -> Response:
+    """Return the lines as a file that is sent while they are read, one chunk in memory at a time.
+
+    The first chunk is read here: if the database is down, the response is a 503 and not a truncated file.
+    """
+    chunks = iter(lambda: "".join(islice(lines, CHUNK)), "")
+    response = Response(stream_with_context(chain([next(chunks, "")], chunks)), content_type=content_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,125 @@
+"""Markdown: what becomes HTML, and that nothing of it runs, loads from elsewhere, or reaches into the page."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from xss import PAYLOADS
+
+from catapult.rules.markdown import ATTRIBUTES, TAGS, to_html
+
+FORMS = ["{}", "text {} text", "# {}", "- {}", "> {}", "[{}](https://a.b)", "![{}](/x.png)", "|a|\n|-|\n|{}|", "**{}**"]
+"""Where a payload is put."""
+
+
+class Elements(HTMLParser):
+    """The tags of a fragment with their attributes."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.found = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_comment(self, data):
+        self.found.append(("!--", {}))
+
+    handle_decl = handle_pi = unknown_decl = handle_comment
+
+
+def check_harmless(html):
+    for tag, attributes in Elements(html).found:
+        assert tag in TAGS, html
+        assert attributes.keys() <= ATTRIBUTES.get(tag, set()) | ({"rel"} if tag == "a" else set()), html
+        if "href" in attributes:
+            assert re.match(r"https?://", attributes["href"], re.IGNORECASE), html
+            assert attributes["rel"] == "nofollow noopener", html
+        if "src" in attributes:
+            assert re.match(r"/(?![/\\])", attributes["src"]), html
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_no_known_payload_becomes_an_element_an_attribute_or_an_address(payload):
+    for form in FORMS:
+        check_harmless(to_html(form.format(payload)))
+
+
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    [
+        ("one\ntwo\n\nthree", "<p>one<br>\ntwo</p>\n<p>three</p>\n"),
+        ("*a* **b** ~~c~~ `d<e`", "<p><em>a</em> <strong>b</strong> <s>c</s> <code>d&lt;e</code></p>\n"),
+        ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n"),
+        ("3. a", '<ol start="3">\n<li>a</li>\n</ol>\n'),
+        ("```python id=x\na < b\n```", "<pre><code>a &lt; b\n</code></pre>\n"),
+        ("> a", "<blockquote>\n<p>a</p>\n</blockquote>\n"),
+        ("---", "<hr>\n"),
+        ("<b>x</b>", "<p>&lt;b&gt;x&lt;/b&gt;</p>\n"),
+        ('[a](https://b.c/d?e=1&f "t")', '<p><a href="https://b.c/d?e=1&amp;f" rel="nofollow noopener">a</a></p>\n'),
+        ("<https://b.c>", '<p><a href="https://b.c" rel="nofollow noopener">https://b.c</a></p>\n'),
+        ("![a](/static/icon.svg)", '<p><img src="/static/icon.svg" alt="a"></p>\n'),
+        ("", ""),
+        ("a & b &amp; c", "<p>a &amp; b &amp; c</p>\n"),
+    ],
+)
+def test_what_people_write_reads_as_they_mean_it(markdown, html):
+    assert to_html(markdown) == html
+
+
+def test_a_table_is_a_table_without_styles():
+    assert Elements(to_html("|a|b|\n|:-|-:|\n|1|2|")).found == [
+        *((tag, {}) for tag in ("table", "thead", "tr", "th", "th", "tbody", "tr", "td", "td"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://evil.test/x.png",
+        "//evil.test/x",
+        "/\\evil.test/x",
+        "data:image/png;base64,AAAA",
+        "x.png",
+        "https:/x",
+        "",
+    ],
+)
+def test_an_image_of_another_origin_is_its_description(address):
+    html = to_html(f"![a <b> picture](<{address}>)")
+    assert "<img" not in html or 'src="/%5C' in html
+    check_harmless(html)
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "mailto:a@b.c", "ftp://a.b", "//a.b", "/models", "#x", "data:,x"]
+)
+def test_a_link_of_another_scheme_leads_nowhere(address):
+    assert not [attributes for _, attributes in Elements(to_html(f"[a]({address})")).found if "href" in attributes]
+
+
+@pytest.mark.parametrize(
+    ("markdown", "levels"),
+    [
+        ("# a\n## b\n# c", ["h3", "h4", "h3"]),
+        ("### a\n###### b\n# c\n## d", ["h3", "h4", "h3", "h4"]),
+        ("# a\n## b\n### c\n#### d\n##### e\n###### f", ["h3", "h4", "h5", "h6", "h6", "h6"]),
+        ("a\n===\n\n> b\n> ---", ["h3", "h4"]),
+    ],
+)
+def test_headings_are_below_those_of_the_page_and_skip_no_level(markdown, levels):
+    assert [tag for tag, _ in Elements(to_html(markdown)).found if tag[0] == "h" and tag != "hr"] == levels
+
+
+def test_a_page_says_at_which_level_its_headings_begin():
+    html = to_html("# a\n## b", 2)
+    assert [tag for tag, _ in Elements(html).found] == ["h2", "h3"]
+
+
+@pytest.mark.parametrize("piece", ["[", "![", "*a", "_a*", "> ", "- ", "<", "&", "`", "[a](b", "|a", "\\", "(", "~~a"])
+def test_ten_thousand_characters_of_anything_end(piece):
+    html = to_html((piece * 10_000)[:10_000])
+    assert len(html) < 100_000
+    check_harmless(html)
