@@ -91,7 +91,7 @@ def test_a_database_that_is_away_is_a_page_that_says_so_and_comes_back_by_itself
         assert refused is not None
         assert refused.status == 503
         expect(other.locator("main code")).to_have_text(refused.headers["x-request-id"])
-        expect(other.locator(".bar")).to_be_visible()
+        expect(other.locator("header.bar")).to_be_visible()
         assert "psycopg" not in other.content()
         assert "Traceback" not in other.content()
         assert int(refused.headers["retry-after"]) > 0
