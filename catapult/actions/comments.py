@@ -12,15 +12,17 @@ from catapult.audit import Actor
 from catapult.errors import Forbidden
 from catapult.extensions import db
 from catapult.queries import api_keys, comments, versions
+from catapult.rules import reasons
 from catapult.tables import Comment, Role
 
 
 def create(version_id: UUID, *, actor: Actor, text: str, asks_for_changes: bool = False) -> Comment:
     """Comment on the version. Everybody sees it; it holds nothing back, also if it asks for changes.
 
-    Raises NotFound (version), Forbidden.
+    Raises NotFound (version), Forbidden, Invalid for a text that shows nothing.
     """
     actor.needs(Role.PUBLISHER)
+    reasons.check(text, "A comment needs a text that can be read.", "text")
     if actor.key_id is None:
         raise Forbidden("A comment needs an API key: only the person or service that holds it may delete it.")
     version = versions.get(version_id)

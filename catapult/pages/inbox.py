@@ -122,7 +122,7 @@ def _undo(row: Any, approval: Approval | None) -> dict[str, str] | None:
 
 def _fault(row: Any, refused: Refusal) -> dict[str, Any] | None:
     """Return which field is invalid, what was typed and why; None if it is not the comment that was refused."""
-    errors = refused.errors.get("comment")
+    errors = refused.errors.get("comment") or refused.errors.get("text")
     target = request.form.get("target", "")
     return errors and {"of": (row.id, target), "typed": request.form.get("comment", ""), "text": " ".join(errors)}
 

@@ -157,3 +157,11 @@ def test_the_activity_of_the_model_has_its_comments_and_that_of_an_older_one_of_
 def test_the_text_is_kept_as_it_was_sent(api, path, text):
     assert api.make(path, {"text": text})["text"] == text
     assert texts(api, path) == [text]
+
+
+@pytest.mark.parametrize("text", [" ", "\u200b", " \u2800\n"])
+def test_a_comment_that_shows_nothing_is_refused(api, trail, text):
+    version = api.version(api.model())
+    refused = api.post(f"/api/v1/versions/{version['id']}/comments", {"text": text})
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["text"])
+    assert not trail("comment.create")
