@@ -99,6 +99,8 @@ def agree(case):
             case.body.pop(name, None)
         if case.operation.label in NEEDS_REASON:
             case.body["reason"] = "it was wrong"
+    if case.operation.path.endswith("/comments") and isinstance(case.body, dict):
+        case.body["text"] = f"x{case.body['text']}"[:2_000]  # it must show something
     if case.operation.label == "PUT /api/v1/environments/{name}":
         case.path_parameters["name"] = "production"
     if case.operation.path.startswith("/api/v1/gates") and isinstance(case.body, dict):
