@@ -4,9 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from flask import Blueprint, Response, g, request
+from sqlalchemy.exc import SQLAlchemyError
 
 from catapult.actions import week_figures as keeper
+from catapult.extensions import db
 from catapult.pages.parts import figures as drawn
 from catapult.pages.parts import fragments, lists, pipeline, verdicts
 from catapult.pages.parts.days import by_day
@@ -14,7 +17,9 @@ from catapult.pages.parts.needs import Need, most_urgent
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, gates, inbox, live, needs, week_figures
 from catapult.tables import RELEASE, Role
+from catapult.web import auth
 
+log = structlog.get_logger("catapult")
 blp = Blueprint("overview", __name__)
 ENTRIES = 8
 NEWER, WAITING = 30, 3
@@ -33,8 +38,17 @@ def show() -> Response:
     context = {name: value for part in parts for name, value in part().items()}
     response = fragments.whole_or(block, "overview/index.html", **context)
     if "counted" in context:
-        keeper.keep(context["counted"])
+        _keep(context["counted"])
     return response
+
+
+def _keep(counted: week_figures.Figures) -> None:
+    """Keep the weeks that are over. A failure, as of a database that is read-only, is logged and does not fail the page."""
+    try:
+        keeper.keep(counted)
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        log.warning("a week's figures were not kept", error=type(error).__name__, request_id=auth.request_id())
 
 
 def figures() -> dict[str, Any]:

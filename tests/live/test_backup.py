@@ -100,7 +100,9 @@ def prepare(server: Up) -> None:
     with server.by("releaser") as other:
         other.made(f"/api/v1/versions/{version['id']}/approvals", {"target": "release", "comment": "ü \u2713"})
         other.made(f"/api/v1/versions/{version['id']}/comments", {"text": "ü \u2713"})
-    server.sql("INSERT INTO week_figures (week, place, deployments, failures) VALUES ('2026-01-05Z', 'production', 2, 1)")
+    server.sql(
+        "INSERT INTO week_figures (week, place, deployments, failures) VALUES ('2026-01-05Z', 'production', 2, 1)"
+    )
     with server.caller() as browser:
         for key, status in ((server.key, 303), ("cat_wrong", 422)):
             sent = browser.post("/login", data={"key": key}, headers={"Origin": server.url}, allow_redirects=False)

@@ -184,3 +184,14 @@ def test_an_empty_registry_has_no_version_and_a_full_one_nothing_that_waits(brow
     assert "No version is registered yet" in browser.get("/").text
     api.version(model, is_release=True)
     assert "Nothing waits for you" in browser.get("/").text
+
+
+def test_the_overview_is_shown_though_a_week_cannot_be_kept(browser, api, sql):
+    api.deployment(api.version(api.model()))
+    sql("UPDATE deployments SET deployed_at = deployed_at - interval '3 weeks'")
+    sql("ALTER TABLE week_figures ADD CONSTRAINT closed CHECK (false)")
+    try:
+        assert browser.get("/").status_code == 200
+    finally:
+        sql("ALTER TABLE week_figures DROP CONSTRAINT closed")
+    assert sql("SELECT * FROM week_figures") == []

@@ -24,9 +24,8 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             if request.method in SAFE:
-                if (
-                    not is_htmx() and "" in request.args.values()
-                ):  # a form without the script sends its empty fields too
+                # A form without the script sends its empty fields too.
+                if not is_htmx() and "" in request.args.values():
                     return redirect(without_empty_filters(), 303)
                 autocommit()
             else:
