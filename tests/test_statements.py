@@ -158,7 +158,7 @@ def test_what_polls_takes_no_more_than_it_shows(app, browser, things, path, part
     assert len(statements) <= most, statements
 
 
-@pytest.mark.parametrize(("target", "most"), [("version-x", 7), ("main", 13), ("ready", 8)])
+@pytest.mark.parametrize(("target", "most"), [("version-x", 7), ("main", 13), ("ready", 9)])
 def test_a_promotion_in_a_page_takes_few_statements_and_one_changes_all(app, api, browser, things, target, most):
     api.version({"id": things["model"]}, "2.0.0", metadata={"accuracy": 0.95})
     headers = {"HX-Request": "true", "HX-Target": target, "Sec-Fetch-Site": "same-origin"}
