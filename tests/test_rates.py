@@ -20,7 +20,7 @@ OURS = {"Sec-Fetch-Site": "same-origin"}
 def limited(app_with, keys):
     """Make the API of an application with this limit, on the test's own database."""
 
-    def make(limit="3 per minute", storage="memory://"):
+    def make(limit="3 per hour", storage="memory://"):
         return Api(app_with(rate_limit=limit, rate_limit_storage=storage), keys, "viewer")
 
     return make
@@ -69,7 +69,7 @@ def test_without_a_key_it_is_the_address_and_a_made_up_key_is_none(limited):
 
 
 def test_in_pages_it_is_the_key_of_the_session_and_the_refusal_is_a_toast(limited, keys):
-    api = limited("4 per minute")
+    api = limited("4 per hour")
     first, second = api.app.test_client(), api.app.test_client()
     for client in (first, second):
         assert client.post("/login", data={"key": keys["viewer"]}, headers=OURS).status_code == 303
@@ -172,7 +172,7 @@ def test_when_the_storage_is_gone_each_process_counts_and_the_log_says_so(limite
 
 
 def test_when_the_storage_is_back_the_count_is_shared_again(limited, storage):
-    one, other = limited("3 per minute", storage), limited("3 per minute", storage)
+    one, other = limited("3 per hour", storage), limited("3 per hour", storage)
     with redis.Redis.from_url(storage) as client:
         client.client_pause(600)
     known(one), known(other)

@@ -20,6 +20,7 @@ ROWS = {
     "versions": "id model_id=@model version=9 tag=t digest=a:b platform=linux/amd64 status=active created_by=x",
     "deployments": "id release_id=@version model_id=@model environment=production status=success deployed_by=x",
     "environments": "id name=canary rank=9 created_by=x",
+    "week_figures": "week=2026-11-23 place=production deployments=2 failures=1",
     "deployment_states": "deployment_id=@deployment status=running at=2026-11-23T10:00:00Z",
     "gates": "id model=* target=release kind=metadata_present paths={a} created_by=x",
     "decisions": "id kind=deploy at=2026-11-23T10:00:00Z by=x version_id=@version model_id=@model model_name=org/bert"
@@ -143,6 +144,8 @@ CHECKS = [
     ("approvals", "voided", {"void_reason": "x"}),
     ("comments", "text", {"text": ""}),
     ("comments", "text", {"text": "x" * 2_001}),
+    ("week_figures", "week", {"week": "2026-11-24"}),
+    ("week_figures", "failures", {"failures": 3}),
     ("people", "email", {"email": "a@b@c"}),
     ("people", "email", {"email": "a b@c"}),
     ("gates", "kind", gate("other")),

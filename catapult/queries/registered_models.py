@@ -19,7 +19,7 @@ from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus,
 M: Any = RegisteredModel.__table__.c
 
 NOT_DELETED = M.deleted_at.is_(None)
-MOST_DEPLOYMENTS = 10_000
+MOST_DEPLOYMENTS = 1_000
 
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
@@ -180,10 +180,11 @@ class _Containing:
 
 
 def counts(model_id: UUID) -> dict[str, int]:
-    """Return the numbers of the model's releases and of its deployments, the latter counted up to 10,000."""
+    """Return the numbers of the model's releases and of its deployments, the latter counted up to 1,000."""
     releases = select(func.count()).where(V.model_id == model_id, V.deleted_at.is_(None), V.released_at.is_not(None))
-    some = select(D.id).where(D.model_id == model_id, D.deleted_at.is_(None)).limit(MOST_DEPLOYMENTS).subquery()
-    deployments = select(func.count()).select_from(some)
+    # The order has them read from the index, also where most deployments are of this model.
+    some = select(D.id).where(D.model_id == model_id, D.deleted_at.is_(None)).order_by(D.deployed_at)
+    deployments = select(func.count()).select_from(some.limit(MOST_DEPLOYMENTS).subquery())
     both = select(
         releases.scalar_subquery().label("release_count"), deployments.scalar_subquery().label("deployment_count")
     )

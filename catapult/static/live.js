@@ -25,6 +25,12 @@
     return true;
   };
   let isPoll = false; // while the response of a poll is swapped in
+  let changes = 0; // that were answered: a poll sent before the last of them shows what was there before it
+  const sentAt = new WeakMap(); // the polls' requests, and how many changes there were
+  on("htmx:beforeSend", ({ detail: { elt, xhr } }) => elt.matches("[data-poll]") && sentAt.set(xhr, changes));
+  on("htmx:beforeOnLoad", ({ detail: { requestConfig } }) => {
+    if (requestConfig.verb !== "get") changes += 1;
+  });
   const callbacks = Idiomorph.defaults.callbacks;
   const isPart = (node) => isPoll && node.nodeType === Node.ELEMENT_NODE && node.matches(PART);
   callbacks.beforeNodeMorphed = (old, next) => !(isPart(old) && hold(old, next));
@@ -38,10 +44,12 @@
     if (elt.matches("[data-poll]") && (document.hidden || (elt === target && isUsed(elt)))) event.preventDefault();
   });
   on("htmx:beforeSwap", (event) => {
-    const { target, requestConfig } = event.detail;
+    const { target, xhr, requestConfig } = event.detail;
     const elt = requestConfig?.elt;
     isPoll = Boolean(elt?.matches("[data-poll]"));
-    if (isPoll && elt === target && isUsed(elt)) event.detail.shouldSwap = false; // since it was requested
+    const isLate = isPoll && sentAt.get(xhr) !== changes;
+    if (isLate) setTimeout(() => refresh(elt));
+    if (isLate || (isPoll && elt === target && isUsed(elt))) event.detail.shouldSwap = false; // since it was requested
     if (target?.id === "more") target.closest(".card")?.setAttribute("data-extended", ""); // a poll returns fewer rows
   });
   on("htmx:afterSwap", () => {

@@ -182,3 +182,22 @@ def test_two_missed_polls_are_told_and_retry_ends_it(page, windows, model, addre
     page.get_by_role("button", name="Retry").click()
     expect(mark).to_contain_text("Updated", use_inner_text=True)
     expect(mark).not_to_contain_text("Stale")
+
+
+def test_a_poll_that_was_sent_before_a_change_does_not_take_it_back(page, model):
+    address = f"/models/{model['name']}/versions/1.2.0"
+    visit(page, address)
+    page.get_by_role("button", name="Promote to release").click()
+    expect(page.locator(".title .chip")).to_have_text("release")
+    held = []
+    page.route(lambda url: url.endswith(address), lambda route: held.append((route, route.fetch())), times=1)
+    toast = page.locator("#toasts .toast")
+    with page.expect_request(lambda request: "x-poll" in request.headers):
+        toast.hover()  # the pointer leaves what says "Promoted"
+    toast.get_by_role("button", name="Undo").click()
+    expect(page.locator(".title .chip")).to_have_text("candidate")
+    ((route, answer),) = held
+    with page.expect_request(lambda request: "x-poll" in request.headers):  # it is asked again
+        route.fulfill(response=answer)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".title .chip")).to_have_text("candidate")

@@ -165,7 +165,9 @@ def focused(page: Page) -> str:
 
 
 def set_width(page: Page, width: int) -> None:
+    """Set the width, and wait for the fonts: words are wider or narrower in others."""
     page.set_viewport_size({**SCREEN, "width": width})
+    page.evaluate("document.fonts.ready")
 
 
 WIDE = """() => [...document.querySelectorAll("body *")].filter((it) => it.getBoundingClientRect().right > 320.5
