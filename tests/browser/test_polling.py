@@ -197,7 +197,7 @@ def test_a_poll_that_was_sent_before_a_change_does_not_take_it_back(page, model)
     toast.get_by_role("button", name="Undo").click()
     expect(page.locator(".title .chip")).to_have_text("candidate")
     ((route, answer),) = held
-    with page.expect_request(lambda request: "x-poll" in request.headers):  # it is asked again
-        route.fulfill(response=answer)
-    page.wait_for_load_state("networkidle")
+    page.evaluate("document.addEventListener('htmx:beforeSwap', () => setTimeout(() => { window.isOver = true; }))")
+    route.fulfill(response=answer)
+    page.wait_for_function("window.isOver")
     expect(page.locator(".title .chip")).to_have_text("candidate")
