@@ -32,8 +32,8 @@ OVERLAPS = [("0", "not at all"), ("3600", "for an hour"), ("86400", "for a day")
 """How long a key that is rotated still works, in seconds."""
 
 BOUNDS = ("models", "environments")
-OFFERED, OFFERED_CHARS = 500, 40_000
-"""People that the form offers, and characters of HTML for them."""
+OFFERED = 500
+"""People that the form offers."""
 
 
 @blp.get("/keys")
@@ -205,7 +205,7 @@ def _longest(longest: timedelta) -> str:
 def _people() -> Iterator[tuple[str, str]]:
     """Yield `(id, name and role)` of the people who may get a key, newest first."""
     rows = [row for row in people.listing(g.actor).page(Page(OFFERED)) if row.active]
-    for row in lists.take_fitting(rows, OFFERED_CHARS, lambda row: 120 + lists.html_length(row.name)):
+    for row in rows:
         yield row.id, f"{row.name} · {row.role}"
 
 

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
-from markupsafe import escape
 
 from catapult.contract.schemas import VersionIn
 from catapult.pages.parts import changes, fragments, lists, values, verdicts
 from catapult.pages.parts.dot_plot import plot
-from catapult.pages.parts.formats import commit_address
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import gates, versions
 from catapult.queries import registered_models as models
@@ -25,14 +23,8 @@ SHOW = "comparison/show.html"
 FEWEST, MOST = 2, 6
 VERSION = VersionIn()
 
-OFFERED, OFFERED_CHARS = 200, 8_000
-"""The newest versions that a list to choose from offers, and its characters of HTML."""
-
-TABLE_CHARS = 150_000
-"""Characters of HTML for the rows on a page, whatever metadata holds; the other rows are on the next pages."""
-
-CHANGE_CHARS = 90
-"""Of those, for the change below a value."""
+OFFERED, ROWS = 200, 60
+"""The newest versions that a list to choose from offers, and the rows on a page."""
 
 LABEL = 32
 """Characters of a version's name beside its values on a narrow screen."""
@@ -113,7 +105,7 @@ def _chooser(model: Any, found: list[str], base: str | None) -> dict[str, Any]:
     names = (row.version for row in newest if row.version not in found)
     return {
         "blanks": max(FEWEST - len(found), 1) if len(found) < MOST else 0,
-        "offered": list(lists.take_fitting(list(names)[:OFFERED], OFFERED_CHARS, lambda name: len(escape(name)))),
+        "offered": list(names)[:OFFERED],
         "version_count": model.version_count,
         "address": _address(model, found, base),
         "fewer": {name: _address(model, [other for other in found if other != name], base) for name in found},
@@ -137,7 +129,7 @@ def _table(model: Any, versions: Sequence[Any]) -> dict[str, Any]:
         "plot": plot(changes.by_size([*compared.different, *sizes.different], directions), directions, names),
         "sizes": changes.changes(sizes.rows[0], 0) if sizes.rows else [],
         "notes": [_notes(versions[0], row) for row in versions],
-        **_part(rows, columns, directions, sum(len(escape(name)) for name in names)),
+        **_part(rows, columns, directions),
         "key_count": len(compared.rows),
         "different_count": len(compared.different),
     }
@@ -156,21 +148,16 @@ def _notes(base: Any, row: Any) -> Notes:
     return Notes(list(text_changes(old, new)), old == new, is_cut)
 
 
-def _part(
-    rows: Sequence[Row], columns: Sequence[dict[str, Any]], directions: dict[str, int], labels: int
-) -> dict[str, Any]:
-    """Return the rows that fit, at least one, and the addresses of the others; a row repeats `labels` characters."""
+def _part(rows: Sequence[Row], columns: Sequence[dict[str, Any]], directions: dict[str, int]) -> dict[str, Any]:
+    """Return the rows of one page, and the addresses of the others."""
     start = min(_start(), len(rows))
-    commits = [commit_address(column) for column in columns]
-    lines = (
-        Compared(values.line(row, commits), changes.numbers(row), changes.changes(row, directions.get(row.key, 0)))
-        for row in rows[start:]
-    )
-    room = CHANGE_CHARS * len(columns) + labels
-    shown = lists.take_fitting_at_least_one(lines, TABLE_CHARS, lambda it: it.line.html_length + room)
+    shown = rows[start : start + ROWS]
     end = start + len(shown)
     return {
-        "lines": shown,
+        "lines": [
+            Compared(line, changes.numbers(row), changes.changes(row, directions.get(row.key, 0)))
+            for line, row in zip(values.lines(shown, columns), shown, strict=True)
+        ],
         "before": start,
         "rest": len(rows) - end,
         "next": lists.here(**{"from": str(end)}) if end < len(rows) else None,

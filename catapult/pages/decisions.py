@@ -5,15 +5,15 @@ from uuid import UUID
 from flask import Blueprint, Response
 
 from catapult.contract.control import DecisionOut
-from catapult.pages.parts import evidence, fragments, lists
+from catapult.pages.parts import evidence, fragments
 from catapult.pages.parts.page_request import page
 from catapult.queries import decisions
 
 blp = Blueprint("decisions", __name__)
 SHOW = "decisions/show.html"
-WHOLE = evidence.Limits(text=4_000, verdicts=120_000, approvals=20)
-NUMBERS, ROOM, AROUND = 150, 60_000, 120
-"""Shown numbers of the metadata, characters of HTML for them, and for one without its path."""
+WHOLE = evidence.Limits(text=1_000, verdicts=60, approvals=20)
+NUMBERS = 150
+"""Shown numbers of the metadata."""
 
 
 @blp.get("/decisions/<uuid:decision_id>")
@@ -23,8 +23,7 @@ def show(decision_id: UUID) -> Response:
     row = decisions.get(decision_id)
     decision = evidence.of_row(row, WHOLE)
     every = sorted(row.content["numbers"].items())
-    numbers = list(lists.take_fitting(every[:NUMBERS], ROOM, lambda pair: AROUND + lists.html_length(pair[0])))
-    return fragments.whole(SHOW, decision=decision, numbers=numbers, more_numbers=len(every) - len(numbers))
+    return fragments.whole(SHOW, decision=decision, numbers=every[:NUMBERS], more_numbers=len(every[NUMBERS:]))
 
 
 @blp.get("/decisions/<uuid:decision_id>.json")

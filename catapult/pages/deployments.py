@@ -33,8 +33,8 @@ STEP = f"{AT}/-/<any({','.join(status for status in STATUSES if status != Deploy
 OFFERED, REASON, FROZEN = 200, 160, 5
 """Environments that the form offers, shown characters of a freeze's reason, and shown freezes of other environments."""
 
-KEYS, ROOM, ENTRIES = 100, 80_000, 10
-"""Shown keys of metadata, characters of HTML for them, and shown entries of the audit log."""
+KEYS, ENTRIES = 100, 10
+"""Shown keys of metadata, and shown entries of the audit log."""
 
 
 class DeploymentForm(DeploymentIn):
@@ -182,7 +182,7 @@ def _details(deployment_id: UUID, form: Form | None = None) -> dict[str, Any]:
         "states": deployments.states(deployment_id),
         "versions": rollbacks.version_names([row.superseded_by, row.rollback_of]),
         "rollback": rollbacks.details([row]).get(row.id),
-        "lines": values.lines(compare([metadata]).rows[:KEYS], [{}], ROOM),
+        "lines": values.lines(compare([metadata]).rows[:KEYS], [{}]),
         "steps": [(status, _needs_name(environment, status)) for status in NEXT.get(row.status, ())],
         "may_move": g.actor.role.holds(Role.RELEASER if environment.protected else Role.PUBLISHER),
         "entries": list(audit_logs.listing(resource_id=deployment_id).page(Page(ENTRIES)))[:ENTRIES],

@@ -20,9 +20,6 @@ blp = Blueprint("environments", __name__)
 AT = "/environments/<name>"
 BOARD, SHOW = "environments/index.html", "environments/show.html"
 NEW, FREEZE, SETTINGS, DELETE = (f"environments/{form}.html" for form in ("new", "freeze", "settings", "delete"))
-EVIDENCE = 1_200
-"""Characters of HTML for who let a deployment through."""
-
 REASON = 200
 """Shown characters of a reason."""
 
@@ -61,7 +58,7 @@ def show(name: str) -> Response:
     if at is None:
         part, going = lists.part(live.listing(name)), stages.on_their_way(environment.place)
         return _tab(environment, "live", form=form, part=part, at=None, going=going)
-    part = lists.part(history.live(name, at), length=_length_then)
+    part = lists.part(history.live(name, at))
     gone = rollbacks.with_deleted_version(part.rows)
     kept = {row.id: evidence.of(row.decision) for row in part.rows}
     return _tab(environment, "live", form=form, part=part, at=at, gone=gone, kept=kept)
@@ -149,11 +146,6 @@ def done(message: str, *, gone: bool = False) -> Response:
         return fragments.closing_dialog(response, "#places", "morph:outerHTML")
     in_dialog = is_htmx() and not gone and current_address() != request.path  # otherwise the form has its own page
     return fragments.go(here if in_dialog else home, message)
-
-
-def _length_then(row: Any) -> int:
-    """Return the characters of HTML of a row of what was live, in which only the names of the decision are shown."""
-    return EVIDENCE + lists.row_html_length([value for name, value in row._mapping.items() if name != "decision"])
 
 
 def _tab(environment: Any, tab: str, status: int = 200, **context: Any) -> Response:

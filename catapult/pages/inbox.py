@@ -12,7 +12,7 @@ from catapult.contract.control import ApprovalIn, Ask
 from catapult.errors import Conflict, Invalid, Refusal
 from catapult.extensions import db
 from catapult.pages import versions
-from catapult.pages.parts import evidence, forms, fragments, lists, verdicts
+from catapult.pages.parts import evidence, forms, fragments, verdicts
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.queries import comments as said
 from catapult.queries import inbox
@@ -21,8 +21,7 @@ from catapult.tables import RELEASE, Approval, Role
 
 blp = Blueprint("inbox", __name__)
 LIST = "inbox/index.html"
-ROOM, AROUND = 220_000, 2_400
-"""Characters of HTML for all rows, and for one without its texts."""
+ROWS = 30
 
 
 @blp.get("/inbox")
@@ -132,23 +131,10 @@ def _waiting() -> dict[str, Any]:
     sentences_by_id = evidence.content_changes_of(row.id for row, _ in rows) if rows else {}
     changes = {str(version_id): sentences for version_id, sentences in sentences_by_id.items()}
     asks_by_id = {str(version_id): ask for version_id, ask in said.latest_asks(row.id for row, _ in rows).items()}
-
-    def html_length(waiting: tuple[Any, verdicts.Panel]) -> int:
-        row, panel = waiting
-        ask = asks_by_id.get(str(row.id))
-        return _html_length(row, panel, [*changes.get(str(row.id), []), *([ask.text[:300]] if ask else [])])
-
-    shown = lists.take_fitting_at_least_one(rows, ROOM, html_length)
     return {
-        "rows": shown,
+        "rows": rows[:ROWS],
         "changes": changes,
         "latest_asks": asks_by_id,
-        "more": len(rows) - len(shown),
+        "more": len(rows[ROWS:]),
         "asks": None if rows else inbox.any_gate_needs_approval(),
     }
-
-
-def _html_length(row: Any, panel: verdicts.Panel, changes: list[str]) -> int:
-    names = 7 * len(row.model_name) + 10 * lists.html_length(row.version) + lists.html_length(row.created_by)
-    changed = sum(60 + lists.html_length(sentence) for sentence in changes)
-    return AROUND + names + changed + sum(len(verdict.detail[:300]) * 2 for verdict in panel.missing[:4])

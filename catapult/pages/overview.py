@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from catapult.actions import week_figures as keeper
 from catapult.extensions import db
 from catapult.pages.parts import figures as drawn
-from catapult.pages.parts import fragments, lists, pipeline, verdicts
+from catapult.pages.parts import fragments, pipeline, verdicts
 from catapult.pages.parts.days import by_day
 from catapult.pages.parts.needs import Need, most_urgent
 from catapult.pages.parts.page_request import page, requested_block
@@ -24,9 +24,6 @@ blp = Blueprint("overview", __name__)
 ENTRIES = 8
 NEWER, WAITING = 30, 3
 """Versions ahead of their release: so many are judged, and shown as waiting for somebody else's approvals."""
-
-ROOM, CELL, EMPTY = 212_000, 340, 80
-"""Characters of HTML for the matrix, for a cell without its texts, and for an empty cell."""
 
 
 @blp.get("/")
@@ -60,24 +57,8 @@ def figures() -> dict[str, Any]:
 def matrix() -> dict[str, Any]:
     """Return the pipeline: one row a model, one column an environment, with what is live, under way and failed."""
     found = live.matrix(live.ALL if "all" in request.args else live.MODELS)
-    rows = lists.take_fitting_at_least_one(found.rows, ROOM, lambda row: _html_length(row, found.environments))
-    if len(rows) < len(found.rows):
-        found = found._replace(rows=rows, more=True)
     attempts = {(it.model_id, it.place): it for it in _needs() if it.kind != "frozen"}
     return {"matrix": found, "pipeline": pipeline.rows(found, attempts), "now": datetime.now(UTC)}
-
-
-def _html_length(row: dict[str, Any], environments: list[str]) -> int:
-    """Return the characters of HTML of a row: up to two links a cell, and little for an empty one."""
-    cells = sum(
-        (CELL if cell.rollback_of is None else 3 * CELL)
-        + len(cell.model_name)
-        + 2 * lists.html_length(cell.version)
-        + lists.html_length(cell.deployed_by)
-        for cell in row.values()
-    )
-    empty = EMPTY * len(set(environments) - set(row)) + sum(map(len, environments))
-    return CELL + 2 * len(next(iter(row.values())).model_name) + empty + cells
 
 
 def ready() -> dict[str, Any]:

@@ -25,9 +25,7 @@ COLUMNS, MOST_COLUMNS = 2, 6
 """Metrics shown beside a version by default, and at most."""
 
 EDITABLE, INDENTING = 80_000, json.JSONEncoder(indent=2, ensure_ascii=False)
-OFFERED, OFFERED_CHARS = 100, 12_000
-CHART, POINT = 95_000, 330
-"""Characters of HTML for a chart's points, and for one point without its texts. 200 points fit unless names are very long."""
+OFFERED = 100
 
 CSV = (
     *("name", "latest_version", "latest_release", "live_in", "metric", "value", "tags", "version_count"),
@@ -212,7 +210,7 @@ def version_list(model: Any) -> dict[str, Any]:
         "here": lists.here,
         "file": lists.with_parameters(url_for("pages.registered_models.export_versions", name=model.name)),
         "paths": paths,
-        "offered": list(lists.take_fitting(paths[:OFFERED], OFFERED_CHARS, lists.html_length)),
+        "offered": paths[:OFFERED],
         "left_out": asked[MOST_COLUMNS:],
         "ticked": asked or beside,
         "fields": {path: _field(path) for path in beside},
@@ -274,10 +272,9 @@ def _paths(name: str) -> list[str]:
 
 
 def _chart(model: Any, metric: str | None) -> charts.Chart | None:
-    """Return the chart of the metric, of as many of the newest versions as fit."""
+    """Return the chart of the metric."""
     points = metrics.series(UUID(model.id), metric) if metric else []
-    newest = lists.take_fitting(reversed(points), CHART, lambda point: POINT + len(model.name) + 3 * len(point.version))
-    return charts.chart(list(newest)[::-1], _limits(model.name, metric) if points else [])
+    return charts.chart(points, _limits(model.name, metric) if points else [])
 
 
 def _limits(name: str, metric: str | None) -> list[tuple[float, str]]:

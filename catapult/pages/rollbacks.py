@@ -23,8 +23,8 @@ from catapult.tables import Role
 
 blp = Blueprint("rollbacks", __name__)
 AT, FORM = "/environments/<name>/-/rollback", "rollbacks/new.html"
-KEYS, ROOM = 12, 60_000
-"""Shown keys that differ, and characters of HTML for them."""
+KEYS = 12
+"""Shown keys that differ."""
 
 
 @blp.route(AT, methods=forms.METHODS)
@@ -68,7 +68,7 @@ def _difference(model: Any, steps: Steps) -> dict[str, Any]:
     rows = versions.compared(model.name, [steps.live.version, steps.target.version])
     columns = [parsed(row.metadata_) for row in rows]
     different = compare(columns, first=metrics.MAIN).different
-    lines = values.lines(different[:KEYS], columns, ROOM)
+    lines = values.lines(different[:KEYS], columns)
     return {"target": rows[-1], "lines": lines, "more_keys": len(different) - len(lines)}
 
 

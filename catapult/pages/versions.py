@@ -33,8 +33,8 @@ SHOWN, LIVE, COMMENTS = 10, 5, 20
 """Shown deployments and audit entries, live deployments whose evidence is shown, and shown comments."""
 
 UNFINISHED = (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
-KEYS, ROOM = 150, 100_000
-"""Shown keys of metadata, and characters of HTML for them."""
+KEYS = 150
+"""Shown keys of metadata."""
 
 
 class Verb(NamedTuple):
@@ -256,7 +256,7 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
     panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.voice)[UUID(row.id)])
     rows = compare(columns, base=len(columns) - 1, first=metrics.MAIN).rows
-    lines = values.lines(rows[:KEYS], columns, ROOM)
+    lines = values.lines(rows[:KEYS], columns)
     newest = list(deployments.listing(release_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN]
     return {
         **_evidence(row, newest),

@@ -9,7 +9,7 @@ import pytest
 import stage
 from markup import Page
 
-MOST_BYTES = 300_000
+MOST_BYTES = 600_000
 
 
 def of_quotes(number):

@@ -282,6 +282,6 @@ def test_lists_and_long_texts_are_folded(browser, api, model):
     page = browser.get(address("1.0.0", "2.0.0"))
     assert rows(page)["short"][:2] == ['[1, "a"]', '[1, "b"]']
     assert "<details><summary>100 values</summary>" in page.text
-    assert ("w" * 4000 + "…</pre>") in page.text
-    assert "w" * 4001 not in page.text
+    assert ("w" * 2400 + "…</pre>") in page.text
+    assert "w" * 2401 not in page.text
     assert "On the page of 2.0.0" in page.text

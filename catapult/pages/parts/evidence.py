@@ -7,16 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from catapult.pages.parts import lists
 from catapult.queries import content, decisions
 from catapult.queries.content import Change
 from catapult.rules import content_changes
 from catapult.rules import decisions as rules
 from catapult.rules.gates import after_registration
 from catapult.tables import DecisionKind
-
-AROUND = 400
-"""Characters of HTML of a verdict without its texts."""
 
 CHANGES, LONGEST = 5, 300
 """Shown changes of content, and shown characters of one."""
@@ -32,10 +28,10 @@ DID = {
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a decision is shown: characters of a text, characters of HTML for all verdicts, approvals."""
+    """How much of a decision is shown: characters of a text, verdicts, and approvals."""
 
     text: int = 300
-    verdicts: int = 16_000
+    verdicts: int = 12
     approvals: int = 8
 
 
@@ -88,18 +84,15 @@ class Evidence:
 
     @property
     def shown_verdicts(self) -> list[dict[str, Any]]:
-        """The verdicts that fit; if not all do, those that were overridden come first."""
-        first = sorted(self.verdicts, key=lambda verdict: bool(verdict["passed"]))
-        fitting = lists.take_fitting_at_least_one(first, self.limits.verdicts, self._html_length)
-        return self.verdicts if len(fitting) == len(self.verdicts) else fitting
+        """The first verdicts; if not all are shown, those that were overridden come first."""
+        if len(self.verdicts) <= self.limits.verdicts:
+            return self.verdicts
+        return sorted(self.verdicts, key=lambda verdict: bool(verdict["passed"]))[: self.limits.verdicts]
 
     @property
     def shown_approvals(self) -> list[dict[str, Any]]:
         """The newest approvals that counted, oldest first."""
         return self.approvals[-self.limits.approvals :]
-
-    def _html_length(self, verdict: dict[str, Any]) -> int:
-        return AROUND + sum(lists.html_length(verdict[name][: self.limits.text]) for name in ("rule", "detail"))
 
 
 def of(decision: str | None, limits: Limits = CARD) -> Evidence | None:

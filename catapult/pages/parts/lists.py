@@ -1,12 +1,10 @@
 """Lists on pages: filters, one page of rows, and the address of the next page."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from flask import Response, request
-from markupsafe import escape
 from marshmallow import Schema
 from werkzeug.datastructures import MultiDict
 from werkzeug.urls import iri_to_uri
@@ -22,13 +20,6 @@ from catapult.web import page_tokens
 
 ROWS = 50
 
-ROOM = 200_000
-"""Characters of HTML that a page's rows may take, whatever they hold; the other rows are on the next pages."""
-
-AROUND, SHOWN, ITEMS, TIMES = 700, 300, 8, 4
-"""Of a row: characters of HTML around its texts, shown characters of a text, shown items of a list, and how often each
-text appears."""
-
 
 class Part(NamedTuple):
     """One page of a list, and the URL of the next page; None on the last page."""
@@ -37,46 +28,15 @@ class Part(NamedTuple):
     more: str | None
 
 
-def part(listing: Listing, rows: int = ROWS, length: Callable[[Any], int] | None = None) -> Part:
-    """Return the rows after the cursor in the address, from the beginning without one; as many as fit on a page.
-
-    `length` returns the characters of HTML that a row takes. Raises Invalid.
-    """
+def part(listing: Listing, rows: int = ROWS) -> Part:
+    """Return the rows after the cursor in the address, from the beginning without one. Raises Invalid."""
     filters = active_filters()
     cursor = request.args.get("cursor")
     page = Page(rows, after=page_tokens.opened(cursor, filters) if cursor else None)
     found = list(listing.page(page))
-    shown = take_fitting_at_least_one(found[:rows], ROOM, length or row_html_length)
-    if len(shown) == len(found):
+    if len(found) <= rows:
         return Part(found, None)
-    return Part(shown, here(cursor=page_tokens.sign(listing, shown[-1], filters)))
-
-
-def take_fitting(items: Iterable[Any], room: int, length: Callable[[Any], int]) -> Iterator[Any]:
-    """Yield the first items that fit into so many characters together."""
-    for item in items:
-        room -= length(item)
-        if room < 0:
-            return
-        yield item
-
-
-def take_fitting_at_least_one(items: Iterable[Any], room: int, length: Callable[[Any], int]) -> list[Any]:
-    """Return the first items that fit into so many characters together; at least one, if there are any."""
-    left = iter(items)
-    first = list(islice(left, 1))
-    return first + list(take_fitting(left, room - sum(map(length, first)), length))
-
-
-def row_html_length(row: Any) -> int:
-    """Estimate the characters of HTML that a row takes: long texts are cut, and most appear in links too."""
-    lists = (value[:ITEMS] if isinstance(value, list) else [value] for value in row)
-    return AROUND + TIMES * sum(html_length(text[:SHOWN]) for texts in lists for text in texts if isinstance(text, str))
-
-
-def html_length(text: str) -> int:
-    """Return the characters that the text takes in HTML or in an address."""
-    return len(escape(text)) if text.isascii() else len(quote(text))
+    return Part(found[:rows], here(cursor=page_tokens.sign(listing, found[rows - 1], filters)))
 
 
 def active_filters() -> page_tokens.Filters:
@@ -125,12 +85,10 @@ def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:
         return Form(sent, refusal.errors, refusal), {}
 
 
-def filtered_part(
-    schema: type[Schema], listing: Callable[..., Listing], length: Callable[[Any], int] | None = None
-) -> tuple[Form, Part]:
+def filtered_part(schema: type[Schema], listing: Callable[..., Listing]) -> tuple[Form, Part]:
     """Return the filters in the address, and the rows that match them; no rows if a filter is invalid."""
     form, loaded = filters(schema)
-    return form, Part([], None) if form.errors else part(listing(**loaded), length=length)
+    return form, Part([], None) if form.errors else part(listing(**loaded))
 
 
 def filtered(template: str, form: Form, **context: Any) -> Response:

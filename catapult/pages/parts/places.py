@@ -15,15 +15,6 @@ from catapult.queries.lists.paging import Page
 COLUMNS, MODELS = 8, 40
 """Environments that the matrix has as columns, the others are listed below it; and models on a page of it."""
 
-ROW, CELL, NAMES = 700, 900, 7
-"""Characters of HTML of a row and of a cell without their texts, and how often the model's name is in a cell."""
-
-EVIDENCE = 1_200
-"""Characters of HTML for who let a deployment through."""
-
-LANE, BAR, LANES = 500, 420, 70_000
-"""Characters of HTML of a lane and of a bar without their texts, and of all lanes."""
-
 DAYS, FIRST_LANES = 30, 10
 """The days and the lanes of the timeline, unless the address says something else."""
 
@@ -37,7 +28,7 @@ class At(Query):
 def board() -> dict[str, Any]:
     """Return the matrix of what is live now."""
     every, columns, chosen = _stages()
-    part = lists.part(stages.models(), MODELS, length=lambda row: _row_length(row, len(columns)))
+    part = lists.part(stages.models(), MODELS)
     is_first = "cursor" not in request.args and any(row.unfinished for row in every)
     listed = [*(stages.first_on_their_way() if is_first else []), *part.rows]
     cells = stages.cells([row.model_id for row in listed], [column.place for column in columns])
@@ -55,7 +46,7 @@ def board_then(at: datetime) -> dict[str, Any]:
     every, columns, chosen = _stages()
     if chosen is None:
         return {**_shown(every, columns, chosen), "rows": [], "listed": [], "more": None, "at": at, "differ": 0}
-    part = lists.part(history.live(chosen.place, at), MODELS, length=lambda row: _then_length(row, len(columns)))
+    part = lists.part(history.live(chosen.place, at), MODELS)
     ids, places = [row.model_id for row in part.rows], [column.place for column in columns]
     now = stages.cells_then(ids, [chosen.place], datetime.now(UTC))
     now_live = {it: [row.version for row in now[it][chosen.place]] for it in ids}
@@ -83,8 +74,8 @@ def line(shown: dict[str, Any]) -> dict[str, Any]:
     start = drawing.since(now, days)
     rows = timeline.lanes([row.model_id for row in shown["listed"]], environment.place, start)
     freezes = timeline.freezes(environment, start, now)
-    most, room = MODELS if "lanes" in request.args else FIRST_LANES, (LANES, _lane_length)
-    window = {"days": days, "now": now, "at": shown["at"], "most": most, "room": room}
+    most = MODELS if "lanes" in request.args else FIRST_LANES
+    window = {"days": days, "now": now, "at": shown["at"], "most": most}
     drawn = drawing.timeline(environment, shown["listed"], rows, freezes, **window)
     return {"line": drawn}
 
@@ -112,22 +103,3 @@ def _shown(every: Sequence[Any], columns: Sequence[Any], chosen: Any) -> dict[st
         "here": {name: value for name, value in request.args.items() if value},
         "hours": lambda count: timedelta(hours=count),
     }
-
-
-def _row_length(row: Any, columns: int) -> int:
-    """Return the characters of HTML of a row of the matrix."""
-    cell = CELL + NAMES * len(row.model_name) + 3 * lists.html_length(row.latest_version or "")
-    return ROW + 2 * len(row.model_name) + columns * cell
-
-
-def _then_length(row: Any, columns: int) -> int:
-    """Return the characters of HTML of a row of what was live."""
-    cell = CELL + len(row.model_name) + 3 * lists.html_length(row.version)
-    return EVIDENCE + ROW + 2 * len(row.model_name) + columns * cell
-
-
-def _lane_length(lane: drawing.Lane) -> int:
-    """Return the characters of HTML of a lane, in the drawing and in the table."""
-    texts = sum(5 * lists.html_length(row.version) for bar in lane.bars for row in (bar.first, bar.last))
-    marks = sum(BAR + 3 * lists.html_length(mark.row.version) for mark in lane.failed)
-    return LANE + 6 * len(lane.model_name) + len(lane.bars) * BAR + texts + marks

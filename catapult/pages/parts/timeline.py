@@ -1,12 +1,12 @@
 """The geometry of the timeline, computed on the server: positions are per cent of the width of the window."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
-from catapult.pages.parts.lists import take_fitting
 from catapult.queries.timeline import Freeze
 
 DAYS = (7, 30, 90)
@@ -18,6 +18,9 @@ LETTER, MARGIN = 8.2, 16
 
 WIDTHS = {"narrow": NARROWEST, "medium": 520, "wide": 800}
 """The widths of the drawing from which labels are shown, by the names of their classes."""
+
+BARS = 400
+"""The most bars of all lanes: lanes beyond them are left out, but for the first."""
 
 TICKS = {7: 1, 30: 7, 90: 14}
 """The days between two dates of the axis."""
@@ -115,12 +118,10 @@ def timeline(
     now: datetime,
     at: datetime | None,
     most: int,
-    room: tuple[int, Callable[[Lane], int]],
 ) -> Timeline:
     """Return the timeline of these models (`model_id model_name`), and of the rows of `queries.timeline.lanes`.
 
-    Models without a row have no lane. `most` lanes are shown. `room` is how long the HTML of all lanes may be, and how
-    long that of one is: lanes that do not fit are left out.
+    Models without a row have no lane. `most` lanes are shown, with `BARS` bars in all.
     """
     start, span = since(now, days), timedelta(days=days)
 
@@ -131,7 +132,8 @@ def timeline(
     for row in rows:
         by_model[row.model_id].append(row)
     lanes = [_lane(model, by_model[model.model_id], start, now, x) for model in models if by_model[model.model_id]]
-    shown = tuple(take_fitting(lanes[:most], *room))
+    counts = accumulate(len(lane.bars) + len(lane.failed) for lane in lanes[:most])
+    shown = tuple(lane for lane, count in zip(lanes, counts, strict=False) if count <= BARS or lane is lanes[0])
     return Timeline(
         environment=environment,
         days=days,

@@ -5,20 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import escape
-
-from catapult.pages.parts import lists
 from catapult.pages.parts.formats import commit_address, is_link, pretty
 from catapult.rules.comparison import Cell, Row
-
-ROW_CHARS, CELL_CHARS, CUT_CHARS = 180, 110, 1_300
-"""Characters of HTML around a row, around a value, and of the link to a value that was cut."""
 
 WORDS, LINE = 200, 48
 """Texts longer than `WORDS` characters are folded, and so are lists and objects longer than `LINE`."""
 
-FOLDED, SUMMARY = 4_000, 60
-"""Characters of an unfolded value, and of a folded text's beginning."""
+FOLDED, SUMMARY = 4_800, 60
+"""Characters of a row's unfolded values together, and of a folded text's beginning."""
 
 KEY = 160
 
@@ -33,12 +27,6 @@ class Shown:
     is_cut: bool = False
     address: str | None = None
 
-    @property
-    def html_length(self) -> int:
-        """The characters of HTML that it takes."""
-        around = CELL_CHARS + (CUT_CHARS if self.is_cut else 0)
-        return around + len(escape(self.text)) + len(escape(self.folded)) + len(escape(self.address or ""))
-
 
 @dataclass(frozen=True)
 class Line:
@@ -47,23 +35,18 @@ class Line:
     key: str
     cells: tuple[Shown, ...]
 
-    @property
-    def html_length(self) -> int:
-        """The characters of HTML that it takes."""
-        return ROW_CHARS + len(escape(self.key)) + sum(cell.html_length for cell in self.cells)
 
-
-def lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]], room: int) -> list[Line]:
-    """Return the first of these rows, as many as fit into so many characters of HTML; `columns` are the metadata."""
+def lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]]) -> list[Line]:
+    """Return the rows as the page shows them; `columns` are the metadata."""
     commits = [commit_address(column) for column in columns]
-    return list(lists.take_fitting((line(row, commits) for row in rows), room, lambda line: line.html_length))
+    return [_line(row, commits) for row in rows]
 
 
-def line(row: Row, commits: list[str | None]) -> Line:
-    """Return the row; `commits` has, for each column, the address of the commit that it names."""
+def _line(row: Row, commits: list[str | None]) -> Line:
     is_commit = row.path == ("git_commit",)
+    most = FOLDED // len(commits)
     cells = tuple(
-        _commit(cell, address) if is_commit and address and cell.is_there else _value(cell)
+        _commit(cell, address) if is_commit and address and cell.is_there else _value(cell, most)
         for cell, address in zip(row.cells, commits, strict=True)
     )
     return Line(short(row.key, KEY), cells)
@@ -79,18 +62,18 @@ def _commit(cell: Cell, address: str) -> Shown:
     return Shown(cell, commit[:7] if re.fullmatch(r"[0-9a-f]{40,64}", commit) else commit, address=address)
 
 
-def _value(cell: Cell) -> Shown:
+def _value(cell: Cell, most: int) -> Shown:
     if not cell.is_there:
         return Shown(cell, "")
-    text = pretty(cell.value, FOLDED + 1)
+    text = pretty(cell.value, most + 1)
     if isinstance(cell.value, list | dict):
-        return _structure(cell, text)
+        return _structure(cell, text, most)
     if len(text) <= WORDS:
         return Shown(cell, text, address=text if is_link(cell.value) else None)
-    return Shown(cell, f"{text[:SUMMARY]}…", text[:FOLDED], is_cut=len(text) > FOLDED)
+    return Shown(cell, f"{text[:SUMMARY]}…", text[:most], is_cut=len(text) > most)
 
 
-def _structure(cell: Cell, text: str) -> Shown:
+def _structure(cell: Cell, text: str, most: int) -> Shown:
     """Return JSON on one line if it is short. JSON escapes line ends in strings, so every line end is its own."""
     line = re.sub(r"\n *", "", re.sub(r",\n *", ", ", text)) if len(text) <= 4 * LINE else text
     if len(line) <= LINE:
@@ -98,4 +81,4 @@ def _structure(cell: Cell, text: str) -> Shown:
     count = len(cell.value)
     noun = "value" if isinstance(cell.value, list) else "key"
     summary = f"{count:,} {noun}{'' if count == 1 else 's'}"
-    return Shown(cell, summary, text[:FOLDED], is_cut=len(text) > FOLDED)
+    return Shown(cell, summary, text[:most], is_cut=len(text) > most)

@@ -6,24 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import g
-from markupsafe import escape
 
 from catapult.audit import Actor
 from catapult.errors import Blocked
-from catapult.pages.parts import fragments, lists, values
+from catapult.pages.parts import fragments, values
 from catapult.rules.gates import Verdict
 from catapult.tables import Direction, GateKind, Operator, Role
 
 ORDER = {kind.value: position for position, kind in enumerate(GateKind)}
 TOWARDS: dict[str, int] = {Operator.AT_LEAST: 1, Operator.ABOVE: 1, Operator.AT_MOST: -1, Operator.BELOW: -1}
 TOWARDS |= {Direction.HIGHER: 1, Direction.LOWER: -1}
-ROOM = 24_000
-"""Characters of HTML for all verdicts of one target."""
-
-SENTENCES = 600
-AROUND, DETAIL, COMMENT, APPROVALS = 420, 300, 200, 8
-"""Of a verdict: characters of HTML around its texts, shown characters of its detail and of an approval's comment, and
-shown approvals."""
+SHOWN, SENTENCES = 20, 600
+"""Shown verdicts of one target, and characters of a toast that names them."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +30,10 @@ class Panel:
 
     @property
     def shown(self) -> list[Verdict]:
-        """The verdicts that fit; if not all do, those that do not pass come first."""
-        first = sorted(self.verdicts, key=lambda verdict: verdict.passed)
-        shown = lists.take_fitting_at_least_one(first, ROOM, _html_length)
-        return self.verdicts if len(shown) == len(self.verdicts) else shown
+        """The first `SHOWN` verdicts; if there are more, those that do not pass come first."""
+        if len(self.verdicts) <= SHOWN:
+            return self.verdicts
+        return sorted(self.verdicts, key=lambda verdict: verdict.passed)[:SHOWN]
 
     @property
     def missing(self) -> list[Verdict]:
@@ -111,13 +105,3 @@ def toast(blocked: Blocked, override: str) -> str:
     """Return a toast that names the gates that do not pass; for an admin with a link to override them."""
     link = {"address": override, "label": "Override…"} if g.actor.role.holds(Role.ADMIN) else None
     return fragments.toast(values.short(blocked.detail, SENTENCES), bad=True, link=link)
-
-
-def _html_length(verdict: Verdict) -> int:
-    approvals: Any = verdict.approvals[:APPROVALS]
-    texts = (
-        text
-        for it in approvals
-        for text in (it.approved_by, (it.comment or "")[:COMMENT], it.void or "", it.note or "")
-    )
-    return AROUND + 2 * len(escape(verdict.detail[:DETAIL])) + sum(160 + len(escape(text)) for text in texts)
