@@ -37,13 +37,11 @@ class EnvironmentForm(EnvironmentPut):
 @page()
 def index() -> Response:
     """The matrix of models and environments, now or at the time in the address, and their timeline above it."""
-    block = requested_block("board", "places")
     form, filters = lists.filters(places.At)
     at = filters.get("at")
     shown = places.board() if at is None or form.errors else places.board_then(at)
-    if block != "board":
-        shown |= places.line(shown)
-    return fragments.whole_or(block, BOARD, 422 if form.errors else 200, form=form, **shown)
+    shown |= places.line(shown)
+    return fragments.whole_or(requested_block("places"), BOARD, 422 if form.errors else 200, form=form, **shown)
 
 
 @blp.get(AT)

@@ -69,6 +69,16 @@ def test_the_overview_asks_again_and_shows_what_has_changed(page, model, admin):
     expect(page.locator("#activity")).to_contain_text(f"{model['name']} 1.2.0")
 
 
+def test_the_environments_ask_again_and_show_what_goes_where(page, model, admin):
+    visit(page, "/environments")
+    running = page.locator("#board", has_text=model["name"])
+    expect(running).to_have_count(0)
+    deploy(admin, version_of(admin, model, "1.2.0"), "running")
+    wind(page)
+    expect(running).to_have_count(1)
+    expect(page.locator("#updated")).to_have_attribute("hx-trigger", re.compile("every 3s"))
+
+
 def test_a_hidden_tab_does_not_poll_and_asks_at_once_when_it_is_shown(page, polls):
     visit(page, "/")
     page.evaluate("window.isHidden = true")
@@ -123,13 +133,14 @@ def test_new_rows_wait_behind_a_button_while_the_list_is_in_use(page, model, adm
     expect(page.locator(".waiting-rows")).to_have_count(0)
 
 
-@pytest.mark.parametrize("kind", ["deployment", "deployments", "version", "model"])
+@pytest.mark.parametrize("kind", ["deployment", "deployments", "version", "model", "environment"])
 def test_what_runs_is_asked_for_every_three_seconds(page, model, admin, kind):
     version = version_of(admin, model, "1.2.0")
     deployment = deploy(admin, version, "running")
     at = f"/models/{model['name']}"
     addresses = {"deployment": f"/deployments/{deployment['id']}", "deployments": "/deployments"}
     addresses |= {"version": f"{at}/versions/1.2.0", "model": f"{at}/-/deployments"}
+    addresses |= {"environment": "/environments/development/-/history"}
     visit(page, addresses[kind])
     expect(page.locator("main")).to_contain_text("running")
     assert admin.put(f"/api/v1/deployments/{deployment['id']}", json={"status": "success"}).status_code == 200
@@ -137,7 +148,7 @@ def test_what_runs_is_asked_for_every_three_seconds(page, model, admin, kind):
     expect(page.locator("main")).to_contain_text("success · live")
     interval = re.search(r"every (\d+)s", page.locator("#updated").get_attribute("hx-trigger") or "")
     assert interval is not None
-    assert int(interval[1]) == 10 or kind == "deployments"  # others run in the demo's data
+    assert int(interval[1]) == 10 or kind in {"deployments", "environment"}  # others run in the demo's data
 
 
 def test_what_is_typed_stays_and_so_does_what_is_open(page, model, admin):

@@ -116,7 +116,7 @@ def test_a_page_reads_what_it_shows_by_an_index(filled, path):
 
 @pytest.mark.parametrize(
     ("path", "part"),
-    [("/", "live"), ("/?all=1", "live"), ("/", "ready"), ("/", "activity"), ("/environments", "board")],
+    [("/", "live"), ("/?all=1", "live"), ("/", "ready"), ("/", "activity"), ("/environments", "places")],
 )
 def test_what_polls_reads_what_it_shows_by_an_index(filled, path, part):
     response, sent = filled.page(path, part)
