@@ -3,16 +3,19 @@
 import json
 from collections.abc import Iterator
 from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, request, url_for
 from marshmallow import fields
 
 from catapult.contract.fields import Minute
 from catapult.contract.filters import AuditFilters
 from catapult.contract.service import ExportedOut
 from catapult.pages.parts import csv_files, lists
-from catapult.pages.parts.page_request import page
+from catapult.pages.parts.day_bars import day_bars
+from catapult.pages.parts.days import by_day
+from catapult.pages.parts.page_request import is_htmx, page
 from catapult.queries import audit_logs
 from catapult.tables import Action, Kind
 
@@ -39,10 +42,14 @@ class Filters(AuditFilters):
 def index() -> Response:
     """The entries that match the filters in the address, newest first."""
     form, part = lists.filtered_part(Filters, audit_logs.listing)
-    part = part._replace(rows=[entry(row) for row in part.rows])
     values: dict[str, Any] = {**form.values}
-    files = {kind: url_for(f".export_{kind}", **values) for kind in ("csv", "jsonl")}
-    return lists.filtered(LIST, form, part=part, files=files, actions=list(Action), kinds=list(Kind))
+    context = {
+        "days": by_day(entry(row) for row in part.rows),
+        "after": request.headers.get("X-After-Day"),  # the head above a next page
+        "files": {kind: url_for(f".export_{kind}", **values) for kind in ("csv", "jsonl")},
+        "bars": [] if is_htmx() else day_bars(audit_logs.counts_by_day(), audit_logs.MOST_A_DAY),
+    }
+    return lists.filtered(LIST, form, part=part, actions=list(Action), kinds=list(Kind), **context)
 
 
 @blp.get("/audit/export.csv")
@@ -61,16 +68,16 @@ def export_jsonl() -> Response:
     return csv_files.file("catapult-audit.jsonl", "application/jsonl; charset=utf-8", lines)
 
 
-def entry(row: Any) -> dict[str, Any]:
-    """Return the row with its parsed `details`, `facts` as text by name, and `changes` as texts (field, old, new)."""
+def entry(row: Any) -> SimpleNamespace:
+    """Return the row with its `parsed` details, `facts` as text by name, and `changes` as texts (field, old, new)."""
     details = json.loads(row.details)
     changes = details.get("changes", {})
-    return {
+    return SimpleNamespace(
         **row._mapping,
-        "details": details,
-        "facts": {name: as_text(value) for name, value in details.items() if name != "changes"},
-        "changes": [(name, as_text(change["old"]), as_text(change["new"])) for name, change in changes.items()],
-    }
+        parsed=details,
+        facts={name: as_text(value) for name, value in details.items() if name != "changes"},
+        changes=[(name, as_text(change["old"]), as_text(change["new"])) for name, change in changes.items()],
+    )
 
 
 def as_text(value: Any) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, cast, func, lateral, select, true
+from sqlalchemy import ARRAY, ColumnElement, Text, cast, func, lateral, select, text, true
 
 from catapult.extensions import db
 from catapult.queries.lists.paging import CHUNK, Listing, Page, in_order, newest_first
@@ -19,6 +19,9 @@ V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 P: Any = Approval.__table__.c
 C: Any = Comment.__table__.c
+
+DAYS, MOST_A_DAY = 30, 500
+"""The days that `counts_by_day` returns, and up to how many entries it counts of each."""
 
 QUIET = ("api_key.", "session.", "auth.", "demo.")
 ACTIVITY = tuple(action for action in Action if not action.startswith(QUIET))
@@ -54,6 +57,26 @@ def listing(
     if until is not None:
         conditions.append(A.created_at < until)
     return (_ENTRIES.with_leading_column(*equal[0]) if equal else _ENTRIES).where(*conditions)
+
+
+_BY_DAY = text(
+    """
+SELECT day::date, (
+    SELECT count(*) FROM (
+        SELECT FROM audit_logs WHERE created_at >= day AND created_at < day + interval '1 day' LIMIT :most
+    ) AS counted
+)
+FROM generate_series(
+    date_trunc('day', now(), 'UTC') - make_interval(days => :days - 1), now(), interval '1 day'
+) AS day
+ORDER BY day
+"""
+).bindparams(days=DAYS, most=MOST_A_DAY)
+
+
+def counts_by_day() -> list[tuple[date, int]]:
+    """Return the last `DAYS` days in UTC, oldest first, each with its number of entries, counted up to `MOST_A_DAY`."""
+    return [(day, count) for day, count in db.session.execute(_BY_DAY)]
 
 
 def about(model_id: UUID, name: str) -> Listing:

@@ -22,7 +22,7 @@ def test_axe_finds_nothing_where_there_is_nothing_yet(windows_on, empty, path):
             caller.model("nothing/here")
     page = windows_on(empty)("admin")
     page.goto(path)
-    expect(page.locator("#main .empty, #main .audit").first).to_be_visible()
+    expect(page.locator("#main .empty, #main .entries").first).to_be_visible()
     check(page)
 
 

@@ -59,7 +59,7 @@ BROKEN = r"""() => {
 """The words of up to 16 letters that are on more than one line, but in addresses, which may break anywhere."""
 TALL = """() => [...document.querySelectorAll("tbody tr:not(.cards tr)")].filter((it) => it.clientHeight > 240
   && !it.querySelector("details[open], pre, .text")).map((it) => `${it.clientHeight}: ${it.innerText.slice(0, 80)}`)"""
-NARROW = """() => [...document.querySelectorAll("table:not(.audit, .columns table) td:first-child:not(.tick, :only-child)")]
+NARROW = """() => [...document.querySelectorAll("table:not(.columns table) td:first-child:not(.tick, :only-child)")]
   .filter((it) => it.checkVisibility() && it.clientWidth < 190).map((it) => `${it.clientWidth}: ${it.innerText.slice(0, 60)}`)"""
 
 

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from catapult.pages.audit_logs import as_text
 from catapult.pages.parts.csv_files import cell, line
 from catapult.tables import Action, Kind, Role
 
-ENTRY = re.compile(r'<tr id="entry-([0-9a-f-]{36})"')
+ENTRY = re.compile(r'<li id="entry-([0-9a-f-]{36})"')
 SENTENCE = '{% from "audit_logs/_feed.html" import sentence with context %}{{ sentence(entry) }}'
 
 
@@ -95,8 +96,14 @@ def test_an_entry_says_when_who_what_on_what_and_from_where(browser, api):
         environ_overrides={"REMOTE_ADDR": "192.0.2.7"},
     )
     page = browser.by("viewer").get(f"/audit?resource_id={made.json['id']}").text
-    for text in ("publisher-key", "model.create", 'href="/models/org/bert"', "192.0.2.7", "run-42", "<time datetime="):
+    for text in ("publisher-key", "model.create", 'href="/models/org/bert"', "192.0.2.7", "run-42"):
         assert text in page
+    (entry,) = Page(browser.get(f"/audit?resource_id={made.json['id']}")).all("li", id=f"entry-{entry_id(page)}")
+    assert re.fullmatch(r"publisher-key registered the model org/bert .* \d\d:\d\d", entry.text)
+
+
+def entry_id(page):
+    return ENTRY.search(page)[1]
 
 
 def test_a_version_is_linked_and_a_deleted_one_is_not(browser, api):
@@ -138,6 +145,56 @@ def test_filters_are_in_the_address(browser, api, query, found):
     version = api.version(api.model())
     api.by("releaser").post(f"/api/v1/versions/{version['id']}/promote")
     assert set(actions(browser.get(f"/audit?{query}"))) == found
+
+
+def test_names_and_actions_lead_to_the_entries_that_have_them(browser, api):
+    api.by("publisher").model()
+    page = browser.get("/audit?resource_type=model")
+    for address in ("/audit?api_key_name=publisher-key", "/audit?action=model.create"):
+        assert f'href="{address}"' in page.text
+        assert set(actions(browser.get(address))) == {"model.create"}
+
+
+def test_entries_stand_below_their_day_and_a_next_page_goes_on_with_it(browser, sql):
+    sql(ENTRIES, first=1, last=60)
+    first = browser.get("/audit?api_key_name=demo")
+    heads = [head.text for head in Page(first).all("h3")]
+    assert heads
+    address, after = re.search(
+        r'hx-get="([^"]+)"\s+hx-target="#more"[^>]*"X-After-Day": "([^"]+)"', first.text
+    ).groups()
+    assert after == heads[-1]
+    headers = {"X-After-Day": after}
+    rest = browser.get(unescape(address), htmx="more", headers=headers)
+    assert len(entries(first)) + len(entries(rest)) == 60
+    assert after not in [head.text for head in Page(rest).all("h3")]
+    assert after in [head.text for head in Page(browser.get(unescape(address))).all("h3")]
+
+
+def test_the_histogram_has_a_bar_a_day_that_leads_to_its_entries(browser, api, sql):
+    sql(
+        "INSERT INTO audit_logs (id, action, resource_type, created_at) SELECT gen_random_uuid(), 'x.y', 'x',"
+        " date_trunc('day', now(), 'UTC') - interval '3 days' + n * interval '1 minute' FROM generate_series(0, 6) AS n"
+    )
+    bars = day_bars(browser.get("/audit"))
+    assert len(bars) == 30
+    day = bars[-4]
+    assert day["aria-label"].endswith(": 7 entries")
+    assert bars[0]["aria-label"].endswith(": 0 entries")
+    of_day = browser.get(day["href"])
+    assert len(entries(of_day)) == 7
+    (chosen,) = Page(of_day).all("a", aria_current="true")
+    assert chosen["href"] == day["href"]
+    assert "histogram" not in browser.get("/audit", htmx="list").text
+
+
+def day_bars(response):
+    return [link for link in Page(response).all("a") if re.search("entr(y|ies)$", link.get("aria-label") or "")]
+
+
+def test_the_histogram_counts_so_many_entries_of_a_day_and_says_so(browser, sql):
+    sql(ENTRIES, first=1, last=700)
+    assert "500+ entries" in browser.get("/audit").text
 
 
 def test_a_minute_is_in_utc_and_the_end_is_excluded(browser, sql):
