@@ -602,6 +602,18 @@ class Gate(Editable, Row):
     )
 
 
+class GateRefusal(Row):
+    """How often a gate refused on a day, in UTC. Bookkeeping, written after the refused request."""
+
+    __tablename__ = "gate_refusals"
+
+    gate_id: Mapped[UUID] = mapped_column(ForeignKey("gates.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    refusals: Mapped[int]
+
+    __table_args__ = (CheckConstraint("refusals > 0", name="refusals"),)
+
+
 class Decision(Row):
     """A promotion, demotion, deployment, rollback or retirement, with everything that let it through. Never changed."""
 

@@ -20,6 +20,7 @@ ROWS = {
     "versions": "id model_id=@model version=9 tag=t digest=a:b platform=linux/amd64 status=active created_by=x",
     "deployments": "id release_id=@version model_id=@model environment=production status=success deployed_by=x",
     "environments": "id name=canary rank=9 created_by=x",
+    "gate_refusals": "gate_id=@gate day=2026-11-23 refusals=1",
     "week_figures": "week=2026-11-23 place=production deployments=2 failures=1",
     "deployment_states": "deployment_id=@deployment status=running at=2026-11-23T10:00:00Z",
     "gates": "id model=* target=release kind=metadata_present paths={a} created_by=x",
@@ -50,10 +51,12 @@ def there(api, sql):
     model = api.model()
     version = api.version(model)
     deployment = api.deployment(version)
+    gate = api.make("/api/v1/gates", {"model": "*", "target": "release", "kind": "metadata_present", "paths": ["x"]})
     key = api.make("/api/v1/api-keys", {"name": "n"})
     api.make("/api/v1/people", {"name": "Dana", "email": "dana@example.com"})
     assert deployment["live"]
     ids = {"@model": model["id"], "@version": version["id"], "@deployment": deployment["id"], "@key": key["id"]}
+    ids["@gate"] = gate["id"]
     for table, changed in (("sessions", {"token_hash": TOKEN_HASH}), ("approvals", {"gates_hash": "given"})):
         statement, values = insert(table, ids, **changed)
         sql(statement, **values)
@@ -144,6 +147,7 @@ CHECKS = [
     ("approvals", "voided", {"void_reason": "x"}),
     ("comments", "text", {"text": ""}),
     ("comments", "text", {"text": "x" * 2_001}),
+    ("gate_refusals", "refusals", {"refusals": 0}),
     ("week_figures", "week", {"week": "2026-11-24"}),
     ("week_figures", "failures", {"failures": 3}),
     ("people", "email", {"email": "a@b@c"}),

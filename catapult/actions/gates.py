@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Date, func, select
+from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
 from catapult import audit
@@ -16,7 +17,7 @@ from catapult.queries import environments
 from catapult.queries import gates as queries
 from catapult.rules import reasons
 from catapult.rules.gates import OWN_FIELDS, Verdict, rule
-from catapult.tables import NOW, RELEASE, Gate, GateKind, Role
+from catapult.tables import NOW, RELEASE, Gate, GateKind, GateRefusal, Role
 
 ATTRIBUTES = {"kind": "kind_", "count": "count_"}
 """Fields whose attribute has another name."""
@@ -144,6 +145,19 @@ def blocked(verdicts: Sequence[Verdict], target: str) -> Blocked:
     reasons = "; ".join(verdict.detail for verdict in verdicts if not verdict.passed)
     goal = "become a release" if target == RELEASE else f"go to {target}"
     return Blocked(f"It may not {goal}: {reasons}.", gates=list(verdicts))
+
+
+def count_refusals(verdicts: Sequence[Verdict]) -> None:
+    """Count, for each gate that does not pass, that it refused today. Ends the request's transaction.
+
+    It is not a change that anybody asked for, so it has no audit entry.
+    """
+    ids = sorted({verdict.gate.id for verdict in failed(verdicts)})  # in one order, so that no two wait for each other
+    today = func.timezone("UTC", func.now()).cast(Date)
+    rows = [{"gate_id": gate_id, "day": today, "refusals": 1} for gate_id in ids]
+    statement = insert(GateRefusal).values(rows)
+    counted = GateRefusal.refusals + 1
+    audit.note(statement.on_conflict_do_update(index_elements=["gate_id", "day"], set_={"refusals": counted}))
 
 
 def override(row: Any, verdicts: Sequence[Verdict], target: str, reason: str | None, **details: Any) -> list[Entry]:

@@ -35,8 +35,14 @@ OFFERED, TRIED = 50, 20
 @blp.get("/gates")
 @page()
 def index() -> Response:
-    """Every gate, newest first."""
-    return fragments.whole_or(requested_block("list", "more"), LIST, part=lists.part(gates.listing()))
+    """The gates that contain the text or apply to the model in the address, newest first."""
+    search, model = lists.typed("search"), lists.typed("model")
+    listing = gates.of_model(model) if model else gates.listing()
+    part = lists.part(listing.where(gates.contains(search)) if search else listing)
+    refused = gates.refusals(row.id for row in part.rows)
+    return fragments.whole_or(
+        requested_block("list", "more"), LIST, part=part, refused=refused, search=search, applies_to=model
+    )
 
 
 @blp.route("/new/gate", methods=forms.METHODS)

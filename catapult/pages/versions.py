@@ -23,6 +23,7 @@ from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
 from catapult.rules.comparison import compare, parsed
 from catapult.tables import RELEASE, DeploymentStatus, GateKind, Role, VersionStatus
+from catapult.web import error_handlers
 
 blp = Blueprint("versions", __name__)
 AT = "/models/<model:name>/versions/<version>"
@@ -71,7 +72,7 @@ def change(name: str, version: str, verb: str) -> Response:
     try:
         return _in_place(name, version, VERBS[verb])
     except Blocked as blocked:
-        db.session.rollback()
+        error_handlers.record(blocked)
         return _blocked(versions.named(name, version), blocked)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Date, and_, bindparam, func, literal, or_, select
 
 from catapult.errors import Conflict, NotFound
 from catapult.extensions import db
@@ -15,15 +15,19 @@ from catapult.queries.lists.paging import Listing, Page, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.rules import gates
 from catapult.rules.gates import Verdict
-from catapult.tables import RELEASE, Approval, Gate, RegisteredModel, Version, VersionStatus
+from catapult.tables import RELEASE, Approval, Gate, GateRefusal, RegisteredModel, Version, VersionStatus
 
 G: Any = Gate.__table__.c
 A: Any = Approval.__table__.c
+R: Any = GateRefusal.__table__.c
 V: Any = Version.__table__.c
 M: Any = RegisteredModel.__table__.c
 
 MOST_VOID = 1_000
 """Approvals are counted up to this number."""
+
+REFUSED_WITHIN = 90
+"""Days in which refusals are counted."""
 
 MOST_DIRECTED = 200
 """The newest gates of a model that say in which direction its numbers are better."""
@@ -59,6 +63,19 @@ def of_model(name: str) -> Listing:
     """Return the gates that apply to the model with that name, newest first."""
     like = func.replace(func.replace(func.lower(G.model), "_", "\\_"), "*", "%")
     return _GATES.where(literal(name.lower()).like(like))
+
+
+def contains(words: str) -> ColumnElement[bool]:
+    """Return whether the gate's model, target, kind, environment or a path of it contains the words, case ignored."""
+    fields = (G.model, G.target, G.kind, G.environment, G.path, func.array_to_string(G.paths, " "))
+    return or_(*(field.icontains(words, autoescape=True) for field in fields))
+
+
+def refusals(gate_ids: Iterable[Any]) -> dict[str, int]:
+    """Return `{gate's id: how often it refused}` in the last `REFUSED_WITHIN` days, without those that did not."""
+    since = func.timezone("UTC", func.now()).cast(Date) - REFUSED_WITHIN
+    query = select(R.gate_id, func.sum(R.refusals)).where(R.gate_id.in_(_uuids(gate_ids)), R.day > since)
+    return {str(gate_id): count for gate_id, count in db.session.execute(query.group_by(R.gate_id))}
 
 
 def directed(name: str) -> list[Any]:

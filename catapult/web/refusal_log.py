@@ -1,4 +1,4 @@
-"""Refused sign-ins and refused roles in the audit log, sampled so that nobody can fill it."""
+"""Refused sign-ins and refused roles in the audit log, sampled so that nobody can fill it; and what gates refuse, counted."""
 
 import time
 from collections import Counter
@@ -8,8 +8,9 @@ from typing import Any
 from flask import g, request
 
 from catapult import audit
+from catapult.actions import gates
 from catapult.audit import Actor
-from catapult.errors import Forbidden, Refusal, Unauthenticated
+from catapult.errors import Blocked, Forbidden, Refusal, Unauthenticated
 
 
 class Sample:
@@ -38,11 +39,13 @@ SAMPLE = Sample(each=5, total=60)
 
 
 def record(refusal: Refusal) -> None:
-    """Record a refused sign-in or a 403 in the audit log, as often as `SAMPLE` allows."""
+    """Record a refused sign-in or a 403 in the audit log, as often as `SAMPLE` allows, and count what gates refuse."""
     if isinstance(refusal, Unauthenticated) and "refused" in g:
         _record("auth.refused", *g.refused)
     elif isinstance(refusal, Forbidden) and "actor" in g:
         _record("auth.forbidden", g.actor, {"method": request.method, "path": request.path})
+    elif isinstance(refusal, Blocked):
+        gates.count_refusals(refusal.gates)
 
 
 def _record(action: str, actor: Actor, details: dict[str, Any]) -> None:

@@ -44,7 +44,39 @@ def test_each_gate_is_a_row_that_says_what_it_asks_for(browser, gate, places):
         ],
         strict=True,
     ):
-        assert row.startswith(f"{models} {target} {asks} just now · admin-key")
+        assert row.startswith(f"{models} {target} {asks} 0 just now · admin-key")
+
+
+def test_gates_are_searched_and_chosen_by_the_model_they_apply_to(browser, gate):
+    gate()
+    gate("metadata_present", "staging", model="org/*", paths=["data.sha256", "git_commit"])
+    for query, count in (
+        *(("search=SHA256", 1), ("search=stag", 1), ("search=accu", 1), ("search=%25", 0), ("search=org/", 1)),
+        *(("model=org/bert", 2), ("model=other/m", 1), ("model=org/bert&search=accuracy", 1)),
+    ):
+        assert len(rows(browser.get(f"/gates?{query}"))) == count, query
+    empty = browser.get("/gates?search=nothing", htmx="list")
+    assert "No gate has “nothing” in it." in empty.text
+    assert "<html" not in empty.text
+
+
+def test_each_gate_says_how_often_it_refused_by_any_door(browser, api, gate, places, sql):
+    refusing = gate()["id"]
+    gate("metadata_present", paths=["note"])
+    version = api.version(api.model(), metadata={"accuracy": 0.5, "note": "x"})
+    at = f"/api/v1/versions/{version['id']}"
+    for _ in range(2):
+        assert api.post(f"{at}/promote").status_code == 409
+    assert api.put(at, {"is_release": True}).status_code == 409
+    assert browser.post(f"{AT}/-/promote", htmx="main").status_code == 409
+    assert browser.post(f"{AT}/-/promote").status_code == 409
+    headers = {"Idempotency-Key": "once"}
+    assert {api.post(f"{at}/promote", headers=headers).status_code for _ in range(2)} == {409}
+    assert api.post(f"{at}/promote", {"force": True, "reason": "Tests."}).status_code == 200
+    sql("INSERT INTO gate_refusals VALUES (:id, now() - interval '91 days', 40)", id=refusing)
+    first, second = rows(browser.get("/gates"))
+    assert " 0 just now" in first
+    assert " 7 just now" in second
 
 
 def test_a_deleted_gate_is_a_404(browser, gate):
