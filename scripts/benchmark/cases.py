@@ -170,6 +170,9 @@ def pages(url: str, granted: Access) -> list[Case]:
         "models page": ["/models"],
         "search page": [f"/search?q={word}" for word in _words(names)],
         "page of a model": [f"/models/{name}" for name in names],
+        "environments page": ["/environments"],
+        "timeline of 90 days": ["/environments?days=90&lanes=all"],
+        "audit page": ["/audit"],
         "inbox page": ["/inbox"],
     }
     return [Case(name, Asked(paths, cookie=granted.cookie), READ, FEW) for name, paths in listed.items()]
