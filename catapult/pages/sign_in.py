@@ -105,7 +105,7 @@ def _refused(refusal: Refusal) -> Response:
 
 
 def _form(error: str = "", status: int = 200) -> Response:
-    return fragments.whole("sign_in/form.html", status, error=error, next=_next())
+    return fragments.whole("sign_in/form.html", status, error=error, next=_next(), ended="ended" in request.values)
 
 
 def _next() -> str:

@@ -40,10 +40,16 @@ def _to_sign_in() -> Response:
     """Redirect to the sign-in, and from there back to the open page or to the submitted form."""
     g.pop("actor", None)
     in_place = request.method in SAFE or _has_form()
-    address = url_for("pages.sign_in.form", next=_requested_page() if in_place else current_address(query=True))
+    back = _requested_page() if in_place else current_address(query=True)
+    address = url_for("pages.sign_in.form", next=back, ended=1 if _had_session() else None)
     if is_htmx():
         return Response(status=401, headers={"HX-Redirect": address})
     return redirect(address, 303)  # type: ignore[return-value]
+
+
+def _had_session() -> bool:
+    """Return whether a session has ended. The browser forgets the cookie of an old one, but not a page that is open."""
+    return auth.COOKIE in request.cookies or is_htmx() or request.method not in SAFE
 
 
 def _requested_page() -> str:
