@@ -10,10 +10,11 @@ from catapult.contract.service import PersonIn
 from catapult.errors import Refusal, Unauthenticated
 from catapult.pages.parts import forms, fragments
 from catapult.pages.parts.forms import Form
-from catapult.pages.parts.page_request import SAFE, page
+from catapult.pages.parts.page_request import page
 from catapult.queries.sessions import LONGEST
 from catapult.web import auth, origin
 from catapult.web.error_handlers import record
+from catapult.web.origin import SAFE
 
 blp = Blueprint("sign_in", __name__)
 REFUSED = "This key is unknown, expired or revoked. Check it, or ask an administrator for a new one."

@@ -7,8 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from catapult.errors import RateLimited, Refusal, Unauthenticated
 from catapult.pages.parts import fragments
-from catapult.pages.parts.page_request import SAFE, current_address, is_htmx, requested_address
+from catapult.pages.parts.page_request import current_address, is_htmx, requested_address
 from catapult.web import auth
+from catapult.web.origin import SAFE
 
 
 def answer(refusal: Refusal) -> Response:

@@ -12,9 +12,9 @@ from catapult.extensions import autocommit
 from catapult.tables import Role
 from catapult.web import auth, origin
 from catapult.web.error_handlers import try_again
+from catapult.web.origin import SAFE
 
 View = Callable[..., Any]
-SAFE = ("GET", "HEAD")
 
 
 def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
