@@ -34,7 +34,7 @@ PRINTS = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
 
 PLACEHOLDER = "export REGISTRY_API_KEY=cat_…"
 CHECKOUT = (
-    *("catapult", "client", "migrations", "scripts"),
+    *("catapult", "client", "docs", "migrations", "scripts"),
     *("Makefile", "setup.cfg", "pyproject.toml", "wsgi.py", "README.md", "LICENSE"),
 )
 PYTHON_PROMPT = """

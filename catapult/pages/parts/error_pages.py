@@ -1,13 +1,10 @@
 """Refusals as pages, as toasts, or as a redirect to the sign-in and back."""
 
-from contextlib import suppress
-
 from flask import Response, current_app, g, redirect, request, url_for
-from sqlalchemy.exc import SQLAlchemyError
 
 from catapult.errors import RateLimited, Refusal, Unauthenticated
 from catapult.pages.parts import fragments
-from catapult.pages.parts.page_request import current_address, is_htmx, requested_address
+from catapult.pages.parts.page_request import current_address, is_htmx, recognise, requested_address
 from catapult.web import auth
 from catapult.web.origin import SAFE
 
@@ -21,20 +18,13 @@ def answer(refusal: Refusal) -> Response:
     else:
         without_database = refusal.status >= 500 or isinstance(refusal, RateLimited)
         if not without_database:
-            _recognise()
+            recognise()  # at an address without a view, too
         context = {"refusal": refusal, "request_id": auth.request_id(), "no_counts": without_database}
         context["back"] = requested_address() if request.method in SAFE else current_address(query=True)
         response = fragments.whole("errors/page.html", refusal.status, **context)
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
-
-
-def _recognise() -> None:
-    """Set `g.actor` at an address without a view, so that people who are signed in see the usual frame."""
-    if "actor" not in g:
-        with suppress(Unauthenticated, SQLAlchemyError):
-            g.actor = auth.signed_in()
 
 
 def _to_sign_in() -> Response:
