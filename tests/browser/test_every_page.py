@@ -92,3 +92,13 @@ def test_axe_finds_nothing(page):
     page.evaluate(SHORTEN)
     check(page)
     check_widths(page)
+
+
+def test_every_question_mark_leads_to_a_section_that_is_there(page):
+    page.set_viewport_size(SCREEN)
+    for link in page.locator("a.about").all():
+        assert link.get_attribute("aria-label").startswith("About ")
+        box = link.bounding_box()
+        assert box is None or min(box["width"], box["height"]) >= 24  # None: in a tab that is not open
+        address, _, anchor = link.get_attribute("href").partition("#")
+        assert f'id="{anchor}"' in page.request.get(address).text()

@@ -91,3 +91,27 @@ def test_the_index_of_errors_lists_every_kind(browser):
     assert [link.text for link in page.all("a", class_="mono")] == list(errors.KINDS)
     assert browser.get("/docs/errors/nonsense").status_code == 404
     assert "conflict" in browser.get("/docs/errors/nonsense").text
+
+
+@pytest.mark.parametrize(
+    ("address", "about"),
+    [
+        ("/gates", "gates"),
+        ("/new/gate", "gates (a new tab)"),
+        ("/inbox", "approvals"),
+        ("/models", "filters"),
+        ("/models/org/bert", "filters"),
+        ("/models/org/bert/versions/1.0.0", "gates and approvals"),
+        ("/environments/production/-/freeze", "freezes (a new tab)"),
+        ("/keys", "keys and roles"),
+        ("/new/key", "keys and roles (a new tab)"),
+        ("/people", "people and roles"),
+        ("/me", "keys and roles"),
+    ],
+)
+def test_what_has_a_guide_leads_to_its_section(browser, api, address, about):
+    api.deployment(api.version(api.model()))
+    [link] = Page(browser.get(address)).has_class("about")
+    assert link["aria-label"] == f"About {about}"
+    path, _, anchor = link["href"].partition("#")
+    assert anchor in ids(browser.get(path))
