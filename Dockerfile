@@ -13,8 +13,9 @@ COPY setup.cfg pyproject.toml README.md LICENSE wsgi.py ./
 COPY catapult catapult
 COPY client/catapult_client client/catapult_client
 COPY migrations migrations
+COPY docs/*.md docs/
 COPY scripts/create_api_key.py scripts/create_api_key.py
-# Editable, because the migrations are beside the package and not in it.
+# Editable, because the migrations and the guides are beside the package and not in it.
 RUN python -m pip --python /opt/venv/bin/python install --no-deps --no-index --no-build-isolation --editable . \
     && python -m pip --python /opt/venv/bin/python uninstall --yes setuptools wheel
 RUN python -m compileall -q /app /opt/venv/lib && chmod -R a+rX /app /opt/venv

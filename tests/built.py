@@ -18,7 +18,7 @@ def run(*command: Any, **kwargs: Any) -> str:
 def wheel_in(target: Path) -> Path:
     """The wheel, built in that folder."""
     source = target / "source"
-    for name in ("catapult", "client", "migrations", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("catapult", "client", "docs", "migrations", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, source / name)
     run(sys.executable, "-m", "pip", "wheel", str(source), "--no-deps", "--quiet", "--wheel-dir", str(target))
     (made,) = target.glob("*.whl")

@@ -5,11 +5,13 @@ import subprocess
 import sys
 import tempfile
 from contextlib import closing
+from html import unescape
 from pathlib import Path
 from socket import SO_REUSEADDR, SOL_SOCKET, socket
 
 import psycopg2
 import pytest
+import requests
 from built import ROOT, copy
 from documents import ADDRESS, CHECKOUT_COMMAND, GUIDES, README, WHEEL_COMMAND, Block, blocks, get, served
 from up import environment as clean_environment
@@ -32,7 +34,7 @@ PRINTS = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
 
 PLACEHOLDER = "export REGISTRY_API_KEY=cat_…"
 CHECKOUT = (
-    *("catapult", "client", "migrations", "scripts"),
+    *("catapult", "client", "docs", "migrations", "scripts"),
     *("Makefile", "setup.cfg", "pyproject.toml", "wsgi.py", "README.md", "LICENSE"),
 )
 PYTHON_PROMPT = """
@@ -170,6 +172,29 @@ def test_the_blocks_of_a_page_run_as_pasted(page, server, reader):
         assert {row["model_name"] for row in live} == {"myorg/bert", "myorg/ranker"}
         for row in live:
             assert get(f"{server.url}/api/v1/versions/{row['release_id']}", server.key).json()["is_release"]
+
+
+def steps_of(page):
+    """Return the first steps on the overview, `{name: (its class, the sample or "")}`."""
+    steps = re.findall(r'<li id="step-(\w+)"(?: class="(\w+)")?>(.*?)</li>', page, re.DOTALL)
+    samples = {name: re.search(r"<pre[^>]*>(.*?)</pre>", text, re.DOTALL) for name, _, text in steps}
+    return {name: (state, unescape(samples[name][1]) if samples[name] else "") for name, state, _ in steps}
+
+
+@pytest.mark.parametrize("language", ["curl", "python"])
+def test_the_first_steps_on_the_overview_run_as_pasted_and_tick_themselves(server, reader, language):
+    with requests.Session() as browser:
+        browser.trust_env = False
+        browser.post(f"{server.url}/login", data={"key": server.key}, headers={"Origin": server.url})
+        done = []
+        while steps := steps_of(browser.get(f"{server.url}/?language={language}").text):
+            assert [name for name, (state, _) in steps.items() if state == "done"] == done
+            ((name, sample),) = [(name, sample) for name, (state, sample) in steps.items() if state == "open"]
+            assert name == list(steps)[len(done)]
+            reader.paste(Block("sh" if name == "key" or language == "curl" else language, sample, f"the step {name}"))
+            done.append(name)
+        assert done == ["key", "model", "version", "release", "deployment"]
+        assert "myorg/bert" in browser.get(server.url).text
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_the_wheel_serves_in_an_empty_folder_by_the_command_in_the_readme(wheel)
         with served(WHEEL_COMMAND, folder / "empty", programs, free_port()) as server:
             assert get(f"{server.url}/api/health").json()["status"] == "healthy"
             assert get(f"{server.url}/readyz").status_code == 200
+            assert 'id="sign-in"' in get(f"{server.url}/docs/guides/get-started").text
             settings = {"REGISTRY_URL": f"{server.url}/api", "REGISTRY_API_KEY": server.key, "NO_PROXY": "127.0.0.1"}
             said = run(programs / "python", "-I", "-c", REGISTER, cwd=folder, env={**os.environ, **settings})
         assert said == "myorg/bert 1.0.0\n"
@@ -101,6 +102,7 @@ SOURCES = {
     "catapult/": (ROOT / "catapult", "**/*.py"),
     "catapult_client/": (ROOT / "client" / "catapult_client", "**/*.py"),
     "catapult/migrations/": (ROOT / "migrations", "**/*.*"),
+    "catapult/docs/": (ROOT / "docs", "*.md"),
     "catapult/templates/": (ROOT / "catapult" / "templates", "**/*.*"),
     "catapult/static/": (STATIC, "**/*"),
 }

@@ -4,7 +4,7 @@ import re
 from html import unescape
 
 import pytest
-from signing_in import client, is_in, sign_in, token_of
+from signing_in import OURS, client, is_in, sign_in, token_of
 
 __all__ = ["client", "sign_in"]
 PROMOTE = "/models/org/bert/versions/1.0.0/-/promote"
@@ -83,3 +83,19 @@ def test_an_address_that_is_none_is_no_fault_of_ours(client, name):
     assert client.post("/theme", headers=headers).status_code == 403
     assert client.get("/models", headers=headers).status_code == 401
     assert client.post("/logout", headers={**headers, "Sec-Fetch-Site": "same-origin"}).status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_the_sign_in_says_whether_a_session_has_ended(client, sign_in, sql, headers):
+    plain = client.get("/models").headers["Location"]
+    assert plain == "/login?next=/models"
+    assert "Your session ended" not in client.get(plain).text
+    _, client = sign_in()
+    sql("DELETE FROM sessions")
+    response = client.get("/models", headers=headers)
+    ended = response.headers.get("Location") or response.headers["HX-Redirect"]
+    assert "Your session ended" in client.get(ended).text
+    assert "Your session ended" in sign_in("cat_wrong", client, data={"ended": "1"})[0].text
+    sign_in(client=client)
+    client.post("/logout", headers=OURS)
+    assert "Your session ended" not in client.get(client.get("/models").headers["Location"]).text

@@ -252,12 +252,6 @@ def test_all_processes_count_together(app, app_with, sql):
 # --- two doors --------------------------------------------------------------------------------------------------------
 
 
-def test_the_json_api_does_not_take_the_cookie(sign_in):
-    _, client = sign_in()
-    assert client.get("/api/v1/models").status_code == 401
-    assert client.post("/api/v1/models", json={"name": "a/b", "storage_path": "x"}, headers=OURS).status_code == 401
-
-
 def test_a_page_does_not_take_a_key_in_a_header(client, keys):
     assert not is_in(client, **{"X-API-Key": keys["admin"]})
     assert not is_in(client, Authorization=f"Bearer {keys['admin']}")

@@ -133,7 +133,7 @@ def browser(app, keys):
             "/search?q=e",
             "/search?q={name}+9",
         ),
-        *("/new/version", "/new/environment"),
+        *("/new/version", "/new/environment", "/docs", "/docs/guides/api", "/docs/errors/conflict"),
     ],
 )
 def test_a_page_takes_ten_statements_at_most_and_no_transaction(app, browser, things, path):

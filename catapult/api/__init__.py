@@ -36,7 +36,7 @@ NOUNS = (
 
 
 def init_app(app: Flask) -> None:
-    """Add the JSON API, its OpenAPI document and the pages that explain it."""
+    """Add the JSON API and its OpenAPI document."""
     api = openapi.init_app(app)
     for noun in NOUNS:
         api.register_blueprint(noun.blp)

@@ -1,8 +1,7 @@
-"""`/openapi.json`, `/docs` with a bundled Swagger UI, and `/docs/errors/…`, a page for each kind of problem."""
+"""`/openapi.json`, which the page at `/docs` shows."""
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, current_app
 
-from catapult import errors
 from catapult.api.wire import openapi
 from catapult.api.wire.rendering import encode
 
@@ -20,18 +19,3 @@ def document() -> Response:
     response = Response(body, content_type="application/json")
     response.add_etag()
     return response
-
-
-@blp.get("/docs")
-def swagger() -> str:
-    """Return Swagger UI, which works offline."""
-    return render_template("docs/index.html")
-
-
-@blp.get("/docs/errors/<code>")
-def explain(code: str) -> str:
-    """Return the page that a problem's `type` links to."""
-    kind = errors.KINDS.get(code)
-    if kind is None:
-        raise errors.NotFound(f"There is no kind of problem {code!r}. The kinds are {', '.join(errors.KINDS)}.")
-    return render_template("docs/error.html", kind=kind, kinds=errors.KINDS.values())

@@ -21,6 +21,7 @@ from catapult.pages import (
     comparison,
     decisions,
     deployments,
+    docs,
     environments,
     gates,
     inbox,
@@ -41,7 +42,7 @@ from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
 
 NOUNS = [sign_in, overview, search, inbox, registered_models, versions, comments, comparison, deployments]
-NOUNS += [environments, rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me]
+NOUNS += [environments, rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me, docs]
 YEAR = 365 * 86_400
 SOON = timedelta(days=7)
 """How long before its end every page tells the holder of a key about it."""

@@ -11,11 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from catapult.actions import week_figures as keeper
 from catapult.extensions import db
 from catapult.pages.parts import figures as drawn
-from catapult.pages.parts import fragments, pipeline, verdicts
+from catapult.pages.parts import first_steps, fragments, pipeline, verdicts
 from catapult.pages.parts.days import by_day
 from catapult.pages.parts.needs import Need, most_urgent
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, gates, inbox, live, needs, week_figures
+from catapult.queries import first_steps as so_far
 from catapult.tables import RELEASE, Role
 from catapult.web import auth
 
@@ -58,7 +59,18 @@ def matrix() -> dict[str, Any]:
     """Return the pipeline: one row a model, one column an environment, with what is live, under way and failed."""
     found = live.matrix(live.ALL if "all" in request.args else live.MODELS)
     attempts = {(it.model_id, it.place): it for it in _needs() if it.kind != "frozen"}
-    return {"matrix": found, "pipeline": pipeline.rows(found, attempts), "now": datetime.now(UTC)}
+    start = {} if found.rows else first_release()
+    return {"matrix": found, "pipeline": pipeline.rows(found, attempts), "now": datetime.now(UTC), **start}
+
+
+def first_release() -> dict[str, Any]:
+    """Return the steps to the first release; none once something was live, whatever was left out on the way there."""
+    done = so_far.done(g.actor.key_id)
+    if done.deployment:
+        return {}
+    language = first_steps.language(request.args.get("language"))
+    steps = first_steps.steps(done, request.host_url + "api", language)
+    return {"steps": steps, "language": language, "languages": first_steps.LANGUAGES}
 
 
 def ready() -> dict[str, Any]:
@@ -85,7 +97,6 @@ def ready() -> dict[str, Any]:
         "needs": shown,
         "needed": len(found),
         "waiting": waiting[:WAITING],
-        "any_version": bool(newer) or live.any_version(),
         "now": datetime.now(UTC),
     }
 

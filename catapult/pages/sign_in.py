@@ -10,10 +10,11 @@ from catapult.contract.service import PersonIn
 from catapult.errors import Refusal, Unauthenticated
 from catapult.pages.parts import forms, fragments
 from catapult.pages.parts.forms import Form
-from catapult.pages.parts.page_request import SAFE, page
+from catapult.pages.parts.page_request import page
 from catapult.queries.sessions import LONGEST
 from catapult.web import auth, origin
 from catapult.web.error_handlers import record
+from catapult.web.origin import SAFE
 
 blp = Blueprint("sign_in", __name__)
 REFUSED = "This key is unknown, expired or revoked. Check it, or ask an administrator for a new one."
@@ -105,7 +106,7 @@ def _refused(refusal: Refusal) -> Response:
 
 
 def _form(error: str = "", status: int = 200) -> Response:
-    return fragments.whole("sign_in/form.html", status, error=error, next=_next())
+    return fragments.whole("sign_in/form.html", status, error=error, next=_next(), ended="ended" in request.values)
 
 
 def _next() -> str:

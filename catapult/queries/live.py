@@ -214,8 +214,3 @@ def candidates(most: int) -> list[Any]:
     since when.
     """
     return list(db.session.execute(_CANDIDATES, {"recent": RECENT, "most": most}))
-
-
-def any_version() -> bool:
-    """Return whether any version is registered."""
-    return db.session.scalar(select(V.id).where(V.deleted_at.is_(None)).limit(1)) is not None

@@ -5,8 +5,9 @@ mistake in one of them is held by the other, and both by the pages' content poli
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import nh3
@@ -46,30 +47,67 @@ VALUES = {
 }
 LAST_LEVEL = 6
 
+GUIDE_ATTRIBUTES = {**ATTRIBUTES, **{f"h{level}": {"id"} for level in range(2, LAST_LEVEL + 1)}}
+GUIDE_VALUES = {
+    **VALUES,
+    "href": re.compile(r"https?://[!-~]+|/docs/[!-\[\]-~]*|#[\w-]+", re.IGNORECASE),
+    "id": re.compile(r"[\w-]+"),
+}
+Address = Callable[[str], str | None]
+
 
 @lru_cache(maxsize=256)
-def to_html(text: str, level: int = 3) -> str:
+def to_html(text: str, level: int = 3, address: Address | None = None) -> str:
     """Return the Markdown as HTML that cannot run anything, link outside http(s), or load from another origin.
 
     `level` is that of its first heading: the one below the heading of the page or card that shows it. Results are kept: a page
     is asked for many times, and text full of brackets may take a second.
+
+    `address` is for the guides, a text of ours: it returns where a link leads, or None for words without a link. Headings have
+    ids then, and pictures are left out.
     """
     tokens = _MARKDOWN.parse(text)
     _shift_headings(tokens, level)
-    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    if address:
+        _name_headings(tokens)
+        _turn_links(tokens, address)
+    values = GUIDE_VALUES if address else VALUES
     return nh3.clean(
-        html,
+        _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}),
         tags=TAGS,
-        attributes=ATTRIBUTES,
-        attribute_filter=_allowed,
+        attributes=GUIDE_ATTRIBUTES if address else ATTRIBUTES,
+        attribute_filter=lambda _, name, value: value if name not in values or values[name].fullmatch(value) else None,
         link_rel="nofollow noopener",
         url_schemes={"http", "https"},
     )
 
 
-def _allowed(_: str, attribute: str, value: str) -> str | None:
-    rule = VALUES.get(attribute)
-    return value if rule is None or rule.fullmatch(value) else None
+def anchor(heading: str) -> str:
+    """Return the id of a heading, as GitHub makes it from the text."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _name_headings(tokens: Sequence[Token]) -> None:
+    for opening, inline in pairwise(tokens):
+        if opening.type == "heading_open":
+            opening.attrs["id"] = anchor(inline.content)
+
+
+def _turn_links(tokens: Sequence[Token], address: Address) -> None:
+    """Let links lead where `address` says, and leave out links that lead nowhere, and pictures."""
+    leads = True  # links do not nest
+    for token in _inline(tokens):
+        if token.type == "link_open":
+            target = address(str(token.attrs["href"]))
+            leads = target is not None
+            token.attrs["href"] = target or ""
+        if token.type == "image" or (token.type in ("link_open", "link_close") and not leads):
+            token.type, token.content = "text", ""
+
+
+def _inline(tokens: Sequence[Token]) -> Iterator[Token]:
+    for token in tokens:
+        yield from token.children or ()
 
 
 def _shift_headings(tokens: Sequence[Token], level: int) -> None:

@@ -89,12 +89,13 @@
     const stored = JSON.parse(sessionStorage.getItem(TYPED) || "{}");
     return (stored.key === key && stored.forms) || {};
   };
-  const keep = (forms) => sessionStorage.setItem(TYPED, JSON.stringify({ key, forms }));
+  const keep = (forms, hasText) => sessionStorage.setItem(TYPED, JSON.stringify({ key, forms, hasText }));
   on("htmx:beforeOnLoad", (event) => {
     const { elt, xhr } = event.detail;
     if (xhr.status !== 401) return;
     const typed = $$(POST_FORMS).filter((form) => form === elt || isTyped(form));
-    keep({ ...typedForms(), ...Object.fromEntries(typed.map((form) => [pathOf(form), [...new FormData(form)]])) });
+    const forms = Object.fromEntries(typed.map((form) => [pathOf(form), [...new FormData(form)]]));
+    keep({ ...typedForms(), ...forms }, typed.some(isTyped)); // a button that was pressed is a form without text
     const form = typed.find((each) => each.closest("#dialog")) || typed[0];
     if (!form || typed.includes(elt)) return; // the response already leads to the submitted form
     event.preventDefault();
@@ -115,6 +116,9 @@
   };
   const restoreAll = () => $$(POST_FORMS).forEach(restore);
   if (key && !Object.keys(typedForms()).length) sessionStorage.removeItem(TYPED); // another key's, or none
+  $$("[data-typed]").forEach((words) => { // on the page to sign in, which knows no key yet
+    words.hidden = !JSON.parse(sessionStorage.getItem(TYPED) || "{}").hasText;
+  });
   on("submit", (event) => {
     if (event.target.matches("[data-sign-out]")) sessionStorage.removeItem(TYPED);
   });

@@ -18,6 +18,7 @@ from catapult.queries import api_keys, sessions
 from catapult.rules import key_format
 from catapult.rules.bounds import Bounds
 from catapult.tables import ApiKey, Role, Session
+from catapult.web import origin
 
 COOKIE = "catapult_session"
 TOUCH_AFTER = timedelta(minutes=1)
@@ -26,6 +27,12 @@ NO_KEY = (
     "The API key is missing, unknown, expired or revoked. "
     "Send a valid key as X-API-Key: <key> or as Authorization: Bearer <key>."
 )
+
+KEY_NEEDED = (
+    "The session of a browser opens the API for our own pages alone, and only to read. "
+    "Send a key as X-API-Key: <key> or as Authorization: Bearer <key>."
+)
+KEY_HEADERS = ("X-API-Key", "Authorization")
 
 
 def request_id() -> str:
@@ -37,8 +44,16 @@ def request_id() -> str:
 
 
 def authenticate() -> Actor:
-    """Return the holder of the key in the request's headers. Raises Unauthenticated."""
-    return bearer_of(sent_key())
+    """Return the holder of the key in the request's headers. Raises Unauthenticated.
+
+    Without such a header, the holder of the browser's session if one of our own pages reads (docs/decisions/0035). A key that
+    was sent decides alone: a wrong one is refused, whatever the session.
+    """
+    if COOKIE not in request.cookies or any(name in request.headers for name in KEY_HEADERS):
+        return bearer_of(sent_key())
+    if not origin.is_read_by_own_page():
+        raise Unauthenticated(KEY_NEEDED)
+    return signed_in()
 
 
 def bearer_of(key: str) -> Actor:

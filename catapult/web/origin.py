@@ -11,6 +11,7 @@ from catapult.extensions import current_settings
 PROBES = ("/livez", "/readyz", "/metrics", "/api/health")
 """Addresses that monitoring asks: by IP address, and as often as it likes."""
 
+SAFE = ("GET", "HEAD")
 HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -36,6 +37,27 @@ def check_same_origin() -> None:
     by_host = origin is not None and _host(origin) == request.host.lower()
     if not (by_host if site is None else site in ("same-origin", "none")):
         raise Forbidden("Another site sent this request, so nothing was changed. Open Catapult and try again there.")
+
+
+def is_read_by_own_page() -> bool:
+    """Return whether one of our own pages made the browser send this request, and it changes nothing.
+
+    Stricter than `check_same_origin`: an address that was typed (`none`) is not a page of ours, the scheme counts, and a request
+    that says nothing about where it comes from is refused. Browsers send `Sec-Fetch-Site` on https and to this machine only;
+    elsewhere on http they say by `Referer` what page a read is from.
+    """
+    site, named = request.headers.get("Sec-Fetch-Site"), [request.headers.get(name) for name in ("Origin", "Referer")]
+    ours = [_origin(address) == request.host_url.lower() for address in named if address is not None]
+    return request.method in SAFE and all(ours) and (any(ours) if site is None else site == "same-origin")
+
+
+def _origin(address: str) -> str | None:
+    """Return scheme and host of an address as `request.host_url` has them, or None if it has none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.netloc}/".lower()
 
 
 def _host(origin: str) -> str | None:

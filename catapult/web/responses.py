@@ -28,6 +28,9 @@ def add_headers(response: Response) -> None:
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.path.startswith("/api/"):
+        if auth.COOKIE in request.cookies:
+            response.headers.setdefault("Cache-Control", "private, no-cache")
+            response.vary.update(("Cookie", *auth.KEY_HEADERS))
         response.headers.setdefault("Cache-Control", "no-cache")
         ends = g.actor.expires_at if "actor" in g else None
         if ends is not None and ends - g.used_at <= WARN_BEFORE:

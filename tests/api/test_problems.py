@@ -42,7 +42,6 @@ PROVOKED = [
     ("forbidden", "viewer", "POST", MODELS, {}, {}),
     ("not-found", "admin", "GET", f"{MODELS}/{NOWHERE}", None, {}),
     ("not-found", "admin", "GET", "/api/v1/nothing", None, {}),
-    ("not-found", None, "GET", "/docs/errors/nonsense", None, {}),
     ("method-not-allowed", "admin", "PATCH", MODELS, None, {}),
     ("conflict", "admin", "POST", MODELS, {"name": "org/bert", "storage_path": "x"}, {}),
     ("precondition-failed", "admin", "PUT", f"{MODELS}/{{id}}", {"description": "x"}, OLD),

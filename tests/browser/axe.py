@@ -1,5 +1,7 @@
 """What axe-core finds on a page, in both themes and at several widths."""
 
+from typing import Any
+
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
@@ -21,7 +23,7 @@ RUN = """async ([rules, within]) => {
 }"""
 
 
-def check(page: Page, tell: str = "", within: str = "html") -> None:
+def check(page: Page, tell: str = "", within: Any = "html") -> None:
     """Nothing is wrong with what the page shows now, in either theme."""
     page.evaluate(AXE_SCRIPT)
     found = []

@@ -143,6 +143,7 @@ def test_another_key_that_signs_in_does_not_get_what_was_typed(windows, page, se
     windows.allow(401)
     type_and_lose_the_session(page, server)
     page.wait_for_function(KEPT)
+    expect(page.get_by_text("Your session ended. What you typed is restored")).to_be_visible()
     sign_in_again(page, server, "publisher")
     expect(page.get_by_role("heading", name="Record a deployment", level=1)).to_be_visible()
     expect(page.locator("#field-version")).to_have_value("")

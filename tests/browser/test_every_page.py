@@ -46,7 +46,7 @@ BROKEN = r"""() => {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const range = document.createRange(), found = [];
   for (let text = walker.nextNode(); text; text = walker.nextNode()) {
-    if (!text.parentElement.checkVisibility() || text.parentElement.closest("a[rel]")) continue;
+    if (!text.parentElement.checkVisibility() || text.parentElement.closest("a[rel], .guide code")) continue;
     for (const word of text.data.matchAll(/(?<![\p{L}\d])[\p{L}\d]{2,16}(?![\p{L}\d])/gu)) {
       range.setStart(text, word.index);
       range.setEnd(text, word.index + word[0].length);
@@ -56,7 +56,7 @@ BROKEN = r"""() => {
   }
   return found.slice(0, 5);
 }"""
-"""The words of up to 16 letters that are on more than one line, but in addresses, which may break anywhere."""
+"""The words of up to 16 letters that are on more than one line, but in addresses and in the code of guides, which may break anywhere."""
 TALL = """() => [...document.querySelectorAll("tbody tr:not(.cards tr)")].filter((it) => it.clientHeight > 240
   && !it.querySelector("details[open], pre, .text")).map((it) => `${it.clientHeight}: ${it.innerText.slice(0, 80)}`)"""
 NARROW = """() => [...document.querySelectorAll("table:not(.columns table) td:first-child:not(.tick, :only-child)")]
@@ -92,3 +92,13 @@ def test_axe_finds_nothing(page):
     page.evaluate(SHORTEN)
     check(page)
     check_widths(page)
+
+
+def test_every_question_mark_leads_to_a_section_that_is_there(page):
+    page.set_viewport_size(SCREEN)
+    for link in page.locator("a.about").all():
+        assert link.get_attribute("aria-label").startswith("About ")
+        box = link.bounding_box()
+        assert box is None or min(box["width"], box["height"]) >= 24  # None: in a tab that is not open
+        address, _, anchor = link.get_attribute("href").partition("#")
+        assert f'id="{anchor}"' in page.request.get(address).text()

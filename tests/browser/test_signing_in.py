@@ -47,7 +47,9 @@ def test_a_session_that_has_ended_leads_to_the_sign_in_and_back_to_the_same_plac
     server.sql("DELETE FROM sessions")
     row(page, "1.2.0").get_by_role("button", name="Promote").click()
     expect(page.get_by_label("API key")).to_be_visible()
-    assert unquote(at(page)) == f"/login?next={place}"
+    assert unquote(at(page)) == f"/login?next={place}&ended=1"
+    expect(page.get_by_text("Your session ended.")).to_be_visible()
+    expect(page.get_by_text("What you typed is restored")).to_be_hidden()  # nothing was
     sign_in(page, server.keys["releaser"])
     expect(row(page, "1.2.0").get_by_role("button", name="Promote")).to_be_visible()
     assert at(page) == place

@@ -57,9 +57,9 @@ def test_a_change_without_a_session_comes_back_to_its_page(browser, api):
     answer = somebody.post(address, headers={"Referer": "http://localhost/models/org/bert?show=releases"})
     assert (answer.status_code, page_after(answer.headers["Location"])) == (303, "/models/org/bert?show=releases")
     foreign = somebody.post(address, headers={"Referer": "https://evil.test/x"})
-    assert foreign.headers["Location"] == "/login?next=/"
+    assert foreign.headers["Location"] == "/login?next=/&ended=1"
     by_htmx = somebody.post(address, htmx="version-x", headers={"HX-Current-URL": "http://localhost/models/org/bert"})
-    assert (by_htmx.status_code, by_htmx.headers["HX-Redirect"]) == (401, "/login?next=/models/org/bert")
+    assert (by_htmx.status_code, by_htmx.headers["HX-Redirect"]) == (401, "/login?next=/models/org/bert&ended=1")
 
 
 @pytest.mark.parametrize("current", ["https://evil.test/x", "javascript:alert(1)", "", "//evil.test"])

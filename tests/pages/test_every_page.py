@@ -151,7 +151,7 @@ HOST = "http://localhost/api/v1"
 @pytest.mark.parametrize(
     ("path", "filtered", "texts"),
     [
-        ("/", None, ["Nothing is live yet", f"{HOST}/models", "create_version(", "flask demo"]),
+        ("/", None, ["Five steps to the first release", f"{HOST}/models", "flask demo"]),
         ("/models", "/models?search=zzz&tag=zzz", ["No models yet", f"{HOST}/models", "create_model("]),
         (MODEL, f"{MODEL}?show=releases", ["No versions yet", f"{HOST}/versions", "create_version(&#34;org/bert&#34;"]),
         ("/deployments", "/deployments?environment=nowhere", ["No deployments yet", f"{HOST}/deployments"]),

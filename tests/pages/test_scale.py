@@ -69,6 +69,7 @@ PAGES = [
     "/new/model",
     "/new/version",
     "/new/deployment",
+    *("/docs", "/docs/guides/", "/docs/guides/operations", "/docs/errors/", "/docs/errors/conflict"),
 ]
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from xss import PAYLOADS
 
-from catapult.rules.markdown import ATTRIBUTES, TAGS, to_html
+from catapult.rules.markdown import ATTRIBUTES, GUIDE_ATTRIBUTES, TAGS, anchor, to_html
 
 FORMS = ["{}", "text {} text", "# {}", "- {}", "> {}", "[{}](https://a.b)", "![{}](/x.png)", "|a|\n|-|\n|{}|", "**{}**"]
 """Where a payload is put."""
@@ -123,3 +123,41 @@ def test_ten_thousand_characters_of_anything_end(piece):
     html = to_html((piece * 10_000)[:10_000])
     assert len(html) < 100_000
     check_harmless(html)
+
+
+# --- guides
+
+
+def leads(link):
+    return {"here.md": "/docs/guides/here", "#a": "#a", "https://b.c": "https://b.c"}.get(link)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    [
+        ("## Keys and roles", '<h2 id="keys-and-roles">Keys and roles</h2>\n'),
+        ("## `a_b`, *c*", '<h2 id="a_b-c"><code>a_b</code>, <em>c</em></h2>\n'),
+        ("[a](here.md)", '<p><a href="/docs/guides/here" rel="nofollow noopener">a</a></p>\n'),
+        ("[a](#a)", '<p><a href="#a" rel="nofollow noopener">a</a></p>\n'),
+        ("[a `b`](../gone.md) c", "<p>a <code>b</code> c</p>\n"),
+        ("[a](gone.md) [b](https://b.c)", '<p>a <a href="https://b.c" rel="nofollow noopener">b</a></p>\n'),
+        ("![a](images/a.png)", "<p></p>\n"),
+    ],
+)
+def test_a_guide_has_anchors_and_links_of_its_own(markdown, html):
+    assert to_html(markdown, 2, leads) == html
+    assert "id=" not in to_html(markdown)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_guide_holds_nothing_else_that_text_cannot(payload):
+    for form in FORMS:
+        for tag, attributes in Elements(to_html(form.format(payload), 2, lambda link: link)).found:
+            assert tag in TAGS
+            assert attributes.keys() <= GUIDE_ATTRIBUTES.get(tag, set()) | ({"rel"} if tag == "a" else set())
+            assert re.match(r"https?://|/docs/|#|$", attributes.get("href", ""), re.IGNORECASE)
+            assert re.fullmatch(r"[\w-]*", attributes.get("id", ""))
+
+
+def test_an_anchor_is_as_github_makes_it():
+    assert anchor("Keys, roles & `flask up`") == "keys-roles--flask-up"

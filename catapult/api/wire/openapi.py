@@ -18,7 +18,8 @@ The registry and release desk for ML models that ship as container images.
 
 Send a key as `X-API-Key` or as a bearer token. Errors are RFC 9457 problems, lists are paged with `Link` headers, a `POST`
 with an `Idempotency-Key` can be sent again safely, and `x-role` is the role that an endpoint needs: viewer, publisher, releaser or
-admin, where each includes the roles before it."""
+admin, where each includes the roles before it. In a browser that is signed in this page reads without a key; what changes something
+takes one."""
 
 
 def _header(description: str, type_: str = "string", **more: Any) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """Refusals as pages, as toasts, or as a redirect to the sign-in and back."""
 
-from contextlib import suppress
-
 from flask import Response, current_app, g, redirect, request, url_for
-from sqlalchemy.exc import SQLAlchemyError
 
 from catapult.errors import RateLimited, Refusal, Unauthenticated
 from catapult.pages.parts import fragments
-from catapult.pages.parts.page_request import SAFE, current_address, is_htmx, requested_address
+from catapult.pages.parts.page_request import current_address, is_htmx, recognise, requested_address
 from catapult.web import auth
+from catapult.web.origin import SAFE
 
 
 def answer(refusal: Refusal) -> Response:
@@ -20,7 +18,7 @@ def answer(refusal: Refusal) -> Response:
     else:
         without_database = refusal.status >= 500 or isinstance(refusal, RateLimited)
         if not without_database:
-            _recognise()
+            recognise()  # at an address without a view, too
         context = {"refusal": refusal, "request_id": auth.request_id(), "no_counts": without_database}
         context["back"] = requested_address() if request.method in SAFE else current_address(query=True)
         response = fragments.whole("errors/page.html", refusal.status, **context)
@@ -29,21 +27,20 @@ def answer(refusal: Refusal) -> Response:
     return response
 
 
-def _recognise() -> None:
-    """Set `g.actor` at an address without a view, so that people who are signed in see the usual frame."""
-    if "actor" not in g:
-        with suppress(Unauthenticated, SQLAlchemyError):
-            g.actor = auth.signed_in()
-
-
 def _to_sign_in() -> Response:
     """Redirect to the sign-in, and from there back to the open page or to the submitted form."""
     g.pop("actor", None)
     in_place = request.method in SAFE or _has_form()
-    address = url_for("pages.sign_in.form", next=_requested_page() if in_place else current_address(query=True))
+    back = _requested_page() if in_place else current_address(query=True)
+    address = url_for("pages.sign_in.form", next=back, ended=1 if _had_session() else None)
     if is_htmx():
         return Response(status=401, headers={"HX-Redirect": address})
     return redirect(address, 303)  # type: ignore[return-value]
+
+
+def _had_session() -> bool:
+    """Return whether a session has ended. The browser forgets the cookie of an old one, but not a page that is open."""
+    return auth.COOKIE in request.cookies or is_htmx() or request.method not in SAFE
 
 
 def _requested_page() -> str:

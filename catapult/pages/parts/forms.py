@@ -12,9 +12,9 @@ from marshmallow import Schema, fields
 from catapult.contract import strict
 from catapult.contract.fields import Flag, Metadata, Time, Whole, with_zone
 from catapult.errors import BadRequest, Conflict, Forbidden, Invalid, PreconditionFailed, Refusal
-from catapult.pages.parts.page_request import SAFE
 from catapult.queries import audit_logs
 from catapult.web import error_handlers
+from catapult.web.origin import SAFE
 
 NUMBER = re.compile(r"[+-]?(\d{1,400}\.?\d{0,400}|\.\d{1,400})([eE][+-]?\d{1,4})?", re.ASCII)
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)

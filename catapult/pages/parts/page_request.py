@@ -1,20 +1,22 @@
 """The request for a page: who may open it, and which block of it the browser asked for."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from flask import g, redirect, request
+from sqlalchemy.exc import SQLAlchemyError
 
-from catapult.errors import NotFound
+from catapult.errors import NotFound, Unauthenticated
 from catapult.extensions import autocommit
 from catapult.tables import Role
 from catapult.web import auth, origin
 from catapult.web.error_handlers import try_again
+from catapult.web.origin import SAFE
 
 View = Callable[..., Any]
-SAFE = ("GET", "HEAD")
 
 
 def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
@@ -39,6 +41,25 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
         return wrapper
 
     return decorator
+
+
+def open_page(view: View) -> View:
+    """Show a page to everybody: in the shell to who is signed in, and also while the database is away."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        autocommit()
+        recognise()
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def recognise() -> None:
+    """Set `g.actor` if somebody is signed in."""
+    if "actor" not in g:
+        with suppress(Unauthenticated, SQLAlchemyError):
+            g.actor = auth.signed_in()
 
 
 def without_empty_filters() -> str:

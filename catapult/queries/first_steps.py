@@ -1,0 +1,45 @@
+"""What a new registry holds so far, in one statement."""
+
+from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select, bindparam, exists, func, select
+
+from catapult.queries.lists import prepared
+from catapult.tables import ApiKey, Deployment, RegisteredModel, Version
+
+T = TypeVar("T")
+
+
+class FirstSteps(NamedTuple, Generic[T]):
+    """Something of each step to the first release."""
+
+    key: T
+    model: T
+    version: T
+    release: T
+    deployment: T
+
+
+def _some(table: Any, *conditions: Any) -> Any:
+    return exists(select(table.id).where(*conditions))
+
+
+_WORKS = ApiKey.revoked_at.is_(None) & (func.coalesce(ApiKey.expires_at, "infinity") > func.now())
+_OF_A_JOB = ApiKey.person_id.is_(None) & ~ApiKey.asks_name & (ApiKey.id != bindparam("key_id"))
+_VERSION = Version.deleted_at.is_(None)
+_QUERY: Select[Any] = select(
+    _some(ApiKey, _WORKS, _OF_A_JOB),
+    _some(RegisteredModel, RegisteredModel.deleted_at.is_(None)),
+    _some(Version, _VERSION),
+    _some(Version, _VERSION, Version.released_at.is_not(None)),
+    _some(Deployment, Deployment.live_from.is_not(None)),
+)
+
+
+def done(key_id: UUID | None) -> FirstSteps[bool]:
+    """Return which steps are done. A job's key is one of a service that works and is not `key_id`, the key of who looks.
+
+    A deployment counts when it was ever live: a registry that has retired everything is not a new one.
+    """
+    return FirstSteps(*(prepared.one_or_none(_QUERY, {"key_id": key_id}) or ()))

@@ -1,0 +1,86 @@
+"""The reference at `/docs`: it reads with the session, follows the theme, and leads back."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.axe import OF_COLOUR, OF_WIDTH, RUN, check
+from browser.window import at, set_width
+from catapult.web.compression import SMALLEST
+
+OPERATION = "#operations-service-get_version_information"
+
+
+@pytest.fixture
+def reference(windows):
+    """A function that opens the reference in a window of that role."""
+
+    def act(role: str | None) -> Page:
+        page = windows(role)
+        page.goto("/docs")
+        expect(page.locator(OPERATION)).to_be_visible()
+        return page
+
+    return act
+
+
+def execute(page: Page) -> None:
+    operation = page.locator(OPERATION)
+    operation.get_by_role("button").first.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+
+
+def test_who_is_signed_in_reads_without_a_key(reference):
+    page = reference("viewer")
+    execute(page)
+    expect(page.locator(f"{OPERATION} .live-responses-table .response-col_status").last).to_contain_text("200")
+
+
+def test_without_a_session_it_asks_for_a_key_and_signing_in_leads_back(reference, windows, server):
+    windows.allow(401)
+    server.sql("DELETE FROM sign_in_counts")
+    page = reference(None)
+    execute(page)
+    expect(page.locator(f"{OPERATION} .live-responses-table .response-col_status").last).to_contain_text("401")
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("API key").fill(server.keys["viewer"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(OPERATION)).to_be_visible()
+    assert at(page) == "/docs"
+
+
+def test_it_follows_the_theme(reference):
+    page = reference("viewer")
+    light = page.evaluate("getComputedStyle(document.querySelector('.opblock-tag')).color")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_class("js dark-mode")
+    assert page.evaluate("getComputedStyle(document.querySelector('.opblock-tag')).color") != light
+
+
+def test_axe_finds_nothing_around_it_and_no_colour_or_target_in_it(reference):
+    page = reference("admin")
+    check(page, within={"exclude": [["#swagger"]]})
+    for theme in ("light", "dark"):
+        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+        assert page.evaluate(RUN, [[*OF_COLOUR, *OF_WIDTH], "#swagger"]) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+def test_nothing_scrolls_sideways(reference, width):
+    page = reference("viewer")
+    set_width(page, width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_what_it_loads_is_compressed_and_ours(windows, server):
+    page = windows("viewer")
+    answers = []
+    page.on("response", lambda answer: answers.append(answer))
+    page.goto("/docs", wait_until="networkidle")
+    assert {answer.url.startswith(server.url) for answer in answers} == {True}
+    texts = [answer for answer in answers if urlsplit(answer.url).path.endswith((".js", ".css", ".json", "/docs"))]
+    long = [answer for answer in texts if len(answer.body()) > SMALLEST]
+    assert len(long) >= 8
+    assert {answer.headers.get("content-encoding") for answer in long} == {"gzip"}
