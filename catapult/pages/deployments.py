@@ -1,7 +1,8 @@
-"""`/deployments`: the list, the form to record a deployment, and a deployment's page with its next steps."""
+"""`/deployments`: the list, the form to deploy a version, and a deployment's page with its next steps."""
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import Blueprint, Response, g, request, url_for
@@ -13,9 +14,9 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
-from catapult.pages.parts import evidence, formats, forms, fragments, lists, matrix, values, verdicts
+from catapult.pages.parts import differences, evidence, formats, forms, fragments, lists, matrix, values, verdicts
 from catapult.pages.parts.forms import Form
-from catapult.pages.parts.page_request import page, requested_block
+from catapult.pages.parts.page_request import current_address, is_htmx, page, requested_block
 from catapult.queries import audit_logs, deployments, environments, gates, live, rollbacks, stages, versions
 from catapult.queries.lists.paging import Page
 from catapult.rules.comparison import compare, parsed
@@ -57,7 +58,7 @@ def index() -> Response:
 @blp.route("/new/deployment", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def create() -> Response:
-    """The form to record a deployment of the version in the address; then the version's page."""
+    """The form to deploy the version in the address; then the page that one was on, with a link to the deployment."""
 
     def act() -> Response:
         sent = forms.read(DeploymentForm)
@@ -66,8 +67,8 @@ def create() -> Response:
         if environment is not None and environment.protected:
             forms.check_typed(version.model_name)
         created = actions.create(actor=g.actor, release_id=UUID(version.id), **sent)
-        address = url_for("pages.versions.show", name=version.model_name, version=version.version)
-        return fragments.go(address, _message(created, is_live=created.live))
+        link = {"address": url_for(".show", deployment_id=created.id), "label": "Open the deployment"}
+        return fragments.go(_back_to(version), _message(created, is_live=created.live), link)
 
     return forms.answer(act, _new, Form(request.args.to_dict()))
 
@@ -115,6 +116,14 @@ def _message(row: Any, *, is_live: bool = False) -> str:
     return f"{what} is live in {where}." if is_live else f"{what} to {where}: {row.status}."
 
 
+def _back_to(version: Any) -> str:
+    """Return the address of the page that the dialog was opened on; the version's if the form was a page of its own."""
+    current = current_address(query=True)
+    if is_htmx() and current != "/" and urlsplit(current).path != url_for(".create"):
+        return current
+    return url_for("pages.versions.show", name=version.model_name, version=version.version)
+
+
 def _version(model: str, version: str) -> Any:
     """Return that version. Raises Invalid."""
     try:
@@ -128,35 +137,43 @@ def _new(form: Form, status: int) -> Response:
     offered = list(environments.listing().page(Page(OFFERED)))
     environment = next((row for row in offered if row.place == name.lower()), None)
     blocked = verdicts.panel(name, list(form.refusal.gates)) if isinstance(form.refusal, Blocked) else None
-    return fragments.form(
-        NEW,
-        form,
-        status,
-        known=[(row.name, about(row)) for row in offered],
-        about=about(environment) if environment else "",
-        statuses=RECORDED,
-        protected=environment is not None and environment.protected,
-        blocked=blocked,
-        environment=environment,
-        frozen=[row for row in offered if row.frozen][:FROZEN],
-        now=datetime.now(UTC),
+    context = {
+        "known": [(row.name, about(row)) for row in offered],
+        "statuses": RECORDED,
+        "protected": environment is not None and environment.protected,
+        "blocked": blocked,
+        "environment": environment,
+        "frozen": [row for row in offered if row.frozen][:FROZEN],
+        "now": datetime.now(UTC),
         **({} if environment is None or blocked else _before(form, environment)),
-    )
+    }
+    if requested_block("chosen"):
+        return fragments.part(NEW, "chosen", form=form, **context)
+    return fragments.form(NEW, form, status, **context)
 
 
 def _before(form: Form, environment: Any) -> dict[str, Any]:
-    """Return what to know before the version is deployed there: what is live or on its way, and its gates."""
+    """Return what to know before the version is deployed there: what is live or on its way, its gates, what differs."""
     try:
         version = _version(form.values.get("model", "").strip(), form.values.get("version", "").strip())
     except Invalid:
         return {}
     rows = stages.cells([version.model_id], [environment.place])[version.model_id][environment.place]
     judged = gates.verdicts([version.id], environment.place, g.actor.voice)[UUID(version.id)]
+    there = matrix.cell(environment, rows)
     return {
         "going": version,
-        "there": matrix.cell(environment, rows),
+        "there": there,
         "panel": verdicts.panel(environment.place, judged),
+        "directions": verdicts.directions(judged),
+        **_replaced(version, there.live),
     }
+
+
+def _replaced(version: Any, live: Any) -> dict[str, Any]:
+    """Return the version that is live there and what differs from it; nothing if there is none or it is this one."""
+    rows = versions.compared(version.model_name, [live.version]) if live and live.release_id != version.id else []
+    return {"replaced": rows[0], **differences.between(rows[0], version)} if rows else {}
 
 
 def _needs_name(environment: Any, status: str) -> bool:

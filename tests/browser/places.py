@@ -71,7 +71,7 @@ PAGES = {
     "no search results": "/search?q=zzz-nothing",
     "a new model": "/new/model",
     "a new version": "/new/version?model_name={name}",
-    "a new deployment": "/new/deployment?environment=production",
+    "a new deployment": "/new/deployment?model={name}&version={versions[0]}&environment=production",
     "a new environment": "/new/environment",
     "a new gate": "/new/gate?kind=soaked",
     "a new key": "/new/key",

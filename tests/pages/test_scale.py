@@ -68,6 +68,7 @@ PAGES = [
     "/new/model",
     "/new/version",
     "/new/deployment",
+    "/new/deployment?model=org18/model-18&version=1.0.0&environment=canary",
 ]
 
 
