@@ -14,10 +14,21 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
-from catapult.pages.parts import differences, evidence, formats, forms, fragments, lists, matrix, values, verdicts
+from catapult.pages.parts import (
+    differences,
+    evidence,
+    formats,
+    forms,
+    fragments,
+    lists,
+    matrix,
+    run_steps,
+    values,
+    verdicts,
+)
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import current_address, is_htmx, page, requested_block
-from catapult.queries import audit_logs, deployments, environments, gates, live, rollbacks, stages, versions
+from catapult.queries import audit_logs, deployments, environments, gates, live, rollbacks, runs, stages, versions
 from catapult.queries.lists.paging import Page
 from catapult.rules.comparison import compare, parsed
 from catapult.tables import DeploymentStatus, Role
@@ -194,14 +205,45 @@ def _details(deployment_id: UUID, form: Form | None = None) -> dict[str, Any]:
     metadata = parsed(row.metadata_)
     return {
         "deployment": row,
-        "decision": evidence.of(row.decision),
         "environment": environment,
-        "states": deployments.states(deployment_id),
-        "versions": rollbacks.version_names([row.superseded_by, row.rollback_of]),
+        **_course(row),
+        **_changes(row),
         "rollback": rollbacks.details([row]).get(row.id),
-        "lines": values.lines(compare([metadata]).rows[:KEYS], [{}], ROOM),
-        "steps": [(status, _needs_name(environment, status)) for status in NEXT.get(row.status, ())],
+        "own": values.lines(compare([metadata]).rows[:KEYS], [{}], ROOM),
+        "moves": [(status, _needs_name(environment, status)) for status in _next(row)],
         "may_move": g.actor.role.holds(Role.RELEASER if environment.protected else Role.PUBLISHER),
         "entries": list(audit_logs.listing(resource_id=deployment_id).page(Page(ENTRIES)))[:ENTRIES],
         "form": form or Form(),
+    }
+
+
+def _next(row: Any) -> list[str]:
+    """Return the statuses that may follow; `running` is last, so that no other button moves once it is gone."""
+    return sorted(NEXT.get(row.status, ()), key=lambda status: status == DeploymentStatus.RUNNING)
+
+
+def _course(row: Any) -> dict[str, Any]:
+    """Return the deployment's steps with what let it through, and how long it and the ones before it took."""
+    now, states, decision = datetime.now(UTC), deployments.states(UUID(row.id)), evidence.of(row.decision)
+    earlier, usual = runs.of(row.id)
+    so_far = run_steps.progress(row, states, usual, now)
+    longest = max([float(run.seconds or 0) for run in earlier], default=0)
+    return {
+        "decision": decision,
+        "steps": run_steps.steps(row, states, decision, so_far, now),
+        "progress": so_far,
+        "earlier": earlier,
+        "longest": longest,
+    }
+
+
+def _changes(row: Any) -> dict[str, Any]:
+    """Return what was live there before, what differs from it, and the versions that superseded it or were rolled back from."""
+    around = runs.around(row.id)
+    before, after = around.get("before"), around["after"]
+    return {
+        "around": around,
+        "before": before,
+        "directions": verdicts.directions_of(gates.directed(row.model_name)) if before else {},
+        **(differences.between(before, after) if before else {}),
     }

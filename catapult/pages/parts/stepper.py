@@ -15,12 +15,13 @@ from catapult.queries.live import promotion_path
 from catapult.rules.gates import OWN_REQUEST, Verdict
 from catapult.tables import RELEASE, DeploymentStatus, GateKind
 
-State = Literal["done", "running", "overridden", "frozen", "ahead"]
+State = Literal["done", "running", "overridden", "frozen", "failed", "ahead"]
 WORDS: dict[State, str] = {
     "done": "done",
     "running": "in progress",
     "overridden": "overridden",
     "frozen": "frozen",
+    "failed": "did not succeed",
     "ahead": "to come",
 }
 """The states, as screen readers hear them."""
