@@ -14,7 +14,7 @@ from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
-from catapult.pages.parts import evidence, formats, forms, fragments, values, verdicts
+from catapult.pages.parts import evidence, formats, forms, fragments, samples, values, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.pages.parts.stepper import Step, Way
@@ -251,6 +251,7 @@ def address(row: Any) -> str:
 
 def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     """Return everything that a version's page shows."""
+    image = image_reference.image(row.model_repository, row.model_storage_path, row.digest)
     release = versions.released(UUID(row.model_id))
     base = release if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
@@ -266,7 +267,8 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "live": [(deployment, kept.get(deployment.decision_id)) for deployment in mine.live],
         **talk(row, form),
         "tags_form": Form(),
-        "image": image_reference.image(row.model_repository, row.model_storage_path, row.digest),
+        "image": image,
+        "samples": samples.of(row, image, f"{request.host_url}api"),
         "malformed": image_reference.digest_status(row.digest) == "malformed",
         "base": base,
         "promotion": next((panel for panel in panels if panel.target == RELEASE), None),

@@ -42,15 +42,25 @@ def test_it_says_what_the_version_is(browser, api, model):
 
 
 def test_it_says_how_to_use_it(browser, api, version):
-    def lines():
-        return Page(browser.get(AT)).one("pre", id="use-lines").text
+    def lines(key):
+        return Page(browser.get(AT)).one("pre", id=f"use-{key}").text
 
-    assert lines().startswith("from catapult import Registry")
-    assert '"org/bert")' in lines()
-    api.post(f"/api/v1/versions/{version['id']}/promote")
-    assert "is_release=True" in lines()
+    assert 'Registry("http://localhost/api", os.environ["REGISTRY_API_KEY"])' in lines("python")
+    assert 'get_version(model_name="org/bert", version="1.0.0")' in lines("python")
+    assert lines("curl").endswith(f"http://localhost/api/v1/versions/{version['id']}")
+    assert "catapult gates org/bert 1.0.0 --target release" in lines("cli")
+    assert "catapult live" not in lines("cli")
     api.deployment(version, "production")
-    assert 'environment="production"' in lines()
+    assert "catapult live production org/bert" in lines("cli")
+    assert lines("docker") == f"docker pull docker.io/org/bert@{DIGEST}"
+    assert f'image: "docker.io/org/bert@{DIGEST}"' in lines("compose")
+
+
+def test_names_in_lines_to_paste_are_quoted(browser, api, model):
+    api.version(model, "$(id)'\"", tag="t")
+    page = Page(browser.get("/models/org/bert/versions/$(id)'%22"))
+    assert "gates org/bert '$(id)'\"'\"'\"' --target" in page.one("pre", id="use-cli").text
+    assert """version="$(id)'\\"")""" in page.one("pre", id="use-python").text
 
 
 def test_a_digest_that_no_registry_takes_has_no_pull_command(browser, api, model):
@@ -58,6 +68,7 @@ def test_a_digest_that_no_registry_takes_has_no_pull_command(browser, api, model
     page = browser.get(AT).text
     assert "digest malformed" in page
     assert "docker pull" not in page
+    assert "docker compose" not in page
 
 
 @pytest.mark.parametrize(
