@@ -14,11 +14,11 @@ from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
-from catapult.pages.parts import evidence, formats, forms, fragments, samples, values, verdicts
+from catapult.pages.parts import evidence, formats, forms, fragments, metadata_groups, samples, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.pages.parts.stepper import Step, Way
-from catapult.queries import audit_logs, comments, deployments, gates, metrics, versions
+from catapult.queries import audit_logs, comments, deployments, gates, versions
 from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
@@ -257,8 +257,8 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     metadata = parsed(row.metadata_)
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
     panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.voice)[UUID(row.id)])
-    rows = compare(columns, base=len(columns) - 1, first=metrics.MAIN).rows
-    lines = values.lines(rows[:KEYS], columns, ROOM)
+    rows = compare(columns, base=len(columns) - 1).rows
+    read = [verdict.gate.path for panel in panels for verdict in panel.verdicts if verdict.gate.path]
     mine = deployments.of_version(UUID(row.id), SHOWN, LIVE)
     kept = evidence.of_ids([row.decision_id, *(it.decision_id for it in (*mine.live, *mine.first.values()))])
     return {
@@ -275,8 +275,7 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "directions": verdicts.directions(verdict for panel in panels for verdict in panel.verdicts),
         "changes": _changes(row, panels),
         "elsewhere": [panel for panel in panels if panel.target != RELEASE],
-        "rows": lines,
-        "more_keys": len(rows) - len(lines),
+        "metadata": metadata_groups.of(rows, columns, read, KEYS, ROOM),
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": mine.newest,

@@ -39,8 +39,11 @@ def _python(version: Any, api: str) -> str:
 
 from catapult import Registry
 
-registry = Registry({json.dumps(api)}, os.environ["REGISTRY_API_KEY"])
-version = registry.get_version(model_name={model}, version={name})
+url = {json.dumps(api)}
+registry = Registry(url, os.environ["REGISTRY_API_KEY"])
+version = registry.get_version(
+    model_name={model}, version={name}
+)
 print(version.image)"""
 
 

@@ -22,6 +22,10 @@ FOLDED, SUMMARY = 4_000, 60
 
 KEY = 160
 
+DIGEST = re.compile(r"(?:([a-z0-9]{2,16}):)?([0-9a-f]{40,128})")
+DIGITS, COPY_CHARS = 12, 420
+"""The first digits of a digest or a commit that are shown, and characters of HTML of the button that copies all of it."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -32,11 +36,13 @@ class Shown:
     folded: str = ""
     is_cut: bool = False
     address: str | None = None
+    whole: str = ""
+    """All of a digest, of which `text` is the beginning."""
 
     @property
     def html_length(self) -> int:
         """The characters of HTML that it takes."""
-        around = CELL_CHARS + (CUT_CHARS if self.is_cut else 0)
+        around = CELL_CHARS + (CUT_CHARS if self.is_cut else 0) + (COPY_CHARS if self.whole else 0)
         return around + len(escape(self.text)) + len(escape(self.folded)) + len(escape(self.address or ""))
 
 
@@ -85,6 +91,8 @@ def _value(cell: Cell) -> Shown:
     text = pretty(cell.value, FOLDED + 1)
     if isinstance(cell.value, list | dict):
         return _structure(cell, text)
+    if isinstance(cell.value, str) and (digest := DIGEST.fullmatch(text)):
+        return Shown(cell, digest[2][:DIGITS], whole=text)
     if len(text) <= WORDS:
         return Shown(cell, text, address=text if is_link(cell.value) else None)
     return Shown(cell, f"{text[:SUMMARY]}…", text[:FOLDED], is_cut=len(text) > FOLDED)
