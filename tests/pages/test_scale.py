@@ -266,6 +266,7 @@ HEAVY_PAGES = {
     "search for tags": "/search?q=v1",
     "search for digests": "/search?q=sha256:1",
     "new deployment": "/new/deployment",
+    "deployment to a place": f"/new/deployment?model={long('org/heavy-1-', 255)}&environment={long('env-1', 63)}",
 }
 
 
