@@ -1,7 +1,8 @@
-"""`/deployments`: the list, the form to record a deployment, and a deployment's page with its next steps."""
+"""`/deployments`: the list, the form to deploy a version, and a deployment's page with its next steps."""
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import Blueprint, Response, g, request, url_for
@@ -13,10 +14,21 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
-from catapult.pages.parts import evidence, formats, forms, fragments, lists, matrix, values, verdicts
+from catapult.pages.parts import (
+    differences,
+    evidence,
+    formats,
+    forms,
+    fragments,
+    lists,
+    matrix,
+    run_steps,
+    values,
+    verdicts,
+)
 from catapult.pages.parts.forms import Form
-from catapult.pages.parts.page_request import page, requested_block
-from catapult.queries import audit_logs, deployments, environments, gates, live, rollbacks, stages, versions
+from catapult.pages.parts.page_request import current_address, is_htmx, page, requested_block
+from catapult.queries import audit_logs, deployments, environments, gates, live, rollbacks, runs, stages, versions
 from catapult.queries.lists.paging import Page
 from catapult.rules.comparison import compare, parsed
 from catapult.tables import DeploymentStatus, Role
@@ -57,7 +69,7 @@ def index() -> Response:
 @blp.route("/new/deployment", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def create() -> Response:
-    """The form to record a deployment of the version in the address; then the version's page."""
+    """The form to deploy the version in the address; then the page that one was on, with a link to the deployment."""
 
     def act() -> Response:
         sent = forms.read(DeploymentForm)
@@ -66,8 +78,8 @@ def create() -> Response:
         if environment is not None and environment.protected:
             forms.check_typed(version.model_name)
         created = actions.create(actor=g.actor, release_id=UUID(version.id), **sent)
-        address = url_for("pages.versions.show", name=version.model_name, version=version.version)
-        return fragments.go(address, _message(created, is_live=created.live))
+        link = {"address": url_for(".show", deployment_id=created.id), "label": "Open the deployment"}
+        return fragments.go(_back_to(version), _message(created, is_live=created.live), link)
 
     return forms.answer(act, _new, Form(request.args.to_dict()))
 
@@ -115,6 +127,14 @@ def _message(row: Any, *, is_live: bool = False) -> str:
     return f"{what} is live in {where}." if is_live else f"{what} to {where}: {row.status}."
 
 
+def _back_to(version: Any) -> str:
+    """Return the address of the page that the dialog was opened on; the version's if the form was a page of its own."""
+    current = current_address(query=True)
+    if is_htmx() and current != "/" and urlsplit(current).path != url_for(".create"):
+        return current
+    return url_for("pages.versions.show", name=version.model_name, version=version.version)
+
+
 def _version(model: str, version: str) -> Any:
     """Return that version. Raises Invalid."""
     try:
@@ -128,35 +148,43 @@ def _new(form: Form, status: int) -> Response:
     offered = list(environments.listing().page(Page(OFFERED)))
     environment = next((row for row in offered if row.place == name.lower()), None)
     blocked = verdicts.panel(name, list(form.refusal.gates)) if isinstance(form.refusal, Blocked) else None
-    return fragments.form(
-        NEW,
-        form,
-        status,
-        known=[(row.name, about(row)) for row in offered],
-        about=about(environment) if environment else "",
-        statuses=RECORDED,
-        protected=environment is not None and environment.protected,
-        blocked=blocked,
-        environment=environment,
-        frozen=[row for row in offered if row.frozen][:FROZEN],
-        now=datetime.now(UTC),
+    context = {
+        "known": [(row.name, about(row)) for row in offered],
+        "statuses": RECORDED,
+        "protected": environment is not None and environment.protected,
+        "blocked": blocked,
+        "environment": environment,
+        "frozen": [row for row in offered if row.frozen][:FROZEN],
+        "now": datetime.now(UTC),
         **({} if environment is None or blocked else _before(form, environment)),
-    )
+    }
+    if requested_block("chosen"):
+        return fragments.part(NEW, "chosen", form=form, **context)
+    return fragments.form(NEW, form, status, **context)
 
 
 def _before(form: Form, environment: Any) -> dict[str, Any]:
-    """Return what to know before the version is deployed there: what is live or on its way, and its gates."""
+    """Return what to know before the version is deployed there: what is live or on its way, its gates, what differs."""
     try:
         version = _version(form.values.get("model", "").strip(), form.values.get("version", "").strip())
     except Invalid:
         return {}
     rows = stages.cells([version.model_id], [environment.place])[version.model_id][environment.place]
     judged = gates.verdicts([version.id], environment.place, g.actor.voice)[UUID(version.id)]
+    there = matrix.cell(environment, rows)
     return {
         "going": version,
-        "there": matrix.cell(environment, rows),
+        "there": there,
         "panel": verdicts.panel(environment.place, judged),
+        "directions": verdicts.directions(judged),
+        **_replaced(version, there.live),
     }
+
+
+def _replaced(version: Any, live: Any) -> dict[str, Any]:
+    """Return the version that is live there and what differs from it; nothing if there is none or it is this one."""
+    rows = versions.compared(version.model_name, [live.version]) if live and live.release_id != version.id else []
+    return {"replaced": rows[0], **differences.between(rows[0], version)} if rows else {}
 
 
 def _needs_name(environment: Any, status: str) -> bool:
@@ -177,14 +205,45 @@ def _details(deployment_id: UUID, form: Form | None = None) -> dict[str, Any]:
     metadata = parsed(row.metadata_)
     return {
         "deployment": row,
-        "decision": evidence.of(row.decision),
         "environment": environment,
-        "states": deployments.states(deployment_id),
-        "versions": rollbacks.version_names([row.superseded_by, row.rollback_of]),
+        **_course(row),
+        **_changes(row),
         "rollback": rollbacks.details([row]).get(row.id),
-        "lines": values.lines(compare([metadata]).rows[:KEYS], [{}]),
-        "steps": [(status, _needs_name(environment, status)) for status in NEXT.get(row.status, ())],
+        "own": values.lines(compare([metadata]).rows[:KEYS], [{}]),
+        "moves": [(status, _needs_name(environment, status)) for status in _next(row)],
         "may_move": g.actor.role.holds(Role.RELEASER if environment.protected else Role.PUBLISHER),
         "entries": list(audit_logs.listing(resource_id=deployment_id).page(Page(ENTRIES)))[:ENTRIES],
         "form": form or Form(),
+    }
+
+
+def _next(row: Any) -> list[str]:
+    """Return the statuses that may follow; `running` is last, so that no other button moves once it is gone."""
+    return sorted(NEXT.get(row.status, ()), key=lambda status: status == DeploymentStatus.RUNNING)
+
+
+def _course(row: Any) -> dict[str, Any]:
+    """Return the deployment's steps with what let it through, and how long it and the ones before it took."""
+    now, states, decision = datetime.now(UTC), deployments.states(UUID(row.id)), evidence.of(row.decision)
+    earlier, usual = runs.of(row.id)
+    so_far = run_steps.progress(row, states, usual, now)
+    longest = max([float(run.seconds or 0) for run in earlier], default=0)
+    return {
+        "decision": decision,
+        "steps": run_steps.steps(row, states, decision, so_far, now),
+        "progress": so_far,
+        "earlier": earlier,
+        "longest": longest,
+    }
+
+
+def _changes(row: Any) -> dict[str, Any]:
+    """Return what was live there before, what differs from it, and the versions that superseded it or were rolled back from."""
+    around = runs.around(row.id)
+    before, after = around.get("before"), around["after"]
+    return {
+        "around": around,
+        "before": before,
+        "directions": verdicts.directions_of(gates.directed(row.model_name)) if before else {},
+        **(differences.between(before, after) if before else {}),
     }

@@ -12,19 +12,16 @@ from catapult.contract.control import Rollback
 from catapult.errors import Conflict
 from catapult.pages.deployments import about
 from catapult.pages.environments import done
-from catapult.pages.parts import forms, fragments, values
+from catapult.pages.parts import differences, forms, fragments, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page
-from catapult.queries import environments, gates, history, metrics, rollbacks, versions
+from catapult.queries import environments, gates, history, rollbacks, versions
 from catapult.queries import registered_models as models
 from catapult.queries.history import Steps
-from catapult.rules.comparison import compare, parsed
 from catapult.tables import Role
 
 blp = Blueprint("rollbacks", __name__)
 AT, FORM = "/environments/<name>/-/rollback", "rollbacks/new.html"
-KEYS = 12
-"""Shown keys that differ."""
 
 
 @blp.route(AT, methods=forms.METHODS)
@@ -58,21 +55,13 @@ def _form(name: str, form: Form, status: int) -> Response:
     except Conflict as conflict:
         form = Form(form.values, {}, conflict)
     else:
-        context |= {"steps": steps} | _difference(model, steps) | _passed(environment, steps)
+        rows = versions.compared(model.name, [steps.live.version, steps.target.version])
+        context |= {"steps": steps, "target": rows[-1], **differences.between(*rows), **_gates(environment, steps)}
         context["offered"] = rollbacks.choices(UUID(model.id), environment.place, steps.live.release_id)
     return fragments.form(FORM, form, status, **context)
 
 
-def _difference(model: Any, steps: Steps) -> dict[str, Any]:
-    """Return the first keys of metadata that differ between the live version and the target."""
-    rows = versions.compared(model.name, [steps.live.version, steps.target.version])
-    columns = [parsed(row.metadata_) for row in rows]
-    different = compare(columns, first=metrics.MAIN).different
-    lines = values.lines(different[:KEYS], columns)
-    return {"target": rows[-1], "lines": lines, "more_keys": len(different) - len(lines)}
-
-
-def _passed(environment: Any, steps: Steps) -> dict[str, Any]:
-    """Return the gates that would block an ordinary deployment of the target."""
+def _gates(environment: Any, steps: Steps) -> dict[str, Any]:
+    """Return the gates that would block an ordinary deployment of the target, and in which direction numbers are better."""
     judged = gates.verdicts([steps.target.release_id], environment.place, g.actor.voice)[steps.target.release_id]
-    return {"passed": [verdict for verdict in judged if not verdict.passed]}
+    return {"passed": [it for it in judged if not it.passed], "directions": verdicts.directions(judged)}

@@ -14,10 +14,11 @@ from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
-from catapult.pages.parts import evidence, formats, forms, fragments, values, verdicts
+from catapult.pages.parts import evidence, formats, forms, fragments, metadata_groups, samples, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
-from catapult.queries import audit_logs, comments, deployments, gates, metrics, versions
+from catapult.pages.parts.stepper import Step, Way
+from catapult.queries import audit_logs, comments, deployments, gates, versions
 from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
@@ -251,31 +252,35 @@ def address(row: Any) -> str:
 
 def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     """Return everything that a version's page shows."""
+    image = image_reference.image(row.model_repository, row.model_storage_path, row.digest)
     release = versions.released(UUID(row.model_id))
     base = release if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
     panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.voice)[UUID(row.id)])
-    rows = compare(columns, base=len(columns) - 1, first=metrics.MAIN).rows
-    lines = values.lines(rows[:KEYS], columns)
-    newest = list(deployments.listing(release_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN]
+    rows = compare(columns, base=len(columns) - 1).rows
+    read = [verdict.gate.path for panel in panels for verdict in panel.verdicts if verdict.gate.path]
+    mine = deployments.of_version(UUID(row.id), SHOWN, LIVE)
+    kept = evidence.of_ids([row.decision_id, *(it.decision_id for it in (*mine.live, *mine.first.values()))])
     return {
-        **_evidence(row, newest),
+        "steps": _steps(row, panels, mine, kept, base),
+        "decision": kept.get(row.decision_id),
+        "live": [(deployment, kept.get(deployment.decision_id)) for deployment in mine.live],
         **talk(row, form),
         "tags_form": Form(),
-        "image": image_reference.image(row.model_repository, row.model_storage_path, row.digest),
+        "image": image,
+        "samples": samples.of(row, image, f"{request.host_url}api"),
         "malformed": image_reference.digest_status(row.digest) == "malformed",
         "base": base,
         "promotion": next((panel for panel in panels if panel.target == RELEASE), None),
         "directions": verdicts.directions(verdict for panel in panels for verdict in panel.verdicts),
         "changes": _changes(row, panels),
         "elsewhere": [panel for panel in panels if panel.target != RELEASE],
-        "rows": lines,
-        "more_keys": len(rows) - len(lines),
+        "metadata": metadata_groups.of(rows, columns, read, KEYS),
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
-        "deployments": newest,
-        "on_their_way": [row for row in newest if row.status in UNFINISHED],
+        "deployments": mine.newest,
+        "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],
         "now": datetime.now(UTC),
         "entries": list(audit_logs.listing(resource_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
@@ -291,16 +296,13 @@ def _changes(row: Any, panels: list[verdicts.Panel]) -> list[str]:
     return evidence.content_changes_of([row.id]).get(UUID(row.id), [])
 
 
-def _evidence(row: Any, newest: list[Any]) -> dict[str, Any]:
-    """Return what let the version become a release, and each of its deployments that is live."""
-    live = [deployment for deployment in newest if deployment.live]
-    if len(live) < len(row.live_in):
-        live = list(deployments.listing(release_id=UUID(row.id), live=True).page(Page(LIVE)))[:LIVE]
-    by_id = evidence.of_ids([row.decision_id, *(deployment.decision_id for deployment in live)])
-    return {
-        "decision": by_id.get(row.decision_id),
-        "live": [(deployment, by_id.get(deployment.decision_id)) for deployment in live[:LIVE]],
-    }
+def _steps(row: Any, panels: list[verdicts.Panel], mine: Any, kept: dict[str, Any], base: Any) -> list[Step]:
+    """Return the version's way to the last environment, with what let it through, `kept` by id."""
+    through = {place: kept.get(deployment.decision_id) for place, deployment in mine.first.items()}
+    through[RELEASE] = kept.get(row.decision_id)
+    unfinished = {it.place: it for it in reversed(mine.newest) if it.status in UNFINISHED}
+    stages = list(formats.stages_by_name().values())
+    return Way(row, panels, through, mine.first, unfinished, stages, base).steps()
 
 
 def _stored(row: Any) -> dict[str, str]:

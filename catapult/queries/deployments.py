@@ -1,9 +1,10 @@
 """Deployments: one by its id, and lists of them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import Select, bindparam, func, literal, select, text, union_all
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from catapult.errors import NotFound
 from catapult.extensions import db
@@ -43,6 +44,37 @@ _DEPLOYMENTS = Listing(
     .where(D.deleted_at.is_(None)),
     newest_first(D.deployed_at, D.id),
 )
+EARLIEST = 200
+"""The oldest deployments of a version among which the first to each environment is looked for."""
+
+
+class OfVersion(NamedTuple):
+    """Deployments of a version: the newest and the live ones, newest first, and the first that was live in each environment."""
+
+    newest: list[Any]
+    live: list[Any]
+    first: dict[str, Any]
+
+
+def _first() -> Any:
+    """Return the ids of the deployments of the version that were live first in their environments."""
+    mine = (D.release_id == bindparam("version_id"), D.deleted_at.is_(None))
+    oldest = select(D.id, D.place, D.live_from).where(*mine).order_by(D.deployed_at, D.id).limit(EARLIEST)
+    it = oldest.subquery("oldest").c
+    went_live = select(it.id).where(it.live_from.is_not(None)).ext(distinct_on(it.place))
+    return went_live.order_by(it.place, it.live_from)
+
+
+def _of_version() -> "Select[*tuple[Any, ...]]":
+    mine, order = D.release_id == bindparam("version_id"), _DEPLOYMENTS.order()
+    newest = select(D.id).where(mine, D.deleted_at.is_(None)).order_by(*order).limit(bindparam("newest"))
+    live = select(D.id).where(mine, is_live()).order_by(*order).limit(bindparam("live"))
+    parts = {"newest": newest, "live": live, "first": _first()}
+    ids = union_all(*(select(ids.subquery(), literal(part).label("part")) for part, ids in parts.items())).subquery()
+    rows = _DEPLOYMENTS.rows.add_columns(D.place, ids.c.part).join(ids, ids.c.id == D.id)
+    return rows.order_by(*order)
+
+
 _BY_ID = _DEPLOYMENTS.rows.add_columns(OF_DEPLOYMENT).where(D.id == bindparam("deployment_id"))
 
 
@@ -52,6 +84,20 @@ def get(deployment_id: UUID) -> Any:
     if row is None:
         raise missing()
     return row
+
+
+_OF_VERSION = _of_version()
+
+
+def of_version(version_id: UUID, newest: int, live: int) -> OfVersion:
+    """Return so many of the version's newest and live deployments, and its first in each environment; one statement."""
+    parts = OfVersion([], [], {})
+    for row in db.session.execute(_OF_VERSION, {"version_id": version_id, "newest": newest, "live": live}):
+        if row.part == "first":
+            parts.first[row.place] = row
+        else:
+            getattr(parts, row.part).append(row)
+    return parts
 
 
 def missing() -> NotFound:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import text
 
 from catapult.extensions import db
+from catapult.queries import runs
 
 RECENT = 200
 """The most failures, and the most deployments under way: the newest."""
@@ -13,25 +14,16 @@ RECENT = 200
 FAILED_WITHIN, ENDS_WITHIN = timedelta(days=14), timedelta(days=1)
 """How long a failure is reported, and how long before its end a freeze is."""
 
-USUAL = 20
-"""How many of the last deployments tell how long one takes."""
-
 # The newest failed, pending and running deployments, unless a later one of the same model to the same environment has begun,
 # except cancelled ones. Walks ix_deployments_status, ix_deployments_model for each, and ix_deployments_history for how long
 # the last ones took.
 _NEEDS = text(
-    """
+    f"""
 SELECT CASE WHEN it.status = 'failed' THEN 'failed'
     WHEN it.deployed_at < now() - make_interval(secs => environments.deploy_within) THEN 'overdue' ELSE 'under way' END AS kind,
     it.id::text, it.model_id::text, model.name AS model_name, version.version, it.environment, it.place, it.status,
     it.deployed_at AS at, environments.protected, environments.deploy_within,
-    CASE WHEN it.status <> 'failed' THEN (
-        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM (
-            SELECT extract(epoch FROM live_from - deployed_at) AS seconds FROM deployments AS earlier
-            WHERE earlier.model_id = it.model_id AND earlier.place = it.place AND live_from > deployed_at
-            ORDER BY live_from DESC LIMIT :usual
-        ) AS last
-    ) END AS usual
+    CASE WHEN it.status <> 'failed' THEN ({runs.USUAL}) END AS usual
 FROM (
     (SELECT id, model_id, release_id, place, environment, status, deployed_at FROM deployments
     WHERE status = 'failed' AND deleted_at IS NULL AND deployed_at > now() - :failed_within
@@ -54,7 +46,7 @@ UNION ALL
 SELECT 'frozen', place, NULL, NULL, NULL, name, place, NULL, frozen_until, protected, NULL, NULL FROM environments
 WHERE frozen AND deleted_at IS NULL AND frozen_until > now() AND frozen_until < now() + :ends_within
 ORDER BY protected DESC, at DESC
-"""
+"""  # noqa: S608 - a constant
 )
 
 
@@ -66,5 +58,5 @@ def needs() -> list[Any]:
     and `usual`, the median of the seconds that the last ones took, None if there were none. A freeze has its `environment`,
     and ends `at`.
     """
-    limits = {"recent": RECENT, "usual": USUAL, "failed_within": FAILED_WITHIN, "ends_within": ENDS_WITHIN}
+    limits = {"recent": RECENT, "last": runs.LAST, "failed_within": FAILED_WITHIN, "ends_within": ENDS_WITHIN}
     return list(db.session.execute(_NEEDS, limits))

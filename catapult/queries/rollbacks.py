@@ -38,15 +38,6 @@ def details(deployments: Iterable[Any]) -> dict[str, Any]:
     return {row.id: row for row in db.session.execute(query)}
 
 
-def version_names(deployment_ids: Iterable[str | None]) -> dict[str, str]:
-    """Return `{deployment id: version name}`, including deleted deployments and versions."""
-    ids = [deployment_id for deployment_id in deployment_ids if deployment_id]
-    if not ids:
-        return {}
-    query = select(as_text(D.id), V.version).join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
-    return {row.id: row.version for row in db.session.execute(query.where(D.id.in_(ids)))}
-
-
 def with_deleted_version(deployments: Sequence[Any]) -> set[str]:
     """Return the ids of the rows whose model or version was deleted."""
     query = (

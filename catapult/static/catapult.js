@@ -24,7 +24,7 @@
     toast.addEventListener("focusout", start);
     start();
   };
-  const toast = (text, retry) => {
+  const toast = (text, retry, link) => {
     $$("#toasts .toast").filter((each) => each.dataset.text === text).forEach((each) => each.remove());
     const box = document.createElement("div");
     box.className = retry ? "toast wrong" : "toast";
@@ -32,6 +32,13 @@
     const words = document.createElement("span");
     words.textContent = text;
     box.append(words);
+    if (link) {
+      const a = document.createElement("a");
+      a.className = "link";
+      a.href = link.address;
+      a.textContent = link.label;
+      box.append(a);
+    }
     if (retry) {
       const button = document.createElement("button");
       button.type = "button";
@@ -47,7 +54,7 @@
     $("#toasts").append(box);
     expire(box);
   };
-  on("toast", (event) => toast(event.detail.text));
+  on("toast", ({ detail }) => toast(detail.text, undefined, detail.link));
   on("htmx:oobAfterSwap", (event) => {
     if (event.detail.target.id === "toasts") $$(".toast", event.detail.target).forEach(expire);
   });

@@ -75,7 +75,7 @@ PAGES = {
     "an error": "/docs/errors/conflict",
     "a new model": "/new/model",
     "a new version": "/new/version?model_name={name}",
-    "a new deployment": "/new/deployment?environment=production",
+    "a new deployment": "/new/deployment?model={name}&version={versions[0]}&environment=production",
     "a new environment": "/new/environment",
     "a new gate": "/new/gate?kind=soaked",
     "a new key": "/new/key",

@@ -48,7 +48,7 @@ def test_axe_finds_nothing_on_what_other_roles_see(windows, addresses, role):
 DIALOGS = [
     ("the models", "New model"),
     ("a model", "New version"),
-    ("the deployments", "Record deployment"),
+    ("the deployments", "Deploy…"),
     ("the keys", "New key"),
     ("the environments", "New environment"),
     ("the environments", "Freeze production…"),

@@ -51,21 +51,36 @@ def test_a_key_is_revoked_by_typing_its_name(page, admin):
 def test_a_deployment_to_a_protected_environment_asks_for_the_model_s_name(windows, page, model):
     windows.allow(422)
     page.goto(f"/models/{model['name']}/versions/1.0.0")
-    dialog = dialog_of(page, "Record deployment")
-    with page.expect_response(lambda response: "/new/deployment" in response.url):  # what the environment's gates say
-        dialog.get_by_label("Environment").fill("production")
-        dialog.get_by_label("Environment").press("Tab")
-    expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
+    dialog = dialog_of(page, "Deploy…")
     dialog.get_by_text("Endpoint, log, metadata").click()
     dialog.get_by_label("Endpoint").fill("https://endpoint.example.com")
-    dialog.get_by_role("button", name="Record deployment").click()
     name = dialog.get_by_label("Type the model’s name")
+    expect(name).to_be_hidden()
+    dialog.get_by_label("Environment").fill("production")
+    dialog.get_by_label("Environment").press("Tab")
+    expect(name).to_be_visible()  # with what the environment's gates say; the fold is still open
+    expect(dialog.get_by_label("Endpoint")).to_be_visible()
+    dialog.get_by_role("button", name="Deploy", exact=True).click()
     expect(name).to_be_focused()
     expect(dialog.get_by_label("Endpoint")).to_have_value("https://endpoint.example.com")
     name.fill(model["name"])
-    dialog.get_by_role("button", name="Record deployment").click()
+    dialog.get_by_role("button", name="Deploy", exact=True).click()
     expect(dialog).to_be_hidden()
     expect(page.locator(".title .chip", has_text="production")).to_be_visible()
+
+
+def test_a_deployment_from_a_list_leads_back_to_it_and_the_toast_to_the_deployment(page, model):
+    visit(page, "/deployments?environment=staging")
+    dialog = dialog_of(page, "Deploy…")
+    for label, text in (("Model", model["name"]), ("Version", "1.1.0"), ("Environment", "staging")):
+        dialog.get_by_label(label, exact=True).fill(text)
+    dialog.get_by_role("button", name="Deploy", exact=True).click()
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#list tbody tr").first).to_contain_text(model["name"])
+    assert at(page) == "/deployments?environment=staging"
+    assert is_marked(page)
+    toast(page).get_by_role("link", name="Open the deployment").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("1.1.0")
 
 
 def test_what_is_refused_is_shown_again_with_the_first_bad_field_focused(windows, page):
@@ -126,7 +141,7 @@ def test_what_is_typed_while_a_page_polls_waits_for_the_same_key_to_sign_in(wind
 
 def type_and_lose_the_session(page, server):
     page.goto("/deployments")
-    page.get_by_role("link", name="Record deployment").click()
+    page.get_by_role("link", name="Deploy…").click()
     version = page.locator("#dialog").get_by_label("Version")
     expect(version).to_be_visible()
     settled(page)
@@ -145,7 +160,7 @@ def test_another_key_that_signs_in_does_not_get_what_was_typed(windows, page, se
     page.wait_for_function(KEPT)
     expect(page.get_by_text("Your session ended. What you typed is restored")).to_be_visible()
     sign_in_again(page, server, "publisher")
-    expect(page.get_by_role("heading", name="Record a deployment", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Deploy", level=1)).to_be_visible()
     expect(page.locator("#field-version")).to_have_value("")
     page.wait_for_function("sessionStorage.getItem('typed') === null")
 

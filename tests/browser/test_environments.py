@@ -159,7 +159,7 @@ def test_a_deployment_moves_on_in_place(windows, admin, model, place):
     expect(page.locator(".title .chip")).to_have_text("running")
     page.get_by_role("button", name="Mark as succeeded").click()
     expect(page.locator(".title .chip")).to_have_text("success · live")
-    expect(page.locator(".states li")).to_have_count(3)
+    expect(page.locator(".stepper li")).to_have_count(4)
     assert is_marked(page)
     assert at(page) == f"/deployments/{made['id']}"
 

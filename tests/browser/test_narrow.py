@@ -17,7 +17,7 @@ def phone(lasting):
     {
         "the models": "New model",
         "a model": "New version",
-        "the deployments": "Record deployment",
+        "the deployments": "Deploy…",
         "the keys": "New key",
         "a candidate": "Edit notes…",
     }.items(),

@@ -56,9 +56,9 @@ def test_registering_changing_and_deleting_a_model_and_its_version(windows, page
     page.get_by_role("button", name="Save").click()
     expect(page.locator("[aria-labelledby=notes-name]")).to_contain_text("plain notes")
 
-    page.get_by_role("link", name="Record deployment").click()
+    page.get_by_role("link", name="Deploy…").click()
     page.get_by_label("Environment").fill("staging")
-    page.get_by_role("button", name="Record deployment").click()
+    page.get_by_role("button", name="Deploy", exact=True).click()
     expect(page.locator(".title .chip", has_text="staging")).to_be_visible()
 
     page.goto("/models/plain/model/-/settings")

@@ -1,5 +1,6 @@
 """`/deployments`: the list, the form that records a deployment, and a deployment's own page with its next steps."""
 
+import json
 import re
 
 import pytest
@@ -81,12 +82,31 @@ def test_recording_one_goes_to_its_version(browser, version, api):
     assert {name: made[name] for name in sent} == {**sent, "metadata": {"replicas": 3}}
 
 
-def test_htmx_learns_where_to_go_and_what_happened(browser, version):
+def test_htmx_learns_where_to_go_and_what_happened(browser, api, version):
     response = send(browser, htmx="form")
     assert response.status_code == 204
     assert '"/models/org/bert/versions/1.0.0"' in response.headers["HX-Location"]
-    assert "org/bert 1.0.0 is live in staging." in response.headers["HX-Trigger"]
+    toast = json.loads(response.headers["HX-Trigger"])["toast"]
+    assert toast["text"] == "org/bert 1.0.0 is live in staging."
+    (made,) = api.get("/api/v1/deployments").json
+    assert toast["link"] == {"address": f"/deployments/{made['id']}", "label": "Open the deployment"}
     assert "staging: failed." in send(browser, htmx="form", status="failed").headers["HX-Trigger"]
+
+
+@pytest.mark.parametrize(
+    ("current", "path"),
+    [
+        ("http://localhost/environments?days=90", "/environments?days=90"),
+        ("http://localhost/deployments?status=failed", "/deployments?status=failed"),
+        ("http://localhost/new/deployment?model=org/bert", "/models/org/bert/versions/1.0.0"),
+        ("https://evil.example/environments", "/models/org/bert/versions/1.0.0"),
+    ],
+)
+def test_a_dialog_leads_back_to_the_page_it_was_opened_on(browser, version, current, path):
+    headers = {"HX-Current-URL": current}
+    data = {"model": "org/bert", "version": "1.0.0", "environment": "staging"}
+    response = browser.post("/new/deployment", data, htmx="form", headers=headers)
+    assert json.loads(response.headers["HX-Location"])["path"] == path
 
 
 def test_the_address_fills_the_form(browser, version):
@@ -121,7 +141,7 @@ def test_a_freeze_is_shown_beside_the_name_and_refuses_with_its_reason(browser, 
     about = "frozen until 2100-01-02 03:04:05 UTC: Sale <b>"
     page = Page(browser.get("/new/deployment?environment=staging"))
     assert page.one("option", value="staging")["label"] == f"staging · {about}"
-    assert page.one(id="field-environment-hint").text == about
+    assert page.has_class("is-freeze")[0].text.startswith("staging is frozen until 2100-01-02 03:04 UTC: Sale <b>")
     response = send(browser, htmx, log_url="https://ci.example/1")
     assert response.status_code == 409
     assert f"staging is {about}" in Page(response).one(role="alert").text
@@ -140,6 +160,113 @@ def moves(page):
     return forms | {link.rpartition("/")[2]: "dialog" for link in links}
 
 
+def steps(page):
+    return [(item["data-state"], item.text) for item in page.all("li") if item.get("data-state")]
+
+
+def took(sql, deployment, minutes):
+    """Let the deployment have begun so many minutes earlier."""
+    for statement in ("deployments SET deployed_at = deployed_at", "deployment_states SET at = at"):
+        where = "id" if "deployed_at" in statement else "status IN ('pending', 'running') AND deployment_id"
+        sql(f"UPDATE {statement} - make_interval(mins => :mins) WHERE {where} = :id", mins=minutes, id=deployment["id"])
+
+
+def finished(api, sql, version, minutes, status="success"):
+    made = api.deployment(version, "staging", status="running")
+    api.put(f"/api/v1/deployments/{made['id']}", {"status": status})
+    took(sql, made, minutes)
+    return made
+
+
+def test_its_steps_end_with_what_became_of_it(browser, api, version):
+    ends = {"success": ("done", "Live"), "failed": ("failed", "Failed"), "cancelled": ("failed", "Cancelled")}
+    for status, (state, what) in ends.items():
+        made = api.deployment(version, "staging", status="running")
+        api.put(f"/api/v1/deployments/{made['id']}", {"status": status})
+        shown = steps(Page(browser.get(f"/deployments/{made['id']}")))
+        assert [each for each, _ in shown] == ["done", "done", state]
+        assert shown[-1][1].startswith(what)
+
+
+def test_its_steps_say_which_gates_let_it_through_and_which_were_overridden(browser, api, version, gate):
+    gate(target="staging", value=0.5)
+    passed = api.deployment(version, "staging")
+    assert steps(Page(browser.get(f"/deployments/{passed['id']}")))[1][1].startswith("Gates, 1 of 1")
+    gate(target="staging", value=0.99)
+    forced = api.deployment(version, "staging", force=True, reason="now")
+    assert steps(Page(browser.get(f"/deployments/{forced['id']}")))[1] == (
+        *("overridden", "Gates, 1 of 2, overridden admin-key, just now"),
+    )
+
+
+def test_it_shows_how_long_it_takes_beside_the_median_of_the_last_ones(browser, api, sql, version):
+    for minutes in (4, 8, 30):
+        finished(api, sql, version, minutes)
+    made = api.deployment(version, "staging", status="running")
+    took(sql, made, 2)
+    page = Page(browser.get(f"/deployments/{made['id']}"))
+    bar = page.one("progress")
+    assert (round(float(bar["max"])), round(float(bar["value"]))) == (480, 120)
+    assert page.has_class("took")[0].text == "2 min so far Median of the last ones: 8 min"
+    assert steps(page)[-1][1].startswith("Live , to come about ")
+    took(sql, made, 20)
+    assert "about" not in steps(Page(browser.get(f"/deployments/{made['id']}")))[-1][1]
+
+
+def test_it_lists_the_ones_before_it_in_its_environment_alone(browser, api, sql, version):
+    finished(api, sql, version, 4)
+    finished(api, sql, version, 8, "failed")
+    api.deployment(version, "production")
+    api.deployment(api.version(api.model("org/other"), "9.9"), "staging")
+    made = api.deployment(api.version({"id": version["model_id"]}, "2.0.0"), "staging")
+    api.deployment(version, "staging", status="pending")
+    page = Page(browser.get(f"/deployments/{made['id']}"))
+    rows = [row.text for row in page.all("tr") if "1.0.0" in row.text or "9.9" in row.text]
+    assert [row.split()[1] for row in rows if row.startswith("1.0.0")] == ["success", "failed"]
+    assert "4 min" in rows[-2]
+    assert "8 min" in rows[-1]
+    first = Page(browser.get(f"/deployments/{api.get('/api/v1/deployments').json[-1]['id']}"))
+    assert "This is the first one" in first.one("section", id="earlier").text
+
+
+def test_it_shows_what_changed_against_the_one_before_it(browser, api, version):
+    api.make(
+        "/api/v1/gates",
+        {"model": "*", "target": "release", "kind": "metric", "path": "accuracy", "op": ">", "value": 0},
+    )
+    second = api.version({"id": version["model_id"]}, "2.0.0", metadata={"accuracy": 0.95, "new": 1})
+    for_first, for_second = api.deployment(version, "staging"), api.deployment(second, "staging")
+    api.deployment(api.version({"id": version["model_id"]}, "3.0.0"), "staging")
+    page = Page(browser.get(f"/deployments/{for_second['id']}"))
+    shown = page.one("section", id="changes").text
+    assert "1.0.0 went live here just now" in shown
+    assert "accuracy 0.89 0.95 +0.06 better" in shown
+    assert "3.0.0" not in shown
+    assert "/models/org/bert/compare?v=1.0.0&v=2.0.0" in page.links
+    shown = Page(browser.get(f"/deployments/{for_first['id']}")).one("section", id="changes").text
+    assert "Nothing of org/bert was live in staging before" in shown
+
+
+def test_what_is_on_its_way_is_compared_with_what_is_live_now(browser, api, version):
+    second = api.version({"id": version["model_id"]}, "2.0.0", metadata={"accuracy": 0.95})
+    made = api.deployment(second, "staging", status="pending")
+    assert "Nothing of org/bert was live" in Page(browser.get(f"/deployments/{made['id']}")).one(id="changes").text
+    api.deployment(version, "staging")
+    made = api.deployment(second, "staging", status="running")
+    assert "1.0.0 went live here" in Page(browser.get(f"/deployments/{made['id']}")).one(id="changes").text
+    again = api.deployment(version, "staging")
+    assert "The same version as before" in Page(browser.get(f"/deployments/{again['id']}")).one(id="changes").text
+
+
+def test_the_way_back_is_there_while_it_is_live(browser, api, version):
+    first = api.deployment(version, "staging")
+    second = api.deployment(api.version({"id": version["model_id"]}, "2.0.0"), "staging")
+    page = Page(browser.get(f"/deployments/{second['id']}"))
+    assert "Before it, 1.0.0 was live here until just now" in page.one(id="back").text
+    assert not Page(browser.get(f"/deployments/{first['id']}")).all(id="back")
+    assert not Page(browser.by("viewer").get(f"/deployments/{second['id']}")).all(id="back")
+
+
 def test_it_says_what_went_where_how_far_and_by_whom(browser, api, version):
     links = {"log_url": "https://ci.example.com/1", "endpoint_url": "https://bert.example.com"}
     made = api.deployment(version, "staging", status="pending", metadata={"replicas": 3}, **links)
@@ -147,7 +274,8 @@ def test_it_says_what_went_where_how_far_and_by_whom(browser, api, version):
     page = Page(browser.by("viewer").get(f"/deployments/{made['id']}"))
     assert page.texts("h1") == ["org/bert 1.0.0 to staging"]
     assert {*links.values(), "/environments/staging"} <= set(page.links)
-    assert [item.text.split()[0] for item in page.all("li") if "UTC" in item.text] == ["pending", "running"]
+    assert [state for state, _ in steps(page)] == ["done", "done", "running", "ahead"]
+    assert [text.split()[0] for _, text in steps(page)] == ["Asked", "Pending", "Running,", "Live"]
     assert "replicas" in page.one("main").text
     assert moves(page) == {}
 

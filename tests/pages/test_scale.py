@@ -70,6 +70,7 @@ PAGES = [
     "/new/version",
     "/new/deployment",
     *("/docs", "/docs/guides/", "/docs/guides/operations", "/docs/errors/", "/docs/errors/conflict"),
+    "/new/deployment?model=org18/model-18&version=1.0.0&environment=canary",
 ]
 
 
@@ -268,6 +269,7 @@ HEAVY_PAGES = {
     "search for tags": "/search?q=v1",
     "search for digests": "/search?q=sha256:1",
     "new deployment": "/new/deployment",
+    "deployment to a place": f"/new/deployment?model={long('org/heavy-1-', 255)}&environment={long('env-1', 63)}",
 }
 
 

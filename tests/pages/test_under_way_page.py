@@ -51,7 +51,7 @@ def test_the_form_says_what_is_frozen_before_anything_is_filled_in(browser, api,
     for htmx in (None, "dialog-body"):
         response = browser.get(FORM, htmx=htmx)
         assert freezes(response) == [told]
-        assert response.text.index("is-freeze") < response.text.index('id="field-model"')
+        assert response.text.index("is-freeze") < response.text.index('type="submit"')
     [chosen] = freezes(browser.get(f"{FORM}&version=1.0&environment=Staging"))
     assert chosen.startswith(f"{told} It accepts no deployments until then")
 
@@ -80,10 +80,36 @@ def test_the_form_says_nothing_of_what_is_not_known_yet(browser, going, rest):
     assert not Page(response).all(id="before")
 
 
-def test_another_environment_is_told_of_at_once(browser, going):
+def test_another_environment_is_told_of_at_once_and_no_field_is_replaced(browser, going):
     page = Page(browser.get(FORM))
     [asks] = [it for it in page.all("div") if it.get("hx-trigger") == "change"]
-    assert (asks["hx-get"], asks["hx-include"]) == ("/new/deployment", "closest form")
+    assert (asks["hx-get"], asks["hx-include"], asks["hx-target"]) == ("/new/deployment", "closest form", "#chosen")
+    part = browser.get(f"{FORM}&version=1.1&environment=staging", htmx="chosen")
+    assert "replaces 1.0" in before(part)
+    assert not [it for it in Page(part).elements if it.tag in ("html", "form", "input", "textarea", "select")]
+
+
+def differences(response):
+    return [row.text for row in Page(response).all("tr")][1:]
+
+
+def test_the_form_says_what_differs_from_what_is_live_there(browser, api, sql, going):
+    model = {"id": api.get("/api/v1/models").json[0]["id"]}
+    sql("""UPDATE versions SET metadata = '{"accuracy": 0.9, "loss": 1, "same": 1}' WHERE version = '1.0'""")
+    api.version(model, "1.2", metadata={"accuracy": 0.95, "loss": 2, "same": 1, "new": "x"})
+    gate = {"model": "*", "target": "staging", "kind": "metric", "path": "accuracy", "op": ">=", "value": 0.9}
+    api.make("/api/v1/gates", gate)
+    response = browser.get(f"{FORM}&version=1.2&environment=staging")
+    assert differences(response) == ["accuracy 0.9 0.95 +0.05 better", "loss 1 2 +1", "new — x new"]
+    assert response.text.index("differs") < response.text.index('type="submit"')
+    assert "Older than what is live" not in response.text
+
+
+def test_the_form_says_that_a_version_is_older_than_what_is_live(browser, api, going):
+    api.put(f"/api/v1/deployments/{going['id']}", {"status": "success"})
+    response = browser.get(f"{FORM}&version=1.0&environment=staging")
+    assert "Older than what is live" in before(response)
+    assert "Their metadata is the same" in before(response)
 
 
 def test_what_few_fill_in_is_folded_until_it_is_filled_in(browser, going):

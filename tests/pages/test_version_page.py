@@ -42,15 +42,25 @@ def test_it_says_what_the_version_is(browser, api, model):
 
 
 def test_it_says_how_to_use_it(browser, api, version):
-    def lines():
-        return Page(browser.get(AT)).one("pre", id="use-lines").text
+    def lines(key):
+        return Page(browser.get(AT)).one("pre", id=f"use-{key}").text
 
-    assert lines().startswith("from catapult import Registry")
-    assert '"org/bert")' in lines()
-    api.post(f"/api/v1/versions/{version['id']}/promote")
-    assert "is_release=True" in lines()
+    assert 'url = "http://localhost/api" registry = Registry(url, os.environ["REGISTRY_API_KEY"])' in lines("python")
+    assert 'get_version( model_name="org/bert", version="1.0.0" )' in lines("python")
+    assert lines("curl").endswith(f"http://localhost/api/v1/versions/{version['id']}")
+    assert "catapult gates org/bert 1.0.0 --target release" in lines("cli")
+    assert "catapult live" not in lines("cli")
     api.deployment(version, "production")
-    assert 'environment="production"' in lines()
+    assert "catapult live production org/bert" in lines("cli")
+    assert lines("docker") == f"docker pull docker.io/org/bert@{DIGEST}"
+    assert f'image: "docker.io/org/bert@{DIGEST}"' in lines("compose")
+
+
+def test_names_in_lines_to_paste_are_quoted(browser, api, model):
+    api.version(model, "$(id)'\"", tag="t")
+    page = Page(browser.get("/models/org/bert/versions/$(id)'%22"))
+    assert "gates org/bert '$(id)'\"'\"'\"' --target" in page.one("pre", id="use-cli").text
+    assert """version="$(id)'\\"" )""" in page.one("pre", id="use-python").text
 
 
 def test_a_digest_that_no_registry_takes_has_no_pull_command(browser, api, model):
@@ -58,6 +68,7 @@ def test_a_digest_that_no_registry_takes_has_no_pull_command(browser, api, model
     page = browser.get(AT).text
     assert "digest malformed" in page
     assert "docker pull" not in page
+    assert "docker compose" not in page
 
 
 @pytest.mark.parametrize(
@@ -80,6 +91,57 @@ def test_metadata_stands_beside_that_of_the_release(browser, api, model):
         assert rows[key].endswith(state), rows[key]
     assert "compared with the release 0.9.0" in page.one("h2", id="metadata-name").text + page.one("main").text
     assert "/models/org/bert/compare?v=0.9.0&v=1.0.0" in page.links
+
+
+def groups(page):
+    """The keys of each group, as the table shows them."""
+    found = {}
+    for it in page.all("th"):
+        if it.get("scope") == "rowgroup":
+            found[it.text] = []
+        elif it.get("scope") == "row" and found:
+            found[list(found)[-1]].append(it.text)
+    return found
+
+
+def test_metadata_stands_in_groups_and_what_a_gate_reads_comes_first(browser, api, model, gate):
+    gate(path="latency_ms.p95", op="<=", value=20)
+    own = {
+        "accuracy": 0.9,
+        "latency_ms": {"p50": 8, "p95": 16, "unit": "ms"},
+        "optimizer": {"lr": 1e-4, "name": "adam"},
+    }
+    api.version(model, "1.0.0", metadata={**own, "eval": {"auc": 0.9}, "dataset": {"name": "x"}, "batch_size": 8})
+    assert groups(Page(browser.get(AT))) == {
+        "Metrics": ["latency_ms.p95", "accuracy", "eval.auc", "latency_ms.p50"],
+        "latency_ms": ["latency_ms.unit"],
+        "optimizer": ["optimizer.lr", "optimizer.name"],
+        "Parameters": ["batch_size", "dataset.name"],
+    }
+
+
+def test_what_is_unchanged_against_the_release_is_folded(browser, api, model):
+    api.version(model, "0.9.0", metadata={"accuracy": 0.5, "a": 1, "b": "x"}, is_release=True)
+    api.version(model, "1.0.0", metadata={"accuracy": 0.75, "a": 1, "b": "x"})
+    page = Page(browser.get(AT))
+    assert groups(page)["Metrics"] == ["accuracy", "a", "b"]  # the last two are in the fold after it
+    assert page.one("details", id="unchanged").text.startswith("2 unchanged")
+    assert "accuracy" not in page.one("details", id="unchanged").text
+    assert not Page(browser.get("/models/org/bert/versions/0.9.0")).all("details", id="unchanged")
+
+
+def test_numbers_are_at_the_right_and_texts_and_digests_at_the_left(browser, api, model):
+    commit, image = "0123456789ab" + "c" * 28, "sha256:" + "d" * 64
+    api.version(
+        model, "1.0.0", metadata={"n": 1, "text": "x", "git_commit": commit, "base_image": image, "short": "abc"}
+    )
+    page = Page(browser.get(AT))
+    cells = {cell.text: (cell.get("class") or "").split()[-1] for cell in page.all("td") if cell.get("class")}
+    assert (cells["1"], cells["x"], cells["abc"]) == ("number", "break", "break")
+    shown = {code.get("title"): code.text for code in page.all("code") if code.get("title")}
+    assert shown == {commit: "0123456789ab", image: "d" * 12}
+    copied = {button.get("data-copy") for button in page.all("button")}
+    assert {commit, image} <= copied
 
 
 def test_a_long_key_is_broken_after_its_dots_and_is_no_markup(browser, api, model):

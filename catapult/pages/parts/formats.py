@@ -193,7 +193,7 @@ def commit_address(metadata: Mapping[str, Any]) -> str | None:
     return f"{address}/commit/{quote(commit, safe='')}"
 
 
-def _stages() -> dict[str, Any]:
+def stages_by_name() -> dict[str, Any]:
     """Return `queries.environments.stages`, read once a request."""
     if "stages" not in g:
         g.stages = environments.stages()
@@ -205,18 +205,18 @@ def staged(names: list[str]) -> list[str]:
     """Sort environments in the order in which a version passes them."""
     if len(names) < 2:
         return names
-    positions = {name: position for position, name in enumerate(_stages())}
+    positions = {name: position for position, name in enumerate(stages_by_name())}
     return sorted(names, key=lambda name: (positions.get(name.lower(), len(positions)), name.lower()))
 
 
 def frozen_environments() -> list[Any]:
     """Return the environments that are frozen now, in order of rank."""
-    return [stage for stage in _stages().values() if stage.frozen]
+    return [stage for stage in stages_by_name().values() if stage.frozen]
 
 
 def is_protected(name: str) -> bool:
     """Return whether the environment of this name is protected."""
-    stage = _stages().get(name.lower())
+    stage = stages_by_name().get(name.lower())
     return stage is not None and bool(stage.protected)
 
 
@@ -224,7 +224,7 @@ def is_overdue(deployment: Any) -> bool:
     """Return whether the deployment is unfinished for longer than its environment allows."""
     if deployment.status not in (DeploymentStatus.PENDING, DeploymentStatus.RUNNING):
         return False
-    stage = _stages().get(deployment.environment.lower())
+    stage = stages_by_name().get(deployment.environment.lower())
     if stage is None or stage.deploy_within is None:
         return False
     return bool((datetime.now(UTC) - deployment.deployed_at).total_seconds() > stage.deploy_within)

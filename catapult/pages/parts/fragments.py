@@ -76,13 +76,16 @@ def toast_only(toast: str, status: int = 200) -> Response:
     return response
 
 
-def go(address: str, message: str = "") -> Response:
-    """Send the browser to this address, without a reload where HTMX runs; `message` becomes a toast there."""
+def go(address: str, message: str = "", link: dict[str, str] | None = None) -> Response:
+    """Send the browser to this address, without a reload where HTMX runs; `message` becomes a toast there.
+
+    `link` has the `address` and `label` of a page that the toast leads to.
+    """
     if not is_htmx():
         return redirect(address, 303)  # type: ignore[return-value]
     response = Response(status=204)
     location = {"path": address, "target": ".frame", "select": ".frame", "swap": "outerHTML show:window:top"}
-    events = {"close-dialog": True, **({"toast": {"text": message}} if message else {})}
+    events = {"close-dialog": True, **({"toast": {"text": message, "link": link}} if message else {})}
     response.headers["HX-Location"] = json.dumps(location)
     response.headers["HX-Trigger"] = json.dumps(events)
     return response

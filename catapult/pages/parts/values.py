@@ -16,6 +16,10 @@ FOLDED, SUMMARY = 4_800, 60
 
 KEY = 160
 
+DIGEST = re.compile(r"(?:([a-z0-9]{2,16}):)?([0-9a-f]{40,128})")
+DIGITS = 12
+"""The first digits of a digest or a commit that are shown."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -26,6 +30,8 @@ class Shown:
     folded: str = ""
     is_cut: bool = False
     address: str | None = None
+    whole: str = ""
+    """All of a digest, of which `text` is the beginning."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ def _value(cell: Cell, most: int) -> Shown:
     text = pretty(cell.value, most + 1)
     if isinstance(cell.value, list | dict):
         return _structure(cell, text, most)
+    if isinstance(cell.value, str) and (digest := DIGEST.fullmatch(text)):
+        return Shown(cell, digest[2][:DIGITS], whole=text)
     if len(text) <= WORDS:
         return Shown(cell, text, address=text if is_link(cell.value) else None)
     return Shown(cell, f"{text[:SUMMARY]}…", text[:most], is_cut=len(text) > most)
