@@ -34,6 +34,7 @@ def refused(answer):
         {**OURS, "Origin": "http://localhost", "Referer": "http://localhost/docs"},
         *({"Referer": f"http://{host}/docs"} for host in ("localhost", "LOCALHOST")),
         {"Origin": "http://localhost"},
+        {**OURS, "Referer": "https://localhost/docs"},  # behind a proxy that is not in TRUSTED_PROXIES
     ],
 )
 def test_our_own_pages_read_with_the_session(sign_in, api, headers):

@@ -46,9 +46,18 @@ def is_read_by_own_page() -> bool:
     that says nothing about where it comes from is refused. Browsers send `Sec-Fetch-Site` on https and to this machine only;
     elsewhere on http they say by `Referer` what page a read is from.
     """
-    site, named = request.headers.get("Sec-Fetch-Site"), [request.headers.get(name) for name in ("Origin", "Referer")]
-    ours = [_origin(address) == request.host_url.lower() for address in named if address is not None]
-    return request.method in SAFE and all(ours) and (any(ours) if site is None else site == "same-origin")
+    site, origin, referer = (request.headers.get(name) for name in ("Sec-Fetch-Site", "Origin", "Referer"))
+    if request.method not in SAFE or (
+        origin is not None and not _is_ours(origin)
+    ):  # CORS applies, whatever else is sent
+        return False
+    if site is not None:
+        return site == "same-origin"
+    return _is_ours(referer) if referer is not None else origin is not None
+
+
+def _is_ours(address: str) -> bool:
+    return _origin(address) == request.host_url.lower()
 
 
 def _origin(address: str) -> str | None:
