@@ -72,8 +72,12 @@ def test_a_deployment_to_a_protected_environment_asks_for_the_model_s_name(windo
 def test_a_deployment_from_a_list_leads_back_to_it_and_the_toast_to_the_deployment(page, model):
     visit(page, "/deployments?environment=staging")
     dialog = dialog_of(page, "Deploy…")
-    for label, text in (("Model", model["name"]), ("Version", "1.1.0"), ("Environment", "staging")):
+    for label, text in (("Environment", "production"), ("Model", model["name"]), ("Version", "1.0.0")):
         dialog.get_by_label(label, exact=True).fill(text)
+    dialog.get_by_label("Version").press("Tab")
+    expect(dialog.locator("#before")).to_contain_text(f"Nothing of {model['name']} is live in production yet")
+    dialog.get_by_label("Environment").fill("staging")
+    dialog.get_by_label("Version").fill("1.1.0")
     dialog.get_by_role("button", name="Deploy", exact=True).click()
     expect(dialog).to_be_hidden()
     expect(page.locator("#list tbody tr").first).to_contain_text(model["name"])

@@ -1,4 +1,4 @@
-"""The steps of a version: beside each other, on a phone one below the other."""
+"""The page of a version: its steps, beside each other or on a phone one below the other, and what is folded."""
 
 import pytest
 from playwright.sync_api import expect
@@ -28,3 +28,22 @@ def test_on_a_phone_the_steps_stand_one_below_the_other(windows, address):
     steps = page.locator(".stepper li")
     assert page.locator(".stepper").evaluate(TOPS) == steps.count() > 1
     fits(page)
+
+
+def test_one_way_to_use_a_version_is_open_at_a_time(windows, address):
+    page = windows("viewer")
+    page.goto(address)
+    expect(page.locator("#use-python")).to_be_visible()
+    page.get_by_text("curl", exact=True).click()
+    expect(page.locator("#use-curl")).to_be_visible()
+    expect(page.locator("#use-python")).to_be_hidden()
+
+
+def test_what_was_unfolded_stays_so_when_the_page_asks_again(windows, admin, model):
+    admin.version(model, "2.0.0", metadata={"accuracy": 0.95, "framework": "torch"})
+    page = windows("viewer")
+    page.goto(f"/models/{model['name']}/versions/2.0.0")
+    page.get_by_text("1 unchanged").click()
+    with page.expect_response(lambda response: "x-poll" in response.request.headers):
+        page.evaluate("htmx.trigger('#updated', 'refresh')")
+    expect(page.locator("#unchanged table")).to_be_visible()
