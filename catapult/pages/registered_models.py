@@ -14,8 +14,9 @@ from catapult.contract.schemas import ModelEdit, ModelIn
 from catapult.pages.parts import charts, columns, csv_files, formats, forms, fragments, lists, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
-from catapult.queries import audit_logs, deployments, gates, metrics, registered_models, versions
+from catapult.queries import audit_logs, deployments, gates, metrics, model_head, registered_models, versions
 from catapult.queries.lists.paging import Listing
+from catapult.queries.model_head import Candidate, Head
 from catapult.tables import RELEASE, Role, VersionStatus
 
 blp = Blueprint("registered_models", __name__)
@@ -204,6 +205,7 @@ def version_list(model: Any) -> dict[str, Any]:
     asked, paths, beside = _columns(model)
     metric = next((path for path in (*_paths("metric"), *paths) if path in paths), None)
     part, mistake = lists.part_of(lambda: _versions(model))
+    head = model_head.read(UUID(model.id))
     return {
         "part": part,
         "mistake": mistake,
@@ -217,8 +219,7 @@ def version_list(model: Any) -> dict[str, Any]:
         "ticked": asked or beside,
         "fields": {path: _field(path) for path in beside},
         "shown": _shown(),
-        **registered_models.counts(UUID(model.id)),
-        **_beside(model, part.rows, beside, metric),
+        **_beside(model, head, part.rows, beside, metric),
     }
 
 
@@ -247,23 +248,26 @@ def _shown() -> str:
 
 def version_row(model: Any, row: Any) -> dict[str, Any]:
     """Return what one row of the list and the chart show, with the metrics that the submitted form names."""
-    return _beside(model, [row], _paths("c")[:MOST_COLUMNS], next(iter(_paths("metric")), None))
+    head = model_head.read(UUID(model.id))
+    return _beside(model, head, [row], _paths("c")[:MOST_COLUMNS], next(iter(_paths("metric")), None))
 
 
-def _beside(model: Any, rows: list[Any], paths: list[str], metric: str | None) -> dict[str, Any]:
+def _beside(model: Any, head: Head, rows: list[Any], paths: list[str], metric: str | None) -> dict[str, Any]:
     return {
+        "head": head,
         "columns": paths,
         "numbers": metrics.of_versions([row.id for row in rows], paths),
-        "panels": _panels(rows),
+        "panels": _panels(rows, head.candidate),
         "candidate": model.latest_version,
         "metric": metric,
         "drawn": _chart(model, metric),
     }
 
 
-def _panels(rows: list[Any]) -> dict[str, verdicts.Panel]:
-    """Return the verdicts on each version that may still become a release, by its id."""
-    ids = [row.id for row in rows if not row.is_release and row.status == VersionStatus.ACTIVE]
+def _panels(rows: list[Any], candidate: Candidate | None) -> dict[str, verdicts.Panel]:
+    """Return the verdicts on each version that may still become a release, and on the model's candidate, by their ids."""
+    ids = {row.id for row in rows if not row.is_release and row.status == VersionStatus.ACTIVE}
+    ids |= {candidate.id} if candidate else set()
     judged = gates.verdicts(ids, RELEASE, g.actor.voice) if ids else {}
     return {str(version_id): verdicts.panel(RELEASE, of_version) for version_id, of_version in judged.items()}
 
@@ -289,8 +293,14 @@ def _limits(name: str, metric: str | None) -> list[tuple[float, str]]:
 
 def _tab(model: Any, tab: str, status: int = 200, **context: Any) -> Response:
     block = requested_block("tab", "versions", "more") if tab == "versions" else requested_block("tab")
-    counts = {} if tab == "versions" else registered_models.counts(UUID(model.id))
-    return fragments.whole_or(block, MODEL, status, **{"model": model, "tab": tab, **counts, **context})
+    beside = {} if tab == "versions" else _standing(model, is_whole=block is None)
+    return fragments.whole_or(block, MODEL, status, **{"model": model, "tab": tab, **beside, **context})
+
+
+def _standing(model: Any, *, is_whole: bool) -> dict[str, Any]:
+    """Return what the head of the model's page shows; the verdicts on the candidate only for a whole page."""
+    head = model_head.read(UUID(model.id))
+    return {"head": head, "panels": _panels([], head.candidate) if is_whole else {}}
 
 
 def _settings(model: Any, form: Form, status: int = 200) -> Response:
