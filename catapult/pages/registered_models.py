@@ -11,11 +11,12 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 
 from catapult.actions import registered_models as actions
 from catapult.contract.schemas import ModelEdit, ModelIn
+from catapult.filters.mistakes import Misread
 from catapult.pages.parts import charts, columns, csv_files, formats, forms, fragments, lists, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, deployments, gates, metrics, model_head, registered_models, versions
-from catapult.queries.lists.paging import Listing
+from catapult.queries.lists.paging import Listing, Page
 from catapult.queries.model_head import Candidate, Head
 from catapult.tables import RELEASE, Role, VersionStatus
 
@@ -27,8 +28,8 @@ COLUMNS, MOST_COLUMNS = 2, 6
 
 EDITABLE, INDENTING = 80_000, json.JSONEncoder(indent=2, ensure_ascii=False)
 OFFERED, OFFERED_CHARS = 100, 12_000
-CHART, POINT = 95_000, 330
-"""Characters of HTML for a chart's points, and for one point without its texts. 200 points fit unless names are very long."""
+ROOM, CHART, POINT = 180_000, 95_000, 400
+"""Characters of HTML for a model's versions, for its chart, and for a point without texts. 200 fit unless names are long."""
 
 CSV = (
     *("name", "latest_version", "latest_release", "live_in", "metric", "value", "tags", "version_count"),
@@ -204,7 +205,7 @@ def version_list(model: Any) -> dict[str, Any]:
     """Return what the versions' tab shows: the chart of one metric, and a page of versions with the chosen metrics."""
     asked, paths, beside = _columns(model)
     metric = next((path for path in (*_paths("metric"), *paths) if path in paths), None)
-    part, mistake = lists.part_of(lambda: _versions(model))
+    part, mistake = lists.part_of(lambda: _versions(model), ROOM)
     head = model_head.read(UUID(model.id))
     return {
         "part": part,
@@ -243,7 +244,7 @@ def _versions(model: Any) -> Listing:
 
 
 def _shown() -> str:
-    return request.args.get("show", "")
+    return request.values.get("show", "")
 
 
 def version_row(model: Any, row: Any) -> dict[str, Any]:
@@ -279,14 +280,32 @@ def _paths(name: str) -> list[str]:
 
 def _chart(model: Any, metric: str | None) -> charts.Chart | None:
     """Return the chart of the metric, of as many of the newest versions as fit."""
-    points = metrics.series(UUID(model.id), metric) if metric else []
-    newest = lists.take_fitting(reversed(points), CHART, lambda point: POINT + len(model.name) + 3 * len(point.version))
-    return charts.chart(list(newest)[::-1], _limits(model.name, metric) if points else [])
+    points = _points(model, metric) if metric else []
+    newest = list(lists.take_fitting(reversed(points), CHART, partial(_point_length, len(model.name))))[::-1]
+    directed = [row for row in gates.directed(model.name) if row.path == metric] if points else []
+    return charts.chart(newest, _limits(directed), next(iter(verdicts.directions_of(directed).values()), None))
 
 
-def _limits(name: str, metric: str | None) -> list[tuple[float, str]]:
-    """Return the values that gates of the model compare the metric with, each with its sign."""
-    asked = {(row.value, row.op) for row in gates.directed(name) if row.path == metric and row.value is not None}
+def _point_length(name: int, point: Any) -> int:
+    """Return the characters of HTML that a point takes."""
+    return POINT + name + 4 * len(point.version) + lists.html_length(point.created_by[:80])
+
+
+def _points(model: Any, metric: str) -> list[metrics.Reading]:
+    """Return the metric of the newest versions of the list, oldest first; of all versions if the filter cannot be read."""
+    narrowed = {"filter": lists.typed("filter") or None, **SHOWN.get(_shown(), {})}
+    if not any(value is not None for value in narrowed.values()):
+        return metrics.series(UUID(model.id), metric)
+    try:
+        listing = versions.listing(whole=False, model_id=UUID(model.id), **narrowed)
+    except Misread:
+        return metrics.series(UUID(model.id), metric)
+    return metrics.series_of(list(listing.page(Page(metrics.NEWEST)))[: metrics.NEWEST], metric)
+
+
+def _limits(directed: list[Any]) -> list[tuple[float, str]]:
+    """Return the values that these gates compare their number with, each with its sign."""
+    asked = {(row.value, row.op) for row in directed if row.value is not None}
     signs = {">=": "≥", "<=": "≤", "==": "="}
     return [(value, f"{signs.get(op, op)} {formats.number(value)}") for value, op in sorted(asked)[:MOST_LIMITS]]
 

@@ -32,6 +32,9 @@ OVERRIDE = "versions/override.html"
 SHOWN, LIVE, COMMENTS = 10, 5, 20
 """Shown deployments and audit entries, live deployments whose evidence is shown, and shown comments."""
 
+SHOWN_BESIDE = ("c", "metric", "filter", "show")
+"""The parameters of a model's page that its rows and its chart depend on."""
+
 UNFINISHED = (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
 KEYS, ROOM = 150, 100_000
 """Shown keys of metadata, and characters of HTML for them."""
@@ -194,7 +197,7 @@ def _toast(row: Any, verb: Verb, target: str, *, was_done: bool) -> str:
     if was_done:
         by = f", promoted by {row.released_by}" if row.is_release else ""
         return fragments.toast(f"{row.model_name} {row.version} was {verb.state} already{by}.")
-    shown: dict[str, Any] = {key: request.values.getlist(key) for key in ("c", "metric") if key in request.values}
+    shown: dict[str, Any] = {key: request.values.getlist(key) for key in SHOWN_BESIDE if key in request.values}
     address = url_for(".change", name=row.model_name, version=row.version, verb=verb.undo, **shown)
     part = "ready" if target.startswith("ready-act-") else target  # the row may be gone by then
     undo = {"action": address, "target": f"#{part}", "swap": "innerHTML" if part == "main" else "outerHTML"}

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true, union_all
@@ -69,17 +70,37 @@ def _first(*conditions: Any) -> Any:
     return select(T.path).where(*conditions).order_by(T.path).limit(1).scalar_subquery()
 
 
-def series(model_id: UUID, path: str) -> Sequence[Any]:
-    """Return `version value is_release` of the newest versions that have this number, oldest first."""
+class Reading(NamedTuple):
+    """A version's number at one path, and who registered the version when."""
+
+    version: str
+    value: float
+    is_release: bool
+    created_at: datetime
+    created_by: str
+
+
+def series(model_id: UUID, path: str) -> list[Reading]:
+    """Return the number at this path of those of the newest versions that have it, oldest first."""
     newest = _newest(model_id, NEWEST).subquery()
     number = lateral(select(T.value).where(T.version_id == newest.c.id, T.path == path).limit(1)).alias("number")
     query = (
-        select(newest.c.version, number.c.value, newest.c.is_release)
+        select(newest.c.version, number.c.value, newest.c.is_release, newest.c.created_at, newest.c.created_by)
         .select_from(newest)
         .join(number, true())
         .order_by(newest.c.created_at, newest.c.id)
     )
-    return db.session.execute(query).all()
+    return [Reading(*row) for row in db.session.execute(query)]
+
+
+def series_of(rows: Sequence[Any], path: str) -> list[Reading]:
+    """Return the number at this path of those of these versions that have it; they are newest first, the numbers oldest first."""
+    numbers = of_versions([row.id for row in rows], [path])
+    return [
+        Reading(row.version, numbers[row.id][path], row.is_release, row.created_at, row.created_by)
+        for row in reversed(rows)
+        if row.id in numbers
+    ]
 
 
 def of_versions(version_ids: Iterable[Any], paths: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -132,6 +153,6 @@ def _preference(path: Any) -> Any:
 
 def _newest(model_id: Any, limit: int) -> Select[Any]:
     """Return the newest versions of that model, mostly read from an index alone."""
-    columns = (V.id, V.version, V.created_at, V.released_at.is_not(None).label("is_release"))
+    columns = (V.id, V.version, V.created_at, V.created_by, V.released_at.is_not(None).label("is_release"))
     rows = select(*columns).where(V.model_id == model_id, V.deleted_at.is_(None))
     return rows.order_by(V.created_at.desc(), V.id.desc()).limit(limit)

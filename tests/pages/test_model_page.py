@@ -21,6 +21,12 @@ def versions(response):
     return [box["value"] for box in Page(response).all("input", name="v")]
 
 
+def points(page):
+    """The points of the chart: version and value."""
+    labels = [link.get("aria-label") or "" for link in page.all("a")]
+    return [label.partition(",")[0] for label in labels if ", registered" in label]
+
+
 # --- what it shows ----------------------------------------------------------------------------------------------------
 
 
@@ -62,10 +68,7 @@ def test_numbers_are_columns_and_a_chart_as_the_address_asks(browser, api, model
     chosen = Page(browser.get(f"{MODEL}?c=b&c=name&c=nothing&metric=b"))
     assert [cell["data-label"] for cell in chosen.all("td", class_="number")] == ["b", "b"]
     assert chosen.one("h2", id="chart-name").text == "b"
-    assert [link.get("aria-label") for link in chosen.all("a") if (link.get("aria-label") or "").startswith("1.")] == [
-        "1.0.0: 1",
-        "1.1.0: 3",
-    ]
+    assert points(chosen) == ["1.0.0: 1", "1.1.0: 3"]
     assert "name" not in [option.text for option in chosen.all("option")]
 
 
@@ -160,7 +163,7 @@ def test_promoting_answers_with_the_row_the_counter_the_chart_and_a_toast(browse
         "drawing",
     }
     assert page.one(id="release-count").text == "1 release"
-    assert "1.0.0: 0.5, release" in [link.get("aria-label") for link in page.all("a")]
+    assert any((link.get("aria-label") or "").startswith("1.0.0: 0.5, release") for link in page.all("a"))
     assert page.one(hx_swap_oob="beforeend:#toasts")
     assert "org/bert 1.0.0" in page.has_class("toast")[0].text
     [entry] = trail("version.promote")
@@ -368,3 +371,22 @@ def test_the_chart_has_the_thresholds_of_the_model_s_gates_on_its_number(browser
     assert "A gate asks for ≥ 0.94." in page.words
     assert page.text.count("A gate asks for") == page.text.count('<line class="gate"') == 1
     assert "A gate asks for &lt; 3." in browser.get(f"{MODEL}?metric=loss").words
+
+
+def test_the_chart_draws_the_versions_that_the_filter_and_the_choice_leave(browser, api, model):
+    for number, accuracy in enumerate((0.8, 0.9, 0.95)):
+        api.version(model, f"1.{number}.0", metadata={"accuracy": accuracy}, is_release=number == 1)
+    filtered = Page(browser.get(MODEL, query_string={"filter": "metadata.accuracy > 0.85"}))
+    assert points(filtered) == ["1.1.0: 0.9", "1.2.0: 0.95"]
+    assert points(Page(browser.get(f"{MODEL}?show=releases"))) == ["1.1.0: 0.9"]
+    assert len(points(Page(browser.get(f"{MODEL}?filter=nonsense")))) == 3
+    sent = [box["value"] for box in filtered.all("input", type="hidden", name="filter")]
+    assert "metadata.accuracy > 0.85" in sent
+
+
+def test_a_row_s_answer_has_the_chart_of_the_filter_that_it_came_from(browser, api, model):
+    for number in range(2):
+        version = api.version(model, f"1.{number}.0", metadata={"accuracy": number})
+    shown = {"c": "accuracy", "metric": "accuracy", "filter": "metadata.accuracy > 0"}
+    assert points(Page(promote(browser, version, data=shown))) == ["1.1.0: 1"]
+    assert points(Page(promote(browser, version, data={**shown, "filter": "nonsense"}))) == ["1.0.0: 0", "1.1.0: 1"]

@@ -37,16 +37,16 @@ class Part(NamedTuple):
     more: str | None
 
 
-def part(listing: Listing, rows: int = ROWS, length: Callable[[Any], int] | None = None) -> Part:
+def part(listing: Listing, rows: int = ROWS, length: Callable[[Any], int] | None = None, room: int = ROOM) -> Part:
     """Return the rows after the cursor in the address, from the beginning without one; as many as fit on a page.
 
-    `length` returns the characters of HTML that a row takes. Raises Invalid.
+    `length` returns the characters of HTML that a row takes, of which a page has `room`. Raises Invalid.
     """
     filters = active_filters()
     cursor = request.args.get("cursor")
     page = Page(rows, after=page_tokens.opened(cursor, filters) if cursor else None)
     found = list(listing.page(page))
-    shown = take_fitting_at_least_one(found[:rows], ROOM, length or row_html_length)
+    shown = take_fitting_at_least_one(found[:rows], room, length or row_html_length)
     if len(shown) == len(found):
         return Part(found, None)
     return Part(shown, here(cursor=page_tokens.sign(listing, shown[-1], filters)))
@@ -101,17 +101,17 @@ def with_parameters(address: str) -> str:
     return f"{address}?{query}" if query else address
 
 
-def part_of(listing: Callable[[], Listing]) -> tuple[Part, Misread | None]:
+def part_of(listing: Callable[[], Listing], room: int = ROOM) -> tuple[Part, Misread | None]:
     """Return `part`, or no rows and the mistake in a filter or an order that was typed."""
     try:
-        return part(listing()), None
+        return part(listing(), room=room), None
     except Misread as mistake:
         return Part([], None), mistake
 
 
 def typed(name: str) -> str:
-    """Return the filter or the order in the address, as it was typed."""
-    return request.args.get(name, "").replace("\x00", "").strip()
+    """Return the filter or the order in the address or the form, as it was typed."""
+    return request.values.get(name, "").replace("\x00", "").strip()
 
 
 def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:
