@@ -117,6 +117,7 @@ def browser(app, keys):
 @pytest.mark.parametrize(
     "path",
     [
+        *("/versions", "/versions?filter=is_release&sort=-metadata.accuracy", "/versions/-/completions?filter=a"),
         *("/", "/models", "/models?search=model&tag=nlp&sort=name", "/models/{name}", "/models/{name}/-/deployments"),
         *("/models/{name}/-/activity", "/models/{name}/-/settings", "/models/{name}/versions/1.0.0"),
         *("/models/{name}/versions/1.0.0/-/edit", "/environments", "/environments/production"),

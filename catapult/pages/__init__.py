@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 from catapult import version
 from catapult.contract.schemas import SEGMENT
 from catapult.pages import (
+    all_versions,
     api_keys,
     audit_logs,
     comments,
@@ -40,7 +41,7 @@ from catapult.queries.sessions import LONGEST
 from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
 
-NOUNS = [sign_in, overview, search, inbox, registered_models, versions, comments, comparison, deployments]
+NOUNS = [sign_in, overview, search, inbox, registered_models, all_versions, versions, comments, comparison, deployments]
 NOUNS += [environments, rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me]
 YEAR = 365 * 86_400
 SOON = timedelta(days=7)

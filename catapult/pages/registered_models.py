@@ -1,7 +1,6 @@
 """`/models`: the list, a model with its tabs, and the forms that register, change and delete a model."""
 
 import json
-import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -11,8 +10,20 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 
 from catapult.actions import registered_models as actions
 from catapult.contract.schemas import ModelEdit, ModelIn
+from catapult.filters import nouns
 from catapult.filters.mistakes import Misread
-from catapult.pages.parts import charts, columns, csv_files, formats, forms, fragments, lists, verdicts
+from catapult.pages.parts import (
+    charts,
+    columns,
+    csv_files,
+    filter_box,
+    formats,
+    forms,
+    fragments,
+    lists,
+    verdicts,
+    version_files,
+)
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, deployments, gates, metrics, model_head, registered_models, versions
@@ -54,6 +65,7 @@ def index() -> Response:
         "part": part,
         "sparks": sparks,
         "mistake": mistake,
+        "guess": filter_box.guess(mistake, nouns.MODELS),
         "sort": sort,
         "here": lists.here,
         **filters,
@@ -94,28 +106,7 @@ def export_versions(name: str) -> Response:
     """The same versions as the model's page, with the same columns, as a file."""
     model = registered_models.called(name)
     _, _, paths = _columns(model)
-
-    def cells(rows: list[Any]) -> Iterator[Any]:
-        numbers = metrics.of_versions([row.id for row in rows], paths)
-        for row in rows:
-            own, live_in = numbers.get(str(row.id), {}), " ".join(formats.staged(row.live_in))
-            yield (
-                row.version,
-                row.is_release,
-                row.status,
-                row.tag,
-                row.digest,
-                *map(own.get, paths),
-                live_in,
-                *_made(row),
-            )
-
-    heads = ("version", "is_release", "status", "tag", "digest", *paths, "live_in", "created_at", "created_by")
-    return csv_files.table(model.name.replace("/", "-"), heads, _versions(model), cells)
-
-
-def _made(row: Any) -> tuple[Any, ...]:
-    return row.created_at, row.created_by
+    return version_files.file(model.name.replace("/", "-"), _versions(model), paths)
 
 
 @blp.get("/models/<model:name>")
@@ -210,6 +201,8 @@ def version_list(model: Any) -> dict[str, Any]:
     return {
         "part": part,
         "mistake": mistake,
+        "guess": filter_box.guess(mistake, nouns.versions(), paths),
+        "chips": filter_box.chips(_directed(model.name)),
         "filter": lists.typed("filter"),
         "sort": lists.typed("sort"),
         "here": lists.here,
@@ -218,7 +211,7 @@ def version_list(model: Any) -> dict[str, Any]:
         "offered": list(lists.take_fitting(paths[:OFFERED], OFFERED_CHARS, lists.html_length)),
         "left_out": asked[MOST_COLUMNS:],
         "ticked": asked or beside,
-        "fields": {path: _field(path) for path in beside},
+        "fields": {path: filter_box.field(path) for path in beside},
         "shown": _shown(),
         **_beside(model, head, part.rows, beside, metric),
     }
@@ -229,12 +222,6 @@ def _columns(model: Any) -> tuple[list[str], list[str], list[str]]:
     asked = _paths("c") or columns.remembered_paths()
     paths = metrics.paths(UUID(model.id), [*asked[:MOST_COLUMNS], *_paths("metric")[:MOST_COLUMNS]])
     return asked, paths, [path for path in asked[:MOST_COLUMNS] if path in paths] or paths[:COLUMNS]
-
-
-def _field(path: str) -> str:
-    """Return the field that a filter or an order names this number by: unusual keys stand in quotes."""
-    keys = (key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False) for key in path.split("."))
-    return f"metadata.{'.'.join(keys)}"
 
 
 def _versions(model: Any) -> Listing:
@@ -254,14 +241,17 @@ def version_row(model: Any, row: Any) -> dict[str, Any]:
 
 
 def _beside(model: Any, head: Head, rows: list[Any], paths: list[str], metric: str | None) -> dict[str, Any]:
+    drawn = _drawn_versions(model) if metric else None
+    ids = dict.fromkeys(row.id for row in (*rows, *(drawn or [])))
+    numbers = metrics.of_versions(ids, list(dict.fromkeys([*paths, *([metric] if drawn and metric else [])])))
     return {
         "head": head,
         "columns": paths,
-        "numbers": metrics.of_versions([row.id for row in rows], paths),
+        "numbers": numbers,
         "panels": _panels(rows, head.candidate),
         "candidate": model.latest_version,
         "metric": metric,
-        "drawn": _chart(model, metric),
+        "drawn": _chart(model, metric, _readings(model, metric, drawn, numbers)),
     }
 
 
@@ -278,12 +268,19 @@ def _paths(name: str) -> list[str]:
     return [path for path in dict.fromkeys(request.values.getlist(name)) if path and "\x00" not in path]
 
 
-def _chart(model: Any, metric: str | None) -> charts.Chart | None:
+def _chart(model: Any, metric: str | None, points: list[metrics.Reading]) -> charts.Chart | None:
     """Return the chart of the metric, of as many of the newest versions as fit."""
-    points = _points(model, metric) if metric else []
     newest = list(lists.take_fitting(reversed(points), CHART, partial(_point_length, len(model.name))))[::-1]
-    directed = [row for row in gates.directed(model.name) if row.path == metric] if points else []
+    directed = [row for row in _directed(model.name) if row.path == metric] if points else []
     return charts.chart(newest, _limits(directed), next(iter(verdicts.directions_of(directed).values()), None))
+
+
+def _directed(name: str) -> list[Any]:
+    """Return `gates.directed` of the model, read once a request."""
+    if "directed" not in g:
+        g.directed = gates.directed(name)
+    rows: list[Any] = g.directed
+    return rows
 
 
 def _point_length(name: int, point: Any) -> int:
@@ -291,16 +288,25 @@ def _point_length(name: int, point: Any) -> int:
     return POINT + name + 4 * len(point.version) + lists.html_length(point.created_by[:80])
 
 
-def _points(model: Any, metric: str) -> list[metrics.Reading]:
-    """Return the metric of the newest versions of the list, oldest first; of all versions if the filter cannot be read."""
-    narrowed = {"filter": lists.typed("filter") or None, **SHOWN.get(_shown(), {})}
-    if not any(value is not None for value in narrowed.values()):
-        return metrics.series(UUID(model.id), metric)
+def _drawn_versions(model: Any) -> list[Any] | None:
+    """Return the newest versions of a list that is narrowed; None for all versions, also if the filter cannot be read."""
+    narrowed = {"filter": lists.typed("filter"), **SHOWN.get(_shown(), {})}
+    if not any(narrowed.values()):
+        return None
     try:
-        listing = versions.listing(whole=False, model_id=UUID(model.id), **narrowed)
+        listing = versions.listing(
+            whole=False, model_id=UUID(model.id), **{**narrowed, "filter": narrowed["filter"] or None}
+        )
     except Misread:
-        return metrics.series(UUID(model.id), metric)
-    return metrics.series_of(list(listing.page(Page(metrics.NEWEST)))[: metrics.NEWEST], metric)
+        return None
+    return list(listing.page(Page(metrics.NEWEST)))[: metrics.NEWEST]
+
+
+def _readings(model: Any, metric: str | None, drawn: list[Any] | None, numbers: Any) -> list[metrics.Reading]:
+    """Return the metric of the versions in the chart, oldest first."""
+    if metric is None:
+        return []
+    return metrics.series(UUID(model.id), metric) if drawn is None else metrics.series_of(drawn, numbers, metric)
 
 
 def _limits(directed: list[Any]) -> list[tuple[float, str]]:

@@ -39,6 +39,7 @@ PAGES = (
     ("overview.show", "Overview", Role.VIEWER),
     ("inbox.index", "Inbox", Role.PUBLISHER),
     ("registered_models.index", "Models", Role.VIEWER),
+    ("all_versions.index", "Versions", Role.VIEWER),
     ("deployments.index", "Deployments", Role.VIEWER),
     ("environments.index", "Environments", Role.VIEWER),
     ("gates.index", "Gates", Role.VIEWER),

@@ -26,6 +26,9 @@ MOST_PATHS = 150
 SPARK = 20
 """The number of points in a sparkline."""
 
+RECENT, RECENT_PATHS = 30, 40
+"""The newest versions of all models whose paths are offered, and the most of each."""
+
 MAIN = (
     *("accuracy", "f1", "auc", "roc_auc", "map", "map50", "iou", "ndcg", "ndcg_at_10", "mrr", "recall", "recall_at_10"),
     *("precision", "mmlu", "bleu", "chrf", "rouge_l", "mos", "wer", "cer", "perplexity", "rmse", "mae", "mape"),
@@ -49,6 +52,17 @@ def paths(model_id: UUID, also: Sequence[str] = ()) -> list[str]:
     held = _held(model_id, latest, [*MAIN, *also])
     there = func.coalesce(_at(held.c.path, T.version_id == latest), _at(held.c.path, T.version_id == any_(all_of_them)))
     return sorted(set(db.session.scalars(select(held.c.path).where(there.is_not(None)))), key=rank)
+
+
+def recent_paths() -> list[str]:
+    """Return the paths at which the newest versions of all models have numbers, the main ones first."""
+    newest = (
+        select(V.id).where(V.deleted_at.is_(None)).order_by(V.created_at.desc(), V.id.desc()).limit(RECENT).subquery()
+    )
+    first = lateral(select(T.path).where(T.version_id == newest.c.id).order_by(T.path).limit(RECENT_PATHS)).alias(
+        "first"
+    )
+    return sorted(set(db.session.scalars(select(first.c.path).select_from(newest).join(first, true()))), key=rank)
 
 
 def _held(model_id: UUID, latest: Any, names: list[str]) -> Any:
@@ -93,13 +107,12 @@ def series(model_id: UUID, path: str) -> list[Reading]:
     return [Reading(*row) for row in db.session.execute(query)]
 
 
-def series_of(rows: Sequence[Any], path: str) -> list[Reading]:
-    """Return the number at this path of those of these versions that have it; they are newest first, the numbers oldest first."""
-    numbers = of_versions([row.id for row in rows], [path])
+def series_of(rows: Sequence[Any], numbers: dict[str, dict[str, float]], path: str) -> list[Reading]:
+    """Return `series` of these versions, newest first, whose `numbers` are from `of_versions`."""
     return [
         Reading(row.version, numbers[row.id][path], row.is_release, row.created_at, row.created_by)
         for row in reversed(rows)
-        if row.id in numbers
+        if path in numbers.get(row.id, {})
     ]
 
 
