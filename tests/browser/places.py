@@ -72,6 +72,7 @@ PAGES = {
     "a decision": "/decisions/{decision}",
     "search results": "/search?q={name:.4}",
     "no search results": "/search?q=zzz-nothing",
+    "a new view": "/me/views/new?address=/versions",
     "a new model": "/new/model",
     "a new version": "/new/version?model_name={name}",
     "a new deployment": "/new/deployment?environment=production",

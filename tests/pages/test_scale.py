@@ -78,6 +78,7 @@ PAGES = [
         for path in ("/search?q", "/models?search")
         for words in ("q", "zq", "o", "e", "se", "sentiment")
     ),
+    "/me/views/new?address=/versions",
     "/new/model",
     "/new/version",
     "/new/deployment",
