@@ -13,7 +13,7 @@ from catapult.contract.fields import Id
 from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
-from catapult.pages.parts import evidence, formats, forms, fragments, lists, matrix, values, verdicts
+from catapult.pages.parts import csv_files, evidence, formats, forms, fragments, lists, matrix, values, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, deployments, environments, gates, live, rollbacks, stages, versions
@@ -37,6 +37,12 @@ KEYS, ROOM, ENTRIES = 100, 80_000, 10
 """Shown keys of metadata, characters of HTML for them, and shown entries of the audit log."""
 
 
+CSV = (
+    *("id", "model_name", "version", "environment", "status", "live", "endpoint_url", "deployed_by", "deployed_at"),
+    *("live_from", "ended_at", "override", "decision_id"),
+)
+
+
 class DeploymentForm(DeploymentIn):
     """A deployment that names its model and version."""
 
@@ -51,7 +57,18 @@ def index() -> Response:
     """The deployments that match the filters in the address, newest first."""
     form, part = lists.filtered_part(DeploymentFilters, deployments.listing)
     names = [] if requested_block("list", "more") else live.environments()
-    return lists.filtered(LIST, form, part=part, statuses=STATUSES, environments=names)
+    file = lists.with_parameters(url_for(".export"))
+    return lists.filtered(LIST, form, part=part, statuses=STATUSES, environments=names, file=file)
+
+
+@blp.get("/deployments.csv")
+@page()
+def export() -> Response:
+    """The same deployments as a file."""
+    form, filters = lists.filters(DeploymentFilters)
+    if form.refusal:
+        raise form.refusal
+    return csv_files.columns("deployments", CSV, deployments.listing(**filters))
 
 
 @blp.route("/new/deployment", methods=forms.METHODS)
