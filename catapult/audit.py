@@ -34,6 +34,7 @@ REFUSALS = {
     "uq_deployments_live": "Another deployment to this environment came first. Check what is live and try again.",
     "uq_approvals_key": "This key has already approved it.",
     "uq_api_keys_prefix": "The new key's prefix is taken. Try again.",
+    "uq_saved_views_name": "You have a view with this name already (case is ignored). Choose another name.",
     "uq_people_email": "Somebody else has this email address.",
 }
 """The Conflict that each constraint means when it is violated. It is recognized by name, never by the error's text."""

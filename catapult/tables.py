@@ -40,6 +40,13 @@ TEXT_LENGTH, COMMENT_LENGTH = 10_000, 2_000
 MAX_RANK = 2**31 - 1
 PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 METRIC_PATH_LENGTH = 255
+VIEW_NAME_LENGTH, VIEW_ADDRESS_LENGTH = 80, 3_000
+
+VIEW_ADDRESS = r"/(models|versions|deployments|audit)(/[!$-.0->@-\[\]-~]+)*(\?[!$-\[\]-~]*)?"
+"""Path and query of a list of the pages, or of something below it.
+
+It begins with one slash and a word of ours, so that it names no other host; no blank, quote, #, backslash or line end.
+"""
 DEFAULT_PLATFORM = "linux/amd64"
 
 # The clock for all times of a row: when PostgreSQL received the statement that writes it, which is after the locks.
@@ -142,6 +149,7 @@ class Kind(enum.StrEnum):
     PERSON = "person"
     API_KEY = "api_key"
     SESSION = "session"
+    SAVED_VIEW = "saved_view"
 
 
 class Action(enum.StrEnum):
@@ -178,6 +186,8 @@ class Action(enum.StrEnum):
     API_KEY_REVOKE = "api_key.revoke"
     SESSION_CREATE = "session.create"
     SESSION_DELETE = "session.delete"
+    SAVED_VIEW_CREATE = "saved_view.create"
+    SAVED_VIEW_DELETE = "saved_view.delete"
     AUTH_REFUSED = "auth.refused"
     AUTH_FORBIDDEN = "auth.forbidden"
     DEMO_FILL = "demo.fill"
@@ -856,6 +866,31 @@ class Session(Row):
         CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
         Index("uq_sessions_token_hash", token_hash, unique=True),
         Index("ix_sessions_used_at", used_at),
+    )
+
+
+class SavedView(Row):
+    """A name for the address of a list with its filters. Its holder is a person, or the first key of a service's line."""
+
+    __tablename__ = "saved_views"
+    kind = Kind.SAVED_VIEW
+
+    id: Mapped[UUID] = primary_key()
+    person_id: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"))
+    key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    name: Mapped[str] = mapped_column(String(VIEW_NAME_LENGTH))
+    address: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __mapper_args__ = {"eager_defaults": True}
+
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(person_id, key_id) = 1", name="holder"),
+        CheckConstraint("char_length(name) >= 1", name="name"),
+        CheckConstraint(f"address ~ '^{VIEW_ADDRESS}$'", name="address"),
+        *at_most(VIEW_ADDRESS_LENGTH, "address"),
+        # Finds the views of a holder, too.
+        Index("uq_saved_views_name", text("coalesce(person_id, key_id)"), text("lower(name)"), unique=True),
     )
 
 

@@ -20,6 +20,7 @@ FORCE = {"force": True, "reason": "urgent"}
 INT8, SALE, SLOW = {"quantization": "int8"}, {"frozen_reason": "sale"}, {"model_name": MODEL, "reason": "slow"}
 NOTES, SETTINGS = {"release_notes": "slow"}, {"storage_path": f"docker.io/{MODEL}", "description": "new"}
 ASK = {"text": "Too slow", "asks_for_changes": True}
+VIEW = {"name": "Releases", "address": "/versions?filter=is_release"}
 FORM = {"model": MODEL, "version": FREE, "status": "success"}
 
 
@@ -73,6 +74,7 @@ def set_up(api: Api) -> dict[str, str]:
         "other": api.model("org/other"),
         "model": model,
         "version": versions[FREE],
+        "view": commenter.make("/api/v1/me/views", {"name": "Mine", "address": "/models?tag=nlp"}),
         "comment": commenter.make(f"/api/v1/versions/{versions[FREE]['id']}/comments", {"text": "Wait"}),
         "live": versions[LIVE],
         "archived": versions[ARCHIVED],
@@ -228,6 +230,12 @@ CASES: list[RoleCase] = [
     Case("revoke a key of one's own", "viewer", "api_key.revoke", "DELETE /api-keys/{own}", None,
         lambda sdk, ids: sdk.revoke_api_key(ids["own"]),
         Submit("/keys/{own}/revoke", {"confirm": "laptop"}, ("/me",)), own=True),
+    Case("save a view", "viewer", "saved_view.create", "POST /me/views", VIEW,
+        lambda sdk, ids: sdk.create_my_view(**VIEW),
+        Submit("/me/views/new", VIEW, ("/versions",))),
+    Case("delete a view", "viewer", "saved_view.delete", "DELETE /me/views/{view}", None,
+        lambda sdk, ids: sdk.delete_my_view(ids["view"]),
+        Submit("/me/views/{view}/delete", {}, ("/models",)), own=True),
     Case("add a person", "admin", "person.create", "POST /people", {"name": "Kim Lee", "role": "publisher"},
         lambda sdk, ids: sdk.create_person("Kim Lee", role="publisher"),
         Submit("/new/person", {"name": "Kim Lee", "role": "publisher"}, ("/people",))),

@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
@@ -19,6 +20,8 @@ class Row(NamedTuple):
     version: str
     value: float
     is_release: bool = False
+    created_at: datetime = datetime(2025, 11, 21, 9, 12, tzinfo=UTC)
+    created_by: str = "train"
 
 
 def drawn(*values, releases=(), names=None):
@@ -166,8 +169,21 @@ def test_a_chart_is_described_in_words_and_each_point_is_a_link_that_says_its_va
     assert "3 versions, 1 of them a release" in words
     assert "Lowest 0.1 in 3, highest 0.9 in 2." in words
     links = dict(re.findall(r'<a href="(/models/org/bert/versions/.)" aria-label="(.*?)">', html))
-    assert [said.partition(": ")[2] for said in links.values()] == ["0.5", "0.9, release", "0.1"]
+    assert [said.partition(": ")[2] for said in links.values()] == [
+        "0.5, −0.4 against 2, registered 21 Nov 09:12 by train",
+        "0.9, release, registered 21 Nov 09:12 by train",
+        "0.1, −0.8 against 2, registered 21 Nov 09:12 by train",
+    ]
     assert len(re.findall(r'<path class="point release', html)) == 1
+
+
+@pytest.mark.parametrize(("direction", "words"), [(1, "−0.4 (worse)"), (-1, "−0.4 (better)"), (None, "−0.4 against")])
+def test_a_change_against_the_release_is_better_or_worse_only_where_gates_say_so(app, direction, words):
+    chart = charts.chart([Row("1", 0.9, True), Row("2", 0.5)], direction=direction)
+    assert words in rendered(app, "chart(drawn, 'f1', 'org/bert')", drawn=chart)
+    assert "against" not in rendered(
+        app, "chart(drawn, 'f1', 'm')", drawn=charts.chart([Row("1", 0.9)], direction=direction)
+    )
 
 
 def test_drawings_need_neither_script_nor_style_and_escape_what_people_wrote(app):

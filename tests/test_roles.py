@@ -22,6 +22,7 @@ READERS = {
         *("v1/info", "v1/models", "v1/models/{id}", "v1/models/{id}/versions", "v1/versions", "v1/versions/latest"),
         *("v1/versions/compare", "v1/versions/{id}", "v1/versions/{id}/deployments", "v1/versions/{id}/gates"),
         *("v1/versions/{id}/decisions", "v1/decisions/{id}", "v1/people", "v1/people/{id}", "v1/me", "v1/me/keys"),
+        "v1/me/views",
         *("v1/deployments", "v1/deployments/{id}", "v1/audit-logs", "v1/environments", "v1/environments/{id}"),
         *("v1/environments/{id}/live", "v1/live", "v1/gates"),
         "v1/versions/{id}/comments",
@@ -37,7 +38,17 @@ OF_ONES_OWN = {
 """Operations that any role may do with what is one's own, and an admin with all."""
 SIGNING_IN = ("auth.forbidden", "session.create")
 PAGES = {
-    "viewer": ["/", "/models", "/models/org/bert", "/deployments", "/environments", "/gates", "/audit", "/search"],
+    "viewer": [
+        "/",
+        "/models",
+        "/models/org/bert",
+        "/versions",
+        "/deployments",
+        "/environments",
+        "/gates",
+        "/audit",
+        "/search",
+    ],
     "publisher": ["/inbox", "/new/model", "/new/version", "/new/deployment"],
     "releaser": ["/environments/staging/-/rollback?model_name=org/bert"],
     "admin": [

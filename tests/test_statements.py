@@ -117,6 +117,7 @@ def browser(app, keys):
 @pytest.mark.parametrize(
     "path",
     [
+        *("/versions", "/versions?filter=is_release&sort=-metadata.accuracy", "/versions/-/completions?filter=a"),
         *("/", "/models", "/models?search=model&tag=nlp&sort=name", "/models/{name}", "/models/{name}/-/deployments"),
         *("/models/{name}/-/activity", "/models/{name}/-/settings", "/models/{name}/versions/1.0.0"),
         *("/models/{name}/versions/1.0.0/-/edit", "/environments", "/environments/production"),
@@ -146,7 +147,7 @@ def test_a_page_takes_ten_statements_at_most_and_no_transaction(app, browser, th
 @pytest.mark.parametrize(
     ("path", "part", "most"),
     [
-        *(("/environments", "main", 7), ("/", "main", 9), ("/inbox", "main", 3), ("/deployments", "main", 4)),
+        *(("/environments", "main", 7), ("/", "main", 9), ("/inbox", "main", 3), ("/deployments", "main", 5)),
         *(("/models/{name}", "main", 9), ("/models/{name}/versions/1.0.0", "main", 9)),
         ("/deployments/{deployment}", "main", 8),
     ],

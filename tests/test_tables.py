@@ -28,6 +28,7 @@ ROWS = {
     " version=1.0.0 target=production content={} override=false override_by_registrant=false verdicts=[] approvals=[]",
     "approvals": "id version_id=@version target=release gates_hash=x content_hash=x api_key_id=@key approved_by=x",
     "comments": "id version_id=@version text=x api_key_id=@key created_by=x",
+    "saved_views": "id key_id=@key name=n address=/models",
     "people": "id name=n role=viewer created_by=x",
     "metrics": "version_id=@version model_id=@model path=a value=1",
     "api_keys": f"id name=n role=viewer prefix=cat_abcdefgh key_hash={'x' * 32} salt_mark=x created_by=x",
@@ -53,14 +54,19 @@ def there(api, sql):
     deployment = api.deployment(version)
     gate = api.make("/api/v1/gates", {"model": "*", "target": "release", "kind": "metadata_present", "paths": ["x"]})
     key = api.make("/api/v1/api-keys", {"name": "n"})
-    api.make("/api/v1/people", {"name": "Dana", "email": "dana@example.com"})
+    person = api.make("/api/v1/people", {"name": "Dana", "email": "dana@example.com"})
     assert deployment["live"]
     ids = {"@model": model["id"], "@version": version["id"], "@deployment": deployment["id"], "@key": key["id"]}
     ids["@gate"] = gate["id"]
-    for table, changed in (("sessions", {"token_hash": TOKEN_HASH}), ("approvals", {"gates_hash": "given"})):
+    given = {
+        "sessions": {"token_hash": TOKEN_HASH},
+        "approvals": {"gates_hash": "given"},
+        "saved_views": {"name": "taken"},
+    }
+    for table, changed in given.items():
         statement, values = insert(table, ids, **changed)
         sql(statement, **values)
-    return {**ids, "@decision": deployment["decision_id"], "@prefix": key["prefix"]}
+    return {**ids, "@decision": deployment["decision_id"], "@prefix": key["prefix"], "@person": person["id"]}
 
 
 @pytest.fixture
@@ -109,8 +115,19 @@ BAD = {
     "api_keys": {"name": "", "role": "root", "prefix": "cat_abc", "key_hash": b"short"},
     "audit_logs": {"details": "[]"},
     "sessions": {"token_hash": b"short"},
+    "saved_views": {"name": "", "address": "/keys"},
 }
 """For each rule with the name of its column, a value that it refuses."""
+
+
+ELSEWHERE = [
+    "//example.com/models",
+    "https://example.com/models",
+    "/models//x",
+    "/models/x\\y",
+    "/models#x",
+    "/models x",
+]
 
 
 def gate(kind, **fields):
@@ -148,6 +165,10 @@ CHECKS = [
     ("comments", "text", {"text": ""}),
     ("comments", "text", {"text": "x" * 2_001}),
     ("gate_refusals", "refusals", {"refusals": 0}),
+    ("saved_views", "holder", {"key_id": None}),
+    ("saved_views", "holder", {"person_id": "@person"}),
+    *(("saved_views", "address", {"address": address}) for address in ELSEWHERE),
+    ("saved_views", "address_length", {"address": "/models?" + "x" * 3_000}),
     ("week_figures", "week", {"week": "2026-11-24"}),
     ("week_figures", "failures", {"failures": 3}),
     ("people", "email", {"email": "a@b@c"}),
@@ -174,6 +195,7 @@ UNIQUE = [
     ("environments", "uq_environments_place", {"name": "PRODUCTION"}),
     ("approvals", "uq_approvals_key", {"gates_hash": "given"}),
     ("api_keys", "uq_api_keys_prefix", {"prefix": "@prefix"}),
+    ("saved_views", "uq_saved_views_name", {"name": "TAKEN"}),
     ("people", "uq_people_email", {"email": "DANA@example.com"}),
     ("sessions", "uq_sessions_token_hash", {"token_hash": TOKEN_HASH}),
 ]

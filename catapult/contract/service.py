@@ -22,7 +22,15 @@ from catapult.contract.fields import (
 )
 from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut, environment_name
 from catapult.rules import key_format
-from catapult.tables import EMAIL_LENGTH, NAME_LENGTH, PATTERN, Role
+from catapult.tables import (
+    EMAIL_LENGTH,
+    NAME_LENGTH,
+    PATTERN,
+    VIEW_ADDRESS,
+    VIEW_ADDRESS_LENGTH,
+    VIEW_NAME_LENGTH,
+    Role,
+)
 
 MOST_BOUNDS = 100
 """Patterns of models, and environments, of one key."""
@@ -180,6 +188,33 @@ class MeOut(Out):
     key_name = fields.String(metadata=says("The key's name.", "laptop"))
     expires_at = Time(allow_none=True, metadata=says("When the key expires."))
     bounds = fields.Nested(BoundsOut, metadata=says("What the key may change."))
+
+
+class ViewIn(Create):
+    """A view to save: a name for the address of a list."""
+
+    name = matching(
+        key_format.NAME,
+        VIEW_NAME_LENGTH,
+        "Must be text on one line.",
+        required=True,
+        metadata=says("Unique among your own; case is ignored.", "Failing gates"),
+    )
+    address = matching(
+        VIEW_ADDRESS,
+        VIEW_ADDRESS_LENGTH,
+        "Must be the path and query of models, versions, deployments or audit, without a host.",
+        required=True,
+        metadata=says("Path and query of a list of the pages.", "/versions?filter=not+is_release"),
+    )
+
+
+class ViewOut(RowOut):
+    """A view that somebody saved. Only its holder sees it."""
+
+    name = fields.String(metadata=says("Unique among your own.", "Failing gates"))
+    address = fields.String(metadata=says("Path and query.", "/versions?filter=not+is_release"))
+    created_at = Time(metadata=says("When it was saved.", EXAMPLE_TIME))
 
 
 class NewKeyOut(KeyOut):

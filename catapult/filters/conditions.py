@@ -44,6 +44,15 @@ def sort_keys(noun: Noun, text: str) -> tuple[SortKey, ...]:
     return (*keys, *newest_first, SortKey(noun.id, descending=by_time.descending if by_time else True))
 
 
+def metadata_paths(filter_text: str, sort_text: str) -> list[str]:
+    """Return the dotted paths of metadata in a filter and in a sort order, each once; either may be empty. Raises Misread."""
+    with _misread("filter"):
+        paths = parsing.paths(filter_text) if filter_text else []
+    with _misread("sort"):
+        paths += [order.path for order in parsing.parse_sort(sort_text)] if sort_text else []
+    return list(dict.fromkeys(".".join(path.keys) for path in paths if path.name == "metadata"))
+
+
 def candidates(noun: Noun, node: Node) -> tuple[Passing, ...]:
     """Return the comparisons that every chosen version passes and that the index of `metrics` answers."""
     comparisons = (part for part in _required(node) if isinstance(part, Comparison))

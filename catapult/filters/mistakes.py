@@ -8,17 +8,17 @@ Parameter = Literal["filter", "sort"]
 
 
 class Mistake(Exception):
-    """A part of a text that cannot be used. `column` counts characters from 1."""
+    """A part of a text that cannot be used. `column` counts characters from 1; `unknown` is the name of no field."""
 
-    def __init__(self, column: int, problem: str, advice: str) -> None:
+    def __init__(self, column: int, problem: str, advice: str, unknown: str = "") -> None:
         super().__init__(problem)
-        self.column, self.problem, self.advice = column, problem, advice
+        self.column, self.problem, self.advice, self.unknown = column, problem, advice, unknown
 
 
 class Misread(Invalid):
-    """The 422 for a filter or a sort order. Pages put a caret below `column`."""
+    """The 422 for a filter or a sort order. Pages put a caret below `column`, and offer the field that `unknown` is near."""
 
     def __init__(self, parameter: Parameter, mistake: Mistake) -> None:
         message = f"{mistake.problem} at column {mistake.column}: {mistake.advice}"
         super().__init__(f"Correct {parameter}: {message}", errors={parameter: [message]})
-        self.column = mistake.column
+        self.column, self.unknown = mistake.column, mistake.unknown

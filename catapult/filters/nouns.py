@@ -39,7 +39,7 @@ class Noun:
             return self.metadata(path.keys)
         if path.name not in self.fields:
             known = ", ".join([*self.fields, "metadata.<key>"])
-            raise Mistake(path.column, f"Unknown field {path.name[:40]}", f"the fields are {known}.")
+            raise Mistake(path.column, f"Unknown field {path.name[:40]}", f"the fields are {known}.", path.name)
         if path.keys:
             raise Mistake(path.column, f"{path.name} has no keys", "only metadata has keys.")
         return self.fields[path.name]

@@ -146,7 +146,8 @@ class Builder(Transformer[Token, Any]):
 
 
 @cache
-def _parser() -> Lark:
+def parser() -> Lark:
+    """Return the parser of filters and of sort orders."""
     return Lark(GRAMMAR, start=["filter", "sort"], parser="lalr", transformer=Builder())
 
 
@@ -156,7 +157,7 @@ def _parse(text: str, start: str) -> Any:
     if unusable := UNUSABLE.search(text):
         raise Mistake(unusable.start() + 1, "Unusable character", "no field contains U+0000 or half a surrogate pair.")
     try:
-        return _parser().parse(text, start=start)
+        return parser().parse(text, start=start)
     except UnexpectedInput as error:
         raise _mistake(text, error) from error
 
@@ -212,6 +213,20 @@ def _leaves(root: Node) -> Iterator[tuple[Comparison | Exists | Flag, int]]:
 
 def _column(token: Token) -> int:
     return (token.start_pos or 0) + 1
+
+
+def path_of(text: str) -> Path | None:
+    """Return the path that the text is, at column 1; None if it is none."""
+    try:
+        (leaf, _), *others = _leaves(_parse(text, "filter"))
+    except Mistake:
+        return None
+    return leaf.path if isinstance(leaf, Flag) and not others else None
+
+
+def paths(text: str) -> list[Path]:
+    """Return the paths in a filter, in its order. Raises Mistake."""
+    return [leaf.path for leaf, _ in _leaves(_parse(text, "filter"))]
 
 
 def _path(token: Token) -> Path:

@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 from catapult import version
 from catapult.contract.schemas import SEGMENT
 from catapult.pages import (
+    all_versions,
     api_keys,
     audit_logs,
     comments,
@@ -31,18 +32,18 @@ from catapult.pages import (
     registered_models,
     retirements,
     rollbacks,
+    saved_views,
     search,
     sign_in,
     versions,
 )
-from catapult.pages.parts import formats
-from catapult.queries import frame
+from catapult.pages.parts import formats, framed, lists
 from catapult.queries.sessions import LONGEST
 from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
 
-NOUNS = [sign_in, overview, search, inbox, registered_models, versions, comments, comparison, deployments]
-NOUNS += [environments, rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me, docs]
+NOUNS = [sign_in, overview, search, inbox, registered_models, all_versions, versions, comments, comparison, deployments]
+NOUNS += [environments, rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me, saved_views, docs]
 YEAR = 365 * 86_400
 SOON = timedelta(days=7)
 """How long before its end every page tells the holder of a key about it."""
@@ -93,20 +94,14 @@ def _shell() -> dict[str, Any]:
         "session": g.get("session"),
         "asset": asset,
         "theme": {"light": "light", "dark": "dark"}.get(request.cookies.get("theme", "")),
-        "frame": _frame,
+        "frame": framed.read,
+        "my_views": framed.views,
+        "list_address": lists.here,
         "release": version.VERSION,
         "session_ends": _session_end,
         "utcnow": lambda: datetime.now(UTC),
         "key_ends": _key_end(actor),
     }
-
-
-def _frame() -> frame.Frame:
-    """Return what the frame shows to who is signed in, read once a request, and only for whole pages."""
-    if "frame" not in g:
-        g.frame = frame.read(g.actor)
-    read: frame.Frame = g.frame
-    return read
 
 
 def _key_end(actor: Any) -> datetime | None:

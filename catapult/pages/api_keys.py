@@ -13,7 +13,7 @@ from catapult.actions import api_keys as actions
 from catapult.contract.service import KeyEdit, KeyIn, Rotation
 from catapult.errors import Conflict, Invalid, NotFound
 from catapult.extensions import current_settings
-from catapult.pages.parts import forms, fragments, lists
+from catapult.pages.parts import csv_files, forms, fragments, lists
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import current_address, is_htmx, page, requested_block
 from catapult.queries import api_keys, people
@@ -32,6 +32,10 @@ OVERLAPS = [("0", "not at all"), ("3600", "for an hour"), ("86400", "for a day")
 """How long a key that is rotated still works, in seconds."""
 
 BOUNDS = ("models", "environments")
+CSV = (
+    *("id", "name", "prefix", "role", "person_name", "is_active", "models", "environments", "created_at", "created_by"),
+    *("last_used_at", "last_used_from", "expires_at", "revoked_at"),
+)
 OFFERED = 500
 """People that the form offers."""
 
@@ -41,6 +45,13 @@ OFFERED = 500
 def index() -> Response:
     """Every key, newest first, including revoked and expired ones."""
     return fragments.whole_or(requested_block("list", "more"), LIST, part=lists.part(api_keys.listing()))
+
+
+@blp.get("/keys.csv")
+@page(Role.ADMIN)
+def export() -> Response:
+    """Every key as a file, without the keys themselves."""
+    return csv_files.columns("keys", CSV, api_keys.listing())
 
 
 @blp.route("/new/key", methods=forms.METHODS)

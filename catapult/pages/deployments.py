@@ -15,6 +15,7 @@ from catapult.contract.filters import DeploymentFilters
 from catapult.contract.schemas import DeploymentIn
 from catapult.errors import Blocked, Invalid, NotFound
 from catapult.pages.parts import (
+    csv_files,
     differences,
     evidence,
     formats,
@@ -49,6 +50,12 @@ KEYS, ENTRIES = 100, 10
 """Shown keys of metadata, and shown entries of the audit log."""
 
 
+CSV = (
+    *("id", "model_name", "version", "environment", "status", "live", "endpoint_url", "deployed_by", "deployed_at"),
+    *("live_from", "ended_at", "override", "decision_id"),
+)
+
+
 class DeploymentForm(DeploymentIn):
     """A deployment that names its model and version."""
 
@@ -63,7 +70,18 @@ def index() -> Response:
     """The deployments that match the filters in the address, newest first."""
     form, part = lists.filtered_part(DeploymentFilters, deployments.listing)
     names = [] if requested_block("list", "more") else live.environments()
-    return lists.filtered(LIST, form, part=part, statuses=STATUSES, environments=names)
+    file = lists.with_parameters(url_for(".export"))
+    return lists.filtered(LIST, form, part=part, statuses=STATUSES, environments=names, file=file)
+
+
+@blp.get("/deployments.csv")
+@page()
+def export() -> Response:
+    """The same deployments as a file."""
+    form, filters = lists.filters(DeploymentFilters)
+    if form.refusal:
+        raise form.refusal
+    return csv_files.columns("deployments", CSV, deployments.listing(**filters))
 
 
 @blp.route("/new/deployment", methods=forms.METHODS)

@@ -1,5 +1,6 @@
 """`/gates`: the rules for a release and for reaching an environment, and the form of a gate with its dry run."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from flask import Blueprint, Response, g, request, url_for
 from catapult.actions import gates as actions
 from catapult.contract.control import MAX_SECONDS, GateIn
 from catapult.errors import Invalid
-from catapult.pages.parts import forms, fragments, lists
+from catapult.pages.parts import csv_files, formats, forms, fragments, lists
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import environments, gates
@@ -43,6 +44,19 @@ def index() -> Response:
     return fragments.whole_or(
         requested_block("list", "more"), LIST, part=part, refused=refused, search=search, applies_to=model
     )
+
+
+@blp.get("/gates.csv")
+@page()
+def export() -> Response:
+    """Every gate as a file, with what it asks in words."""
+
+    def cells(rows: list[Any]) -> Iterator[Any]:
+        for row in rows:
+            yield row.id, row.model, row.target, row.kind_, formats.rule(row), row.created_by, row.created_at
+
+    heads = ("id", "model", "target", "kind", "rule", "created_by", "created_at")
+    return csv_files.table("gates", heads, gates.listing(), cells)
 
 
 @blp.route("/new/gate", methods=forms.METHODS)

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, url_for
 
 from catapult.actions import people as actions
 from catapult.contract.service import PersonEdit, PersonIn
-from catapult.pages.parts import forms, fragments, lists
+from catapult.pages.parts import csv_files, forms, fragments, lists
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import people
@@ -17,6 +17,7 @@ from catapult.tables import Role
 blp = Blueprint("people", __name__)
 LIST, NEW, EDIT = "people/index.html", "people/new.html", "people/edit.html"
 ROLES = list(Role)
+CSV = ("id", "name", "email", "role", "active", "created_at", "created_by")
 
 
 @blp.get("/people")
@@ -24,6 +25,13 @@ ROLES = list(Role)
 def index() -> Response:
     """Everybody, newest first, inactive people too."""
     return fragments.whole_or(requested_block("list", "more"), LIST, part=lists.part(people.listing(g.actor)))
+
+
+@blp.get("/people.csv")
+@page()
+def export() -> Response:
+    """Everybody as a file; admins see email addresses."""
+    return csv_files.columns("people", CSV, people.listing(g.actor))
 
 
 @blp.route("/new/person", methods=forms.METHODS)

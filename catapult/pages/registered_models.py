@@ -1,7 +1,6 @@
 """`/models`: the list, a model with its tabs, and the forms that register, change and delete a model."""
 
 import json
-import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -11,11 +10,25 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 
 from catapult.actions import registered_models as actions
 from catapult.contract.schemas import ModelEdit, ModelIn
-from catapult.pages.parts import charts, columns, csv_files, formats, forms, fragments, lists, verdicts
+from catapult.filters import nouns
+from catapult.filters.mistakes import Misread
+from catapult.pages.parts import (
+    charts,
+    columns,
+    csv_files,
+    filter_box,
+    formats,
+    forms,
+    fragments,
+    lists,
+    verdicts,
+    version_files,
+)
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
-from catapult.queries import audit_logs, deployments, gates, metrics, registered_models, versions
-from catapult.queries.lists.paging import Listing
+from catapult.queries import audit_logs, deployments, gates, metrics, model_head, registered_models, versions
+from catapult.queries.lists.paging import Listing, Page
+from catapult.queries.model_head import Candidate, Head
 from catapult.tables import RELEASE, Role, VersionStatus
 
 blp = Blueprint("registered_models", __name__)
@@ -50,6 +63,7 @@ def index() -> Response:
         "part": part,
         "sparks": sparks,
         "mistake": mistake,
+        "guess": filter_box.guess(mistake, nouns.MODELS),
         "sort": sort,
         "here": lists.here,
         **filters,
@@ -90,28 +104,7 @@ def export_versions(name: str) -> Response:
     """The same versions as the model's page, with the same columns, as a file."""
     model = registered_models.called(name)
     _, _, paths = _columns(model)
-
-    def cells(rows: list[Any]) -> Iterator[Any]:
-        numbers = metrics.of_versions([row.id for row in rows], paths)
-        for row in rows:
-            own, live_in = numbers.get(str(row.id), {}), " ".join(formats.staged(row.live_in))
-            yield (
-                row.version,
-                row.is_release,
-                row.status,
-                row.tag,
-                row.digest,
-                *map(own.get, paths),
-                live_in,
-                *_made(row),
-            )
-
-    heads = ("version", "is_release", "status", "tag", "digest", *paths, "live_in", "created_at", "created_by")
-    return csv_files.table(model.name.replace("/", "-"), heads, _versions(model), cells)
-
-
-def _made(row: Any) -> tuple[Any, ...]:
-    return row.created_at, row.created_by
+    return version_files.file(model.name.replace("/", "-"), _versions(model), paths)
 
 
 @blp.get("/models/<model:name>")
@@ -202,9 +195,12 @@ def version_list(model: Any) -> dict[str, Any]:
     asked, paths, beside = _columns(model)
     metric = next((path for path in (*_paths("metric"), *paths) if path in paths), None)
     part, mistake = lists.part_of(lambda: _versions(model))
+    head = model_head.read(UUID(model.id))
     return {
         "part": part,
         "mistake": mistake,
+        "guess": filter_box.guess(mistake, nouns.versions(), paths),
+        "chips": filter_box.chips(_directed(model.name)),
         "filter": lists.typed("filter"),
         "sort": lists.typed("sort"),
         "here": lists.here,
@@ -213,10 +209,9 @@ def version_list(model: Any) -> dict[str, Any]:
         "offered": paths[:OFFERED],
         "left_out": asked[MOST_COLUMNS:],
         "ticked": asked or beside,
-        "fields": {path: _field(path) for path in beside},
+        "fields": {path: filter_box.field(path) for path in beside},
         "shown": _shown(),
-        **registered_models.counts(UUID(model.id)),
-        **_beside(model, part.rows, beside, metric),
+        **_beside(model, head, part.rows, beside, metric),
     }
 
 
@@ -227,12 +222,6 @@ def _columns(model: Any) -> tuple[list[str], list[str], list[str]]:
     return asked, paths, [path for path in asked[:MOST_COLUMNS] if path in paths] or paths[:COLUMNS]
 
 
-def _field(path: str) -> str:
-    """Return the field that a filter or an order names this number by: unusual keys stand in quotes."""
-    keys = (key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False) for key in path.split("."))
-    return f"metadata.{'.'.join(keys)}"
-
-
 def _versions(model: Any) -> Listing:
     """Return the model's versions that match the address, in its order. Raises Misread."""
     filters = {name: lists.typed(name) or None for name in ("filter", "sort")}
@@ -240,28 +229,34 @@ def _versions(model: Any) -> Listing:
 
 
 def _shown() -> str:
-    return request.args.get("show", "")
+    return request.values.get("show", "")
 
 
 def version_row(model: Any, row: Any) -> dict[str, Any]:
     """Return what one row of the list and the chart show, with the metrics that the submitted form names."""
-    return _beside(model, [row], _paths("c")[:MOST_COLUMNS], next(iter(_paths("metric")), None))
+    head = model_head.read(UUID(model.id))
+    return _beside(model, head, [row], _paths("c")[:MOST_COLUMNS], next(iter(_paths("metric")), None))
 
 
-def _beside(model: Any, rows: list[Any], paths: list[str], metric: str | None) -> dict[str, Any]:
+def _beside(model: Any, head: Head, rows: list[Any], paths: list[str], metric: str | None) -> dict[str, Any]:
+    drawn = _drawn_versions(model) if metric else None
+    ids = dict.fromkeys(row.id for row in (*rows, *(drawn or [])))
+    numbers = metrics.of_versions(ids, list(dict.fromkeys([*paths, *([metric] if drawn and metric else [])])))
     return {
+        "head": head,
         "columns": paths,
-        "numbers": metrics.of_versions([row.id for row in rows], paths),
-        "panels": _panels(rows),
+        "numbers": numbers,
+        "panels": _panels(rows, head.candidate),
         "candidate": model.latest_version,
         "metric": metric,
-        "drawn": _chart(model, metric),
+        "drawn": _chart(model, metric, _readings(model, metric, drawn, numbers)),
     }
 
 
-def _panels(rows: list[Any]) -> dict[str, verdicts.Panel]:
-    """Return the verdicts on each version that may still become a release, by its id."""
-    ids = [row.id for row in rows if not row.is_release and row.status == VersionStatus.ACTIVE]
+def _panels(rows: list[Any], candidate: Candidate | None) -> dict[str, verdicts.Panel]:
+    """Return the verdicts on each version that may still become a release, and on the model's candidate, by their ids."""
+    ids = {row.id for row in rows if not row.is_release and row.status == VersionStatus.ACTIVE}
+    ids |= {candidate.id} if candidate else set()
     judged = gates.verdicts(ids, RELEASE, g.actor.voice) if ids else {}
     return {str(version_id): verdicts.panel(RELEASE, of_version) for version_id, of_version in judged.items()}
 
@@ -271,23 +266,58 @@ def _paths(name: str) -> list[str]:
     return [path for path in dict.fromkeys(request.values.getlist(name)) if path and "\x00" not in path]
 
 
-def _chart(model: Any, metric: str | None) -> charts.Chart | None:
+def _chart(model: Any, metric: str | None, points: list[metrics.Reading]) -> charts.Chart | None:
     """Return the chart of the metric."""
-    points = metrics.series(UUID(model.id), metric) if metric else []
-    return charts.chart(points, _limits(model.name, metric) if points else [])
+    directed = [row for row in _directed(model.name) if row.path == metric] if points else []
+    return charts.chart(points, _limits(directed), next(iter(verdicts.directions_of(directed).values()), None))
 
 
-def _limits(name: str, metric: str | None) -> list[tuple[float, str]]:
-    """Return the values that gates of the model compare the metric with, each with its sign."""
-    asked = {(row.value, row.op) for row in gates.directed(name) if row.path == metric and row.value is not None}
+def _directed(name: str) -> list[Any]:
+    """Return `gates.directed` of the model, read once a request."""
+    if "directed" not in g:
+        g.directed = gates.directed(name)
+    rows: list[Any] = g.directed
+    return rows
+
+
+def _drawn_versions(model: Any) -> list[Any] | None:
+    """Return the newest versions of a list that is narrowed; None for all versions, also if the filter cannot be read."""
+    narrowed = {"filter": lists.typed("filter"), **SHOWN.get(_shown(), {})}
+    if not any(narrowed.values()):
+        return None
+    try:
+        listing = versions.listing(
+            whole=False, model_id=UUID(model.id), **{**narrowed, "filter": narrowed["filter"] or None}
+        )
+    except Misread:
+        return None
+    return list(listing.page(Page(metrics.NEWEST)))[: metrics.NEWEST]
+
+
+def _readings(model: Any, metric: str | None, drawn: list[Any] | None, numbers: Any) -> list[metrics.Reading]:
+    """Return the metric of the versions in the chart, oldest first."""
+    if metric is None:
+        return []
+    return metrics.series(UUID(model.id), metric) if drawn is None else metrics.series_of(drawn, numbers, metric)
+
+
+def _limits(directed: list[Any]) -> list[tuple[float, str]]:
+    """Return the values that these gates compare their number with, each with its sign."""
+    asked = {(row.value, row.op) for row in directed if row.value is not None}
     signs = {">=": "≥", "<=": "≤", "==": "="}
     return [(value, f"{signs.get(op, op)} {formats.number(value)}") for value, op in sorted(asked)[:MOST_LIMITS]]
 
 
 def _tab(model: Any, tab: str, status: int = 200, **context: Any) -> Response:
     block = requested_block("tab", "versions", "more") if tab == "versions" else requested_block("tab")
-    counts = {} if tab == "versions" else registered_models.counts(UUID(model.id))
-    return fragments.whole_or(block, MODEL, status, **{"model": model, "tab": tab, **counts, **context})
+    beside = {} if tab == "versions" else _standing(model, is_whole=block is None)
+    return fragments.whole_or(block, MODEL, status, **{"model": model, "tab": tab, **beside, **context})
+
+
+def _standing(model: Any, *, is_whole: bool) -> dict[str, Any]:
+    """Return what the head of the model's page shows; the verdicts on the candidate only for a whole page."""
+    head = model_head.read(UUID(model.id))
+    return {"head": head, "panels": _panels([], head.candidate) if is_whole else {}}
 
 
 def _settings(model: Any, form: Form, status: int = 200) -> Response:

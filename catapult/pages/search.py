@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, g, redirect, request, url_for
 
-from catapult.pages.parts import fragments
+from catapult.pages.parts import fragments, framed
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.queries import search
 from catapult.queries.search import Hits
@@ -39,6 +39,7 @@ PAGES = (
     ("overview.show", "Overview", Role.VIEWER),
     ("inbox.index", "Inbox", Role.PUBLISHER),
     ("registered_models.index", "Models", Role.VIEWER),
+    ("all_versions.index", "Versions", Role.VIEWER),
     ("deployments.index", "Deployments", Role.VIEWER),
     ("environments.index", "Environments", Role.VIEWER),
     ("gates.index", "Gates", Role.VIEWER),
@@ -75,6 +76,7 @@ def show() -> Response:
 def _groups(words: str, hits: Hits) -> Iterator[Group]:
     models = [Hit(_model(row.name), row.name, detail=_short(row.description, DESCRIBED)) for row in hits.models]
     yield Group("Models", models)
+    yield Group("Your views", _views(words))
     yield Group("Versions", [_version(row) for row in hits.versions])
     yield Group("Tags", [_version(row, row.tag) for row in hits.tags])
     yield Group("Digests", [_version(row, _short(row.digest, CUT)) for row in hits.digests])
@@ -104,6 +106,12 @@ def _named(offered: tuple[tuple[str, str, Role], ...], words: str) -> list[Hit]:
         for endpoint, label, role in offered
         if words and sought in f" {label.lower()}" and g.actor.role.holds(role)
     ]
+
+
+def _views(words: str) -> list[Hit]:
+    """Return the saved views whose name has the words in it."""
+    rows = framed.views() if words else []
+    return [Hit(row.address, row.name) for row in rows if words.lower() in row.name.lower()]
 
 
 def _version(row: Any, detail: str = "") -> Hit:

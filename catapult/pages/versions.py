@@ -34,6 +34,9 @@ OVERRIDE = "versions/override.html"
 SHOWN, LIVE, COMMENTS = 10, 5, 20
 """Shown deployments and audit entries, live deployments whose evidence is shown, and shown comments."""
 
+SHOWN_BESIDE = ("c", "metric", "filter", "show")
+"""The parameters of a model's page that its rows and its chart depend on."""
+
 UNFINISHED = (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
 KEYS = 150
 """Shown keys of metadata."""
@@ -181,7 +184,9 @@ def _in_place(name: str, version: str, verb: Verb) -> Response:
 def _updated(row: Any, toast: str, target: str, done: Verb | None) -> Response:
     """Return the part of the page that the button is in; with Undo at the button's place if `done`."""
     if target.startswith("version-"):
-        return _row(row, toast, done)
+        return _in_model("row", row, toast, done)
+    if target == "standing":
+        return _in_model("standing", row, toast, done)
     if target.startswith("ready-act-"):
         return fragments.part("overview/index.html", "act", toast, row=row, done=done)
     if target == "ready":
@@ -194,21 +199,20 @@ def _toast(row: Any, verb: Verb, target: str, *, was_done: bool) -> str:
     if was_done:
         by = f", promoted by {row.released_by}" if row.is_release else ""
         return fragments.toast(f"{row.model_name} {row.version} was {verb.state} already{by}.")
-    shown: dict[str, Any] = {key: request.values.getlist(key) for key in ("c", "metric") if key in request.values}
+    shown: dict[str, Any] = {key: request.values.getlist(key) for key in SHOWN_BESIDE if key in request.values}
     address = url_for(".change", name=row.model_name, version=row.version, verb=verb.undo, **shown)
     part = "ready" if target.startswith("ready-act-") else target  # the row may be gone by then
     undo = {"action": address, "target": f"#{part}", "swap": "innerHTML" if part == "main" else "outerHTML"}
     return fragments.toast(f"{row.model_name} {row.version} is {verb.state} now.", undo=undo)
 
 
-def _row(row: Any, toast: str, done: Verb | None) -> Response:
-    """Return the version's row, and out of band the count of releases and the chart."""
+def _in_model(block: str, row: Any, toast: str, done: Verb | None) -> Response:
+    """Return the version's row or the head of its model's page; out of band the other one, the count of releases, the chart."""
     model = models.called(row.model_name)
-    context = registered_models.version_row(model, row)
-    context |= {"model": model, **models.counts(UUID(model.id))}
-    count = fragments.out_of_band(MODEL, "releases", oob=True, **context)
-    chart = fragments.out_of_band(MODEL, "drawing", oob=True, **context) if context["drawn"] else ""
-    return fragments.part(MODEL, "row", toast, count, chart, version=row, done=done, **context)
+    context = {"model": model, "version": row, **registered_models.version_row(model, row)}
+    beside = ["releases", "standing" if block == "row" else "row", *(["drawing"] if context["drawn"] else [])]
+    parts = [fragments.out_of_band(MODEL, name, oob=True, **context) for name in beside]
+    return fragments.part(MODEL, block, toast, *parts, done=done, **context)
 
 
 def again(row: Any, toast: str, refused: Refusal | None = None, **shown: Any) -> Response:

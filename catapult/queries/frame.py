@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, literal_column, select, text
+from sqlalchemy import Select, Uuid, bindparam, func, literal_column, select, text
 
 from catapult.audit import Actor
-from catapult.queries import inbox, registry
+from catapult.queries import inbox, registry, saved_views
 from catapult.queries.environments import FROZEN, NOT_DELETED, E
 from catapult.queries.lists import prepared
-from catapult.tables import RegisteredModel, Role
+from catapult.tables import RegisteredModel, Role, SavedView
 
 
 class Frozen(NamedTuple):
@@ -19,12 +19,21 @@ class Frozen(NamedTuple):
     until: datetime | None
 
 
+class View(NamedTuple):
+    """A view that the actor has saved."""
+
+    id: str
+    name: str
+    address: str
+
+
 class Frame(NamedTuple):
-    """The number of models, the frozen environments by rank, and how many versions wait for the actor's approval."""
+    """The number of models, the frozen environments by rank, how many versions wait for the actor's approval, and their views."""
 
     models: int
     frozen: list[Frozen]
     waiting: int
+    views: list[View]
 
 
 _FROZEN = (
@@ -35,13 +44,24 @@ _FROZEN = (
 )
 
 
+_S: Any = SavedView.__table__.c
+_VIEWS = (
+    select(_S.id, _S.name, _S.address)
+    .where(bindparam("voice", type_=Uuid) == saved_views.HOLDER)
+    .order_by(func.lower(_S.name))
+    .subquery("views")
+)
+
+
 def _query(waiting: str) -> Select[Any]:
     """Return the statement; `waiting` is SQL for `inbox.count`."""
     frozen = select(func.coalesce(func.jsonb_agg(literal_column("to_jsonb(frozen)")), literal_column("'[]'")))
+    views = select(func.coalesce(func.jsonb_agg(literal_column("to_jsonb(views)")), literal_column("'[]'")))
     return select(
         registry.counted(RegisteredModel).label("models"),
         frozen.select_from(_FROZEN).scalar_subquery().label("frozen"),
         text(waiting),
+        views.select_from(_VIEWS).scalar_subquery().label("views"),
     )
 
 
@@ -51,7 +71,7 @@ _FOR_VIEWERS, _FOR_APPROVERS = _query("CAST('[]' AS jsonb)"), _query(inbox.FACTS
 def read(actor: Actor) -> Frame:
     """Return what the frame shows to this actor. Nothing waits for those who cannot approve anything."""
     may_approve = actor.role.holds(Role.PUBLISHER)
-    query, values = (_FOR_APPROVERS, {"voice": actor.voice}) if may_approve else (_FOR_VIEWERS, {})
-    models, frozen, waiting = prepared.one_or_none(query, values)  # type: ignore[misc]
+    query = _FOR_APPROVERS if may_approve else _FOR_VIEWERS
+    models, frozen, waiting, views = prepared.one_or_none(query, {"voice": actor.voice})  # type: ignore[misc]
     rows = [Frozen(row["name"], row["until"] and datetime.fromisoformat(row["until"])) for row in frozen]
-    return Frame(models, rows, inbox.count(actor, waiting))
+    return Frame(models, rows, inbox.count(actor, waiting), [View(**view) for view in views])

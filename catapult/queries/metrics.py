@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true, union_all
@@ -24,6 +25,9 @@ MOST_PATHS = 150
 
 SPARK = 20
 """The number of points in a sparkline."""
+
+RECENT, RECENT_PATHS = 30, 40
+"""The newest versions of all models whose paths are offered, and the most of each."""
 
 MAIN = (
     *("accuracy", "f1", "auc", "roc_auc", "map", "map50", "iou", "ndcg", "ndcg_at_10", "mrr", "recall", "recall_at_10"),
@@ -50,6 +54,17 @@ def paths(model_id: UUID, also: Sequence[str] = ()) -> list[str]:
     return sorted(set(db.session.scalars(select(held.c.path).where(there.is_not(None)))), key=rank)
 
 
+def recent_paths() -> list[str]:
+    """Return the paths at which the newest versions of all models have numbers, the main ones first."""
+    newest = (
+        select(V.id).where(V.deleted_at.is_(None)).order_by(V.created_at.desc(), V.id.desc()).limit(RECENT).subquery()
+    )
+    first = lateral(select(T.path).where(T.version_id == newest.c.id).order_by(T.path).limit(RECENT_PATHS)).alias(
+        "first"
+    )
+    return sorted(set(db.session.scalars(select(first.c.path).select_from(newest).join(first, true()))), key=rank)
+
+
 def _held(model_id: UUID, latest: Any, names: list[str]) -> Any:
     """Return those of these names where the model has numbers, the latest version's paths, and the model's first."""
     own, name = T.model_id == model_id, func.unnest(names).table_valued("path").render_derived(name="named")
@@ -69,17 +84,36 @@ def _first(*conditions: Any) -> Any:
     return select(T.path).where(*conditions).order_by(T.path).limit(1).scalar_subquery()
 
 
-def series(model_id: UUID, path: str) -> Sequence[Any]:
-    """Return `version value is_release` of the newest versions that have this number, oldest first."""
+class Reading(NamedTuple):
+    """A version's number at one path, and who registered the version when."""
+
+    version: str
+    value: float
+    is_release: bool
+    created_at: datetime
+    created_by: str
+
+
+def series(model_id: UUID, path: str) -> list[Reading]:
+    """Return the number at this path of those of the newest versions that have it, oldest first."""
     newest = _newest(model_id, NEWEST).subquery()
     number = lateral(select(T.value).where(T.version_id == newest.c.id, T.path == path).limit(1)).alias("number")
     query = (
-        select(newest.c.version, number.c.value, newest.c.is_release)
+        select(newest.c.version, number.c.value, newest.c.is_release, newest.c.created_at, newest.c.created_by)
         .select_from(newest)
         .join(number, true())
         .order_by(newest.c.created_at, newest.c.id)
     )
-    return db.session.execute(query).all()
+    return [Reading(*row) for row in db.session.execute(query)]
+
+
+def series_of(rows: Sequence[Any], numbers: dict[str, dict[str, float]], path: str) -> list[Reading]:
+    """Return `series` of these versions, newest first, whose `numbers` are from `of_versions`."""
+    return [
+        Reading(row.version, numbers[row.id][path], row.is_release, row.created_at, row.created_by)
+        for row in reversed(rows)
+        if path in numbers.get(row.id, {})
+    ]
 
 
 def of_versions(version_ids: Iterable[Any], paths: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -132,6 +166,6 @@ def _preference(path: Any) -> Any:
 
 def _newest(model_id: Any, limit: int) -> Select[Any]:
     """Return the newest versions of that model, mostly read from an index alone."""
-    columns = (V.id, V.version, V.created_at, V.released_at.is_not(None).label("is_release"))
+    columns = (V.id, V.version, V.created_at, V.created_by, V.released_at.is_not(None).label("is_release"))
     rows = select(*columns).where(V.model_id == model_id, V.deleted_at.is_(None))
     return rows.order_by(V.created_at.desc(), V.id.desc()).limit(limit)

@@ -19,7 +19,6 @@ from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus,
 M: Any = RegisteredModel.__table__.c
 
 NOT_DELETED = M.deleted_at.is_(None)
-MOST_DEPLOYMENTS = 1_000
 
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
@@ -177,18 +176,6 @@ class _Containing:
         """Return the models that meet the conditions. One of these has to be that they contain the text."""
         chosen = models.where(*conditions).sorted_by(models.keys, models.rows)
         return replace(chosen, candidates=(self,), counted=lambda: chosen.rows.where(self.condition))
-
-
-def counts(model_id: UUID) -> dict[str, int]:
-    """Return the numbers of the model's releases and of its deployments, the latter counted up to 1,000."""
-    releases = select(func.count()).where(V.model_id == model_id, V.deleted_at.is_(None), V.released_at.is_not(None))
-    # The order has them read from the index, also where most deployments are of this model.
-    some = select(D.id).where(D.model_id == model_id, D.deleted_at.is_(None)).order_by(D.deployed_at)
-    deployments = select(func.count()).select_from(some.limit(MOST_DEPLOYMENTS).subquery())
-    both = select(
-        releases.scalar_subquery().label("release_count"), deployments.scalar_subquery().label("deployment_count")
-    )
-    return dict(db.session.execute(both).one()._mapping)
 
 
 def named(name: str) -> ColumnElement[bool]:

@@ -288,6 +288,7 @@
   const PAGES = {
     o: "/",
     m: "/models",
+    v: "/versions",
     d: "/deployments",
     e: "/environments",
     t: "/gates",

@@ -48,6 +48,7 @@ from .records import (
     Model,
     Person,
     PersonRef,
+    SavedView,
     Verdict,
     Version,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "Redirected",
     "Registry",
     "RegistryError",
+    "SavedView",
     "SecretLost",
     "ServerError",
     "TimedOut",

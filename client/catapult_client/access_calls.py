@@ -9,7 +9,7 @@ from typing import Any
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
 from .errors import SecretLost
-from .records import ApiKey, AuditEntry, Me, Person, PersonRef
+from .records import ApiKey, AuditEntry, Me, Person, PersonRef, SavedView
 
 
 class AccessCalls(Calls[Failed]):
@@ -106,6 +106,24 @@ class AccessCalls(Calls[Failed]):
     def list_my_keys(self, *, limit: int | None = None) -> Iterator[ApiKey]:
         """Return an iterator over the keys of your person, newest first. It raises Forbidden (a service's key)."""
         return self._pages(ApiKey, "/v1/me/keys", {"limit": limit})
+
+    @listing
+    def list_my_views(self, *, limit: int | None = None) -> Iterator[SavedView]:
+        """Return an iterator over your saved views, newest first. `limit` is the page size (1 to 1000)."""
+        return self._pages(SavedView, "/v1/me/views", {"limit": limit})
+
+    @call
+    def create_my_view(self, name: str, address: str, *, idempotency_key: str | None = None) -> SavedView | Failed:
+        """Save a view and return it: a name for the path and query of models, versions, deployments or audit.
+
+        Raises Validation, Conflict (a name that is taken, or 50 views already).
+        """
+        return self._post(SavedView, "/v1/me/views", {"name": name, "address": address}, idempotency_key)
+
+    @call
+    def delete_my_view(self, view_id: str | uuid.UUID | SavedView | Failed) -> None:
+        """Delete one of your saved views. Raises NotFound."""
+        self._delete(f"/v1/me/views/{identity(view_id, 'view_id')}", {}, None)
 
     @listing
     def list_api_keys(self, *, limit: int | None = None) -> Iterator[ApiKey]:

@@ -296,6 +296,16 @@ class Me(Record):
 
 
 @dataclass(frozen=True)
+class SavedView(Record):
+    """A name for the address of a list on the pages, path and query. Only its holder sees it."""
+
+    id: str = ""
+    name: str = ""
+    address: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class ApiKey(Record):
     """An API key. `person` holds it; None if it is a service's. `models` and `environments` are what it may change.
 

@@ -22,6 +22,9 @@ PAGES = {
     "the overview": "/",
     "the models": "/models",
     "no models that match": "/models?search=zzz-nothing",
+    "versions of all models": "/versions",
+    "versions that match": "/versions?filter=metadata.accuracy+>+0.5&sort=-metadata.accuracy",
+    "a mistake in a filter": "/versions?filter=statsu+%3D+1",
     "a model": "{at}",
     "its deployments": "{at}/-/deployments",
     "its gates": "{at}/-/gates",
@@ -73,6 +76,7 @@ PAGES = {
     "a guide": "/docs/guides/api",
     "the errors": "/docs/errors/",
     "an error": "/docs/errors/conflict",
+    "a new view": "/me/views/new?address=/versions",
     "a new model": "/new/model",
     "a new version": "/new/version?model_name={name}",
     "a new deployment": "/new/deployment?model={name}&version={versions[0]}&environment=production",
@@ -83,7 +87,7 @@ PAGES = {
     "no such page": "/no/such/page",
     "no such model": "/models/no/such/model",
 }
-REFUSED = {"invalid filters": 422, "no such page": 404, "no such model": 404}
+REFUSED = {"invalid filters": 422, "a mistake in a filter": 422, "no such page": 404, "no such model": 404}
 """The pages that are refusals; all others answer with 200."""
 
 

@@ -87,7 +87,7 @@ def test_choosing_columns_filtering_and_comparing(page, model):
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("#chart-name")).to_have_text("loss")
     page.get_by_label("Which versions").select_option("Releases only")
-    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("button", name="Show them").click()
     expect(page.locator("#versions tbody tr")).to_have_count(1)
     page.goto(place)
     for version in ("1.0.0", "1.2.0"):

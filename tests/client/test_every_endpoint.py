@@ -31,6 +31,7 @@ READS = [
     lambda sdk: list(sdk.list_audit_logs()),
     lambda sdk: sdk.me(),
     lambda sdk: list(sdk.list_my_keys()),
+    lambda sdk: list(sdk.list_my_views()),
     lambda sdk: list(sdk.list_people()),
     lambda sdk: sdk.get_person(ID),
     lambda sdk: list(sdk.decisions(ID)),

@@ -95,6 +95,7 @@ def prepare(server: Up) -> None:
         caller.made("/api/v1/gates", gate)
         caller.made("/api/v1/gates", {"model": "drill/approved", "target": "release", "kind": "approved"})
         server.make_keys()
+        caller.made("/api/v1/me/views", {"name": "Releases", "address": "/versions?filter=is_release"})
         caller.made("/api/v1/people", {"name": "Drill", "role": "viewer"})
         version = caller.version(caller.model("drill/approved"), "1.0.0", metadata={"accuracy": 1})
         assert caller.post(f"/api/v1/versions/{version['id']}/promote", json={}).status_code == 409

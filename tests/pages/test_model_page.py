@@ -21,6 +21,12 @@ def versions(response):
     return [box["value"] for box in Page(response).all("input", name="v")]
 
 
+def points(page):
+    """The points of the chart: version and value."""
+    labels = [link.get("aria-label") or "" for link in page.all("a")]
+    return [label.partition(",")[0] for label in labels if ", registered" in label]
+
+
 # --- what it shows ----------------------------------------------------------------------------------------------------
 
 
@@ -62,11 +68,60 @@ def test_numbers_are_columns_and_a_chart_as_the_address_asks(browser, api, model
     chosen = Page(browser.get(f"{MODEL}?c=b&c=name&c=nothing&metric=b"))
     assert [cell["data-label"] for cell in chosen.all("td", class_="number")] == ["b", "b"]
     assert chosen.one("h2", id="chart-name").text == "b"
-    assert [link.get("aria-label") for link in chosen.all("a") if (link.get("aria-label") or "").startswith("1.")] == [
-        "1.0.0: 1",
-        "1.1.0: 3",
-    ]
+    assert points(chosen) == ["1.0.0: 1", "1.1.0: 3"]
     assert "name" not in [option.text for option in chosen.all("option")]
+
+
+# --- release, live and candidate --------------------------------------------------------------------------------------
+
+
+def standing(response):
+    return Page(response).one("section", id="standing").text
+
+
+def test_the_head_has_the_release_what_is_live_and_the_candidate_with_its_gates(browser, api, model, gate):
+    gate(value=0.9)
+    old = api.version(model, "1.0.0", metadata={"accuracy": 0.91})
+    assert api.post(f"/api/v1/versions/{old['id']}/promote").status_code == 200
+    for environment in ("lab", "production"):
+        api.deployment(old, environment)
+    new = api.version(model, "1.1.0", metadata={"accuracy": 0.89})
+    page = browser.get(MODEL)
+    release, others = standing(page).split("Live in")
+    live, candidate = others.split("Candidate")
+    assert "1.0.0" in release
+    assert "Promoted by admin-key" in release
+    assert live.index("lab") < live.index("production")
+    assert "1.1.0" in candidate
+    assert "0 of 1 gate" in candidate
+    assert f"{MODEL}/compare?v=1.1.0&v=1.0.0" in Page(page).links
+    for tab in ("deployments", "settings"):
+        assert "0 of 1 gate" in standing(browser.get(f"{MODEL}/-/{tab}"))
+    api.put(f"/api/v1/versions/{new['id']}", {"status": "archived"})
+    assert "None newer than the release" in standing(browser.get(MODEL))
+
+
+def test_the_head_of_a_model_without_versions_says_so(browser, model):
+    assert standing(browser.get(MODEL)) == "Release None yet Live in Nowhere Candidate None"
+
+
+def test_promoting_in_the_head_answers_with_the_head_and_out_of_band_with_the_row(browser, api, model, sql):
+    version = api.version(model, metadata={"accuracy": 0.5})
+    address = f"{MODEL}/versions/1.0.0/-/promote"
+    assert f'hx-post="{address}" hx-target="#standing"' in browser.get(MODEL).words
+    answer = browser.post(address, {"c": "accuracy", "metric": "accuracy"}, htmx="standing")
+    page = Page(answer)
+    assert answer.text.lstrip().startswith('<section class="card strip" id="standing"')
+    assert "Promoted by admin-key" in standing(answer)
+    assert {element["id"] for element in page.all(hx_swap_oob="true")} == {
+        f"version-{version['id']}",
+        "release-count",
+        "drawing",
+    }
+    [undo] = [form for form in page.all("form", hx_target="#standing") if "?" not in form["action"]]
+    undone = browser.post(undo["action"], {"undo": "1"}, htmx="standing")
+    assert "Promote" in standing(undone)
+    assert sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL") == []
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -102,9 +157,13 @@ def test_promoting_answers_with_the_row_the_counter_the_chart_and_a_toast(browse
     assert answer.text.lstrip().startswith(f'<tr id="version-{version["id"]}"')
     assert page.all("span", class_="chip release")
     assert f"{MODEL}/versions/1.0.0/-/demote" in page.actions
-    assert {element["id"] for element in page.all(hx_swap_oob="true")} == {"release-count", "drawing"}
+    assert {element["id"] for element in page.all(hx_swap_oob="true")} == {
+        "standing",
+        "release-count",
+        "drawing",
+    }
     assert page.one(id="release-count").text == "1 release"
-    assert "1.0.0: 0.5, release" in [link.get("aria-label") for link in page.all("a")]
+    assert any((link.get("aria-label") or "").startswith("1.0.0: 0.5, release") for link in page.all("a"))
     assert page.one(hx_swap_oob="beforeend:#toasts")
     assert "org/bert 1.0.0" in page.has_class("toast")[0].text
     [entry] = trail("version.promote")
@@ -134,7 +193,7 @@ def test_a_row_shows_the_columns_that_are_beside_it(browser, api, model):
     page = browser.get(f"{MODEL}?c=loss&c=wer&metric=wer")
     sent = [(box["name"], box["value"]) for box in Page(page).all("input", type="hidden")]
     assert {("c", "loss"), ("c", "wer"), ("metric", "wer")} <= set(sent)
-    [form] = Page(page).all("form", action=f"{MODEL}/versions/1.0.0/-/promote")
+    [form] = Page(page).all("form", action=f"{MODEL}/versions/1.0.0/-/promote", hx_target=f"#version-{version['id']}")
     assert form["hx-include"] == "#shown"
     answer = Page(promote(browser, version, data={"c": ["loss", "wer"], "metric": "wer"}))
     assert [cell["data-label"] for cell in answer.all("td", class_="number")] == ["loss", "wer"]
@@ -312,3 +371,22 @@ def test_the_chart_has_the_thresholds_of_the_model_s_gates_on_its_number(browser
     assert "A gate asks for ≥ 0.94." in page.words
     assert page.text.count("A gate asks for") == page.text.count('<line class="gate"') == 1
     assert "A gate asks for &lt; 3." in browser.get(f"{MODEL}?metric=loss").words
+
+
+def test_the_chart_draws_the_versions_that_the_filter_and_the_choice_leave(browser, api, model):
+    for number, accuracy in enumerate((0.8, 0.9, 0.95)):
+        api.version(model, f"1.{number}.0", metadata={"accuracy": accuracy}, is_release=number == 1)
+    filtered = Page(browser.get(MODEL, query_string={"filter": "metadata.accuracy > 0.85"}))
+    assert points(filtered) == ["1.1.0: 0.9", "1.2.0: 0.95"]
+    assert points(Page(browser.get(f"{MODEL}?show=releases"))) == ["1.1.0: 0.9"]
+    assert len(points(Page(browser.get(f"{MODEL}?filter=nonsense")))) == 3
+    sent = [box["value"] for box in filtered.all("input", type="hidden", name="filter")]
+    assert "metadata.accuracy > 0.85" in sent
+
+
+def test_a_row_s_answer_has_the_chart_of_the_filter_that_it_came_from(browser, api, model):
+    for number in range(2):
+        version = api.version(model, f"1.{number}.0", metadata={"accuracy": number})
+    shown = {"c": "accuracy", "metric": "accuracy", "filter": "metadata.accuracy > 0"}
+    assert points(Page(promote(browser, version, data=shown))) == ["1.1.0: 1"]
+    assert points(Page(promote(browser, version, data={**shown, "filter": "nonsense"}))) == ["1.0.0: 0", "1.1.0: 1"]

@@ -38,6 +38,19 @@ PAGES = [
     RELEASED,
     f"{RELEASED}?show=releases",
     EMPTY,
+    *(
+        "/versions",
+        "/versions?filter=is_release",
+        "/versions?filter=model_name+%3D+%22org18/model-18%22&sort=-metadata.accuracy",
+    ),
+    *(
+        "/versions/-/completions?filter=acc",
+        f"{MODEL}?filter=metadata.accuracy+<+0.95",
+    ),
+    *(
+        f"/versions/-/completions?filter={field}+%3D+%22{start}"
+        for field, start in (("model_name", "org18/m"), ("tag", "v1.3"), ("version", "1.1"), ("digest", "sha256:a"))
+    ),
     *(f"{MODEL}/-/deployments", f"{MODEL}/-/gates", f"{MODEL}/-/activity", f"{EMPTY}/-/activity"),
     *(f"{MODEL}/-/settings", f"{MODEL}/-/delete", f"{MODEL}/versions/1.0.0", f"{RELEASED}/versions/1.300.0"),
     *(f"{MODEL}/versions/1.0.0/-/edit", f"{MODEL}/versions/1.0.0/-/delete", f"{MODEL}/compare"),
@@ -66,6 +79,7 @@ PAGES = [
         for path in ("/search?q", "/models?search")
         for words in ("q", "zq", "o", "e", "se", "sentiment")
     ),
+    "/me/views/new?address=/versions",
     "/new/model",
     "/new/version",
     "/new/deployment",
@@ -246,6 +260,8 @@ HEAVY_PAGES = {
     "overview": "/",
     "overview, all": "/?all=1",
     "models": "/models",
+    "versions of all models": "/versions",
+    "versions by a number": f"/versions?sort={quote('metadata.' + long('key-1-', 100, 'k'))}",
     "models by name": "/models?sort=name",
     "models found": "/models?search=heavy&tag=" + quote(long("tag-1", 128, "ש")),
     "model": HEAVY_MODEL,

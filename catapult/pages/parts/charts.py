@@ -4,8 +4,10 @@ Values are exact fractions until they become coordinates: a series may span the 
 difference of two floats would be infinite.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
@@ -34,13 +36,16 @@ SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 88, 24, 4
 
 @dataclass(frozen=True)
 class Point:
-    """A version's value: `x` in per cent of the width, `y` in pixels from above."""
+    """A version's value: `x` in per cent of the width, `y` in pixels from above. `change` is against the chart's `base`."""
 
     x: float
     y: float
     version: str
     value: float
     is_release: bool
+    created_at: datetime
+    created_by: str
+    change: float
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart that fills its container: `height`, `gutter` and `y` are CSS pixels, `x` is per cent of the width."""
+    """A chart that fills its container: `height`, `gutter` and `y` are CSS pixels, `x` is per cent of the width.
+
+    `base` is the newest release in it, or an empty text; `direction` is 1 or -1 where gates say which numbers are better.
+    """
 
     height, names_at = HEIGHT, NAMES_AT
     gutter: int
@@ -80,6 +88,8 @@ class Chart:
     points: tuple[Point, ...]
     labels: tuple[Label, ...]
     thresholds: tuple[Threshold, ...] = ()
+    base: str = ""
+    direction: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,10 +102,12 @@ class Spark:
     y: float
 
 
-def chart(points: Sequence[Any], limits: Sequence[tuple[float, str]] = ()) -> Chart | None:
-    """Return the chart of rows with `version value is_release`, oldest first; None for no rows.
+def chart(
+    points: Sequence[Any], limits: Sequence[tuple[float, str]] = (), direction: int | None = None
+) -> Chart | None:
+    """Return the chart of rows with `version value is_release created_at created_by`, oldest first; None for no rows.
 
-    `limits` are values that gates compare with, and what they ask: `(0.94, "≥ 0.94")`.
+    `limits` are values that gates compare with, and what they ask: `(0.94, "≥ 0.94")`. `direction` is as in `Chart`.
     """
     if not points:
         return None
@@ -106,8 +118,13 @@ def chart(points: Sequence[Any], limits: Sequence[tuple[float, str]] = ()) -> Ch
     low, high = ticks[0], ticks[-1]
     gutter = ceil(max(map(len, labels)) * LETTER) + GAP
     xs = [round(SIDE + (100 - 2 * SIDE) * _share(index, len(points) - 1), 2) for index in range(len(points))]
+    base = next((row for row in reversed(points) if row.is_release), None)
+    zero = exact(base.value) if base else Fraction(0)
     drawn = tuple(
-        Point(x, _y(value, low, high), row.version, row.value, bool(row.is_release))
+        Point(
+            *(x, _y(value, low, high), row.version, row.value, bool(row.is_release), row.created_at, row.created_by),
+            change=_difference(value, zero),
+        )
         for x, value, row in zip(xs, values, points, strict=True)
     )
     return Chart(
@@ -119,7 +136,17 @@ def chart(points: Sequence[Any], limits: Sequence[tuple[float, str]] = ()) -> Ch
         thresholds=tuple(
             Threshold(_y(near[limit], low, high) if limit in near else None, label) for limit, label in limits
         ),
+        base=base.version if base else "",
+        direction=direction,
     )
+
+
+def _difference(value: Fraction, base: Fraction) -> float:
+    """Return the difference as a float; the greatest one where no float can hold it."""
+    try:
+        return float(value - base)
+    except OverflowError:
+        return sys.float_info.max if value > base else -sys.float_info.max
 
 
 def _is_near(limit: Fraction, values: list[Fraction]) -> bool:

@@ -16,13 +16,18 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would run as a formula. Some treat the wide characters alike."""
 
 MOST_ROWS = 10_000
-"""The most rows of a model's or the models' table in a file."""
+"""The most rows of a table in a file."""
 
 
 def table(name: str, heads: Sequence[str], listing: Listing, cells: Callable[[list[Any]], Iterator[Any]]) -> Response:
     """Return the list as a file; `cells` returns the lines of a portion of its rows, which it may complete."""
     rows = (line for portion in listing.portions(MOST_ROWS) for line in cells(portion))
     return file(f"{name}.csv", "text/csv; charset=utf-8", map(line, chain([heads], rows)))
+
+
+def columns(name: str, names: Sequence[str], listing: Listing) -> Response:
+    """Return the list as a file with these columns of its rows."""
+    return table(name, names, listing, lambda rows: ([getattr(row, each) for each in names] for row in rows))
 
 
 def line(cells: Any) -> str:
@@ -39,6 +44,8 @@ def cell(value: Any) -> str:
     """
     if isinstance(value, int | float):
         return str(value)
+    if isinstance(value, list):
+        return cell(" ".join(value))
     text = "" if value is None else rfc3339(value) if isinstance(value, datetime) else str(value)
     return f"'{text}" if text.startswith(FORMULA) else text
 

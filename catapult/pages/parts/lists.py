@@ -70,8 +70,8 @@ def part_of(listing: Callable[[], Listing]) -> tuple[Part, Misread | None]:
 
 
 def typed(name: str) -> str:
-    """Return the filter or the order in the address, as it was typed."""
-    return request.args.get(name, "").replace("\x00", "").strip()
+    """Return the filter or the order in the address or the form, as it was typed."""
+    return request.values.get(name, "").replace("\x00", "").strip()
 
 
 def filters(schema: type[Schema]) -> tuple[Form, dict[str, Any]]:

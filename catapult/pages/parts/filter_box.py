@@ -1,0 +1,75 @@
+"""The filter box above a list of versions: conditions to add by a click, and the field that an unknown one may mean."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from catapult.filters import completion
+from catapult.filters.mistakes import Misread
+from catapult.filters.nouns import Noun
+from catapult.pages.parts import formats, lists
+
+SIGNS = {">=": "≥", "<=": "≤", "==": "=", ">": ">", "<": "<"}
+MOST_GATES = 3
+"""The most gates whose conditions are offered."""
+
+COMMON = (
+    ("Releases", "is_release"),
+    ("Not released", "not is_release"),
+    ("Active", 'status = "active"'),
+    ("Archived", 'status = "archived"'),
+)
+
+
+class Chip(NamedTuple):
+    """A condition, and the address of the list with it."""
+
+    label: str
+    address: str
+
+
+class Guess(NamedTuple):
+    """The field that an unknown one may mean, and the address of the list with it."""
+
+    field: str
+    address: str
+
+
+def chips(gates: Iterable[Any] = ()) -> list[Chip]:
+    """Return conditions that the filter in the address lacks: common ones, and what these gates on metrics ask for."""
+    text = lists.typed("filter")
+    return [Chip(label, lists.here(filter=_both(text, condition))) for label, condition in _conditions(gates)]
+
+
+def _conditions(gates: Iterable[Any]) -> list[tuple[str, str]]:
+    text = lists.typed("filter")
+    asked = {(row.path, row.op, row.value) for row in gates if row.value is not None and row.op in SIGNS}
+    found = list(COMMON)
+    for path, op, value in sorted(asked)[:MOST_GATES]:
+        label = f"{path} {SIGNS[op]} {formats.number(value)}"
+        condition = f"{field(path)} {'=' if op == '==' else op} {json.dumps(value)}"
+        found += [(label, condition), (f"Fails {label}", f"not {condition}")]
+    return [(label, condition) for label, condition in found if condition not in text]
+
+
+def _both(text: str, condition: str) -> str:
+    """Return the filter with another condition."""
+    if not text:
+        return condition
+    return f"({text}) and {condition}" if re.search(r"\bor\b", text, re.IGNORECASE) else f"{text} and {condition}"
+
+
+def guess(mistake: Misread | None, noun: Noun, paths: Iterable[str] = ()) -> Guess | None:
+    """Return the field that the one in the address may mean, if that is what is wrong there. `paths` are metrics'."""
+    if mistake is None:
+        return None
+    name = next(iter(mistake.errors))
+    near = completion.nearest(mistake, lists.typed(name), noun, map(field, paths))
+    return near and Guess(near[0], lists.here(**{name: near[1]}))
+
+
+def field(path: str) -> str:
+    """Return the field that a filter or an order names this number by: unusual keys stand in quotes."""
+    keys = (key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False) for key in path.split("."))
+    return f"metadata.{'.'.join(keys)}"

@@ -1,0 +1,48 @@
+"""Saved views: the form that gives the list in the browser a name, and the button that deletes a view."""
+
+from functools import partial
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
+
+from flask import Blueprint, Response, g, request
+
+from catapult.actions import saved_views as actions
+from catapult.contract.service import ViewIn
+from catapult.pages.parts import forms, fragments
+from catapult.pages.parts.forms import Form
+from catapult.pages.parts.page_request import current_address, is_htmx, page
+from catapult.queries import saved_views
+
+blp = Blueprint("saved_views", __name__)
+NEW, LIST = "saved_views/new.html", "saved_views/list.html"
+
+
+@blp.route("/me/views/new", methods=forms.METHODS)
+@page()
+def create() -> Response:
+    """The form that names a view; then its list."""
+
+    def act() -> Response:
+        view = actions.create(actor=g.actor, **forms.read(ViewIn))
+        return fragments.go(view.address, f"The view {view.name} is saved.")
+
+    return forms.answer(act, partial(fragments.form, NEW), Form({"address": _address()}))
+
+
+@blp.post("/me/views/<uuid:view_id>/delete")
+@page()
+def delete(view_id: UUID) -> Response:
+    """Delete the view, and return the others of its list."""
+    path = saved_views.get(view_id, g.actor.voice).address.partition("?")[0]
+    actions.delete(view_id, actor=g.actor)
+    if not is_htmx():
+        return fragments.back(path)
+    return fragments.part(LIST, "views", fragments.toast("The view is deleted."), path=path)
+
+
+def _address() -> str:
+    """Return the address of the list to save: that in the browser, where filters are swapped in, or else the form's."""
+    address = current_address(query=True) if is_htmx() else request.args.get("address", "")
+    path, _, query = address.partition("?")
+    kept = urlencode([(name, value) for name, value in parse_qsl(query) if name != "cursor"])
+    return f"{path}?{kept}" if kept else path
