@@ -31,6 +31,7 @@ MODEL = f"/models/{NAME}"
 PAGES = {
     "overview": "/",
     "models": "/models",
+    "versions": "/versions?filter=is_release",
     "model": MODEL,
     "model-deployments": f"{MODEL}/-/deployments",
     "model-activity": f"{MODEL}/-/activity",
@@ -49,6 +50,7 @@ PAGES = {
     "keys": "/keys",
     "people": "/people",
     "search": "/search?q=sent",
+    "guide": "/docs/guides/releases-under-control",
     "new-model": "/new/model",
     "not-found": "/models/myorg/no-such-model",
 }

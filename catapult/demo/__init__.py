@@ -19,7 +19,18 @@ from catapult.extensions import current_settings, db
 from catapult.tables import RegisteredModel
 
 TABLES = (
-    *("api_keys", "environments", "models", "versions", "metrics", "decisions", "deployments", "gates", "audit_logs"),
+    *(
+        "api_keys",
+        "environments",
+        "models",
+        "versions",
+        "metrics",
+        "decisions",
+        "deployments",
+        "gates",
+        "comments",
+        "audit_logs",
+    ),
 )
 """The tables that are filled, in an order that their foreign keys allow."""
 

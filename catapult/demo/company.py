@@ -37,6 +37,16 @@ ENVIRONMENTS = {
 }
 
 
+COMMENTS = {
+    "myorg/sentiment-model": (
+        ("release-eng", "Longer inputs are slower now. Please measure p95 at 512 tokens before this goes on.", True),
+        ("train-gpu-2", "Measured: 18.1 ms at 512 tokens, as before. The report is in the metadata.", False),
+    ),
+    "risk/fraud-gbm": (("release-eng", "Agreed with the fraud team: it may go out after the month's close.", False),),
+}
+"""Comments on the newest version of a model, oldest first: who made each, and whether it asks for changes."""
+
+
 def gate(model: str, target: str, kind: GateKind, **own: Any) -> dict[str, Any]:
     """Return the fields of a gate; `own` holds the fields of its kind."""
     return {"model": model, "target": target, "kind": kind, **own}

@@ -10,7 +10,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from catapult.demo.company import CALLERS, ENVIRONMENTS, GATES, PLATFORM, PRODUCTION, STAGING, Caller
+from catapult.demo.company import CALLERS, COMMENTS, ENVIRONMENTS, GATES, PLATFORM, PRODUCTION, STAGING, Caller
 from catapult.demo.history import CONTENT, SEED, Built, Deployed, Event, History, uuid7_at
 from catapult.demo.measurements import Measurements
 from catapult.demo.plans import Plan
@@ -38,6 +38,8 @@ DECISIONS = {
     "deployment.create": DecisionKind.DEPLOY,
 }
 """The kind of decision that an action keeps."""
+TAGS = {"distilled": 0.1, "onnx": 0.3}
+"""Tags of versions, and the share of the versions that have each."""
 HOSTS = {STAGING: "models.staging.example.com", PRODUCTION: "models.example.com"}
 
 Rows = list[tuple[str, dict[str, Any]]]
@@ -66,14 +68,16 @@ class Registry:
     def entries(self) -> int:
         """The number of audit entries."""
         company = len(self.gates) + len(self.callers) + len(ENVIRONMENTS)
-        return company + sum(1 + len(history.events) for history in self.histories)
+        comments = sum(len(COMMENTS.get(history.plan.name, ())) for history in self.histories)
+        return company + comments + sum(1 + len(history.events) for history in self.histories)
 
     def events(self, *others: Iterator[tuple[datetime, Rows]]) -> Iterator[tuple[datetime, Rows]]:
         """Yield the time and the rows of every action, and of the `others`, in order of their times."""
         yield from self._keys()
         yield from self._environments()
         models = (_Model(history, self).events() for history in self.histories)
-        yield from merge(*models, sorted(self._gates(), key=itemgetter(0)), *others, key=itemgetter(0))
+        company = (sorted(self._gates(), key=itemgetter(0)), *map(self._comments, self.histories))
+        yield from merge(*models, *company, *others, key=itemgetter(0))
 
     def entry(
         self, at: datetime, by: Caller | str, action: str, resource: str | None, details: dict[str, Any], rng: Random
@@ -126,6 +130,18 @@ class Registry:
             created = {"id": uuid7_at(at, self.rng), "created_by": PLATFORM.name, "created_at": at, "updated_at": at}
             row = dict.fromkeys(OWN, None) | gate | created
             yield at, [("gates", row), self.entry(at, PLATFORM, "gate.create", row["id"], gate, self.rng)]
+
+    def _comments(self, history: History) -> Iterator[tuple[datetime, Rows]]:
+        """The comments on the newest version, in the time that it is there."""
+        said = COMMENTS.get(history.plan.name, ())
+        for position, (by, words, asks) in enumerate(said, start=1):
+            built = history.versions[-1]
+            at = built.at + (self.now - built.at) * position / (len(said) + 1)
+            id_, details = uuid7_at(at, self.rng), {"text": words, "asks_for_changes": asks}
+            key = {"api_key_id": self.key_ids[by], "created_by": by, "created_at": at}
+            row = {"id": id_, "version_id": built.id, **details, **key}
+            named = {"model": history.plan.name, "version": built.version, "version_id": built.id, **details}
+            yield at, [("comments", row), self.entry(at, by, "comment.create", id_, named, self.rng)]
 
 
 class _Model:
@@ -217,6 +233,7 @@ class _Model:
             "platform": self.plan.platform,
             "quantization": quantization,
             "release_notes": self.measurements.notes(position, metadata),
+            "tags": [name for name in TAGS if Random(f"{SEED} {name} {built.id}").random() < TAGS[name]],  # noqa: S311
             "ceph_path": f"ceph://models/{self.plan.name}/{built.version}",
             "metadata": metadata,
             "status": (VersionStatus.ARCHIVED if built.archived else VersionStatus.ACTIVE).value,
