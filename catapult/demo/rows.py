@@ -133,10 +133,10 @@ class Registry:
 
     def _comments(self, history: History) -> Iterator[tuple[datetime, Rows]]:
         """The comments on the newest version, in the time that it is there."""
-        said = COMMENTS.get(history.plan.name, ())
-        for position, (by, words, asks) in enumerate(said, start=1):
+        comments = COMMENTS.get(history.plan.name, ())
+        for position, (by, words, asks) in enumerate(comments, start=1):
             built = history.versions[-1]
-            at = built.at + (self.now - built.at) * position / (len(said) + 1)
+            at = built.at + (self.now - built.at) * position / (len(comments) + 1)
             id_, details = uuid7_at(at, self.rng), {"text": words, "asks_for_changes": asks}
             key = {"api_key_id": self.key_ids[by], "created_by": by, "created_at": at}
             row = {"id": id_, "version_id": built.id, **details, **key}

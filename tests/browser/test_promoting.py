@@ -62,7 +62,7 @@ def test_a_row_of_the_next_page_can_be_promoted_too(page, admin):
         admin.version(made, f"0.{number}.0")
     page.goto("/models/promoting/many")
     expect(page.locator("#versions tbody tr[id^=version-]")).to_have_count(50)
-    page.get_by_role("link", name="Show more").click()
+    page.get_by_role("link", name="Load more").click()
     expect(page.locator("#versions tbody tr[id^=version-]")).to_have_count(52)
     row(page, "0.0.0").get_by_role("button", name="Promote").click()
     expect(row(page, "0.0.0").locator(".chip.release")).to_be_visible()

@@ -82,7 +82,7 @@ def test_the_next_page_is_of_the_same_filter_and_order(browser, api, model):
         api.version(model, f"2.{number}.0", metadata={"accuracy": 0.5 + number / 200})
     page = browser.get(MODEL, query_string={"filter": "metadata.accuracy < 0.9", "sort": "-metadata.accuracy"})
     rows = [box["value"] for box in Page(page).all("input", name="v")]
-    link = next(a for a in Page(page).all("a") if a.text == "Show more")
+    link = next(a for a in Page(page).all("a") if a.text == "Load more")
     rest = [box["value"] for box in Page(browser.get(link["href"])).all("input", name="v")]
     assert len(rows) == 50
     assert len({*rows, *rest}) == len(rows) + len(rest) == 61
