@@ -159,7 +159,7 @@ def test_where_a_version_is_live_is_told_in_order_of_rank(browser, api):
         api.put(f"/api/v1/environments/{name}", {"rank": rank})
         api.deployment(version, name)
     for path in ("/models/org/bert", "/models/org/bert/versions/1.0.0"):
-        links = [link for link in Page(browser.get(path)).all("a") if "/environments/" in (link.get("href") or "")]
+        links = [link for link in Page(browser.get(path)).all("a") if "?environment=" in (link.get("href") or "")]
         assert [link.text for link in links][:3] == ["zeta", "production", "alpha"], path
 
 
