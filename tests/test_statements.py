@@ -147,8 +147,8 @@ def test_a_page_takes_ten_statements_at_most_and_no_transaction(app, browser, th
 @pytest.mark.parametrize(
     ("path", "part", "most"),
     [
-        *(("/environments", "main", 7), ("/", "main", 9), ("/inbox", "main", 3), ("/deployments", "main", 5)),
-        *(("/models/{name}", "main", 9), ("/models/{name}/versions/1.0.0", "main", 9)),
+        *(("/environments", "main", 7), ("/", "main", 9), ("/inbox", "main", 4), ("/deployments", "main", 5)),
+        *(("/models/{name}", "main", 10), ("/models/{name}/versions/1.0.0", "main", 10)),
         ("/deployments/{deployment}", "main", 8),
     ],
 )

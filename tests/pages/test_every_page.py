@@ -143,6 +143,17 @@ def test_loading_more_neither_skips_nor_repeats_a_row_while_others_arrive(
     assert set(there) <= set(found) or "sort=updated" in path
 
 
+@pytest.mark.parametrize("path", ["/", "/environments", "/inbox", "/models/org/bert"])
+def test_a_poll_brings_what_others_froze_and_what_waits_now(browser, api, things, path):
+    assert "frozen" not in Page(browser.get(path)).one(id="state").text
+    api.put("/api/v1/environments/staging", {"frozen": True, "frozen_reason": "Holidays."})
+    answer = Page(browser.get(path, htmx="main", headers={"X-Poll": "1"}))
+    state = answer.one(id="state")
+    assert state["hx-swap-oob"] == "true"
+    assert "staging frozen" in state.text
+    assert answer.one(id="inbox-count")["hx-swap-oob"] == "true"
+
+
 # --- nothing there, nothing found, nothing that can be looked for ------------------------------------------------------
 
 HOST = "http://localhost/api/v1"

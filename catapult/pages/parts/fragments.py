@@ -6,14 +6,14 @@ from urllib.parse import unquote, urlsplit
 
 from flask import Response, current_app, redirect, render_template, request
 
-from catapult.pages.parts.page_request import is_htmx, requested_block
+from catapult.pages.parts.page_request import is_htmx, is_poll, requested_block
 from catapult.web import auth
 
 
 def whole(template: str, status: int = 200, /, **context: Any) -> Response:
-    """Return the page as a complete document; only its block `main` for a page that updates itself."""
-    if "X-Poll" in request.headers and requested_block("main"):
-        return part(template, "main", status=status, **context)
+    """Return the page as a complete document; for a page that updates itself its block `main`, and what the top bar says."""
+    if is_poll():
+        return part(template, "main", state(), status=status, **context)
     return _html(render_template(template, **context), status)
 
 
@@ -65,7 +65,7 @@ def toast(
 
 
 def state() -> str:
-    """Return the HTML of what the top bar and the rail say of freezes and the inbox, out of band, after a change of them."""
+    """Return the HTML of what the top bar and the rail say of freezes and the inbox, out of band."""
     return str(render_template("_state.html", is_update=True))
 
 

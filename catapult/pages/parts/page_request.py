@@ -90,6 +90,11 @@ def is_htmx() -> bool:
     return "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
 
 
+def is_poll() -> bool:
+    """Return whether a page that updates itself asks for its `main`."""
+    return "X-Poll" in request.headers and requested_block("main") is not None
+
+
 def requested_block(*blocks: str) -> str | None:
     """Return which of these blocks is requested, by the id of the element it replaces; None for the whole page."""
     target = request.headers.get("HX-Target")
