@@ -38,7 +38,7 @@
     if (!control) return;
     const isChange = control.form?.method === "post" && control.matches("button");
     const isSecond = event.detail > 1 && isChange;
-    const isBusy = control.getAttribute("aria-busy") === "true";
+    const isBusy = Boolean(isChange && $("[aria-busy='true']", control.form)) || control.matches("[aria-busy='true']");
     if (!isSecond && !isBusy && !isSettling(event.detail ? "pointer" : "focus", control)) return;
     event.preventDefault();
     event.stopImmediatePropagation();

@@ -78,6 +78,8 @@ def test_a_deployment_from_a_list_leads_back_to_it_and_the_toast_to_the_deployme
     expect(dialog.locator("#before")).to_contain_text(f"Nothing of {model['name']} is live in production yet")
     dialog.get_by_label("Environment").fill("staging")
     dialog.get_by_label("Version").fill("1.1.0")
+    dialog.get_by_label("Version").press("Tab")
+    expect(dialog.get_by_role("group", name="Before 1.1.0 goes to staging")).to_be_visible()
     dialog.get_by_role("button", name="Deploy", exact=True).click()
     expect(dialog).to_be_hidden()
     expect(page.locator("#list tbody tr").first).to_contain_text(model["name"])
