@@ -28,7 +28,7 @@ def failed(name, day):
 
 
 def drawn(*rows, days=30, at=None, models=(MODEL,), freezes=()):
-    return timeline(None, models, rows, freezes, days=days, now=NOW, at=at, most=50, room=(10_000, lambda lane: 1))
+    return timeline(None, models, rows, freezes, days=days, now=NOW, at=at, most=50)
 
 
 def bars(*rows, **window):
@@ -70,8 +70,17 @@ def test_a_label_is_shown_where_it_fits():
 def test_a_model_without_a_bar_has_no_lane_and_the_others_are_counted():
     other = SimpleNamespace(model_id="o", model_name="org/other")
     assert len(drawn(row("1", 2), models=(other, MODEL)).lanes) == 1
-    line = timeline(None, [MODEL], [row("1", 2)], [], days=7, now=NOW, at=None, most=0, room=(1, lambda lane: 1))
+    line = timeline(None, [MODEL], [row("1", 2)], [], days=7, now=NOW, at=None, most=0)
     assert (line.lanes, line.others) == ((), 1)
+
+
+def test_lanes_beyond_so_many_bars_are_left_out_but_the_first_is_there(monkeypatch):
+    monkeypatch.setattr("catapult.pages.parts.timeline.BARS", 1)
+    other = SimpleNamespace(model_id="o", model_name="org/other")
+    rows = [row("1", 20, 10), row("2", 10, 5), SimpleNamespace(**{**vars(row("1", 9)), "model_id": "o"})]
+    line = drawn(*rows, models=(MODEL, other))
+    assert [lane.model_id for lane in line.lanes] == [MODEL.model_id]
+    assert line.others == 1
 
 
 def test_the_dates_are_midnights_and_the_cursor_is_at_its_time():

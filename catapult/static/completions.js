@@ -10,7 +10,8 @@
   const active = () => options().find((option) => option.ariaSelected === "true");
   const close = () => {
     asked += 1;
-    list()?.remove();
+    if (!list()) return;
+    list().remove();
     input()?.setAttribute("aria-expanded", "false");
     input()?.removeAttribute("aria-activedescendant");
   };

@@ -60,6 +60,8 @@ CONCERNS = {
     "add a person": (ALL, ALL),
     "update a person": (ALL, ALL),
     "update oneself": (None, None),
+    "save a view": (None, None),
+    "delete a view": (None, None),
 }
 """The models and the environments that each case of `rolecases` and `MORE` changes, each as a pattern; None is nothing."""
 

@@ -110,7 +110,8 @@ def test_rolling_back(page, model, admin):
     page.get_by_role("button", name="Show the difference").click()
     expect(page.get_by_label("Reason")).to_have_value("slow")
     page.get_by_role("button", name="Roll back to 1.0.0").click()
-    expect(page.locator("td[data-label=plain]").first).to_contain_text("rolled back from 1.2.0")
+    mine = page.locator("tr", has_text=model["name"]).locator("td[data-label=plain]")
+    expect(mine).to_contain_text("rolled back from 1.2.0")
     assert admin.delete("/api/v1/environments/plain?force=true").status_code == 204
 
 
