@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from stage import Api
+from stage import SECRET, Api
 from werkzeug.test import TestResponse
 
 from catapult.actions import sessions
@@ -27,7 +27,7 @@ class Browser:
         self.client = app.test_client()
         self.client.response_wrapper = type("Answer", (Words, self.client.response_wrapper), {})
         if role:
-            self.client.set_cookie(auth.COOKIE, self._token(keys[role]))
+            self.client.set_cookie(auth.cookie_name(SECRET), self._token(keys[role]))
 
     def by(self, role: str | None) -> "Browser":
         """Another browser, signed in with a key of another role, or with none."""
