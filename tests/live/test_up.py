@@ -97,6 +97,12 @@ def refused(*arguments: str, status: int = 1, **settings: str) -> str:
     return result.stderr
 
 
+def refused_in_one_line(*arguments: str, **settings: str) -> str:
+    """The only line of such a standard error, beside what Alembic logs."""
+    (line,) = [line for line in refused(*arguments, **settings).splitlines() if not line.startswith("{")]
+    return line
+
+
 # --- the first start and the second
 
 
@@ -264,7 +270,15 @@ def test_a_database_user_who_may_not_create_tables_is_refused(cluster: Embedded)
     on_server(cluster, f"CREATE DATABASE {name}")
     on_server(cluster, f"CREATE ROLE {name} LOGIN")
     url = url_of(cluster, name).replace("catapult@", f"{name}@")
-    assert "permission denied for schema public" in refused("up", **for_a_team(url))
+    for command in (("up",), ("db", "upgrade"), ("keys", "list")):
+        message = refused_in_one_line(*command, **for_a_team(url))
+        assert message.startswith(
+            "catapult: The database refused: permission denied for schema public. Check DATABASE_URL"
+        )
+    assert flask("db", "upgrade", **for_a_team(url_of(cluster, name))).returncode == 0
+    for command in (("up",), ("db", "upgrade"), ("db", "check"), ("keys", "list")):
+        message = refused_in_one_line(*command, **for_a_team(url))
+        assert "permission denied for table alembic_version. Check DATABASE_URL" in message
 
 
 def test_migrating_a_database_that_cannot_be_reached_is_refused() -> None:
