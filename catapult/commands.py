@@ -170,13 +170,10 @@ def _database(settings: Settings) -> Iterator[Embedded | None]:
 
 def _serve(settings: Settings, database: Embedded | None) -> None:
     from catapult.server import startup  # gunicorn is loaded by the one command that needs it
-    from catapult.server.gunicorn_server import Server, port_is_free
+    from catapult.server.gunicorn_server import Server, address_problem
 
-    if not port_is_free(settings):
-        fail(
-            f"{settings.host}:{settings.port} is in use, or is not an address of this machine. "
-            "Stop the program that uses it, or set HOST and PORT."
-        )
+    if problem := address_problem(settings):
+        fail(problem)
     key = startup.prepare()
     db.engine.dispose()
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
