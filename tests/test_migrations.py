@@ -72,6 +72,17 @@ def test_a_migration_that_has_landed_never_changes():
     assert {file.name: sha256(file.read_text().encode()).hexdigest() for file in files[: len(LANDED)]} == LANDED
 
 
+def test_readiness_looks_for_every_function_that_statements_call(make_database):
+    functions = run(
+        make_database(),
+        """
+        SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        AND prorettype <> 'trigger'::regtype AND proname NOT LIKE '%multirange'
+        """,
+    )
+    assert sorted(schema_version.FUNCTIONS) == sorted(name for (name,) in functions)
+
+
 def things(url):
     """Everything that a database holds, by kind and name, without what PostgreSQL itself brings."""
     return set(
