@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import click
@@ -36,6 +36,7 @@ from catapult.queries.lists.paging import Page
 from catapult.rules import key_format
 from catapult.rules.json_text import rfc3339
 from catapult.tables import Role
+from catapult.web import error_handlers
 
 DURATION = re.compile(r"(\d{1,5})([mhdw])")
 _attached: ContextVar[bool] = ContextVar("attached", default=False)
@@ -59,6 +60,15 @@ def fail(message: str, status: int = 1) -> None:
     sys.exit(status)
 
 
+def refused_by_database(error: DBAPIError) -> str:
+    """Return the database's reason in one line, and what to do."""
+    reason = getattr(getattr(error.orig, "diag", None), "message_primary", None) or str(error.orig)
+    advice = "Check DATABASE_URL and the server."
+    if error_handlers.sqlstate(error) == error_handlers.INSUFFICIENT_PRIVILEGE:
+        advice = "Check DATABASE_URL: its user needs permission to create tables in the schema public, or to own those there."
+    return f"The database refused: {' '.join(reason.split()).rstrip('.')}. {advice}"
+
+
 def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     """Run the command with the database running, and print a refusal as one line."""
 
@@ -74,6 +84,8 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
         except (EmbeddedError, ConfigError) as error:
             fail(str(error), 2)
         except SQLAlchemyError as error:
+            if error_handlers.sqlstate(error) == error_handlers.INSUFFICIENT_PRIVILEGE:
+                fail(refused_by_database(cast(DBAPIError, error)))
             fail(
                 f"The database refused or did not answer ({type(error).__name__}). Is it up, and at head (`flask db upgrade`)?"
             )
@@ -141,9 +153,7 @@ def up() -> None:
     except (EmbeddedError, Unreachable) as error:
         fail(str(error))
     except DBAPIError as error:
-        fail(
-            f"The database refused: {str(error.orig).strip()}. Check DATABASE_URL: its user needs permission to create tables."
-        )
+        fail(refused_by_database(error))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -160,13 +170,10 @@ def _database(settings: Settings) -> Iterator[Embedded | None]:
 
 def _serve(settings: Settings, database: Embedded | None) -> None:
     from catapult.server import startup  # gunicorn is loaded by the one command that needs it
-    from catapult.server.gunicorn_server import Server, port_is_free
+    from catapult.server.gunicorn_server import Server, address_problem
 
-    if not port_is_free(settings):
-        fail(
-            f"{settings.host}:{settings.port} is in use, or is not an address of this machine. "
-            "Stop the program that uses it, or set HOST and PORT."
-        )
+    if problem := address_problem(settings):
+        fail(problem)
     key = startup.prepare()
     db.engine.dispose()
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]

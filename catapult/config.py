@@ -28,6 +28,11 @@ RATE = r"[1-9]\d{0,8} ?(?:per|/) ?(?:[1-9]\d{0,5} ?)?(?:second|minute|hour|day)s
 RATES = re.compile(rf"{RATE}(?: ?[;,] ?{RATE})*")
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 STORAGES = ("redis://", "rediss://", "redis+unix://", "memory://")
+FOREIGN = (
+    *("PGCLIENTENCODING", "PGDATESTYLE", "PGTZ", "PGGEQO", "PGOPTIONS", "PGAPPNAME", "PGCONNECT_TIMEOUT"),
+    *("PGHOSTADDR", "PGSERVICE"),
+)
+"""Variables of libpq that would change what is stored or read, or lead to another server than `DATABASE_URL` names."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -93,6 +98,7 @@ def load() -> Settings:
     problems = _unreadable(env) + _invalid(values) + _short(salt) + (_missing(url, salt, secret, env) if url else [])
     if problems:
         raise ConfigError(problems)
+    _unset_foreign(url)
     values["trusted_proxies"] = tuple(ip_network(text) for text in values["trusted_proxies"])
     values["key_max_age"] = timedelta(days=int(values["key_max_age"][:-1])) if values["key_max_age"] else None
     if not url:
@@ -121,6 +127,23 @@ def _unset_if_empty(name: str) -> None:
     """Unset an empty variable: compose passes "" for what is not set, and gunicorn fails on it when it is imported."""
     if not os.environ.get(name, "").strip():
         os.environ.pop(name, None)
+
+
+def _unset_foreign(url: str) -> None:
+    """Unset what libpq would read beside `DATABASE_URL`. What completes it stays, such as PGUSER, PGPASSWORD and PGSSLMODE.
+
+    PGHOST and PGPORT stay where the address names no host. For the embedded database nothing stays.
+    """
+    names = [name for name in os.environ if name.startswith("PG")]
+    for name in [name for name in names if name in FOREIGN] if url else names:
+        del os.environ[name]
+    if url and _names_host(url):
+        os.environ.pop("PGPORT", None)
+
+
+def _names_host(url: str) -> bool:
+    address = make_url(url)
+    return bool(address.host or "host" in address.query)
 
 
 class Environment(Env):

@@ -51,6 +51,8 @@ IDLE = 1.0
 
 # Enforced by PostgreSQL, so that no client holds a connection or a lock for long.
 LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+FORMATS = "-c datestyle=ISO -c intervalstyle=postgres"
+"""How times are written for the driver, whatever the role's or the database's own settings are."""
 
 
 KEEP_PLAN = {"keep_plan": True}
@@ -69,7 +71,7 @@ def engine_options(url: str) -> dict[str, object]:
     """Return the engine's options: one connection a thread, and timeouts for a database that is unreachable.
 
     A connection that gets no acknowledgement breaks after 2.5 seconds, and a new one is given up after 2. Options in the
-    URL's query take precedence.
+    URL's query take precedence, but not over the encoding.
     """
     own = make_url(url).query
     defaults = {"connect_timeout": 2, "tcp_user_timeout": 2500, "application_name": "catapult"}
@@ -81,7 +83,8 @@ def engine_options(url: str) -> dict[str, object]:
         "hide_parameters": True,  # they are what people sent, and errors are logged
         "connect_args": {
             **{name: value for name, value in defaults.items() if name not in own},
-            "options": f"{LIMITS} {own.get('options', '')}".strip(),
+            "client_encoding": "utf8",  # no option: a pooler passes it on, and refuses others that it does not know
+            "options": f"{LIMITS} {FORMATS} {own.get('options', '')}".strip(),
         },
     }
 

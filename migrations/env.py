@@ -3,10 +3,10 @@
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from catapult import tables
-from catapult.commands import database_running
+from catapult.commands import database_running, fail, refused_by_database
 from catapult.extensions import current_settings, db
 from catapult.queries import registry
 from catapult.web import error_handlers
@@ -41,9 +41,9 @@ with database_running(current_settings()):
     with db.engine.connect() as connection:
         try:
             run(connection)
-        except OperationalError as error:
+        except DBAPIError as error:
             if error_handlers.sqlstate(error) != error_handlers.LOCK_TIMEOUT:
-                raise
+                fail(refused_by_database(error))
             raise CommandError(
                 f"Somebody else has used a table for {LOCK_WAIT} seconds, a backup perhaps. "
                 "Nothing was changed: try again once it is over."

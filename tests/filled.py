@@ -108,7 +108,7 @@ class Filled:
         self.url, self.app, self.api, self.values = url, app, api, values
         self.browser = app.test_client()
         with app.test_request_context():
-            self.browser.set_cookie(auth.COOKIE, sessions.sign_in(actor=auth.bearer_of(api.keys["admin"])))
+            self.browser.set_cookie(auth.session_cookie(), sessions.sign_in(actor=auth.bearer_of(api.keys["admin"])))
 
     def request(self, method, path, query=None, body=None):
         """Return the response, and the statements that were sent, each with its parameters."""

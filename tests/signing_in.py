@@ -1,8 +1,11 @@
 """A browser that signs in through the form, as people do."""
 
 import pytest
+from stage import SECRET
 
-COOKIE = "catapult_session"
+from catapult.web import auth
+
+COOKIE = auth.cookie_name(SECRET)
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
 

@@ -24,6 +24,7 @@ from catapult.extensions import db
 from catapult.tables import Role
 
 SALT = "a salt for tests, long enough to be one"
+SECRET = "a secret for tests"
 LARGE = 1 << 20
 """Bytes of a table from which on all are truncated: deleted rows stay until a vacuum. For small tables DELETE is faster."""
 
@@ -82,7 +83,7 @@ def settings_for(url: str, **changed: Any) -> Settings:
         "embedded": False,
         "database_url": sqlalchemy_url(url),
         "api_key_salt": SALT,
-        "secret_key": "a secret for tests",
+        "secret_key": SECRET,
         "log_level": "ERROR",
     }
     return Settings(**{**values, **changed})

@@ -255,9 +255,32 @@ def test_a_truncated_secret_is_reported_and_not_used(load, tmp_path, name):
         load(CATAPULT_HOME=tmp_path)
 
 
+LIBPQ = {
+    **dict.fromkeys(("PGCLIENTENCODING", "PGTZ", "PGDATESTYLE", "PGGEQO", "PGOPTIONS", "PGHOSTADDR", "PGSERVICE"), "x"),
+    **dict.fromkeys(("PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSSLROOTCERT", "PGHOST", "PGPORT"), "y"),
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "stays"),
+    [
+        ("postgresql://db/registry", {"PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSSLROOTCERT", "PGHOST"}),
+        ("postgresql:///registry?host=/tmp", {"PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSSLROOTCERT", "PGHOST"}),
+        ("postgresql:///registry", {"PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSSLROOTCERT", "PGHOST", "PGPORT"}),
+        ("", set()),
+    ],
+)
+def test_what_libpq_would_read_beside_the_address_is_unset_unless_it_completes_it(load, monkeypatch, url, stays):
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
+    load(**{**TEAM, "DATABASE_URL": url}, **LIBPQ)
+    assert {name for name in os.environ if name.startswith("PG")} == stays
+
+
 def test_options_of_the_database_url_take_precedence():
     url = "postgresql+psycopg2://u@h/d?options=-csearch_path%3Dteam&application_name=mine&connect_timeout=9"
     arguments = engine_options(url)["connect_args"]
     assert arguments["options"].endswith(" -csearch_path=team")
     assert "statement_timeout" in arguments["options"]
     assert not {"application_name", "connect_timeout"} & set(arguments)
+    assert arguments["client_encoding"] == "utf8"

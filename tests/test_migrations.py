@@ -4,6 +4,7 @@ import secrets
 import subprocess
 import sys
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import flask_migrate
@@ -22,6 +23,17 @@ from catapult.server import startup
 from catapult.tables import Version
 
 ROOT = Path(__file__).parent.parent
+LANDED = {
+    "0001_the_registry.py": "33c904e81a8048a5f6dc8c9a664d238f0f57c0ee34790e2bf521132d9f3e94a0",
+    "0002_the_pages.py": "6675eb1c69717af3fd86ccee9858adf004de72c9c807c3bfbf9be7f00754b503",
+    "0003_releases_under_control.py": "f218adfa5a87ac0233365e512f5f5f85e7c91eca208a7efad69a6d3e813f8e8e",
+    "0004_audit_by_two_filters.py": "a326102fdd5e86422ed6c72b0ccdcd28aca229b10f30d0bdd983f339dff4ee81",
+    "0005_short_searches_and_histories.py": "ee03ffee3a6f06ac8e5a83886e05003a60919305ff1dc1c0a84c6354eeb9d2ab",
+    "0006_people_and_decisions.py": "dbde626a878020f01c858a7367ebea993742d71abe57e96b10066efbb3a5d2d5",
+    "0007_figures_of_weeks.py": "65bda90cb4eb4e356782ba030038570f5b92633bcb1a085a0a74a2cb66427f9a",
+    "0008_comments.py": "7b3c38c09d84901527b47f7aab880c992dd287f73efcdb9acf343fd2f6744f49",
+}
+"""The sha256 of each migration that databases were migrated by. Add a line once a migration has landed, and change none."""
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +63,24 @@ def run(url, statement):
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchall() if cursor.description else []
+
+
+def test_a_migration_that_has_landed_never_changes():
+    """A database that was migrated by the text of before says the same revision, and lacks what was added to it since."""
+    files = sorted(schema_version.FOLDER.glob("versions/*.py"))
+    assert [file.name for file in files][: len(LANDED)] == list(LANDED)
+    assert {file.name: sha256(file.read_text().encode()).hexdigest() for file in files[: len(LANDED)]} == LANDED
+
+
+def test_readiness_looks_for_every_function_that_statements_call(make_database):
+    functions = run(
+        make_database(),
+        """
+        SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        AND prorettype <> 'trigger'::regtype AND proname NOT LIKE '%multirange'
+        """,
+    )
+    assert sorted(schema_version.FUNCTIONS) == sorted(name for (name,) in functions)
 
 
 def things(url):

@@ -1,14 +1,20 @@
 """Signing in and out: what the cookie and the database hold, how long it lasts, and who may try."""
 
 import hashlib
+import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
+import requests
 from signing_in import COOKIE, OURS, client, is_in, sign_in, token_of
-from stage import audited
+from stage import SECRET, audited
+from werkzeug.serving import make_server
 
 from catapult.rules.key_format import make as make_key
+from catapult.web import auth
 
 __all__ = ["client", "sign_in"]
 
@@ -61,6 +67,43 @@ def test_two_browsers_of_one_key_have_two_sessions(sign_in):
 @pytest.mark.parametrize("token", ["", "x", "x" * 5_000, "שלום", '"\\073', "a;b"])
 def test_a_cookie_that_leads_nowhere_leads_to_the_sign_in(client, token):
     assert not is_in(client, Cookie=f"{COOKIE}={quote(token, safe=';')}")
+
+
+def test_two_servers_on_one_host_do_not_sign_each_other_out(app, app_with, keys):
+    """A browser sends a cookie to every port of its host."""
+    one, other = app, app_with(secret_key="another secret for tests")
+    with served(one) as first, served(other) as second, requests.Session() as browser:
+        for url in (first, second, first):
+            answer = browser.post(f"{url}/login", data={"key": keys["viewer"]}, headers=OURS, allow_redirects=False)
+            assert answer.status_code == 303
+            assert answer.headers["Location"] == "/"
+        for url in (first, second):
+            assert browser.get(f"{url}/models", allow_redirects=False).status_code == 200
+        browser.post(f"{first}/logout", headers=OURS)
+        assert browser.get(f"{first}/models", allow_redirects=False).status_code == 303
+        assert browser.get(f"{second}/models", allow_redirects=False).status_code == 200
+
+
+def test_the_name_of_the_cookie_is_the_instances_own_and_does_not_reveal_its_key(app_with):
+    again, other = app_with(), app_with(secret_key="another secret for tests")
+    names = [auth.cookie_name(each.secret_key) for each in (again, other)]
+    assert names[0] == COOKIE != names[1]
+    assert all(re.fullmatch("catapult_[0-9a-f]{8}", name) for name in names)
+    assert names[0].partition("_")[2] not in hashlib.sha256(SECRET.encode()).hexdigest() + SECRET.encode().hex()
+
+
+@contextmanager
+def served(app):
+    """Serve the application on a port of its own, and yield its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 # --- how long ---------------------------------------------------------------------------------------------------------
@@ -167,7 +210,7 @@ def test_a_session_that_a_sign_in_ends_reads_as_ended_by_it(sign_in, trail, sql,
     [entry] = trail("session.delete")
     assert (entry["resource_id"], entry["api_key_name"]) == (former["id"], "viewer-key")
     assert entry["request_id"] == trail("session.create")[0]["request_id"]
-    client.set_cookie("catapult_session", "of nobody")
+    client.set_cookie(COOKIE, "of nobody")
     client.post("/login", data={"key": keys["viewer"]}, headers=OURS)
     assert len(trail("session.delete")) == 1
 

@@ -109,7 +109,7 @@ def browser(app, keys):
     """Somebody who is signed in, with a session that was used this minute."""
     client = app.test_client()
     with app.test_request_context():
-        client.set_cookie(auth.COOKIE, sessions.sign_in(actor=auth.bearer_of(keys["admin"])))
+        client.set_cookie(auth.session_cookie(), sessions.sign_in(actor=auth.bearer_of(keys["admin"])))
     client.get("/models")
     return client
 

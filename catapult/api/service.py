@@ -26,6 +26,9 @@ probes = PlainBlueprint("probes", __name__)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 UNREACHABLE = "The database cannot be reached."
 WRONG_SCHEMA = "The schema is not at its head. Run `flask up` or `flask db upgrade`."
+INCOMPLETE = (
+    "The schema is at its head and lacks parts of it: its migrations were others. The log of the start names them."
+)
 
 
 @blp.open_to_all("/health", HealthOut, 200, 503)
@@ -55,7 +58,7 @@ def ready() -> Response:
     if "verbose" in request.args:
         return _each_check()
     try:
-        reason = None if _schema_fits() else WRONG_SCHEMA
+        reason = next((reason for check, reason in SCHEMA.values() if not check()), None)
     except SQLAlchemyError:
         reason = UNREACHABLE
     return _json({"status": "not ready", "reason": reason} if reason else {"status": "ready"}, not reason)
@@ -126,13 +129,21 @@ def _schema_fits() -> bool:
     return registry.migration() == schema_version.head()
 
 
+def _schema_is_whole() -> bool:
+    return not schema_version.missing()
+
+
 def _json(body: dict[str, Any], healthy: bool = True) -> Response:
     status, headers = (200, {}) if healthy else (503, {"Retry-After": "2"})
     return Response(encode(body), status, headers, content_type="application/json")
 
 
-CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
-    "database": (_database_answers, UNREACHABLE),
+SCHEMA: dict[str, tuple[Callable[[], bool], str]] = {
     "migrations": (_schema_fits, WRONG_SCHEMA),
+    "schema": (_schema_is_whole, INCOMPLETE),
+}
+CHECKS = {
+    "database": (_database_answers, UNREACHABLE),
+    **SCHEMA,
     "settings": (_salt_fits, "API_KEY_SALT is not the one that the stored keys were created with."),
 }

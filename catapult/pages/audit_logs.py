@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,7 +56,7 @@ def index() -> Response:
 def export_csv() -> Response:
     """The matching entries as a table for spreadsheets, oldest first."""
     rows = ([getattr(row, column) for column in COLUMNS] for row in _exported())
-    return csv_files.file("catapult-audit.csv", "text/csv; charset=utf-8", map(csv_files.line, chain([COLUMNS], rows)))
+    return csv_files.sheet("catapult-audit", COLUMNS, rows)
 
 
 @blp.get("/audit/export.jsonl")

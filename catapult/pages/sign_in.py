@@ -43,11 +43,11 @@ def sign_in() -> Response:
         actor = auth.bearer_of(request.form.get("key", "").strip())
     except Refusal as refusal:
         return _refused(refusal)
-    token = sessions.sign_in(actor=actor, former=request.cookies.get(auth.COOKIE))
+    token = sessions.sign_in(actor=actor, former=auth.sent_token())
     g.actor = actor
     address = url_for("pages.sign_in.welcome", next=_next()) if g.asks_name else _next()
     response: Response = redirect(address, 303)  # type: ignore[assignment]
-    response.set_cookie(auth.COOKIE, token, max_age=int(LONGEST.total_seconds()), httponly=True, **_flags())
+    response.set_cookie(auth.session_cookie(), token, max_age=int(LONGEST.total_seconds()), httponly=True, **_flags())
     return response
 
 
@@ -72,9 +72,9 @@ def welcome() -> Response:
 @page()
 def sign_out() -> Response:
     """End the session."""
-    sessions.sign_out(request.cookies[auth.COOKIE], actor=g.actor)
+    sessions.sign_out(request.cookies[auth.session_cookie()], actor=g.actor)
     response: Response = redirect(url_for("pages.sign_in.form"), 303)  # type: ignore[assignment]
-    response.delete_cookie(auth.COOKIE, httponly=True, **_flags())
+    response.delete_cookie(auth.session_cookie(), httponly=True, **_flags())
     return response
 
 

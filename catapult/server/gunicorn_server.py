@@ -1,5 +1,6 @@
 """gunicorn with the application and its settings, run in this process."""
 
+import errno
 import logging
 import os
 import re
@@ -97,16 +98,27 @@ class Server(BaseApplication):  # type: ignore[misc]
                 self.banner.finish()
 
 
-def port_is_free(settings: Settings) -> bool:
-    """Return whether the address can be bound. Called before the schema is migrated."""
+def address_problem(settings: Settings) -> str | None:
+    """Return why the address cannot be bound and what to set; None if it can. Called before the schema is migrated."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return _unbound(settings, error)
+    return None
+
+
+def _unbound(settings: Settings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{settings.host}:{settings.port} is in use. Stop the program that uses it, or set PORT."
+    if error.errno == errno.EACCES:
+        return f"PORT is {settings.port}, which this user may not listen on. Set a PORT of 1024 or more."
+    return (
+        f"HOST is {settings.host}, which is not an address of this machine; conda and some shells set HOST for themselves. "
+        "Set HOST=127.0.0.1 for this machine alone, or HOST=0.0.0.0 for all its addresses."
+    )
 
 
 def _drop_connections(arbiter: Any, _: Any) -> None:

@@ -10,7 +10,7 @@ from catapult.audit import CLI
 from catapult.config import ConfigError
 from catapult.extensions import THREADS, current_settings, db
 from catapult.queries import api_keys as stored_keys
-from catapult.queries import registry
+from catapult.queries import registry, schema_version
 from catapult.rules import key_format
 
 WAIT = 60.0
@@ -33,6 +33,7 @@ def prepare() -> str | None:
     try:
         check_salt(settings.api_key_salt)
         check_connections(settings.workers * THREADS)
+        check_schema()
         return api_keys.create_first_admin(actor=CLI, salt=settings.api_key_salt)
     finally:
         db.session.remove()
@@ -67,6 +68,15 @@ def check_salt(salt: str) -> None:
         )
     if usable < total:
         log.warning("some keys were created with another API_KEY_SALT and will be refused", keys=total - usable)
+
+
+def check_schema() -> None:
+    """Log an error if the database lacks what its revision has: `/readyz` is then 503."""
+    if missing := schema_version.missing():
+        log.error(
+            "the schema lacks parts of its revision: restore a backup into a database that this release migrated",
+            missing=missing,
+        )
 
 
 def check_connections(wanted: int) -> None:

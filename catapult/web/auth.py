@@ -20,7 +20,6 @@ from catapult.rules.bounds import Bounds
 from catapult.tables import ApiKey, Role, Session
 from catapult.web import origin
 
-COOKIE = "catapult_session"
 TOUCH_AFTER = timedelta(minutes=1)
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
 NO_KEY = (
@@ -43,13 +42,31 @@ def request_id() -> str:
     return str(g.request_id)
 
 
+def cookie_name(secret_key: str) -> str:
+    """Return the name of the session's cookie, the same in all processes of an instance.
+
+    Browsers send cookies to every port of a host: with one name for all instances, signing in at one signs out of another.
+    """
+    return f"catapult_{hmac.digest(secret_key.encode(), b'session cookie', 'sha256').hex()[:8]}"
+
+
+def session_cookie() -> str:
+    """Return the name of this instance's cookie."""
+    return cookie_name(current_settings().secret_key)
+
+
+def sent_token() -> str | None:
+    """Return the token of the browser's session in the request, unchecked; None if there is none."""
+    return request.cookies.get(session_cookie())
+
+
 def authenticate() -> Actor:
     """Return the holder of the key in the request's headers. Raises Unauthenticated.
 
     Without such a header, the holder of the browser's session if one of our own pages reads (docs/decisions/0035). A key that
     was sent decides alone: a wrong one is refused, whatever the session.
     """
-    if COOKIE not in request.cookies or any(name in request.headers for name in KEY_HEADERS):
+    if sent_token() is None or any(name in request.headers for name in KEY_HEADERS):
         return bearer_of(sent_key())
     if not origin.is_read_by_own_page():
         raise Unauthenticated(KEY_NEEDED)
@@ -79,7 +96,7 @@ def bearer_of(key: str) -> Actor:
 
 def signed_in() -> Actor:
     """Return the holder of the browser's session and set `g.session`. Raises Unauthenticated."""
-    token = request.cookies.get(COOKIE)
+    token = sent_token()
     row = sessions.find(token) if token else None
     if row is None or _ended(row):
         raise Unauthenticated("Your session has ended. Sign in again.")

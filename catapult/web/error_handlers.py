@@ -28,6 +28,7 @@ BY_STATUS = {kind.status: kind for kind in reversed(errors.KINDS.values())}
 """The kind of refusal for each status: the first in `KINDS`, which is the general one."""
 
 LOCK_TIMEOUT = "55P03"
+INSUFFICIENT_PRIVILEGE = "42501"
 BUSY = Unavailable("The database is busy with other changes. Try again in a second.", retry_after=1)
 DOWN = Unavailable("The database cannot be reached. Try again in two seconds.", retry_after=2)
 BAD_CHARACTER = errors.Invalid("The body contains a character that PostgreSQL cannot store. Remove it.")

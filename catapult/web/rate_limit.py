@@ -114,5 +114,5 @@ def _bearers() -> Bearers:
 
 def _credential() -> bytes | None:
     """Return a digest of the key or session token in the request, or None. No secret is kept in memory."""
-    credential = auth.sent_key() or request.cookies.get(auth.COOKIE)
+    credential = auth.sent_key() or auth.sent_token()
     return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest() if credential else None

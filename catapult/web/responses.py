@@ -28,7 +28,7 @@ def add_headers(response: Response) -> None:
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.path.startswith("/api/"):
-        if auth.COOKIE in request.cookies:
+        if auth.sent_token() is not None:
             response.headers.setdefault("Cache-Control", "private, no-cache")
             response.vary.update(("Cookie", *auth.KEY_HEADERS))
         response.headers.setdefault("Cache-Control", "no-cache")

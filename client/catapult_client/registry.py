@@ -62,7 +62,8 @@ class Registry(
     can be pickled: without its key, which is read again from the environment when it is loaded.
 
     `session` is a `requests.Session` with your own adapters or certificates. You close it, and it cannot be used after
-    a fork. Without one, proxies and certificates come from the environment as usual; ~/.netrc is not read.
+    a fork. Without one, proxies (`HTTPS_PROXY`) and certificates (`REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE`) come from
+    the environment; ~/.netrc is not read.
     """
 
     @overload

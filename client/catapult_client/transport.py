@@ -26,6 +26,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
+from . import remedies
 from .errors import ConnectionFailed, InvalidArgument, Redirected, RegistryError, TimedOut, UnexpectedAnswer, refusal
 from .record import moment
 
@@ -152,7 +153,8 @@ class Transport:
                 timeout=(min(self._timeout[0], left), min(self._timeout[1], left)),
                 allow_redirects=False,
             )
-        except (OSError, ValueError) as fault:  # RequestException and a missing CA bundle are OSErrors
+        # RequestException and a missing CA bundle are OSErrors; a proxy without a host is a TypeError of requests.
+        except (OSError, ValueError, TypeError) as fault:
             return self._no_answer(ask, fault)
         self._warn_of_end(response)
         if 200 <= response.status_code < 300:
@@ -184,16 +186,22 @@ class Transport:
         if isinstance(fault, RegistryError):
             return fault
         kind = TimedOut if isinstance(fault, requests.Timeout) else ConnectionFailed
-        is_transient = isinstance(fault, TRANSIENT)
+        is_transient, reasons = isinstance(fault, TRANSIENT), _reasons(fault)
+        lasts = isinstance(fault, requests.exceptions.SSLError) or remedies.is_unauthorized(reasons)
+        cause, remedy = _cause(fault).rstrip("."), remedies.remedy(reasons, self.root)
         return kind(
-            f"{ask}: no answer from {self.root}: {self._hide(_cause(fault))}.",
-            transient=is_transient and not isinstance(fault, requests.exceptions.SSLError),
+            f"{ask}: no answer from {self.root}: {self._hide(cause)}.{self._hide(remedy)}",
+            transient=is_transient and not lasts,
             maybe_applied=is_transient and not _never_sent(fault),
         )
 
     def _refused(self, ask: Ask, response: requests.Response) -> RegistryError:
         if 300 <= response.status_code < 400:
             return self._redirected(ask, response)
+        if response.status_code == 407:
+            return ConnectionFailed(
+                f"{ask}: no answer from {self.root}: a proxy refused.{remedies.of_proxy(self.root)}"
+            )
         try:
             body = json.loads(self._hide(response.content.decode("utf-8", "replace")))
         except (ValueError, RecursionError):
@@ -231,6 +239,7 @@ def decoded(ask: Ask, response: requests.Response) -> Any:
 
 def _open() -> requests.Session:
     session = requests.Session()
+    session.verify = remedies.own_bundle()
     session.cookies.set_policy(
         DefaultCookiePolicy(allowed_domains=[])
     )  # threads share the session, so it keeps no cookies

@@ -73,13 +73,13 @@ def access(app: Flask) -> Access:
     """Create a key and a session of it. The deep page is found as clients find it, by following the links."""
     with app.test_request_context():
         key: str = api_keys.create(actor=CLI, salt=SALT, name="bench", role=Role.ADMIN).key
-        token = sessions.sign_in(actor=auth.bearer_of(key))
+        token, cookie = sessions.sign_in(actor=auth.bearer_of(key)), auth.session_cookie()
         db.session.remove()
     with app.app_context():
         deep = _deep(app, key)
         db.session.remove()
         db.engine.dispose()
-    return Access(key, f"{auth.COOKIE}={token}", deep)
+    return Access(key, f"{cookie}={token}", deep)
 
 
 def _deep(app: Flask, key: str) -> str:

@@ -5,12 +5,16 @@ import platform
 import re
 import time
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
-from stage import refusal
+from sqlalchemy import text
+from stage import application, refusal, settings_for
 
 from catapult.app import create_app
 from catapult.extensions import db
+from catapult.queries import schema_version
+from catapult.server import startup
 from catapult.version import VERSION
 
 
@@ -65,10 +69,37 @@ def test_a_registry_is_ready_at_the_last_migration_only(api, sql):
     assert api.get("/readyz").status_code == 503
 
 
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [
+        ("ALTER TABLE versions DROP COLUMN platform", ["versions.platform"]),
+        ("DROP TABLE comments", None),
+        ("DROP TYPE catapult_place CASCADE", ["catapult_place"]),
+    ],
+)
+def test_a_registry_is_not_ready_at_a_revision_that_lacks_something(make_database, monkeypatch, change, lacks):
+    """As one that a migration made which was changed afterwards."""
+    logged = []
+    monkeypatch.setattr(startup, "log", SimpleNamespace(error=lambda _, missing: logged.append(missing)))
+    with application(settings_for(make_database())) as app:
+        client = app.test_client()
+        assert client.get("/readyz").status_code == 200
+        with app.app_context():
+            db.session.execute(text(change))
+            db.session.commit()
+            missing = schema_version.missing()
+            startup.check_schema()
+        answer = client.get("/readyz")
+        assert (answer.status_code, "lacks parts" in answer.json["reason"]) == (503, True)
+        assert client.get("/readyz?verbose").json["checks"]["schema"]["status"] == "failed"
+    assert missing == lacks if lacks else {name.partition(".")[0] for name in missing} == {"comments"}
+    assert logged == [missing]
+
+
 def test_each_check_of_readiness_is_told_with_its_time(api):
     answer = api.by(None).get("/readyz?verbose")
     assert (answer.status_code, answer.json["status"]) == (200, "ready")
-    assert list(answer.json["checks"]) == ["database", "migrations", "settings"]
+    assert list(answer.json["checks"]) == ["database", "migrations", "schema", "settings"]
     for outcome in answer.json["checks"].values():
         assert set(outcome) == {"status", "ms"}
         assert outcome["status"] == "ok"
@@ -81,13 +112,13 @@ def test_the_check_that_failed_is_named_and_those_after_it_are_not_made(api, sql
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
         return {name: outcome["status"] for name, outcome in answer.json["checks"].items()}, answer.text
 
-    found, text = outcomes(client_without_database)
-    assert found == {"database": "failed", "migrations": "skipped", "settings": "skipped"}
-    assert "127.0.0.1" not in text
+    found, shown = outcomes(client_without_database)
+    assert found == dict.fromkeys(["migrations", "schema", "settings"], "skipped") | {"database": "failed"}
+    assert "127.0.0.1" not in shown
     sql("UPDATE api_keys SET salt_mark = 'another'")
-    assert outcomes(api)[0] == {"database": "ok", "migrations": "ok", "settings": "failed"}
+    assert outcomes(api)[0] == {"database": "ok", "migrations": "ok", "schema": "ok", "settings": "failed"}
     sql("UPDATE alembic_version SET version_num = 'other'")
-    assert outcomes(api)[0] == {"database": "ok", "migrations": "failed", "settings": "skipped"}
+    assert outcomes(api)[0] == {"database": "ok", "migrations": "failed", "schema": "skipped", "settings": "skipped"}
 
 
 def test_probes_are_only_read(api):

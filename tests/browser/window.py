@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Response, expect
 from up import Up
 
+from catapult.web import auth
+
 WAIT = 5_000
 """How long something may take to appear, in milliseconds."""
 
@@ -55,7 +57,8 @@ class Windows:
         return context.new_page()
 
     def cookie(self, token: str) -> Any:
-        return {"name": "catapult_session", "value": token, "url": self.server.url, "httpOnly": True, "sameSite": "Lax"}
+        name = auth.cookie_name(self.server.secret_key)
+        return {"name": name, "value": token, "url": self.server.url, "httpOnly": True, "sameSite": "Lax"}
 
     def allow(self, *statuses: int) -> None:
         """The test expects answers of these statuses."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,12 +64,15 @@ class Peer:
 
 
 @contextmanager
-def running() -> Iterator[Peer]:
-    """Run a peer until the block ends."""
+def running(tls: ssl.SSLContext | None = None) -> Iterator[Peer]:
+    """Run a peer until the block ends, over TLS with such a context."""
     peer = Peer()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"peer": peer}))
     server.daemon_threads = True
-    peer.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that refuses our certificate
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    peer.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

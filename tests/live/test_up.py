@@ -97,6 +97,12 @@ def refused(*arguments: str, status: int = 1, **settings: str) -> str:
     return result.stderr
 
 
+def refused_in_one_line(*arguments: str, **settings: str) -> str:
+    """The only line of such a standard error, beside what Alembic logs."""
+    (line,) = [line for line in refused(*arguments, **settings).splitlines() if not line.startswith("{")]
+    return line
+
+
 # --- the first start and the second
 
 
@@ -264,7 +270,15 @@ def test_a_database_user_who_may_not_create_tables_is_refused(cluster: Embedded)
     on_server(cluster, f"CREATE DATABASE {name}")
     on_server(cluster, f"CREATE ROLE {name} LOGIN")
     url = url_of(cluster, name).replace("catapult@", f"{name}@")
-    assert "permission denied for schema public" in refused("up", **for_a_team(url))
+    for command in (("up",), ("db", "upgrade"), ("keys", "list")):
+        message = refused_in_one_line(*command, **for_a_team(url))
+        assert message.startswith(
+            "catapult: The database refused: permission denied for schema public. Check DATABASE_URL"
+        )
+    assert flask("db", "upgrade", **for_a_team(url_of(cluster, name))).returncode == 0
+    for command in (("up",), ("db", "upgrade"), ("db", "check"), ("keys", "list")):
+        message = refused_in_one_line(*command, **for_a_team(url))
+        assert "permission denied for table alembic_version. Check DATABASE_URL" in message
 
 
 def test_migrating_a_database_that_cannot_be_reached_is_refused() -> None:
@@ -272,6 +286,37 @@ def test_migrating_a_database_that_cannot_be_reached_is_refused() -> None:
     assert "Connection refused" in message
     assert "Check DATABASE_URL" in message
     assert "hidden" not in message
+
+
+def test_what_postgresqls_variables_say_changes_nothing_that_is_stored_or_read(
+    start: Start, make_database: Callable[[], str]
+) -> None:
+    foreign = {
+        "PGCLIENTENCODING": "LATIN1",
+        "PGTZ": "Asia/Kolkata",
+        "PGDATESTYLE": "SQL, DMY",
+        "PGOPTIONS": "-c default_transaction_read_only=on",
+        "PGHOSTADDR": "127.0.0.9",
+        "PGPORT": "9",
+        "PGSERVICE": "nowhere",
+    }
+    description = "Größe 鍵 🙂"
+    servers = [start(**for_a_team(make_database()), **foreign), start(PGREQUIREAUTH="scram-sha-256", **foreign)]
+    for server in servers:
+        with server.ready(60).caller(server.key) as caller:
+            model = caller.model("org/bert", description=description)
+            assert caller.get(f"/api/v1/models/{model['id']}").json()["description"] == description
+            assert server.sql("SELECT description FROM models") == [(description,)]
+            audit = server.sql("SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI') FROM models")
+            assert model["created_at"].startswith(audit[0][0])
+
+
+@pytest.mark.parametrize("host", ["x86_64-conda-linux-gnu", "192.0.2.1"])
+def test_a_host_that_is_no_address_of_this_machine_is_named(home: Path, host: str) -> None:
+    result = flask("up", CATAPULT_HOME=str(home), HOST=host)
+    assert (result.returncode, "Traceback" in result.stderr) == (1, False)
+    assert f"HOST is {host}, which is not an address of this machine" in result.stderr
+    assert "Set HOST=127.0.0.1" in result.stderr
 
 
 def test_a_team_server_without_its_settings_names_every_problem(make_folder: Callable[[], Path]) -> None:

@@ -251,6 +251,10 @@ class Up:
     def database_url(self) -> str:
         return self.settings.get("DATABASE_URL") or Embedded(self.home).url
 
+    @property
+    def secret_key(self) -> str:
+        return self.settings.get("SECRET_KEY") or (self.home / "secret_key").read_text().strip()
+
     def workers(self) -> list[psutil.Process]:
         """Return gunicorn's workers that run. A child that starts the database again counts, too: it is forked as they are."""
         arbiter = psutil.Process(self.process.pid)

@@ -1,11 +1,12 @@
 """A browser that is signed in, without counting as one of the few sign-ins that a minute lets through."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
-from stage import Api
+from stage import SECRET, Api
 from werkzeug.test import TestResponse
 
 from catapult.actions import sessions
@@ -18,6 +19,11 @@ class Words:
         """The answer with every run of white space as one space."""
         return " ".join(self.text.split())  # type: ignore[attr-defined]
 
+    @property
+    def csv(self) -> io.StringIO:
+        """The answer as a file of CSV, without the mark at its beginning."""
+        return io.StringIO(self.data.decode("utf-8-sig"), newline="")  # type: ignore[attr-defined]
+
 
 class Browser:
     """The pages as somebody with a key of that role sees them; `htmx` is the id of the element that the answer goes to."""
@@ -27,7 +33,7 @@ class Browser:
         self.client = app.test_client()
         self.client.response_wrapper = type("Answer", (Words, self.client.response_wrapper), {})
         if role:
-            self.client.set_cookie(auth.COOKIE, self._token(keys[role]))
+            self.client.set_cookie(auth.cookie_name(SECRET), self._token(keys[role]))
 
     def by(self, role: str | None) -> "Browser":
         """Another browser, signed in with a key of another role, or with none."""

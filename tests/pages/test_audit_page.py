@@ -2,7 +2,6 @@
 
 import ast
 import csv
-import io
 import json
 import re
 from html import unescape
@@ -229,7 +228,7 @@ def test_the_csv_has_every_column_oldest_first(browser, api):
     api.by("publisher").model("org/bert", description="x")
     api.by("publisher").model("org/late")
     response = browser.by("viewer").get("/audit/export.csv?action=model.create")
-    rows = list(csv.DictReader(io.StringIO(response.text, newline="")))
+    rows = list(csv.DictReader(response.csv))
     columns = "id created_at api_key_name action resource_type resource_id ip_address request_id details person_name"
     assert response.headers["Content-Disposition"] == 'attachment; filename="catapult-audit.csv"'
     assert response.mimetype == "text/csv"
@@ -251,7 +250,7 @@ def test_no_formula_reaches_the_csv_by_a_name_or_a_request_id(browser, api):
     key = api.make("/api/v1/api-keys", {"name": name})["key"]
     body, headers = {"name": "org/bert", "storage_path": "x"}, {"X-API-Key": key, "X-Request-ID": "@SUM(1)"}
     api.make("/api/v1/models", body, headers=headers)
-    (row,) = csv.DictReader(io.StringIO(browser.get("/audit/export.csv?action=model.create").text, newline=""))
+    (row,) = csv.DictReader(browser.get("/audit/export.csv?action=model.create").csv)
     assert (row["api_key_name"], row["request_id"]) == (f"'{name}", "'@SUM(1)")
     assert row["details"].startswith("{")
 

@@ -1,7 +1,7 @@
 """Every table is a file of comma-separated values, too."""
 
+import codecs
 import csv
-import io
 
 import pytest
 from markup import Page
@@ -24,7 +24,7 @@ def file_of(browser, path, query=""):
     [address] = [link for link in Page(browser.get(path + query)).links if link.startswith(f"{path}.csv")]
     answer = browser.get(address)
     assert answer.content_type == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(answer.text)))
+    return list(csv.DictReader(answer.csv))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,22 @@ def file_of(browser, path, query=""):
 def test_a_list_is_a_file_with_its_filters(browser, things, path, query, expected):
     rows = file_of(browser, path, query)
     assert [{name: row[name] for name in one} for row, one in zip(rows, expected, strict=True)] == expected
+
+
+def test_a_spreadsheet_reads_every_file_as_utf_8(browser, api, things, tmp_path):
+    """As Excel does: by the mark at the beginning, or else in the encoding of its machine."""
+    api.make("/api/v1/people", {"name": "Zoë Größe 鍵"})
+    for path in ("/models", "/versions", "/deployments", "/gates", "/keys", "/people", "/audit/export"):
+        file = tmp_path / "file.csv"
+        file.write_bytes(browser.get(f"{path}.csv").data)
+        assert file.read_bytes().startswith(codecs.BOM_UTF8)
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            heads, *rows = csv.reader(text)
+        assert heads[0].isascii()
+        assert heads[0].isidentifier()
+        assert rows
+        if path == "/people":
+            assert "Zoë Größe 鍵" in [value for row in rows for value in row]
 
 
 def test_a_file_of_keys_has_no_key_and_no_formula(browser, things):

@@ -1,5 +1,4 @@
 import csv
-import io
 
 import pytest
 from markup import Page
@@ -354,7 +353,7 @@ def test_the_versions_of_the_page_are_a_file_with_its_filters_and_columns(browse
     address = f"{MODEL}?filter=metadata.accuracy+<+0&c=accuracy&sort=version"
     [file] = [a["href"] for a in Page(browser.get(address)).all("a") if ".csv" in a["href"]]
     response = browser.get(file)
-    heads, *rows = csv.reader(io.StringIO(response.text))
+    heads, *rows = csv.reader(response.csv)
     assert heads[:6] == ["version", "is_release", "status", "tag", "digest", "accuracy"]
     assert [(row[0], row[1], row[5]) for row in rows] == [("1.1.0", "False", "-1.0"), ("1.2.0", "True", "-2.0")]
     assert "org-bert.csv" in response.headers["Content-Disposition"]

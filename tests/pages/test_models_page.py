@@ -1,5 +1,4 @@
 import csv
-import io
 
 import pytest
 from markup import Page
@@ -88,7 +87,7 @@ def test_the_value_of_the_metric_is_beside_its_line(browser, api):
 def lines(response):
     assert response.status_code == 200, response.text
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.reader(io.StringIO(response.text)))
+    return list(csv.reader(response.csv))
 
 
 def test_the_models_of_the_page_are_a_file_with_the_same_filters_and_order(browser, api, sql):

@@ -15,19 +15,26 @@ from catapult.rules.json_text import rfc3339
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would run as a formula. Some treat the wide characters alike."""
 
+MARK = "\ufeff"
+"""How a file of CSV begins. Without it Excel reads the file in the encoding of its machine, and `é` becomes `Ã©`."""
+
 MOST_ROWS = 10_000
 """The most rows of a table in a file."""
 
 
 def table(name: str, heads: Sequence[str], listing: Listing, cells: Callable[[list[Any]], Iterator[Any]]) -> Response:
     """Return the list as a file; `cells` returns the lines of a portion of its rows, which it may complete."""
-    rows = (line for portion in listing.portions(MOST_ROWS) for line in cells(portion))
-    return file(f"{name}.csv", "text/csv; charset=utf-8", map(line, chain([heads], rows)))
+    return sheet(name, heads, (row for portion in listing.portions(MOST_ROWS) for row in cells(portion)))
 
 
 def columns(name: str, names: Sequence[str], listing: Listing) -> Response:
     """Return the list as a file with these columns of its rows."""
     return table(name, names, listing, lambda rows: ([getattr(row, each) for each in names] for row in rows))
+
+
+def sheet(name: str, heads: Sequence[str], rows: Iterator[Any]) -> Response:
+    """Return the rows as a file of CSV that Excel reads as UTF-8."""
+    return file(f"{name}.csv", "text/csv; charset=utf-8", chain([MARK], map(line, chain([heads], rows))))
 
 
 def line(cells: Any) -> str:

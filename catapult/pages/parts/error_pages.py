@@ -40,7 +40,7 @@ def _to_sign_in() -> Response:
 
 def _had_session() -> bool:
     """Return whether a session has ended. The browser forgets the cookie of an old one, but not a page that is open."""
-    return auth.COOKIE in request.cookies or is_htmx() or request.method not in SAFE
+    return auth.sent_token() is not None or is_htmx() or request.method not in SAFE
 
 
 def _requested_page() -> str:
