@@ -42,10 +42,11 @@ PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 METRIC_PATH_LENGTH = 255
 VIEW_NAME_LENGTH, VIEW_ADDRESS_LENGTH = 80, 3_000
 
-VIEW_ADDRESS = r"/(models|versions|deployments|audit)(/[!$-.0->@-\[\]-~]+)*(\?[!$-\[\]-~]*)?"
+VIEW_ADDRESS = r"/(models|versions|deployments|audit)(/[0-9A-Za-z_][!$-.0->@-\[\]-~]*)*(\?[!$-\[\]-~]*)?"
 """Path and query of a list of the pages, or of something below it.
 
-It begins with one slash and a word of ours, so that it names no other host; no blank, quote, #, backslash or line end.
+It begins with one slash and a word of ours, so that it names no other host; no blank, quote, #, backslash or line end. A
+segment begins with a letter, a digit or _: none leads up, and none to a form, which is below `/-/`.
 """
 DEFAULT_PLATFORM = "linux/amd64"
 

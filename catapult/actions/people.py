@@ -48,6 +48,8 @@ def edit(person_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set
     changed = audit.changes(person, fields)
     if not changed:
         return person
+    if "email" in changed:  # the audit log is for everybody, and an address is not
+        changed["email"] = dict.fromkeys(("old", "new"), "not shown")
     details: dict[str, Any] = {}
     if "role" in changed or "active" in changed:
         details = _restrict_keys(person, admins)

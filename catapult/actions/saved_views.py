@@ -18,7 +18,7 @@ MOST = 50
 
 
 def create(*, actor: Actor, name: str, address: str) -> SavedView:
-    """Give the address of a list a name that only this person, or service, sees.
+    """Give the address of a list a name that only this person, or service, sees: the audit log has neither.
 
     Raises Invalid (name), Forbidden, and Conflict for a name that is taken and for more views than `MOST`.
     """
@@ -31,7 +31,7 @@ def create(*, actor: Actor, name: str, address: str) -> SavedView:
     key_id = None if actor.person_id else actor.voice
     view = SavedView(id=uuid7(), person_id=actor.person_id, key_id=key_id, name=name, address=address)
     db.session.add(view)
-    return audit.commit(actor, view, audit.entry("saved_view.create", view, name=name, address=address))
+    return audit.commit(actor, view, audit.entry("saved_view.create", view))
 
 
 def delete(view_id: UUID, *, actor: Actor) -> None:
@@ -41,7 +41,7 @@ def delete(view_id: UUID, *, actor: Actor) -> None:
     if view is None:
         raise saved_views.missing()
     db.session.delete(view)
-    audit.commit(actor, view, audit.entry("saved_view.delete", view, name=view.name, address=view.address))
+    audit.commit(actor, view, audit.entry("saved_view.delete", view))
 
 
 def _lock_holder(actor: Actor) -> None:

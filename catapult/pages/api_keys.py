@@ -50,8 +50,14 @@ def index() -> Response:
 @blp.get("/keys.csv")
 @page(Role.ADMIN)
 def export() -> Response:
-    """Every key as a file, without the keys themselves."""
-    return csv_files.columns("keys", CSV, api_keys.listing())
+    """Every key as a file, without the keys themselves. A bound is `all`, `none` or the patterns it holds."""
+
+    def cells(rows: list[Any]) -> Iterator[Any]:
+        for row in rows:
+            bounds = {name: "all" if getattr(row, name) is None else getattr(row, name) or "none" for name in BOUNDS}
+            yield [bounds.get(name, getattr(row, name)) for name in CSV]
+
+    return csv_files.table("keys", CSV, api_keys.listing(), cells)
 
 
 @blp.route("/new/key", methods=forms.METHODS)

@@ -14,7 +14,7 @@ from catapult.pages.parts import csv_files, formats, forms, fragments, lists
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import environments, gates
-from catapult.queries.lists.paging import Page
+from catapult.queries.lists.paging import Listing, Page
 from catapult.rules.gates import OWN_FIELDS, number
 from catapult.tables import RELEASE, Direction, GateKind, Operator, Role
 
@@ -37,26 +37,34 @@ OFFERED, TRIED = 50, 20
 @page()
 def index() -> Response:
     """The gates that contain the text or apply to the model in the address, newest first."""
-    search, model = lists.typed("search"), lists.typed("model")
-    listing = gates.of_model(model) if model else gates.listing()
-    part = lists.part(listing.where(gates.contains(search)) if search else listing)
-    refused = gates.refusals(row.id for row in part.rows)
-    return fragments.whole_or(
-        requested_block("list", "more"), LIST, part=part, refused=refused, search=search, applies_to=model
-    )
+    part = lists.part(_listing())
+    context = {
+        "search": lists.typed("search"),
+        "applies_to": lists.typed("model"),
+        "refused": gates.refusals(row.id for row in part.rows),
+        "file": lists.with_parameters(url_for(".export")),
+    }
+    return fragments.whole_or(requested_block("list", "more"), LIST, part=part, **context)
 
 
 @blp.get("/gates.csv")
 @page()
 def export() -> Response:
-    """Every gate as a file, with what it asks in words."""
+    """The gates that match the address as a file, with what each asks in words."""
 
     def cells(rows: list[Any]) -> Iterator[Any]:
         for row in rows:
             yield row.id, row.model, row.target, row.kind_, formats.rule(row), row.created_by, row.created_at
 
     heads = ("id", "model", "target", "kind", "rule", "created_by", "created_at")
-    return csv_files.table("gates", heads, gates.listing(), cells)
+    return csv_files.table("gates", heads, _listing(), cells)
+
+
+def _listing() -> Listing:
+    """Return the gates that contain the text and apply to the model in the address."""
+    search, model = lists.typed("search"), lists.typed("model")
+    listing = gates.of_model(model) if model else gates.listing()
+    return listing.where(gates.contains(search)) if search else listing
 
 
 @blp.route("/new/gate", methods=forms.METHODS)

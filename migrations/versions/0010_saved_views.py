@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.CheckConstraint("num_nonnulls(person_id, key_id) = 1", name=op.f("ck_saved_views_holder")),
         sa.CheckConstraint("char_length(name) >= 1", name=op.f("ck_saved_views_name")),
         sa.CheckConstraint(
-            r"address ~ '^/(models|versions|deployments|audit)(/[!$-.0->@-\[\]-~]+)*(\?[!$-\[\]-~]*)?$'",
+            r"address ~ '^/(models|versions|deployments|audit)(/[0-9A-Za-z_][!$-.0->@-\[\]-~]*)*(\?[!$-\[\]-~]*)?$'",
             name=op.f("ck_saved_views_address"),
         ),
         sa.CheckConstraint("char_length(address) <= 3000", name=op.f("ck_saved_views_address_length")),

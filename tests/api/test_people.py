@@ -36,6 +36,15 @@ def test_a_person_has_a_name_a_role_and_an_email_address_that_only_they_and_admi
     assert [row["email"] for row in api.by("viewer").get(PEOPLE).json] == [None]
 
 
+def test_the_audit_log_says_that_an_email_address_changed_and_not_which(api, trail):
+    dana = api.make(PEOPLE, {"name": "Dana", "email": "dana@example.com"})
+    api.put(f"{PEOPLE}/{dana['id']}", {"email": "other@example.com", "name": "Dana Ortiz"})
+    (changed,) = [entry["details"]["changes"] for entry in trail("person.update")]
+    assert changed["email"] == {"old": "not shown", "new": "not shown"}
+    assert changed["name"] == {"old": "Dana", "new": "Dana Ortiz"}
+    assert "example.com" not in api.by("viewer").get("/api/v1/audit-logs").text
+
+
 def test_two_people_cannot_have_the_same_email_address(api):
     api.make(PEOPLE, {"name": "Dana", "email": "dana@example.com"})
     assert refusal(api.post(PEOPLE, {"name": "Dan", "email": "DANA@example.com"})) == "conflict"

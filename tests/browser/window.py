@@ -146,8 +146,10 @@ def visit(page: Page, address: str) -> None:
 
 
 def dialog_of(page: Page, link: str) -> Locator:
-    """Press the link, and return the dialog that it opens."""
+    """Press the link, and return the dialog that it opens, once it hears what is done in it."""
     page.get_by_role("link", name=link).click()
+    expect(page.locator("#dialog")).to_be_visible()
+    settled(page)
     return page.locator("#dialog")
 
 

@@ -152,6 +152,8 @@ def test_a_poll_brings_what_others_froze_and_what_waits_now(browser, api, things
     assert state["hx-swap-oob"] == "true"
     assert "staging frozen" in state.text
     assert answer.one(id="inbox-count")["hx-swap-oob"] == "true"
+    if path != "/inbox":
+        assert not Page(browser.by("viewer").get(path, htmx="main", headers={"X-Poll": "1"})).all(id="inbox-count")
 
 
 # --- nothing there, nothing found, nothing that can be looked for ------------------------------------------------------

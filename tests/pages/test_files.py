@@ -61,6 +61,13 @@ def test_a_spreadsheet_reads_every_file_as_utf_8(browser, api, things, tmp_path)
             assert "Zoë Größe 鍵" in [value for row in rows for value in row]
 
 
+def test_a_file_of_keys_tells_no_bounds_from_bounds_that_hold_nothing(browser, api):
+    api.make("/api/v1/api-keys", {"name": "nothing", "models": [], "environments": ["staging"]})
+    rows = {row["name"]: (row["models"], row["environments"]) for row in file_of(browser, "/keys")}
+    assert rows["nothing"] == ("none", "staging")
+    assert rows["viewer-key"] == ("all", "all")
+
+
 def test_a_file_of_keys_has_no_key_and_no_formula(browser, things):
     first = file_of(browser, "/keys")[0]
     assert (first["name"], first["models"], first["role"]) == ("'=ci", "nlp/* cv/*", "publisher")

@@ -66,17 +66,23 @@ def test_a_registry_that_retired_everything_is_not_a_new_one(browser, api):
     assert "Nothing is live now." in response.text
 
 
+NEW_KEY = "/new/key?name=training&role=releaser"
+"""The form of a key that may take every step."""
+
+
 def test_only_an_admin_is_offered_a_new_key(browser, sql):
     viewer = browser.by("viewer")
     sql("UPDATE api_keys SET revoked_at = now() WHERE role IN ('publisher', 'releaser')")
     sql("UPDATE api_keys SET asks_name = true WHERE role = 'admin'")
-    assert "/new/key" not in Page(browser.get("/")).links  # the viewer's key is a service's
+    assert NEW_KEY not in Page(browser.get("/")).links  # the viewer's key is a service's
     response = viewer.get("/")
     assert steps(response) == [[], [KEY]]
     assert "ask an administrator" in response.text
-    assert "/new/key" not in Page(response).links
+    assert NEW_KEY not in Page(response).links
     sql("UPDATE api_keys SET revoked_at = now() WHERE role = 'viewer'")
-    assert "/new/key" in Page(browser.get("/")).links
+    assert NEW_KEY in Page(browser.get("/")).links
+    chosen = [it.text for it in Page(browser.get(NEW_KEY)).all("option", selected="")]
+    assert "releaser" in chosen
 
 
 def test_the_samples_are_in_the_language_that_is_asked_for(new, browser):

@@ -118,6 +118,20 @@ def test_a_gate_of_production_is_a_step_too_until_it_let_the_version_through(bro
     assert steps(browser)["Soak"] == found["Soak"]
 
 
+def test_what_production_asks_for_is_a_step_of_its_own_after_the_release(browser, api, sql, version, gate):
+    gate("soaked", environment="staging", seconds=1)
+    gate("soaked", "production", environment="staging", seconds=DAY)
+    gate("approved", "production", count=2, role="releaser")
+    api.deployment(version, "staging")
+    sql(LIVE_FOR, hours=1)
+    promote(api, version)
+    rows = [row for row in Page(browser.get(AT)).all("li") if row.get("data-state")]
+    assert [(row.text.split()[0].strip(","), row["data-state"]) for row in rows] == [
+        *(("Registered", "done"), ("staging", "done"), ("Soak", "done"), ("Release", "done")),
+        *(("Soak", "running"), ("Approved", "ahead"), ("production", "ahead")),
+    ]
+
+
 def test_a_frozen_environment_says_until_when(browser, api, version):
     freeze = {"frozen": True, "frozen_reason": "Sale", "frozen_until": "2100-01-04T08:00:00Z"}
     api.put("/api/v1/environments/production", freeze)

@@ -13,11 +13,12 @@ KEY = """\
 export REGISTRY_URL={api}
 export REGISTRY_API_KEY=$(flask keys create --name training --role releaser | awk '/^Key:/ {{print $2}}')"""
 
-CURL = """\
+SEND = """\
 curl -sS --fail-with-body -H "X-API-Key: $REGISTRY_API_KEY" -H "Content-Type: application/json" \\
-  {api}/v1"""
+  """
+CURL = SEND + "{api}/v1"
 ID = f"""\
-ID=$({CURL}/versions/latest?model_name=myorg/bert |
+ID=$({SEND}"{{api}}/v1/versions/latest?model_name=myorg/bert" |
   python3 -c "import json, sys; print(json.load(sys.stdin)['id'])")
 """
 CURL_SAMPLES = FirstSteps(

@@ -3,7 +3,7 @@
 A step that is done keeps who did it and when, from what is recorded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -73,15 +73,18 @@ class Way:
 
     def steps(self) -> list[Step]:
         """Return the steps in order. Those that no gate asks for are left out."""
-        targets = [RELEASE, *(stage.place for stage in self.path[-1:])]
+        last = self.path[-1:]
         return [
             Step("Registered", "done", self.version.created_by, self.version.created_at),
             *(self._environment(stage) for stage in self._first_stages()),
-            *_first_of(self._soak(target) for target in targets),
-            *_first_of(self._approval(target) for target in targets),
+            *self._gates(RELEASE),
             self._release(),
-            *(self._environment(stage) for stage in self.path[-1:]),
+            *(step for stage in last for step in (*self._gates(stage.place), self._environment(stage))),
         ]
+
+    def _gates(self, target: str) -> list[Step]:
+        """Return the steps that gates of the target ask for."""
+        return [step for step in (self._soak(target), self._approval(target)) if step is not None]
 
     def _first_stages(self) -> list[Any]:
         """Return the environments before the last that a gate names, or else those that it was deployed to."""
@@ -129,10 +132,6 @@ class Way:
     def _verdicts(self, target: str, kind: GateKind) -> list[Verdict]:
         panels = (panel for panel in self.panels if panel.target == target)
         return [verdict for panel in panels for verdict in panel.verdicts if verdict.gate.kind_ == kind]
-
-
-def _first_of(steps: Iterable[Step | None]) -> list[Step]:
-    return [step for step in steps if step is not None][:1]
 
 
 def _done(row: Any) -> tuple[State, str, datetime]:
