@@ -44,5 +44,5 @@ def _address() -> str:
     """Return the address of the list to save: that in the browser, where filters are swapped in, or else the form's."""
     address = current_address(query=True) if is_htmx() else request.args.get("address", "")
     path, _, query = address.partition("?")
-    kept = urlencode([(name, value) for name, value in parse_qsl(query) if name != "cursor"])
-    return f"{path}?{kept}" if kept else path
+    lasting = urlencode([(name, value) for name, value in parse_qsl(query) if name != "cursor"])
+    return f"{path}?{lasting}" if lasting else path

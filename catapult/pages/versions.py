@@ -265,11 +265,11 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     rows = compare(columns, base=len(columns) - 1).rows
     read = [verdict.gate.path for panel in panels for verdict in panel.verdicts if verdict.gate.path]
     mine = deployments.of_version(UUID(row.id), SHOWN, LIVE)
-    kept = evidence.of_ids([row.decision_id, *(it.decision_id for it in (*mine.live, *mine.first.values()))])
+    let_through = evidence.of_ids([row.decision_id, *(it.decision_id for it in (*mine.live, *mine.first.values()))])
     return {
-        "steps": _steps(row, panels, mine, kept, base),
-        "decision": kept.get(row.decision_id),
-        "live": [(deployment, kept.get(deployment.decision_id)) for deployment in mine.live],
+        "steps": _steps(row, panels, mine, let_through, base),
+        "decision": let_through.get(row.decision_id),
+        "live": [(deployment, let_through.get(deployment.decision_id)) for deployment in mine.live],
         **talk(row, form),
         "tags_form": Form(),
         "image": image,
@@ -300,10 +300,10 @@ def _changes(row: Any, panels: list[verdicts.Panel]) -> list[str]:
     return evidence.content_changes_of([row.id]).get(UUID(row.id), [])
 
 
-def _steps(row: Any, panels: list[verdicts.Panel], mine: Any, kept: dict[str, Any], base: Any) -> list[Step]:
-    """Return the version's way to the last environment, with what let it through, `kept` by id."""
-    through = {place: kept.get(deployment.decision_id) for place, deployment in mine.first.items()}
-    through[RELEASE] = kept.get(row.decision_id)
+def _steps(row: Any, panels: list[verdicts.Panel], mine: Any, let_through: dict[str, Any], base: Any) -> list[Step]:
+    """Return the version's way to the last environment, with the decisions that let it through, by id."""
+    through = {place: let_through.get(deployment.decision_id) for place, deployment in mine.first.items()}
+    through[RELEASE] = let_through.get(row.decision_id)
     unfinished = {it.place: it for it in reversed(mine.newest) if it.status in UNFINISHED}
     stages = list(formats.stages_by_name().values())
     return Way(row, panels, through, mine.first, unfinished, stages, base).steps()

@@ -5,8 +5,7 @@
 
   // --- polls: none in a hidden tab, and none that would move what is under the pointer or has the focus --------------
   const PART = ".card, .top, form"; // what a poll leaves as it is while somebody uses it
-  const poller = (part) => part?.closest("[data-poll]") || $("#updated");
-  const refresh = (part) => poller(part) && htmx.trigger(poller(part), "refresh");
+  const refresh = () => $("#updated") && htmx.trigger($("#updated"), "refresh");
   // What was clicked has the focus too, but only the keyboard's focus is one that somebody looks at.
   const isUsed = (part) =>
     part.matches(":hover, [data-extended], :has(:focus-visible, select:focus)") || $$("form", part).some(isTyped)
@@ -40,26 +39,25 @@
     if (event.detail.elt.id === "updated") event.detail.path = location.pathname + location.search;
   });
   on("htmx:beforeRequest", (event) => {
-    const { elt, target } = event.detail;
-    if (elt.matches("[data-poll]") && (document.hidden || (elt === target && isUsed(elt)))) event.preventDefault();
+    if (event.detail.elt.matches("[data-poll]") && document.hidden) event.preventDefault();
   });
   on("htmx:beforeSwap", (event) => {
     const { target, xhr, requestConfig } = event.detail;
     const elt = requestConfig?.elt;
     isPoll = Boolean(elt?.matches("[data-poll]"));
     const isLate = isPoll && sentAt.get(xhr) !== changes;
-    if (isLate) setTimeout(() => refresh(elt));
-    if (isLate || (isPoll && elt === target && isUsed(elt))) event.detail.shouldSwap = false; // since it was requested
+    if (isLate) setTimeout(refresh);
+    if (isLate) event.detail.shouldSwap = false;
     if (target?.id === "more") target.closest(".card")?.setAttribute("data-extended", ""); // a poll returns fewer rows
   });
   on("htmx:afterSwap", () => {
     isPoll = false;
   });
   const leave = ({ target, relatedTarget }) => {
-    const part = target.closest?.(".card[data-held], .card:has([data-done]), [data-poll]:has([data-done])");
+    const part = target.closest?.(".card[data-held], .card:has([data-done])");
     if (!part || part.contains(relatedTarget)) return;
     setTimeout(() => {
-      if (!isUsed(part)) refresh(part);
+      if (!isUsed(part)) refresh();
     });
   };
   on("pointerout", leave);
@@ -71,7 +69,7 @@
     part.removeAttribute("data-extended");
     part.dataset.show = "";
     rows.remove();
-    refresh(part);
+    refresh();
   });
   on("visibilitychange", () => {
     if (!document.hidden) refresh();

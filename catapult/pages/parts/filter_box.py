@@ -45,12 +45,12 @@ def chips(gates: Iterable[Any] = ()) -> list[Chip]:
 def _conditions(gates: Iterable[Any]) -> list[tuple[str, str]]:
     text = lists.typed("filter")
     asked = {(row.path, row.op, row.value) for row in gates if row.value is not None and row.op in SIGNS}
-    found = list(COMMON)
+    offered = list(COMMON)
     for path, op, value in sorted(asked)[:MOST_GATES]:
         label = f"{path} {SIGNS[op]} {formats.number(value)}"
         condition = f"{field(path)} {'=' if op == '==' else op} {json.dumps(value)}"
-        found += [(label, condition), (f"Fails {label}", f"not {condition}")]
-    return [(label, condition) for label, condition in found if condition not in text]
+        offered += [(label, condition), (f"Fails {label}", f"not {condition}")]
+    return [(label, condition) for label, condition in offered if condition not in text]
 
 
 def _both(text: str, condition: str) -> str:

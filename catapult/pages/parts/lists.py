@@ -33,10 +33,10 @@ def part(listing: Listing, rows: int = ROWS) -> Part:
     filters = active_filters()
     cursor = request.args.get("cursor")
     page = Page(rows, after=page_tokens.opened(cursor, filters) if cursor else None)
-    found = list(listing.page(page))
-    if len(found) <= rows:
-        return Part(found, None)
-    return Part(found[:rows], here(cursor=page_tokens.sign(listing, found[rows - 1], filters)))
+    listed = list(listing.page(page))
+    if len(listed) <= rows:
+        return Part(listed, None)
+    return Part(listed[:rows], here(cursor=page_tokens.sign(listing, listed[rows - 1], filters)))
 
 
 def active_filters() -> page_tokens.Filters:
