@@ -7,8 +7,17 @@
   const PART = ".card, .top, form"; // what a poll leaves as it is while somebody uses it
   const refresh = () => $("#updated") && htmx.trigger($("#updated"), "refresh");
   // What was clicked has the focus too, but only the keyboard's focus is one that somebody looks at.
+  let pointer = [-1, -1];
+  ["pointermove", "pointerdown"].forEach((name) => on(name, ({ clientX, clientY }) => {
+    pointer = [clientX, clientY];
+  }));
+  document.documentElement.addEventListener("pointerleave", () => {
+    pointer = [-1, -1];
+  });
+  // Just after a swap nothing is hovered yet, though the pointer has not moved.
+  const isUnderPointer = (part) => part.contains(document.elementFromPoint(...pointer));
   const isUsed = (part) =>
-    part.matches(":hover, [data-extended], :has(:focus-visible, select:focus)") || $$("form", part).some(isTyped)
+    isUnderPointer(part) || part.matches(":hover, [data-extended], :has(:focus-visible, select:focus)") || $$("form", part).some(isTyped)
     || (part.matches("form") && isTyped(part));
   const newRows = (old, next) => $$("li[id], tr[id]", next).filter((row) => !document.getElementById(row.id)).length;
   const hold = (old, next) => {
