@@ -14,8 +14,8 @@
   document.documentElement.addEventListener("pointerleave", () => {
     pointer = [-1, -1];
   });
-  // Just after a swap nothing is hovered yet, though the pointer has not moved.
-  const isUnderPointer = (part) => part.contains(document.elementFromPoint(...pointer));
+  // Just after a swap nothing is hovered yet, or a toast has come between, though the pointer has not moved.
+  const isUnderPointer = (part) => document.elementsFromPoint(...pointer).includes(part);
   const isUsed = (part) =>
     isUnderPointer(part) || part.matches(":hover, [data-extended], :has(:focus-visible, select:focus)") || $$("form", part).some(isTyped)
     || (part.matches("form") && isTyped(part));

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from browser.window import account, at, dialog_of, focused, is_marked, settled, toast, visit
+from browser.window import account, at, dialog_of, focused, is_marked, settled, toast, until, visit
 
 
 @pytest.fixture
@@ -163,12 +163,12 @@ KEPT = "(sessionStorage.getItem('typed') || '').includes('typed in a dialog')"
 def test_another_key_that_signs_in_does_not_get_what_was_typed(windows, page, server):
     windows.allow(401)
     type_and_lose_the_session(page, server)
-    page.wait_for_function(KEPT)
+    until(page, lambda: page.evaluate(KEPT))
     expect(page.get_by_text("Your session ended. What you typed is restored")).to_be_visible()
     sign_in_again(page, server, "publisher")
     expect(page.get_by_role("heading", name="Deploy", level=1)).to_be_visible()
     expect(page.locator("#field-version")).to_have_value("")
-    page.wait_for_function("sessionStorage.getItem('typed') === null")
+    until(page, lambda: page.evaluate("sessionStorage.getItem('typed') === null"))
 
 
 def test_nothing_typed_stays_in_the_tab_after_signing_out(windows, page, server):
@@ -182,10 +182,10 @@ def test_nothing_typed_stays_in_the_tab_after_signing_out(windows, page, server)
     page.goto("/login?next=/models")
     sign_in_again(page, server)
     expect(page.get_by_role("heading", name="Models", level=1)).to_be_visible()
-    page.wait_for_function(KEPT)
+    until(page, lambda: page.evaluate(KEPT))
     account(page).get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/login")
-    page.wait_for_function("sessionStorage.getItem('typed') === null")
+    until(page, lambda: page.evaluate("sessionStorage.getItem('typed') === null"))
 
 
 def test_every_form_keeps_what_is_typed_over_a_new_sign_in(windows, page, server, model):

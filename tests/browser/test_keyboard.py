@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from browser.window import at, focused, row, settled, toast
+from browser.window import at, focused, row, settled, toast, until
 
 IN_PLACE = """(row) => { const it = document.activeElement;
   return it !== document.body && (it.closest(row) !== null || it.closest("#toasts") !== null)
@@ -46,14 +46,14 @@ def test_a_version_is_promoted_and_taken_back_by_keyboard(windows, model):
     page.evaluate(AGAIN)
     page.keyboard.press("Enter")
     expect(row(page, "1.2.0").locator(".chip.release")).to_be_visible()
-    page.wait_for_function(IN_PLACE, arg=mine)
+    until(page, lambda: page.evaluate(IN_PLACE, mine))
     expect(row(page, "1.2.0").get_by_role("button", name="Undo")).to_be_focused()
     page.wait_for_timeout(700)
     expect(row(page, "1.2.0").locator(".chip.release")).to_be_visible()
     page.keyboard.press("Enter")
     expect(row(page, "1.2.0").get_by_role("button", name="Promote")).to_be_visible()
     expect(toast(page).last).to_contain_text("not a release")
-    page.wait_for_function(IN_PLACE, arg=mine)
+    until(page, lambda: page.evaluate(IN_PLACE, mine))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_focus_stays_where_somebody_promoted(windows, model, path, button, p
     tab_to(page, button.format(model["name"]))
     page.keyboard.press("Enter")
     expect(toast(page)).to_contain_text("is a release now")
-    page.wait_for_function(IN_PLACE, arg=part)
+    until(page, lambda: page.evaluate(IN_PLACE, part))
 
 
 def test_g_and_a_letter_go_to_a_page(windows):

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from browser.window import until
+
 HIDE = "Object.defineProperty(Document.prototype, 'hidden', { get: () => window.isHidden === true });"
 A_WHILE = 11_000
 WHILE_RUNNING = 4_000
@@ -200,15 +202,16 @@ def test_a_poll_that_was_sent_before_a_change_does_not_take_it_back(page, model)
     visit(page, address)
     page.get_by_role("button", name="Promote to release").click()
     expect(page.locator(".title .chip")).to_have_text("release")
-    held = []
+    toast, held = page.locator("#toasts .toast"), []
+    expect(toast).to_be_visible()
     page.route(lambda url: url.endswith(address), lambda route: held.append((route, route.fetch())), times=1)
-    toast = page.locator("#toasts .toast")
     with page.expect_request(lambda request: "x-poll" in request.headers):
-        toast.hover()  # the pointer leaves what says "Promoted"
+        page.mouse.move(1, 1)  # the pointer leaves what says "Promoted"
+    until(page, lambda: held)  # answered by the server, and kept from the page
     toast.get_by_role("button", name="Undo").click()
     expect(page.locator(".title .chip")).to_have_text("candidate")
     ((route, answer),) = held
     page.evaluate("document.addEventListener('htmx:beforeSwap', () => setTimeout(() => { window.isOver = true; }))")
     route.fulfill(response=answer)
-    page.wait_for_function("window.isOver")
+    until(page, lambda: page.evaluate("window.isOver"))
     expect(page.locator(".title .chip")).to_have_text("candidate")

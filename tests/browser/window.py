@@ -175,6 +175,18 @@ def set_width(page: Page, width: int) -> None:
     page.evaluate("document.fonts.ready")
 
 
+def until(page: Page, done: Callable[[], object]) -> None:
+    """Call `done` until its result is true, while Playwright listens.
+
+    `page.wait_for_function` evaluates text inside the page, which the page's policy forbids from its second try on.
+    """
+    for _ in range(WAIT // 20):
+        if done():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError(f"not true after {WAIT} ms")
+
+
 WIDE = """() => [...document.querySelectorAll("body *")].filter((it) => it.getBoundingClientRect().right > 320.5
   && !it.closest("thead, [tabindex='0'], .nav, .tabs, .unseen, .toasts"))
   .slice(0, 3).map((it) => it.outerHTML.slice(0, 120))"""

@@ -144,6 +144,15 @@ def test_numbers_are_at_the_right_and_texts_and_digests_at_the_left(browser, api
     assert {commit, image} <= copied
 
 
+def test_an_address_that_is_no_link_may_break_after_its_punctuation(browser, api, model):
+    address, many = "git@git.example.com:risk/<b>gbm", "a." * 60
+    api.version(model, "1.0.0", metadata={"git": address, "many": many, "short": "a.b:c"})
+    page = browser.get(AT)
+    assert "git@<wbr>git.<wbr>example.<wbr>com:<wbr>risk/<wbr>&lt;b&gt;gbm" in page.text
+    assert page.text.count("<wbr>") == 5
+    assert {address, many, "a.b:c"} <= {cell.text.strip() for cell in Page(page).all("td")}
+
+
 def test_a_long_key_is_broken_after_its_dots_and_is_no_markup(browser, api, model):
     keys = {"augmentation.<b>mosaic": 1, "short.key": 1, "a.b" * 60: 1}
     api.version(model, "1.0.0", metadata=keys)

@@ -30,6 +30,8 @@ EXACT = 1e15
 LONGEST_WHOLE = 1e40
 LONGEST_COMMIT = 200
 CODE = re.compile(r"`([^`]+)`")
+PARTS = re.compile(r"[^._/:@]*[._/:@]+|[^._/:@]+")
+"""A word up to and with its punctuation."""
 REFERENCE, TAG = re.compile(r"&(?=[A-Za-z0-9#])"), re.compile(r"<(?=[A-Za-z/!?])")
 
 
@@ -175,6 +177,15 @@ def escapable(text: str) -> Markup:
     return Markup(TAG.sub("&lt;", REFERENCE.sub("&amp;", text)))  # noqa: S704 - escaped just now
 
 
+def breakable(text: str) -> str:
+    """Return the text with a `<wbr>` after each `.`, `_`, `/`, `:` and `@`, so that a narrow column breaks no word.
+
+    A short text stays as it is, and so does one with many such characters, since each `<wbr>` takes five more.
+    """
+    parts = PARTS.findall(text) if len(text) > 10 else []
+    return Markup("<wbr>").join(parts) if 1 < len(parts) <= 9 else text
+
+
 def is_link(value: Any) -> bool:
     """Return whether the value may become a link: only `http` and `https` may."""
     return (
@@ -257,6 +268,7 @@ def markdown(text: str, level: int = 3) -> Markup:
 
 
 _FILTERS = (
+    breakable,
     coded,
     rule,
     kept_rule,
