@@ -36,7 +36,7 @@ from catapult.queries.lists.paging import Page
 from catapult.rules import key_format
 from catapult.rules.json_text import rfc3339
 from catapult.tables import Role
-from catapult.web import error_handlers
+from catapult.web import error_handlers, request_log
 
 DURATION = re.compile(r"(\d{1,5})([mhdw])")
 _attached: ContextVar[bool] = ContextVar("attached", default=False)
@@ -176,6 +176,7 @@ def _serve(settings: Settings, database: Embedded | None) -> None:
         fail(problem)
     key = startup.prepare()
     db.engine.dispose()
+    request_log.log_what_nobody_catches()
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     Server(app, settings, database, key).run()
 

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any, TextIO, cast
@@ -64,6 +65,16 @@ def configure(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+
+
+def log_what_nobody_catches() -> None:
+    """Make warnings, and exceptions that end a thread or come from a destructor, lines of the log as well."""
+
+    def write(caught: Any) -> None:
+        log.error("fault", exc_info=(caught.exc_type, caught.exc_value, caught.exc_traceback))
+
+    logging.captureWarnings(True)
+    threading.excepthook = sys.unraisablehook = write
 
 
 def start_clock() -> None:

@@ -131,3 +131,23 @@ def test_the_level_holds_for_our_own_lines_and_those_of_libraries() -> None:
     lines = [json.loads(line) for line in python("-c", WRITE + code).stderr.splitlines()]
     assert [line["event"] for line in lines] == ["yes", "yes"]
     assert [set(line) for line in lines] == [{"event", "level", "timestamp"}] * 2
+
+
+def test_what_nobody_catches_is_a_line_as_well() -> None:
+    code = """
+import threading, warnings
+request_log.log_what_nobody_catches()
+class Broken:
+    def __del__(self): raise ValueError("in a destructor")
+warnings.warn("be warned")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+Broken()
+"""
+    lines = [json.loads(line) for line in python("-c", WRITE + code).stderr.splitlines()]
+    assert ["be warned" in lines[0]["event"], *(line["event"] for line in lines[1:])] == [True, "fault", "fault"]
+    assert [line["exception"].splitlines()[-1] for line in lines[1:]] == [
+        "ZeroDivisionError: division by zero",
+        "ValueError: in a destructor",
+    ]

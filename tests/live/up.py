@@ -212,7 +212,9 @@ class Up:
     def lines(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the lines of its log, or those of one event. A last line that is incomplete is left out."""
         whole, _, _ = self.log.read_text().rpartition("\n")
-        return [line for line in map(json.loads, whole.splitlines()) if event in (None, line["event"])]
+        lines = whole.splitlines()
+        assert [line for line in lines if not line.startswith("{")] == []
+        return [line for line in map(json.loads, lines) if event in (None, line["event"])]
 
     @property
     def key(self) -> str:
