@@ -36,7 +36,7 @@ SWEEP_EVERY = 600.0
 SIGN_IN = "pages.sign_in.sign_in"
 
 EXPOSED = [
-    *("Link", "ETag", "Location", "Retry-After", "X-Request-ID", "traceparent", "X-Total-Count"),
+    *("Link", "ETag", "Location", "Retry-After", "X-Request-ID", "traceparent", "X-Total-Count", "X-Set-Aside"),
     *("Idempotency-Replayed", "Deprecation", responses.KEY_EXPIRES),
 ]
 

@@ -247,6 +247,8 @@ class RegisteredModel(Editable, Row):
     # Updated with every version, so that a page of models counts nothing.
     version_count: Mapped[int] = mapped_column(default=0, server_default="0")
     latest_version: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
+    # When its newest version was registered. The next one is later, even if the clock was set back.
+    newest_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
     __table_args__ = (
@@ -287,7 +289,7 @@ class Version(Editable, Row):
     id: Mapped[UUID] = primary_key()
     model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
     version: Mapped[str] = mapped_column(String(VERSION_LENGTH))
-    # The sort key of rules/semver.py; NULL if the version is not SemVer.
+    # The sort key of rules/semver.py; NULL if the version is neither SemVer nor dotted numbers.
     semver_key: Mapped[str | None] = mapped_column(Text(collation="C"))
     tag: Mapped[str] = mapped_column(String(TAG_LENGTH))
     digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))

@@ -11,6 +11,7 @@ import flask_migrate
 import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
+from semver import Version as SemVer
 from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.orm import joinedload
 from stage import SALT, Api, application, make_keys, on_server, settings_for, url_of
@@ -19,6 +20,7 @@ from catapult.config import sqlalchemy_url
 from catapult.extensions import Row, db
 from catapult.queries import schema_version
 from catapult.rules.decisions import content_hash
+from catapult.rules.semver import semver_key
 from catapult.server import startup
 from catapult.tables import Version
 
@@ -446,3 +448,44 @@ def test_decisions_cannot_be_changed_and_the_audit_log_still_cannot(with_people)
         for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
             with pytest.raises(psycopg2.errors.InsufficientPrivilege, match=f"{table} can only be added to"):
                 run(with_people, statement)
+
+
+# --- 0011: one order of versions
+
+FILL_0010 = """
+INSERT INTO models (id, name, storage_path) VALUES ('00000000-0000-7000-8000-000000000001', 'org/m', 'x');
+"""
+VERSION_0010 = (
+    "INSERT INTO versions (id, version, semver_key, model_id, tag, digest, platform, status, created_by, created_at)"
+)
+REST_0010 = "'00000000-0000-7000-8000-000000000001', 'v', 'a:b', 'linux/amd64', 'active', 'ci', clock_timestamp()"
+
+
+def test_dotted_numbers_get_their_order_and_lose_it(create, under_control):
+    """By SQL the same keys as by Python; what SemVer gave stays. A model knows when its newest version came."""
+    names = [
+        "9",
+        "v10",
+        "1.10",
+        "2026.01.15",
+        "2026.02.3",
+        "1.2.3.4",
+        "0.0",
+        "1.2.3",
+        "01.2.3",
+        "1.2.3-rc1",
+        "nightly",
+        "1.0-a",
+    ]
+    url = create()
+    migrated(url, lambda: flask_migrate.upgrade(revision="0010"))
+    run(url, FILL_0010)
+    for name in names:
+        key = semver_key(name) if SemVer.is_valid(name) else ""
+        run(url, f"{VERSION_0010} VALUES (gen_random_uuid(), '{name}', nullif('{key}', ''), {REST_0010})")
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    keys = "SELECT version, semver_key FROM versions"
+    assert dict(run(url, keys)) == {name: semver_key(name) for name in names}
+    assert run(url, "SELECT newest_at = (SELECT max(created_at) FROM versions) FROM models") == [(True,)]
+    migrated(url, down("0010"))
+    assert {name for name, key in run(url, keys) if key} == {"1.2.3", "1.2.3-rc1"}

@@ -88,7 +88,7 @@ def test_what_a_change_locks_and_writes_is_planned_once(asking):
     for _ in range(8):
         change(asking)
     statements = {row.statement: row.generic_plans for row in asking.prepared()}
-    for part in ("FOR NO KEY UPDATE", "INSERT INTO deployments", "INSERT INTO decisions", "WITH counted"):
+    for part in ("FOR NO KEY UPDATE OF", "INSERT INTO deployments", "INSERT INTO decisions", "INSERT INTO versions"):
         assert [plans >= 2 for statement, plans in statements.items() if part in statement] == [True], part
 
 

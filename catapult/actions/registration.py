@@ -1,7 +1,8 @@
 """The statement that registers a version. Training jobs wait for it, and it holds its model's lock for one round trip.
 
-It counts the version on its model, which locks the model's row; takes the time after that; and inserts the version, the
-numbers in its metadata and the audit entries. Separate statements would take four round trips more under the lock.
+It locks the model's row; takes the time after that, later than that of the model's newest version; counts the version on
+its model; and inserts the version, the numbers in its metadata and the audit entries. Separate statements would take five
+round trips more under the lock.
 """
 
 import json
@@ -81,14 +82,16 @@ def _statement(by_id: bool, by_name: bool, entries: str | None) -> TextClause:
     conditions = ["id = :model_id"] * by_id + ["lower(name) = lower(:model_name)"] * by_name
     return text(
         f"""
-        WITH counted AS (
-            UPDATE models SET version_count = version_count + 1, latest_version = :version
-            WHERE {" AND ".join(conditions)} AND deleted_at IS NULL
-            RETURNING id AS model_id, name, repository, storage_path
+        WITH locked AS MATERIALIZED (
+            SELECT id AS model_id, name, repository, storage_path, newest_at FROM models
+            WHERE {" AND ".join(conditions)} AND deleted_at IS NULL FOR NO KEY UPDATE
         ), moment AS MATERIALIZED (
-            SELECT model_id, name, repository, storage_path, clock_timestamp() AS now,
-                jsonb_build_object('model', name) AS details
-            FROM counted
+            SELECT model_id, name, repository, storage_path, jsonb_build_object('model', name) AS details,
+                greatest(clock_timestamp(), newest_at + interval '1 microsecond') AS now
+            FROM locked
+        ), counted AS (
+            UPDATE models SET version_count = version_count + 1, latest_version = :version, newest_at = moment.now
+            FROM moment WHERE models.id = moment.model_id
         ), registered AS (
             INSERT INTO versions ({names}, model_id, created_at, updated_at)
             SELECT {values}, model_id, now, now FROM moment

@@ -48,10 +48,14 @@ def create_version(body: dict[str, Any]) -> Version:
 
 @blp.get("/latest", Role.VIEWER)
 @blp.arguments(LatestQuery)
-@blp.answers(200, VersionOut, etag=True, refuses=(NotFound,))
+@blp.answers(200, VersionOut, etag=True, set_aside=True, refuses=(NotFound,))
 def get_latest_version(query: dict[str, Any]) -> Any:
     """Get a model's latest version"""
-    return versions.latest(query.pop("model_name"), **query)
+    name, order = query.pop("model_name"), query.pop("order", "created")
+    version = versions.latest(name, **query, order=order)
+    if order == "semver":
+        g.set_aside = versions.set_aside(name, **query)
+    return version
 
 
 @blp.get("/compare", Role.VIEWER)

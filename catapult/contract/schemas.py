@@ -151,7 +151,9 @@ class VersionIn(Create):
         VERSION_LENGTH,
         "Must be visible ASCII characters without /.",
         required=True,
-        metadata=says("Unique within the model; SemVer sorts best.", "1.0.0"),
+        metadata=says(
+            "Unique within the model; SemVer and dotted numbers such as 2026.01.15 are ordered by number.", "1.0.0"
+        ),
     )
     tag = matching(
         r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}",

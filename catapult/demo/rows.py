@@ -178,6 +178,7 @@ class _Model:
             "metadata": {"task": plan.kind.task, "team": plan.team},
             "version_count": len(self.history.versions),
             "latest_version": active[-1] if active else None,
+            "newest_at": max((built.at for built in self.history.versions), default=None),
             "created_at": at,
             "updated_at": at,
         }

@@ -144,14 +144,15 @@ class ModelNameField(TextField):
 
 @dataclass(frozen=True)
 class VersionNameField(TextField):
-    """A version's name, ordered by SemVer precedence. Names that are not SemVer are neither above nor below others."""
+    """A version's name, ordered by SemVer and by dotted numbers. Other names are neither above nor below any."""
 
     key: Any = None
 
     def ordered(self, operator: str, value: Literal) -> Condition:
         key = semver_key(self.read(value))
         if key is None:
-            raise Mistake(value.column, "Not a SemVer version", f'{operator} needs one, such as "1.10.0".')
+            advice = f'{operator} needs SemVer or dotted numbers, such as "1.10.0" or "2026.01.15".'
+            raise Mistake(value.column, "Not a version number", advice)
         return compare(self.key, operator, [key])
 
     def sort_keys(self, descending: bool) -> tuple[SortKey, ...]:

@@ -190,7 +190,7 @@ def _filtered(listing: Listing, node: Node, model: Any) -> Listing:
 def latest(
     model_name: str, *, environment: str | None = None, is_release: bool | None = None, order: Order = "created"
 ) -> Any:
-    """Return the model's newest version that is not archived, or the highest by SemVer. Raises NotFound."""
+    """Return the model's newest version that is not archived, or the highest by number. Raises NotFound."""
     query = _latest(environment is not None, is_release, order)
     row = prepared.one_or_none(query, {"name": model_name.lower(), "environment": environment})
     if row is None:
@@ -201,17 +201,35 @@ def latest(
     return row
 
 
+def set_aside(model_name: str, *, environment: str | None = None, is_release: bool | None = None) -> int:
+    """Return how many versions `latest` by number left aside, since their names are no numbers; 1,000 at most."""
+    query = _set_aside(environment is not None, is_release)
+    return int(db.session.scalar(query, {"name": model_name.lower(), "environment": environment}))
+
+
 @cache
 def _latest(in_environment: bool, is_release: bool | None, order: Order) -> Any:
     """Return the query for `name` and `environment`. Each of the twelve is built once: deploy scripts ask often."""
-    # The status and the limit are written out: a plan for every value would not be worth keeping.
-    conditions = [V.status == literal(VersionStatus.ACTIVE.value, literal_execute=True)]
+    highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
+    conditions = _considered(in_environment, is_release)
+    return _OF_MODEL.where(*conditions).order_by(*highest, *_VERSIONS.order()).limit(literal_column("1"))
+
+
+@cache
+def _set_aside(in_environment: bool, is_release: bool | None) -> Any:
+    conditions = _considered(in_environment, is_release)
+    rows = select(V.id).where(V.model_id == _MODEL, NOT_DELETED, V.semver_key.is_(None), *conditions)
+    return select(func.count()).select_from(rows.limit(literal_column("1000")).subquery())
+
+
+def _considered(in_environment: bool, is_release: bool | None) -> list[ColumnElement[bool]]:
+    # The status and the limits are written out: a plan for every value would not be worth keeping.
+    conditions: list[ColumnElement[bool]] = [V.status == literal(VersionStatus.ACTIVE.value, literal_execute=True)]
     if in_environment:
         conditions.append(_live_in(bindparam("environment"), _MODEL))
     if is_release is not None:
         conditions.append(_released(is_release))
-    highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
-    return _OF_MODEL.where(*conditions).order_by(*highest, *_VERSIONS.order()).limit(literal_column("1"))
+    return conditions
 
 
 def _released(wanted: bool) -> ColumnElement[bool]:

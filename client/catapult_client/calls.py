@@ -120,7 +120,11 @@ class Calls(Generic[Failed]):
 
     def _get(self, kind: type[RecordT], path: str, query: Mapping[str, Any] | None = None) -> RecordT:
         ask = Ask("GET", path + query_string(query or {}))
-        return _record(kind, ask, self._send(ask))
+        response = self._send(ask)
+        aside = response.headers.get("X-Set-Aside", "0")
+        if aside != "0":
+            log.warning("Set aside: %s versions, whose names are no numbers such as 1.10.0 or 2026.01.15.", aside)
+        return _record(kind, ask, response)
 
     def _post(self, kind: type[RecordT], path: str, body: Mapping[str, Any], idempotency_key: str | None) -> RecordT:
         """Return the created record. Fields that are None are not sent, which means the same to the registry."""

@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(time_limit=None)
     _add_settings(top)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    for add in (_register, _promote, _deploy, _rollback, _retire, _live, _why, _gates, _wait, _comment):
+    for add in (_register, _promote, _deploy, _rollback, _retire, _latest, _live, _why, _gates, _wait, _comment):
         add(verbs)
     return top
 
@@ -179,6 +179,16 @@ def _retire(verbs: Any) -> None:
     to.add_argument("environment", metavar="ENVIRONMENT", help="such as production")
     to.add_argument("model", metavar="MODEL", help="the model's name")
     to.add_argument("--reason", metavar="TEXT", required=True, help="why, for the audit log")
+
+
+def _latest(verbs: Any) -> None:
+    to = _verb(verbs, "latest", commands.latest, "Print a model's newest version that is not archived.")
+    to.add_argument("model", metavar="MODEL", help="the model's name")
+    to.add_argument("--live-in", dest="environment", metavar="ENVIRONMENT", help="the one that is live there")
+    to.add_argument("--release", action="store_true", help="the newest release")
+    to.add_argument(
+        "--semver", action="store_true", help="the highest number instead of the newest: 1.10.0, 2026.01.15"
+    )
 
 
 def _live(verbs: Any) -> None:

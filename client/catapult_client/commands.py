@@ -105,6 +105,21 @@ def retire(registry: Registry[Any], options: Options, out: Output) -> bool:
     return True
 
 
+def latest(registry: Registry[Any], options: Options, out: Output) -> bool:
+    """Print the model's newest version, or its highest."""
+    version = registry.get_latest_version(
+        options.model,
+        environment=options.environment,
+        is_release=options.release or None,
+        order="semver" if options.semver else None,
+    )
+    if version is None:
+        registry.get_model_by_name(options.model)  # NotFound if the name is misspelt
+        raise Failed(f"No version of {options.model} matches; archived ones are left out.")
+    out.result(version, version.version)
+    return True
+
+
 def live(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Print the image of the model that is or was live there; without a model, a line for each."""
     environment_name(options.environment, "environment")

@@ -114,7 +114,8 @@ class VersionCalls(Calls[Failed]):
         """Return the newest version that is not archived, or None if there is none.
 
         `environment` gives the version that is live there, `is_release=True` the newest release. `order` is `created`
-        (the registry's default) or `semver`. Raises Validation.
+        (the registry's default) or `semver`: the highest by number, of SemVer and dotted numbers. How many versions have
+        other names is logged; they come last. Raises Validation.
         """
         query = arguments(locals())
         try:

@@ -92,10 +92,58 @@ def test_order_by_semver(api, model):
         api.delete(f"/api/v1/versions/{found['id']}")
 
 
-def test_what_is_no_semver_comes_last_and_newest_first_among_itself(api, model):
-    for version in ("nightly", "1.0"):
+@pytest.mark.parametrize(
+    "ordered",
+    [
+        ["2025.12.1", "2026.01.15", "2026.02.3"],
+        ["v9", "v10", "V11"],
+        ["1.9", "1.10", "1.11.0-rc1", "1.11"],
+        ["20261101", "20261129"],
+        ["1.2.3-rc1", "1.2.3", "1.2.3.4", "1.2.3.10", "1.2.4"],
+    ],
+)
+def test_dotted_numbers_have_an_order_among_semver(api, model, ordered):
+    for version in ordered[1::2] + ordered[::2]:
+        api.version(model, version, tag="x")
+    for sort, expected in (("version", ordered), ("-version", ordered[::-1])):
+        rows = api.get(f"/api/v1/versions?model_name=org/bert&sort={sort}").json
+        assert [row["version"] for row in rows] == expected
+    for highest in reversed(ordered):
+        found = api.get(f"{LATEST}?model_name=org/bert&order=semver").json
+        assert found["version"] == highest
+        api.delete(f"/api/v1/versions/{found['id']}")
+
+
+def test_the_answer_says_how_many_have_no_number(api, model):
+    for version in ("nightly", "weekly", "1.0", "2026-11-29"):
+        api.version(model, version, is_release=version == "weekly")
+    gone = api.version(model, "gone")
+    api.delete(f"/api/v1/versions/{gone['id']}")
+    asked = {
+        query: api.get(f"{LATEST}?model_name=org/bert{query}").headers
+        for query in ("", "&order=semver", "&order=created")
+    }
+    assert [headers.get("X-Set-Aside") for headers in asked.values()] == [None, "3", None]
+    releases = api.get(f"{LATEST}?model_name=org/bert&order=semver&is_release=true")
+    assert (releases.json["version"], releases.headers["X-Set-Aside"]) == ("weekly", "1")
+    tag = asked["&order=semver"]["ETag"]
+    assert api.get(f"{LATEST}?model_name=org/bert&order=semver", headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_a_clock_that_is_set_back_changes_no_order(api, model, sql):
+    first = api.version(model, "1.0.0")
+    sql("UPDATE versions SET created_at = created_at + interval '1 hour', updated_at = updated_at + interval '1 hour'")
+    sql("UPDATE models SET newest_at = newest_at + interval '1 hour'")
+    second = api.version(model, "0.9.0")
+    assert second["created_at"] > api.get(f"/api/v1/versions/{first['id']}").json["created_at"]
+    assert latest(api) == api.get(f"/api/v1/models/{model['id']}").json["latest_version"] == "0.9.0"
+    assert [row["version"] for row in api.get("/api/v1/versions").json] == ["0.9.0", "1.0.0"]
+
+
+def test_what_is_no_number_comes_last_and_newest_first_among_itself(api, model):
+    for version in ("nightly", "1.0-beta"):
         api.version(model, version)
-    assert latest(api, "&order=semver") == "1.0"
+    assert latest(api, "&order=semver") == "1.0-beta"
     api.version(model, "0.0.1-alpha")
     api.version(model, "zzz")
     assert latest(api, "&order=semver") == "0.0.1-alpha"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import re
 import shlex
@@ -168,6 +169,20 @@ def test_what_is_live_is_its_image_alone(catapult, registry, version, newer):
     past = catapult("live", "production", MODEL, "--at", "2001-01-01T00:00:00Z")
     assert (past.status, past.out) == (1, "")
     assert "was live in production at 2001-01-01T00:00:00Z" in past.err
+
+
+def test_the_latest_is_the_newest_or_the_highest_and_what_has_no_number_is_told(
+    catapult, registry, version, newer, caplog
+):
+    caplog.set_level(logging.WARNING, "catapult")
+    registry.create_version(MODEL, "nightly", tag="v1", digest="sha256:" + "1" * 64)
+    assert catapult("latest", MODEL) == (0, "nightly\n", "")
+    assert catapult("latest", MODEL, "--semver").out == f"{max(version.version, newer.version)}\n"
+    assert "Set aside: 1 versions" in caplog.text
+    none = catapult("latest", MODEL, "--release")
+    assert (none.status, none.out, none.err.count("\n")) == (1, "", 1)
+    assert "archived ones are left out" in none.err
+    assert "org/none" in catapult("latest", "org/none").err
 
 
 def test_why_it_is_live_says_who_and_what_let_it_through(catapult, by_admin, admin, registry, accurate, version, newer):

@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +8,7 @@ from semver import Version
 
 from catapult.rules.semver import semver_key, semver_prefix
 
+DOTTED = re.compile(r"\d+(\.\d+)*", re.ASCII)
 numbers = st.one_of(st.integers(0, 20), st.integers(0, 10**30)).map(str)
 words = st.text("0123456789ABCabcxyz-", min_size=1, max_size=6).filter(
     lambda text: not text.isdigit() or text == "0" or text[0] != "0"
@@ -54,12 +56,26 @@ def test_a_pre_release_is_below_its_release(release, prerelease):
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=128))
 def test_any_version_string_has_a_key_or_is_no_semver(text):
-    assert (semver_key(text) is not None) == Version.is_valid(text[1:] if text[:1] in ("v", "V") else text)
+    plain = text[1:] if text[:1] in ("v", "V") else text
+    assert (semver_key(text) is not None) == (Version.is_valid(plain) or bool(DOTTED.fullmatch(plain)))
 
 
 def test_the_order_that_semver_org_gives_as_an_example():
     ordered = "1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 2.0.0 2.1.0 2.1.1"
     assert all(key(lower) < key(higher) for lower, higher in itertools.pairwise(ordered.split()))
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=1, max_size=5),
+    st.lists(st.integers(0, 12), min_size=1, max_size=5),
+    st.booleans(),
+)
+def test_dotted_numbers_are_ordered_as_numbers_and_a_missing_one_of_three_is_0(one, other, zeros):
+    def text(numbers):
+        return ".".join(f"{number:02d}" if zeros else str(number) for number in numbers)
+
+    padded = [numbers + [0] * (3 - len(numbers)) for numbers in (one, other)]
+    assert sign(key(text(one)), key(text(other))) == sign(*padded)
 
 
 def test_the_longest_numbers_a_version_may_hold_have_an_order():
@@ -69,9 +85,10 @@ def test_the_longest_numbers_a_version_may_hold_have_an_order():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "v", "1", "1.0", "1.0.0.0", "01.0.0", "1.0.0-01", "1.0.0-", "vv1.0.0", "latest", "v 1.0.0"]
+    "text",
+    ["", "v", ".1", "1.", "1..0", "1.0-rc1", "1.0.0-01", "1.0.0-", "01.0.0-rc1", "vv1", "latest", "v 1.0.0", "²", "-1"],
 )
-def test_what_is_no_semver_has_no_key(text):
+def test_what_is_neither_semver_nor_dotted_numbers_has_no_key(text):
     assert semver_key(text) is None
 
 

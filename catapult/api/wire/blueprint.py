@@ -73,14 +73,16 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         schema: type[Out],
         *,
         etag: bool = False,
+        set_aside: bool = False,
         location: str = "",
         secret: str = "",
         refuses: tuple[type[Refusal], ...] = (),
     ) -> Decorator:
         """Answer the view's row, encoded by the schema.
 
-        `etag` adds the row's tag and `location` its address, with `{id}` in it. `secret` is a field that is not stored for a
-        replay, and the answer is not compressed. `refuses` lists refusals to document beside those of every endpoint.
+        `etag` adds the row's tag, `location` its address, with `{id}` in it, and `set_aside` the number in `g.set_aside`.
+        `secret` is a field that is not stored for a replay, and the answer is not compressed. `refuses` lists refusals to
+        document beside those of every endpoint.
         """
 
         def render(row: Any) -> Response:
@@ -89,6 +91,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
                 response.headers["Location"] = request.script_root + location.format(id=row.id)
             if etag:
                 response.headers["ETag"] = etags.of(row, response.get_data())
+            if "set_aside" in g:
+                response.headers["X-Set-Aside"] = str(g.set_aside)
             if secret:
                 response.headers["Cache-Control"] = "no-store, no-transform"
             return response
@@ -96,7 +100,9 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         def answer(view: View, *args: Any, **kwargs: Any) -> Response:
             return idempotency.answer(lambda: view(*args, **kwargs), render, secret)
 
-        return self._answering(answer, status, schema, refuses=refuses, etag=etag, location=bool(location))
+        return self._answering(
+            answer, status, schema, refuses=refuses, etag=etag, set_aside=set_aside, location=bool(location)
+        )
 
     def answers_each(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Decorator:
         """Answer the view's whole list, each row encoded by the schema."""

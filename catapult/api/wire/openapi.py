@@ -43,6 +43,9 @@ HEADERS = {
     "Location": _header("The address of what was created."),
     "Link": _header("RFC 8288: next and first."),
     "X-Total-Count": _header("The number of all rows, with count=true."),
+    "X-Set-Aside": _header(
+        "With order=semver: how many versions have names that are no numbers; at most 1,000 are counted."
+    ),
     "Idempotency-Replayed": _header("true if this is the first answer again."),
 }
 
@@ -133,9 +136,8 @@ def _refusals(operation: dict[str, Any], details: dict[str, Any], method: str) -
 
 
 def _add_headers(operation: dict[str, Any], details: dict[str, Any], method: str) -> None:
-    names = [
-        name for name, flag in (("ETag", "etag"), ("Location", "location"), ("Link", "paged")) if details.get(flag)
-    ]
+    flags = (("ETag", "etag"), ("X-Set-Aside", "set_aside"), ("Location", "location"), ("Link", "paged"))
+    names = [name for name, flag in flags if details.get(flag)]
     names += ["X-Total-Count"] if details.get("paged") else []
     names += ["Idempotency-Replayed"] if method == "post" else []
     for status in ("200", "201"):

@@ -79,7 +79,12 @@ class LatestQuery(Query):
     model_name = unbroken("The model's name, ignoring case.", "myorg/bert", required=True)
     environment = unbroken("Only the one live in this environment.")
     is_release = QueryFlag(metadata=says("Whether it is a release."))
-    order = choice(["created", "semver"], metadata=says("The newest (created, the default) or the highest (semver)."))
+    order = choice(
+        ["created", "semver"],
+        metadata=says(
+            "The newest (created, the default) or the highest by number (semver): SemVer and dotted numbers."
+        ),
+    )
 
 
 class DeploymentQuery(PageQuery, DeploymentFilters):
