@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 WAIT=${DEPLOY_WAIT:-120} # seconds to wait for each service
-SECRETS=(POSTGRES_PASSWORD API_KEY_SALT SECRET_KEY METRICS_KEY GRAFANA_PASSWORD)
+SECRETS=(POSTGRES_PASSWORD POSTGRES_SERVER_PASSWORD API_KEY_SALT SECRET_KEY METRICS_KEY GRAFANA_PASSWORD)
 READY="import urllib.request as web; web.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"
 
 say() { printf '%s\n' "$*" >&2; }
@@ -92,7 +92,7 @@ first_key() { # Runs before the application starts, which would create a key its
   fi
 }
 
-read_schema() { SCHEMA=$(compose run --rm -T backend flask db current); } # `0004 (head)`; nothing for an empty database
+read_schema() { SCHEMA=$(compose run --rm -T migrate flask db current); } # `0004 (head)`; nothing for an empty database
 
 scheme() { if [ -e infrastructure/nginx/ssl/privkey.pem ]; then echo https; else echo http; fi; }
 
@@ -121,12 +121,13 @@ step "Checking the schema" \
   "If the password was refused, restore the POSTGRES_PASSWORD that the database was created with." read_schema
 # The running version cannot use the new schema.
 [[ $SCHEMA == *"(head)"* ]] || step "Stopping the application" "Read the message above." compose stop nginx backend
+# At the newest schema too: the role that the application uses gets its password and its rights.
 step "Migrating" "Read the message above. Nothing was changed, and the application stays stopped until migrating succeeds." \
-  compose run --rm -T backend flask db upgrade
+  compose run --rm -T migrate
 step "Creating the first key" "Read the message above." first_key
 # It has the old static files. Browsers would cache those for a year under the names that the new pages use.
 step "Stopping nginx" "Read the message above." compose stop nginx
-step "Starting the application" "$LOGS backend\"." compose up -d backend
+step "Starting the application" "$LOGS migrate backend\"." compose up -d backend
 step "Waiting for /readyz" "$LOGS backend\"." until_it_works compose exec -T backend python -c "$READY"
 # Recreated every time, because it looks for certificates only when it starts.
 step "Starting nginx" "$LOGS nginx\"; if a port is taken, set HTTP_PORT and HTTPS_PORT in .env." \

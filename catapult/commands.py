@@ -1,5 +1,6 @@
 """Door 3: the `flask` commands."""
 
+import codecs
 import re
 import signal
 import sys
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 import click
@@ -19,11 +20,13 @@ from flask.cli import AppGroup, with_appcontext
 from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from catapult.actions import api_keys
+from catapult.actions import api_keys, history_import
 from catapult.actions import people as people_actions
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
+from catapult.contract import strict
 from catapult.contract.fields import In
+from catapult.contract.schemas import HistoryIn
 from catapult.contract.service import ExportedOut, KeyIn, KeyOut, PersonIn, PersonOut
 from catapult.demo import fill
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, attached, serving
@@ -46,11 +49,12 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 keys = AppGroup("keys", help="Create, list, revoke and rotate API keys.")
 people = AppGroup("people", help="Add, list and deactivate people.")
 audit = AppGroup("audit", help="Read the audit log.")
+imports = AppGroup("import", help="Take over what another tool recorded.")
 
 
 def init_app(app: Flask) -> None:
-    """Add `flask up`, `flask demo`, `flask keys …`, `flask people …` and `flask audit …`."""
-    for command in (up, demo, keys, people, audit):
+    """Add `flask up`, `flask demo`, `flask keys …`, `flask people …`, `flask audit …` and `flask import …`."""
+    for command in (up, demo, keys, people, audit, imports):
         app.cli.add_command(command)
 
 
@@ -375,3 +379,33 @@ def export(since: datetime | None, until: datetime | None) -> None:
     """Write the audit log as JSON lines, oldest first."""
     for row in audit_logs.export(audit_logs.listing(since=since, until=until)):
         click.echo(ExportedOut.encode(row))
+
+
+@imports.command("history")
+@click.argument("file", type=click.File("rb"))
+@on_database
+def import_history(file: BinaryIO) -> None:
+    """Record the deployments of FILE, one JSON object a line, where the registry has none; - is standard input."""
+    lines, problems = [], []
+    for number, raw in enumerate(file, 1):
+        text = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+        if text.strip():
+            try:
+                lines.append((number, _loaded(text)))
+            except Refusal as refusal:
+                named = [
+                    f"{name}: {' '.join(messages)}" for name, messages in refusal.errors.items() if name != "_schema"
+                ]
+                problems.append(f"Line {number}: {'; '.join(named) or refusal.detail}")
+    history_import.refuse(problems)
+    history_import.run(lines, actor=CLI)
+    click.echo(f"Imported {len(lines)} deployments.")
+
+
+def _loaded(text: bytes) -> dict[str, Any]:
+    fields = strict.parse(text)
+    if not isinstance(fields, dict):
+        raise Invalid("is no JSON object.")
+    return strict.load(
+        HistoryIn(), fields, {name: [why] for name, value in fields.items() if (why := strict.fault(value))}
+    )

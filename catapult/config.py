@@ -33,6 +33,7 @@ FOREIGN = (
     *("PGHOSTADDR", "PGSERVICE"),
 )
 """Variables of libpq that would change what is stored or read, or lead to another server than `DATABASE_URL` names."""
+ENVIRONMENT_ROLES = ("publisher", "releaser", "admin")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -53,6 +54,7 @@ class Settings:
     database_url: str = field(repr=False)
     api_key_salt: str = field(repr=False)
     secret_key: str = field(repr=False)
+    server_database_url: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
@@ -65,6 +67,7 @@ class Settings:
     metrics_key: str = field(default="", repr=False)
     metrics_folder: Path | None = None
     key_max_age: timedelta | None = None
+    environment_role: str = "publisher"
 
     @property
     def url(self) -> str:
@@ -91,11 +94,14 @@ def load() -> Settings:
         "rate_limit_storage": env.str("RATE_LIMIT_STORAGE", "memory://"),
         "metrics_key": env.str("METRICS_KEY", ""),
         "key_max_age": env.str("KEY_MAX_AGE", ""),
+        "server_database_url": env.str("SERVER_DATABASE_URL", ""),
+        "environment_role": env.str("ENVIRONMENT_ROLE", "") or "publisher",
         "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
     values["log_level"] = values["log_level"].upper()
     problems = _unreadable(env) + _invalid(values) + _short(salt) + (_missing(url, salt, secret, env) if url else [])
+    problems += _invalid_server(values["server_database_url"], url)
     if problems:
         raise ConfigError(problems)
     _unset_foreign(url)
@@ -243,6 +249,9 @@ def _invalid(values: dict[str, Any]) -> list[str]:
     problems += _invalid_rates(values["rate_limit"], values["rate_limit_storage"])
     if values["key_max_age"] and not re.fullmatch(r"[1-9]\d{0,3}d", values["key_max_age"], re.ASCII):
         problems.append(f"KEY_MAX_AGE is {values['key_max_age']!r}; use a number of days such as 90d.")
+    if values["environment_role"] not in ENVIRONMENT_ROLES:
+        used = values["environment_role"]
+        problems.append(f"ENVIRONMENT_ROLE is {used!r}; use one of {', '.join(ENVIRONMENT_ROLES)}.")
     if values["metrics_key"] and not re.fullmatch(r"[!-~]{16,}", values["metrics_key"]):
         problems.append(f"METRICS_KEY needs 16 or more visible ASCII characters. Create one: `{_RECIPE}`.")
     return problems
@@ -299,6 +308,21 @@ def _missing(url: str, salt: str, secret: str, env: Environment) -> list[str]:
     if not secret and "SECRET_KEY" not in env.unread:
         problems.append(f"SECRET_KEY is not set. Create one with `{_RECIPE}`.")
     return problems
+
+
+def _invalid_server(server: str, url: str) -> list[str]:
+    """Return what is wrong with SERVER_DATABASE_URL, which is not repeated, as it holds a password."""
+    if not server:
+        return []
+    if not url:
+        return ["SERVER_DATABASE_URL is for a database of your own: set DATABASE_URL, or leave both out."]
+    if not _is_address(server) or not (make_url(server).username and make_url(server).password):
+        return [
+            "SERVER_DATABASE_URL is no PostgreSQL address with a user and a password, as DATABASE_URL of the server is."
+        ]
+    if _is_address(url) and make_url(server).username == make_url(url).username:
+        return ["SERVER_DATABASE_URL has the user of DATABASE_URL. The server's role must be another than the owner's."]
+    return []
 
 
 def _is_address(url: str) -> bool:

@@ -45,14 +45,20 @@ migrate = Migrate()
 THREADS = 8
 """Threads in each worker, and connections in its pool, so that no thread waits for one."""
 
+READ_ONLY = "25006"
+"""The SQLSTATE of a write to a standby, or to a database that is read-only for a while."""
+
 IDLE = 1.0
 """Seconds without use after which a connection is tested before it is used again. Under load none is tested."""
 
 
 # Enforced by PostgreSQL, so that no client holds a connection or a lock for long.
 LIMITS = "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
-FORMATS = "-c datestyle=ISO -c intervalstyle=postgres"
-"""How times are written for the driver, whatever the role's or the database's own settings are."""
+FORMATS = (
+    "-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1 -c standard_conforming_strings=on"
+    r" -c default_transaction_isolation=read\ committed"
+)
+"""How values are written for the driver, and what a statement sees, whatever the role's or the database's own settings are."""
 
 
 KEEP_PLAN = {"keep_plan": True}
@@ -118,6 +124,7 @@ def check_connections(engine: Engine) -> None:
     """Make the engine's pool hand out live connections that do not autocommit."""
     event.listen(engine, "checkin", _reset)
     event.listen(engine, "checkout", _ping_if_idle)
+    event.listen(engine, "handle_error", _discard_if_read_only)
 
 
 def _driver_connection() -> Any:
@@ -130,6 +137,13 @@ def _reset(connection: Any, record: Any) -> None:
     if connection is not None:  # None: it broke and was discarded
         connection.autocommit = False
         record.info["used"] = time.monotonic()
+
+
+def _discard_if_read_only(context: Any) -> None:
+    # A connection keeps the state that it began in, so it would refuse writes long after a failover is over, or after a
+    # disk is no longer full. All connections of the pool are as old, and are replaced.
+    if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
+        context.is_disconnect = True
 
 
 def _ping_if_idle(connection: Any, record: Any, proxy: Any) -> None:

@@ -168,6 +168,7 @@ class Action(enum.StrEnum):
     DEPLOYMENT_UPDATE = "deployment.update"
     DEPLOYMENT_ROLLBACK = "deployment.rollback"
     DEPLOYMENT_RETIRE = "deployment.retire"
+    DEPLOYMENT_IMPORT = "deployment.import"
     ENVIRONMENT_CREATE = "environment.create"
     ENVIRONMENT_UPDATE = "environment.update"
     ENVIRONMENT_DELETE = "environment.delete"

@@ -2,11 +2,13 @@
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from catapult import tables
+from catapult.actions import server_role
 from catapult.commands import database_running, fail, refused_by_database
+from catapult.errors import Refusal
 from catapult.extensions import current_settings, db
 from catapult.queries import registry
 from catapult.web import error_handlers
@@ -30,6 +32,8 @@ def run(connection) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}s'"))
         context.run_migrations()
+        if server := current_settings().server_database_url:
+            server_role.grant(connection, make_url(server))
 
 
 if context.is_offline_mode():
@@ -39,8 +43,13 @@ with database_running(current_settings()):
     if why := registry.unreachable_reason():
         raise CommandError(f"The database does not answer: {why} Check DATABASE_URL and the server.")
     with db.engine.connect() as connection:
+        if problem := registry.unsuitable(connection):
+            raise CommandError(problem)
+        connection.rollback()
         try:
             run(connection)
+        except Refusal as refusal:
+            raise CommandError(refusal.detail) from None
         except DBAPIError as error:
             if error_handlers.sqlstate(error) != error_handlers.LOCK_TIMEOUT:
                 fail(refused_by_database(error))

@@ -41,6 +41,8 @@ SETTINGS = (
         "RATE_LIMIT",
         "RATE_LIMIT_STORAGE",
         "METRICS_KEY",
+        "KEY_MAX_AGE",
+        "ENVIRONMENT_ROLE",
         "PROMETHEUS_MULTIPROC_DIR",
     ),
 )

@@ -1,6 +1,7 @@
 """Settings: where they are read from, and how invalid ones are reported."""
 
 import os
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def test_secrets_are_created_once_and_readable_by_their_owner_alone(load, tmp_pa
         ("TRUSTED_PROXIES", "10.0.0.5, 10.1.0.0/16,::1,", "trusted_proxies", NETWORKS),
         ("TRUSTED_HOSTS", " ML.example.com, .example.org ,[::1]", "trusted_hosts", HOSTS),
         *(("RATE_LIMIT", rate, "rate_limit", rate) for rate in RATES),
+        ("KEY_MAX_AGE", "90d", "key_max_age", timedelta(days=90)),
+        ("ENVIRONMENT_ROLE", "admin", "environment_role", "admin"),
         ("PROMETHEUS_MULTIPROC_DIR", "/metrics", "metrics_folder", Path("/metrics")),
     ],
 )
@@ -177,6 +180,8 @@ INVALID = {
     "PORT": ["abc", "0", "-1", "70000", "65536", "80.5", "8000 9000", "0x50"],
     "WEB_CONCURRENCY": ["many", "0", "-2", "129", "1.5"],
     "LOG_LEVEL": ["LOUD"],
+    "KEY_MAX_AGE": ["90", "0d", "-1d"],
+    "ENVIRONMENT_ROLE": ["viewer", "Admin", "owner"],
     "CORS_ORIGINS": [
         *("example.com", "https://example.com/", "https://example.com/path", "ftp://x", "https://"),
         *("https://*.example.com", "https://a.example.com(:8080)?", "^https://a.com$"),  # patterns to flask-cors
@@ -187,7 +192,7 @@ INVALID = {
     "RATE_LIMIT_STORAGE": ["http://:pa55word@redis", "redis", "/tmp/redis.sock", "memcached://m"],
     "METRICS_KEY": ["pa55word", "pa55word pa55word"],
 }
-QUOTED = ("LOG_LEVEL", "CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS", "RATE_LIMIT")
+QUOTED = ("LOG_LEVEL", "CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS", "RATE_LIMIT", "KEY_MAX_AGE", "ENVIRONMENT_ROLE")
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in INVALID.items() for value in values])

@@ -12,13 +12,13 @@ import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
 from semver import Version as SemVer
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.orm import joinedload
 from stage import SALT, Api, application, make_keys, on_server, settings_for, url_of
 
 from catapult.config import sqlalchemy_url
 from catapult.extensions import Row, db
-from catapult.queries import schema_version
+from catapult.queries import registry, schema_version
 from catapult.rules.decisions import content_hash
 from catapult.rules.semver import semver_key
 from catapult.server import startup
@@ -195,6 +195,62 @@ def test_servers_that_start_at_once_migrate_once_and_create_one_key(create, tmp_
 def test_the_url_of_a_database_may_hold_a_percent_sign(make_database):
     """alembic.ini's own syntax would take it for an interpolation."""
     migrated(make_database() + "&application_name=a%2520b", flask_migrate.upgrade)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("ENCODING 'LATIN1' LOCALE 'C'", "encoding is LATIN1"),
+        ("ENCODING 'SQL_ASCII' LOCALE 'C'", "encoding is SQL_ASCII"),
+    ],
+)
+def test_a_database_that_does_not_suit_is_refused_in_one_sentence(cluster, capfd, made, said):
+    name = f"t{secrets.token_hex(6)}"
+    on_server(cluster, f"CREATE DATABASE {name} TEMPLATE template0 {made}")
+    url = url_of(cluster, name)
+    with pytest.raises(SystemExit):
+        migrated(url, startup.prepare)
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "The database's" in line]
+    assert said in line
+    assert "made with TEMPLATE template0 ENCODING 'UTF8'" in line
+    assert run(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+
+TURKISH = """
+CREATE SCHEMA turkish;
+CREATE FUNCTION turkish.lower(text) RETURNS text LANGUAGE sql AS 'SELECT replace(pg_catalog.lower($1), ''i'', ''ı'')';
+"""
+
+
+def test_a_database_that_folds_as_turkish_does_is_refused_in_one_sentence(create, cluster, capfd):
+    """The build of the tests has no such locale; a function of that name does what it would."""
+    url = create()
+    run(url, TURKISH)
+    on_server(cluster, f"ALTER DATABASE {parse_dsn(url)['dbname']} SET search_path = turkish, pg_catalog, public")
+    with pytest.raises(SystemExit):
+        migrated(url, startup.prepare)
+    assert "does not take I and i for one letter" in capfd.readouterr().err
+
+
+SETTINGS = {
+    "default_transaction_isolation": ("serializable", "read committed"),
+    "extra_float_digits": ("-15", "1"),
+    "standard_conforming_strings": ("off", "on"),
+    "datestyle": ("German", "ISO, MDY"),
+    "intervalstyle": ("iso_8601", "postgres"),
+    "timezone": ("Asia/Kolkata", "UTC"),
+}
+
+
+def test_what_a_database_or_its_role_sets_otherwise_does_not_hold_here(cluster, make_database):
+    url = make_database()
+    for name, (other, _) in SETTINGS.items():
+        on_server(cluster, f"ALTER DATABASE {parse_dsn(url)['dbname']} SET {name} TO '{other}'")
+    with application(settings_for(url)) as app, app.app_context(), db.engine.connect() as connection:
+        assert {name: connection.scalar(text(f"SHOW {name}")) for name in SETTINGS} == {
+            name: own for name, (_, own) in SETTINGS.items()
+        }
+        assert registry.given().missing == []
 
 
 # --- 0003: from a database that was in use

@@ -1,13 +1,17 @@
 """What is refused stays a refusal, whatever else is wrong at that moment."""
 
+from contextlib import ExitStack
+
 import pytest
 from psycopg2.extensions import parse_dsn
+from sqlalchemy import text
+from sqlalchemy.exc import InternalError
 from stage import Api, application, make_keys, on_server, settings_for
 
 from catapult.actions import api_keys, deployments, registered_models, versions
 from catapult.audit import CLI
 from catapult.errors import Conflict, Invalid
-from catapult.extensions import db
+from catapult.extensions import THREADS, db
 from catapult.rules import metadata_limits
 
 LARGE = {str(number): number for number in range(metadata_limits.MAX_KEYS + 1)}
@@ -31,9 +35,27 @@ def test_a_database_that_takes_no_changes_is_unavailable(cluster, make_database)
         on_server(cluster, f"ALTER DATABASE {parse_dsn(url)['dbname']} SET default_transaction_read_only = on")
         with app.app_context():
             db.engine.dispose()
-        answer = api.post("/api/v1/models", {"name": "a/b", "storage_path": "x"})
+        model = {"name": "a/b", "storage_path": "x"}
+        answer = api.post("/api/v1/models", model)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
         assert api.get("/api/v1/models").json == []
+        on_server(cluster, f"ALTER DATABASE {parse_dsn(url)['dbname']} RESET default_transaction_read_only")
+        api.post("/api/v1/models", model)  # a connection of before may answer this one
+        assert api.post("/api/v1/models", {**model, "name": "a/c"}).status_code == 201
+
+
+def test_after_a_read_only_while_no_connection_of_before_is_used(cluster, make_database):
+    url = make_database()
+    with application(settings_for(url)) as app, app.app_context(), ExitStack() as held:
+        on_server(cluster, f"ALTER DATABASE {parse_dsn(url)['dbname']} SET default_transaction_read_only = on")
+        for connection in [held.enter_context(db.engine.connect()) for _ in range(THREADS)]:
+            connection.execute(text("SELECT 1"))
+        held.close()
+        on_server(cluster, f"ALTER DATABASE {parse_dsn(url)['dbname']} RESET default_transaction_read_only")
+        with pytest.raises(InternalError), db.engine.begin() as connection:
+            connection.execute(text("DELETE FROM saved_views"))
+        for connection in [held.enter_context(db.engine.connect()) for _ in range(THREADS)]:
+            assert connection.execute(text("SHOW transaction_read_only")).scalar() == "off"
 
 
 @pytest.mark.parametrize("host", ["xn--e1afmkfd.com", "bücher.example", "a b", "foo:bar", "-"])

@@ -11,8 +11,8 @@ from uuid_utils.compat import uuid7
 from catapult import audit
 from catapult.actions import deployment_states, locks
 from catapult.audit import Actor
-from catapult.errors import Conflict, Frozen, Invalid, PreconditionFailed
-from catapult.extensions import db
+from catapult.errors import Conflict, Forbidden, Frozen, Invalid, PreconditionFailed
+from catapult.extensions import current_settings, db
 from catapult.queries import environments, gates
 from catapult.rules import reasons
 from catapult.tables import MAX_RANK, NOW, RELEASE, Deployment, Environment, Role, is_live
@@ -20,6 +20,8 @@ from catapult.tables import MAX_RANK, NOW, RELEASE, Deployment, Environment, Rol
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 NEW = {"frozen": False, "frozen_reason": None, "frozen_until": None, "description": None, "deploy_within": None}
 """The fields of a new environment, besides the last rank. A deleted one that was protected comes back protected."""
+MOST = 500
+"""Environments at a time: pages show them all."""
 FREEZE = ("frozen", "frozen_reason", "frozen_until")
 
 
@@ -133,7 +135,17 @@ def _create(name: str, actor: Actor) -> tuple[Environment, bool]:
     """Create the environment, or reset a deleted one, and return it and whether this transaction did so.
 
     If several transactions run this concurrently, one creates the row. The others wait for it and return that row.
+    Raises Forbidden if the actor's role may not (ENVIRONMENT_ROLE), Conflict if there are too many.
     """
+    wanted = Role(current_settings().environment_role)
+    if not actor.role.holds(wanted):
+        raise Forbidden(
+            f"There is no environment {name}, and creating one takes the role {wanted} here. Ask an administrator."
+        )
+    if (db.session.scalar(select(func.count()).where(Environment.deleted_at.is_(None))) or 0) >= MOST:
+        raise Conflict(
+            f"There are {MOST} environments, the most that there may be. Delete one that is not used any more."
+        )
     values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.shown}
     inserted: Any = db.session.execute(insert(Environment).values(values).on_conflict_do_nothing())
     environment = _locked(name, shared=False)

@@ -19,6 +19,8 @@ from catapult.rules import reasons
 from catapult.rules.gates import OWN_FIELDS, Verdict, rule
 from catapult.tables import NOW, RELEASE, Gate, GateKind, GateRefusal, Role
 
+MOST = 100
+"""Gates of a target."""
 ATTRIBUTES = {"kind": "kind_", "count": "count_"}
 """Fields whose attribute has another name."""
 
@@ -30,6 +32,7 @@ def create(*, actor: Actor, model: str, target: str, kind: str, **own: Any) -> G
     fields = checked(model=model, target=target, kind=kind, **own)
     _check_bounds(actor, fields)
     _check_unique(fields)
+    _check_number(fields["target"])
     gate = Gate(
         id=uuid7(), created_by=actor.shown, **{ATTRIBUTES.get(name, name): value for name, value in fields.items()}
     )
@@ -50,6 +53,8 @@ def edit(gate_id: UUID, fields: Mapping[str, Any], *, actor: Actor, expected: se
     fields = checked(**{**_fields(gate), **fields, "kind": gate.kind_})
     _check_bounds(actor, fields)
     _check_unique(fields, gate)
+    if fields["target"] != gate.target:
+        _check_number(fields["target"])
     changed = audit.changes(gate, {ATTRIBUTES.get(name, name): value for name, value in fields.items()})
     if not changed:
         return gate
@@ -97,6 +102,15 @@ def _check_bounds(actor: Actor, fields: Mapping[str, Any]) -> None:
     actor.bounds.check_model(fields["model"])
     if fields["target"] != RELEASE:
         actor.bounds.check_environment(fields["target"])
+
+
+def _check_number(target: str) -> None:
+    """Raise Conflict if the target has as many gates as it may: each promotion reads them all, and records their verdicts."""
+    there = db.session.scalar(select(func.count()).where(Gate.deleted_at.is_(None), Gate.target == target)) or 0
+    if there >= MOST:
+        raise Conflict(
+            f"{target} has {there} gates; {MOST} are the most. Delete one first, or let one hold for more models."
+        )
 
 
 def _check_unique(fields: Mapping[str, Any], besides: Gate | None = None) -> None:

@@ -4,6 +4,7 @@ Rows are locked `FOR NO KEY UPDATE`, so that the foreign-key checks of other tra
 once its lock is granted, since the transaction that held it may have changed it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from types import SimpleNamespace
@@ -64,6 +65,13 @@ def model(condition: ColumnElement[bool]) -> RegisteredModel:
     if row is None:
         raise registered_models.missing()
     return row
+
+
+def models(model_ids: Sequence[UUID]) -> None:
+    """Lock these models, in the order of their ids. Those that were deleted meanwhile are left out."""
+    db.session.execute(
+        _locked(select(RegisteredModel.id).where(RegisteredModel.id.in_(model_ids)).order_by(RegisteredModel.id))
+    )
 
 
 def version(version_id: UUID) -> tuple[Version, datetime]:

@@ -334,6 +334,20 @@ class DeploymentIn(Create):
             raise ValidationError("Must not be release: that is the target of a promotion.")
 
 
+class HistoryIn(Create):
+    """A line of a file with deployments that another tool recorded (`flask import history`)."""
+
+    model = fields.String(required=True)
+    version = fields.String(required=True)
+    environment = environment_name(required=True)
+    status = choice([DeploymentStatus.SUCCESS, DeploymentStatus.FAILED, DeploymentStatus.CANCELLED], required=True)
+    live_from = Time()
+    ended_at = Time()
+    deployed_at = Time()
+    deployed_by = text(NAME_LENGTH, required=True)
+    metadata = metadata_field()
+
+
 class DeploymentEdit(In):
     """The progress of a deployment and its details; only the fields sent change."""
 

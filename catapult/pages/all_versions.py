@@ -27,7 +27,9 @@ def index() -> Response:
     context: dict[str, Any] = {
         "part": part,
         "mistake": mistake,
-        "guess": filter_box.guess(mistake, nouns.versions(), metrics.recent_paths() if mistake else ()),
+        "guess": filter_box.guess(
+            mistake, nouns.versions(), [] if part.rows else metrics.recent_paths(), not part.rows
+        ),
         "chips": filter_box.chips(),
         "filter": lists.typed("filter"),
         "sort": lists.typed("sort"),

@@ -1,5 +1,6 @@
 """`/environments`: the matrix of models and environments, an environment's page with its history, and its forms."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from catapult.actions import environments as actions
 from catapult.contract.control import EnvironmentPut
 from catapult.contract.schemas import environment_name
 from catapult.errors import Conflict
-from catapult.pages.parts import evidence, forms, fragments, lists, places
+from catapult.pages.parts import csv_files, evidence, forms, fragments, lists, places
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import current_address, is_htmx, page, requested_block
 from catapult.queries import deployments, environments, gates, history, live, rollbacks, stages
@@ -42,6 +43,20 @@ def index() -> Response:
     shown = places.board() if at is None or form.errors else places.board_then(at)
     shown |= places.line(shown)
     return fragments.whole_or(requested_block("places"), BOARD, 422 if form.errors else 200, form=form, **shown)
+
+
+@blp.get("/environments.csv")
+@page()
+def export() -> Response:
+    """What is live now of each model, in every environment, as a file."""
+    columns, now = [row.place for row in stages.all_environments()], datetime.now(UTC)
+
+    def cells(rows: list[Any]) -> Iterator[Any]:
+        live_now = stages.cells_then([row.model_id for row in rows], columns, now)
+        for row in rows:
+            yield row.model_name, *([it.version for it in live_now[row.model_id][place]] for place in columns)
+
+    return csv_files.table("environments", ["model", *columns], stages.models(), cells)
 
 
 @blp.get(AT)

@@ -199,7 +199,7 @@ def version_list(model: Any) -> dict[str, Any]:
     return {
         "part": part,
         "mistake": mistake,
-        "guess": filter_box.guess(mistake, nouns.versions(), paths),
+        "guess": filter_box.guess(mistake, nouns.versions(), paths, is_empty=not part.rows),
         "chips": filter_box.chips(_directed(model.name)),
         "filter": lists.typed("filter"),
         "sort": lists.typed("sort"),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, literal_column, select, text
+from sqlalchemy import Connection, func, literal_column, select, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from catapult.extensions import Row, db
@@ -21,8 +21,19 @@ _DATABASE = text(
 TIME_OUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 _GIVEN = text(
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,"
-    " pg_backend_pid() AS pid, ARRAY(SELECT name FROM pg_settings WHERE name = ANY(:names) AND setting = '0') AS endless"
+    " pg_backend_pid() AS pid, ARRAY(SELECT name FROM pg_settings WHERE name = ANY(:names) AND setting = '0'"
+    " OR name = 'default_transaction_isolation' AND setting <> 'read committed' ORDER BY name) AS missing"
 )
+_OWNER = text(
+    "SELECT coalesce((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('alembic_version')), true)"
+)
+_SUITS = text(
+    "SELECT current_setting('server_encoding') AS encoding, current_setting('server_version_num')::int AS version,"
+    " lower('I') = 'i' AND upper('i') = 'I' AS folds"
+)
+OLDEST = 14
+"""The oldest PostgreSQL that has what the statements need: multiranges."""
+MADE = "TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
 
 
 class Database(NamedTuple):
@@ -35,11 +46,11 @@ class Database(NamedTuple):
 
 class Given(NamedTuple):
     """How many connections there are for users that are not superusers, whether a pooler is in between, and which
-    time-outs are not set."""
+    settings of `engine_options` did not arrive: time-outs, and the isolation."""
 
     connections: int
     pooled: bool
-    endless: list[str]
+    missing: list[str]
 
 
 def ping() -> None:
@@ -76,12 +87,34 @@ def migration() -> str | None:
     return at
 
 
+def is_owner() -> bool:
+    """Return whether this role owns the tables, so that it can migrate them; of an empty database it is to be the owner."""
+    return bool(db.session.scalar(_OWNER))
+
+
 def given() -> Given:
     """Return what a connection is given."""
     row = db.session.execute(_GIVEN, {"names": list(TIME_OUTS)}).one()
     connection: Any = db.session.connection().connection.dbapi_connection
     pooled = connection.info.backend_pid != row.pid  # a pooler reports another number when connecting
-    return Given(row.connections, pooled, sorted(row.endless))
+    return Given(row.connections, pooled, row.missing)
+
+
+def unsuitable(connection: Connection) -> str | None:
+    """Return why the registry cannot be in this database, and what to do; None if it can."""
+    encoding, version, folds = connection.execute(_SUITS).one()
+    if version < OLDEST * 10_000:
+        return f"The database is PostgreSQL {version // 10_000}. Use {OLDEST} or newer."
+    if encoding != "UTF8":
+        return (
+            f"The database's encoding is {encoding}, which cannot hold every text. Use one that was made with {MADE}."
+        )
+    if not folds:
+        return (
+            "The database's locale does not take I and i for one letter, as Turkish does not: names that differ by case "
+            f"alone would be two. Use one that was made with {MADE}."
+        )
+    return None
 
 
 def counts() -> dict[str, int]:

@@ -25,10 +25,10 @@ class Unreachable(Exception):
 def prepare() -> str | None:
     """Prepare the database for this version. Returns the key of the first admin if it was created now.
 
-    Raises Unreachable, and ConfigError if the stored keys were created with another salt.
+    Raises Unreachable, and ConfigError if the stored keys were created with another salt, or if only the owner may migrate.
     """
     wait()
-    flask_migrate.upgrade()
+    migrate()
     settings = current_settings()
     try:
         check_salt(settings.api_key_salt)
@@ -52,6 +52,24 @@ def wait(seconds: float = WAIT) -> None:
             log_at = now + LOG_EVERY
             log.warning("waiting for the database", reason=reason, seconds_left=round(give_up - now))
         time.sleep(1)
+
+
+def migrate() -> None:
+    """Migrate the database if this role owns it; otherwise check it. Raises ConfigError if its owner has to migrate it."""
+    try:
+        owner, at = registry.is_owner(), registry.migration()
+    finally:
+        db.session.remove()
+    if owner:
+        flask_migrate.upgrade()
+    elif at != schema_version.head():
+        raise ConfigError(
+            [
+                f"The database is at migration {at}, and this release needs {schema_version.head()}. Its owner migrates it: "
+                "`flask db upgrade` with the owner's DATABASE_URL and this one as SERVER_DATABASE_URL; with Docker, "
+                "`docker compose run --rm migrate`."
+            ]
+        )
 
 
 def check_salt(salt: str) -> None:
@@ -80,17 +98,17 @@ def check_schema() -> None:
 
 
 def check_connections(wanted: int) -> None:
-    """Log a warning if PostgreSQL allows fewer connections than the workers may open, or if they have no time-outs.
+    """Log a warning if PostgreSQL allows fewer connections than the workers may open, or if they lack our settings.
 
-    The connections of a pooler are not counted. A pooler may also drop the time-outs that we ask for (docs/operations.md).
+    The connections of a pooler are not counted. A pooler may also drop the settings that we ask for (docs/operations.md).
     """
     given = registry.given()
     if wanted > given.connections and not given.pooled:
         log.warning(
             "fewer connections than the workers may use: lower WEB_CONCURRENCY", given=given.connections, wanted=wanted
         )
-    if given.endless:
+    if given.missing:
         log.warning(
-            "the database connection has no time-outs: set them in the pooler's connect_query, or for the role",
-            missing=given.endless,
+            "the database connection lacks settings: set them in the pooler's connect_query, or for the role",
+            missing=given.missing,
         )

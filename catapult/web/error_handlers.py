@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from catapult import audit, errors
 from catapult.errors import Refusal, Unavailable
-from catapult.extensions import db
+from catapult.extensions import READ_ONLY, db
 from catapult.queries.lists import prepared
 from catapult.web import auth, refusal_log
 
@@ -37,9 +37,7 @@ BY_SQLSTATE: dict[str, Refusal] = {
     "40001": BUSY,  # serialization failure
     "40P01": BUSY,  # deadlock
     LOCK_TIMEOUT: BUSY,
-    "25006": Unavailable(
-        "The database is read-only at the moment. Try again in two seconds.", retry_after=2
-    ),  # a standby
+    READ_ONLY: Unavailable("The database is read-only at the moment. Try again in two seconds.", retry_after=2),
     "57014": Unavailable("The database took too long. Narrow the request or try again.", retry_after=1),
     "53100": Unavailable(
         "The database's disk is full. Ask the operator of this registry to free space.", retry_after=60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Mapping
 from types import TracebackType
@@ -41,6 +42,7 @@ class DeploymentRun(Generic[Failed]):
         self._fields = fields
         self._record: Deployment | None = None
         self._signals = Signals()
+        self._process = 0
 
     @property
     def record(self) -> Deployment | Failed:
@@ -83,6 +85,7 @@ class DeploymentRun(Generic[Failed]):
         return updated
 
     def __enter__(self: Self) -> Self:
+        self._process = os.getpid()
         created = self._registry.deploy(self._release_id, self._environment, status="pending", **self._fields)
         self._record = cast("Deployment | None", created)
         try:
@@ -95,6 +98,9 @@ class DeploymentRun(Generic[Failed]):
             raise
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        if os.getpid() != self._process:  # a forked child leaves the block: the end is for its parent to report
+            self._signals.release()
+            return
         self._signals.hold()
         ended = fault or self._signals.fault()  # the block may have caught that one and gone on
         try:

@@ -1,8 +1,10 @@
 """Environments: made by whoever deploys there, ranked, protected, frozen, deleted, and made again."""
 
+from dataclasses import replace
+
 import pytest
 from gatecases import gate
-from stage import faults, refusal
+from stage import environments, faults, refusal
 
 from catapult.actions import environments as actions
 
@@ -341,6 +343,31 @@ def test_a_deleted_one_is_made_again_as_new_and_as_protected_as_it_was(api, vers
     new = get(api, "production")
     assert as_new(new) == {**NEW, "protected": True, "name": "PRODUCTION", "rank": 2, "created_by": "admin-key"}
     assert new["created_at"] > old["created_at"]
+
+
+@pytest.mark.parametrize(("role", "may"), [("publisher", True), ("releaser", True), ("admin", False)])
+def test_who_makes_one_by_deploying_is_a_setting(api, app, version, monkeypatch, role, may):
+    monkeypatch.setitem(app.extensions, "catapult", replace(app.extensions["catapult"], environment_role=role))
+    put(api, "staging")
+    by = api.by("releaser")
+    assert deploy(by, version, "staging").status_code == 201
+    made = deploy(by, version, "canary")
+    assert made.status_code == (201 if may else 403)
+    assert may or made.json["detail"].startswith(
+        "There is no environment canary, and creating one takes the role admin here"
+    )
+    assert names(api) == ["staging", "canary"][: 1 + may]
+    assert deploy(api, version, "dev").status_code == 201
+
+
+def test_there_are_no_more_than_pages_can_show(api, version, sql):
+    sql(environments(numbered=actions.MOST))
+    for answer in (deploy(api, version, "one-more"), api.put(f"{ENVIRONMENTS}/one-more", {})):
+        assert refusal(answer) == "conflict"
+        assert "Delete one" in answer.json["detail"]
+    assert deploy(api, version, "env-7").status_code == 201
+    assert api.delete(f"{ENVIRONMENTS}/env-8").status_code == 204
+    assert deploy(api, version, "one-more").status_code == 201
 
 
 def test_a_deployment_in_a_deleted_one_still_takes_its_log(api, version):

@@ -24,6 +24,20 @@ def verdicts(api, version, target="release"):
     return answer.json
 
 
+def test_a_target_has_a_hundred_gates_at_most(api, sql):
+    sql(
+        "INSERT INTO gates (id, model, target, kind, count, role, created_by)"
+        " SELECT gen_random_uuid(), 'org/m-' || n, 'release', 'approved', 1, 'releaser', 'x' FROM generate_series(1, 100) AS n"
+    )
+    refused = api.post(GATES, METRIC)
+    assert refusal(refused) == "conflict"
+    assert "release has 100 gates" in refused.json["detail"]
+    api.put(f"{ENVIRONMENTS}/staging", {})
+    other = api.make(GATES, {**METRIC, "target": "staging"})
+    assert refusal(api.put(f"{GATES}/{other['id']}", {"target": "release"})) == "conflict"
+    assert api.put(f"{GATES}/{other['id']}", {"value": 0.8}).status_code == 200
+
+
 @pytest.fixture
 def version(api):
     return api.version(api.model())

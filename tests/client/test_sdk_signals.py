@@ -148,6 +148,18 @@ def test_a_child_that_was_forked_from_the_block_reports_nothing(peer, started):
     assert statuses(peer) == ["pending", "running", "success"]
 
 
+@pytest.mark.parametrize(("then", "status"), [("", 0), ("assert pid", 1), ("sys.exit(3) if not pid else None", 3)])
+def test_a_forked_child_that_leaves_the_block_reports_nothing(peer, started, then, status):
+    block = "print('in the block', flush=True); pid = os.fork()\n    "
+    block += f"if pid: print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)\n    {then or 'pass'}"
+    process = started(block=block)
+    peer.answers = [Answer(200, {"id": "d1", "status": "success"})]
+    code, out, _ = ended(process)
+    assert code == 0
+    assert out.splitlines()[-2:] == [str(status), "after the block"]
+    assert statuses(peer) == ["pending", "running", "success"]
+
+
 # --- the handlers, in this process
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from front import Nginx
+from sqlalchemy import make_url
 from suite import end_to_end
 from test_deploy import SECRETS, Checkout
-from up import ROOT, Up, free_port
+from up import ROOT, Up, flask, free_port
 
 pytestmark = pytest.mark.live
 Settings = dict[str, dict[str, str]]
@@ -39,7 +40,12 @@ def server(given: Settings, infra_folder: Callable[[], Path], make_database: Cal
     backend = given["backend"]
     proxies = f"{backend['TRUSTED_PROXIES']}, 127.0.0.1"
     local = {"HOST": "127.0.0.1", "PORT": str(free_port()), "TRUSTED_PROXIES": proxies}
-    server = Up(infra_folder(), **{**backend, "DATABASE_URL": make_database(), **local})
+    role = make_url(given["migrate"]["SERVER_DATABASE_URL"])
+    owner = make_database()
+    theirs = make_url(owner).set(username=role.username, password=role.password).render_as_string(hide_password=False)
+    migrated = flask("db", "upgrade", **{**given["migrate"], "DATABASE_URL": owner, "SERVER_DATABASE_URL": theirs})
+    assert migrated.returncode == 0, migrated.stderr
+    server = Up(infra_folder(), **{**backend, "DATABASE_URL": theirs, **local})
     try:
         yield server.ready()
     finally:
@@ -53,12 +59,14 @@ def front(given: Settings, nginx: Callable[..., Nginx], server: Up) -> Nginx:
 
 
 def test_every_secret_reaches_the_services_that_need_it(given: Settings) -> None:
-    needed = {"postgres": SECRETS[:1], "backend": SECRETS[1:4], "prometheus": SECRETS[3:4]}
+    needed = {"postgres": SECRETS[:1], "migrate": SECRETS[2:4], "backend": SECRETS[2:5], "prometheus": SECRETS[4:5]}
     for name, secrets in needed.items():
         assert all(len(given[name][secret]) == 64 for secret in secrets)
     assert len(given["grafana"]["GF_SECURITY_ADMIN_PASSWORD"]) == 64
-    database = f"postgresql://registry:{given['postgres']['POSTGRES_PASSWORD']}@postgres:5432/registry"
-    assert given["backend"]["DATABASE_URL"] == database
+    password = given["postgres"]["POSTGRES_PASSWORD"]
+    assert given["migrate"]["DATABASE_URL"] == f"postgresql://registry:{password}@postgres:5432/registry"
+    assert given["backend"]["DATABASE_URL"] == given["migrate"]["SERVER_DATABASE_URL"]
+    assert password not in str(given["backend"])
 
 
 def test_the_end_to_end_suite_passes_within_the_limits_and_leaves_nothing_behind(front: Nginx, server: Up) -> None:

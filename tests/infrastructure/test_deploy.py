@@ -16,16 +16,23 @@ SCRIPTS = [
     *("deploy.sh", "infrastructure/nginx/render.sh", "infrastructure/nginx/18-catapult.envsh"),
     *("tests/infrastructure/docker", "tests/images/entrypoint.sh"),
 ]
-SECRETS = ("POSTGRES_PASSWORD", "API_KEY_SALT", "SECRET_KEY", "METRICS_KEY", "GRAFANA_PASSWORD")
+SECRETS = (
+    "POSTGRES_PASSWORD",
+    "POSTGRES_SERVER_PASSWORD",
+    "API_KEY_SALT",
+    "SECRET_KEY",
+    "METRICS_KEY",
+    "GRAFANA_PASSWORD",
+)
 TOOLS = "bash basename cat cmp dirname grep id mv od rm sed sh sleep tail touch tr"
 STEPS = """\
 config --quiet: Checking .env failed
 build: Building failed
 up -d postgres: Starting PostgreSQL failed
 exec -T postgres pg_isready: Waiting for PostgreSQL failed
-run --rm -T backend flask db current: Checking the schema failed
+run --rm -T migrate flask db current: Checking the schema failed
 stop nginx backend: Stopping the application failed
-run --rm -T backend flask db upgrade: Migrating failed
+run --rm -T migrate: Migrating failed
 run --rm -T backend flask keys list --json: Creating the first key failed
 run --rm -T backend flask keys create --name first-admin --role admin: Creating the first key failed
 stop nginx:
@@ -113,7 +120,9 @@ def test_an_existing_env_keeps_every_line_and_gets_what_it_lacks(checkout: Check
     done = checkout.deploy()
     assert done.returncode == 0, done.stderr
     lines = checkout.env_file.read_text().splitlines()
-    added = [f"{name}=" for name in ("POSTGRES_PASSWORD", "METRICS_KEY", "GRAFANA_PASSWORD")]
+    added = [
+        f"{name}=" for name in ("POSTGRES_PASSWORD", "POSTGRES_SERVER_PASSWORD", "METRICS_KEY", "GRAFANA_PASSWORD")
+    ]
     assert [re.sub("=[0-9a-f]{64}$", "=", line) for line in lines] == [*existing.splitlines(), *added]
     assert re.fullmatch("SECRET_KEY=[0-9a-f]{64}", lines[2])
     assert "http://localhost:8080." in done.stderr
@@ -122,6 +131,7 @@ def test_an_existing_env_keeps_every_line_and_gets_what_it_lacks(checkout: Check
 def test_other_spellings_of_a_setting_count_as_set(checkout: Checkout) -> None:
     existing = f"""\
 export POSTGRES_PASSWORD=mine
+POSTGRES_SERVER_PASSWORD=mine
 API_KEY_SALT = "{"s" * 32}"
   SECRET_KEY='mine'
 METRICS_KEY: mine

@@ -9,7 +9,7 @@ from up import ROOT
 
 from catapult.rules import key_format
 
-SETTINGS = rb"(?:POSTGRES_PASSWORD|API_KEY_SALT|SECRET_KEY|METRICS_KEY|GRAFANA_PASSWORD)"
+SETTINGS = rb"(?:POSTGRES_PASSWORD|POSTGRES_SERVER_PASSWORD|API_KEY_SALT|SECRET_KEY|METRICS_KEY|GRAFANA_PASSWORD)"
 PATTERNS = {
     "a private key": re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"),
     "a password in an address": re.compile(rb"[a-z+]+://[^\s:/@\"'{}$]+:[A-Za-z0-9_-]{32,}@"),

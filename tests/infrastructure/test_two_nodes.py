@@ -116,17 +116,19 @@ def test_two_servers_that_start_at_once_migrate_once_and_create_one_key(nodes: N
     assert nodes[0].sql("SELECT count(*) FROM audit_logs WHERE api_key_name = 'cli'") == [(1,)]
 
 
-def test_missing_time_outs_are_logged_at_the_start_and_times_are_in_utc_regardless(
+def test_missing_settings_are_logged_at_the_start_and_times_are_in_utc_regardless(
     needs: Callable[[str], str], infra_folder: Callable[[], Path], cluster: Embedded, make_database, start: Start
 ) -> None:
     name = make_database().partition("?")[0].rpartition("/")[2]
     on_server(cluster, f"ALTER DATABASE {name} SET timezone TO 'Asia/Kolkata'")
+    on_server(cluster, f"ALTER DATABASE {name} SET default_transaction_isolation TO serializable")
     bare = PgBouncer(needs("pgbouncer"), infra_folder(), cluster, connect_query=False)
     try:
         node = start(**for_a_team(bare.ready().url(name)), WEB_CONCURRENCY="1").ready()
         (line,) = [line for line in node.lines() if line["level"] == "warning"]
-        assert line["event"].startswith("the database connection has no time-outs: ")
-        assert line["missing"] == ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"]
+        assert line["event"].startswith("the database connection lacks settings: ")
+        time_outs = ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"]
+        assert line["missing"] == ["default_transaction_isolation", *time_outs]
         body = {"frozen": True, "frozen_reason": "Sale", "frozen_until": (until := "2099-12-24T18:00:00.000000Z")}
         with node.caller(node.key) as admin, signed_in(node, node.key) as browser:
             assert admin.put("/api/v1/environments/zoned", json=body).json()["frozen_until"] == until

@@ -19,6 +19,10 @@ def things(api):
     api.make("/api/v1/api-keys", {"name": "=ci", "models": ["nlp/*", "cv/*"]})
 
 
+def test_what_is_live_is_a_line_a_model_with_a_column_an_environment(browser, things):
+    assert file_of(browser, "/environments") == [{"model": "org/bert", "staging": "1.0.0", "production": "1.0.0"}]
+
+
 def file_of(browser, path, query=""):
     """The rows of the file that the page links to."""
     [address] = [link for link in Page(browser.get(path + query)).links if link.startswith(f"{path}.csv")]

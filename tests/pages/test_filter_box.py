@@ -132,6 +132,28 @@ def test_an_unknown_field_is_answered_with_the_nearest_and_a_link_that_uses_it(b
     assert len(page.texts("tr")) == 1 + shown
 
 
+@pytest.mark.parametrize("path", [MODEL, "/versions"])
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("metadata.acuracy >= 0.9", "metadata.accuracy >= 0.9"),
+        ("not is_release and metadata.acuracy>0.5", "not is_release and metadata.accuracy>0.5"),
+        ("metadata.accuracy > 5", None),
+        (
+            'metadata.acuracy = 0.9 and tag ~ "metadata.acuracy"',
+            'metadata.accuracy = 0.9 and tag ~ "metadata.accuracy"',
+        ),
+        ('metadata.acuracy ~ "high"', None),
+        ("metadata.nothing_near > 1", None),
+    ],
+)
+def test_a_misspelt_path_that_nothing_has_is_answered_with_the_nearest(browser, model, path, typed, meant):
+    page = Page(browser.get(path, query_string={"filter": typed}))
+    assert "No matches" in page.text
+    links = [link for link in page.all("a") if link.text == "metadata.accuracy"]
+    assert [Page(browser.get(link["href"])).one("input", id="filter").value for link in links] == [meant] * bool(meant)
+
+
 def test_an_unknown_field_of_an_order_or_of_models_is_answered_too(browser, model):
     order = Page(browser.get(MODEL, query_string={"sort": "-creatd_at"}))
     assert "Did you mean created_at?" in order.one(id="filter-fault").text

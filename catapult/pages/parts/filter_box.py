@@ -1,8 +1,9 @@
 """The filter box above a list of versions: conditions to add by a click, and the field that an unknown one may mean."""
 
+import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from catapult.filters import completion
@@ -11,6 +12,8 @@ from catapult.filters.nouns import Noun
 from catapult.pages.parts import formats, lists
 
 SIGNS = {">=": "≥", "<=": "≤", "==": "=", ">": ">", "<": "<"}
+NUMBERS = re.compile(r"""(metadata(?:\.(?:[\w-]+|"(?:[^"\\]|\\.)+"))+)\s*(?:[<>=!]|in\b|between\b)""")
+"""A path of metadata in a filter, before an operator that numbers have."""
 MOST_GATES = 3
 """The most gates whose conditions are offered."""
 
@@ -60,13 +63,25 @@ def _both(text: str, condition: str) -> str:
     return f"({text}) and {condition}" if re.search(r"\bor\b", text, re.IGNORECASE) else f"{text} and {condition}"
 
 
-def guess(mistake: Misread | None, noun: Noun, paths: Iterable[str] = ()) -> Guess | None:
-    """Return the field that the one in the address may mean, if that is what is wrong there. `paths` are metrics'."""
+def guess(mistake: Misread | None, noun: Noun, paths: Iterable[str] = (), is_empty: bool = False) -> Guess | None:
+    """Return the field that the one in the address may mean, if that is what is wrong there. `paths` are metrics'.
+
+    In a filter that nothing matches, a number's path that no version has may be misspelt.
+    """
     if mistake is None:
-        return None
+        return _near_path(list(map(field, paths))) if is_empty else None
     name = next(iter(mistake.errors))
     near = completion.nearest(mistake, lists.typed(name), noun, map(field, paths))
     return near and Guess(near[0], lists.here(**{name: near[1]}))
+
+
+def _near_path(known: Sequence[str]) -> Guess | None:
+    text = lists.typed("filter")
+    for name in NUMBERS.findall(text):
+        near = difflib.get_close_matches(name, known, 1, cutoff=0.8) if name not in known else []
+        if near:
+            return Guess(near[0], lists.here(filter=text.replace(name, near[0])))
+    return None
 
 
 def field(path: str) -> str:
