@@ -123,7 +123,7 @@ step "Checking the schema" \
 [[ $SCHEMA == *"(head)"* ]] || step "Stopping the application" "Read the message above." compose stop nginx backend
 # At the newest schema too: the role that the application uses gets its password and its rights.
 step "Migrating" "Read the message above. Nothing was changed, and the application stays stopped until migrating succeeds." \
-  compose run --rm -T migrate
+  compose run --rm -T migrate flask db upgrade
 step "Creating the first key" "Read the message above." first_key
 # It has the old static files. Browsers would cache those for a year under the names that the new pages use.
 step "Stopping nginx" "Read the message above." compose stop nginx

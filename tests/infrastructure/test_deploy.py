@@ -32,7 +32,7 @@ up -d postgres: Starting PostgreSQL failed
 exec -T postgres pg_isready: Waiting for PostgreSQL failed
 run --rm -T migrate flask db current: Checking the schema failed
 stop nginx backend: Stopping the application failed
-run --rm -T migrate: Migrating failed
+run --rm -T migrate flask db upgrade: Migrating failed
 run --rm -T backend flask keys list --json: Creating the first key failed
 run --rm -T backend flask keys create --name first-admin --role admin: Creating the first key failed
 stop nginx:

@@ -148,8 +148,9 @@ def test_an_unknown_field_is_answered_with_the_nearest_and_a_link_that_uses_it(b
     ],
 )
 def test_a_misspelt_path_that_nothing_has_is_answered_with_the_nearest(browser, model, path, typed, meant):
-    page = Page(browser.get(path, query_string={"filter": typed}))
-    assert "No matches" in page.text
+    answer = browser.get(path, query_string={"filter": typed})
+    assert "No matches" in answer.text
+    page = Page(answer)
     links = [link for link in page.all("a") if link.text == "metadata.accuracy"]
     assert [Page(browser.get(link["href"])).one("input", id="filter").value for link in links] == [meant] * bool(meant)
 
