@@ -44,7 +44,7 @@ def create(version_id: UUID, *, actor: Actor, target: str, comment: str | None =
         target=target,
         comment=comment,
         gates_hash=gates.gates_hash(facts),
-        content_hash=facts[0].content_hash,
+        content_hash=next(fact.content_hash for fact in facts if fact.kind_ == GateKind.APPROVED),
         api_key_id=actor.key_id,
         approved_by=actor.shown,
     )

@@ -4,7 +4,7 @@ import re
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
@@ -22,6 +22,7 @@ NEW = {"frozen": False, "frozen_reason": None, "frozen_until": None, "descriptio
 """The fields of a new environment, besides the last rank. A deleted one that was protected comes back protected."""
 MOST = 500
 """Environments at a time: pages show them all."""
+_NUMBER = select(func.count()).where(Environment.deleted_at.is_(None)).scalar_subquery()
 FREEZE = ("frozen", "frozen_reason", "frozen_until")
 
 
@@ -142,14 +143,13 @@ def _create(name: str, actor: Actor) -> tuple[Environment, bool]:
         raise Forbidden(
             f"There is no environment {name}, and creating one takes the role {wanted} here. Ask an administrator."
         )
-    if (db.session.scalar(select(func.count()).where(Environment.deleted_at.is_(None))) or 0) >= MOST:
-        raise Conflict(
-            f"There are {MOST} environments, the most that there may be. Delete one that is not used any more."
-        )
     values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.shown}
-    inserted: Any = db.session.execute(insert(Environment).values(values).on_conflict_do_nothing())
+    columns = [getattr(Environment, column) for column in values]
+    row = select(*(value if column == "rank" else literal(value) for column, value in values.items())).where(_NUMBER < MOST)
+    inserted: Any = db.session.execute(insert(Environment).from_select(columns, row).on_conflict_do_nothing())
     environment = _locked(name, shared=False)
-    assert environment is not None, "the row of an environment is never removed"
+    if environment is None or (environment.deleted_at is not None and db.session.scalar(select(_NUMBER)) >= MOST):
+        raise Conflict(f"There are {MOST} environments, the most that there may be. Delete one that is not used any more.")
     deleted = environment.deleted_at is not None
     if deleted:
         rank = db.session.scalar(select(_last_rank()))

@@ -37,7 +37,7 @@ from catapult.pages import (
     sign_in,
     versions,
 )
-from catapult.pages.parts import formats, framed, lists
+from catapult.pages.parts import charts, formats, framed, lists
 from catapult.queries.sessions import LONGEST
 from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
@@ -71,7 +71,7 @@ def init_app(app: Flask) -> None:
     for noun in NOUNS:
         door.register_blueprint(noun.blp)
     app.register_blueprint(door)
-    app.jinja_env.filters.update(formats.FILTERS)
+    app.jinja_env.filters.update(formats.FILTERS, point_label=charts.label)
     app.jinja_env.globals["asks"] = OWN_REQUEST
     app.jinja_env.tests.update(formats.TESTS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from catapult.extensions import KEEP_PLAN
 from catapult.queries import content
 from catapult.tables import GateKind
 
@@ -35,6 +36,7 @@ SELECT coalesce(jsonb_agg(to_jsonb(given) ORDER BY given.created_at, given.id), 
 
 # What each kind of gate looks at. A statement has the parts of the kinds that are there: planning takes longer than running.
 _APPROVED = f"""
+    CASE WHEN gate.kind = 'approved' THEN {content.HASH.format(version="asked", model="model")} END AS content_hash,
     CASE WHEN gate.kind = 'approved' THEN ARRAY(
         SELECT DISTINCT {_VOICE} FROM audit_logs AS entry JOIN api_keys AS key ON key.id = entry.api_key_id
         WHERE {content.CHANGED.format(version="asked")}
@@ -58,43 +60,53 @@ _COMPARED = """
     CASE WHEN decision.id IS NULL THEN (SELECT value FROM metrics WHERE version_id = base.id AND path = gate.path)
         ELSE CAST(decision.content -> 'numbers' ->> gate.path AS double precision) END AS base_number,
     base.is_present AS base_is_present,"""
+# Of a release the newest one is the base, else the newest that was archived or deleted, else the last that was demoted; of an
+# environment what is live there, or was last. Each is only looked for where those before it found none.
 _BASE = """
 LEFT JOIN LATERAL (
-    -- The newest release, else the newest that was archived or deleted, else the last that was demoted.
-    (SELECT 1 AS choice, release.id, release.version, release.decision_id, true AS is_present FROM versions AS release
-    WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
-        AND release.deleted_at IS NULL AND release.status = 'active'
-    ORDER BY release.created_at DESC, release.id DESC LIMIT 1)
-    UNION ALL
-    (SELECT 2, former.id, former.version, former.decision_id, false FROM (
+    SELECT release.id, release.version, release.decision_id FROM versions AS release
+    WHERE gate.kind = 'no_regression' AND gate.target = 'release' AND release.model_id = asked.model_id
+        AND release.released_at IS NOT NULL AND release.deleted_at IS NULL AND release.status = 'active'
+    ORDER BY release.created_at DESC, release.id DESC LIMIT 1
+) AS newest ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM (
         -- Two parts, each with an index of its own: no index has both.
         (SELECT release.* FROM versions AS release
-        WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
-            AND release.deleted_at IS NULL AND release.status = 'archived'
+        WHERE gate.kind = 'no_regression' AND gate.target = 'release' AND newest.id IS NULL AND release.model_id = asked.model_id
+            AND release.released_at IS NOT NULL AND release.deleted_at IS NULL AND release.status = 'archived'
         ORDER BY release.created_at DESC, release.id DESC LIMIT 1)
         UNION ALL
         (SELECT release.* FROM versions AS release
-        WHERE gate.target = 'release' AND release.model_id = asked.model_id AND release.released_at IS NOT NULL
-            AND release.deleted_at IS NOT NULL
+        WHERE gate.kind = 'no_regression' AND gate.target = 'release' AND newest.id IS NULL AND release.model_id = asked.model_id
+            AND release.released_at IS NOT NULL AND release.deleted_at IS NOT NULL
         ORDER BY release.created_at DESC, release.id DESC LIMIT 1)
-    ) AS former ORDER BY former.created_at DESC, former.id DESC LIMIT 1)
-    UNION ALL
-    (SELECT 3, demotion.version_id, demotion.version, coalesce((
+    ) AS gone ORDER BY gone.created_at DESC, gone.id DESC LIMIT 1
+) AS former ON true
+LEFT JOIN LATERAL (
+    SELECT demotion.version_id AS id, demotion.version, coalesce((
         SELECT promotion.id FROM decisions AS promotion
         WHERE promotion.version_id = demotion.version_id AND promotion.kind = 'promote'
         ORDER BY promotion.at DESC, promotion.id DESC LIMIT 1
-    ), demotion.id), false FROM decisions AS demotion
-    WHERE gate.target = 'release' AND demotion.target = 'release' AND demotion.model_id = asked.model_id
-        AND demotion.kind = 'demote'
-    ORDER BY demotion.at DESC, demotion.id DESC LIMIT 1)
-    UNION ALL
-    -- What is live there, or was last.
-    (SELECT 1, there.id, there.version, deployments.decision_id, deployments.ended_at IS NULL
-    FROM deployments JOIN versions AS there ON there.id = deployments.release_id
-    WHERE deployments.model_id = asked.model_id AND deployments.place = gate.target AND deployments.live_from IS NOT NULL
-    ORDER BY deployments.live_from DESC LIMIT 1)
-    ORDER BY choice LIMIT 1
-) AS base ON gate.kind = 'no_regression'
+    ), demotion.id) AS decision_id
+    FROM decisions AS demotion
+    WHERE gate.kind = 'no_regression' AND gate.target = 'release' AND newest.id IS NULL AND former.id IS NULL
+        AND demotion.target = 'release' AND demotion.model_id = asked.model_id AND demotion.kind = 'demote'
+    ORDER BY demotion.at DESC, demotion.id DESC LIMIT 1
+) AS demoted ON true
+LEFT JOIN LATERAL (
+    SELECT version.id, version.version, deployments.decision_id, deployments.ended_at IS NULL AS is_live
+    FROM deployments JOIN versions AS version ON version.id = deployments.release_id
+    WHERE gate.kind = 'no_regression' AND gate.target <> 'release' AND deployments.model_id = asked.model_id
+        AND deployments.place = gate.target AND deployments.live_from IS NOT NULL
+    ORDER BY deployments.live_from DESC LIMIT 1
+) AS there ON true
+CROSS JOIN LATERAL (
+    SELECT coalesce(newest.id, former.id, demoted.id, there.id) AS id,
+        coalesce(newest.version, former.version, demoted.version, there.version) AS version,
+        coalesce(newest.decision_id, former.decision_id, demoted.decision_id, there.decision_id) AS decision_id,
+        coalesce(there.is_live, newest.id IS NOT NULL) AS is_present
+) AS base
 LEFT JOIN decisions AS decision ON decision.id = base.decision_id
 """
 _MISSING = """
@@ -122,7 +134,7 @@ _SINCE = """
                 ON earlier.superseded_by = stretch.id AND earlier.release_id = asked.id
         ) SELECT min(live_from) FROM stretch) END AS since"""
 _WITHOUT = {
-    "approved": "NULL AS editors, NULL AS approvals,",
+    "approved": "NULL AS content_hash, NULL AS editors, NULL AS approvals,",
     "compared": "NULL AS base_id, NULL AS base_version, NULL AS base_number, true AS base_is_present,",
     "edited": "NULL AS edited,",
     "missing": "NULL AS missing,",
@@ -130,7 +142,7 @@ _WITHOUT = {
     "base": "",
 }
 _FACTS = """
-SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release, {hash} AS content_hash,
+SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release,
     (SELECT {voice} FROM api_keys AS key WHERE key.id = asked.created_by_key) AS registrant,
     {approved}
     gate.id, gate.counter, gate.model, gate.target, gate.kind AS kind_, gate.path, gate.op, gate.value, gate.direction,
@@ -170,12 +182,13 @@ def _sql(gates: str, target: str, kinds: frozenset[str] = ALL, versions: str = "
         parts["missing"] = _MISSING
     if GateKind.SOAKED in kinds:
         parts["since"] = _SINCE
-    content_hash = content.HASH.format(version="asked", model="model")
-    return _FACTS.format(gates=gates, target=target, voice=_VOICE, hash=content_hash, versions=versions, **parts)
+    return _FACTS.format(gates=gates, target=target, voice=_VOICE, versions=versions, **parts)
 
 
 OF_TARGET = "gate.target = :target"
-STORED, EVERYWHERE = text(_sql("gates", OF_TARGET)), text(_sql("gates", "true"))
+# Planning these takes longer than running them.
+STORED = text(_sql("gates", OF_TARGET)).execution_options(**KEEP_PLAN)
+EVERYWHERE = text(_sql("gates", "true")).execution_options(**KEEP_PLAN)
 # For a gate that is not stored, `jsonb_populate_record` makes a row of the table.
 TRIED = text(_sql("jsonb_populate_record(CAST(NULL AS gates), CAST(:gate AS jsonb))", OF_TARGET))
 

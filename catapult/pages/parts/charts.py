@@ -13,6 +13,8 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
+from catapult.pages.parts import formats
+
 HEIGHT, TOP, BOTTOM = 176, 14, 138
 """The height of a chart, and the top and bottom of its values, in CSS pixels from above."""
 
@@ -28,7 +30,7 @@ WIDE, NARROW = 740, 260
 LETTER, GAP = 7.6, 12
 """The greatest width of a 12 px letter, and the least space between two labels, in CSS pixels."""
 
-LONGEST_NAME, LONGEST_TICK = 12, 9
+LONGEST_NAME, LONGEST_TICK, LONGEST_BY = 12, 9, 80
 MOST_TICKS = 5
 
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 88, 24, 4
@@ -139,6 +141,19 @@ def chart(
         base=base.version if base else "",
         direction=direction,
     )
+
+
+def label(point: Point, drawn: Chart) -> str:
+    """Return what the card of a point shows, and screen readers say: lines with commas between them."""
+    parts = [f"{point.version}: {formats.number(point.value)}"]
+    if point.is_release:
+        parts.append("release")
+    if drawn.base and point.version != drawn.base:
+        better = "better" if point.change * (drawn.direction or 0) > 0 else "worse"
+        judged = f" ({better})" if drawn.direction and point.change else ""
+        parts.append(f"{formats.signed(point.change)}{judged} against {drawn.base}")
+    by = point.created_by if len(point.created_by) <= LONGEST_BY else f"{point.created_by[: LONGEST_BY - 1]}…"
+    return ", ".join([*parts, f"registered {formats.clock(point.created_at)} by {by}"])
 
 
 def _difference(value: Fraction, base: Fraction) -> float:
