@@ -145,11 +145,15 @@ def _create(name: str, actor: Actor) -> tuple[Environment, bool]:
         )
     values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.shown}
     columns = [getattr(Environment, column) for column in values]
-    row = select(*(value if column == "rank" else literal(value) for column, value in values.items())).where(_NUMBER < MOST)
+    row = select(*(value if column == "rank" else literal(value) for column, value in values.items())).where(
+        _NUMBER < MOST
+    )
     inserted: Any = db.session.execute(insert(Environment).from_select(columns, row).on_conflict_do_nothing())
     environment = _locked(name, shared=False)
     if environment is None or (environment.deleted_at is not None and db.session.scalar(select(_NUMBER)) >= MOST):
-        raise Conflict(f"There are {MOST} environments, the most that there may be. Delete one that is not used any more.")
+        raise Conflict(
+            f"There are {MOST} environments, the most that there may be. Delete one that is not used any more."
+        )
     deleted = environment.deleted_at is not None
     if deleted:
         rank = db.session.scalar(select(_last_rank()))

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from catapult.filters import completion
@@ -12,7 +12,9 @@ from catapult.filters.nouns import Noun
 from catapult.pages.parts import formats, lists
 
 SIGNS = {">=": "≥", "<=": "≤", "==": "=", ">": ">", "<": "<"}
-NUMBERS = re.compile(r"""(metadata(?:\.(?:[\w-]+|"(?:[^"\\]|\\.)+"))+)\s*(?:[<>=!]|in\b|between\b)""")
+NUMBERS = re.compile(
+    r"""\bmetadata\.((?:[\w-]+|"(?:[^"\\]|\\.)+")(?:\.(?:[\w-]+|"(?:[^"\\]|\\.)+"))*)\s*(?:[<>=!]|in\b|between\b)"""
+)
 """A path of metadata in a filter, before an operator that numbers have."""
 MOST_GATES = 3
 """The most gates whose conditions are offered."""
@@ -69,18 +71,19 @@ def guess(mistake: Misread | None, noun: Noun, paths: Iterable[str] = (), is_emp
     In a filter that nothing matches, a number's path that no version has may be misspelt.
     """
     if mistake is None:
-        return _near_path(list(map(field, paths))) if is_empty else None
+        return _near_path(paths) if is_empty else None
     name = next(iter(mistake.errors))
     near = completion.nearest(mistake, lists.typed(name), noun, map(field, paths))
     return near and Guess(near[0], lists.here(**{name: near[1]}))
 
 
-def _near_path(known: Sequence[str]) -> Guess | None:
-    text = lists.typed("filter")
+def _near_path(paths: Iterable[str]) -> Guess | None:
+    text, known = lists.typed("filter"), [field(path).removeprefix("metadata.") for path in paths]
     for name in NUMBERS.findall(text):
-        near = difflib.get_close_matches(name, known, 1, cutoff=0.8) if name not in known else []
+        near = difflib.get_close_matches(name, known, 1, cutoff=0.75) if name not in known else []
         if near:
-            return Guess(near[0], lists.here(filter=text.replace(name, near[0])))
+            changed = text.replace(f"metadata.{name}", f"metadata.{near[0]}")
+            return Guess(f"metadata.{near[0]}", lists.here(filter=changed))
     return None
 
 
