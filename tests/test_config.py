@@ -192,7 +192,15 @@ INVALID = {
     "RATE_LIMIT_STORAGE": ["http://:pa55word@redis", "redis", "/tmp/redis.sock", "memcached://m"],
     "METRICS_KEY": ["pa55word", "pa55word pa55word"],
 }
-QUOTED = ("LOG_LEVEL", "CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS", "RATE_LIMIT", "KEY_MAX_AGE", "ENVIRONMENT_ROLE")
+QUOTED = (
+    "LOG_LEVEL",
+    "CORS_ORIGINS",
+    "TRUSTED_PROXIES",
+    "TRUSTED_HOSTS",
+    "RATE_LIMIT",
+    "KEY_MAX_AGE",
+    "ENVIRONMENT_ROLE",
+)
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in INVALID.items() for value in values])

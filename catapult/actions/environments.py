@@ -150,11 +150,11 @@ def _create(name: str, actor: Actor) -> tuple[Environment, bool]:
     )
     inserted: Any = db.session.execute(insert(Environment).from_select(columns, row).on_conflict_do_nothing())
     environment = _locked(name, shared=False)
-    if environment is None or (environment.deleted_at is not None and db.session.scalar(select(_NUMBER)) >= MOST):
+    deleted = environment is not None and environment.deleted_at is not None
+    if environment is None or (deleted and not db.session.scalar(select(_NUMBER < MOST))):
         raise Conflict(
             f"There are {MOST} environments, the most that there may be. Delete one that is not used any more."
         )
-    deleted = environment.deleted_at is not None
     if deleted:
         rank = db.session.scalar(select(_last_rank()))
         values = {"name": name, "rank": rank, "created_by": actor.shown, "created_at": NOW, "deleted_at": None}

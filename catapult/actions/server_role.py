@@ -3,6 +3,8 @@
 Whoever owns a table may switch off its triggers, and so could rewrite the audit log. The role that serves owns nothing.
 """
 
+from typing import Any
+
 from psycopg2.extensions import encrypt_password
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
@@ -40,7 +42,7 @@ def grant(connection: Connection, server: URL) -> None:
         )
     if may_create:
         verb = "CREATE" if owns is None else "ALTER"
-        driver = connection.connection.dbapi_connection
+        driver: Any = connection.connection.dbapi_connection
         # Hashed here: PostgreSQL may log the statement.
         hashed = encrypt_password(password, name, driver, "scram-sha-256")
         connection.exec_driver_sql(f"{verb} ROLE {quoted} LOGIN PASSWORD '{hashed}'")

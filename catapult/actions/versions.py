@@ -108,28 +108,32 @@ def edit(
     return audit.commit(actor, version, *entries) if entries else version
 
 
-def promote(version_id: UUID, *, actor: Actor, reason: str | None = None, force: bool = False) -> Version:
+def promote(
+    version_id: UUID, *, actor: Actor, reason: str | None = None, force: bool = False, expected: set[int] | None = None
+) -> Version:
     """Make this version a release. Promoting a release changes nothing and writes no entry.
 
     `force`, with a reason and by an admin, overrides the gates and writes an entry about that too. Raises NotFound, Forbidden,
-    Blocked, and Conflict if it is archived.
+    Blocked, PreconditionFailed, and Conflict if it is archived.
     """
     actor.needs(Role.RELEASER)
     gates.check_force(actor, force, reason)
     held = locks.version_for(version_id, RELEASE, locks.gates_of(RELEASE))
     actor.bounds.check_model(held.version.model_name)
+    locks.check_counter(held.version, expected)
     decided = _promote(held.version, actor, held.now, reason, force, held.facts)
     return _save(held, decided, actor)
 
 
-def demote(version_id: UUID, *, actor: Actor, reason: str | None = None) -> Version:
+def demote(version_id: UUID, *, actor: Actor, reason: str | None = None, expected: set[int] | None = None) -> Version:
     """Make this release an ordinary version again. Demoting a version that is not a release changes nothing.
 
-    Raises NotFound, Forbidden.
+    Raises NotFound, Forbidden, PreconditionFailed.
     """
     actor.needs(Role.RELEASER)
     held = locks.version_for(version_id, RELEASE, frozenset())
     actor.bounds.check_model(held.version.model_name)
+    locks.check_counter(held.version, expected)
     return _save(held, _demote(held.version, actor, held.now, reason), actor)
 
 

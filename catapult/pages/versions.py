@@ -1,5 +1,6 @@
 """`/models/<name>/versions/<version>`: one version, and what can be done with it."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from catapult.actions import versions as actions
 from catapult.contract.schemas import Reason, VersionEdit, VersionIn
-from catapult.errors import Blocked, Conflict, NotFound, Refusal
+from catapult.errors import Blocked, Conflict, NotFound, PreconditionFailed, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
 from catapult.pages.parts import evidence, formats, forms, fragments, metadata_groups, samples, verdicts
@@ -164,7 +165,9 @@ def _in_place(name: str, version: str, verb: Verb) -> Response:
     target = request.headers.get("HX-Target", "")
     try:
         before = versions.identify(name, version)
-        row = verb.act(before.id, actor=g.actor)
+        row = verb.act(before.id, actor=g.actor, expected=_to_undo())
+    except PreconditionFailed:
+        return _not_undone(versions.named(name, version), target)
     except NotFound:
         if is_htmx() and target.startswith("version-"):
             return fragments.whole("registered_models/_gone.html", 404, row_id=target, version=version)
@@ -179,6 +182,22 @@ def _in_place(name: str, version: str, verb: Verb) -> Response:
     except (NotFound, SQLAlchemyError):  # the change is saved, whatever happened since: never report it as failed
         db.session.rollback()
         return fragments.toast_only(toast)
+
+
+def _to_undo() -> set[int] | None:
+    """Return the counter that the version has to have to be undone: that of what the button reverts."""
+    counter = request.form.get("undo", "")
+    return {int(counter)} if re.fullmatch(r"[0-9]{1,18}", counter) else None
+
+
+def _not_undone(row: Any, target: str) -> Response:
+    """Show the version as somebody else has changed it since, and say who: Undo reverts one's own change alone."""
+    db.session.rollback()
+    if not is_htmx():
+        return fragments.back(address(row))
+    by = audit_logs.last_actor(UUID(row.id))
+    toast = fragments.toast(f"{row.model_name} {row.version} was changed since, by {by}. Nothing was undone.", bad=True)
+    return _updated(row, toast, target, None)
 
 
 def _updated(row: Any, toast: str, target: str, done: Verb | None) -> Response:
@@ -203,6 +222,7 @@ def _toast(row: Any, verb: Verb, target: str, *, was_done: bool) -> str:
     address = url_for(".change", name=row.model_name, version=row.version, verb=verb.undo, **shown)
     part = "ready" if target.startswith("ready-act-") else target  # the row may be gone by then
     undo = {"action": address, "target": f"#{part}", "swap": "innerHTML" if part == "main" else "outerHTML"}
+    undo["counter"] = str(row.counter)
     return fragments.toast(f"{row.model_name} {row.version} is {verb.state} now.", undo=undo)
 
 

@@ -25,7 +25,9 @@ VARIABLE = r"(?<!\$)\$\{([A-Z_]+)"
 
 
 def test_every_image_is_pinned_by_version() -> None:
-    tags = [service["image"].rpartition(":")[2] for service in SERVICES.values() if not service["image"].endswith(":local")]
+    tags = [
+        service["image"].rpartition(":")[2] for service in SERVICES.values() if not service["image"].endswith(":local")
+    ]
     arguments = re.findall(r"^ARG (?:PYTHON|NGINX)=(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     built = {service["image"] for service in SERVICES.values() if "build" in service}
     assert {service["image"] for service in SERVICES.values() if service["image"].endswith(":local")} == built

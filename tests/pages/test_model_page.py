@@ -104,6 +104,26 @@ def test_the_head_of_a_model_without_versions_says_so(browser, model):
     assert standing(browser.get(MODEL)) == "Release None yet Live in Nowhere Candidate None"
 
 
+def undo_of(answer):
+    """What the form that reverts the change sends."""
+    return Page(answer).all("input", name="undo")[0]["value"]
+
+
+@pytest.mark.parametrize("target", ["standing", "main", "row"])
+def test_undo_reverts_ones_own_promotion_and_not_the_one_of_somebody_else(browser, api, model, sql, target):
+    version = api.version(model)
+    target = f"version-{version['id']}" if target == "row" else target
+    mine = browser.post(f"{MODEL}/versions/1.0.0/-/promote", {}, htmx=target)
+    other = api.by("releaser")
+    for is_release in (False, True):
+        assert other.put(f"/api/v1/versions/{version['id']}", {"is_release": is_release}).status_code == 200
+    answer = browser.post(f"{MODEL}/versions/1.0.0/-/demote", {"undo": undo_of(mine)}, htmx=target)
+    assert "was changed since, by releaser-key. Nothing was undone." in answer.text
+    assert api.get(f"/api/v1/versions/{version['id']}").json["is_release"] is True
+    assert browser.post(f"{MODEL}/versions/1.0.0/-/demote", {}, htmx=target).status_code == 200
+    assert api.get(f"/api/v1/versions/{version['id']}").json["is_release"] is False
+
+
 def test_promoting_in_the_head_answers_with_the_head_and_out_of_band_with_the_row(browser, api, model, sql):
     version = api.version(model, metadata={"accuracy": 0.5})
     address = f"{MODEL}/versions/1.0.0/-/promote"
@@ -118,7 +138,7 @@ def test_promoting_in_the_head_answers_with_the_head_and_out_of_band_with_the_ro
         "drawing",
     }
     [undo] = [form for form in page.all("form", hx_target="#standing") if "?" not in form["action"]]
-    undone = browser.post(undo["action"], {"undo": "1"}, htmx="standing")
+    undone = browser.post(undo["action"], {"undo": undo_of(answer)}, htmx="standing")
     assert "Promote" in standing(undone)
     assert sql("SELECT 1 FROM versions WHERE released_at IS NOT NULL") == []
 

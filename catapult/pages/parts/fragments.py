@@ -57,8 +57,8 @@ def toast(
 ) -> str:
     """Return the HTML of a toast, out of band.
 
-    `undo` has the `action` and `target` of a form that reverts the change; `link` has the `address` and `label` of a form
-    that opens in the dialog.
+    `undo` has the `action` and `target` of a form that reverts the change, and the `counter` of what it reverts. `link` has
+    the `address` and `label` of a form that opens in the dialog.
     """
     request_id = auth.request_id() if bad else None
     return str(render_template("_toast.html", text=text, bad=bad, undo=undo, link=link, request_id=request_id))
