@@ -97,7 +97,12 @@ read_schema() { SCHEMA=$(compose run --rm -T migrate flask db current); } # `000
 scheme() { if [ -e infrastructure/nginx/ssl/privkey.pem ]; then echo https; else echo http; fi; }
 
 address() {
-  local port
+  local port public
+  public=$(value_of PUBLIC_URL)
+  if [ -n "$public" ]; then
+    printf '%s' "$public"
+    return
+  fi
   if [ "$(scheme)" = https ]; then port=$(value_of HTTPS_PORT); else port=$(value_of HTTP_PORT); fi
   case $(scheme):${port:-} in
     http: | http:80 | https: | https:443) printf '%s://localhost' "$(scheme)" ;;

@@ -60,7 +60,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         prepared.listen(db.engine)
         metrics.init_app(app, db.engine)
     migrate.init_app(app, db, directory=str(schema_version.FOLDER))
-    app.wsgi_app = forwarded.Proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = forwarded.Proxies(  # type: ignore[method-assign]
+        app.wsgi_app, settings.trusted_proxies, settings.public_url
+    )
     app.before_request(request_log.start_clock)
     app.before_request(origin.check_host)
     rate_limit.init_app(app, settings)

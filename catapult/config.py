@@ -34,6 +34,11 @@ FOREIGN = (
 )
 """Variables of libpq that would change what is stored or read, or lead to another server than `DATABASE_URL` names."""
 ENVIRONMENT_ROLES = ("publisher", "releaser", "admin")
+MOUNT = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
+"""The path below which a proxy shows this application: "" or `/catapult`. No segment leads up, and none is empty."""
+PUBLIC_URL = re.compile(
+    rf"(?i:https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]))(?::[1-9][0-9]{{0,4}})?{MOUNT.pattern}/?"
+)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -62,6 +67,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     trusted_hosts: tuple[str, ...] = ()
+    public_url: str = ""
     rate_limit: str = ""
     rate_limit_storage: str = field(default="memory://", repr=False)
     metrics_key: str = field(default="", repr=False)
@@ -90,6 +96,7 @@ def load() -> Settings:
         "cors_origins": list_of(env, "CORS_ORIGINS"),
         "trusted_proxies": list_of(env, "TRUSTED_PROXIES"),
         "trusted_hosts": tuple(host.lower() for host in list_of(env, "TRUSTED_HOSTS")),
+        "public_url": env.str("PUBLIC_URL", ""),
         "rate_limit": env.str("RATE_LIMIT", ""),
         "rate_limit_storage": env.str("RATE_LIMIT_STORAGE", "memory://"),
         "metrics_key": env.str("METRICS_KEY", ""),
@@ -105,7 +112,11 @@ def load() -> Settings:
     if problems:
         raise ConfigError(problems)
     _unset_foreign(url)
+    os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it for the mount point
     values["trusted_proxies"] = tuple(ip_network(text) for text in values["trusted_proxies"])
+    values["public_url"] = _normalized(values["public_url"])
+    if values["public_url"] and values["trusted_hosts"]:
+        values["trusted_hosts"] += (re.sub(r":\d+$", "", urlsplit(values["public_url"]).netloc),)
     values["key_max_age"] = timedelta(days=int(values["key_max_age"][:-1])) if values["key_max_age"] else None
     if not url:
         salt, secret = salt or stored_secret(home, "api_key_salt"), secret or stored_secret(home, "secret_key")
@@ -246,6 +257,11 @@ def _invalid(values: dict[str, Any]) -> list[str]:
         if origin != "*" and not _is_origin(origin):
             problems.append(f"CORS_ORIGINS contains {origin!r}; use the form https://ml.example.com, without a path.")
     problems += _invalid_trust(values["trusted_proxies"], values["trusted_hosts"])
+    if values["public_url"] and not PUBLIC_URL.fullmatch(values["public_url"]):
+        problems.append(
+            f"PUBLIC_URL is {values['public_url']!r}; use the address that people open, such as https://ml.example.com "
+            "or https://ml.example.com/catapult, without user, query and fragment."
+        )
     problems += _invalid_rates(values["rate_limit"], values["rate_limit_storage"])
     if values["key_max_age"] and not re.fullmatch(r"[1-9]\d{0,3}d", values["key_max_age"], re.ASCII):
         problems.append(f"KEY_MAX_AGE is {values['key_max_age']!r}; use a number of days such as 90d.")
@@ -255,6 +271,12 @@ def _invalid(values: dict[str, Any]) -> list[str]:
     if values["metrics_key"] and not re.fullmatch(r"[!-~]{16,}", values["metrics_key"]):
         problems.append(f"METRICS_KEY needs 16 or more visible ASCII characters. Create one: `{_RECIPE}`.")
     return problems
+
+
+def _normalized(url: str) -> str:
+    """Return the address with scheme and host in lower case, and without a slash at its end."""
+    parts = urlsplit(url.removesuffix("/"))
+    return parts._replace(netloc=parts.netloc.lower()).geturl()
 
 
 def _invalid_trust(proxies: tuple[str, ...], hosts: tuple[str, ...]) -> list[str]:

@@ -38,6 +38,7 @@ SETTINGS = (
     *(
         "TRUSTED_PROXIES",
         "TRUSTED_HOSTS",
+        "PUBLIC_URL",
         "RATE_LIMIT",
         "RATE_LIMIT_STORAGE",
         "METRICS_KEY",
@@ -122,7 +123,7 @@ def refusal(answer: TestResponse) -> str:
     """The kind of problem that the answer is: `not-found`, `conflict`."""
     problem: dict[str, Any] = answer.json
     assert (answer.status_code, answer.content_type) == (problem["status"], "application/problem+json"), answer.text
-    return str(problem["type"]).removeprefix("/docs/errors/")
+    return str(problem["type"]).rpartition("/docs/errors/")[2]
 
 
 def audited(entry: dict[str, Any]) -> tuple[str, str, str]:

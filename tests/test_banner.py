@@ -24,6 +24,13 @@ def test_the_last_worker_of_a_start_prints_and_later_ones_do_not(capsys, workers
     assert capsys.readouterr().out == ""
 
 
+def test_what_people_open_is_the_last_line_where_it_is_another_address(capsys):
+    Banner(URL, None, 1, "https://ml.example.com/catapult").worker_started(None)
+    first, last = capsys.readouterr().out.split("\n")[2:4]
+    assert first.endswith(f" at {URL}")
+    assert last == "Open it at https://ml.example.com/catapult"
+
+
 @pytest.mark.parametrize("key", [KEY, None])
 def test_a_start_that_fails_prints_the_key_and_no_address(capsys, key):
     banner = Banner(URL, key, 2)

@@ -18,6 +18,11 @@ TEAM = {"DATABASE_URL": "postgresql://u:pa55word@db/registry", "API_KEY_SALT": S
 ORIGINS = ("https://a.example.com", "http://localhost:3000")
 NETWORKS = tuple(map(ip_network, ("10.0.0.5/32", "10.1.0.0/16", "::1/128")))
 HOSTS = ("ml.example.com", ".example.org", "[::1]")
+PUBLIC_URLS = {
+    "https://ml.example.com": "https://ml.example.com",
+    "HTTPS://ML.Example.com:8443/Catapult/": "https://ml.example.com:8443/Catapult",
+    "http://[::1]:8000/a/b.c_d~e-f": "http://[::1]:8000/a/b.c_d~e-f",
+}
 RATES = ("50 per second", "50/second", "50 per second; 1000 per minute", "5 per 10 seconds")
 
 
@@ -91,6 +96,7 @@ def test_secrets_are_created_once_and_readable_by_their_owner_alone(load, tmp_pa
         ("CORS_ORIGINS", "https://a.example.com, http://localhost:3000", "cors_origins", ORIGINS),
         ("TRUSTED_PROXIES", "10.0.0.5, 10.1.0.0/16,::1,", "trusted_proxies", NETWORKS),
         ("TRUSTED_HOSTS", " ML.example.com, .example.org ,[::1]", "trusted_hosts", HOSTS),
+        *(("PUBLIC_URL", sent, "public_url", read) for sent, read in PUBLIC_URLS.items()),
         *(("RATE_LIMIT", rate, "rate_limit", rate) for rate in RATES),
         ("KEY_MAX_AGE", "90d", "key_max_age", timedelta(days=90)),
         ("ENVIRONMENT_ROLE", "admin", "environment_role", "admin"),
@@ -126,6 +132,17 @@ def test_a_database_url_names_its_driver(load, scheme):
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_an_empty_setting_is_not_set(load, name, empty):
     assert load() == load(**{name: empty, f"{name}_FILE": ""})
+
+
+def test_the_host_of_the_public_url_is_trusted_where_hosts_are(load):
+    url = {"PUBLIC_URL": "https://ml.example.com:8443/catapult"}
+    assert load(**url, TRUSTED_HOSTS="backend").trusted_hosts == ("backend", "ml.example.com")
+    assert load(**url, TRUSTED_HOSTS="").trusted_hosts == ()
+
+
+def test_no_variable_of_gunicorn_is_the_path(load):
+    load(SCRIPT_NAME="/catapult")
+    assert "SCRIPT_NAME" not in os.environ
 
 
 def test_an_empty_number_of_workers_does_not_reach_gunicorn(load):
@@ -188,17 +205,17 @@ INVALID = {
     ],
     "TRUSTED_PROXIES": ["10.0.0.1/8", "nginx", "10.0.0.0/33", "*", "10.0.0.1:80", "10.0.0.1 10.0.0.2"],
     "TRUSTED_HOSTS": ["https://a.example.com", "a.example.com:80", "a.example.com/x", "*", "a..b", "a b"],
+    "PUBLIC_URL": [
+        *("ml.example.com", "/catapult", "ftp://ml.example.com", "https://", "https://a b", "https://h//x"),
+        *("https://ml.example.com/a/../b", "https://ml.example.com/.", "https://ml.example.com/?x", "https://h/#x"),
+        *("https://h/a%20b", "https://h/ü", "https://h/a\nb", "https://u@h", "https://h:port/", "https://h/x//"),
+    ],
     "RATE_LIMIT": ["fast", "50", "0 per second", "-1 per second", "50 per week", "per second", "50 per second;"],
     "RATE_LIMIT_STORAGE": ["http://:pa55word@redis", "redis", "/tmp/redis.sock", "memcached://m"],
     "METRICS_KEY": ["pa55word", "pa55word pa55word"],
 }
 QUOTED = (
-    "LOG_LEVEL",
-    "CORS_ORIGINS",
-    "TRUSTED_PROXIES",
-    "TRUSTED_HOSTS",
-    "RATE_LIMIT",
-    "KEY_MAX_AGE",
+    *("LOG_LEVEL", "CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS", "PUBLIC_URL", "RATE_LIMIT", "KEY_MAX_AGE"),
     "ENVIRONMENT_ROLE",
 )
 

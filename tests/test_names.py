@@ -141,7 +141,7 @@ def check(api, model, kind, text):
         assert response.json[kind] == text
         assert api.get(path, query_string=query).json == [as_listed(response.json)]
         if kind == "digest":
-            assert (response.json["image"] is None) == (response.json["digest_status"] == "malformed")
+            assert (response.json["image"] is None) == (response.json["image_fault"] is not None)
             assert (response.json["digest_status"] == "unverified") == is_oci_digest(text)
         if kind == "version":
             assert api.get("/api/v1/versions/latest?model_name=ORG/BERT&order=semver").json == response.json

@@ -11,12 +11,24 @@ NGINX, BALANCER, CLIENT, SPOOFED = "10.0.0.2", "10.9.0.7", "203.0.113.9", "198.5
 TRUSTED = (ip_network("10.0.0.0/24"), ip_network(BALANCER), ip_network("fd00::/64"))
 
 
+def environ_of(peer, trusted=TRUSTED, public_url="", **headers):
+    """The WSGI environment that the application gets."""
+    environ = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http", "HTTP_HOST": "backend:8000", "SCRIPT_NAME": ""}
+    environ |= {f"HTTP_X_FORWARDED_{name.upper()}": value for name, value in headers.items()}
+    Proxies(lambda environ, _: [], trusted, public_url)(environ, None)
+    return environ
+
+
 def seen(peer, trusted=TRUSTED, **headers):
     """(address, scheme, host) as the application sees them."""
-    environ = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http", "HTTP_HOST": "backend:8000"}
-    environ |= {f"HTTP_X_FORWARDED_{name.upper()}": value for name, value in headers.items()}
-    Proxies(lambda environ, _: [], trusted)(environ, None)
+    environ = environ_of(peer, trusted, **headers)
     return environ["REMOTE_ADDR"], environ["wsgi.url_scheme"], environ["HTTP_HOST"]
+
+
+def shown(peer=NGINX, public_url="", **headers):
+    """The address of the overview as the application makes it."""
+    environ = environ_of(peer, public_url=public_url, **headers)
+    return f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}{environ['SCRIPT_NAME']}/"
 
 
 ALL = {"for": CLIENT, "proto": "https", "host": "ml.example.com"}
@@ -53,6 +65,48 @@ def test_of_lists_the_entry_counts_that_stands_where_the_client_does():
 @pytest.mark.parametrize("proto", ["ftp", "javascript", "", " , "])
 def test_a_scheme_is_http_or_https(proto):
     assert seen(NGINX, proto=proto)[1] == "http"
+
+
+@pytest.mark.parametrize("mount", ["/catapult", "/a/b.c", "/A_b~c-d", "/..a"])
+def test_a_path_counts_from_a_trusted_proxy_alone(mount):
+    assert shown(prefix=mount) == f"http://backend:8000{mount}/"
+    assert shown("192.0.2.1", prefix=mount) == "http://backend:8000/"
+    assert shown(**{"for": f"{CLIENT}, {BALANCER}", "prefix": f"{mount}, /second"}) == f"http://backend:8000{mount}/"
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        *("//evil.test", "/a//b", "/", "/a/", "a", "/..", "/a/../b", "/.", "/a b", '/a"b', "/<b>", "/ü", "/a%2fb"),
+        *("/a\\b", "/a?b", "/a#b", "http://evil.test"),
+    ],
+)
+def test_a_path_of_anything_else_is_none(mount):
+    assert environ_of(NGINX, prefix=mount)["SCRIPT_NAME"] == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"host": "ml.example.com", "port": "8443"}, "http://ml.example.com:8443/"),
+        ({"host": "[::1]", "port": "8443"}, "http://[::1]:8443/"),
+        ({"host": "ml.example.com:9000", "port": "8443"}, "http://ml.example.com:9000/"),
+        ({"host": "ml.example.com", "port": "443", "proto": "https"}, "https://ml.example.com/"),
+        ({"host": "ml.example.com", "port": "80", "proto": "https"}, "https://ml.example.com/"),
+        *(({"host": "a", "port": port}, "http://a/") for port in ("x", "0", "-1", "123456", "8443/x", "")),
+        ({"for": f"{CLIENT}, {BALANCER}", "host": "a", "port": "8443, 81"}, "http://a:8443/"),
+    ],
+)
+def test_a_port_counts_from_a_trusted_proxy_where_the_host_has_none(headers, address):
+    assert shown(**headers) == address
+    assert shown("192.0.2.1", **headers) == "http://backend:8000/"
+
+
+@pytest.mark.parametrize("peer", [NGINX, "192.0.2.1"])
+@pytest.mark.parametrize("url", ["https://ml.example.com/catapult", "https://ml.example.com"])
+def test_the_public_url_wins_over_every_header(peer, url):
+    assert shown(peer, url, host="other", port="81", prefix="/other", proto="http") == f"{url}/"
+    assert environ_of(peer, public_url=url, **ALL)["REMOTE_ADDR"] == (CLIENT if peer == NGINX else peer)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +186,25 @@ def test_a_wrong_host_is_a_problem_at_the_api_and_a_page_elsewhere(behind, host)
 def test_a_host_of_ours_is_taken_with_any_port_and_without_the_setting_any_host(behind, api, host):
     assert behind.get("/api/v1/models", headers={"Host": host}).status_code == 200
     assert api.get("/api/v1/models", headers={"Host": f"evil.{host}"}).status_code == 200
+
+
+def test_with_a_public_url_the_host_that_was_asked_still_has_to_be_ours(app_with, keys):
+    url = "https://ml.example.com/catapult"
+    api = Api(app_with(public_url=url, trusted_hosts=("backend", "ml.example.com")), keys)
+    assert refusal(api.get("/api/v1/models", headers={"Host": "evil.test"})) == "bad-request"
+    listed = api.get("/api/v1/models", headers={"Host": "backend:8000"})
+    assert f"<{url}/api/v1/models?" in listed.headers["Link"]
+    assert "Strict-Transport-Security" in listed.headers
+
+
+def test_with_a_public_url_a_form_comes_from_there_and_its_cookie_is_for_there(app_with, keys):
+    client = app_with(public_url="https://ml.example.com/catapult").test_client()
+    sent = {"data": {"key": keys["viewer"], "next": "/catapult/models"}, "base_url": "http://backend:8000"}
+    for origin in ("http://backend:8000", "http://ml.example.com:8000", "https://evil.test"):
+        assert client.post("/login", **sent, headers={"Origin": origin}).status_code == 403
+    answer = client.post("/login", **sent, headers={"Origin": "https://ml.example.com"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/catapult/models")
+    assert {"Secure", "Path=/catapult"} <= set(answer.headers["Set-Cookie"].split("; "))
 
 
 def test_probes_are_asked_by_address(behind):

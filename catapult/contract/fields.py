@@ -18,7 +18,13 @@ from catapult.rules.json_text import JsonText, as_stored, rfc3339
 
 RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 MINUTE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
-LINK = re.compile(r"https?://[^\s\x00-\x20\x7f-\x9f/?#\\]+[^\s\x00-\x20\x7f-\x9f\\]*", re.IGNORECASE)
+_SEEN = r"\s\x00-\x20\x7f-\x9f\\"
+_PORT = r"0*(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})?"
+LINK = re.compile(
+    rf"https?://(?:[^{_SEEN}/?#@]*@)?(?:\[[0-9a-fA-F:.]+\]|[^{_SEEN}/?#@:\[\]]+)(?::{_PORT})?(?:[/?#][^{_SEEN}]*)?",
+    re.IGNORECASE,
+)
+"""An address that a browser opens: a host, perhaps a port, and neither blanks nor control characters."""
 
 
 # --- fields of bodies and queries -------------------------------------------------------------------------------------

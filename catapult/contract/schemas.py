@@ -256,6 +256,14 @@ class VersionOut(RowOut):
         allow_none=True,
         metadata=says("The image to pull; null if it can't be told.", f"ghcr.io/myorg/bert@{EXAMPLE_DIGEST}"),
     )
+    image_fault = ComputedString(
+        image_reference.image_fault,
+        "model_repository",
+        "model_storage_path",
+        "digest",
+        allow_none=True,
+        metadata=says("Why there is no image to pull, and what to do; null if there is one.", None),
+    )
     size_bytes = fields.Integer(allow_none=True, metadata=says("The image's size in bytes."))
     platform = fields.String(metadata=says("Operating system and architecture.", "linux/amd64"))
     quantization = fields.String(allow_none=True, metadata=says("How the weights are stored."))

@@ -205,7 +205,7 @@ class ViewIn(Create):
         VIEW_ADDRESS_LENGTH,
         "Must be the path and query of models, versions, deployments or audit, without a host.",
         required=True,
-        metadata=says("Path and query of a list of the pages.", "/versions?filter=not+is_release"),
+        metadata=says("Path and query of a list, without a proxy's path.", "/versions?filter=not+is_release"),
     )
 
 

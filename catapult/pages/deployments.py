@@ -148,7 +148,7 @@ def _message(row: Any, *, is_live: bool = False) -> str:
 def _back_to(version: Any) -> str:
     """Return the address of the page that the dialog was opened on; the version's if the form was a page of its own."""
     current = current_address(query=True)
-    if is_htmx() and current != "/" and urlsplit(current).path != url_for(".create"):
+    if is_htmx() and current != url_for("pages.overview.show") and urlsplit(current).path != url_for(".create"):
         return current
     return url_for("pages.versions.show", name=version.model_name, version=version.version)
 

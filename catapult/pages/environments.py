@@ -16,6 +16,7 @@ from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import current_address, is_htmx, page, requested_block
 from catapult.queries import deployments, environments, gates, history, live, rollbacks, stages
 from catapult.tables import Role
+from catapult.web import addresses
 
 blp = Blueprint("environments", __name__)
 AT = "/environments/<name>"
@@ -157,7 +158,8 @@ def done(message: str, *, gone: bool = False) -> Response:
         shown |= places.line(shown)
         response = fragments.part(BOARD, "places", fragments.toast(message), fragments.state(), form=Form(), **shown)
         return fragments.closing_dialog(response, "#places", "morph:outerHTML")
-    in_dialog = is_htmx() and not gone and current_address() != request.path  # otherwise the form has its own page
+    is_own_page = current_address() == addresses.mounted(request.path)
+    in_dialog = is_htmx() and not gone and not is_own_page
     return fragments.go(here if in_dialog else home, message)
 
 

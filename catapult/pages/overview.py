@@ -69,7 +69,7 @@ def first_release() -> dict[str, Any]:
     if done.deployment:
         return {}
     language = first_steps.language(request.args.get("language"))
-    steps = first_steps.steps(done, request.host_url + "api", language)
+    steps = first_steps.steps(done, request.root_url + "api", language)
     return {"steps": steps, "language": language, "languages": first_steps.LANGUAGES}
 
 

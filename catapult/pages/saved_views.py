@@ -12,6 +12,7 @@ from catapult.pages.parts import forms, fragments
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import current_address, is_htmx, page
 from catapult.queries import saved_views
+from catapult.web import addresses
 
 blp = Blueprint("saved_views", __name__)
 NEW, LIST = "saved_views/new.html", "saved_views/list.html"
@@ -24,7 +25,7 @@ def create() -> Response:
 
     def act() -> Response:
         view = actions.create(actor=g.actor, **forms.read(ViewIn))
-        return fragments.go(view.address, f"The view {view.name} is saved.")
+        return fragments.go(addresses.mounted(view.address), f"The view {view.name} is saved.")
 
     return forms.answer(act, partial(fragments.form, NEW), Form({"address": _address()}))
 
@@ -33,7 +34,7 @@ def create() -> Response:
 @page()
 def delete(view_id: UUID) -> Response:
     """Delete the view, and return the others of its list."""
-    path = saved_views.get(view_id, g.actor.voice).address.partition("?")[0]
+    path = addresses.mounted(saved_views.get(view_id, g.actor.voice).address.partition("?")[0])
     actions.delete(view_id, actor=g.actor)
     if not is_htmx():
         return fragments.back(path)
@@ -41,8 +42,11 @@ def delete(view_id: UUID) -> Response:
 
 
 def _address() -> str:
-    """Return the address of the list to save: that in the browser, where filters are swapped in, or else the form's."""
+    """Return the address of the list to save: that in the browser, where filters are swapped in, or else the form's.
+
+    It is stored without the path that this application is mounted at, which may change.
+    """
     address = current_address(query=True) if is_htmx() else request.args.get("address", "")
-    path, _, query = address.partition("?")
+    path, _, query = (addresses.unmounted(address) or address).partition("?")
     lasting = urlencode([(name, value) for name, value in parse_qsl(query) if name != "cursor"])
     return f"{path}?{lasting}" if lasting else path

@@ -1,6 +1,5 @@
 """`/login`, `/welcome`, `/logout`, and the switch between light and dark."""
 
-import re
 from typing import Any
 
 from flask import Blueprint, Response, g, redirect, request, url_for
@@ -12,7 +11,7 @@ from catapult.pages.parts import forms, fragments
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page
 from catapult.queries.sessions import LONGEST
-from catapult.web import auth, origin
+from catapult.web import addresses, auth, origin
 from catapult.web.error_handlers import record
 from catapult.web.origin import SAFE
 
@@ -87,12 +86,12 @@ def theme() -> Response:
     if chosen in ("light", "dark"):
         response.set_cookie("theme", chosen, max_age=365 * 86_400, **_flags())
     else:
-        response.delete_cookie("theme")
+        response.delete_cookie("theme", **_flags())
     return response
 
 
 def _flags() -> dict[str, Any]:
-    return {"samesite": "Lax", "secure": request.is_secure}
+    return {"path": request.script_root or "/", "samesite": "Lax", "secure": request.is_secure}
 
 
 def _refused(refusal: Refusal) -> Response:
@@ -111,5 +110,5 @@ def _form(error: str = "", status: int = 200) -> Response:
 
 def _next() -> str:
     """Return the address to go to next: one of our own pages, never another site."""
-    wanted = request.values.get("next", "")
-    return wanted if re.fullmatch(r"/(?![/\\])[^\x00-\x20\\]*", wanted) else url_for("pages.overview.show")
+    path = addresses.unmounted(request.values.get("next", ""))
+    return addresses.mounted(path) if path else url_for("pages.overview.show")

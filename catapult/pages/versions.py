@@ -276,7 +276,8 @@ def address(row: Any) -> str:
 
 def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     """Return everything that a version's page shows."""
-    image = image_reference.image(row.model_repository, row.model_storage_path, row.digest)
+    reference = (row.model_repository, row.model_storage_path, row.digest)
+    image = image_reference.image(*reference)
     release = versions.released(UUID(row.model_id))
     base = release if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
@@ -293,7 +294,8 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         **talk(row, form),
         "tags_form": Form(),
         "image": image,
-        "samples": samples.of(row, image, f"{request.host_url}api"),
+        "image_fault": image_reference.image_fault(*reference),
+        "samples": samples.of(row, image, f"{request.root_url}api"),
         "malformed": image_reference.digest_status(row.digest) == "malformed",
         "base": base,
         "promotion": next((panel for panel in panels if panel.target == RELEASE), None),

@@ -1,6 +1,7 @@
 """Image references: valid OCI digests, and the repository that an image is pulled from.
 
-Source: the OCI image and distribution specifications, and the reference grammar of `distribution/reference`.
+Source: the OCI image and distribution specifications, and the reference grammar of `distribution/reference`, which docker,
+podman and skopeo share. It knows the digest algorithms of `go-digest` alone, and counts Docker Hub's host with a name.
 """
 
 import re
@@ -14,6 +15,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::(?P<port>\d{{1,5}}))?")
 _PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 LONGEST = 255
+HUB = ("", "docker.io", "index.docker.io")
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}"
 _UNDOTTED = r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*"
 PATTERN = (
@@ -30,6 +32,13 @@ def is_oci_digest(digest: str) -> bool:
     if registered:
         return registered.fullmatch(encoded) is not None
     return _OCI_DIGEST.fullmatch(digest) is not None
+
+
+def is_pullable_digest(digest: str) -> bool:
+    """Return whether container tools pull by this digest: they know no other than the registered algorithms."""
+    algorithm, _, encoded = digest.partition(":")
+    registered = _REGISTERED.get(algorithm)
+    return registered is not None and registered.fullmatch(encoded) is not None
 
 
 def digest_status(digest: str) -> str:
@@ -69,7 +78,8 @@ def repository_fault(repository: str) -> str | None:
         return f"Must be in lower case after the host: {'/'.join([*([host] if host else []), path.lower()])}."
     if bad := next((part for part in parts if not _PART.fullmatch(part)), None):
         return f"Must be made of letters, digits and single . _ - between them, which {bad[:60]!r} is not."
-    return f"Must be at most {LONGEST} characters." if len(repository) > LONGEST else None
+    full = len("docker.io/" if len(parts) > 1 else "docker.io/library/") + len(path) if host in HUB else len(repository)
+    return f"Must be at most {LONGEST + len(repository) - full} characters." if full > LONGEST else None
 
 
 def _is_host(first: str, reference: str) -> bool:
@@ -78,6 +88,21 @@ def _is_host(first: str, reference: str) -> bool:
 
 
 def image(repository: str | None, storage_path: str, digest: str) -> str | None:
-    """Return `repository@digest`, ready to pull, or None without a repository or with a malformed digest."""
+    """Return `repository@digest`, ready to pull, or None if `image_fault` says why there is none."""
     source = pull_from(repository, storage_path)
-    return f"{source}@{digest}" if source and is_oci_digest(digest) else None
+    return f"{source}@{digest}" if source and is_pullable_digest(digest) else None
+
+
+def image_fault(repository: str | None, storage_path: str, digest: str) -> str | None:
+    """Return why there is no image to pull, and what to do; None if there is one."""
+    if not is_oci_digest(digest):
+        return f"No container registry accepts the digest {digest[:80]}; one is sha256: and 64 hex digits."
+    if not is_pullable_digest(digest):
+        algorithm = digest.partition(":")[0]
+        return f"Container tools do not know the digest algorithm {algorithm[:60]}, only {', '.join(_HEX)}."
+    if pull_from(repository, storage_path):
+        return None
+    fault = repository_fault(repository) if repository else None
+    if fault:
+        return f"Correct the model's repository, {repository}: it {fault[0].lower()}{fault[1:]}"
+    return "The model's storage path is not an address to pull from. Set the model's repository."

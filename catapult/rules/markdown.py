@@ -50,7 +50,7 @@ LAST_LEVEL = 6
 GUIDE_ATTRIBUTES = {**ATTRIBUTES, **{f"h{level}": {"id"} for level in range(2, LAST_LEVEL + 1)}}
 GUIDE_VALUES = {
     **VALUES,
-    "href": re.compile(r"https?://[!-~]+|/docs/[!-\[\]-~]*|#[\w-]+", re.IGNORECASE),
+    "href": re.compile(r"https?://[!-~]+|(?:\./[\w-]*)?(?:#[\w-]+)?", re.IGNORECASE),
     "id": re.compile(r"[\w-]+"),
 }
 Address = Callable[[str], str | None]

@@ -15,8 +15,10 @@ class Banner:
     A pipe holds one byte for each worker. Each worker takes one; the worker that takes the last one prints.
     """
 
-    def __init__(self, url: str, key: str | None, workers: int) -> None:
+    def __init__(self, url: str, key: str | None, workers: int, public_url: str = "") -> None:
         self.address = [f"Catapult {VERSION} is running at {url}"]
+        if public_url:  # pages and cookies are for this address alone
+            self.address.append(f"Open it at {public_url}")
         note = "This is the first administrator's key, shown only once. Use it to sign in."
         self.key = [f"Key: {key}", note] if key else []  # no other line has `Key:`
         self.tickets, writer = os.pipe()

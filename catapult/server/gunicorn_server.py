@@ -51,7 +51,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, app: Flask, settings: Settings, database: Embedded | None, first_key: str | None = None) -> None:
         self.app, self.settings, self.database = app, settings, database
-        self.banner = Banner(settings.url, first_key, settings.workers)
+        self.banner = Banner(settings.url, first_key, settings.workers, settings.public_url)
         self.metrics = metrics.share(app, settings)
         super().__init__()
 

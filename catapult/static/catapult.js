@@ -6,6 +6,7 @@
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const on = (event, act) => document.addEventListener(event, act);
   const dialog = () => $("#dialog");
+  const root = document.documentElement.dataset.root; // the path below which a proxy shows the pages, or ""
   const isInput = (target) => target.closest("input, textarea, select, [contenteditable]");
 
   // --- toasts --------------------------------------------------------------------------------------------------------
@@ -233,10 +234,10 @@
   on("submit", (event) => {
     if (!event.target.matches("[data-theme-switch]")) return;
     event.preventDefault();
-    const root = document.documentElement;
-    const current = root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-    root.dataset.theme = current === "dark" ? "light" : "dark";
-    document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+    const { dataset } = document.documentElement;
+    const current = dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    dataset.theme = current === "dark" ? "light" : "dark";
+    document.cookie = `theme=${dataset.theme}; path=${root || "/"}; max-age=31536000; samesite=lax`;
   });
 
   // --- the button that shows a key, and the name that has to be typed ------------------------------------------------
@@ -331,7 +332,7 @@
     } else if (event.key === "g") {
       pressedG = Date.now();
     } else if (Date.now() - pressedG < 1500 && PAGES[event.key]) {
-      location.assign(PAGES[event.key]);
+      location.assign(root + PAGES[event.key]);
     }
   });
   on("click", (event) => {
@@ -344,7 +345,7 @@
   if (waiting) {
     setInterval(async () => {
       try {
-        if ((await fetch("/readyz")).ok) location.assign(waiting.dataset.wait);
+        if ((await fetch(`${root}/readyz`)).ok) location.assign(waiting.dataset.wait);
       } catch { /* still down */ }
     }, 3000);
   }

@@ -1,12 +1,16 @@
-"""The client's address, scheme and host as trusted proxies report them.
+"""The client's address, and the scheme, host and path that it sees, as PUBLIC_URL or trusted proxies report them.
 
 A WSGI middleware outside Flask, so that everything that reads them from the request (the audit log, sign-in limits,
-`Secure`, HSTS, `Location` and `Link`, the same-origin check) sees the same values.
+`Secure`, HSTS, links, `Location` and `Link`, the cookies' path, the same-origin check) sees the same values.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
+from urllib.parse import urlsplit
+
+from catapult.config import MOUNT
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -15,19 +19,33 @@ Environ = dict[str, Any]
 PEER = "catapult.peer"
 """The environ's key for the address at the other end of the socket."""
 
-FORWARDING = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_PROTO", "HTTP_VIA")
+ASKED = "catapult.asked"
+"""The environ's key for the host that the client asked, which PUBLIC_URL does not change."""
+
+FORWARDING = (
+    *("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_PROTO", "HTTP_VIA"),
+    *("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT", "HTTP_X_FORWARDED_PREFIX"),
+)
+STANDARD_PORTS = ("80", "443")
 
 
 class Proxies:
-    """The application behind proxies in these networks. Forwarding headers of any other peer are ignored."""
+    """The application behind proxies in these networks. Forwarding headers of any other peer are ignored.
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], trusted: tuple[Network, ...]) -> None:
+    `public_url` is where browsers find it, whatever the headers say.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], trusted: tuple[Network, ...], public_url: str = "") -> None:
         self.app, self.trusted = app, trusted
+        scheme, host, mount, *_ = urlsplit(public_url)
+        self.public = {"wsgi.url_scheme": scheme, "HTTP_HOST": host, "SCRIPT_NAME": mount} if public_url else {}
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         environ[PEER] = environ.get("REMOTE_ADDR", "")
         if self._trusts(parsed(environ[PEER])):
             self._apply(environ)
+        environ[ASKED] = environ.get("HTTP_HOST", "")
+        environ.update(self.public)
         return self.app(environ, start_response)
 
     def _apply(self, environ: Environ) -> None:
@@ -38,6 +56,11 @@ class Proxies:
             environ["wsgi.url_scheme"] = scheme
         if host:
             environ["HTTP_HOST"] = host
+        port, mount = reported(environ, "PORT", hops), reported(environ, "PREFIX", hops)
+        if re.fullmatch("[1-9][0-9]{0,4}", port) and port not in STANDARD_PORTS:
+            environ["HTTP_HOST"] = with_port(environ.get("HTTP_HOST", ""), port)
+        if mount and MOUNT.fullmatch(mount):
+            environ["SCRIPT_NAME"] = mount
 
     def _walk(self, peer: str, chain: list[str]) -> tuple[str, int]:
         """Return the client and its position from the right: entries further left may be forged."""
@@ -70,6 +93,11 @@ def reported(environ: Environ, what: str, hops: int) -> str:
     """Return what the proxy next to the client reported, at the same position as the address; "" if nothing."""
     values = entries(environ, what)
     return values[-min(max(hops, 1), len(values))] if values else ""
+
+
+def with_port(host: str, port: str) -> str:
+    """Return the host with this port, unless it has one already: a browser sends the port that it sees."""
+    return host if not host or re.search(r":\d+$", host) else f"{host}:{port}"
 
 
 def parsed(text: str) -> Address | None:

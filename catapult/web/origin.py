@@ -7,6 +7,7 @@ from flask import request
 
 from catapult.errors import BadRequest, Forbidden
 from catapult.extensions import current_settings
+from catapult.web import forwarded
 
 PROBES = ("/livez", "/readyz", "/metrics", "/api/health")
 """Addresses that monitoring asks: by IP address, and as often as it likes."""
@@ -23,7 +24,7 @@ def check_host() -> None:
 
 
 def _is_trusted(trusted: tuple[str, ...]) -> bool:
-    match = HOST.fullmatch(request.host.lower())
+    match = HOST.fullmatch(request.environ[forwarded.ASKED].lower())
     name = match[1].removesuffix(".") if match else ""
     return any(name == host or (host.startswith(".") and f".{name}".endswith(host)) for host in trusted)
 

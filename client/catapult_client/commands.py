@@ -187,10 +187,8 @@ def _image(registry: Registry[Any], deployment: Deployment) -> str:
     except NotFound:
         raise Failed(f"{_named(deployment)} was deleted, so its image is not known.") from None
     if not version.image:
-        reason = "the model's storage path has no host to pull from"
-        if version.digest_status == "malformed":
-            reason = f"{version.digest} is not a valid image digest"
-        raise Failed(f"{_named(version)} in {deployment.environment} has no image to pull: {reason}.")
+        fault = version.image_fault or ""  # an older registry does not say
+        raise Failed(f"{_named(version)} in {deployment.environment} has no image to pull. {fault}".rstrip())
     return str(version.image)
 
 

@@ -36,7 +36,7 @@ class Model(Record):
 class Version(Record):
     """An immutable image of a model. `is_release` is True after a promotion.
 
-    `image` can be pulled; it is None if digest or storage path do not give one. `live_in` has names of environments.
+    `image` can be pulled; without one it is None, and `image_fault` says why. `live_in` has names of environments.
     A release has the `decision_id` of its promotion; `override` is whether that overrode a gate.
     """
 
@@ -48,6 +48,7 @@ class Version(Record):
     digest: str = ""
     digest_status: str | None = None
     image: str | None = None
+    image_fault: str | None = None
     size_bytes: int | None = None
     platform: str | None = None
     quantization: str | None = None

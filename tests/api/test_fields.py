@@ -12,9 +12,20 @@ NEW = {
     "key": {"name": "training"},
 }
 EXACT = {"n": [2**53 + 1, 17976931348623157 * 10**292, 0.1, 1e-300], "b": {"aa": True, "a": None}, "ü": "🙂"}
-LINKS = ["http://x", "https://x.example/y?z#w", "HTTPS://X", "http://[::1]:8000/"]
+LINKS = [
+    *(
+        "http://x",
+        "https://x.example/y?z#w",
+        "HTTPS://X",
+        "http://[::1]:8000/",
+        "https://ünï.example:443",
+        "http://x:?q",
+    ),
+    *("http://u:p@x:65535/a:b@c[d]", "https://a_b.example/é"),
+]
 NO_LINKS = [
     "", "x", "//x", "ftp://x", "javascript:alert(1)", "data:text/html,x", " https://x", "https://", "http:x", "https://x\n",
+    "https://host:443:80/x", "https://x:port", "https://x:65536", "https://x:99999/", "https://[::1", "https://::1/", "https://:80",
     "https://x/\njavascript:y", "https://x y", "http://a b", 1, "https://" + "x" * 1_017,
 ]  # fmt: skip
 

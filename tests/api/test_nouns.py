@@ -33,6 +33,7 @@ COMPUTED = {
     "version": {
         "digest_status": "unverified",
         "image": f"r@{DIGEST}",
+        "image_fault": None,
         "status": "active",
         "released_at": None,
         "released_by": None,

@@ -89,6 +89,15 @@ def test_an_image_is_pulled_from_where_the_model_is_now(api):
     assert api.get(at(version)).json["image"] == f"ghcr.io/org/a@{DIGEST}"
 
 
+def test_a_version_by_a_repository_from_before_the_rule_has_no_image_and_says_why(api, model, sql):
+    version = api.version(model)
+    assert version["image_fault"] is None
+    sql("UPDATE models SET repository = 'ghcr.io/Acme/bert'")
+    answer = api.get(at(version)).json
+    assert answer["image"] is None
+    assert answer["image_fault"].endswith("it must be in lower case after the host: ghcr.io/acme/bert.")
+
+
 def test_a_change_of_metadata_leaves_the_metrics_of_other_versions(api, model, sql):
     changed, other = (api.version(model, name, metadata={"a": 1}) for name in ("1", "2"))
     api.put(at(changed), {"metadata": {"b": 5}})

@@ -253,10 +253,13 @@ def test_without_a_model_what_is_live_is_a_line_a_model(catapult, registry, vers
     assert "Nothing was" in past.err
 
 
-def test_a_version_without_an_image_to_pull_prints_none_and_says_why(catapult, registry, admin, version):
+def test_a_version_without_an_image_to_pull_prints_none_and_says_why(catapult, registry, admin, version, sql):
     registry.deploy(registry.create_version(MODEL, "2.0", "t", "sha256:abc"), "production")
     registry.create_model("bare", "bare/path")
     registry.deploy(registry.create_version("bare", "1", "t", DIGEST), "production")
+    registry.create_model("old", "bare/path")
+    registry.deploy(registry.create_version("old", "1", "t", DIGEST), "production")
+    sql("UPDATE models SET repository = 'docker://ghcr.io/a' WHERE name = 'old'")
     registry.deploy(version, "staging")
     then = next(registry.live("staging")).live_from
     admin.delete_environment("staging", force=True)
@@ -264,7 +267,11 @@ def test_a_version_without_an_image_to_pull_prints_none_and_says_why(catapult, r
     admin.delete_version(version)
     for command, reason in (
         (("production", MODEL), "sha256:abc"),
-        (("production", "bare"), "no host"),
+        (("production", "bare"), "Set the model's repository."),
+        (
+            ("production", "old"),
+            "Correct the model's repository, docker://ghcr.io/a: it must have no scheme, as ghcr.io/a",
+        ),
         (("staging", MODEL, "--at", then.isoformat()), "was deleted"),
     ):
         ended = catapult("live", *command)

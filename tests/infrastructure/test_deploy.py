@@ -199,6 +199,11 @@ def test_with_certificates_the_address_is_https(checkout: Checkout) -> None:
     assert "https://127.0.0.1/livez" in checkout.calls()[-1]
 
 
+def test_with_a_public_url_that_is_the_address(checkout: Checkout) -> None:
+    checkout.env_file.write_text("PUBLIC_URL=https://ml.example.com/catapult\n")
+    assert "runs at https://ml.example.com/catapult." in checkout.deploy().stderr
+
+
 def test_every_script_is_executable_and_shellcheck_finds_nothing(needs: Callable[[str], str]) -> None:
     assert all(os.access(ROOT / name, os.X_OK) for name in SCRIPTS)
     command = [needs("shellcheck"), "--external-sources", *SCRIPTS, *(ROOT / "scripts").glob("*.sh")]

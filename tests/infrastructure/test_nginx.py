@@ -144,6 +144,35 @@ def test_forwarded_addresses_are_trusted_back_to_the_first_untrusted_proxy(nginx
     trusting.logged(client="203.0.113.9")
 
 
+@pytest.mark.parametrize(
+    ("port", "prefix", "passed"),
+    [
+        ("8443", "/catapult", (["8443"], ["/catapult"])),
+        ("x", "//evil", (None, None)),
+        ("1, 2", "/a/../b", (None, None)),
+        ("", "/a b", (None, None)),
+    ],
+)
+def test_what_a_trusted_proxy_says_of_port_and_path_is_passed_on(
+    nginx: Start, echo: int, port: str, prefix: str, passed: tuple[list[str] | None, ...]
+) -> None:
+    trusting = nginx(echo, NGINX_TRUSTED_PROXIES="127.0.0.1")
+    headers = received(trusting.get("/livez", headers={"X-Forwarded-Port": port, "X-Forwarded-Prefix": prefix}))
+    assert (headers.get("x-forwarded-port"), headers.get("x-forwarded-prefix")) == passed
+
+
+def test_the_path_of_the_public_url_is_the_one_whatever_a_proxy_says(nginx: Start, echo: int) -> None:
+    for url, path in (("https://a.b/catapult/", ["/catapult"]), ("https://a.b", None)):
+        known = nginx(echo, NGINX_TRUSTED_PROXIES="127.0.0.1", PUBLIC_URL=url)
+        for headers in ({}, {"X-Forwarded-Prefix": "/other"}):
+            assert received(known.get("/livez", headers=headers)).get("x-forwarded-prefix") == path
+
+
+def test_a_public_url_that_would_not_be_a_path_is_refused(infra_folder: Callable[[], Path]) -> None:
+    with pytest.raises(AssertionError, match="PUBLIC_URL is"):
+        rendered(infra_folder(), "catapult.conf", PUBLIC_URL='https://a.b/x";')
+
+
 def test_connections_to_the_application_are_reused(mirror: Nginx) -> None:
     ports = {mirror.get("/livez").json()["port"] for _ in range(20)}
     assert len(ports) <= 4  # one a worker of nginx

@@ -44,7 +44,7 @@ def test_http_redirects_to_the_same_address_over_tls(front: Nginx) -> None:
 def test_http_redirects_to_the_published_port(infra_folder: Callable[[], Path], certificates: Path) -> None:
     for published, suffix in (("443", ""), ("8443", ":8443")):
         text = rendered(infra_folder(), "servers/https.conf", NGINX_SSL=str(certificates), HTTPS_PORT=published)
-        assert f"https://$host{suffix}$request_uri;" in text
+        assert f"https://$host{suffix}$client_mount$request_uri;" in text
 
 
 def test_tls_is_1_3_with_http_2(front: Nginx, certificates: Path) -> None:

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from rules.test_image_reference import DIGEST, GOOD, REPOSITORIES
+from rules.test_image_reference import DIGEST, GOOD, KNOWN, REFUSED, REPOSITORIES, UNKNOWN
 
 from catapult.rules.image_reference import image
 
@@ -11,6 +11,8 @@ NO_SUCH_PORT = ("host:99999/x", "host:0/x")
 """skopeo reads these and cannot connect."""
 UNREADABLE = (
     "invalid reference format",
+    "unsupported digest algorithm",
+    "invalid checksum digest",
     "invalid port",
     "both a tag and digest",
     "must not be more than 255",
@@ -18,11 +20,17 @@ UNREADABLE = (
 )
 
 
-@pytest.mark.parametrize("repository", [*GOOD, *(name for name in REPOSITORIES if name not in NO_SUCH_PORT)])
-def test_skopeo_reads_every_image_that_catapult_offers_and_no_other(needs, repository):
+REFERENCES = [
+    *((name, DIGEST) for name in [*GOOD, *REPOSITORIES] if name not in NO_SUCH_PORT),
+    *(("ghcr.io/org/bert", digest) for digest in [*KNOWN, *UNKNOWN, *(it for it in REFUSED if it.isprintable())]),
+]
+
+
+@pytest.mark.parametrize(("repository", "digest"), REFERENCES)
+def test_skopeo_reads_every_image_that_catapult_offers_and_no_other(needs, repository, digest):
     """It is not asked over the network: the proxy is one that refuses every connection."""
-    command = [needs("skopeo"), "inspect", "--command-timeout", "2s", f"docker://{repository}@{DIGEST}"]
+    command = [needs("skopeo"), "inspect", "--command-timeout", "2s", f"docker://{repository}@{digest}"]
     nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "HOME": "/nonexistent"}
     printed = subprocess.run(command, env=nowhere, capture_output=True, text=True, timeout=30, check=False).stderr
     read = not any(reason in printed for reason in UNREADABLE)
-    assert read is (image(repository, "", DIGEST) is not None), printed
+    assert read is (image(repository, "", digest) is not None), printed

@@ -1,6 +1,7 @@
 """The documentation as pages: the reference, the guides and the errors, with a session and without."""
 
 import re
+from urllib.parse import urljoin
 
 import pytest
 from markup import Page
@@ -54,9 +55,9 @@ def test_it_is_there_while_the_database_is_away(browser, monkeypatch):
 def test_every_link_leads_to_a_page_and_every_anchor_is_there_once(browser, address):
     response = browser.get(address)
     assert len(ids(response)) == len(set(ids(response)))
-    for link in {link for link in Page(response).links if link.startswith(("/docs", "#"))}:
+    for link in {link for link in Page(response).links if link.startswith(("/docs", "./", "#"))}:
         path, _, anchor = link.partition("#")
-        goal = browser.get(path or address)
+        goal = browser.get(urljoin(address, path))
         assert goal.status_code == 200, link
         assert not anchor or anchor in ids(goal), link
 

@@ -45,6 +45,7 @@ WRITTEN = [
     (formats.pretty, {"text": "text", True: "true", None: "null", 1000: "1,000", Decimal("0.50"): "0.5"}),
     (formats.is_link, {"https://example.org/a?b": True, "HTTP://x": True, "javascript:alert(1)": False, 7: False}),
     (formats.is_link, {"ftp://x": False, "https://x y": False, "https://x\n": False, " https://x": False, None: False}),
+    (formats.is_link, {"https://host:443:80/x": False, "http://[": False, "https://x:8443/a:b": True}),
     (formats.FILTERS["oci"], {"sha256:" + "a" * 64: True, "sha256:abc123...": False}),
     # In a text field, only what begins a tag or a reference is escaped.
     (formats.escapable, {"&amp; &#38; &x &; && &": "&amp;amp; &amp;#38; &amp;x &; && &", "\"'>": "\"'>"}),

@@ -71,6 +71,17 @@ def test_a_digest_that_no_registry_takes_has_no_pull_command(browser, api, model
     assert "docker compose" not in page
 
 
+def test_a_repository_from_before_the_rule_has_no_pull_command_and_says_why(browser, api, model, sql):
+    api.version(model)
+    sql("UPDATE models SET repository = 'https://ghcr.io/Acme/bert'")
+    page = browser.get("/models/org/bert/versions/1.0.0")
+    assert (
+        "Correct the model's repository, https://ghcr.io/Acme/bert: it must have no scheme"
+        in Page(page).one("main").text
+    )
+    assert "docker pull" not in page.text
+
+
 @pytest.mark.parametrize(
     "address", ["javascript:alert(1)", "data:text/html,x", "HTTPS://a.test/ onclick=x", "ftp://a.test"]
 )

@@ -1,13 +1,15 @@
 import pytest
 
-from catapult.rules.image_reference import digest_status, image, is_oci_digest, repository_fault
+from catapult.rules.image_reference import digest_status, image, image_fault, is_oci_digest, repository_fault
 
 A, DIGEST = "a" * 64, "sha256:" + "0123456789abcdef" * 4
-TAKEN = [
-    *(DIGEST, "sha384:" + "a" * 96, "sha512:" + "a" * 128, "blake3:x", "a.b_c-d+e:_=-"),
+KNOWN = [DIGEST, "sha384:" + "a" * 96, "sha512:" + "a" * 128]
+UNKNOWN = [
+    *("blake3:x", f"blake3:{A}", "md5:" + "a" * 32, "a.b_c-d+e:_=-"),
     "multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8",
     "sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564=",
 ]
+"""Digests that OCI takes, by algorithms that container tools do not know."""
 REFUSED = [
     *("sha256:abc123...", "sha256:...", f"sha256:{A[1:]}", f"sha256:{A}a", f"sha256:{A.upper()}", f"sha256:{A[1:]}g"),
     *(f"sha384:{A}", f"sha512:{A}", f"SHA256:{A}", f"sha256:{A}\n", "blake3:a b", "blake3:a/b", "a..b:x", "+a:x"),
@@ -24,12 +26,34 @@ NOT_PULLED = [
 ]
 
 
-@pytest.mark.parametrize(("digest", "taken"), [*((one, True) for one in TAKEN), *((one, False) for one in REFUSED)])
-def test_a_digest_that_oci_takes_makes_an_image_of_the_repository(digest, taken):
+@pytest.mark.parametrize("digest", [*KNOWN, *UNKNOWN, *REFUSED])
+def test_a_digest_that_container_tools_take_makes_an_image_of_the_repository(digest):
+    taken = digest not in REFUSED
     assert is_oci_digest(digest) is taken
     assert digest_status(digest) == ("unverified" if taken else "malformed")
     for storage_path in ("nfs/bert", "docker.io/other/place"):
-        assert image("ghcr.io/org/bert", storage_path, digest) == (f"ghcr.io/org/bert@{digest}" if taken else None)
+        made = f"ghcr.io/org/bert@{digest}" if digest in KNOWN else None
+        assert image("ghcr.io/org/bert", storage_path, digest) == made
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        (("docker.io/a/b", "x", DIGEST), None),
+        ((None, "docker.io/a/b", DIGEST), None),
+        (("docker.io/a/b", "x", "sha256:abc"), "the digest sha256:abc; one is sha256: and 64 hex digits"),
+        (("docker.io/a/b", "x", "blake3:x"), "do not know the digest algorithm blake3, only sha256, sha384, sha512."),
+        (
+            ("https://ghcr.io/A/b", "docker.io/a/b", DIGEST),
+            "repository, https://ghcr.io/A/b: it must have no scheme, as",
+        ),
+        (("ghcr.io/a/", "x", DIGEST), "repository, ghcr.io/a/: it must have a name after each slash"),
+        ((None, "s3://a/b", DIGEST), "storage path is not an address to pull from. Set the model's repository."),
+    ],
+)
+def test_a_version_without_an_image_says_why(reference, why):
+    assert (image(*reference) is None) is (why is not None)
+    assert (why in image_fault(*reference)) if why else image_fault(*reference) is None
 
 
 @pytest.mark.parametrize("storage_path", [*PULLED, *NOT_PULLED])
@@ -61,9 +85,14 @@ REPOSITORIES = {
     "ghcr.io/a..b": "'a..b' is not",
     "ghcr.io/é": "'é' is not",
     "127.0.0.1:1/" + "a" * 244: "at most 255 characters",
+    "a" * 238: "at most 237 characters",
+    "org/" + "a" * 242: "at most 245 characters",
+    "docker.io/" + "a" * 238: "at most 247 characters",
 }
 """Repositories that nothing can be pulled from, and part of what is said of each."""
-GOOD = ["myorg/bert", "bert", "localhost/bert", "Host.IO/x", "127.0.0.1:1/" + "a" * 243, *PULLED]
+LONGEST = ["a" * 237, "org/" + "a" * 241, "docker.io/" + "a" * 237, "docker.io/org/" + "a" * 241, "a" * 64]
+"""As long as can be: container tools count the name of Docker Hub with what does not name a host."""
+GOOD = ["myorg/bert", "bert", "localhost/bert", "Host.IO/x", "127.0.0.1:1/" + "a" * 243, *LONGEST, *PULLED]
 
 
 @pytest.mark.parametrize("repository", [*REPOSITORIES, *GOOD])

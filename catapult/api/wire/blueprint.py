@@ -13,7 +13,7 @@ from catapult.contract.fields import Out, Query
 from catapult.errors import Refusal
 from catapult.extensions import autocommit
 from catapult.tables import Role
-from catapult.web import auth
+from catapult.web import addresses, auth
 from catapult.web.error_handlers import try_again
 
 View = Callable[..., Any]
@@ -88,7 +88,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         def render(row: Any) -> Response:
             response = _json(schema.encode(row), status)
             if location:
-                response.headers["Location"] = request.script_root + location.format(id=row.id)
+                response.headers["Location"] = addresses.mounted(location.format(id=row.id))
             if etag:
                 response.headers["ETag"] = etags.of(row, response.get_data())
             if "set_aside" in g:

@@ -10,7 +10,7 @@ from catapult.api.wire.parameters import MAX_OFFSET, PageQuery
 from catapult.contract.fields import Out
 from catapult.errors import Invalid
 from catapult.queries.lists.paging import Listing, Page
-from catapult.web import page_tokens
+from catapult.web import addresses, page_tokens
 
 DEFAULT_LIMIT = 100
 MAX_BYTES = 8 * 1024 * 1024
@@ -69,7 +69,7 @@ def _links(page: Page, cursor: str | None) -> str:
 
 def _link(relation: str, paging: dict[str, Any]) -> str:
     # An invalid host gives an address without one; an international one must be ASCII in a header.
-    base = iri_to_uri(request.base_url) if request.host else request.script_root + request.path
+    base = iri_to_uri(request.base_url) if request.host else addresses.mounted(request.path)
     return f'<{base}?{urlencode(_filters() + list(paging.items()))}>; rel="{relation}"'
 
 

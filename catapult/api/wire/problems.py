@@ -7,7 +7,7 @@ from flask import Response, request
 
 from catapult.contract.control import VerdictOut
 from catapult.errors import Blocked, Refusal
-from catapult.web import auth
+from catapult.web import addresses, auth
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -15,11 +15,11 @@ MEDIA_TYPE = "application/problem+json"
 def answer(refusal: Refusal) -> Response:
     """Return the problem document."""
     body: dict[str, Any] = {
-        "type": f"/docs/errors/{refusal.code}",
+        "type": addresses.mounted(f"/docs/errors/{refusal.code}"),
         "title": refusal.title,
         "status": refusal.status,
         "detail": refusal.detail,
-        "instance": request.path,
+        "instance": addresses.mounted(request.path),
         "request_id": auth.request_id(),
     }
     if refusal.errors:

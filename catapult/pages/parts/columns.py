@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, quote, urlencode
 from flask import Response, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from catapult.web import addresses
+
 COOKIE = "columns"
 YEAR = 365 * 86_400
 LONGEST = 3_500
@@ -28,7 +30,7 @@ def remembered_paths() -> list[str]:
 def remembered(response: WerkzeugResponse, model_name: str, paths: list[str]) -> Response:
     """Return the response with the cookie that keeps these paths; without any, the default columns are back."""
     text = urlencode([("c", path) for path in paths])
-    where = f"/models/{quote(model_name)}"
+    where = addresses.mounted(f"/models/{quote(model_name)}")
     if paths and len(text) <= LONGEST:
         response.set_cookie(COOKIE, text, YEAR, path=where, samesite="Lax", httponly=True, secure=request.is_secure)
     else:

@@ -13,6 +13,7 @@ from zlib import crc32
 from flask import g
 from markupsafe import Markup, escape
 
+from catapult.contract.fields import LINK
 from catapult.extensions import current_settings
 from catapult.filters.parsing import quoted
 from catapult.queries import environments
@@ -187,12 +188,8 @@ def breakable(text: str) -> str:
 
 
 def is_link(value: Any) -> bool:
-    """Return whether the value may become a link: only `http` and `https` may."""
-    return (
-        isinstance(value, str)
-        and value.lower().startswith(("http://", "https://"))
-        and not any(map(str.isspace, value))
-    )
+    """Return whether the value may become a link: an address that a field for one would take."""
+    return isinstance(value, str) and LINK.fullmatch(value) is not None
 
 
 def commit_address(metadata: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from flask import Response, current_app, redirect, render_template, request
 
 from catapult.pages.parts.page_request import is_htmx, is_poll, requested_block
-from catapult.web import auth
+from catapult.web import addresses, auth
 
 
 def whole(template: str, status: int = 200, /, **context: Any) -> Response:
@@ -107,7 +107,8 @@ def _is_page(address: str | None) -> bool:
     """Return whether this is one of our own pages. The address of a refused form may only accept POST."""
     if not address or not address.startswith(request.host_url):
         return False
-    return current_app.url_map.bind("").test(unquote(urlsplit(address).path), "GET")
+    path = addresses.unmounted(urlsplit(address).path)
+    return path is not None and current_app.url_map.bind("").test(unquote(path), "GET")
 
 
 def _html(text: str, status: int) -> Response:

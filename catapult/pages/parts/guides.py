@@ -11,7 +11,6 @@ PACKAGE = Path(__file__).parents[2]
 FOLDER = next(folder for folder in (PACKAGE / "docs", PACKAGE.parent / "docs") if folder.is_dir())
 INDEX = "README"
 NAMES = frozenset(path.stem for path in FOLDER.glob("*.md")) - {INDEX}
-HOME = "/docs/guides/"
 ROW = re.compile(r"^\| \[(.+?)\]\(([\w-]+)\.md\) \| (.+) \|$", re.MULTILINE)
 """A line of the table in `docs/README.md`, which lists every guide."""
 
@@ -46,10 +45,10 @@ def _tidy(html: str) -> str:
 
 
 def address(link: str) -> str | None:
-    """Return where a link of a guide leads, or None for a file that is not served."""
+    """Return where a link of a guide leads, from beside it, or None for a file that is not served."""
     if link.startswith(("https://", "http://", "#")):
         return link
     match = LINK.fullmatch(link)
     if match is None or match[1] not in (*NAMES, INDEX):
         return None
-    return HOME + match[1].replace(INDEX, "") + (match[2] or "")
+    return f"./{match[1].replace(INDEX, '')}{match[2] or ''}"

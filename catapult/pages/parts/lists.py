@@ -16,7 +16,7 @@ from catapult.pages.parts import fragments
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import requested_block
 from catapult.queries.lists.paging import Listing, Page
-from catapult.web import page_tokens
+from catapult.web import addresses, page_tokens
 
 ROWS = 50
 
@@ -52,7 +52,7 @@ def here(**changed: str | None) -> str:
         if value is not None:
             query[name] = value
     text = urlencode(list(query.items(multi=True)))
-    return iri_to_uri(request.path) + (f"?{text}" if text else "")
+    return addresses.mounted(iri_to_uri(request.path)) + (f"?{text}" if text else "")
 
 
 def with_parameters(address: str) -> str:

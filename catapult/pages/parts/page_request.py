@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from catapult.errors import NotFound, Unauthenticated
 from catapult.extensions import autocommit
 from catapult.tables import Role
-from catapult.web import auth, origin
+from catapult.web import addresses, auth, origin
 from catapult.web.error_handlers import try_again
 from catapult.web.origin import SAFE
 
@@ -64,25 +64,29 @@ def recognise() -> None:
 
 def without_empty_filters() -> str:
     """Return the requested address without the parameters that have no value."""
-    query = urlencode([(name, value) for name, value in request.args.items(multi=True) if value])
-    return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+    return _requested_path(urlencode([(name, value) for name, value in request.args.items(multi=True) if value]))
 
 
 def requested_address() -> str:
-    """Return the requested path and query, quoted for a link: a version's name may contain `?`, `#` and `%`."""
-    query = request.query_string.decode("ascii", "replace")
-    return quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+    """Return the requested path and query, quoted for a link."""
+    return _requested_path(request.query_string.decode("ascii", "replace"))
+
+
+def _requested_path(query: str) -> str:
+    """Return the requested path, quoted: a version's name may contain `?`, `#` and `%`."""
+    path = quote(request.path, safe="/:@!$&'()*+,;=~")
+    return addresses.mounted(f"{path}?{query}" if query else path)
 
 
 def current_address(query: bool = False) -> str:
-    """Return the path of the page that HTMX runs on, or that the form was on; "/" if the request names none of ours."""
+    """Return the path of the page that HTMX runs on, or that the form was on; the overview's if it is none of ours."""
     try:
         current = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
     except ValueError:
-        return "/"
-    if current.netloc != request.host:
-        return "/"
-    return f"{current.path}?{current.query}" if query and current.query else current.path or "/"
+        return addresses.mounted("/")
+    if current.netloc != request.host or addresses.unmounted(current.path) is None:
+        return addresses.mounted("/")
+    return f"{current.path}?{current.query}" if query and current.query else current.path
 
 
 def is_htmx() -> bool:
