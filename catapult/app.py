@@ -19,6 +19,7 @@ from catapult.pages.parts import error_pages as page_errors
 from catapult.queries import schema_version
 from catapult.queries.lists import prepared
 from catapult.web import (
+    addresses,
     auth,
     compression,
     error_handlers,
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.after_request(_finish)
     compression.init_app(app)
     error_handlers.init_app(app, _answer)
+    addresses.init_app(app)
     api.init_app(app)
     pages.init_app(app)
     commands.init_app(app)

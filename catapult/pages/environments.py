@@ -17,7 +17,7 @@ from catapult.queries import deployments, environments, gates, history, live, ro
 from catapult.tables import Role
 
 blp = Blueprint("environments", __name__)
-AT = "/environments/<name>"
+AT = "/environments/<environment:name>"
 BOARD, SHOW = "environments/index.html", "environments/show.html"
 NEW, FREEZE, SETTINGS, DELETE = (f"environments/{form}.html" for form in ("new", "freeze", "settings", "delete"))
 REASON = 200

@@ -71,5 +71,10 @@ def guess(mistake: Misread | None, noun: Noun, paths: Iterable[str] = ()) -> Gue
 
 def field(path: str) -> str:
     """Return the field that a filter or an order names this number by: unusual keys stand in quotes."""
-    keys = (key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False) for key in path.split("."))
-    return f"metadata.{'.'.join(keys)}"
+    return f"metadata.{'.'.join(map(_key, path.split('.')))}"
+
+
+def _key(text: str) -> str:
+    """Return a key with the positions in lists below it, quoted if it is unusual."""
+    key, positions = re.fullmatch(r"(.*?)((?:\[[0-9]{1,4}\])*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    return (key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False)) + positions
