@@ -21,6 +21,7 @@ from catapult.queries.lists import prepared
 from catapult.web import (
     auth,
     compression,
+    environment_name,
     error_handlers,
     forwarded,
     metrics,
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.after_request(_finish)
     compression.init_app(app)
     error_handlers.init_app(app, _answer)
+    environment_name.init_app(app)
     api.init_app(app)
     pages.init_app(app)
     commands.init_app(app)

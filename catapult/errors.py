@@ -108,7 +108,7 @@ class PreconditionFailed(Refusal):
 
 class TooLarge(Refusal):
     code, title, status = "too-large", "The body is too large", 413
-    advice = "A body may have 1 MiB, metadata 64 KiB. Store larger content elsewhere and register its address."
+    advice = "A body may have 1 MiB, metadata 256 KiB. Store larger content elsewhere and register its address."
 
 
 class UnsupportedMediaType(Refusal):

@@ -9,6 +9,7 @@ No row is deleted: `deleted_at` removes it from every list and frees its name. T
 
 import enum
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,8 +23,10 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     LargeBinary,
+    Numeric,
     String,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     func,
     literal_column,
@@ -36,7 +39,7 @@ from uuid_utils.compat import uuid7
 from catapult.extensions import Row
 
 NAME_LENGTH, EMAIL_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMENT_LENGTH = 255, 254, 128, 128, 300, 63
-TEXT_LENGTH, COMMENT_LENGTH = 10_000, 2_000
+TEXT_LENGTH, NOTES_LENGTH, COMMENT_LENGTH = 10_000, 65_536, 2_000
 MAX_RANK = 2**31 - 1
 PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 METRIC_PATH_LENGTH = 255
@@ -63,8 +66,16 @@ OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
 RELEASE = "release"
 """The target of gates and approvals that means becoming a release. Every other target is an environment."""
 
-TARGET_RULE = "{} ~ '^[a-z0-9][a-z0-9._-]{{0,62}}$'"
-"""The pattern of a target or environment in lower case."""
+RESERVED_SEGMENTS = ("live", "rollback", "retire")
+"""What no segment of an environment's name after the first is: addresses have these words after a name, and `-`."""
+
+_RESERVED = ", ".join(f"'{word}'" for word in RESERVED_SEGMENTS)
+ENVIRONMENT_RULE = (
+    "{0} ~ '^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$'"
+    f" AND NOT (string_to_array(lower({{0}}), '/'))[2:] && ARRAY[{_RESERVED}]"
+)
+TARGET_RULE = f"{ENVIRONMENT_RULE} AND {{0}} = lower({{0}})"
+"""The rules of an environment's name, and of a target or environment in lower case."""
 
 PATTERN = r"^[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*$"
 """The pattern of a gate's model: a name in which each `*` matches any text, with slashes."""
@@ -193,6 +204,20 @@ class Action(enum.StrEnum):
     AUTH_REFUSED = "auth.refused"
     AUTH_FORBIDDEN = "auth.forbidden"
     DEMO_FILL = "demo.fill"
+
+
+def plain_number(value: Decimal) -> int | float:
+    """Return the number as an int if it is whole, otherwise as a float."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+class ExactNumber(TypeDecorator[int | float]):
+    """A number with all its digits, read by `plain_number`."""
+
+    impl, cache_ok = Numeric, True
+
+    def process_result_value(self, value: Any, dialect: Any) -> int | float | None:
+        return None if value is None else plain_number(value)
 
 
 def one_of(column: str, values: type[enum.StrEnum]) -> CheckConstraint:
@@ -329,7 +354,7 @@ class Version(Editable, Row):
         CheckConstraint("released_at IS NOT NULL OR (decision_id IS NULL AND NOT override)", name="decision"),
         one_of("status", VersionStatus),
         CheckConstraint("cardinality(tags) <= 50", name="tags"),
-        *at_most(TEXT_LENGTH, "release_notes"),
+        *at_most(NOTES_LENGTH, "release_notes"),
         *at_most(PLACE_LENGTH, "ceph_path"),
         # Deployments and metrics refer to both, so that neither can combine a version with another model's id.
         UniqueConstraint("id", "model_id"),
@@ -392,9 +417,12 @@ class Metric(Row):
     path: Mapped[str] = mapped_column(String(METRIC_PATH_LENGTH), primary_key=True)
     model_id: Mapped[UUID] = mapped_column()
     value: Mapped[float] = mapped_column(Double)
+    # The number itself from 2^53 on, where several whole numbers have the same `value`.
+    exact: Mapped[int | None] = mapped_column(ExactNumber)
 
     __table_args__ = (
         ForeignKeyConstraint([version_id, model_id], [Version.id, Version.model_id], name="fk_metrics_version_id"),
+        CheckConstraint("(exact IS NULL) = (abs(value) < 9007199254740992)", name="exact"),
         Index("ix_metrics_model", model_id, path, value),
     )
 
@@ -422,7 +450,7 @@ class Environment(Editable, Row):
 
     __table_args__ = (
         UniqueConstraint("place"),
-        CheckConstraint(r"name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' AND lower(name) <> 'release'", name="name"),
+        CheckConstraint(f"{ENVIRONMENT_RULE.format('name')} AND lower(name) <> 'release'", name="name"),
         CheckConstraint("rank >= 0", name="rank"),
         CheckConstraint("deploy_within > 0", name="deploy_within"),
         CheckConstraint("frozen = (frozen_reason IS NOT NULL) AND frozen_reason <> ''", name="frozen"),
@@ -478,7 +506,7 @@ class Deployment(Editable, Row):
     __table_args__ = (
         ForeignKeyConstraint([release_id, model_id], [Version.id, Version.model_id], name="fk_deployments_release_id"),
         CheckConstraint(
-            r"environment ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' AND lower(environment) <> 'release'", name="environment"
+            f"{ENVIRONMENT_RULE.format('environment')} AND lower(environment) <> 'release'", name="environment"
         ),
         CheckConstraint("endpoint_url ~* '^https?://'", name="endpoint_url"),
         CheckConstraint("log_url ~* '^https?://'", name="log_url"),
@@ -573,9 +601,9 @@ class Gate(Editable, Row):
     kind_: Mapped[str] = mapped_column("kind", String(32))
     path: Mapped[str | None] = mapped_column(String(METRIC_PATH_LENGTH))
     op: Mapped[str | None] = mapped_column(String(2))
-    value: Mapped[float | None] = mapped_column(Double)
+    value: Mapped[float | None] = mapped_column(ExactNumber)
     direction: Mapped[str | None] = mapped_column(String(8))
-    tolerance: Mapped[float | None] = mapped_column(Double)
+    tolerance: Mapped[float | None] = mapped_column(ExactNumber)
     paths: Mapped[list[str] | None]
     environment: Mapped[str | None] = mapped_column(String(ENVIRONMENT_LENGTH))
     seconds: Mapped[int | None] = mapped_column(BigInteger)
@@ -894,7 +922,7 @@ class SavedView(Row):
         CheckConstraint(f"address ~ '^{VIEW_ADDRESS}$'", name="address"),
         *at_most(VIEW_ADDRESS_LENGTH, "address"),
         # Finds the views of a holder, too.
-        Index("uq_saved_views_name", text("coalesce(person_id, key_id)"), text("lower(name)"), unique=True),
+        Index("uq_saved_views_name", text("coalesce(person_id, key_id)"), text("lower(normalize(name))"), unique=True),
     )
 
 

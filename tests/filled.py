@@ -64,11 +64,11 @@ INSERT INTO versions (id, model_id, version, semver_key, tag, digest, platform, 
 SELECT md5('version' || n)::uuid, md5('model1')::uuid, rpad('1.' || n || '.0-', 128, 'x'), NULL, rpad('v1.' || n, 128, 'x'),
        rpad('sha256:' || n, 207, 'x'), 'linux/amd64', 'active', CASE WHEN n % 3 = 0 THEN now() END,
        CASE WHEN n % 3 = 0 THEN repeat('"', 255) END, repeat('"', 255),
-       CASE WHEN n % 2 = 0 THEN keys ELSE words END, repeat('"', 10000),
+       CASE WHEN n % 2 = 0 THEN keys ELSE words END, repeat('"', 65536),
        now() - make_interval(secs => n)
 FROM generate_series(1, 1100) AS n,
-(SELECT jsonb_object_agg(rpad('key-' || k || '-', 100, 'k'), k + 0.5) AS keys FROM generate_series(1, 512) AS k) AS a,
-(SELECT jsonb_build_object('text', repeat('"', 32000)) AS words) AS b;
+(SELECT jsonb_object_agg(rpad('key-' || k || '-', 100, 'k'), k + 0.5) AS keys FROM generate_series(1, 2048) AS k) AS a,
+(SELECT jsonb_build_object('text', repeat('"', 131000)) AS words) AS b;
 
 INSERT INTO versions (id, model_id, version, semver_key, tag, digest, platform, status, created_by, metadata, created_at)
 SELECT md5('other' || n)::uuid, md5('model' || n)::uuid, rpad('1.1.0-', 128, 'x'), NULL, 't', 'sha256:x', 'linux/amd64', 'active',
@@ -94,7 +94,7 @@ SELECT gen_random_uuid(), 'version.update', 'version', md5('version2')::uuid, re
        now() - make_interval(secs => n)
 FROM generate_series(1, 100) AS n,
 (SELECT jsonb_build_object('model', repeat('x', 255), 'version', repeat('"', 128), 'reason', repeat('"', 1000), 'changes',
-    jsonb_build_object('metadata', jsonb_build_object('old', jsonb_build_object('a', repeat('"', 32000)), 'new', '{}'::jsonb))
+    jsonb_build_object('metadata', jsonb_build_object('old', jsonb_build_object('a', repeat('"', 131000)), 'new', '{}'::jsonb))
     ) AS details) AS d;
 """
 

@@ -61,7 +61,10 @@ def _no_number(name: str, metadata: dict[str, Any], detail: str = "", path: str 
 
 
 NONE = "its metadata has no accuracy"
-UNSEARCHED = "in its metadata, and lists are not searched"
+UNSEARCHED = "the first 64 numbers of the lists in its metadata; others are not searched"
+IN_LIST = "in its metadata; its path is"
+CARD = {"results": [{"metrics": [{"name": "accuracy", "value": 0.89}]}]}
+IN_CARD = "results[0].metrics[0].value"
 COMPARED = {
     ">=": {0.89: False, 0.9: True},
     ">": {0.9: False, 0.91: True},
@@ -69,6 +72,8 @@ COMPARED = {
     "<": {0.9: False, 0.89: True},
     "==": {0.9: True, 0.91: False},
 }
+LIMIT = 321588685835436830  # as a float it is also 321588685835436831
+BEYOND = f"accuracy is {LIMIT + 1}; it must be {{}} {LIMIT}"
 METRIC = [
     *(
         _metric(f"{number} {op} 0.9", op, 0.9, {"accuracy": number}, passed)
@@ -79,6 +84,13 @@ METRIC = [
     _metric("below zero", ">", -1.5, {"accuracy": -2}, False, "accuracy is -2; it must be > -1.5"),
     _metric("tiny", "<", 1e-6, {"accuracy": 1e-7}, True, "accuracy is 1e-07; it must be < 1e-06"),
     _metric("large", "<", 1e20, {"accuracy": 1200}, True, "accuracy is 1200; it must be < 1e+20"),
+    *(
+        _metric(f"{op} where a float is too coarse", op, LIMIT, {"accuracy": LIMIT + 1}, passed, BEYOND.format(op))
+        for op, passed in ((">=", True), (">", True), ("<=", False), ("<", False), ("==", False))
+    ),
+    _metric(
+        "== with all digits", "==", LIMIT, {"accuracy": LIMIT}, True, f"accuracy is {LIMIT}; it must be == {LIMIT}"
+    ),
     _metric("nested", ">=", 0.8, {"eval": {"f1": 0.85}}, True, "eval.f1 is 0.85; it must be >= 0.8", "eval.f1"),
     _metric("with a dot in its key", ">=", 0.8, {"eval.f1": 0.75}, False, path="eval.f1"),
     _metric("for an environment", ">=", 0.9, {"accuracy": 0.89}, False),
@@ -90,7 +102,12 @@ METRIC = [
     _no_number("is true", {"accuracy": True}, "accuracy in its metadata is true or false, not a number"),
     _no_number("is a list", {"accuracy": [0.95]}, "accuracy in its metadata is a list, not a number"),
     _no_number("is an object", {"accuracy": {"top1": 0.95}}, "accuracy in its metadata is an object, not a number"),
-    _no_number("in a list", {"scores": [1]}, f"scores.0 is inside a list {UNSEARCHED}", "scores.0"),
+    _no_number("in a list, by a dot", {"a": [{"b": 1}]}, f"a.0.b is inside a list {IN_LIST} a[0].b", "a.0.b"),
+    _no_number("text in a list", {"a": ["1"]}, "a[0] in its metadata is text, not a number", "a[0]"),
+    _no_number("beyond the items of a list", {"a": [1]}, path="a[1]"),
+    _no_number("among many in lists", {"a": [1.0] * 65}, f"a[64] is not among {UNSEARCHED}", "a[64]"),
+    _metric("in a list", ">=", 0.9, {"a": [0.5, [0.95]]}, True, "a[1][0] is 0.95; it must be >= 0.9", "a[1][0]"),
+    _metric("in a card", ">=", 0.9, CARD, False, f"{IN_CARD} is 0.89; it must be >= 0.9", IN_CARD),
 ]
 
 
@@ -99,9 +116,11 @@ def _against(name: str, number: float, other: float, passed: bool, than: str, **
     target = how.pop("target", "release")
     before = "other released" if target == "release" else f"other live in {target}"
     present = "the current release" if target == "release" else f"what is live in {target}"
-    detail = f"accuracy is {number}; it must not be {than} the {other} of {present}, {OTHER}"
-    body = gate("no_regression", target, path="accuracy", **{"direction": "higher", **how})
-    return GateCase(f"no_regression {name}", body, {"accuracy": number}, passed, detail, {"accuracy": other}, before)
+    path = how.pop("path", "accuracy")
+    detail = f"{path} is {number}; it must not be {than} the {other} of {present}, {OTHER}"
+    body = gate("no_regression", target, path=path, **{"direction": "higher", **how})
+    metadata = [{"accuracy": value, "scores": [value]} for value in (number, other)]
+    return GateCase(f"no_regression {name}", body, metadata[0], passed, detail, metadata[1], before)
 
 
 def _alone(name: str, metadata: Any, passed: bool, detail: str, other: Any, before: str = "") -> GateCase:
@@ -124,6 +143,11 @@ NO_REGRESSION = [
     _against("lower, worse", 0.6, 0.5, False, "higher than", direction="lower"),
     _against("lower, within", 0.3, 0.2, True, "higher by more than 0.1 than", direction="lower", tolerance=0.1),
     _against("lower, beyond", 0.301, 0.2, False, "higher by more than 0.1 than", direction="lower", tolerance=0.1),
+    _against("worse where a float is too coarse", LIMIT, LIMIT + 1, False, "lower than"),
+    _against(
+        "within tolerance, with all digits", 10**30 + 1, 10**30 + 2, True, "lower by more than 1 than", tolerance=1
+    ),
+    _against("in a list", 0.9, 0.91, False, "lower than", path="scores[0]"),
     _against("live, better", 0.92, 0.91, True, "lower than", target="production"),
     _against("live, worse", 0.9, 0.91, False, "lower than", target="production"),
     _against("live, lower, worse", 0.6, 0.5, False, "higher than", target="production", direction="lower"),
@@ -161,6 +185,8 @@ METADATA_PRESENT = [
     _present("below keys with dots, one of which leads nowhere", ["a.b.c.d"], {"a": {"b": 1}, "a.b": {"c.d": "x"}}),
     _present("null below a key with a dot", ["a.b.c"], {"a.b": {"c": None}}, "a.b.c"),
     _present("missing below a key with a dot", ["a.b.c"], {"a.b": {"d": "x"}, "a": {"b": "c"}}, "a.b.c"),
+    _present("in a list", ["results[0].metrics[0].name", "results[0].metrics"], CARD),
+    _present("missing in a list", ["results[1].metrics"], CARD, "results[1].metrics"),
     _present("missing in an object", ["data.sha256"], {"data": {"md5": "abc"}}, "data.sha256"),
     _present("missing in a text", ["data.sha256"], {"data": "sha256"}, "data.sha256"),
     _present("null", ["dataset"], {"dataset": None}, "dataset"),

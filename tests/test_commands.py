@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from unicodedata import normalize
 
 import pytest
 from stage import NOWHERE, TIME
@@ -269,6 +270,11 @@ def test_a_key_may_belong_to_a_person_and_have_bounds(api, run, create, dana, by
     me = api.by(None).get("/api/v1/me", headers={"X-API-Key": key}).json
     assert (me["name"], me["person"]["id"]) == ("Dana Ortiz", dana)
     assert me["bounds"] == {"models": ["nlp/*", "vision/resnet"], "environments": ["staging"]}
+
+
+def test_a_person_is_found_in_either_unicode_form_of_a_name(run):
+    run("people", "add", normalize("NFD", "José"))
+    assert "is deactivated" in run("people", "deactivate", normalize("NFC", "JOSÉ")).output
 
 
 def test_the_list_of_keys_shows_whose_each_is(run, create, dana):

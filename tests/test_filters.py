@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from fractions import Fraction
 from uuid import UUID
 
 import pytest
@@ -38,9 +39,21 @@ ODD = [
     *({"x": {"y.y": 5}}, {"x": {"": 1}, "": {"x": 2}}, {"": 3}, {"x": "gpu"}, {"x": "GPU 100%"}),
     *({"x": "a\"b'c\\d"}, {"x": "é"}, {"x": "Z"}, {"x": 9007199254740993}, {"x": 9007199254740992}),
     *({"x": 10**300}, {"x": 5e-324}, {"x": -0.0}, {"x": 0}, {"0": 4, "x": [[4]]}, {"k" * 200: {"k" * 200: 6}}),
+    *(
+        {"x": 321588685835436830},
+        {"x": 321588685835436831},
+        {"x": -9007199254740993},
+        {"x": {"y": 10**300 + 1}},
+        {"x": 1e23},
+    ),
+    *({"x": [2, "gpu", {"y": 7}]}, {"x[0]": 2, "x": [3]}, {"x": [{"y": 3}, 1e300]}),
     {"x": "2026-10-05T10:00:00Z"},
 ]
 """Unusual metadata."""
+
+INSERT_METRIC = """
+INSERT INTO metrics (version_id, model_id, path, value, exact) SELECT :id, :model_id, :path, CAST(number AS double precision),
+    CASE WHEN abs(number) >= 9007199254740992 THEN number END FROM CAST(:number AS numeric) AS number"""
 
 
 INSERT = """
@@ -60,8 +73,7 @@ def odd(sql):
         (row,) = sql(INSERT, number=number, metadata=json.dumps(metadata), **columns(number))
         ids[row["id"]] = number
         for path, value in dict(metadata_limits.numbers(metadata)).items():
-            statement = "INSERT INTO metrics (version_id, model_id, path, value) VALUES (:id, :model_id, :path, :value)"
-            sql(statement, **row, path=path, value=value)
+            sql(INSERT_METRIC, **row, path=path, number=str(value))
     return ids
 
 
@@ -86,12 +98,19 @@ def value_at(path, number):
         return MISSING if value is None else value
     value = ODD[number]
     for key in path.keys:
-        value = value.get(key, MISSING) if isinstance(value, dict) else MISSING
+        if isinstance(key, int):
+            value = value[key] if isinstance(value, list) and key < len(value) else MISSING
+        else:
+            value = value.get(key, MISSING) if isinstance(value, dict) else MISSING
     return value
 
 
 def is_number(value):
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def exact(number):
+    return Fraction(str(number))
 
 
 def plain(literal):
@@ -100,7 +119,7 @@ def plain(literal):
 
 def equal(stored, value):
     if is_number(stored) and is_number(value):
-        return float(stored) == float(value)
+        return exact(stored) == exact(value)
     return type(stored) is type(value) and isinstance(stored, str | bool) and stored == value
 
 
@@ -117,7 +136,7 @@ def compares(operator, stored, values):
             return any(equal(item, value) for item in stored)
         return isinstance(stored, str) and isinstance(value, str) and value.lower() in stored.lower()
     if is_number(stored) and is_number(value):
-        stored, value = float(stored), float(value)
+        stored, value = exact(stored), exact(value)
     elif not (isinstance(stored, str) and isinstance(value, str)):
         return False
     return {"<": stored < value, "<=": stored <= value, ">": stored > value, ">=": stored >= value}[operator]
@@ -145,6 +164,7 @@ NUMBERS = st.sampled_from(
     [
         *("1", "1.0", "-1.5", "0", "-0", "2", "3", "0.5", "100", "6"),
         *("1e300", "1e308", "9007199254740993", "1e-320", "1" * 300),
+        *("321588685835436830", "321588685835436831", "9007199254740992", "-9007199254740992", f"1{'0' * 299}1"),
     ]
 )
 BOOLEANS = st.sampled_from(["true", "false", "TRUE"])
@@ -157,6 +177,7 @@ def quoted(value):
 METADATA = st.sampled_from(
     [
         *("metadata.x", "metadata.x.y", 'metadata."x.y"', "metadata.x.y.y", 'metadata.x."y.y"', 'metadata.x.""'),
+        *("metadata.x[0]", "metadata.x[1]", "metadata.x[0][0]", 'metadata."x[0]"', "metadata.x[0].y"),
         *("metadata.y", 'metadata."".x', 'metadata.""', "metadata.0", "metadata.x.0", "metadata.nothing"),
         *("metadata.tag", f"metadata.{'k' * 200}.{'k' * 200}"),
     ]
@@ -222,6 +243,15 @@ WAYS = {
 @example(written_filter='metadata."x.y" > 1')
 @example(written_filter="metadata.x in (1, 3) and metadata.x.y < 3")
 @example(written_filter="not quantization = 'int8'")
+@example(written_filter="metadata.x = 321588685835436830")
+@example(written_filter="metadata.x != 321588685835436830")
+@example(written_filter="metadata.x > 321588685835436830")
+@example(written_filter="metadata.x in (1, 321588685835436831) and metadata.x >= 1")
+@example(written_filter="metadata.x <= -9007199254740993")
+@example(written_filter="metadata.x = 99999999999999991611392 or metadata.x = 1e23")
+@example(written_filter="metadata.x[0] >= 2 or metadata.x[0].y = 3")
+@example(written_filter='metadata."x[0]" = 2 and metadata.x[0] = 3')
+@example(written_filter="metadata.x[0] exists and not metadata.x[0][0] = 4")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_filter_chooses_what_a_plain_evaluator_would(app, odd, monkeypatch, way, written_filter):
     few, many, sort = WAYS[way]
@@ -352,6 +382,10 @@ MISTAKES = [
     ("tag.x = 'a'", 1, "no keys"),
     ("tag", 4, "Missing operator after tag"),
     ("metadata. = 1", 9, "Missing key"),
+    ("metadata[0] = 1", 9, "right after its list"),
+    ("metadata.x [0] = 1", 12, "right after its list"),
+    ("metadata.x[a] = 1", 11, "right after its list"),
+    ("tag[0] = 'a'", 4, "right after its list"),
     ("size_bytes = 1e999", 14, "64-bit float"),
     ('version > "new"', 11, "SemVer"),
     ("tag ~ 'x" + "x" * 2_000, 2_001, "2000 characters"),

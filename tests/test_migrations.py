@@ -19,6 +19,7 @@ from stage import SALT, Api, application, make_keys, on_server, settings_for, ur
 from catapult.config import sqlalchemy_url
 from catapult.extensions import Row, db
 from catapult.queries import registry, schema_version
+from catapult.rules import metadata_limits
 from catapult.rules.decisions import content_hash
 from catapult.rules.semver import semver_key
 from catapult.server import startup
@@ -545,3 +546,65 @@ def test_dotted_numbers_get_their_order_and_lose_it(create, under_control):
     assert run(url, "SELECT newest_at = (SELECT max(created_at) FROM versions) FROM models") == [(True,)]
     migrated(url, down("0010"))
     assert {name for name, key in run(url, keys) if key} == {"1.2.3", "1.2.3-rc1"}
+
+
+# --- 0012: numbers and texts as they were sent
+
+FILL_0011 = """
+INSERT INTO models (id, name, storage_path) VALUES ('00000000-0000-7000-8000-000000000001', 'org/m', 'x');
+INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, metadata)
+VALUES ('00000000-0000-7000-8000-000000000011', '00000000-0000-7000-8000-000000000001', '1', 'v', 'a:b', 'p', 'active', 'ci',
+    ('{"run": 321588685835436831, "a": {"b": -9007199254740993}, "a.b": 0.5, "c.d": {"e": 9007199254740993}, "f": 0.1,
+    "large": 1e300, "l": [1, [2.5], {"v": 321588685835436831}, "x"], "losses": ' || (SELECT CAST(jsonb_agg(n) AS text)
+    FROM generate_series(1, 70) AS n) || '}')::jsonb);
+INSERT INTO metrics (version_id, model_id, path, value)
+SELECT id, model_id, path, CAST(number AS double precision) FROM versions, (VALUES ('run', '321588685835436831'),
+    ('a.b', '-9007199254740993'), ('c.d.e', '9007199254740993'), ('f', '0.1'), ('large', '1e300')) AS sent (path, number);
+INSERT INTO gates (id, model, target, kind, path, op, value, created_by)
+VALUES (gen_random_uuid(), '*', 'release', 'metric', 'run', '>=', 0.1, 'x');
+UPDATE models SET description = 'cafe\u0301';
+INSERT INTO people (id, name, role, created_by) VALUES ('00000000-0000-7000-8000-0000000000c1', 'Dana', 'viewer', 'x');
+INSERT INTO saved_views (id, person_id, name, address)
+SELECT gen_random_uuid(), '00000000-0000-7000-8000-0000000000c1', name, '/models'
+FROM unnest(ARRAY['caf\u00e9', 'cafe\u0301']) AS name;
+"""
+
+
+def test_numbers_get_all_their_digits_and_texts_are_found_in_either_form(create):
+    url = create()
+    migrated(url, lambda: flask_migrate.upgrade(revision="0011"))
+    run(url, FILL_0011)
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    exact = {
+        "run": 321588685835436831,
+        "a.b": -9007199254740993,
+        "c.d.e": 9007199254740993,
+        "f": None,
+        "large": 10**300,
+    }
+    assert dict(run(url, "SELECT path, exact FROM metrics WHERE path !~ '[[]'")) == exact
+    listed = run(url, "SELECT path, coalesce(exact, value::numeric) FROM metrics WHERE path ~ '[[]'")
+    [(metadata,)] = run(url, "SELECT metadata FROM versions")
+    assert dict(listed) == {path: number for path, number in metadata_limits.numbers(metadata) if "[" in path}
+    assert len(listed) == 64
+    assert run(url, "SELECT value::text FROM gates") == [("0.1",)]
+    assert run(url, "SELECT catapult_grams(name, description) @> ARRAY['fé'] FROM models") == [(True,)]
+    assert len(run(url, "SELECT DISTINCT lower(normalize(name)) FROM saved_views")) == 2
+    migrated(url, down("0011"))
+    assert run(url, "SELECT value FROM gates") == [(0.1,)]
+
+
+# --- 0013: environments in segments
+
+REVIEW = "INSERT INTO environments (id, name, rank, created_by) VALUES (gen_random_uuid(), 'review/{}', 9, 'x')"
+
+
+def test_names_with_segments_stay_on_the_way_down_and_no_new_one_comes(create, under_control):
+    url = create(under_control)
+    run(url, REVIEW.format("x"))
+    migrated(url, down("0012"))
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        run(url, REVIEW.format("y"))
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    run(url, REVIEW.format("y"))
+    assert run(url, "SELECT count(*) FROM environments WHERE name LIKE 'review/%'") == [(2,)]

@@ -27,7 +27,7 @@ SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 DIGEST_FORM = re.compile(r"[A-Za-z0-9+._-]+:[!-~]{1,200}")
 VERSION_FORM = re.compile(r"[!-.0-~]{1,128}")
-ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+RESERVED = {"live", "rollback", "retire", "-"}
 
 
 def good_name(name):
@@ -45,7 +45,10 @@ def good_tag(tag):
 
 
 def good_environment(name):
-    return bool(ENVIRONMENT.fullmatch(name)) and name.lower() != "release"
+    segments = name.split("/")
+    kept = not RESERVED & {segment.lower() for segment in segments[1:]}
+    is_long = len(name) > 63 or name.lower() == "release"
+    return kept and not is_long and all(SEGMENT.fullmatch(segment) for segment in segments)
 
 
 def good_digest(digest):
@@ -98,8 +101,33 @@ KINDS = {
     ),
     "environment": Kind(
         good_environment,
-        st.from_regex(ENVIRONMENT, fullmatch=True),
-        ("release", "RELEASE", "release2", "e" * 63, "e" * 64, "e\n"),
+        st.from_regex(r"[a-zA-Z0-9._/-]{0,66}", fullmatch=True),
+        (
+            *(
+                "release",
+                "RELEASE",
+                "release2",
+                "e" * 63,
+                "e" * 64,
+                "e\n",
+                "review/feature-x",
+                "review/a/b.c",
+                "e" * 61 + "/e",
+            ),
+            *(
+                "e" * 62 + "/e",
+                "a/live",
+                "a/Rollback/b",
+                "a/retire",
+                "a/-",
+                "live/x",
+                "retire",
+                "release/x",
+                "a//b",
+                "/a",
+                "a/",
+            ),
+        ),
     ),
 }
 
@@ -147,6 +175,8 @@ def check(api, model, kind, text):
             assert api.get("/api/v1/versions/latest?model_name=ORG/BERT&order=semver").json == response.json
         if kind == "environment":
             assert api.get("/api/v1/versions", query_string=query).json[0]["live_in"] == [text]
+            assert api.get(f"/api/v1/environments/{text}").json["name"] == text
+            assert api.get(f"/api/v1/environments/{text}/live").json[0]["id"] == response.json["id"]
 
 
 @EXAMPLES
@@ -190,8 +220,13 @@ def test_the_database_itself_takes_no_other_names_than_the_api(app, undone, api,
         assert taken(connection, VERSION, **{**values, "version": name}) == good_version(name)
         assert taken(connection, VERSION, **{**values, "tag": name}) == good_tag(name)
         assert taken(connection, VERSION, **{**values, "digest": name}) == good_digest(name)
+        assert taken(connection, ENVIRONMENT, name) == good_environment(name)
+        assert taken(connection, GATE, name) == (name == "release" or (good_environment(name) and name == name.lower()))
 
 
+ENVIRONMENT = "INSERT INTO environments (id, name, rank, created_by) VALUES (gen_random_uuid(), :name, 1, 'x')"
+GATE = """INSERT INTO gates (id, model, target, kind, count, role, created_by)
+VALUES (gen_random_uuid(), '*', :name, 'approved', 1, 'admin', 'x')"""
 MODEL = "INSERT INTO models (id, name, storage_path) VALUES (gen_random_uuid(), :name, 'x')"
 VERSION = """INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by)
 VALUES (gen_random_uuid(), :model, :version, :tag, :digest, 'linux/amd64', 'active', 'x')"""

@@ -95,7 +95,7 @@ def insert(table, there, **changed):
 
 TEXTS = {
     "models": {"storage_path": 1_024, "repository": 1_024, "description": 10_000},
-    "versions": {"release_notes": 10_000, "ceph_path": 1_024},
+    "versions": {"release_notes": 65_536, "ceph_path": 1_024},
     "environments": {"description": 10_000},
     "approvals": {"comment": 10_000},
 }
@@ -148,6 +148,11 @@ CHECKS = [
         for name, most in texts.items()
     ),
     *((table, name, {name: value}) for table, values in BAD.items() for name, value in values.items()),
+    ("metrics", "exact", {"exact": 1}),
+    ("metrics", "exact", {"value": 2**53}),
+    ("environments", "name", {"name": "review/Live"}),
+    ("deployments", "environment", {"environment": "review/retire"}),
+    ("gates", "target", {"target": "review/rollback"}),
     ("versions", "released", {"released_at": NOW}),
     ("versions", "released", {"released_by": "x"}),
     ("versions", "decision", {"override": True}),

@@ -14,10 +14,9 @@ from catapult.audit import Actor
 from catapult.errors import Conflict, Forbidden, Frozen, Invalid, PreconditionFailed
 from catapult.extensions import current_settings, db
 from catapult.queries import environments, gates
-from catapult.rules import reasons
-from catapult.tables import MAX_RANK, NOW, RELEASE, Deployment, Environment, Role, is_live
+from catapult.rules import environment_names, reasons
+from catapult.tables import ENVIRONMENT_LENGTH, MAX_RANK, NOW, RELEASE, Deployment, Environment, Role, is_live
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 NEW = {"frozen": False, "frozen_reason": None, "frozen_until": None, "description": None, "deploy_within": None}
 """The fields of a new environment, besides the last rank. A deleted one that was protected comes back protected."""
 MOST = 500
@@ -175,9 +174,14 @@ def _check_bounds(actor: Actor, name: str) -> None:
 
 
 def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name) or name.lower() == RELEASE:
-        rule = "Must begin with a letter or digit and hold only letters, digits and ._-, at most 63; not release."
-        raise Invalid("This is not a valid name of an environment.", errors={"name": [rule]})
+    faults = {
+        environment_names.RULE: not re.fullmatch(environment_names.PATTERN, name, re.ASCII),
+        environment_names.RESERVED: environment_names.is_reserved(name),
+        f"Must have 1 to {ENVIRONMENT_LENGTH} characters.": len(name) > ENVIRONMENT_LENGTH,
+        "Must not be release: that is the target of a promotion.": name.lower() == RELEASE,
+    }
+    if messages := [message for message, applies in faults.items() if applies]:
+        raise Invalid("This is not a valid name of an environment.", errors={"name": messages})
 
 
 def _fields_to_set(environment: Environment, fields: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def checked(*, model: str, target: str, kind: str, **own: Any) -> dict[str, Any]
     given = {name: value for name, value in own.items() if value is not None}
     required = OWN_FIELDS[kind]
     if kind == GateKind.NO_REGRESSION:
-        given.setdefault("tolerance", 0.0)
+        given.setdefault("tolerance", 0)
     if kind == GateKind.APPROVED:
         given = {"count": 1, "role": Role.RELEASER.value, **given}
     errors = {name: [f"Required for a gate of kind {kind}."] for name in required if name not in given}

@@ -19,6 +19,7 @@ from catapult.errors import Invalid, Refusal
 from catapult.extensions import KEEP_PLAN
 from catapult.queries import registered_models
 from catapult.rules import metadata_limits
+from catapult.rules.numbers import SHARED_FROM
 from catapult.tables import RegisteredModel, Version
 
 _SET_BY_STATEMENT = ("created_at", "updated_at", "deleted_at", "model_id")
@@ -28,6 +29,11 @@ _COLUMNS = {
     for attribute in Version.__mapper__.column_attrs
     if attribute.columns[0].name not in _SET_BY_STATEMENT + _OF_RELEASES
 }
+
+
+UNNESTED = "unnest(CAST(:paths AS varchar[]), CAST(:numbers AS numeric[])) AS sent (path, number)"
+NUMBERS = f"path, CAST(number AS double precision), CASE WHEN abs(number) >= {SHARED_FROM} THEN number END"
+"""The columns `path`, `value` and `exact` of `metrics`, from the numbers in a version's metadata."""
 
 
 class Registered(NamedTuple):
@@ -96,9 +102,8 @@ def _statement(by_id: bool, by_name: bool, entries: str | None) -> TextClause:
             INSERT INTO versions ({names}, model_id, created_at, updated_at)
             SELECT {values}, model_id, now, now FROM moment
         ), indexed AS (
-            INSERT INTO metrics (version_id, model_id, path, value)
-            SELECT :id, model_id, path, value
-            FROM moment, unnest(CAST(:paths AS varchar[]), CAST(:numbers AS double precision[])) AS number (path, value)
+            INSERT INTO metrics (version_id, model_id, path, value, exact)
+            SELECT :id, model_id, {NUMBERS} FROM moment, {UNNESTED}
         ){f", {entries}" if entries else ""}
         SELECT model_id, name, repository, storage_path, now FROM moment
         """  # noqa: S608 - built from the tables' own names

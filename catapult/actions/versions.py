@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from catapult import audit
 from catapult.actions import approvals, contents, decisions, deployment_states, gates, locks
-from catapult.actions.registration import Registration
+from catapult.actions.registration import NUMBERS, UNNESTED, Registration
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import begin, db
@@ -165,9 +165,7 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
 
 _MODELS: Any = RegisteredModel.__table__
 _INSERT_METRICS = text(
-    "INSERT INTO metrics (version_id, model_id, path, value)"
-    " SELECT :version, :model, path, value"
-    " FROM unnest(CAST(:paths AS varchar[]), CAST(:numbers AS double precision[])) AS found (path, value)"
+    f"INSERT INTO metrics (version_id, model_id, path, value, exact) SELECT :version, :model, {NUMBERS} FROM {UNNESTED}"  # noqa: S608
 )
 
 

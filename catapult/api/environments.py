@@ -35,14 +35,14 @@ def list_environments(_: dict[str, Any]) -> Listing:
     return environments.listing()
 
 
-@blp.get("/environments/<name>", Role.VIEWER)
+@blp.get("/environments/<environment:name>", Role.VIEWER)
 @blp.answers(200, EnvironmentOut, etag=True, refuses=(NotFound,))
 def get_environment(name: str) -> Any:
     """Get an environment"""
     return environments.named(name)
 
 
-@blp.put("/environments/<name>", Role.ADMIN)
+@blp.put("/environments/<environment:name>", Role.ADMIN)
 @blp.arguments(EnvironmentPut)
 @blp.answers(200, EnvironmentOut, etag=True, refuses=(NotFound, PreconditionFailed))
 def put_environment(body: dict[str, Any], name: str) -> Environment:
@@ -53,7 +53,7 @@ def put_environment(body: dict[str, Any], name: str) -> Environment:
     return environment
 
 
-@blp.delete("/environments/<name>", Role.ADMIN)
+@blp.delete("/environments/<environment:name>", Role.ADMIN)
 @blp.arguments(DeleteModelQuery)
 @blp.deletes(refuses=(NotFound, Conflict, PreconditionFailed))
 def delete_environment(query: dict[str, Any], name: str) -> None:
@@ -61,7 +61,7 @@ def delete_environment(query: dict[str, Any], name: str) -> None:
     actions.delete(name, actor=g.actor, expected=etags.expected(), **query)
 
 
-@blp.get("/environments/<name>/live", Role.VIEWER)
+@blp.get("/environments/<environment:name>/live", Role.VIEWER)
 @blp.arguments(LiveQuery)
 @blp.lists(DecidedDeploymentOut, refuses=(NotFound,))
 def list_live_in_environment(filters: dict[str, Any], name: str) -> Listing:
@@ -70,7 +70,7 @@ def list_live_in_environment(filters: dict[str, Any], name: str) -> Listing:
     return history.live(name, at).with_check(lambda: environments.check_ever(name))
 
 
-@blp.post("/environments/<name>/rollback", Role.RELEASER)
+@blp.post("/environments/<environment:name>/rollback", Role.RELEASER)
 @blp.arguments(Rollback)
 @blp.answers(201, DecidedDeploymentOut, etag=True, location="/api/v1/deployments/{id}", refuses=(NotFound, Conflict))
 def roll_back(body: dict[str, Any], name: str) -> Deployment:
@@ -78,7 +78,7 @@ def roll_back(body: dict[str, Any], name: str) -> Deployment:
     return deployments.rollback(name, actor=g.actor, **body)
 
 
-@blp.post("/environments/<name>/retire", Role.PUBLISHER)
+@blp.post("/environments/<environment:name>/retire", Role.PUBLISHER)
 @blp.arguments(Retirement)
 @blp.answers(200, DecidedDeploymentOut, etag=True, refuses=(NotFound, Conflict))
 def retire(body: dict[str, Any], name: str) -> Deployment:

@@ -32,7 +32,7 @@ from catapult.contract.schemas import (
     environment_name,
 )
 from catapult.contract.schemas import model_name as name_of_a_model
-from catapult.rules import decisions
+from catapult.rules import decisions, numbers
 from catapult.tables import (
     COMMENT_LENGTH,
     MAX_RANK,
@@ -52,7 +52,7 @@ MAX_SECONDS = 10 * 365 * 86_400
 
 
 class Number(fields.Float):
-    """A number that fits a 64-bit float; text and true are refused."""
+    """A number that fits a 64-bit float, with all its digits if it is whole; text and true are refused."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -63,7 +63,7 @@ class Number(fields.Float):
             number = math.inf
         if not math.isfinite(number):
             raise ValidationError("Is beyond the range of a 64-bit float.")
-        return number
+        return numbers.plain(value)
 
 
 class ComputedList(Computed, fields.List[Any]):
@@ -155,7 +155,9 @@ class LiveOut(Out):
 
 
 def _path() -> fields.String:
-    return text(METRIC_PATH_LENGTH, metadata=says("A path within metadata, with dots.", "eval.f1"))
+    return text(
+        METRIC_PATH_LENGTH, metadata=says("A path within metadata, such as eval.f1 or results[0].value.", "eval.f1")
+    )
 
 
 def _model(**kwargs: Any) -> fields.String:
@@ -210,7 +212,9 @@ class GateOut(RowOut):
     model = fields.String(metadata=says("The models it applies to.", "myorg/*"))
     target = fields.String(metadata=says("release, or an environment.", "production"))
     kind = choice(GateKind, attribute="kind_", metadata=says("What it checks.", "metric"))
-    path = fields.String(allow_none=True, metadata=says("A path within metadata, with dots.", "eval.f1"))
+    path = fields.String(
+        allow_none=True, metadata=says("A path within metadata, such as eval.f1 or results[0].value.", "eval.f1")
+    )
     op = fields.String(allow_none=True, metadata=says("How the number is compared.", ">="))
     value = fields.Float(allow_none=True, metadata=says("The number it is compared with.", 0.9))
     direction = fields.String(allow_none=True, metadata=says("Which numbers are better."))

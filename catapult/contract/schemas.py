@@ -23,11 +23,12 @@ from catapult.contract.fields import (
     says,
     text,
 )
-from catapult.rules import image_reference
+from catapult.rules import environment_names, image_reference
 from catapult.tables import (
     DIGEST_LENGTH,
     ENVIRONMENT_LENGTH,
     NAME_LENGTH,
+    NOTES_LENGTH,
     PLACE_LENGTH,
     TAG_LENGTH,
     TEXT_LENGTH,
@@ -59,17 +60,23 @@ def model_name(**kwargs: Any) -> fields.String:
 
 
 def environment_name(**kwargs: Any) -> fields.String:
-    error = "Must start with a letter or digit and contain only letters, digits and ._-."
-    return matching(SEGMENT, ENVIRONMENT_LENGTH, error, **kwargs)
+    field = matching(environment_names.PATTERN, ENVIRONMENT_LENGTH, environment_names.RULE, **kwargs)
+    field.validators.append(_check_not_reserved)
+    return field
+
+
+def _check_not_reserved(name: str) -> None:
+    if environment_names.is_reserved(name):
+        raise ValidationError(environment_names.RESERVED)
 
 
 def metadata_field(**kwargs: Any) -> Metadata:
-    limits = says("Any JSON object: at most 64 KiB, 512 keys, depth 32.", {"accuracy": 0.95})
+    limits = says("Any JSON object: at most 256 KiB, 2,048 keys, depth 32.", {"accuracy": 0.95})
     return Metadata(allow_none=True, metadata=limits, **kwargs)
 
 
-def description_field(about: str = "For people; null clears it.", **kwargs: Any) -> fields.String:
-    return text(TEXT_LENGTH, shortest=0, allow_none=True, metadata=says(about), **kwargs)
+def description_field(longest: int = TEXT_LENGTH) -> fields.String:
+    return text(longest, shortest=0, allow_none=True, metadata=says("For people; null clears it."))
 
 
 def tags_field() -> Labels:
@@ -175,7 +182,7 @@ class VersionIn(Create):
     )
     platform = text(VERSION_LENGTH, metadata=says("Default: linux/amd64.", "linux/arm64"))
     quantization = text(VERSION_LENGTH, metadata=says("How the weights are stored.", "int8"))
-    release_notes = text(TEXT_LENGTH, shortest=0, metadata=says("For people.", "Retrained on October's data"))
+    release_notes = text(NOTES_LENGTH, shortest=0, metadata=says("For people.", "Retrained on October's data"))
     tags = tags_field()
     ceph_path = text(PLACE_LENGTH, metadata=says("Where the weights are in shared storage.", "models/bert/1.0.0"))
     metadata = metadata_field()
@@ -208,7 +215,7 @@ class VersionIn(Create):
 class VersionEdit(In):
     """The fields to change; the others stay as they are."""
 
-    release_notes = description_field()
+    release_notes = description_field(NOTES_LENGTH)
     tags = tags_field()
     metadata = metadata_field(attribute="metadata_")
     status = choice(VersionStatus, metadata=says("An archived version can't be promoted or deployed.", "archived"))

@@ -12,10 +12,11 @@ from catapult.filters.mistakes import Misread, Mistake
 from catapult.filters.nouns import Noun
 from catapult.filters.parsing import LONGEST, parser, path_of, quoted
 from catapult.filters.tree import Path
+from catapult.rules.normal_text import normal
 from catapult.tables import VersionStatus
 
-WORD, IN_QUOTES = re.compile(r"[\w.\-]*$|[=!<>~]+$"), re.compile(r'[\w.\-]*"[^"]*$')
-LAST_PATH = re.compile(r"([A-Za-z_][\w.\-\"]*)\s*(?:[=!<>~]+|(?:not\s+)?in\s*\([^()]*|(?:not)?)\s*$", re.IGNORECASE)
+WORD, IN_QUOTES = re.compile(r"[\w.\-\[\]]*$|[=!<>~]+$"), re.compile(r'[\w.\-\[\]]*"[^"]*$')
+LAST_PATH = re.compile(r"([A-Za-z_][\w.\-\"\[\]]*)\s*(?:[=!<>~]+|(?:not\s+)?in\s*\([^()]*|(?:not)?)\s*$", re.IGNORECASE)
 MOST = 12
 """The most that are offered at once."""
 
@@ -96,6 +97,5 @@ def _values(noun: Noun, path: Path | None) -> list[str]:
 
 def _beginning(texts: Iterable[str], word: str) -> list[str]:
     """Return the texts that begin with the word, or one of whose keys does."""
-    sought = word.lower()
-    near = [text for text in texts if text.lower().startswith(sought) or f".{sought}" in f".{text.lower()}"]
-    return [text for text in near if text.lower() != sought][:MOST]
+    sought, folded = normal(word).lower(), {text: normal(text).lower() for text in texts}
+    return [text for text, it in folded.items() if f".{sought}" in f".{it}" and it != sought][:MOST]

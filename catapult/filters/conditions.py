@@ -20,6 +20,7 @@ from catapult.filters.mistakes import Misread, Mistake, Parameter
 from catapult.filters.nouns import Noun, model_named
 from catapult.filters.operators import ORDERED
 from catapult.filters.tree import AllOf, AnyOf, Comparison, Exists, Flag, Node, Not
+from catapult.rules import metadata_limits
 
 
 def parse(text: str) -> Node:
@@ -45,12 +46,12 @@ def sort_keys(noun: Noun, text: str) -> tuple[SortKey, ...]:
 
 
 def metadata_paths(filter_text: str, sort_text: str) -> list[str]:
-    """Return the dotted paths of metadata in a filter and in a sort order, each once; either may be empty. Raises Misread."""
+    """Return the paths of metadata in a filter and in a sort order, each once; either may be empty. Raises Misread."""
     with _misread("filter"):
         paths = parsing.paths(filter_text) if filter_text else []
     with _misread("sort"):
         paths += [order.path for order in parsing.parse_sort(sort_text)] if sort_text else []
-    return list(dict.fromkeys(".".join(path.keys) for path in paths if path.name == "metadata"))
+    return list(dict.fromkeys(metadata_limits.path(path.keys) for path in paths if path.name == "metadata"))
 
 
 def candidates(noun: Noun, node: Node) -> tuple[Passing, ...]:

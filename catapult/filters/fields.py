@@ -13,9 +13,10 @@ from sqlalchemy import ARRAY, Column, ColumnElement, Text, and_, cast, collate, 
 
 from catapult.filters.metric_index import MetricPath, Passing
 from catapult.filters.mistakes import Mistake
-from catapult.filters.operators import EQUAL, ORDERED, compare
+from catapult.filters.operators import EQUAL, ORDERED, compare, normalized
 from catapult.filters.parsing import parse_time
 from catapult.filters.tree import Literal, Time
+from catapult.rules.normal_text import normal
 from catapult.rules.semver import semver_key
 
 Condition = ColumnElement[bool]
@@ -104,9 +105,13 @@ class ColumnField(Field):
 
 @dataclass(frozen=True)
 class TextField(ColumnField):
-    """Text, ordered by code points. `~` ignores case; with `folded`, so does everything else."""
+    """Text, ordered by code points of its normal form. `~` ignores case; with `folded`, so does everything else.
+
+    A column `is_ascii` if a constraint keeps it to characters that have one form only: its indexes are used then.
+    """
 
     folded: bool = False
+    is_ascii: bool = False
 
     takes = 'text in quotes, such as "gpu"'
     operators = (*EQUAL, *ORDERED, "~")
@@ -115,21 +120,26 @@ class TextField(ColumnField):
         return compare(collate(self.compared, "C"), operator, [self.read(value)])
 
     def contains(self, value: Literal) -> Condition:
-        return self.column.icontains(self.read(value), autoescape=True)
+        return self._normal.icontains(self.read(value), autoescape=True)
 
     def sort_keys(self, descending: bool) -> tuple[SortKey, ...]:
         if self.folded:  # the expression of its index
             return (SortKey(self.compared, descending),)
-        return (SortKey(sorted_text(self.column), descending, bool(self.column.nullable)),)
+        return (SortKey(sorted_text(self.column, self.is_ascii), descending, bool(self.column.nullable)),)
 
     @property
     def compared(self) -> Any:
-        return func.lower(self.column) if self.folded else self.column
+        return func.lower(self._normal) if self.folded else self._normal
 
     def read(self, value: Literal) -> str:
         if value.text is None:
             raise self.wrong_type(value)
-        return value.text.lower() if self.folded else value.text
+        text = normal(value.text)
+        return text.lower() if self.folded else text
+
+    @property
+    def _normal(self) -> ColumnElement[Any]:
+        return self.column if self.is_ascii else normalized(self.column)
 
 
 @dataclass(frozen=True)
@@ -251,6 +261,7 @@ def has_any(column: Any, texts: Sequence[str]) -> Condition:
     return and_(column != cast([], ARRAY(Text)), any_of_them)
 
 
-def sorted_text(text: Any) -> Any:
+def sorted_text(text: Any, is_ascii: bool = False) -> Any:
     """Return the beginning of a text in the order of its code points."""
-    return collate(func.left(text, SORTED_CHARACTERS, type_=Text()), "C")
+    beginning = func.left(text, SORTED_CHARACTERS, type_=Text())
+    return collate(beginning if is_ascii else normalized(beginning), "C")

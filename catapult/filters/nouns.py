@@ -13,6 +13,7 @@ from catapult.filters.metadata import MetadataField, is_json_number, json_at
 from catapult.filters.metric_index import MetricPath
 from catapult.filters.mistakes import Mistake
 from catapult.filters.tree import Path
+from catapult.rules import metadata_limits
 from catapult.tables import METRIC_PATH_LENGTH, RegisteredModel, Version
 
 V: Any = Version.__table__.c
@@ -27,7 +28,7 @@ class Noun:
     """A list that can be filtered: its fields by name, its metadata by keys, and the columns of its default order."""
 
     fields: Mapping[str, Field]
-    metadata: Callable[[tuple[str, ...]], Field]
+    metadata: Callable[[tuple[str | int, ...]], Field]
     created_at: ColumnElement[Any]
     id: ColumnElement[Any]
 
@@ -50,16 +51,16 @@ def versions(model_id: Any = None, in_order: bool = False) -> Noun:
     model_id = EVERY_MODEL if model_id is None else model_id
 
     @cache
-    def metadata(keys: tuple[str, ...]) -> Field:
+    def metadata(keys: tuple[str | int, ...]) -> Field:
         return MetadataField(V.metadata, keys, _metric_path(keys, model_id, in_order))
 
     return Noun(_VERSION_FIELDS, metadata, V.created_at, V.id)
 
 
-def _metric_path(keys: tuple[str, ...], model_id: Any, in_order: bool) -> MetricPath | None:
+def _metric_path(keys: tuple[str | int, ...], model_id: Any, in_order: bool) -> MetricPath | None:
     """Return where `metrics` has the numbers below these keys; None if it may lack them."""
-    path = ".".join(keys)
-    if any("." in key for key in keys) or len(path) > METRIC_PATH_LENGTH:
+    path = metadata_limits.path(keys)
+    if any(map(metadata_limits.is_odd, keys)) or len(path) > METRIC_PATH_LENGTH:
         return None
     # `a.b` is also the path of a single key with a dot in it. Then the metadata itself decides.
     confirmed = is_json_number(json_at(V.metadata, keys)) if len(keys) > 1 else None
@@ -78,14 +79,14 @@ def model_named(name: str) -> Any:
 
 
 _VERSION_FIELDS = {
-    "version": fields.VersionNameField(V.version, key=V.semver_key),
-    "model_name": fields.ModelNameField(M.name, folded=True, with_names=_with_names),
-    "tag": fields.TextField(V.tag),
+    "version": fields.VersionNameField(V.version, is_ascii=True, key=V.semver_key),
+    "model_name": fields.ModelNameField(M.name, folded=True, is_ascii=True, with_names=_with_names),
+    "tag": fields.TextField(V.tag, is_ascii=True),
     "tags": fields.TextListField(V.tags),
-    "digest": fields.TextField(V.digest),
+    "digest": fields.TextField(V.digest, is_ascii=True),
     "platform": fields.TextField(V.platform),
     "quantization": fields.TextField(V.quantization),
-    "status": fields.TextField(V.status),
+    "status": fields.TextField(V.status, is_ascii=True),
     "size_bytes": fields.NumberField(V.size_bytes),
     "is_release": fields.BooleanField(V.released_at.is_not(None)),
     "released_at": fields.TimeField(V.released_at),
@@ -99,13 +100,13 @@ _VERSION_FIELDS = {
 
 MODELS = Noun(
     {
-        "name": fields.TextField(M.name, folded=True),
+        "name": fields.TextField(M.name, folded=True, is_ascii=True),
         "storage_path": fields.TextField(M.storage_path),
         "repository": fields.TextField(M.repository),
         "description": fields.TextField(M.description),
         "tags": fields.TextListField(M.tags),
         "version_count": fields.NumberField(M.version_count),
-        "latest_version": fields.UnorderedTextField(M.latest_version),
+        "latest_version": fields.UnorderedTextField(M.latest_version, is_ascii=True),
         "created_at": fields.TimeField(M.created_at),
         "updated_at": fields.TimeField(M.updated_at),
     },

@@ -40,7 +40,7 @@ EXISTS.2: /exists(?![\w.-])/i
 TRUE.2: /true(?![\w.-])/i
 FALSE.2: /false(?![\w.-])/i
 OPERATOR: "!=" | "<=" | ">=" | "=" | "<" | ">" | "~"
-PATH: /[A-Za-z_][A-Za-z0-9_]*(?:\.(?:[\w-]+|"(?:[^"\\]|\\["'\\])*"))*/
+PATH: /[A-Za-z_][A-Za-z0-9_]*(?:\.(?:[\w-]+|"(?:[^"\\]|\\["'\\])*")(?:\[[0-9]{1,4}\])*)*/
 STRING: /"(?:[^"\\]|\\["'\\])*"|'(?:[^'\\]|\\["'\\])*'/
 TIME.2: /[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt][0-9:.]+(?:[Zz]|[+-][0-9:]+)?)?(?![\w.:+-])/
 NUMBER: /-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.])/
@@ -65,7 +65,7 @@ EXPECTED = {
 """Terminals of the grammar, by their names in messages."""
 
 UNUSABLE = re.compile("[\x00\ud800-\udfff]")
-SEGMENT = re.compile(r'\.([\w-]+|"(?:[^"\\]|\\.)*")')
+SEGMENT = re.compile(r'\.([\w-]+|"(?:[^"\\]|\\.)*")|\[([0-9]+)\]')
 TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2}))?", re.ASCII)
 
 
@@ -179,6 +179,8 @@ def _unreadable(text: str, at: int, allowed: Collection[str]) -> Mistake:
         return Mistake(at + 1, "Unterminated text", r"end it with the same quote; write \ only before a quote or \.")
     if character == ".":
         return Mistake(at + 1, "Missing key", 'write one after the dot, quoted if it is unusual: metadata."top.1".')
+    if character == "[":
+        return Mistake(at + 1, "Not a position", "write it right after its list: metadata.results[0].metrics[0].value.")
     return Mistake(at + 1, f"Unexpected {_shown(character)}", f"expected {expected}.")
 
 
@@ -231,8 +233,15 @@ def paths(text: str) -> list[Path]:
 
 def _path(token: Token) -> Path:
     name = str(token).partition(".")[0]
-    keys = tuple(_unquoted(key) if key[0] == '"' else key for key in SEGMENT.findall(token[len(name) :]))
+    keys = tuple(_key(key, position) for key, position in SEGMENT.findall(token[len(name) :]))
     return Path(name, keys, _column(token))
+
+
+def _key(key: str, position: str) -> str | int:
+    """Return a key of an object, or a position in a list."""
+    if position:
+        return int(position)
+    return _unquoted(key) if key[0] == '"' else key
 
 
 def quoted(text: str) -> str:

@@ -28,9 +28,10 @@ class Literal:
         return isinstance(self.value, int | float) and not isinstance(self.value, bool)
 
     @property
-    def number(self) -> float:
-        """The value as metadata's numbers are compared; only where it is one."""
-        return float(self.value)  # type: ignore[arg-type]
+    def number(self) -> int | float:
+        """The value, only where it is a number."""
+        assert isinstance(self.value, int | float)
+        return self.value
 
     @property
     def text(self) -> str | None:
@@ -41,10 +42,13 @@ class Literal:
 
 @dataclass(frozen=True)
 class Path:
-    """A field and the keys below it: `metadata.eval."top.1"` is `metadata` with the keys `eval` and `top.1`."""
+    """A field and the keys below it: `metadata.eval."top.1"[0]` is `metadata` with the keys `eval`, `top.1` and 0.
+
+    A number is a position in a list.
+    """
 
     name: str
-    keys: tuple[str, ...]
+    keys: tuple[str | int, ...]
     column: int
 
 

@@ -16,6 +16,7 @@ from catapult.queries import gates, versions
 from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
 from catapult.rules.comparison import Comparison, Row, compare, parsed
+from catapult.rules.normal_text import normal
 from catapult.rules.text_changes import Piece, beginning, text_changes
 
 blp = Blueprint("comparison", __name__)
@@ -141,7 +142,7 @@ def _sizes(versions: Sequence[Any]) -> Comparison:
 
 
 def _notes(base: Any, row: Any) -> Notes:
-    old, new = base.release_notes or "", row.release_notes or ""
+    old, new = normal(base.release_notes or ""), normal(row.release_notes or "")
     is_cut = len(beginning(new)) < len(new)
     if row is base or not old or not new:
         return Notes([Piece("same", beginning(new))] if new else [], False, is_cut)

@@ -19,7 +19,7 @@ from catapult.tables import Role
 from catapult.web import addresses
 
 blp = Blueprint("environments", __name__)
-AT = "/environments/<name>"
+AT = "/environments/<environment:name>"
 BOARD, SHOW = "environments/index.html", "environments/show.html"
 NEW, FREEZE, SETTINGS, DELETE = (f"environments/{form}.html" for form in ("new", "freeze", "settings", "delete"))
 REASON = 200

@@ -15,7 +15,8 @@ from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import environments, gates
 from catapult.queries.lists.paging import Listing, Page
-from catapult.rules.gates import OWN_FIELDS, number
+from catapult.rules.gates import OWN_FIELDS
+from catapult.rules.numbers import written
 from catapult.tables import RELEASE, Direction, GateKind, Operator, Role
 
 blp = Blueprint("gates", __name__)
@@ -174,4 +175,4 @@ def _stored(gate: Any) -> dict[str, str]:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(value)
-    return number(value) if isinstance(value, float) else str(value)
+    return written(value) if isinstance(value, int | float) else str(value)

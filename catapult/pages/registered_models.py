@@ -29,6 +29,7 @@ from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, deployments, gates, metrics, model_head, registered_models, versions
 from catapult.queries.lists.paging import Listing, Page
 from catapult.queries.model_head import Candidate, Head
+from catapult.rules.numbers import Number
 from catapult.tables import RELEASE, Role, VersionStatus
 
 blp = Blueprint("registered_models", __name__)
@@ -37,7 +38,7 @@ NEW, DELETE = "registered_models/new.html", "registered_models/delete.html"
 COLUMNS, MOST_COLUMNS = 2, 6
 """Metrics shown beside a version by default, and at most."""
 
-EDITABLE, INDENTING = 80_000, json.JSONEncoder(indent=2, ensure_ascii=False)
+EDITABLE, INDENTING = 160_000, json.JSONEncoder(indent=2, ensure_ascii=False)
 OFFERED = 100
 
 CSV = (
@@ -301,7 +302,7 @@ def _readings(model: Any, metric: str | None, drawn: list[Any] | None, numbers: 
     return metrics.series(UUID(model.id), metric) if drawn is None else metrics.series_of(drawn, numbers, metric)
 
 
-def _limits(directed: list[Any]) -> list[tuple[float, str]]:
+def _limits(directed: list[Any]) -> list[tuple[Number, str]]:
     """Return the values that these gates compare their number with, each with its sign."""
     asked = {(row.value, row.op) for row in directed if row.value is not None}
     signs = {">=": "≥", "<=": "≤", "==": "="}

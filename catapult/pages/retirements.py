@@ -18,7 +18,7 @@ from catapult.queries import registered_models as models
 from catapult.tables import Role
 
 blp = Blueprint("retirements", __name__)
-AT, FORM = "/environments/<name>/-/retire", "retirements/new.html"
+AT, FORM = "/environments/<environment:name>/-/retire", "retirements/new.html"
 
 
 @blp.route(AT, methods=forms.METHODS)

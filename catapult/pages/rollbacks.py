@@ -21,7 +21,7 @@ from catapult.queries.history import Steps
 from catapult.tables import Role
 
 blp = Blueprint("rollbacks", __name__)
-AT, FORM = "/environments/<name>/-/rollback", "rollbacks/new.html"
+AT, FORM = "/environments/<environment:name>/-/rollback", "rollbacks/new.html"
 
 
 @blp.route(AT, methods=forms.METHODS)

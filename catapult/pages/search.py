@@ -9,6 +9,7 @@ from catapult.pages.parts import fragments, framed
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.queries import search
 from catapult.queries.search import Hits
+from catapult.rules.normal_text import normal
 from catapult.tables import Role
 
 blp = Blueprint("search", __name__)
@@ -111,7 +112,7 @@ def _named(offered: tuple[tuple[str, str, Role], ...], words: str) -> list[Hit]:
 def _views(words: str) -> list[Hit]:
     """Return the saved views whose name has the words in it."""
     rows = framed.views() if words else []
-    return [Hit(row.address, row.name) for row in rows if words.lower() in row.name.lower()]
+    return [Hit(row.address, row.name) for row in rows if normal(words).lower() in normal(row.name).lower()]
 
 
 def _version(row: Any, detail: str = "") -> Hit:

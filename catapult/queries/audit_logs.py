@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Text, cast, func, lateral, select, text, true
@@ -44,19 +45,35 @@ def listing(
     until: datetime | None = None,
 ) -> Listing:
     """Return entries, newest first, from `since` on and before `until`."""
+    names = [] if api_key_name is None else _stored_names(api_key_name)
     most_selective_first = (
         (A.resource_id, resource_id),
-        (A.api_key_name, api_key_name),
+        (A.api_key_name, names[0] if len(names) == 1 else None),
         (A.action, action),
         (A.resource_type, resource_type),
     )
     equal = [(column, value) for column, value in most_selective_first if value is not None]
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal[1:]]
+    if len(names) > 1:
+        conditions.append(A.api_key_name.in_(names))
     if since is not None:
         conditions.append(A.created_at >= since)
     if until is not None:
         conditions.append(A.created_at < until)
     return (_ENTRIES.with_leading_column(*equal[0]) if equal else _ENTRIES).where(*conditions)
+
+
+def _stored_names(name: str) -> list[str]:
+    """Return the key's name in the Unicode forms that entries have it in; unchanged if none has it.
+
+    The index has names as they were sent, and lists the entries of one in the order of time.
+    """
+    forms = list(dict.fromkeys([name, *(normalize(form, name) for form in ("NFC", "NFD"))]))
+    if len(forms) == 1:
+        return forms
+    form = func.unnest(cast(forms, ARRAY(A.api_key_name.type))).column_valued("form")
+    found = select(form).where(select(A.id).where(A.api_key_name == form).exists())
+    return list(db.session.scalars(found)) or [name]
 
 
 _BY_DAY = text(

@@ -16,6 +16,11 @@ from catapult.tables import GateKind
 _VOICE = "coalesce(key.person_id, key.line_id, key.id)"
 """`api_keys.VOICE` of a row named key."""
 
+_KEYS = "string_to_array(translate(gate.path, '[]', '.'), '.')"
+"""The keys and positions in lists of a path: `{a,0,b}` of `a[0].b`."""
+_NUMBER = "coalesce(to_jsonb(exact), to_jsonb(value))"
+"""A row of metrics as JSON, with all digits of the number."""
+
 # The approvals that were not withdrawn, oldest first, with the state of their keys. Walks ix_approvals_version.
 _APPROVALS = f"""
 SELECT coalesce(jsonb_agg(to_jsonb(given) ORDER BY given.created_at, given.id), '[]') FROM (
@@ -43,23 +48,25 @@ _APPROVED = f"""
     ) END AS editors,
     CASE WHEN gate.kind = 'approved' THEN ({_APPROVALS}) END AS approvals,"""  # noqa: S608 - built from constants
 # The last change of the number since registration, by an entry of the audit log. Walks ix_audit_logs_resource.
-_EDITED = """
+_EDITED = f"""
     CASE WHEN gate.path IS NOT NULL THEN (
         SELECT jsonb_build_object('old', number.old, 'by', coalesce(entry.person_name, entry.api_key_name),
             'seconds', extract(epoch FROM entry.created_at - asked.created_at))
         FROM audit_logs AS entry, LATERAL (
-            SELECT coalesce(field -> 'old' -> gate.path, field -> 'old' #> string_to_array(gate.path, '.')) AS old,
-                coalesce(field -> 'new' -> gate.path, field -> 'new' #> string_to_array(gate.path, '.')) AS new
-            FROM (SELECT entry.details #> '{changes,metadata}' AS field) AS change
+            SELECT coalesce(field -> 'old' -> gate.path, field -> 'old' #> {_KEYS}) AS old,
+                coalesce(field -> 'new' -> gate.path, field -> 'new' #> {_KEYS}) AS new
+            FROM (SELECT entry.details #> '{{changes,metadata}}' AS field) AS change
         ) AS number
         WHERE entry.resource_id = asked.id AND entry.action = 'version.update' AND number.old IS DISTINCT FROM number.new
         ORDER BY entry.created_at DESC, entry.id DESC LIMIT 1
-    ) END AS edited,"""
-_COMPARED = """
+    ) END AS edited,"""  # noqa: S608 - built from constants
+_COMPARED = f"""
     base.id AS base_id, base.version AS base_version,
-    CASE WHEN decision.id IS NULL THEN (SELECT value FROM metrics WHERE version_id = base.id AND path = gate.path)
-        ELSE CAST(decision.content -> 'numbers' ->> gate.path AS double precision) END AS base_number,
-    base.is_present AS base_is_present,"""
+    -- Decisions from before migration 0012 have no numbers of lists.
+    CASE WHEN decision.content -> 'numbers' ? gate.path THEN decision.content -> 'numbers' -> gate.path
+        WHEN decision.id IS NULL OR strpos(gate.path, '[') > 0
+        THEN (SELECT {_NUMBER} FROM metrics WHERE version_id = base.id AND path = gate.path) END AS base_number,
+    base.is_present AS base_is_present,"""  # noqa: S608 - built from constants
 # Of a release the newest one is the base, else the newest that was archived or deleted, else the last that was demoted; of an
 # environment what is live there, or was last. Each is only looked for where those before it found none.
 _BASE = """
@@ -112,8 +119,9 @@ LEFT JOIN decisions AS decision ON decision.id = base.decision_id
 _MISSING = """
     CASE WHEN gate.kind = 'metadata_present' THEN ARRAY(
         SELECT wanted FROM unnest(gate.paths) WITH ORDINALITY AS listed (wanted, position)
-        WHERE coalesce(jsonb_typeof(coalesce(asked.metadata -> wanted, asked.metadata #> string_to_array(wanted, '.'))), 'null')
-            = 'null'
+        WHERE coalesce(jsonb_typeof(
+            coalesce(asked.metadata -> wanted, asked.metadata #> string_to_array(translate(wanted, '[]', '.'), '.'))
+        ), 'null') = 'null'
         AND NOT (strpos(wanted, '.') > 0 AND EXISTS (
             -- A key may contain dots: try every beginning of the path that is a key.
             WITH RECURSIVE below (value, rest) AS (
@@ -145,14 +153,14 @@ _FACTS = """
 SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release,
     (SELECT {voice} FROM api_keys AS key WHERE key.id = asked.created_by_key) AS registrant,
     {approved}
-    gate.id, gate.counter, gate.model, gate.target, gate.kind AS kind_, gate.path, gate.op, gate.value, gate.direction,
-    gate.tolerance, gate.paths, gate.environment, gate.seconds, gate.count AS count_, gate.role, gate.created_by, gate.created_at,
-    gate.updated_at, statement_timestamp() AS now,
-    (SELECT value FROM metrics WHERE version_id = asked.id AND path = gate.path) AS number,
+    gate.id, gate.counter, gate.model, gate.target, gate.kind AS kind_, gate.path, gate.op, to_jsonb(gate.value) AS value,
+    gate.direction, to_jsonb(gate.tolerance) AS tolerance, gate.paths, gate.environment, gate.seconds, gate.count AS count_,
+    gate.role, gate.created_by, gate.created_at, gate.updated_at, statement_timestamp() AS now,
+    (SELECT {number} FROM metrics WHERE version_id = asked.id AND path = gate.path) AS number,
     {compared}
     {edited}
     CASE WHEN gate.path IS NOT NULL THEN jsonb_typeof(
-        coalesce(asked.metadata -> gate.path, asked.metadata #> string_to_array(gate.path, '.'))) END AS json_type,
+        coalesce(asked.metadata -> gate.path, asked.metadata #> {keys})) END AS json_type,
     {missing}
     {since}
 FROM versions AS asked
@@ -182,7 +190,8 @@ def _sql(gates: str, target: str, kinds: frozenset[str] = ALL, versions: str = "
         parts["missing"] = _MISSING
     if GateKind.SOAKED in kinds:
         parts["since"] = _SINCE
-    return _FACTS.format(gates=gates, target=target, voice=_VOICE, versions=versions, **parts)
+    parts |= {"gates": gates, "target": target, "versions": versions}
+    return _FACTS.format(voice=_VOICE, number=_NUMBER, keys=_KEYS, **parts)
 
 
 OF_TARGET = "gate.target = :target"

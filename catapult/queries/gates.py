@@ -10,11 +10,13 @@ from sqlalchemy import ColumnElement, Date, and_, bindparam, func, literal, or_,
 
 from catapult.errors import Conflict, NotFound
 from catapult.extensions import db
+from catapult.filters.operators import normalized
 from catapult.queries import gate_facts
 from catapult.queries.lists.paging import Listing, Page, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.rules import gates
 from catapult.rules.gates import Verdict
+from catapult.rules.normal_text import normal
 from catapult.tables import RELEASE, Approval, Gate, GateRefusal, RegisteredModel, Version, VersionStatus
 
 G: Any = Gate.__table__.c
@@ -67,8 +69,9 @@ def of_model(name: str) -> Listing:
 
 def contains(words: str) -> ColumnElement[bool]:
     """Return whether the gate's model, target, kind, environment or a path of it contains the words, case ignored."""
-    fields = (G.model, G.target, G.kind, G.environment, G.path, func.array_to_string(G.paths, " "))
-    return or_(*(field.icontains(words, autoescape=True) for field in fields))
+    paths = (normalized(path) for path in (G.path, func.array_to_string(G.paths, " ")))
+    fields = (G.model, G.target, G.kind, G.environment, *paths)
+    return or_(*(field.icontains(normal(words), autoescape=True) for field in fields))
 
 
 def refusals(gate_ids: Iterable[Any]) -> dict[str, int]:

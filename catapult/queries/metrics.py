@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true, union_all
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from catapult.extensions import db
 from catapult.queries.lists.raw_columns import as_text
+from catapult.rules.numbers import Number
 from catapult.tables import Metric, RegisteredModel, Version
 
 T: Any = Metric.__table__.c
@@ -88,7 +89,7 @@ class Reading(NamedTuple):
     """A version's number at one path, and who registered the version when."""
 
     version: str
-    value: float
+    value: Number
     is_release: bool
     created_at: datetime
     created_by: str
@@ -97,17 +98,19 @@ class Reading(NamedTuple):
 def series(model_id: UUID, path: str) -> list[Reading]:
     """Return the number at this path of those of the newest versions that have it, oldest first."""
     newest = _newest(model_id, NEWEST).subquery()
-    number = lateral(select(T.value).where(T.version_id == newest.c.id, T.path == path).limit(1)).alias("number")
-    query = (
-        select(newest.c.version, number.c.value, newest.c.is_release, newest.c.created_at, newest.c.created_by)
-        .select_from(newest)
-        .join(number, true())
-        .order_by(newest.c.created_at, newest.c.id)
+    number = lateral(select(T.value, T.exact).where(T.version_id == newest.c.id, T.path == path).limit(1)).alias(
+        "number"
     )
-    return [Reading(*row) for row in db.session.execute(query)]
+    query = (
+        select(*newest.c, *number.c).select_from(newest).join(number, true()).order_by(newest.c.created_at, newest.c.id)
+    )
+    return [
+        Reading(row.version, _number(row.value, row.exact), row.is_release, row.created_at, row.created_by)
+        for row in db.session.execute(query)
+    ]
 
 
-def series_of(rows: Sequence[Any], numbers: dict[str, dict[str, float]], path: str) -> list[Reading]:
+def series_of(rows: Sequence[Any], numbers: dict[str, dict[str, Number]], path: str) -> list[Reading]:
     """Return `series` of these versions, newest first, whose `numbers` are from `of_versions`."""
     return [
         Reading(row.version, numbers[row.id][path], row.is_release, row.created_at, row.created_by)
@@ -116,26 +119,33 @@ def series_of(rows: Sequence[Any], numbers: dict[str, dict[str, float]], path: s
     ]
 
 
-def of_versions(version_ids: Iterable[Any], paths: Sequence[str]) -> dict[str, dict[str, float]]:
+def of_versions(version_ids: Iterable[Any], paths: Sequence[str]) -> dict[str, dict[str, Number]]:
     """Return `{version id: {path: value}}` of these versions, for these paths."""
     return _values(version_ids, list(paths)) if paths else {}
 
 
-def _values(version_ids: Iterable[Any], paths: Any) -> dict[str, dict[str, float]]:
-    values: dict[str, dict[str, float]] = defaultdict(dict)
-    query = select(T.version_id, T.path, T.value).where(T.version_id.in_(list(version_ids)), T.path.in_(paths))
-    for version_id, path, value in db.session.execute(query):
-        values[str(version_id)][path] = value
+def _values(version_ids: Iterable[Any], paths: Any) -> dict[str, dict[str, Number]]:
+    values: dict[str, dict[str, Number]] = defaultdict(dict)
+    columns = (T.version_id, T.path, T.value, T.exact)
+    query = select(*columns).where(T.version_id.in_(list(version_ids)), T.path.in_(paths))
+    for version_id, path, value, exact in db.session.execute(query):
+        values[str(version_id)][path] = _number(value, exact)
     return values
 
 
-def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[float]]]:
+def _number(value: float, exact: int | None) -> Number:
+    """Return the number of a row with all its digits."""
+    return exact if exact is not None else int(value) if value.is_integer() else value
+
+
+def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[Number]]]:
     """Return `{model id: (path, values oldest first)}`: the main number of each newest version, over the last ones."""
     newest = lateral(_newest(M.id, 1)).alias("newest")
     recent = lateral(_newest(M.id, SPARK)).alias("recent")
     main = lateral(_main(newest.c.id)).alias("main")
     # Aggregated by PostgreSQL: reading a row for each number would take ten times as long.
-    values = func.array_agg(aggregate_order_by(T.value, recent.c.created_at, recent.c.id), type_=ARRAY(T.value.type))
+    number = func.coalesce(func.to_jsonb(T.exact), func.to_jsonb(T.value))
+    values = func.jsonb_agg(aggregate_order_by(number, recent.c.created_at, recent.c.id), type_=JSONB)
     query = (
         select(as_text(M.id), main.c.path, values.label("numbers"))
         .select_from(RegisteredModel.__table__)
@@ -150,8 +160,8 @@ def sparks(model_ids: Sequence[Any]) -> dict[str, tuple[str, list[float]]]:
 
 
 def rank(path: str) -> tuple[int, str]:
-    """Return the sort key of a path: those of `MAIN` first, then by name."""
-    return (RANKS.get(path, len(MAIN)), path)
+    """Return the sort key of a path: those of `MAIN` first, then by name, and last what is in lists."""
+    return (RANKS.get(path, len(MAIN) + ("[" in path)), path)
 
 
 def _main(version_id: Any) -> Select[Any]:
@@ -161,7 +171,7 @@ def _main(version_id: Any) -> Select[Any]:
 
 
 def _preference(path: Any) -> Any:
-    return case(RANKS, value=path, else_=len(MAIN))
+    return case(RANKS, value=path, else_=case((path.contains("["), len(MAIN) + 1), else_=len(MAIN)))
 
 
 def _newest(model_id: Any, limit: int) -> Select[Any]:

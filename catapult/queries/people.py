@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, func, join, select
+from sqlalchemy import case, func, join, or_, select
 
 from catapult.audit import Actor
 from catapult.errors import NotFound
 from catapult.extensions import db
+from catapult.filters.operators import normalized
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.sessions import IDLE, LONGEST
+from catapult.rules.normal_text import normal
 from catapult.tables import ApiKey, Person, Role, Session
 
 P: Any = Person.__table__.c
@@ -50,7 +52,8 @@ def get(person_id: UUID, actor: Actor) -> Any:
 
 def named(name: str) -> Any:
     """Return the person with that id, email address or, if only one has it, that name. Raises NotFound."""
-    by_name = (func.lower(P.name) == name.lower()) | (func.lower(P.email) == name.lower())
+    sought = normal(name).lower()
+    by_name = or_(*(func.lower(normalized(column)) == sought for column in (P.name, P.email)))
     with suppress(ValueError):
         by_name = by_name | (P.id == UUID(name))
     rows = db.session.execute(_PEOPLE.rows.where(by_name).limit(2)).all()

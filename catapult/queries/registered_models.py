@@ -11,14 +11,18 @@ from catapult.extensions import db
 from catapult.filters import conditions as filters
 from catapult.filters.metric_index import FEW
 from catapult.filters.nouns import MODELS
+from catapult.filters.operators import normalized
 from catapult.queries.lists.paging import Listing, Page, cached_query, in_order, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
+from catapult.rules.normal_text import normal
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 
 NOT_DELETED = M.deleted_at.is_(None)
+DESCRIPTION = normalized(M.description)
+"""As it is searched. A name has ASCII characters alone."""
 
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
@@ -124,10 +128,11 @@ def search(words: str, limit: int) -> list[Any]:
     First come names that begin with the words, by name; then other names, and last descriptions, with them, newest
     first.
     """
+    words = normal(words)
     begins = func.lower(M.name).startswith(words.lower(), autoescape=True)
     by_prefix = text("lower(models.name) USING ~<~")  # the order of ix_models_name_prefix
     rows = list(db.session.execute(_CARDS.rows.where(begins).order_by(by_prefix).limit(limit)))
-    in_name, in_description = _contains(M.name, words), _contains(M.description, words)
+    in_name, in_description = _contains(M.name, words), _contains(DESCRIPTION, words)
     groups = (
         (_Containing(words, None), (in_name, ~begins)),
         (_Containing(words, M.description), (in_description, ~in_name)),
@@ -147,7 +152,8 @@ def _narrowed(models: Listing, search: str | None, tag: str | None, filter: str 
         conditions.append(filters.condition(MODELS, filters.parse(filter)))
     if not search:
         return models.where(*conditions)
-    contains = or_(_contains(M.name, search), _contains(M.description, search))
+    search = normal(search)
+    contains = or_(_contains(M.name, search), _contains(DESCRIPTION, search))
     return _Containing(search, M.description).choose_from(models, contains, *conditions)
 
 

@@ -13,9 +13,11 @@ from uuid import UUID
 from sqlalchemy import Select, lateral, literal, literal_column, or_, select, text, true, union_all
 
 from catapult.extensions import db
+from catapult.filters.operators import normalized
 from catapult.queries import environments, registered_models
 from catapult.queries.lists.paging import Page
 from catapult.queries.lists.raw_columns import as_text
+from catapult.rules.normal_text import normal
 from catapult.rules.semver import semver_prefix
 from catapult.tables import ApiKey, RegisteredModel, Version, VersionStatus
 
@@ -58,6 +60,7 @@ def search(words: str, with_keys: bool = False) -> Hits:
     """
     if not words:
         return Hits()
+    words = normal(words)
     keys = _keys(words) if with_keys else ()
     both = MODEL_AND_VERSION.fullmatch(words)
     if both and (versions := _of_models(_models(both[1]), both[2])):
@@ -131,5 +134,7 @@ def _keys(words: str) -> list[Any]:
     """Return the keys whose name has the words in it, of the newest."""
     newest = select(as_text(K.id), K.name, K.prefix, K.role, K.created_at).order_by(K.created_at.desc(), K.id.desc())
     rows = newest.limit(NEWEST_KEYS).subquery()
-    named = or_(rows.c.name.icontains(words, autoescape=True), rows.c.prefix.startswith(words, autoescape=True))
+    named = or_(
+        normalized(rows.c.name).icontains(words, autoescape=True), rows.c.prefix.startswith(words, autoescape=True)
+    )
     return list(db.session.execute(select(rows).where(named).order_by(rows.c.created_at.desc()).limit(EACH)))

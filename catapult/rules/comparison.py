@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Literal
 
+from catapult.rules import numbers
+from catapult.rules.numbers import EXACT
+
 Number = int | Decimal
 State = Literal["base", "same", "changed", "new", "gone", "none"]
-
-EXACT = Context(prec=1500)
-"""Precise enough for the exact difference of any two float64 numbers."""
 
 ROUGH = Context(prec=17)
 PERCENT_FROM = 5
@@ -104,11 +104,8 @@ def compare(columns: Sequence[Mapping[str, Any]], base: int = 0, first: Sequence
 
 def as_number(value: Any) -> Number | None:
     """Return the value as an exact number, or None if it is not a number. True and false are not numbers."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    return value if isinstance(value, int | Decimal) else None
+    number = numbers.as_number(value)
+    return numbers.exact(number) if isinstance(number, float) else number
 
 
 def same(left: Any, right: Any) -> bool:

@@ -6,6 +6,7 @@ A gate is a rule for becoming a release, or for reaching an environment.
 import hashlib
 import json
 import operator
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,9 +14,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from catapult.rules.metadata_limits import MOST_LISTED
+from catapult.rules.numbers import EXACT, as_number, exact, written
 from catapult.tables import RELEASE, Direction, GateKind, Operator, Role
 
-COMPARED: dict[str, Callable[[float, float], bool]] = {
+COMPARED: dict[str, Callable[[Decimal, Decimal], bool]] = {
     Operator.AT_LEAST: operator.ge,
     Operator.ABOVE: operator.gt,
     Operator.AT_MOST: operator.le,
@@ -111,8 +114,8 @@ def judge(facts: Any, approvals: Sequence[Any], current_hash: str, asker: UUID |
 def _metric(facts: Any) -> tuple[bool, str]:
     if facts.number is None:
         return False, _no_number(facts)
-    passed = COMPARED[facts.op](facts.number, facts.value)
-    return passed, f"{_present(facts)}; it must be {facts.op} {number(facts.value)}"
+    passed = COMPARED[facts.op](exact(facts.number), exact(facts.value))
+    return passed, f"{_present(facts)}; it must be {facts.op} {written(facts.value)}"
 
 
 def _no_regression(facts: Any) -> tuple[bool, str]:
@@ -125,22 +128,24 @@ def _no_regression(facts: Any) -> tuple[bool, str]:
     if facts.base_number is None:
         return True, f"{present}; {base}, {facts.base_version}, has no {facts.path}"
     higher = facts.direction == Direction.HIGHER
-    bound = _exact(facts.base_number) + (-1 if higher else 1) * _exact(facts.tolerance)
-    passed = _exact(facts.number) >= bound if higher else _exact(facts.number) <= bound
-    limit = f"it must not be {_worse(facts)} than the {number(facts.base_number)} of {base}, {facts.base_version}"
+    shifted = EXACT.subtract if higher else EXACT.add
+    bound = shifted(exact(facts.base_number), exact(facts.tolerance))
+    passed = exact(facts.number) >= bound if higher else exact(facts.number) <= bound
+    limit = f"it must not be {_worse(facts)} than the {written(facts.base_number)} of {base}, {facts.base_version}"
     return passed, f"{present}; {limit}"
 
 
 def _present(facts: Any) -> str:
     """Return the number, and how it was changed last since registration."""
-    present = f"{facts.path} is {number(facts.number)}"
+    present = f"{facts.path} is {written(facts.number)}"
     if facts.edited is None:
         return present
     old = facts.edited["old"]
+    old_number = as_number(old)
     before = (
         "added"
         if old is None
-        else f"changed from {number(old) if isinstance(old, int | float) else json.dumps(old)[:60]}"
+        else f"changed from {json.dumps(old)[:60] if old_number is None else written(old_number)}"
     )
     return f"{present} ({before} by {facts.edited['by']}, {after_registration(int(facts.edited['seconds']))})"
 
@@ -173,7 +178,7 @@ _JUDGES: dict[str, Callable[[Any], tuple[bool, str]]] = {
 
 
 _RULES: dict[str, Callable[[Any], str]] = {
-    GateKind.METRIC: lambda gate: f"{gate.path} {gate.op} {number(gate.value)}",
+    GateKind.METRIC: lambda gate: f"{gate.path} {gate.op} {written(gate.value)}",
     GateKind.NO_REGRESSION: lambda gate: f"{gate.path} not {_worse(gate)} than that of {_base(gate)}",
     GateKind.METADATA_PRESENT: lambda gate: f"{', '.join(gate.paths)} in the metadata",
     GateKind.RELEASED: lambda gate: "releases only",
@@ -190,7 +195,7 @@ def _base(gate: Any, is_present: bool = True) -> str:
 
 
 def _worse(gate: Any) -> str:
-    by = f" by more than {number(gate.tolerance)}" if gate.tolerance else ""
+    by = f" by more than {written(gate.tolerance)}" if gate.tolerance else ""
     return f"{'lower' if gate.direction == Direction.HIGHER else 'higher'}{by}"
 
 
@@ -245,19 +250,12 @@ def _no_number(facts: Any) -> str:
     if facts.json_type is None or facts.json_type == "null":
         return f"its metadata has no {facts.path}"
     if facts.json_type == "number":
-        return f"{facts.path} is inside a list in its metadata, and lists are not searched"
+        path = re.sub(r"\.([0-9]+)(?=[.\[]|$)", r"[\1]", facts.path)
+        if path != facts.path:
+            return f"{facts.path} is inside a list in its metadata; its path is {path}"
+        return f"{facts.path} is not among the first {MOST_LISTED} numbers of the lists in its metadata; others are not searched"
     kind = {"string": "text", "boolean": "true or false", "array": "a list", "object": "an object"}
     return f"{facts.path} in its metadata is {kind.get(facts.json_type, facts.json_type)}, not a number"
-
-
-def number(value: float) -> str:
-    """Return the number in its usual notation: `0.89`, `1200`, `1e-07`."""
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
-
-
-def _exact(value: float) -> Decimal:
-    """Return the number as it is written, so that 0.95 - 0.01 is 0.94."""
-    return Decimal(repr(value))
 
 
 def after_registration(seconds: int) -> str:

@@ -2,13 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from heapq import nsmallest
 from typing import Any
 
 from catapult.errors import Invalid
+from catapult.rules.numbers import Number
 from catapult.tables import METRIC_PATH_LENGTH
 
-MAX_BYTES = 64 * 1024
-MAX_KEYS = 512
+MAX_BYTES = 256 * 1024
+MAX_KEYS = 2_048
+
+MOST_LISTED = 64
+"""The most numbers in lists of a version that are indexed, and the most items of a list that are looked at for them."""
+
+Keys = tuple[str | int, ...]
+ODD = frozenset(".[")
 
 
 def problems(metadata: dict[str, Any]) -> list[str]:
@@ -40,20 +48,40 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
         pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
 
 
-def numbers(metadata: dict[str, Any]) -> list[tuple[str, float]]:
-    """Return every number with its dotted path, `("eval.f1", 0.9)`. Numbers in lists are left out, and so are true and false.
+def path(keys: Keys) -> str:
+    """Return the keys and positions in lists that lead to a value as text: `eval.f1`, `results[0].metrics[1].value`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)[1:]
 
-    Two paths can read alike if a key has a dot in it. The one without such a key comes last: a filter means that one.
+
+def is_odd(key: str | int) -> bool:
+    """Return whether the path of other keys may read like one with this key in it."""
+    return isinstance(key, str) and bool(ODD & set(key))
+
+
+def numbers(metadata: dict[str, Any]) -> list[tuple[str, Number]]:
+    """Return numbers with their paths, `("eval.f1", 0.9)`: all but those in lists, and of these the first `MOST_LISTED`.
+
+    First is what is at the lowest positions of its lists. True and false are left out. Two paths can read alike if a key has a
+    dot or a bracket in it. The one without such a key comes last: a filter means that one.
     """
-    numbers = [(keys, float(value)) for keys, value in _numbers(metadata, ())]
-    numbers.sort(key=lambda number: not any("." in key for key in number[0]))
-    paths = ((".".join(keys), value) for keys, value in numbers)
-    return [(path, value) for path, value in paths if len(path) <= METRIC_PATH_LENGTH]
+    found = ((keys, path(keys), value) for keys, value in _numbers(metadata, ()))
+    short = [number for number in found if len(number[1]) <= METRIC_PATH_LENGTH]
+    listed = [number for number in short if _highest(number[0]) is not None]
+    first = nsmallest(MOST_LISTED, listed, key=lambda number: (_highest(number[0]), number[1]))
+    chosen = [*(number for number in short if _highest(number[0]) is None), *first]
+    chosen.sort(key=lambda number: not any(map(is_odd, number[0])))
+    return [(text, value) for _, text, value in chosen]
 
 
-def _numbers(metadata: dict[str, Any], within: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int | float]]:
-    for key, value in metadata.items():
-        if isinstance(value, dict):
-            yield from _numbers(value, (*within, key))
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield (*within, key), value
+def _highest(keys: Keys) -> int | None:
+    """Return the highest position in a list on the way; None if there is no list."""
+    return max((key for key in keys if isinstance(key, int)), default=None)
+
+
+def _numbers(value: Any, within: Keys) -> Iterator[tuple[Keys, Number]]:
+    if isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value[:MOST_LISTED])
+        for key, item in inner:
+            yield from _numbers(item, (*within, key))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield within, value

@@ -293,11 +293,14 @@ def identity(thing: Any, name: str) -> str:
 
 def environment_name(environment: Any, name: str) -> str:
     """Return an environment's name, which becomes part of an address. Raises InvalidArgument for anything else."""
-    if not isinstance(environment, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", environment):
+    segments = environment.split("/") if isinstance(environment, str) and len(environment) <= 63 else [""]
+    is_reserved = {segment.lower() for segment in segments[1:]} & {"live", "rollback", "retire"}
+    if is_reserved or not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", segment) for segment in segments):
         raise InvalidArgument(
-            f"{name} is {environment!r:.80}, which is not an environment's name: 1 to 63 letters, digits and ._-."
+            f"{name} is {environment!r:.80}, which is not an environment's name: 1 to 63 letters, digits and ._-, in segments "
+            "joined by /, of which those after the first are not live, rollback or retire."
         )
-    return environment
+    return str(environment)
 
 
 def checked_key(idempotency_key: str | None) -> str:

@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -188,12 +189,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _same_number(current: float, sent: float) -> bool:
-    if isinstance(current, int) and isinstance(sent, int):
-        return current == sent
-    try:  # PostgreSQL returns 1e23 as 10**23, which is not the same number as the float
-        return float(current) == float(sent)
-    except OverflowError:
-        return False
+    """Compare as they are written: the registry returns 1e23 as 10**23, which is not the float's value."""
+    return Decimal(repr(current)) == Decimal(repr(sent))
 
 
 def differences(current: Any, sent: Any, path: str) -> Iterator[str]:

@@ -79,6 +79,41 @@ def test_numbers_are_sorted_before_texts_and_those_before_the_rest(api, versions
     assert names(found(api, sort="metadata.accuracy,created_at"))[2:6] == ["a", "c", "g", "j"]
 
 
+RUNS = [321588685835436831, 321588685835436830, 321588685835436832, 5, 0.5]
+
+
+def test_whole_numbers_of_any_length_are_told_apart(api, model):
+    """As floats the first three are the same number."""
+    for run in RUNS:
+        api.version(model, str(run), metadata={"run_id": run, "of.it": run})
+        api.model(f"org/{str(run).replace('.', '-')}", metadata={"run_id": run})
+    for path in ("metadata.run_id", 'metadata."of.it"'):
+        for operator, chosen in (("=", [0]), ("!=", [1, 2, 3, 4]), (">", [2]), (">=", [0, 2]), ("<", [1, 3, 4])):
+            rows = found(api, filter=f"{path} {operator} {RUNS[0]}")
+            assert {row["metadata"]["run_id"] for row in rows} == {RUNS[index] for index in chosen}
+        for order in (path, f"-{path}"):
+            walked = api.walk(asked("/api/v1/versions", sort=order, limit=1))
+            numbers = sorted(RUNS, reverse=order != path)
+            assert [row["metadata"]["run_id"] for row in walked] == numbers
+    highest = found(api, "/api/v1/models", sort="-metadata.run_id", limit=2)
+    assert [row["metadata"]["run_id"] for row in highest] == sorted(RUNS, reverse=True)[:2]
+    assert len(found(api, "/api/v1/models", filter=f"metadata.run_id > {RUNS[1]}")) == 2
+
+
+def test_what_is_in_lists_is_found_by_its_position(api, model):
+    for number in range(3):
+        metrics = [{"type": "accuracy", "value": number / 10}, {"type": f"f{number}", "value": 7}]
+        api.version(model, str(number), metadata={"losses": list(range(70)), "results": [{"metrics": metrics}]})
+    path = "metadata.results[0].metrics[0].value"
+    assert names(found(api, filter=f"{path} >= 0.1")) == ["2", "1"]
+    assert names(found(api, filter=f"not {path} >= 0.1 and metadata.losses[3] = 3")) == ["0"]
+    assert names(found(api, filter='metadata.results[0].metrics[1].type = "f1"')) == ["1"]
+    assert len(found(api, filter="metadata.losses[69] exists and not metadata.losses[70] exists")) == 3
+    for order, expected in ((path, ["0", "1", "2"]), (f"-{path}", ["2", "1", "0"])):
+        assert names(api.walk(asked("/api/v1/versions", sort=order, limit=1))) == expected
+        assert names(found(api, sort=f"metadata.results[0].metrics[1].value,{order}")) == expected
+
+
 def test_versions_are_sorted_and_compared_as_semver_says(api, model):
     for name in ("1.10.0", "1.9.0", "1.10.0-rc.1", "v2.0.0", "latest"):
         api.version(model, name, tag="t")

@@ -63,6 +63,64 @@ def test_a_deployment_to_an_unknown_name_makes_it(api, version, trail, status):
     assert names(api) == ["dev", "Production"]
 
 
+def test_a_name_with_segments_is_one_at_every_address(api):
+    name, base = "review/feature-x", "Review/Base/v1.2"
+    model = api.model()
+    one, two = (api.version(model, number) for number in ("1", "2"))
+    put(api, name, rank=3)
+    put(api, base)
+    assert get(api, "REVIEW/Feature-X")["name"] == name
+    assert names(api) == [name, base]
+    first, second = api.deployment(one, name.upper()), api.deployment(two, name)
+    at = f"{ENVIRONMENTS}/{name}"
+    assert [row["id"] for row in api.get(f"{at}/live").json] == [second["id"]]
+    assert [row["id"] for row in api.get(f"{at}/live?at={first['live_from']}").json] == [first["id"]]
+    assert api.get(f"/api/v1/versions?environment={name}").json[0]["live_in"] == [name]
+    assert len(api.get(f"/api/v1/deployments?environment={name}").json) == 2
+    back = api.make(f"{at}/rollback", {"model_name": "org/bert", "reason": "slow"})
+    assert (back["version"], back["environment"], back["rollback_of"]) == ("1", name, second["id"])
+    assert api.get("/api/v1/live").json[0]["environments"][name]["version"] == "1"
+    soaked = {"model": "*", "target": name, "kind": "soaked", "environment": base, "seconds": 1}
+    made = api.make("/api/v1/gates", soaked)
+    assert (made["target"], made["environment"]) == (name, base.lower())
+    refused = deploy(api, two, name)
+    assert f"It may not go to {name}: it is not live in {base.lower()}" in refused.json["detail"]
+    assert api.delete(f"/api/v1/gates/{made['id']}").status_code == 204
+    approved = api.make("/api/v1/gates", {"model": "*", "target": name, "kind": "approved", "role": "viewer"})
+    assert api.by("releaser").post(f"/api/v1/versions/{two['id']}/approvals", {"target": name}).status_code == 201
+    assert api.get(f"/api/v1/versions/{two['id']}/gates?target={name}").json[0]["passed"] is True
+    assert api.delete(f"/api/v1/gates/{approved['id']}").status_code == 204
+    put(api, name, **FREEZE)
+    assert deploy(api, two, name).json["detail"] == f"{name} is frozen: Sale until Monday"
+    put(api, name, frozen=False)
+    bounds = {"role": "publisher", "environments": [name.upper()]}
+    bounded = type(api)(api.app, {**api.keys, "it": api.make("/api/v1/api-keys", {"name": "x", **bounds})["key"]}, "it")
+    assert deploy(bounded, two, base).status_code == 403
+    assert bounded.post(f"{at}/retire", {"model_name": "org/bert", "reason": "over"}).json["live"] is False
+    assert api.delete(at).status_code == 204
+    assert api.get(at).status_code == 404
+    assert names(api) == [base]
+
+
+@pytest.mark.parametrize("wrong", ["a/.b", "a b", "a/b!", "é", "a/" * 31 + "ab", "release"])
+def test_a_name_that_no_environment_may_have_is_refused(api, version, wrong):
+    answer = api.put(f"{ENVIRONMENTS}/{wrong}", {})
+    assert (answer.status_code, list(answer.json["errors"])) == (422, ["name"])
+    assert deploy(api, version, wrong).status_code == 422
+    assert names(api) == []
+
+
+@pytest.mark.parametrize("word", ["live", "Rollback", "RETIRE", "-"])
+def test_a_word_of_the_addresses_is_no_later_segment_of_a_name(api, version, word):
+    assert api.put(f"{ENVIRONMENTS}/a/{word}", {}).status_code in (404, 405)
+    assert api.put(f"{ENVIRONMENTS}/a/{word}/b", {}).status_code == 404
+    refused = deploy(api, version, f"a/{word}")
+    assert refused.status_code == 422
+    assert "environment" in refused.json["errors"]
+    api.deployment(version, "live/retired")
+    assert names(api) == ["live/retired"]
+
+
 def test_the_last_rank_that_there_is_may_be_shared(api, version):
     put(api, "a", rank=2**31 - 1)
     api.deployment(version, "b")
@@ -151,7 +209,7 @@ def test_every_bad_field_is_named_whether_there_is_one_or_not(api, fields, named
     assert get(api, "production") == before
 
 
-@pytest.mark.parametrize("name", [".a", "-a", "a b", "a%2Fb", "é", "a\u2028", "x" * 64, "release", "Release", "a%00"])
+@pytest.mark.parametrize("name", [".a", "-a", "a b", "a%2F.b", "é", "a\u2028", "x" * 64, "release", "Release", "a%00"])
 def test_bad_names_are_refused(api, name):
     refused = api.put(f"{ENVIRONMENTS}/{name}", {"rank": 1})
     assert refused.status_code in (404, 422), refused.text

@@ -297,6 +297,21 @@ def test_the_base_of_no_regression_stays_whatever_happens_to_the_release(api, ta
     assert "the 0.95 of" in refused.json["detail"]
 
 
+WITHOUT_LISTS = """DO $$ BEGIN
+SET LOCAL session_replication_role = replica;
+UPDATE decisions SET content = content #- '{numbers,scores[0]}';
+END $$"""
+
+
+def test_a_decision_from_before_lists_were_read_leaves_their_numbers_to_its_version(api, sql):
+    api.make(GATES, {**NO_REGRESSION, "path": "scores[0]"})
+    model = api.model()
+    api.version(model, "1", metadata={"scores": [0.9]}, is_release=True)
+    sql(WITHOUT_LISTS)
+    (verdict,) = api.get(at(api.version(model, "2", metadata={"scores": [0.8]}), "gates") + "?target=release").json
+    assert "it must not be lower than the 0.9 of the current release, 1" in verdict["detail"]
+
+
 def test_so_does_what_was_live_last(api):
     first = put_live(api)
     api.make(GATES, {**NO_REGRESSION, "target": "staging"})

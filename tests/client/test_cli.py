@@ -155,6 +155,18 @@ def test_rolling_back_makes_the_version_before_live(catapult, registry, version,
     assert json.loads(back.out)["version"] == "1.1"
 
 
+def test_an_environment_may_have_segments(catapult, registry, version, newer):
+    where = "review/feature-x"
+    for number in ("1.0", "1.1"):
+        assert catapult("deploy", MODEL, number, where) == (0, f"{MODEL} {number} is live in {where}\n", "")
+    assert catapult("rollback", where, MODEL, "--reason", "slow").out == f"{MODEL} 1.0 is live again in {where}\n"
+    assert catapult("live", where).out.count(MODEL) == 1
+    assert catapult("why", MODEL, "--live-in", where).status == 0
+    retired = catapult("retire", where, MODEL, "--reason", "over")
+    assert retired.out == f"{MODEL} 1.0 is no longer live in {where}\n"
+    assert catapult("live", "review/live").status == 2
+
+
 def test_what_is_live_is_its_image_alone(catapult, registry, version, newer):
     nothing = catapult("live", "production", MODEL)
     assert (nothing.status, nothing.out, nothing.err.count("\n")) == (1, "", 1)

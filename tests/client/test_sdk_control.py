@@ -24,6 +24,20 @@ def test_an_environment_is_changed_field_by_field_frozen_and_thawed(admin):
     assert (admin.thaw("qa").frozen_reason, admin.get_environment("qa").frozen) == (None, False)
 
 
+def test_an_environment_may_have_segments(admin, version):
+    name = "review/feature-x"
+    assert admin.put_environment(name, rank=7).name == name
+    deployed = admin.deploy(version, name)
+    assert [row.id for row in admin.live(name)] == [deployed.id]
+    assert admin.get_version(version.id).live_in == [name]
+    admin.freeze(name, "Sale")
+    assert admin.get_environment(name.upper()).frozen_reason == "Sale"
+    admin.thaw(name)
+    assert admin.retire(name, MODEL, "over").live is False
+    admin.delete_environment(name)
+    assert list(admin.list_environments()) == []
+
+
 def test_a_change_based_on_an_older_state_is_refused(admin, version):
     environment = admin.put_environment("qa", rank=7)
     gate = admin.create_gate(MODEL, "release", "metric", path="accuracy", op=">=", value=0.9)

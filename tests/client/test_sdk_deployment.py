@@ -73,7 +73,7 @@ def test_the_text_of_an_exception_is_cut_and_made_sendable(registry, version, te
 
 
 def test_it_is_failed_without_the_text_where_metadata_is_full(registry, version):
-    full = {f"key-{number}": number for number in range(512)}
+    full = {f"key-{number}": number for number in range(2_048)}
     with pytest.raises(ValueError), registry.deployment(version, "staging", full) as d:
         raise ValueError("no room")
     there = registry.get_deployment(d.record)

@@ -153,6 +153,7 @@ def test_numbers_are_compared_as_numbers_and_nothing_else_is_bent():
         assert same(there, sent)
         assert same(sent, there)
     other = [(1, True), (0, False), (1, "1"), (None, 0), ([1], [1, 2]), ({"a": 1}, {}), (10**23, 10**23 + 1)]
+    other += [(2**53 + 1, float(2**53)), (10**23 + 1, 1e23)]
     for there, sent in other:
         assert not same(there, sent)
         assert not same(sent, there)
@@ -204,7 +205,7 @@ def test_what_can_be_no_id_is_refused_before_it_becomes_another_address(method, 
         getattr(NOWHERE, method)(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["", "a/b", "../info", "a b", None, 5, "é", "x" * 64])
+@pytest.mark.parametrize("wrong", ["", "a//b", "a/Live", "a/-", "../info", "a b", None, 5, "é", "x" * 64])
 def test_what_can_be_no_environment_is_refused_before_it_becomes_another_address(wrong):
     for ask in (
         lambda: NOWHERE.get_environment(wrong),

@@ -1,5 +1,6 @@
 import re
 from html import unescape
+from unicodedata import normalize
 from urllib.parse import quote
 
 import pytest
@@ -183,6 +184,9 @@ def test_notes_are_compared_as_text(browser, api, model):
         api.version(model, version, release_notes=notes)
     api.version(model, "1.3.0", release_notes="Trained on 8 GPUs.\n<b>")
     api.version(model, "1.4.0", release_notes="word " * 1_000)
+    for number, form in ((5, "NFD"), (6, "NFC")):
+        api.version(model, f"1.{number}.0", release_notes=normalize(form, "Café reviews"))
+    assert tables(browser.get(address("1.5.0", "1.6.0")))[-1][-1][2] == "same"
     page = browser.get(address(*(f"1.{number}.0" for number in range(5))))
     assert "Trained on <del>8 </del><ins>16 </ins>GPUs.\n&lt;b&gt;" in page.text
     notes = tables(page)[-1][-1]

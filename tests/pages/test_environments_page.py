@@ -153,6 +153,31 @@ def test_an_environment_s_name_knows_no_case(browser, things):
     assert len(Page(browser.get("/environments/PRODUCTION")).all("article")) == 1
 
 
+def test_a_name_with_segments_has_every_page_and_form(browser, api):
+    name = "review/feature-x"
+    browser.post("/new/environment", {"name": name, "rank": "2"})
+    model = api.model()
+    for version in ("1", "2"):
+        api.deployment(api.version(model, version), name)
+    at = f"/environments/{name}"
+    links = Page(browser.get("/environments")).links
+    rollback, retire = (f"{at}/-/{form}?model_name=org/bert" for form in ("rollback", "retire"))
+    assert {at, rollback, retire, f"{at}/-/freeze"} <= set(links)
+    for address in (at, f"{at}/-/history", f"{at}/-/settings", f"{at}/-/delete", "/new/deployment?environment=" + name):
+        page = browser.get(address)
+        assert (page.status_code, name in page.text) == (200, True), address
+    for address in (rollback, retire):
+        form = {**Page(browser.get(address)).form, "model_name": "org/bert", "reason": "slow"}
+        assert browser.post(address.partition("?")[0], form).status_code == 303, address
+    assert api.get(f"/api/v1{at}/live").json == []
+    assert browser.post(f"{at}/-/freeze", {"frozen_reason": "sale"}).status_code == 303
+    assert stored(api, name)["frozen"]
+    assert browser.post(f"{at}/-/thaw").status_code == 303
+    assert browser.post(f"{at}/-/delete", {"confirm": name}).status_code == 303
+    refused = browser.post("/new/environment", {"name": "review/live"})
+    assert (refused.status_code, Page(refused).invalid) == (422, ["name"])
+
+
 def test_where_a_version_is_live_is_told_in_order_of_rank(browser, api):
     version = api.version(api.model())
     for rank, name in ((3, "alpha"), (1, "zeta"), (2, "production")):

@@ -1,5 +1,7 @@
 """`/gates`: the rules, their form, and what they would say."""
 
+from unicodedata import normalize
+
 import pytest
 from markup import Page
 
@@ -49,9 +51,16 @@ def test_each_gate_is_a_row_that_says_what_it_asks_for(browser, gate, places):
 
 def test_gates_are_searched_and_chosen_by_the_model_they_apply_to(browser, gate):
     gate()
-    gate("metadata_present", "staging", model="org/*", paths=["data.sha256", "git_commit"])
+    gate("metadata_present", "staging", model="org/*", paths=["data.sha256", "git_commit", normalize("NFD", "café")])
     for query, count in (
-        *(("search=SHA256", 1), ("search=stag", 1), ("search=accu", 1), ("search=%25", 0), ("search=org/", 1)),
+        *(
+            ("search=SHA256", 1),
+            ("search=stag", 1),
+            ("search=accu", 1),
+            ("search=%25", 0),
+            ("search=org/", 1),
+            ("search=café", 1),
+        ),
         *(("model=org/bert", 2), ("model=other/m", 1), ("model=org/bert&search=accuracy", 1)),
     ):
         assert len(rows(browser.get(f"/gates?{query}"))) == count, query
@@ -118,6 +127,17 @@ STORED = {
     "soaked": {"environment": "staging", "seconds": 172_800},
     "approved": {"count": 2, "role": "admin"},
 }
+
+
+def test_the_form_of_a_gate_keeps_all_digits_of_its_number(browser, api):
+    fields = {"model": "*", "target": "release", "kind": "metric", "path": "run_id", "op": "<"}
+    for number in (321588685835436831, 10**300 + 1):
+        assert browser.post("/new/gate", {**fields, "value": str(number)}).status_code == 303
+        made = api.get("/api/v1/gates").json[0]
+        assert made["value"] == number
+        edit = f"/gates/{made['id']}/edit"
+        assert browser.post(edit, Page(browser.get(edit)).form).status_code == 303
+        assert api.get("/api/v1/gates").json[0] == made
 
 
 @pytest.mark.parametrize("kind", OWN)

@@ -23,7 +23,7 @@ def versions(response):
 def points(page):
     """The points of the chart: version and value."""
     labels = [link.get("aria-label") or "" for link in page.all("a")]
-    return [label.partition(",")[0] for label in labels if ", registered" in label]
+    return [label.partition(", ")[0] for label in labels if ", registered" in label]
 
 
 # --- what it shows ----------------------------------------------------------------------------------------------------
@@ -375,9 +375,41 @@ def test_the_versions_of_the_page_are_a_file_with_its_filters_and_columns(browse
     response = browser.get(file)
     heads, *rows = csv.reader(response.csv)
     assert heads[:6] == ["version", "is_release", "status", "tag", "digest", "accuracy"]
-    assert [(row[0], row[1], row[5]) for row in rows] == [("1.1.0", "False", "-1.0"), ("1.2.0", "True", "-2.0")]
+    assert [(row[0], row[1], row[5]) for row in rows] == [("1.1.0", "False", "-1"), ("1.2.0", "True", "-2")]
     assert "org-bert.csv" in response.headers["Content-Disposition"]
     assert browser.get(f"{MODEL}/-/versions.csv?filter=nonsense").status_code == 422
+
+
+def test_whole_numbers_have_all_their_digits_in_the_chart_the_columns_and_the_files(browser, api, model, gate):
+    """As floats all three are the same number."""
+    for number, run in enumerate((321588685835436830, 321588685835436831, 321588685835436832)):
+        api.version(model, f"1.{number}.0", metadata={"run_id": run}, is_release=number == 0)
+    gate(path="run_id", op="<", value=321588685835436833)
+    page = browser.get(MODEL)
+    assert points(Page(page)) == [f"1.{number}.0: 321,588,685,835,436,83{number}" for number in range(3)]
+    assert "321,588,685,835,436,832, +2 (worse) against 1.0.0" in page.words
+    assert "A gate asks for &lt; 321,588,685,835,436,833." in page.words
+    assert [row["run_id"] for row in csv.DictReader(browser.get(f"{MODEL}/-/versions.csv").csv)] == [
+        f"32158868583543683{number}" for number in (2, 1, 0)
+    ]
+    assert [row["value"] for row in csv.DictReader(browser.get("/models.csv").csv)] == ["321588685835436832"]
+
+
+def test_numbers_in_lists_are_offered_after_others_and_drawn(browser, api, model):
+    for number in range(2):
+        results = [{"metrics": [{"value": number / 4}]}]
+        api.version(model, f"1.{number}.0", metadata={"a": [9, 8], "z": 1, "results": results})
+    path = "results[0].metrics[0].value"
+    offered = [option.text for option in Page(browser.get(MODEL)).all("option")]
+    assert offered[:4] == ["z", "a[0]", "a[1]", path]
+    page = browser.get(MODEL, query_string={"metric": path, "c": path})
+    assert points(Page(page)) == ["1.0.0: 0", "1.1.0: 0.25"]
+    addresses = [a["href"] for a in Page(page).all("a", class_="sorted")]
+    sorted_by_it = [address for address in addresses if "results" in address.partition("sort=")[2]]
+    assert versions(browser.get(sorted_by_it[0])) == ["1.1.0", "1.0.0"]
+    query = {"filter": "metadata.results[0].m", "model_name": "org/bert"}
+    offer = browser.get("/versions/-/completions", query_string=query).json
+    assert offer == {"start": 0, "texts": [f"metadata.{path}"]}
 
 
 def test_the_chart_has_the_thresholds_of_the_model_s_gates_on_its_number(browser, api, model, gate):

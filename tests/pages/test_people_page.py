@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from unicodedata import normalize
 
 import pytest
 from conftest import Browser
@@ -92,6 +93,13 @@ def test_a_taken_email_address_is_refused_in_place(browser, dana):
     response = browser.post("/new/person", {"name": "Dan", "email": "DANA@example.com", "role": "viewer"})
     assert response.status_code == 409
     assert "Somebody else has this email address." in response.text
+
+
+def test_a_name_is_confirmed_in_either_unicode_form(browser, api):
+    person = api.make(PEOPLE, {"name": normalize("NFD", "José"), "role": "viewer"})
+    path = f"/people/{person['id']}/edit"
+    data = {**sent(Page(browser.get(path))), "active": "false", "confirm": normalize("NFC", "José")}
+    assert browser.post(path, data).status_code == 303
 
 
 def test_deactivating_says_what_it_ends_and_takes_the_name(browser, dana, held, api):

@@ -1,3 +1,5 @@
+from unicodedata import normalize
+
 import pytest
 from markup import Page
 
@@ -113,6 +115,20 @@ def test_environments_are_found_by_any_part_and_keys_by_admins_alone(browser, ap
         said = found(browser.by(role).get("/search?q=production", htmx="hits"))
         assert said == {"Environments": ["Production-EU"]}
     assert f"/keys/{key['id']}/edit" in Page(browser.get("/search?q=ci+prod", htmx="hits")).links
+
+
+@pytest.mark.parametrize(("stored", "sought"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_names_are_found_in_either_unicode_form(browser, api, stored, sought):
+    name = normalize(stored, "Café")
+    key = api.make("/api/v1/api-keys", {"name": name, "role": "viewer"})
+    api.model(description=f"For the {name}")
+    browser.post("/me/views/new", {"name": name, "address": "/models"})
+    hits = found(browser.get(f"/search?q={normalize(sought, 'café')}", htmx="hits"))
+    assert hits == {
+        "Models": [f"org/bert For the {name}"],
+        "Your views": [name],
+        "API keys": [f"{name} {key['prefix']} viewer"],
+    }
 
 
 def test_pages_and_actions_are_found_by_the_beginning_of_a_word_and_by_role(browser):

@@ -41,6 +41,19 @@ def test_it_says_what_the_version_is(browser, api, model):
     assert "candidate" in page.texts("span", class_="chip")
 
 
+@pytest.mark.parametrize("notes", ["**bold** line\n" * 3_000, "x" * 65_536, "**bold** line\n" * 714 + "x" * 10_000])
+def test_long_notes_are_markdown_at_first_and_then_plain_and_whole(browser, api, model, notes):
+    api.version(model, "1.0.0", release_notes=notes)
+    page = browser.get(AT)
+    assert (page.text.count("<strong>bold</strong> line"), "as plain text" in page.text) == (
+        notes[:9_996].count("b"),
+        True,
+    )
+    shown = Page(page).one("section", aria_labelledby="notes-name").text
+    assert shown.count("bold line") + shown.count("**bold** line") == notes.count("bold")
+    assert shown.count("x") == notes.count("x") + 1  # that of "plain text"
+
+
 def test_it_says_how_to_use_it(browser, api, version):
     def lines(key):
         return Page(browser.get(AT)).one("pre", id=f"use-{key}").text

@@ -1,6 +1,7 @@
 """Free metadata comes back as it was sent, and every number in it is a row of `metrics`."""
 
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -29,8 +30,8 @@ OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6)
 
 @pytest.fixture
 def metrics(sql):
-    """A function that returns the stored metrics of a version."""
-    statement = "SELECT path, value FROM metrics WHERE version_id = :id"
+    """A function that returns the stored metrics of a version, with all digits."""
+    statement = "SELECT path, coalesce(exact, CAST(CAST(value AS text) AS numeric)) AS value FROM metrics WHERE version_id = :id"
     return lambda version: {(row["path"], row["value"]) for row in sql(statement, id=version["id"])}
 
 
@@ -47,13 +48,16 @@ def same(one, other):
     return one == other
 
 
-def walk(value, path=()):
-    """Every number with the names that lead to it. Lists and true/false hold none."""
+def walk(value, path="", position=None):
+    """Every number with its path, and the highest position in a list that leads to it. True and false are none."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from walk(inner, (*path, key))
+            yield from walk(inner, f"{path}.{key}", position)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value[:64]):
+            yield from walk(inner, f"{path}[{index}]", max(position or 0, index))
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield path, float(value)
+        yield path[1:], Decimal(str(value)), position
 
 
 @EXAMPLES
@@ -76,9 +80,15 @@ def test_any_object_comes_back_equal(api, undone, sent):
 @example({"": {"": {"": 1}}, ".": 2, "..": 3})
 @example({"yes": True, "list": [1, 2], "n": 1})
 @example({"n": 10**400 // 10**95})
+@example({"losses": list(range(70)), "results": [{"metrics": [{"value": 0.5}, {"value": 0.25}]}]})
+@example({"a[0]": 1, "a": [2, [3], {"b.c": 4}]})
 @example({"é" * 255: 1, "é" * 256: 2})
+@example({"a": 2**53 + 1, "b": 2**53, "c": -(2**53) - 1, "d": 1e23, "e": 2**53 - 1})
 def test_its_numbers_are_metrics(api, undone, metrics, sent):
-    numbers = [(".".join(path), value) for path, value in walk(sent) if len(".".join(path)) <= 255]
+    numbers = [number for number in walk(sent) if len(number[0]) <= 255]
+    listed = sorted((position, path, value) for path, value, position in numbers if position is not None)
+    numbers = [(path, value) for path, value, position in numbers if position is None]
+    numbers += [(path, value) for _, path, value in listed[:64]]
     paths = [path for path, _ in numbers]
     with undone():
         kept = metrics(api.version(api.model(), metadata=sent))
@@ -101,7 +111,7 @@ def test_a_change_replaces_it_whole_with_its_metrics(api, undone, metrics, befor
 def test_metrics_go_with_the_metadata_that_held_them_and_not_before(api, metrics):
     version = api.version(api.model(), metadata={"accuracy": 0.9})
     api.put(f"/api/v1/versions/{version['id']}", {"release_notes": "x"})
-    assert metrics(version) == {("accuracy", 0.9)}
+    assert metrics(version) == {("accuracy", Decimal("0.9"))}
     api.put(f"/api/v1/versions/{version['id']}", {"metadata": None})
     assert metrics(version) == set()
 
@@ -112,4 +122,21 @@ def test_the_limits_are_those_of_json_itself(value):
     assume(isinstance(value, dict))
     keys = json.dumps(value).count(":")
     size = len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
-    assert bool(metadata_limits.problems(value)) == (keys > 512 or size > 65_536)
+    assert bool(metadata_limits.problems(value)) == (keys > 2_048 or size > 262_144)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "too_large"),
+    [
+        ({str(key): key for key in range(2_048)}, False),
+        ({str(key): key for key in range(2_049)}, True),
+        ({"text": "é" * 131_066}, False),
+        ({"text": "é" * 131_067}, True),
+    ],
+)
+def test_a_report_of_many_classes_is_taken_and_a_data_set_is_not(api, metadata, too_large):
+    fields = {"version": "1", "tag": "v1", "digest": "a:b", "model_id": api.model()["id"], "metadata": metadata}
+    response = api.post("/api/v1/versions", fields)
+    assert response.status_code == (422 if too_large else 201)
+    if not too_large:
+        assert api.get(response.headers["Location"]).json["metadata"] == metadata

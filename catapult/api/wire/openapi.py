@@ -12,6 +12,7 @@ from catapult.api.wire.problems import MEDIA_TYPE
 from catapult.contract.fields import Time
 from catapult.contract.service import ProblemOut
 from catapult.errors import Refusal
+from catapult.web.environment_name import EnvironmentName
 
 DESCRIPTION = """\
 The registry and release desk for ML models that ship as container images.
@@ -64,6 +65,7 @@ def init_app(app: Flask) -> Api:
     app.config.update(API_TITLE="Catapult", API_VERSION=version.VERSION, OPENAPI_VERSION="3.1.0")
     api = Api(app, spec_kwargs={"info": {"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}}})
     api.register_field(Time, "string", "date-time")
+    api.register_converter(EnvironmentName, lambda _: {"type": "string", "minLength": 1})
     components = api.spec.components
     components.security_scheme("key", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
     components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})

@@ -14,6 +14,7 @@ from math import ceil, floor
 from typing import Any
 
 from catapult.pages.parts import formats
+from catapult.rules.numbers import Number
 
 HEIGHT, TOP, BOTTOM = 176, 14, 138
 """The height of a chart, and the top and bottom of its values, in CSS pixels from above."""
@@ -43,11 +44,11 @@ class Point:
     x: float
     y: float
     version: str
-    value: float
+    value: Number
     is_release: bool
     created_at: datetime
     created_by: str
-    change: float
+    change: Number
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Spark:
 
 
 def chart(
-    points: Sequence[Any], limits: Sequence[tuple[float, str]] = (), direction: int | None = None
+    points: Sequence[Any], limits: Sequence[tuple[Number, str]] = (), direction: int | None = None
 ) -> Chart | None:
     """Return the chart of rows with `version value is_release created_at created_by`, oldest first; None for no rows.
 
@@ -156,10 +157,10 @@ def label(point: Point, drawn: Chart) -> str:
     return ", ".join([*parts, f"registered {formats.clock(point.created_at)} by {by}"])
 
 
-def _difference(value: Fraction, base: Fraction) -> float:
-    """Return the difference as a float; the greatest one where no float can hold it."""
+def _difference(value: Fraction, base: Fraction) -> Number:
+    """Return the difference, as a float if it is not whole; the greatest one where no float can hold it."""
     try:
-        return float(value - base)
+        return int(value - base) if (value - base).denominator == 1 else float(value - base)
     except OverflowError:
         return sys.float_info.max if value > base else -sys.float_info.max
 
@@ -171,7 +172,7 @@ def _is_near(limit: Fraction, values: list[Fraction]) -> bool:
     return low - 2 * span <= limit <= high + 2 * span
 
 
-def spark(values: Sequence[float]) -> Spark | None:
+def spark(values: Sequence[Number]) -> Spark | None:
     """Return the line of these values, oldest first; level if all are equal, None for no values."""
     if not values:
         return None

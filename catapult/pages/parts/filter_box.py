@@ -12,9 +12,8 @@ from catapult.filters.nouns import Noun
 from catapult.pages.parts import formats, lists
 
 SIGNS = {">=": "≥", "<=": "≤", "==": "=", ">": ">", "<": "<"}
-NUMBERS = re.compile(
-    r"""\bmetadata\.((?:[\w-]+|"(?:[^"\\]|\\.)+")(?:\.(?:[\w-]+|"(?:[^"\\]|\\.)+"))*)\s*(?:[<>=!]|in\b|between\b)"""
-)
+_STEP = r"""(?:[\w-]+|"(?:[^"\\]|\\.)+")(?:\[[0-9]+\])*"""
+NUMBERS = re.compile(rf"\bmetadata\.({_STEP}(?:\.{_STEP})*)\s*(?:[<>=!]|in\b|between\b)")
 """A path of metadata in a filter, before an operator that numbers have."""
 MOST_GATES = 3
 """The most gates whose conditions are offered."""
@@ -89,5 +88,10 @@ def _near_path(paths: Iterable[str]) -> Guess | None:
 
 def field(path: str) -> str:
     """Return the field that a filter or an order names this number by: unusual keys stand in quotes."""
-    keys = (key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False) for key in path.split("."))
-    return f"metadata.{'.'.join(keys)}"
+    return f"metadata.{'.'.join(map(_key, path.split('.')))}"
+
+
+def _key(text: str) -> str:
+    """Return a key with the positions in lists below it, quoted if it is unusual."""
+    key, positions = re.fullmatch(r"(.*?)((?:\[[0-9]{1,4}\])*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    return (key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False)) + positions

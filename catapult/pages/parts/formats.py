@@ -30,6 +30,8 @@ EXACT = 1e15
 """Below this, every whole number is a float of its own, and all of its digits are significant."""
 LONGEST_WHOLE = 1e40
 LONGEST_COMMIT = 200
+MARKDOWN = 10_000
+"""The characters of a text that are parsed as Markdown."""
 CODE = re.compile(r"`([^`]+)`")
 PARTS = re.compile(r"[^._/:@]*[._/:@]+|[^._/:@]+")
 """A word up to and with its punctuation."""
@@ -172,7 +174,7 @@ def _json(value: Any, before: str = "\n") -> Iterator[str]:
 def escapable(text: str) -> Markup:
     """Return the text for a `textarea`, in which only its end tag and character references have a meaning.
 
-    Only what could begin one of them is escaped: otherwise 64 KiB of quotes would become 320 KiB.
+    Only what could begin one of them is escaped: otherwise 256 KiB of quotes would become 1,280 KiB.
     Source: HTML, "Escapable raw text elements".
     """
     return Markup(TAG.sub("&lt;", REFERENCE.sub("&amp;", text)))  # noqa: S704 - escaped just now
@@ -260,8 +262,18 @@ def _rule(kind: str, text: str) -> str:
 
 
 def markdown(text: str, level: int = 3) -> Markup:
-    """Return the Markdown as HTML. `level` is that of its first heading."""
-    return Markup(to_html(text, level))  # noqa: S704 - sanitized there
+    """Return the Markdown as HTML, without what is beyond `MARKDOWN`. `level` is that of its first heading."""
+    return Markup(to_html(text[: _end_of_markdown(text)], level))  # noqa: S704 - sanitized there
+
+
+def beyond_markdown(text: str) -> str:
+    """Return the rest of a long text, which pages show as it is: parsing takes the square of its length."""
+    return text[_end_of_markdown(text) :]
+
+
+def _end_of_markdown(text: str) -> int:
+    """Return where the text that is parsed ends: at the end of a line if the text is longer."""
+    return len(text) if len(text) <= MARKDOWN else text.rfind("\n", 0, MARKDOWN) + 1 or MARKDOWN
 
 
 _FILTERS = (
@@ -283,6 +295,7 @@ _FILTERS = (
     percent,
     pretty,
     escapable,
+    beyond_markdown,
 )
 FILTERS: dict[str, Any] = {"fromjson": json.loads, "oci": is_oci_digest, "markdown": markdown, "quoted": quoted}
 FILTERS |= {it.__name__: it for it in _FILTERS}

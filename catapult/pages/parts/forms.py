@@ -13,6 +13,7 @@ from catapult.contract import strict
 from catapult.contract.fields import Flag, Metadata, Time, Whole, with_zone
 from catapult.errors import BadRequest, Conflict, Forbidden, Invalid, PreconditionFailed, Refusal
 from catapult.queries import audit_logs
+from catapult.rules.normal_text import normal
 from catapult.web import error_handlers
 from catapult.web.origin import SAFE
 
@@ -101,7 +102,7 @@ def changed_by(row: Any, status: int) -> str:
 
 def check_typed(name: str) -> None:
     """Raise Invalid unless this name was typed as the confirmation."""
-    if request.form.get("confirm", "").strip() != name:
+    if normal(request.form.get("confirm", "").strip()) != normal(name):
         raise Invalid("Type the name to confirm.", errors={"confirm": [f"Type {name} exactly as shown above."]})
 
 
@@ -120,7 +121,9 @@ def _value(kind: Any, text: str) -> Any:
     if isinstance(kind, Whole):
         return int(text) if re.fullmatch(r"-?\d{1,30}", text) else text
     if isinstance(kind, fields.Float):
-        return float(text) if NUMBER.fullmatch(text) else text
+        if not NUMBER.fullmatch(text):
+            return text
+        return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
     if isinstance(kind, Flag):
         return {"true": True, "false": False}.get(text, text)
     if isinstance(kind, Time):

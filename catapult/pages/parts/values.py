@@ -11,8 +11,8 @@ from catapult.rules.comparison import Cell, Row
 WORDS, LINE = 200, 48
 """Texts longer than `WORDS` characters are folded, and so are lists and objects longer than `LINE`."""
 
-FOLDED, SUMMARY = 4_800, 60
-"""Characters of a row's unfolded values together, and of a folded text's beginning."""
+FOLDED, FOLDED_IN_ALL, SUMMARY = 4_800, 40_000, 60
+"""Characters of a row's unfolded values together, of a table's (then `WORDS` of each), and of a folded text's beginning."""
 
 KEY = 160
 
@@ -45,12 +45,16 @@ class Line:
 def lines(rows: Sequence[Row], columns: Sequence[dict[str, Any]]) -> list[Line]:
     """Return the rows as the page shows them; `columns` are the metadata."""
     commits = [commit_address(column) for column in columns]
-    return [_line(row, commits) for row in rows]
+    shown, left = [], FOLDED_IN_ALL
+    for row in rows:
+        line = _line(row, commits, max(min(FOLDED, left) // len(commits), WORDS))
+        left -= sum(len(cell.folded) for cell in line.cells)
+        shown.append(line)
+    return shown
 
 
-def _line(row: Row, commits: list[str | None]) -> Line:
+def _line(row: Row, commits: list[str | None], most: int) -> Line:
     is_commit = row.path == ("git_commit",)
-    most = FOLDED // len(commits)
     cells = tuple(
         _commit(cell, address) if is_commit and address and cell.is_there else _value(cell, most)
         for cell, address in zip(row.cells, commits, strict=True)

@@ -22,7 +22,7 @@ Page = sorting.Page
 Position = sorting.Position
 
 CHUNK = 100
-"""A larger page is fetched in portions of this many rows: 1,000 versions may hold 64 MB of metadata."""
+"""A larger page is fetched in portions of this many rows: 1,000 versions may hold 256 MB of metadata."""
 
 cached_query = lru_cache(maxsize=128)
 """Keeps lists and statements for requests that repeat: building them takes as long as PostgreSQL does."""

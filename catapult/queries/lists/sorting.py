@@ -133,13 +133,14 @@ def _walk_by_number(rows: Any, keys: Sequence[SortKey], part: Page) -> Any:
 
     Each query follows an index. A join could not.
     """
-    number, text, *others = keys
+    number, exact, text, *others = keys
     assert number.metric is not None
-    without_number = [replace(number, expression=_null_of(number), metric=None), text, *others]
+    missing = [replace(key, expression=_null_of(key), metric=None) for key in (number, exact)]
+    without_number = [*missing, text, *others]
     rest = rows.where(~number.metric.exists())
     if part.after and part.after[0] is None:
         return _walk(rest, without_number, part)
-    with_number = [replace(number, nullable=False), replace(text, expression=_null_of(text)), *others]
+    with_number = [replace(number, nullable=False), exact, replace(text, expression=_null_of(text)), *others]
     first = _walk(rows, with_number, part.from_start).cte("first")
     not_full = select(func.count()).select_from(first).scalar_subquery() < part.from_start.limit
     second = _walk(rest.where(not_full), without_number, part.from_start._replace(after=None)).cte("second")
