@@ -9,7 +9,7 @@ from flask import current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from psycopg2 import Error
-from sqlalchemy import DateTime, Engine, MetaData, Text, event, make_url
+from sqlalchemy import DateTime, Engine, MetaData, Text, TextClause, event, make_url, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
@@ -63,6 +63,8 @@ FORMATS = (
 
 KEEP_PLAN = {"keep_plan": True}
 """The execution options of a statement that is prepared once a connection (queries/lists/prepared.py)."""
+TIME_LIMIT = "time_limit"
+"""The execution option of a statement that PostgreSQL may spend only so many milliseconds on."""
 SEPARATOR = "\n;\n"
 """Stands between statements that are sent in one round trip. Each sees what those before it did."""
 
@@ -125,10 +127,26 @@ def check_connections(engine: Engine) -> None:
     event.listen(engine, "checkin", _reset)
     event.listen(engine, "checkout", _ping_if_idle)
     event.listen(engine, "handle_error", _discard_if_read_only)
+    event.listen(engine, "before_cursor_execute", _limit_time, retval=True)
 
 
 def _driver_connection() -> Any:
     return db.session.connection().connection.dbapi_connection
+
+
+def limit_time(milliseconds: int) -> None:
+    """Limit each statement that follows in this transaction."""
+    db.session.execute(_set_limit(milliseconds))
+
+
+def _set_limit(milliseconds: int) -> TextClause:
+    return text(f"SET LOCAL statement_timeout = {milliseconds:d}")
+
+
+def _limit_time(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> tuple[str, Any]:
+    """Send the limit with the statement: PostgreSQL runs both in one transaction, so the limit ends with it."""
+    limit = context.execution_options.get(TIME_LIMIT) if context else None
+    return f"{_set_limit(limit)}{SEPARATOR}{statement}" if limit else statement, values
 
 
 def _reset(connection: Any, record: Any) -> None:

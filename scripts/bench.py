@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure how fast the server is.
 
-    python scripts/bench.py [--seconds 1] [--rounds 3] [--connections 1,8,32] [--workers gthread:2x8,sync:2x1] [--large]
+    python scripts/bench.py [--seconds 1] [--rounds 3] [--connections 1,8,32] [--workers own:2x8,sync:2x1] [--large]
     python scripts/bench.py --sizes [--scale 0.1 | --small-only] [--keep FOLDER] [--write docs/benchmark.md]
 
 Every rate is also shown as a ratio to the floor of the same run: a bare Flask route under the same gunicorn and database, with one
@@ -59,7 +59,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=1, help="length of a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", help="by default 1,8,32, and 1,8 with --sizes")
-    parser.add_argument("--workers", default="gthread:2x8", help="kinds of workers; with --sizes only the first one")
+    parser.add_argument(
+        "--workers", default="own:2x8", help="kinds of workers, ours or gunicorn's; with --sizes only the first one"
+    )
     parser.add_argument("--large", action="store_true", help="measure what could grow with a large database")
     parser.add_argument("--sizes", action="store_true", help="compare a small registry with a large one")
     parser.add_argument("--scale", type=float, default=1.0, help="size of the large one, as a share")

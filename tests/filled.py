@@ -132,7 +132,9 @@ class Filled:
         sent = []
 
         def listen(_, __, statement, parameters, context, ___):
-            sent.append((context.statement if context else statement, parameters))  # not the name of a plan
+            written = context.statement if context else statement  # not the name of a plan
+            if not written.startswith("SET LOCAL"):  # which reads nothing and has no plan
+                sent.append((written, parameters))
 
         with self.app.app_context():
             engine = db.engine

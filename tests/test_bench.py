@@ -80,7 +80,7 @@ def test_a_page_says_which_bounds_hold(make_database):
     bounds = {"floor": None, "one version": 1.5, "search": 4.0}
     listed = [Case(name, Asked(["/"]), "floor", bound) for name, bound in bounds.items()]
     figures = {(8, case.name, side.name): quick if side.name == "small" else slow for case in listed for side in sides}
-    page = report.page(Measured(sides, listed, figures), SimpleNamespace(workers="gthread:2x8", rounds=5, seconds=2))
+    page = report.page(Measured(sides, listed, figures), SimpleNamespace(workers="own:2x8", rounds=5, seconds=2))
     assert "3 models, 60 versions, 30 deployments, 400 audit entries; " in page
     assert ("1.5 | **missed** |" in page, "4.0 | holds |" in page) == (True, True)
     assert "- Missed over 8: one version takes 1.80 times as long, and its bound is 1.5." in page

@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import psycopg2
 
 from catapult.errors import Invalid
+from catapult.extensions import autocommit, db, is_autocommit
 from catapult.filters import conditions, metric_index, nouns, parsing
-from catapult.filters.mistakes import Misread, Mistake
+from catapult.filters.mistakes import Misread, Mistake, TooSlow
 from catapult.filters.nouns import MODELS
 from catapult.filters.operators import EQUAL
 from catapult.filters.operators import ORDERED as ORDERINGS
@@ -424,6 +426,49 @@ def test_a_mistake_is_reported_with_its_column(parameter, noun, wrong, column, m
 )
 def test_twenty_levels_and_fifty_comparisons_are_taken(text):
     assert condition(text) is not None
+
+
+def test_eight_of_what_no_index_helps_are_taken():
+    eight = " or ".join(['tag ~ "a"'] * 8)
+    assert condition(eight) is not None
+    with pytest.raises(Misread, match=r"Too many ~ at column 105: at most 8 are allowed; compare whole values\."):
+        condition(f'{eight} or tag ~ "b"')
+
+
+def test_a_list_that_is_asked_for_as_one_likes_has_so_many_seconds(app, odd):
+    dear = [
+        versions.listing(filter="size_bytes > 0 or tag = 'x'"),
+        versions.listing(sort="-metadata.x"),
+        registered_models.listing(filter="not name = 'x'"),
+        registered_models.listing(sort="-metadata.x"),
+        registered_models.listing(search="odd"),
+        registered_models.cards(search="odd", filter="not name = 'x'"),
+    ]
+    with app.app_context():
+        for listing in dear:
+            assert list(listing.page(Page(3)))
+            assert db.session.scalar(text("SHOW statement_timeout")) == "3s"  # until this transaction ends
+            db.session.rollback()
+            assert db.session.scalar(text("SHOW statement_timeout")) == "15s"
+        list(versions.listing(tag="gpu").page(Page(3)))
+        assert db.session.scalar(text("SHOW statement_timeout")) == "15s"
+
+
+def test_portions_have_those_seconds_together(app, odd):
+    listing = versions.listing(filter="not tag = 'x'").within(0)  # to PostgreSQL, 0 is no limit
+    with app.app_context(), pytest.raises(TooSlow, match="Takes more than 0 s here"):
+        list(listing.page(Page(1000)))
+
+
+def test_in_autocommit_the_limit_is_the_statement_s_alone(app, odd):
+    listing = versions.listing(filter="not tag = 'x'").where(func.pg_sleep(0.2).is_not(None))
+    with app.test_request_context():
+        autocommit()
+        assert len(list(listing.page(Page(1)))) == 2
+        assert is_autocommit()
+        assert db.session.scalar(text("SHOW statement_timeout")) == "15s"
+        with pytest.raises(TooSlow):
+            list(listing.within(0.05).page(Page(1)))
 
 
 def test_user_input_reaches_a_statement_only_as_parameters():

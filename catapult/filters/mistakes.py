@@ -4,7 +4,7 @@ from typing import Literal
 
 from catapult.errors import Invalid
 
-Parameter = Literal["filter", "sort"]
+Parameter = Literal["filter", "sort", "search", "count"]
 
 
 class Mistake(Exception):
@@ -22,3 +22,20 @@ class Misread(Invalid):
         message = f"{mistake.problem} at column {mistake.column}: {mistake.advice}"
         super().__init__(f"Correct {parameter}: {message}", errors={parameter: [message]})
         self.column, self.unknown = mistake.column, mistake.unknown
+
+
+class TooSlow(Misread):
+    """The 422 for a filter, a sort order, a search or a count that would take PostgreSQL too long."""
+
+    def __init__(self, parameter: Parameter, seconds: float) -> None:
+        message = f"Takes more than {seconds:g} s here. {NARROWER[parameter]}"
+        Invalid.__init__(self, f"Correct {parameter}: {message}", errors={parameter: [message]})
+        self.column, self.unknown = 1, ""
+
+
+NARROWER: dict[Parameter, str] = {
+    "filter": "Name the model, compare numbers and whole values, and use fewer ~.",
+    "sort": "Name the model, or sort by created_at.",
+    "search": "Search for a longer text, or for the name.",
+    "count": "Leave it out, or narrow the list.",
+}

@@ -13,6 +13,8 @@ from catapult.filters.mistakes import Mistake
 from catapult.filters.tree import AllOf, AnyOf, Comparison, Exists, Flag, Literal, Node, Not, Order, Path, Time
 
 LONGEST, DEEPEST, MOST_COMPARISONS, MOST_ORDERS = 2_000, 20, 50, 5
+MOST_CONTAINS = 8
+"""The most `~` in a filter. No index helps them: each reads the text of every row."""
 
 GRAMMAR = r"""
 filter: any
@@ -72,11 +74,15 @@ TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[
 def parse_filter(text: str) -> Node:
     """Return the tree of a filter. Raises Mistake."""
     root: Node = _parse(text, "filter")
+    contains = 0
     for number, (leaf, depth) in enumerate(_leaves(root), 1):
         if depth > DEEPEST:
             raise Mistake(leaf.path.column, "Nested too deeply", f"at most {DEEPEST} levels are allowed.")
         if number > MOST_COMPARISONS:
             raise Mistake(leaf.path.column, "Too many comparisons", f"at most {MOST_COMPARISONS} are allowed.")
+        contains += isinstance(leaf, Comparison) and leaf.operator == "~"
+        if contains > MOST_CONTAINS:
+            raise Mistake(leaf.path.column, "Too many ~", f"at most {MOST_CONTAINS} are allowed; compare whole values.")
     return root
 
 

@@ -292,7 +292,7 @@ def _drawn_versions(model: Any) -> list[Any] | None:
         )
     except Misread:
         return None
-    return list(listing.page(Page(metrics.NEWEST)))[: metrics.NEWEST]
+    return lists.rows_of(listing, Page(metrics.NEWEST))[: metrics.NEWEST]
 
 
 def _readings(model: Any, metric: str | None, drawn: list[Any] | None, numbers: Any) -> list[metrics.Reading]:

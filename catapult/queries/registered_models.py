@@ -108,7 +108,10 @@ def listing(
     models = _narrowed(_MODELS, search, tag, filter)
     if name is not None:
         models = models.where(named(name))
-    return models if sort is None else models.sorted_by(filters.sort_keys(MODELS, sort), _MODELS.rows)
+    if sort is None:
+        return models
+    in_order = models.sorted_by(filters.sort_keys(MODELS, sort), _MODELS.rows)
+    return replace(in_order, asked=in_order.asked or "sort")
 
 
 @cached_query
@@ -150,8 +153,10 @@ def _narrowed(models: Listing, search: str | None, tag: str | None, filter: str 
         conditions.append(M.tags.contains([tag]))
     if filter is not None:
         conditions.append(filters.condition(MODELS, filters.parse(filter)))
+        models = replace(models, asked="filter")
     if not search:
         return models.where(*conditions)
+    models = replace(models, asked=models.asked or "search")
     search = normal(search)
     contains = or_(_contains(M.name, search), _contains(DESCRIPTION, search))
     return _Containing(search, M.description).choose_from(models, contains, *conditions)

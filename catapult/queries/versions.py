@@ -136,7 +136,9 @@ def listing(*, whole: bool = True, filter: str | None = None, sort: str | None =
         model = filters.named_model(node)
     keys = versions.keys if sort is None else filters.sort_keys(nouns.versions(model), sort)
     sorted_rows = listing.sorted_by(keys, versions.rows)
-    return sorted_rows if node is None else _filtered(sorted_rows, node, model)
+    if node is None:
+        return replace(sorted_rows, asked="sort")
+    return replace(_filtered(sorted_rows, node, model), asked="filter")
 
 
 def _conditions(

@@ -47,7 +47,7 @@ class Log(Logger):  # type: ignore[misc]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """The application on gunicorn. docs/decisions/0009 and 0029 say how workers and threads were chosen."""
+    """The application on gunicorn. docs/decisions/0009, 0029 and 0040 say how workers and threads were chosen."""
 
     def __init__(self, app: Flask, settings: Settings, database: Embedded | None, first_key: str | None = None) -> None:
         self.app, self.settings, self.database = app, settings, database
@@ -67,7 +67,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": 60,
             "graceful_timeout": 20,
             "keepalive": 75,
-            "worker_connections": max(2 * THREADS, min(1000, files - SPARE_FILES)),
+            "worker_connections": max(2 * THREADS, min(1000, (files - SPARE_FILES) // 2)),  # a slow one has a file, too
             "limit_request_line": 8190,  # a filter of 2,000 characters may take three times as many in a URL
             "limit_request_field_size": 16 * 1024,  # more than nginx passes on, which answers with a problem document
             "control_socket_disable": True,

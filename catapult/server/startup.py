@@ -1,13 +1,14 @@
 """What `flask up` does before the first request: wait for the database, migrate it, check the salt, create the first key."""
 
 import time
+from ipaddress import ip_address
 
 import flask_migrate
 import structlog
 
 from catapult.actions import api_keys
 from catapult.audit import CLI
-from catapult.config import ConfigError
+from catapult.config import ConfigError, Settings
 from catapult.extensions import THREADS, current_settings, db
 from catapult.queries import api_keys as stored_keys
 from catapult.queries import registry, schema_version
@@ -30,6 +31,7 @@ def prepare() -> str | None:
     wait()
     migrate()
     settings = current_settings()
+    check_host(settings)
     try:
         check_salt(settings.api_key_salt)
         check_connections(settings.workers * THREADS)
@@ -86,6 +88,23 @@ def check_salt(salt: str) -> None:
         )
     if usable < total:
         log.warning("some keys were created with another API_KEY_SALT and will be refused", keys=total - usable)
+
+
+def check_host(settings: Settings) -> None:
+    """Log a warning if other machines can reach the server and no proxy is in front of it."""
+    if not settings.trusted_proxies and not _is_loopback(settings.host):
+        log.warning(
+            "other machines can reach this server, which has no TLS and no limits by address: put nginx in front of it "
+            "(docs/operations.md) and name it in TRUSTED_PROXIES, or set HOST=127.0.0.1",
+            host=settings.host,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_schema() -> None:

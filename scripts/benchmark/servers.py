@@ -66,14 +66,14 @@ def floor_app(settings: Settings) -> Flask:
 
 @contextmanager
 def running(app: Flask, settings: Settings, workers: str) -> Iterator[int]:
-    """Run gunicorn with workers like `gthread:2x8` in a process of its own. Yields its process id."""
+    """Run gunicorn with workers like `own:2x8` in a process of its own. Yields its process id."""
     kind, _, size = workers.partition(":")
     count, _, threads = size.partition("x")
     process = os.fork()
     if process == 0:  # it must not unwind this stack, which would remove the database's folder
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
         server = Server(app, replace(settings, workers=int(count)), None)
-        if kind != "gthread":  # the server's own are of that kind
+        if kind != "own":
             server.cfg.set("worker_class", kind)
         server.cfg.set("threads", int(threads or 1))
         try:

@@ -81,14 +81,15 @@ def test_a_request_of_http_0_9_has_no_key(well: Nginx) -> None:
 
 @pytest.fixture(scope="module")
 def half_open(front: Nginx, server: Up) -> Iterator[list[socket.socket]]:
-    """Six hundred connections that sent part of a request and no more."""
+    """Six hundred connections of another client that sent part of a request and no more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * HALF_OPEN)), hard))
     halves = list(cut_short(server.keys["publisher"]).values())
     with ExitStack() as opened:
         connections = []
         for number in range(HALF_OPEN):
-            connections.append(opened.enter_context(socket.create_connection(("127.0.0.1", front.port), 10)))
+            connection = socket.create_connection(("127.0.0.1", front.port), 10, source_address=("127.0.0.2", 0))
+            connections.append(opened.enter_context(connection))
             connections[-1].sendall(halves[number % len(halves)])
         yield connections
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

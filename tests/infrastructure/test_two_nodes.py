@@ -13,7 +13,6 @@ from typing import Any
 import psycopg2
 import pytest
 from front import FILES, Nginx
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 from load import assert_kept, load
 from pool import PgBouncer
 from stage import on_server, url_of
@@ -21,6 +20,7 @@ from up import ROOT, Caller, Start, Up, a_model, at_once, for_a_team, problem, s
 
 from catapult.embedded import Embedded
 from catapult.extensions import LIMITS, engine_options
+from catapult.server.worker import LINGER
 
 pytestmark = pytest.mark.live
 ADDRESSES = count(1)
@@ -268,7 +268,7 @@ def served_by(front: Nginx, port: int, after: int) -> bool:
 def test_nginx_closes_idle_connections_before_a_server_that_shuts_down() -> None:
     template = (FILES / "templates" / "catapult.conf.template").read_text()
     (seconds,) = re.findall(r"upstream gunicorn .*? keepalive_timeout (\d+)s;", template, re.DOTALL)
-    assert int(seconds) <= STOP_KEEPALIVE_LINGER / 2
+    assert int(seconds) <= LINGER / 2
 
 
 def test_a_rolling_restart_loses_no_request(nodes: Nodes, nginx: Callable[..., Nginx], start: Start) -> None:

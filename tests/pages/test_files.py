@@ -2,9 +2,14 @@
 
 import codecs
 import csv
+import json
+import re
+from contextvars import copy_context
 
 import pytest
 from markup import Page
+
+from catapult.web import slots
 
 
 @pytest.fixture
@@ -85,3 +90,46 @@ def test_a_file_of_people_has_addresses_for_admins_alone(browser, things):
 
 def test_a_filter_that_cannot_be_read_is_refused_and_no_file(browser, things):
     assert browser.get("/deployments.csv?status=gone").status_code == 422
+
+
+class Reading:
+    """A file that somebody has begun to read, in a context of its own as in a thread of the server."""
+
+    def __init__(self, browser, path):
+        self.context = copy_context()
+        self.answer = self.context.run(browser.get, path)
+
+    def read(self):
+        return self.context.run(self.answer.get_data, as_text=True)
+
+    def leave(self):
+        self.context.run(self.answer.close)
+
+
+def test_few_files_are_read_at_once_and_a_slot_is_free_when_one_is_read_or_left(browser, api):
+    viewer, publisher = browser.by("viewer"), browser.by("publisher")
+    reading = [Reading(viewer, "/audit/export.jsonl"), Reading(viewer, "/audit/export.csv")]
+    refused = viewer.get("/audit/export.csv")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert "This key reads 2 files already. Wait for them." in refused.words
+    reading.append(Reading(browser, "/models.csv"))
+    assert [each.answer.status_code for each in reading] == [200, 200, 200]
+    assert "The server is busy with 3 files. Try again in 2 s." in publisher.get("/models.csv").words
+    assert json.loads(reading[0].read().splitlines()[0])["action"]
+    assert [publisher.get("/models.csv").status_code for _ in range(3)] == [200, 200, 200]
+    reading[1].leave()
+    assert viewer.get("/audit/export.jsonl").status_code == 200
+    reading[2].leave()
+    assert browser.client.head("/models.csv").status_code == 200
+    assert slots.FILES._taken.total() == 0
+
+
+def test_every_file_of_a_table_takes_a_slot(app, browser, api):
+    model = api.model()
+    files = {rule.rule for rule in app.url_map.iter_rules() if rule.rule.endswith((".csv", ".jsonl"))}
+    assert len(files) >= 9
+    reading = [Reading(browser, "/audit/export.jsonl") for _ in range(2)]
+    answers = {rule: browser.get(re.sub("<[^>]*>", model["name"], rule)).status_code for rule in files}
+    for each in reading:
+        each.leave()
+    assert answers == dict.fromkeys(files, 503)

@@ -1,5 +1,6 @@
 """Lists as JSON arrays with RFC 8288 `Link` headers, and the cursors in them."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +11,7 @@ from catapult.api.wire.parameters import MAX_OFFSET, PageQuery
 from catapult.contract.fields import Out
 from catapult.errors import Invalid
 from catapult.queries.lists.paging import Listing, Page
-from catapult.web import addresses, page_tokens
+from catapult.web import addresses, page_tokens, slots
 
 DEFAULT_LIMIT = 100
 MAX_BYTES = 8 * 1024 * 1024
@@ -24,7 +25,13 @@ def split(query: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Response:
     """Return one page of at most `limit` rows and 8 MiB, with `Link: rel="next"` if the list goes on."""
-    page = _page(paging)
+    page, count = _page(paging), bool(paging.get("count"))
+    if count and listing.asked is None:
+        listing = replace(listing, asked="count")
+    return slots.dear(listing, lambda each: _answer(each, schema, page, count))
+
+
+def _answer(listing: Listing, schema: type[Out], page: Page, count: bool) -> Response:
     parts: list[str] = []
     size, last, more = 2, None, False
     for row in listing.page(page):
@@ -37,7 +44,7 @@ def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Respo
         last = row
     response = Response("[" + ",".join(parts) + "]", content_type="application/json")
     response.headers["Link"] = _links(page, page_tokens.sign(listing, last, _filters()) if more else None)
-    if paging.get("count"):
+    if count:
         response.headers["X-Total-Count"] = str(listing.count())
     return response
 

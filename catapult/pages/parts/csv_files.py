@@ -2,7 +2,9 @@
 
 import csv
 import io
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -11,6 +13,7 @@ from flask import Response, stream_with_context
 
 from catapult.queries.lists.paging import CHUNK, Listing
 from catapult.rules.json_text import rfc3339
+from catapult.web import slots
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would run as a formula. Some treat the wide characters alike."""
@@ -60,10 +63,21 @@ def cell(value: Any) -> str:
 def file(name: str, content_type: str, lines: Iterator[str]) -> Response:
     """Return the lines as a file that is sent while they are read, one chunk in memory at a time.
 
-    The first chunk is read here: if the database is down, the response is a 503 and not a truncated file.
+    The first chunk is read here: if the database is down, the response is a 503 and not a truncated file. Raises Unavailable
+    if too many files are read already.
     """
     chunks = iter(lambda: "".join(islice(lines, CHUNK)), "")
-    response = Response(stream_with_context(chain([next(chunks, "")], chunks)), content_type=content_type)
+    with ExitStack() as taken:
+        taken.enter_context(slots.FILES.taken())
+        first, held = next(chunks, ""), taken.pop_all()
+    response = Response(stream_with_context(_sent(first, chunks, held)), content_type=content_type)
+    weakref.finalize(response, held.close)  # if nobody reads it
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _sent(first: str, chunks: Iterator[str], held: ExitStack) -> Iterator[str]:
+    with held:
+        yield first
+        yield from chunks

@@ -16,7 +16,7 @@ from catapult.pages.parts import fragments
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import requested_block
 from catapult.queries.lists.paging import Listing, Page
-from catapult.web import addresses, page_tokens
+from catapult.web import addresses, page_tokens, slots
 
 ROWS = 50
 
@@ -33,10 +33,15 @@ def part(listing: Listing, rows: int = ROWS) -> Part:
     filters = active_filters()
     cursor = request.args.get("cursor")
     page = Page(rows, after=page_tokens.opened(cursor, filters) if cursor else None)
-    listed = list(listing.page(page))
+    listed = rows_of(listing, page)
     if len(listed) <= rows:
         return Part(listed, None)
     return Part(listed[:rows], here(cursor=page_tokens.sign(listing, listed[rows - 1], filters)))
+
+
+def rows_of(listing: Listing, page: Page) -> list[Any]:
+    """Return the rows of one page of the list. Raises TooSlow, and Unavailable if many slow lists are read already."""
+    return slots.dear(listing, lambda each: list(each.page(page)))
 
 
 def active_filters() -> page_tokens.Filters:

@@ -4,17 +4,22 @@ A list is ordered by a column and the id, and has an index that ends in those tw
 also be sorted as a request asks (`sorting.py`).
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
+from psycopg2 import errorcodes
 from sqlalchemy import ColumnElement, Select, any_, func
 from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.exc import DBAPIError
 
-from catapult.extensions import begin, db
+from catapult.extensions import TIME_LIMIT, begin, db, limit_time
 from catapult.filters.fields import SortKey
+from catapult.filters.mistakes import Parameter, TooSlow
 from catapult.queries.lists import sorting
 from catapult.queries.lists.sorting import Candidates
 
@@ -23,6 +28,9 @@ Position = sorting.Position
 
 CHUNK = 100
 """A larger page is fetched in portions of this many rows: 1,000 versions may hold 256 MB of metadata."""
+
+LONGEST = 3.0
+"""Seconds for a list that a client filters, sorts or searches as it likes."""
 
 cached_query = lru_cache(maxsize=128)
 """Keeps lists and statements for requests that repeat: building them takes as long as PostgreSQL does."""
@@ -44,6 +52,13 @@ class Listing:
     """For a sorted list: index lookups that find all its rows, used if one returns few rows."""
     counted: "Callable[[], Select[*tuple[Any, ...]]] | None" = None
     """Returns the same rows in a form that is faster to count."""
+    asked: Parameter | None = None
+    """The parameter of the client that may make this list slow, if any. Then it has `seconds`, and raises TooSlow after them."""
+    seconds: float = LONGEST
+
+    def within(self, seconds: float) -> "Listing":
+        """Return the same list, for which PostgreSQL has so many seconds if a client asked for it as it liked."""
+        return replace(self, seconds=seconds)
 
     def with_check(self, check: Callable[[], None]) -> "Listing":
         """Return the same list with `check`, which raises NotFound if the parent does not exist."""
@@ -66,11 +81,20 @@ class Listing:
         return replace(self, keys=tuple(keys), shown=shown)
 
     def page(self, page: Page) -> Iterator[Any]:
-        """Yield the page's rows, fetched as they are read, and one more if the list goes on. Raises as `check` does."""
+        """Yield the page's rows, fetched as they are read, and one more if the list goes on. Raises TooSlow, or as `check` does."""
+        with self._in_time():
+            yield from self._fetched(page)
+
+    def _fetched(self, page: Page) -> Iterator[Any]:
         query = self.query(page)
         if page.limit > CHUNK:
             begin()  # a cursor that fetches in portions needs a transaction
+            if self.asked:
+                limit_time(self._milliseconds)
             query = query.execution_options(yield_per=CHUNK)
+        elif self.asked:
+            query = query.execution_options(**{TIME_LIMIT: self._milliseconds})
+        give_up = time.monotonic() + self.seconds
         rows = iter(db.session.execute(query))
         first = next(rows, None)
         if first is None:
@@ -78,7 +102,25 @@ class Listing:
                 self.check()
             return
         yield first
-        yield from rows
+        for row in rows:
+            if self.asked and time.monotonic() > give_up:  # the limit is each portion's
+                raise TooSlow(self.asked, self.seconds)
+            yield row
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Raise TooSlow if PostgreSQL gives up what a client asked for."""
+        try:
+            yield
+        except DBAPIError as error:
+            if self.asked is None or getattr(error.orig, "pgcode", None) != errorcodes.QUERY_CANCELED:
+                raise
+            db.session.rollback()
+            raise TooSlow(self.asked, self.seconds) from error
+
+    @property
+    def _milliseconds(self) -> int:
+        return round(self.seconds * 1000)
 
     def portions(self, most: int) -> Iterator[list[Any]]:
         """Yield the rows in lists of up to `CHUNK`, at most so many. A reader may be slow: nothing is held between two."""
@@ -116,7 +158,11 @@ class Listing:
     def count(self) -> int:
         """Return the number of rows in the whole list."""
         rows = self.counted() if self.counted else self.rows
-        return db.session.scalar(rows.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+        query = rows.with_only_columns(func.count(), maintain_column_froms=True)
+        if self.asked:
+            query = query.execution_options(**{TIME_LIMIT: self._milliseconds})
+        with self._in_time():
+            return db.session.scalar(query) or 0
 
 
 def newest_first(time: Any, row_id: Any) -> tuple[SortKey, ...]:
