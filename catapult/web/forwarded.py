@@ -44,7 +44,7 @@ class Proxies:
         environ[PEER] = environ.get("REMOTE_ADDR", "")
         if self._trusts(parsed(environ[PEER])):
             self._apply(environ)
-        environ[ASKED] = environ.get("HTTP_HOST", "")
+        environ[ASKED] = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")  # HTTP/1.0 names none
         environ.update(self.public)
         return self.app(environ, start_response)
 

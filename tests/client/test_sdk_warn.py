@@ -67,7 +67,7 @@ def test_values_that_cannot_be_sent_are_a_warning_that_names_them(peer, soft, ca
     assert soft.create_version("a/b", "1", "t", "a:b", metadata={"eval": {"loss": b"x"}}) is None
     assert list(soft.list_versions(created_after=5)) == []
     assert soft.get_model("a/b") is None
-    assert soft.put_environment("a/b") is None
+    assert soft.put_environment("a//b") is None
     assert ["metadata.eval.loss" in warnings(caplog)[0], len(warnings(caplog)), peer.asked] == [True, 4, []]
 
 
