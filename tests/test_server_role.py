@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 
 import flask_migrate
 import psycopg2
@@ -134,3 +134,23 @@ def test_a_second_upgrade_gives_rights_to_what_is_new_and_the_new_password(roles
         cursor.execute("INSERT INTO later VALUES (1)")
         connection.rollback()
     connection.close()
+
+
+def test_a_role_that_could_become_the_owner_is_refused(cluster: Embedded, capfd: pytest.CaptureFixture[str]) -> None:
+    """By making roles, or by functions that the next migration runs."""
+    roles = Roles(cluster)
+    roles.migrate()
+    quoted = roles.server.replace('"', '""')
+    roles.ask(f'ALTER ROLE "{quoted}" CREATEROLE')
+    with pytest.raises(SystemExit):
+        roles.migrate()
+    assert "may act as their owner" in capfd.readouterr().err
+    roles.ask(f'ALTER ROLE "{quoted}" NOCREATEROLE')
+    with closing(psycopg2.connect(roles.url("catapult"))) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    roles.migrate()  # takes it back
+    with closing(psycopg2.connect(roles.url("catapult"))) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f'GRANT CREATE ON SCHEMA public TO "{quoted}"')
+    with pytest.raises(SystemExit):
+        roles.migrate()
+    assert "may create functions" in capfd.readouterr().err

@@ -57,22 +57,24 @@ def run(lines: Sequence[Line], *, actor: Actor) -> None:
         raise Invalid(f"There are {len(lines)} lines; at most {MOST} are imported at once. Split the file.")
     known, now = _versions(lines), locks.now()
     refuse([problem for number, line in lines for problem in _problems(number, line, known, now)])
-    places = {line["environment"].lower(): line["environment"] for _, line in lines}
+    environment_names = {line["environment"].lower(): line["environment"] for _, line in lines}
     locks.gates_shared()
-    for _, name in sorted(places.items()):
+    for _, name in sorted(environment_names.items()):
         environments.get_or_create(name, actor)
     models = {model_id for _, model_id in known.values()}
     locks.models(sorted(models))
-    made = [(number, _deployment(line, *known[line["model"].lower(), line["version"]])) for number, line in lines]
-    there = db.session.scalars(
-        select(Deployment).where(Deployment.model_id.in_(models), Deployment.place.in_(places))
+    imported = [(number, _deployment(line, *known[line["model"].lower(), line["version"]])) for number, line in lines]
+    existing = db.session.scalars(
+        select(Deployment).where(Deployment.model_id.in_(models), Deployment.place.in_(environment_names))
     ).all()
-    refuse([*_repeated(made, there), *_chain(made, there)])
-    db.session.add_all([deployment for _, deployment in made])
-    first = min(row.deployed_at for _, row in made)
+    refuse([*_repeated(imported, existing), *_chain(imported, existing)])
+    db.session.add_all([deployment for _, deployment in imported])
+    first = min(row.deployed_at for _, row in imported)
     # Weeks that were counted have more in them now.
     db.session.execute(delete(WeekFigures).where(WeekFigures.week >= func.date_trunc("week", first)))
-    audit.commit(actor, made[-1][1], *(_entry(line, row) for (_, line), (_, row) in zip(lines, made, strict=True)))
+    audit.commit(
+        actor, imported[-1][1], *(_entry(line, row) for (_, line), (_, row) in zip(lines, imported, strict=True))
+    )
 
 
 def _problems(number: int, line: dict[str, Any], known: Known, now: datetime) -> Iterator[str]:
@@ -118,23 +120,23 @@ def _deployment(line: dict[str, Any], version_id: UUID, model_id: UUID) -> Deplo
     )
 
 
-def _repeated(made: Sequence[tuple[int, Deployment]], there: Sequence[Deployment]) -> Iterator[str]:
+def _repeated(imported: Sequence[tuple[int, Deployment]], existing: Sequence[Deployment]) -> Iterator[str]:
     """Find what did not reach its environment and is recorded already: such deployments have no span to overlap."""
 
     def key(row: Deployment) -> tuple[Any, ...]:
         return row.release_id, row.environment.lower(), row.status, row.deployed_at
 
-    seen = {key(row): "the registry" for row in there}
-    for number, row in made:
+    seen = {key(row): "the registry" for row in existing}
+    for number, row in imported:
         if row.live_from is None and key(row) in seen:
             yield f"Line {number}: is in {seen[key(row)]} already."
         seen.setdefault(key(row), f"line {number}")
 
 
-def _chain(made: Sequence[tuple[int, Deployment]], there: Sequence[Deployment]) -> Iterator[str]:
+def _chain(imported: Sequence[tuple[int, Deployment]], existing: Sequence[Deployment]) -> Iterator[str]:
     """Find spans that overlap, and note for each line's deployment which one took its place, if one did at once."""
     spans: dict[tuple[UUID, str], list[Span]] = defaultdict(list)
-    for number, row in [*((None, row) for row in there), *made]:
+    for number, row in [*((None, row) for row in existing), *imported]:
         if row.live_from is not None:
             spans[row.model_id, row.environment.lower()].append(Span(row.live_from, row.ended_at, row, number))
     for listed in spans.values():

@@ -15,8 +15,9 @@ from catapult.tables import AuditLog, Decision
 APPEND_ONLY = (AuditLog.__tablename__, Decision.__tablename__)
 VERSIONS = "alembic_version"
 _ROLE = text(
-    "SELECT rolsuper OR pg_has_role(rolname, current_user, 'MEMBER') AS owns FROM pg_roles WHERE rolname = :name"
+    "SELECT rolsuper OR rolcreaterole OR pg_has_role(rolname, current_user, 'MEMBER') FROM pg_roles WHERE rolname = :name"
 )
+_MAY_ADD_FUNCTIONS = text("SELECT has_schema_privilege(:name, current_schema(), 'CREATE')")
 _MAY_CREATE = text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
 _TABLES = text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
 
@@ -53,3 +54,10 @@ def grant(connection: Connection, server: URL) -> None:
             rights += ", UPDATE, DELETE"
         connection.exec_driver_sql(f"REVOKE ALL ON {table} FROM {quoted}")
         connection.exec_driver_sql(f"GRANT {rights} ON {table} TO {quoted}")
+    connection.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    if connection.scalar(_MAY_ADD_FUNCTIONS, {"name": name}):
+        # The next migration would run its functions, as the owner. So it was everywhere before PostgreSQL 15.
+        raise Invalid(
+            f"The role {name} may create functions in the schema of the tables, which the owner would run. As an administrator "
+            f"of the database: REVOKE CREATE ON SCHEMA public FROM PUBLIC, {quoted}."
+        )
