@@ -123,7 +123,7 @@ class Calls(Generic[Failed]):
         response = self._send(ask)
         aside = response.headers.get("X-Set-Aside", "0")
         if aside != "0":
-            log.warning("Set aside: %s versions, whose names are no numbers such as 1.10.0 or 2026.01.15.", aside)
+            log.warning("Set aside, as their names are not numbers such as 1.10.0 or 2026.01.15: %s.", aside)
         return _record(kind, ask, response)
 
     def _post(self, kind: type[RecordT], path: str, body: Mapping[str, Any], idempotency_key: str | None) -> RecordT:

@@ -190,7 +190,7 @@ def test_the_latest_is_the_newest_or_the_highest_and_what_has_no_number_is_told(
     registry.create_version(MODEL, "nightly", tag="v1", digest="sha256:" + "1" * 64)
     assert catapult("latest", MODEL) == (0, "nightly\n", "")
     assert catapult("latest", MODEL, "--semver").out == f"{max(version.version, newer.version)}\n"
-    assert "Set aside: 1 versions" in caplog.text
+    assert "or 2026.01.15: 1." in caplog.text
     none = catapult("latest", MODEL, "--release")
     assert (none.status, none.out, none.err.count("\n")) == (1, "", 1)
     assert "archived ones are left out" in none.err
