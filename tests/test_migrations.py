@@ -35,6 +35,11 @@ LANDED = {
     "0006_people_and_decisions.py": "dbde626a878020f01c858a7367ebea993742d71abe57e96b10066efbb3a5d2d5",
     "0007_figures_of_weeks.py": "65bda90cb4eb4e356782ba030038570f5b92633bcb1a085a0a74a2cb66427f9a",
     "0008_comments.py": "7b3c38c09d84901527b47f7aab880c992dd287f73efcdb9acf343fd2f6744f49",
+    "0009_refusals_of_gates.py": "5fbc5ec30da72ba5dc6392cd64039a422c0b9bfc923806d42661d9ea855aa796",
+    "0010_saved_views.py": "1d2ed1e9c79e68afba9bb4a0a83005df38ef5dcfb56e7599cd98318167e29014",
+    "0011_one_order_of_versions.py": "e6b91d79c09ddfb6e72e16e28c6e62276c5e1c8fff3fd902d78cb6752bcad93d",
+    "0012_numbers_and_texts_as_sent.py": "b4f4c6860d6109fe720352774829d29d10a8977360d9f8a80f65d07bd25dc68a",
+    "0013_environments_in_segments.py": "c0cffa16f2c28c92052952e3a297a3b0587bef7fb3ee9b5eafeadbdd2b215dfa",
 }
 """The sha256 of each migration that databases were migrated by. Add a line once a migration has landed, and change none."""
 
