@@ -1,17 +1,14 @@
 """`create_app`: settings, extensions and doors, in the order they are needed."""
 
-import time
-
 import structlog
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
 from flask_cors import CORS
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import api, audit, commands, config, pages
-from catapult.actions import sessions
+from catapult import api, commands, config, pages
 from catapult.api import registered_models
-from catapult.api.wire import idempotency, problems
+from catapult.api.wire import problems
 from catapult.config import Settings
 from catapult.errors import Refusal
 from catapult.extensions import check_connections, db, engine_options, migrate
@@ -33,8 +30,6 @@ from catapult.web import (
 
 log = structlog.get_logger("catapult")
 MAX_BODY = 1024 * 1024
-SWEEP_EVERY = 600.0
-SIGN_IN = "pages.sign_in.sign_in"
 
 EXPOSED = [
     *("Link", "ETag", "Location", "Retry-After", "X-Request-ID", "traceparent", "X-Total-Count", "X-Set-Aside"),
@@ -103,29 +98,15 @@ def _finish(response: Response) -> Response:
     if "actor" in g:
         rate_limit.remember()
     if response.status_code < 500:
-        _keep_books(response)
+        _keep_books()
     return response
 
 
-def _keep_books(response: Response) -> None:
-    """Record the use of keys and sessions and delete old rows. A failure is logged and does not fail the request."""
+def _keep_books() -> None:
+    """Record the use of keys and sessions. A failure is logged and does not fail the request."""
     try:
-        if request.endpoint == SIGN_IN and response.status_code != 429:  # refused ones too: each left a count
-            sessions.sweep()
         if "actor" in g:
             auth.touch()
-            _sweep()
     except SQLAlchemyError as error:
         db.session.rollback()
         log.warning("bookkeeping failed", error=type(error).__name__, request_id=auth.request_id())
-
-
-_swept = time.monotonic()
-
-
-def _sweep() -> None:
-    """Delete idempotent answers older than a day, every ten minutes in each process."""
-    global _swept
-    due = time.monotonic() - _swept > SWEEP_EVERY
-    if due and audit.note(idempotency.sweep()) < idempotency.SWEEP:  # after a full batch the next request continues
-        _swept = time.monotonic()

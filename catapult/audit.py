@@ -1,11 +1,12 @@
-"""The audit trail. `commit` is the only way to save a change, and it writes the entries in the same transaction.
+"""The audit trail. `commit` is the only way to save a change, and it writes the entries and events in the same transaction.
 
-`note` saves bookkeeping that is not a change: when a key was last used, sign-ins that were refused.
+`note` and `bookkeeping` save what is not a change: when a key was last used, sign-ins that were refused, the worker's jobs.
 """
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -19,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden
 from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, check_in_transaction, db
+from catapult.rules import events
 from catapult.rules.bounds import UNBOUNDED, Bounds
 from catapult.rules.json_text import as_stored
 from catapult.tables import Action, AuditLog, Kind, Role
@@ -35,6 +37,7 @@ REFUSALS = {
     "uq_approvals_key": "This key has already approved it.",
     "uq_api_keys_prefix": "The new key's prefix is taken. Try again.",
     "uq_saved_views_name": "You have a view with this name already (case is ignored). Choose another name.",
+    "uq_jobs_key": "The same job waits already.",
     "uq_people_email": "Somebody else has this email address.",
 }
 """The Conflict that each constraint means when it is violated. It is recognized by name, never by the error's text."""
@@ -71,6 +74,8 @@ class Actor:
 
 
 CLI = Actor(name="cli", role=Role.ADMIN)
+WORKER = Actor(name="worker", role=Role.ADMIN)
+"""Who acts where something happens by itself."""
 
 
 class Entry(NamedTuple):
@@ -85,8 +90,9 @@ class Entry(NamedTuple):
 class Statement(Protocol):
     """One statement that makes a whole change and writes the audit entries itself, so that its locks last one round trip.
 
-    `sql` gets the CTE that inserts the entries. It needs another CTE beside it, `moment`, with one row: `now`, the time of
-    the change, and `details`, a JSON object that is added to the details of each entry. `values` are the bound parameters.
+    `sql` gets the CTEs that insert the entries and their events. They need another CTE beside them, `moment`, with one row:
+    `now`, the time of the change, and `details`, a JSON object that is added to each entry and event. `values` are the bound
+    parameters.
     `finish` gets the result and raises a Refusal if nothing was changed.
     """
 
@@ -175,10 +181,9 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
     if statement is None:
         flush()
         check_in_transaction()
-        db.session.execute(_INSERT, [_values(actor, entry) for entry in entries])
-    else:
-        values = statement.values | _as_parameters([_values(actor, entry) for entry in entries])
-        statement.finish(execute(statement.sql(_INSERT_ENTRIES), values))
+        statement = Script()
+    values = statement.values | _as_parameters([_values(actor, entry) for entry in entries]) | _events(actor, entries)
+    statement.finish(execute(statement.sql(_INSERT_ENTRIES), values))
     before_commit: Callable[[Row], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
     if before_commit:
         check_in_transaction()
@@ -213,10 +218,21 @@ def refusal(error: IntegrityError) -> Conflict:
 
 def note(statement: Executable) -> int:
     """Save bookkeeping on the request's own connection, after its transaction has ended. Return the number of rows changed."""
-    db.session.rollback()
-    result: Any = db.session.execute(statement)
-    db.session.commit()
+    with bookkeeping():
+        result: Any = db.session.execute(statement)
     return int(result.rowcount)
+
+
+@contextmanager
+def bookkeeping() -> Iterator[None]:
+    """Save the statements of this block in a transaction of their own, all or none. One before it that is open is undone."""
+    db.session.rollback()
+    try:
+        yield
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
 
 
 def refused(actor: Actor, action: str, details: dict[str, Any]) -> Executable:
@@ -252,6 +268,11 @@ _INSERT_ENTRIES = """recorded AS (
     FROM moment, unnest(CAST(:entry_id AS uuid[]), CAST(:entry_action AS varchar[]), CAST(:entry_resource_type AS varchar[]),
         CAST(:entry_resource_id AS uuid[]), CAST(:entry_details AS text[]))
         AS entry (id, action, resource_type, resource_id, details)
+), told AS (
+    INSERT INTO events (id, type, data, created_at)
+    SELECT event.id, event.type, moment.details || CAST(event.data AS jsonb), moment.now
+    FROM moment, unnest(CAST(:event_id AS uuid[]), CAST(:event_type AS varchar[]), CAST(:event_data AS text[]))
+        AS event (id, type, data)
 )"""
 _SAME_FOR_ALL = ("api_key_id", "api_key_name", "person_id", "person_name", "ip_address", "request_id")
 
@@ -268,6 +289,18 @@ def _as_parameters(entries: list[dict[str, Any]]) -> dict[str, Any]:
         else:
             parameters[f"entry_{column}"] = [value if isinstance(value, UUID) else str(value) for value in values]
     return parameters
+
+
+def _events(actor: Actor, entries: tuple[Entry, ...]) -> dict[str, Any]:
+    """Return the parameters of `_INSERT_ENTRIES` for the events of these entries; there may be none."""
+    told = [
+        event for entry in entries for event in events.of(entry.action, entry.resource_id, entry.details, actor.shown)
+    ]
+    return {
+        "event_id": [uuid7() for _ in told],
+        "event_type": [str(event.type) for event in told],
+        "event_data": [json.dumps(event.data) for event in told],
+    }
 
 
 def _values(actor: Actor, entry: Entry) -> dict[str, Any]:

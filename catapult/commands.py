@@ -32,6 +32,8 @@ from catapult.demo import fill
 from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, attached, serving
 from catapult.errors import Invalid, NotFound, Refusal
 from catapult.extensions import current_settings, db
+from catapult.jobs.kinds import KINDS
+from catapult.jobs.worker import Worker
 from catapult.queries import api_keys as stored_keys
 from catapult.queries import audit_logs, registry
 from catapult.queries import people as stored_people
@@ -53,8 +55,8 @@ imports = AppGroup("import", help="Take over what another tool recorded.")
 
 
 def init_app(app: Flask) -> None:
-    """Add `flask up`, `flask demo`, `flask keys …`, `flask people …`, `flask audit …` and `flask import …`."""
-    for command in (up, demo, keys, people, audit, imports):
+    """Add `flask up`, `flask worker`, `flask demo`, `flask keys …`, `flask people …`, `flask audit …` and `flask import …`."""
+    for command in (up, worker, demo, keys, people, audit, imports):
         app.cli.add_command(command)
 
 
@@ -188,6 +190,34 @@ def _serve(settings: Settings, database: Embedded | None) -> None:
 def _stop(*_: Any) -> None:
     """Handle SIGTERM before gunicorn does: unwind the stack, which stops what was started."""
     sys.exit(143)
+
+
+@click.command("worker")
+@click.option("--kinds", multiple=True, type=click.Choice(list(KINDS)), help="Run jobs of this kind alone; repeatable.")
+@click.option("--once", is_flag=True, help="Run what is due, and end.")
+@with_appcontext
+def worker(kinds: tuple[str, ...], once: bool) -> None:
+    """Run jobs: send events, end freezes, delete old rows."""
+    from catapult.server import job_process, startup
+
+    settings = current_settings()
+    try:
+        with database_running(settings), closed_session():
+            startup.wait()
+            startup.migrate()
+            db.session.remove()
+            app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+            request_log.log_what_nobody_catches()
+            if once:
+                Worker(app, kinds or tuple(KINDS)).drain()
+            else:
+                job_process.serve(app, kinds=kinds or None)
+    except ConfigError as error:
+        fail("\ncatapult: ".join(error.problems), 2)
+    except (EmbeddedError, startup.Unreachable) as error:
+        fail(str(error))
+    except DBAPIError as error:
+        fail(refused_by_database(error))
 
 
 @click.command("demo")

@@ -162,6 +162,9 @@ class Kind(enum.StrEnum):
     API_KEY = "api_key"
     SESSION = "session"
     SAVED_VIEW = "saved_view"
+    WEBHOOK = "webhook"
+    DELIVERY = "delivery"
+    JOB = "job"
 
 
 class Action(enum.StrEnum):
@@ -201,9 +204,64 @@ class Action(enum.StrEnum):
     SESSION_DELETE = "session.delete"
     SAVED_VIEW_CREATE = "saved_view.create"
     SAVED_VIEW_DELETE = "saved_view.delete"
+    WEBHOOK_CREATE = "webhook.create"
+    WEBHOOK_UPDATE = "webhook.update"
+    WEBHOOK_ROTATE = "webhook.rotate"
+    WEBHOOK_END = "webhook.end"
+    WEBHOOK_DELETE = "webhook.delete"
+    DELIVERY_REPLAY = "delivery.replay"
+    JOB_RETRY = "job.retry"
     AUTH_REFUSED = "auth.refused"
     AUTH_FORBIDDEN = "auth.forbidden"
     DEMO_FILL = "demo.fill"
+
+
+class EventType(enum.StrEnum):
+    """Every event that receivers are told. Subscriptions, formats and pages read this list; `rules.events` makes them."""
+
+    VERSION_CREATED = "version.created"
+    VERSION_PROMOTED = "version.promoted"
+    VERSION_DEMOTED = "version.demoted"
+    DEPLOYMENT_PENDING = "deployment.pending"
+    DEPLOYMENT_RUNNING = "deployment.running"
+    DEPLOYMENT_SUCCESS = "deployment.success"
+    DEPLOYMENT_FAILED = "deployment.failed"
+    DEPLOYMENT_CANCELLED = "deployment.cancelled"
+    DEPLOYMENT_ROLLED_BACK = "deployment.rolled_back"
+    DEPLOYMENT_RETIRED = "deployment.retired"
+    GATE_OVERRIDDEN = "gate.overridden"
+    APPROVAL_WANTED = "approval.wanted"
+    APPROVAL_GIVEN = "approval.given"
+    APPROVAL_WITHDRAWN = "approval.withdrawn"
+    ENVIRONMENT_FROZEN = "environment.frozen"
+    ENVIRONMENT_THAWED = "environment.thawed"
+    WEBHOOK_TEST = "webhook.test"
+    WEBHOOK_ENDED = "webhook.ended"
+
+
+class WebhookFormat(enum.StrEnum):
+    """What a webhook's messages look like."""
+
+    STANDARD = "standard"
+    CDEVENTS = "cdevents"
+    SLACK = "slack"
+    TEAMS = "teams"
+    EMAIL = "email"
+
+
+class DeliveryState(enum.StrEnum):
+    """Where a delivery is: on its way, arrived, or given up."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class JobState(enum.StrEnum):
+    """A job is open until it is done, and then deleted; one that failed too often stays until somebody tries it again."""
+
+    OPEN = "open"
+    FAILED = "failed"
 
 
 def plain_number(value: Decimal) -> int | float:
@@ -768,6 +826,8 @@ class Person(Editable, Row):
     email: Mapped[str | None] = mapped_column(String(EMAIL_LENGTH))
     role: Mapped[str] = mapped_column(String(16))
     active: Mapped[bool] = mapped_column(default=True, server_default="true")
+    # The events that this person is told of by mail.
+    notices: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -936,6 +996,164 @@ class SignInCount(Row):
     attempts: Mapped[int]
 
     __table_args__ = (Index("ix_sign_in_counts_minute", minute),)
+
+
+class Job(Row):
+    """Work for the worker: due at `run_at`, or when the lease of a worker that was killed ends. A finished job is deleted."""
+
+    __tablename__ = "jobs"
+    kind = Kind.JOB
+
+    id: Mapped[UUID] = primary_key()
+    kind_: Mapped[str] = mapped_column("kind", String(32))
+    # At most one open job of a kind has this key.
+    key: Mapped[str] = mapped_column(String(64))
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    state: Mapped[str] = mapped_column(String(16), default=JobState.OPEN, server_default="open")
+    run_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    # Attempts in a row that did not succeed, with the present one.
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    leased_until: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+    last_run_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        one_of("state", JobState),
+        CheckConstraint("attempts >= 0", name="attempts"),
+        *at_most(PLACE_LENGTH, "last_error"),
+        Index("uq_jobs_key", kind_, key, unique=True, postgresql_where=text("state = 'open'")),
+        Index("ix_jobs_due", text("coalesce(leased_until, run_at)"), postgresql_where=text("state = 'open'")),
+        # Each turn of each repeated job updates its row. With free space in the page, tables and indexes stay small.
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+
+class Event(Row):
+    """Something that happened, for whoever wants to be told. Written with its audit entry, and kept for 30 days."""
+
+    __tablename__ = "events"
+
+    id: Mapped[UUID] = primary_key()
+    type: Mapped[str] = mapped_column(String(32))
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    # When the worker wrote the deliveries of this event; NULL until then.
+    dispatched_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("jsonb_typeof(data) = 'object'", name="data"),
+        Index("ix_events_waiting", created_at, id, postgresql_where=text("dispatched_at IS NULL")),
+        Index("ix_events_created_at", created_at),
+    )
+
+
+class ApprovalRequest(Row):
+    """That a version waits for approvals for a target was told. Once for both, even if the gates change."""
+
+    __tablename__ = "approval_requests"
+
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"), primary_key=True)
+    target: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Webhook(Editable, Row):
+    """Where events are sent, and which. The address and the secrets are stored encrypted under a key from SECRET_KEY."""
+
+    __tablename__ = "webhooks"
+    kind = Kind.WEBHOOK
+
+    id: Mapped[UUID] = primary_key()
+    url_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    # What may be shown of the address, which is a secret as a whole.
+    host: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    url_end: Mapped[str] = mapped_column(String(4))
+    secret_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    # After a rotation, the secret before, which signs too until then.
+    old_secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    old_secret_until: Mapped[datetime | None]
+    format: Mapped[str] = mapped_column(String(16))
+    # NULL is everything. Patterns of models as gates have them, environments in lower case.
+    events: Mapped[list[str] | None]
+    models: Mapped[list[str] | None]
+    environments: Mapped[list[str] | None]
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    # The first failure since the last success.
+    failing_since: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ended_because: Mapped[str | None] = mapped_column(Text)
+    if TYPE_CHECKING:  # not a column: the secret itself, on a row that was just created or rotated
+        secret: str
+
+    __table_args__ = (
+        one_of("format", WebhookFormat),
+        CheckConstraint("(ended_at IS NULL) = (ended_because IS NULL)", name="ended"),
+        CheckConstraint("(old_secret_sealed IS NULL) = (old_secret_until IS NULL)", name="old_secret"),
+        *at_most(PLACE_LENGTH, "ended_because"),
+        Index("ix_webhooks_newest", created_at, id, postgresql_where=NOT_DELETED),
+    )
+
+    @property
+    def state(self) -> str:
+        """Whether messages arrive: active, failing or ended."""
+        return "ended" if self.ended_at else "failing" if self.failing_since else "active"
+
+
+class Delivery(Row):
+    """An event on its way to one webhook, or to one person by mail. Its id is the message's `webhook-id`."""
+
+    __tablename__ = "deliveries"
+    kind = Kind.DELIVERY
+
+    id: Mapped[UUID] = primary_key()
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
+    webhook_id: Mapped[UUID | None] = mapped_column(ForeignKey("webhooks.id"))
+    person_id: Mapped[UUID | None] = mapped_column(ForeignKey("people.id"))
+    # Deliveries of one model are sent in order.
+    model: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    state: Mapped[str] = mapped_column(String(16), default=DeliveryState.WAITING, server_default="waiting")
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_try_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        one_of("state", DeliveryState),
+        CheckConstraint("num_nonnulls(webhook_id, person_id) = 1", name="receiver"),
+        CheckConstraint("tries >= 0", name="tries"),
+        Index("ix_deliveries_event", event_id),
+        Index("ix_deliveries_webhook", webhook_id, created_at, id),
+        Index(
+            "ix_deliveries_waiting",
+            text("coalesce(webhook_id, person_id)"),
+            "id",
+            next_try_at,
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
+
+
+class DeliveryTry(Row):
+    """One request to a receiver, and what came back."""
+
+    __tablename__ = "delivery_tries"
+
+    id: Mapped[UUID] = primary_key()
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.id"))
+    at: Mapped[datetime] = mapped_column(server_default=NOW)
+    milliseconds: Mapped[int]
+    # The status of the answer and its first KiB, or why there was none.
+    status: Mapped[int | None]
+    answer: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        CheckConstraint("(status IS NULL) <> (error IS NULL)", name="outcome"),
+        *at_most(PLACE_LENGTH, "answer", "error"),
+        Index("ix_delivery_tries_delivery", delivery_id, at),
+        Index("ix_delivery_tries_at", at),
+    )
 
 
 def is_live() -> ColumnElement[bool]:

@@ -23,9 +23,9 @@ FLOORS = [
     {"rules"},
     {"audit"},
     {"filters"},
-    {"queries"},
+    {"queries", "egress"},
     {"actions"},
-    {"demo"},
+    {"demo", "jobs"},
     {"contract"},
     {"web"},
     {"api", "pages", "commands"},
@@ -38,8 +38,8 @@ LOOSE_FILES = 12
 LOADED_WHEN_CALLED = {("commands", "server")}
 """`flask up` loads the server, and gunicorn with it, when it is called: the one import that runs upwards."""
 
-USES_FLASK = {"web", "api", "pages", "commands", "app", "server", "extensions", "config"}
-"""The rooms that know the request, the one that sets up Flask's extensions, and the one that finds its folder."""
+USES_FLASK = {"web", "api", "pages", "commands", "app", "server", "extensions", "config", "jobs"}
+"""The rooms that know the request, those that set up Flask's extensions or its context, and the one that finds its folder."""
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "core", "manager", "base", "common", "misc", "models"}
 
 

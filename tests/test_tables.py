@@ -35,6 +35,12 @@ ROWS = {
     "audit_logs": "id action=a.b resource_type=model",
     "idempotent_answers": "caller=@key key=k fingerprint=x status=201 headers={} body=x",
     "sessions": f"id token_hash={'x' * 32} api_key_id=@key",
+    "jobs": "id kind=deliver key=k",
+    "events": "id type=version.promoted",
+    "approval_requests": "version_id=@version target=release",
+    "webhooks": "id url_sealed=x host=example.com url_end=/abc secret_sealed=x format=standard created_by=x",
+    "deliveries": "id event_id=@event webhook_id=@webhook",
+    "delivery_tries": "id delivery_id=@delivery milliseconds=3 status=200",
     "sign_in_counts": "address=192.0.2.1 minute=2026-11-23T10:00:00Z attempts=1",
 }
 """A valid row of each table. Values with @ are ids of the fixture `there`, and a bare `id` is a new one."""
@@ -63,6 +69,10 @@ def there(api, sql):
         "approvals": {"gates_hash": "given"},
         "saved_views": {"name": "taken"},
     }
+    for table, noun in (("events", "event"), ("webhooks", "webhook"), ("deliveries", "delivery")):
+        ids[f"@{noun}"] = str(uuid4())
+        given[table] = {"id": ids[f"@{noun}"]}
+    given["jobs"] = {"key": "open"}
     for table, changed in given.items():
         statement, values = insert(table, ids, **changed)
         sql(statement, **values)
@@ -98,6 +108,8 @@ TEXTS = {
     "versions": {"release_notes": 65_536, "ceph_path": 1_024},
     "environments": {"description": 10_000},
     "approvals": {"comment": 10_000},
+    "jobs": {"last_error": 1_024},
+    "delivery_tries": {"answer": 1_024},
 }
 """The longest texts."""
 BAD = {
@@ -116,6 +128,10 @@ BAD = {
     "audit_logs": {"details": "[]"},
     "sessions": {"token_hash": b"short"},
     "saved_views": {"name": "", "address": "/keys"},
+    "jobs": {"state": "done", "attempts": -1},
+    "events": {"data": "[]"},
+    "webhooks": {"format": "xml"},
+    "deliveries": {"state": "lost", "tries": -1},
 }
 """For each rule with the name of its column, a value that it refuses."""
 
@@ -177,6 +193,14 @@ CHECKS = [
     ("saved_views", "holder", {"person_id": "@person"}),
     *(("saved_views", "address", {"address": address}) for address in ELSEWHERE),
     ("saved_views", "address_length", {"address": "/models?" + "x" * 3_000}),
+    ("webhooks", "ended", {"ended_at": NOW}),
+    ("webhooks", "ended_because_length", {"ended_at": NOW, "ended_because": "x" * 1_025}),
+    ("webhooks", "old_secret", {"old_secret_until": NOW}),
+    ("deliveries", "receiver", {"webhook_id": None}),
+    ("deliveries", "receiver", {"person_id": "@person"}),
+    ("delivery_tries", "outcome", {"error": "none"}),
+    ("delivery_tries", "outcome", {"status": None}),
+    ("delivery_tries", "error_length", {"status": None, "error": "x" * 1_025}),
     ("week_figures", "week", {"week": "2026-11-24"}),
     ("week_figures", "failures", {"failures": 3}),
     ("people", "email", {"email": "a@b@c"}),
@@ -205,6 +229,7 @@ UNIQUE = [
     ("api_keys", "uq_api_keys_prefix", {"prefix": "@prefix"}),
     ("saved_views", "uq_saved_views_name", {"name": "TAKEN"}),
     ("people", "uq_people_email", {"email": "DANA@example.com"}),
+    ("jobs", "uq_jobs_key", {"key": "open"}),
     ("sessions", "uq_sessions_token_hash", {"token_hash": TOKEN_HASH}),
 ]
 

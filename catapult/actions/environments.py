@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from catapult import audit
 from catapult.actions import deployment_states, locks
-from catapult.audit import Actor
+from catapult.audit import Actor, Entry
 from catapult.errors import Conflict, Forbidden, Frozen, Invalid, PreconditionFailed
 from catapult.extensions import current_settings, db
 from catapult.queries import environments, gates
@@ -43,15 +43,32 @@ def put(
         raise Conflict(f"The environment {environment.name} already exists.", errors={"name": ["Is taken."]})
     locks.check_counter(environment, expected)
     changed = audit.changes(environment, _fields_to_set(environment, fields))
+    freeze = _freeze(environment) if changed.keys() & set(FREEZE) and (environment.frozen or not created) else None
     if created:
         details = {field: _as_json(getattr(environment, field)) for field in ("rank", "protected", *NEW)}
-        entry = audit.entry("environment.create", environment, name=environment.name, **details)
+        entry = audit.entry("environment.create", environment, name=environment.name, **details, freeze=freeze)
     elif changed:
-        changed = {field: {when: _as_json(value) for when, value in pair.items()} for field, pair in changed.items()}
-        entry = audit.entry("environment.update", environment, name=environment.name, changes=changed)
+        entry = _updated(environment, changed, freeze)
     else:
         return environment, False
     return audit.commit(actor, environment, entry), created
+
+
+def end_freezes(*, actor: Actor) -> int:
+    """End the freezes whose time is over, each with an entry of its own, and return their number.
+
+    Deployments pass such a freeze already; this tells everybody.
+    """
+    over = Environment.frozen & (Environment.frozen_until <= NOW) & Environment.deleted_at.is_(None)
+    ended = 0
+    for place in db.session.scalars(select(Environment.place).where(over)).all():
+        environment = _locked(place, shared=False)
+        if environment is None or not environment.frozen or freeze_reason(environment) is not None:
+            continue  # somebody else ended it meanwhile, or froze it again
+        changed = audit.changes(environment, dict.fromkeys(FREEZE) | {"frozen": False})
+        audit.commit(actor, environment, _updated(environment, changed, _freeze(environment)))
+        ended += 1
+    return ended
 
 
 def delete(name: str, *, actor: Actor, force: bool = False, expected: set[int] | None = None) -> None:
@@ -205,6 +222,17 @@ def _fields_to_set(environment: Environment, fields: dict[str, Any]) -> dict[str
     if until is not None and until <= locks.now():
         raise Invalid("A freeze must end in the future.", errors={"frozen_until": ["Is in the past."]})
     return fields
+
+
+def _updated(environment: Environment, changed: dict[str, Any], freeze: dict[str, Any] | None) -> Entry:
+    changed = {field: {when: _as_json(value) for when, value in pair.items()} for field, pair in changed.items()}
+    return audit.entry("environment.update", environment, name=environment.name, changes=changed, freeze=freeze)
+
+
+def _freeze(environment: Environment) -> dict[str, Any]:
+    """Return the freeze as it is now, for an entry."""
+    until = _as_json(environment.frozen_until)
+    return {"frozen": environment.frozen, "reason": environment.frozen_reason, "until": until}
 
 
 def _as_json(value: Any) -> Any:

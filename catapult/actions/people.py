@@ -16,7 +16,7 @@ from catapult.queries import people
 from catapult.rules import key_format
 from catapult.tables import ApiKey, Person, Role, Session
 
-OWN = {"name", "email"}
+OWN = {"name", "email", "notices"}
 """The fields that people change of themselves."""
 
 
@@ -29,7 +29,7 @@ def create(*, actor: Actor, name: str, email: str | None = None, role: str = Rol
 
 
 def edit(person_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> Person:
-    """Set these fields. People may change their own name and email address, admins everybody's, and roles.
+    """Set these fields. People may change their own name, email address and notices, admins everybody's, and roles.
 
     A lower role lowers the role of the person's keys at once; a higher one leaves them. `active=False` revokes all keys and
     ends all sessions of the person, for good. Raises NotFound, Forbidden, Invalid, PreconditionFailed, and Conflict for oneself

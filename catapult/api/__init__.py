@@ -11,11 +11,13 @@ from catapult.api import (
     docs,
     environments,
     gates,
+    jobs,
     me,
     people,
     registered_models,
     service,
     versions,
+    webhooks,
 )
 from catapult.api.wire import openapi
 
@@ -32,6 +34,8 @@ NOUNS = (
     me,
     api_keys,
     audit_logs,
+    webhooks,
+    jobs,
 )
 
 

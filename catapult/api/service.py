@@ -16,7 +16,7 @@ from catapult.api.wire.rendering import encode
 from catapult.contract.service import HealthOut, InfoOut
 from catapult.errors import InsufficientStorage
 from catapult.extensions import autocommit, current_settings
-from catapult.queries import api_keys, registry, schema_version
+from catapult.queries import api_keys, jobs, registry, schema_version
 from catapult.rules import key_format
 from catapult.tables import Role
 from catapult.web import metrics
@@ -24,6 +24,8 @@ from catapult.web import metrics
 blp = Blueprint("service", __name__, url_prefix="/api", description="Health and version information")
 probes = PlainBlueprint("probes", __name__)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+LATE = 300
+"""Seconds for which a job may be due."""
 UNREACHABLE = "The database cannot be reached."
 WRONG_SCHEMA = "The schema is not at its head. Run `flask up` or `flask db upgrade`."
 INCOMPLETE = (
@@ -99,6 +101,8 @@ def _each_check() -> Response:
         else:
             outcomes[name] = _outcome(check, reason)
     ready = all(outcome["status"] == "ok" for outcome in outcomes.values())
+    for name, (check, reason) in WATCHED.items():
+        outcomes[name] = _outcome(check, reason) if ready else {"status": "skipped"}
     return _json({"status": "ready" if ready else "not ready", "checks": outcomes}, ready)
 
 
@@ -110,6 +114,15 @@ def _outcome(check: Callable[[], bool], reason: str) -> dict[str, Any]:
         passed = False
     ms = round((time.perf_counter() - began) * 1000, 2)
     return {"status": "ok", "ms": ms} if passed else {"status": "failed", "ms": ms, "reason": reason}
+
+
+def _worker_runs() -> bool:
+    return jobs.depth().runs
+
+
+def _jobs_get_done() -> bool:
+    depth = jobs.depth()
+    return not depth.failed and depth.oldest <= LATE
 
 
 def _salt_fits() -> bool:
@@ -147,3 +160,8 @@ CHECKS = {
     **SCHEMA,
     "settings": (_salt_fits, "API_KEY_SALT is not the one that the stored keys were created with."),
 }
+WATCHED: dict[str, tuple[Callable[[], bool], str]] = {
+    "worker": (_worker_runs, "No worker has run a job in the last minute. Start `flask worker`."),
+    "jobs": (_jobs_get_done, f"A job has failed for good, or has been due for more than {LATE} seconds. See /jobs."),
+}
+"""What works on without: it is shown, and the server is ready all the same."""

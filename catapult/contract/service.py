@@ -22,6 +22,7 @@ from catapult.contract.fields import (
 )
 from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut, environment_name
 from catapult.rules import key_format
+from catapult.rules.subscriptions import SUBSCRIBED
 from catapult.tables import (
     EMAIL_LENGTH,
     NAME_LENGTH,
@@ -114,6 +115,11 @@ class PersonEdit(In):
     email = _email(allow_none=True)
     role = choice(Role, metadata=says("A lower role lowers their keys at once.", "publisher"))
     active = Flag(metadata=says("false revokes all their keys and ends their sessions.", False))
+    notices = fields.List(
+        choice(SUBSCRIBED),
+        validate=validate.Length(max=MOST_BOUNDS),
+        metadata=says("The events that they are told of by mail.", ["approval.wanted"]),
+    )
 
 
 class PersonOut(RowOut):
@@ -125,6 +131,9 @@ class PersonOut(RowOut):
     )
     role = choice(Role, metadata=says("The highest role of their keys.", "releaser"))
     active = fields.Boolean(metadata=says("Whether they may have keys that work.", True))
+    notices = fields.List(
+        fields.String(), metadata=says("The events that they are told of by mail.", ["approval.wanted"])
+    )
     created_by = fields.String(metadata=says("Who added them.", "cli"))
     created_at = Time(metadata=says("When they were added.", EXAMPLE_TIME))
     updated_at = Time(metadata=says("When they last changed.", EXAMPLE_TIME))

@@ -26,6 +26,7 @@ from catapult.pages import (
     environments,
     gates,
     inbox,
+    jobs,
     me,
     overview,
     people,
@@ -36,6 +37,7 @@ from catapult.pages import (
     search,
     sign_in,
     versions,
+    webhooks,
 )
 from catapult.pages.parts import charts, formats, framed, lists
 from catapult.queries.sessions import LONGEST
@@ -43,7 +45,21 @@ from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import Role
 
 NOUNS = [sign_in, overview, search, inbox, registered_models, all_versions, versions, comments, comparison, deployments]
-NOUNS += [environments, rollbacks, retirements, decisions, gates, audit_logs, api_keys, people, me, saved_views, docs]
+NOUNS += [
+    environments,
+    rollbacks,
+    retirements,
+    decisions,
+    gates,
+    audit_logs,
+    api_keys,
+    people,
+    me,
+    saved_views,
+    webhooks,
+    jobs,
+    docs,
+]
 YEAR = 365 * 86_400
 SOON = timedelta(days=7)
 """How long before its end every page tells the holder of a key about it."""

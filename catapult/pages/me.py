@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, g, url_for
+from flask import Blueprint, Response, g, request, url_for
 
 from catapult.actions import api_keys as key_actions
 from catapult.actions import people as actions
@@ -15,6 +15,7 @@ from catapult.pages.parts import forms, fragments, lists
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import api_keys, people
+from catapult.rules.subscriptions import SUBSCRIBED
 from catapult.tables import Role
 
 blp = Blueprint("me", __name__)
@@ -32,19 +33,24 @@ def show() -> Response:
 @blp.route("/me/edit", methods=forms.METHODS)
 @page()
 def edit() -> Response:
-    """The form for one's own name and email address."""
+    """The form for one's own name, email address, and the events that one is told of by mail."""
     _check_person()
     person = people.get(g.actor.person_id, g.actor)
     stored = {"name": person.name, "email": person.email or ""}
 
     def act() -> Response:
-        fields = forms.read(PersonEdit, shown=stored)
+        fields = forms.read(PersonEdit, shown=stored) | {"notices": _ticked()}
         sent = {name: value for name, value in fields.items() if name in actions.OWN}
         actions.edit(g.actor.person_id, sent, actor=g.actor, expected=forms.counter())
         return fragments.go(url_for(".show"), "Saved.")
 
     def show_form(form: Form, status: int) -> Response:
-        context = {"changed_by": forms.changed_by(person, status)}
+        context = {
+            "changed_by": forms.changed_by(person, status),
+            "events": SUBSCRIBED,
+            "ticked": _ticked() if form.refusal else person.notices,
+            "mail_hint": "" if current_settings().smtp_url else "This server sends no mail: SMTP_URL is not set.",
+        }
         return fragments.form(EDIT, form, status, person=person, stored=stored, **context)
 
     return forms.answer(act, show_form)
@@ -64,6 +70,10 @@ def create_key() -> Response:
 
     context: dict[str, Any] = {"roles": [role for role in Role if g.actor.role.holds(role)], "own": True}
     return forms.answer(act, partial(fragments.form, keys.NEW, ends=keys.ends(first), stored=_like_mine(), **context))
+
+
+def _ticked() -> list[str]:
+    return [kind for kind in SUBSCRIBED if kind in request.form.getlist("events")]
 
 
 def _keys() -> lists.Part:

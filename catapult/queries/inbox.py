@@ -1,7 +1,7 @@
 """Versions that wait for an approval on their way to a target."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -82,15 +82,21 @@ def waiting(actor: Actor) -> list[Waiting]:
     return of_candidates(actor, rows, gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None))
 
 
-def candidates(actor: Actor) -> list[Any]:
+def candidates(actor: Actor | None) -> list[Any]:
     """Return the newest versions on whose way to a target a gate asks for approvals, without the actor's own."""
-    return list(db.session.execute(text(_CANDIDATES), {"voice": actor.voice}))
+    return list(db.session.execute(text(_CANDIDATES), {"voice": actor.voice if actor else None}))
+
+
+def waiting_for_anybody() -> list[Waiting]:
+    """Return the versions that wait for an approval by whomever, of the newest `MOST` candidates."""
+    rows = candidates(None)
+    verdicts = gates.verdicts_everywhere(dict.fromkeys(row.id for row in rows), None)
+    return [waiting for waiting in _joined(rows, verdicts) if _lacks_approvals(waiting.verdicts)]
 
 
 def of_candidates(actor: Actor, rows: list[Any], verdicts: dict[UUID, dict[str, list[Verdict]]]) -> list[Waiting]:
     """Return those `candidates` that wait for an approval this actor may give; `verdicts` are those of all targets."""
-    all_of_them = (Waiting(**row._asdict(), verdicts=verdicts[row.id].get(row.target, [])) for row in rows)
-    return [waiting for waiting in all_of_them if _waits_for(actor, waiting.verdicts)]
+    return [waiting for waiting in _joined(rows, verdicts) if _waits_for(actor, waiting.verdicts)]
 
 
 def count(actor: Actor, facts: Iterable[dict[str, Any]]) -> int:
@@ -103,8 +109,21 @@ def count(actor: Actor, facts: Iterable[dict[str, Any]]) -> int:
 
 def _waits_for(actor: Actor, verdicts: list[Verdict]) -> bool:
     """Return whether the actor may give a missing approval. Versions barred by a `released` gate do not wait."""
-    may_get_there = all(verdict.passed for verdict in verdicts if verdict.gate.kind_ == GateKind.RELEASED)
-    return may_get_there and any(verdict.can_be_approved_by(actor.voice, actor.role) for verdict in verdicts)
+    return _may_get_there(verdicts) and any(it.can_be_approved_by(actor.voice, actor.role) for it in verdicts)
+
+
+def _lacks_approvals(verdicts: list[Verdict]) -> bool:
+    return _may_get_there(verdicts) and not all(
+        it.passes_for_others for it in verdicts if it.gate.kind_ == GateKind.APPROVED
+    )
+
+
+def _may_get_there(verdicts: list[Verdict]) -> bool:
+    return all(verdict.passed for verdict in verdicts if verdict.gate.kind_ == GateKind.RELEASED)
+
+
+def _joined(rows: list[Any], verdicts: dict[UUID, dict[str, list[Verdict]]]) -> Iterator[Waiting]:
+    return (Waiting(**row._asdict(), verdicts=verdicts[row.id].get(row.target, [])) for row in rows)
 
 
 def any_gate_needs_approval() -> bool:

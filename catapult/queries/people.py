@@ -22,7 +22,7 @@ P: Any = Person.__table__.c
 K: Any = ApiKey.__table__.c
 S: Any = Session.__table__.c
 
-_REST = "role active created_by created_at updated_at counter"
+_REST = "role active notices created_by created_at updated_at counter"
 _PEOPLE = Listing(
     select(*shown(P, f"id name email {_REST}")),
     newest_first(P.created_at, P.id),
@@ -101,3 +101,9 @@ def me(actor: Actor) -> Me:
         expires_at=actor.expires_at,
         bounds=bounds,
     )
+
+
+def address_of(person_id: UUID) -> str | None:
+    """Return the email address of the person, if they are active and have one; None otherwise."""
+    address: str | None = db.session.scalar(select(P.email).where(P.id == person_id, P.active))
+    return address

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 
 from catapult.extensions import db
-from catapult.queries import registry
+from catapult.queries import jobs, registry
 
 BOUND = {"bound": registry.EXACT_UP_TO + 1}
 SAMPLED_PAGES = 400
@@ -48,7 +48,8 @@ _OTHERS = text(
     " AND expires_at <= statement_timestamp() + interval '14 days') AS expiring,"
     " (SELECT count(*)"
     " FROM (SELECT FROM versions WHERE deleted_at IS NULL AND released_at IS NOT NULL LIMIT :bound) AS part) AS releases,"
-    " (SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('ix_versions_releases')) AS estimated"
+    " (SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('ix_versions_releases')) AS estimated,"
+    " (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = 'waiting' LIMIT :bound) AS part) AS waiting"
 )
 
 
@@ -64,6 +65,8 @@ class Held(NamedTuple):
     live: list[Any]
     keys_expiring: int
     environments: list[str]
+    jobs: jobs.Depth
+    deliveries_waiting: int
 
 
 def held() -> Held:
@@ -76,6 +79,8 @@ def held() -> Held:
         live=_rows(_LIVE),
         keys_expiring=others.expiring,
         environments=list(db.session.scalars(_FIRST, {"named": NAMED})),
+        jobs=jobs.depth(),
+        deliveries_waiting=others.waiting,
     )
 
 

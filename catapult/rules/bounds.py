@@ -15,15 +15,23 @@ class Bounds(NamedTuple):
 
     def check_model(self, name: str) -> None:
         """Raise Forbidden unless the model, or every model that this pattern matches, may be changed."""
-        if self.models is not None and not _is_within(name, self.models):
+        if not self.has_model(name):
             raise Forbidden(
-                f"This key may change {_listed('models', self.models)}, not {name}. Use a key with wider bounds."
+                f"This key may change {_listed('models', self.models or ())}, not {name}. Use a key with wider bounds."
             )
+
+    def has_model(self, name: str) -> bool:
+        """Return whether the model, or every model that this pattern matches, is within the bounds."""
+        return self.models is None or _is_within(name, self.models)
+
+    def has_environment(self, name: str) -> bool:
+        """Return whether the environment is within the bounds."""
+        return self.environments is None or name.lower() in self.environments
 
     def check_environment(self, name: str) -> None:
         """Raise Forbidden unless what is live in the environment may be changed."""
-        if self.environments is not None and name.lower() not in self.environments:
-            allowed = _listed("environments", self.environments)
+        if not self.has_environment(name):
+            allowed = _listed("environments", self.environments or ())
             raise Forbidden(f"This key may change {allowed}, not {name}. Use a key with wider bounds.")
 
     def check_all_models(self, what: str) -> None:

@@ -1,4 +1,7 @@
-"""gunicorn's arbiter, the process that starts and stops the workers. It also restarts the embedded PostgreSQL."""
+"""gunicorn's arbiter, the process that starts and stops the workers.
+
+With the embedded PostgreSQL it also starts the worker of jobs, and starts either again if it dies.
+"""
 
 import os
 import signal
@@ -12,6 +15,7 @@ from gunicorn import arbiter
 
 from catapult.embedded import Embedded
 from catapult.server.drain import refuse_new_connections
+from catapult.server.job_process import JobProcess
 
 RETRY = 1.0
 """Seconds after a failed start of PostgreSQL before the next."""
@@ -25,9 +29,10 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
         super().__init__(app)
         self.database = database
         self.restart_pid = 0
+        self.jobs = JobProcess(app.app) if database else None
 
     def stop(self, graceful: bool = True) -> None:
-        """Refuse new connections before the workers stop, and give up a restart of PostgreSQL.
+        """Refuse new connections before the workers stop, give up a restart of PostgreSQL, and stop the worker of jobs.
 
         Overrides Arbiter.stop: connections that arrive between the workers' last accept() and the close of the socket are
         reset (tests/live/test_leaving.py). Can go when gunicorn loses no connection in a graceful stop.
@@ -37,10 +42,14 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
                 refuse_new_connections(listener)
         if self._is_restarting():
             os.kill(self.restart_pid, signal.SIGTERM)
+        if self.jobs:
+            self.jobs.stop()
         super().stop(graceful)
+        if self.jobs:
+            self.jobs.join()
 
     def murder_workers(self) -> None:
-        """Restart PostgreSQL if it died.
+        """Restart PostgreSQL and the worker of jobs if they died.
 
         Overrides Arbiter.murder_workers, which gunicorn calls at each turn of its loop, at least once a second. Can go
         when gunicorn has a hook for that.
@@ -49,6 +58,8 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
         if self.database and not self._is_restarting() and not self.database.alive():
             log.error("the embedded PostgreSQL died; starting it again")
             self._restart(self.database)
+        if self.jobs:
+            self.jobs.keep_running(self.LISTENERS)
 
     def _restart(self, database: Embedded) -> None:
         """Start PostgreSQL in a child process, which may take a minute; the loop goes on and replaces workers meanwhile.

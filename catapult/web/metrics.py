@@ -152,6 +152,11 @@ def _families(held: Held) -> Iterator[Any]:
     for name, (about, fold) in ages.items():
         yield _gauge(name, about, ["environment"], {place: fold(rows) for place, rows in live.items()})
     yield _gauge("keys_expiring", "Active keys that expire within 14 days.", [], {(): held.keys_expiring})
+    yield _gauge("worker_up", "Whether a worker ran a job in the last minute.", [], {(): int(held.jobs.runs)})
+    yield _gauge("jobs_due", "Jobs that are due.", [], {(): held.jobs.due})
+    yield _gauge("jobs_oldest_due_seconds", "How long the oldest job has been due.", [], {(): held.jobs.oldest})
+    yield _gauge("jobs_failed", "Jobs that failed for good.", [], {(): held.jobs.failed})
+    yield _gauge("deliveries_waiting", "Events on their way, 10,000 at most.", [], {(): held.deliveries_waiting})
 
 
 def _gauge(name: str, about: str, labels: list[str], values: Mapping[Any, float]) -> Any:

@@ -37,6 +37,7 @@ from .records import (
     Bounds,
     Comment,
     Decision,
+    Delivery,
     Deployment,
     Environment,
     Gate,
@@ -51,6 +52,7 @@ from .records import (
     SavedView,
     Verdict,
     Version,
+    Webhook,
 )
 from .registry import Registry
 
@@ -69,6 +71,7 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "Decision",
+    "Delivery",
     "Deployment",
     "DeploymentRun",
     "Environment",
@@ -107,4 +110,5 @@ __all__ = [
     "Validation",
     "Verdict",
     "Version",
+    "Webhook",
 ]

@@ -49,13 +49,15 @@ class AccessCalls(Calls[Failed]):
         email: str | Unset | None = UNSET,
         role: str | Unset = UNSET,
         active: bool | Unset = UNSET,
+        notices: Sequence[str] | Unset = UNSET,
         if_match: str | Person | None = None,
     ) -> Person | Failed:
         """Change the fields that are passed and return the person. None clears the email address.
 
         A lower `role` lowers their keys at once; a higher one leaves them. `active=False` revokes their keys and ends
-        their sessions, for good. Raises NotFound, PreconditionFailed, Validation, Conflict (yourself, or no admin would
-        be left), Forbidden (needs the role `admin`, except for your own name and email address).
+        their sessions, for good. `notices` are the events that they are told of by mail. Raises NotFound,
+        PreconditionFailed, Validation, Conflict (yourself, or no admin would be left), Forbidden (needs the role `admin`,
+        except for your own name, email address and notices).
         """
         changes = arguments(locals(), "person_id", "if_match")
         return self._put(Person, f"/v1/people/{identity(person_id, 'person_id')}", changes, if_match)

@@ -19,6 +19,7 @@ from .model_calls import ModelCalls
 from .records import Health, Info
 from .transport import Ask, Timeout, Transport, api_root, checked_timeout, decoded, secret
 from .version_calls import VersionCalls
+from .webhook_calls import WebhookCalls
 
 Self = TypeVar("Self", bound="Registry[Any]")
 
@@ -40,6 +41,7 @@ class Registry(
     GateCalls[Failed],
     CommentCalls[Failed],
     AccessCalls[Failed],
+    WebhookCalls[Failed],
 ):
     """A client for the model registry at an address.
 

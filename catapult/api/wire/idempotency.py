@@ -4,14 +4,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from flask import Response, g, request
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from catapult import audit
+from catapult.actions.sweeping import REPEATED_FOR
 from catapult.api.wire.rendering import encode
 from catapult.errors import IdempotencyMismatch, InProgress, Invalid
 from catapult.extensions import db
@@ -19,8 +19,6 @@ from catapult.tables import NOW, IdempotentAnswer
 
 HEADER = "Idempotency-Key"
 FORM = re.compile(r"[!-~]{1,255}")
-LIFETIME = timedelta(hours=24)
-SWEEP = 1_000
 Render = Callable[[Any], Response]
 
 
@@ -90,7 +88,7 @@ def _stored(attempt: Attempt) -> Any | None:
     table = IdempotentAnswer
     row = db.session.execute(
         select(table.fingerprint, table.status, table.headers, table.body).where(
-            table.caller == attempt.caller, table.key == attempt.key, table.created_at > NOW - LIFETIME
+            table.caller == attempt.caller, table.key == attempt.key, table.created_at > NOW - REPEATED_FOR
         )
     ).one_or_none()
     if row is None and not locked:
@@ -113,12 +111,5 @@ def _insert(attempt: Attempt, response: Response, secret: str) -> Any:
     return statement.on_conflict_do_update(
         index_elements=[table.caller, table.key],
         set_={**values, "created_at": NOW},
-        where=table.created_at <= NOW - LIFETIME,
+        where=table.created_at <= NOW - REPEATED_FOR,
     )
-
-
-def sweep() -> Any:
-    """Return the statement, for `audit.note`, that deletes up to `SWEEP` answers older than a day."""
-    table = IdempotentAnswer
-    old = select(table.caller, table.key).where(table.created_at <= NOW - LIFETIME).limit(SWEEP).subquery()
-    return delete(table).where(table.caller == old.c.caller, table.key == old.c.key)

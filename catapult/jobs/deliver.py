@@ -1,0 +1,177 @@
+"""Send what is due to one webhook or person, in order for each model.
+
+One job a receiver: no two workers send to the same one at once, and a slow one holds up nobody else.
+"""
+
+import random
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, Protocol
+from urllib.parse import quote
+from uuid import UUID
+
+from catapult import egress
+from catapult.actions import deliveries, webhooks
+from catapult.actions.deliveries import Outcome
+from catapult.extensions import current_settings, db
+from catapult.jobs import mail
+from catapult.queries import people
+from catapult.queries import webhooks as queries
+from catapult.rules import encryption, webhook_formats, webhook_signatures
+from catapult.rules.json_text import rfc3339
+from catapult.tables import Webhook, WebhookFormat
+
+MOST = 100
+SECONDS = 15.0
+"""For one request, with its answer."""
+TURN, FAILURES = 10.0, 3
+"""Seconds and failures after which the next receiver has its turn."""
+PATIENCE = 5 * 86_400
+"""Seconds of nothing but failures after which a webhook ends."""
+LONGEST_WAIT = 86_400
+"""Seconds that `Retry-After` may ask for."""
+GONE = 410
+
+
+class Send(Protocol):
+    """Sends one event, and returns how that ended and after how many seconds the receiver asks to be tried again.
+
+    `seconds` of the outcome is None.
+    """
+
+    def __call__(self, delivery: Any) -> tuple[Outcome, float]: ...
+
+
+def run(receiver_id: str, _: dict[str, Any]) -> float | None:
+    """Return 0 if there is more to send than fits one turn."""
+    webhook = queries.active(UUID(receiver_id))
+    address = None if webhook else people.address_of(UUID(receiver_id))
+    rows = queries.to_send(UUID(receiver_id), MOST)
+    db.session.remove()  # no connection is held while bytes flow
+    if webhook is None and address is None:
+        deliveries.give_up(UUID(receiver_id))
+        return None
+    send = partial(_send, webhook) if webhook else partial(_mail, address)
+    return 0 if _take_turn(rows, webhook, send) or len(rows) == MOST else None
+
+
+def _take_turn(rows: list[Any], webhook: Webhook | None, send: Send) -> bool:
+    """Send what is due, and return whether the turn was over before that."""
+    give_up, failures, held = time.monotonic() + TURN, 0, set()
+    for row in rows:
+        if row.model in held:
+            continue
+        if row.is_due:
+            if time.monotonic() > give_up or failures >= FAILURES:
+                return True
+            outcome, tries = _try(row, webhook, send), row.tries + 1
+            if outcome.delivered:
+                continue
+            failures += 1
+            if outcome.seconds is None and _ends(webhook, outcome):
+                return False
+        else:
+            tries = row.tries
+        if tries < queries.IN_ORDER:
+            held.add(row.model)
+    return False
+
+
+def _try(row: Any, webhook: Webhook | None, send: Send) -> Outcome:
+    outcome, wait = send(row)
+    pauses = current_settings().webhook_tries[1:]
+    if not outcome.delivered and outcome.status != GONE and row.tries < len(pauses):
+        # 0 to 20 % later: what failed together need not come again together.
+        pause = pauses[row.tries] * random.uniform(1, 1.2)  # noqa: S311 - no secret
+        outcome = outcome._replace(seconds=max(pause, min(wait, LONGEST_WAIT)))
+    deliveries.record(row.id, webhook.id if webhook else None, outcome, bool(webhook and webhook.failing_since))
+    if webhook:
+        webhook.failing_since = None if outcome.delivered else webhook.failing_since or datetime.now(UTC)
+    return outcome
+
+
+def _ends(webhook: Webhook | None, outcome: Outcome) -> bool:
+    """End the webhook if its receiver is gone or has failed for `PATIENCE`. Return whether it has ended."""
+    if webhook is None:
+        return False
+    since = webhook.failing_since
+    if outcome.status == GONE:
+        webhooks.end(webhook.id, "Its receiver answered 410 Gone.")
+    elif since is not None and (datetime.now(UTC) - since).total_seconds() > PATIENCE:
+        webhooks.end(webhook.id, "Its receiver has failed for five days.")
+    else:
+        return False
+    deliveries.give_up(webhook.id)
+    return True
+
+
+def _send(webhook: Webhook, row: Any) -> tuple[Outcome, float]:
+    settings, event = current_settings(), event_of(row)
+    try:
+        url = encryption.decrypt(webhook.url_sealed, settings.secret_key)
+        secrets = [encryption.decrypt(sealed, settings.secret_key) for sealed in _secrets(webhook)]
+    except encryption.Unreadable:
+        return _failed("SECRET_KEY was changed, so the address cannot be read. Save the webhook's url again."), 0
+    if webhook.format == WebhookFormat.EMAIL:
+        return _mail(url.removeprefix("mailto:"), row)
+    message = webhook_formats.http_message(WebhookFormat(webhook.format), event, settings.public_url or "/catapult")
+    headers = message.headers | webhook_signatures.headers(str(row.id), int(time.time()), message.body, secrets)
+    try:
+        answer = egress.send(egress.Policy.of(settings), "POST", url, headers, message.body, total=SECONDS)
+    except egress.Unsent as error:
+        return _failed(error.reason), 0
+    text = answer.body[:1024].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    delivered = 200 <= answer.status < 300
+    return Outcome(answer.milliseconds, answer.status, text, None, delivered, None), _retry_after(answer.headers)
+
+
+def _mail(address: str | None, row: Any) -> tuple[Outcome, float]:
+    began, fault = time.monotonic(), mail.send(webhook_formats.email_message(event_of(row)), str(address), str(row.id))
+    if fault:
+        return _failed(fault), 0
+    return Outcome(round((time.monotonic() - began) * 1000), 250, "", None, True, None), 0
+
+
+def _failed(reason: str) -> Outcome:
+    return Outcome(0, None, None, reason[:1024], False, None)
+
+
+def _secrets(webhook: Webhook) -> list[bytes]:
+    old = webhook.old_secret_sealed
+    is_valid = webhook.old_secret_until is not None and webhook.old_secret_until > datetime.now(UTC)
+    return [webhook.secret_sealed, *([old] if old is not None and is_valid else [])]
+
+
+def event_of(row: Any) -> dict[str, Any]:
+    """Return the event as it is told, with a link where people open this registry."""
+    data = {**row.data, "image": row.image, "digest": row.digest or row.data.get("digest"), "url": link(row.data)}
+    data = {name: value for name, value in data.items() if value is not None}
+    return {"id": str(row.id), "type": row.type, "timestamp": rfc3339(row.at), "data": data}
+
+
+def link(data: dict[str, Any]) -> str | None:
+    """Return the address of the page that an event is about; None without PUBLIC_URL."""
+    if not current_settings().public_url:
+        return None
+    if "deployment_id" in data:
+        path = f"/deployments/{data['deployment_id']}"
+    elif "model" in data and "version" in data:
+        path = f"/models/{quote(data['model'])}/versions/{quote(data['version'], safe='')}"
+    elif "environment" in data:
+        path = f"/environments/{quote(data['environment'])}"
+    else:
+        path = "/"
+    return f"{current_settings().public_url}{path}"
+
+
+def _retry_after(headers: dict[str, str]) -> float:
+    """Return the seconds that the receiver asks for; 0 if it asks for none, or for nothing that can be read."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,27 @@
+"""Every kind of job: what runs, and how often it is repeated."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from catapult.jobs import ask, deliver, dispatch, sweep, thaw
+
+
+class Kind(NamedTuple):
+    """A kind of job.
+
+    `run` gets the job's key and payload. It returns the seconds after which the job runs again, None if it is done. A job with
+    `every` is there once, and runs again after so many seconds at the latest.
+    """
+
+    run: Callable[[str, dict[str, Any]], float | None]
+    every: float | None = None
+
+
+KINDS = {
+    "thaw": Kind(thaw.run, every=5),
+    "ask": Kind(ask.run, every=5),
+    "dispatch": Kind(dispatch.run, every=1),
+    "deliver": Kind(deliver.run),
+    "sweep": Kind(sweep.run, every=600),
+}
+"""In the order in which `flask worker --once` runs them: what one leaves behind, a later one does."""

@@ -1,0 +1,87 @@
+"""What an audit entry tells the world: the events of each action, and what they carry."""
+
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from catapult.tables import Action, EventType
+
+OF_ACTION = {
+    Action.VERSION_CREATE: EventType.VERSION_CREATED,
+    Action.VERSION_PROMOTE: EventType.VERSION_PROMOTED,
+    Action.VERSION_DEMOTE: EventType.VERSION_DEMOTED,
+    Action.DEPLOYMENT_ROLLBACK: EventType.DEPLOYMENT_ROLLED_BACK,
+    Action.DEPLOYMENT_RETIRE: EventType.DEPLOYMENT_RETIRED,
+    Action.GATE_OVERRIDE: EventType.GATE_OVERRIDDEN,
+    Action.APPROVAL_CREATE: EventType.APPROVAL_GIVEN,
+    Action.APPROVAL_WITHDRAW: EventType.APPROVAL_WITHDRAWN,
+    Action.WEBHOOK_END: EventType.WEBHOOK_ENDED,
+}
+"""Actions that are always this event. Those of deployments and freezes depend on what the entry says."""
+
+CARRIED = (
+    *("model", "version", "version_id", "environment", "target", "status", "tag", "digest", "from_version", "override"),
+    *("decision_id", "reason", "comment", "webhook"),
+)
+"""Details of an entry that its event carries, too."""
+TYPED = ("reason", "comment")
+LONGEST = 1_000
+"""Characters of a text that somebody typed, so that every message stays small."""
+
+
+class Told(NamedTuple):
+    """An event without its id and time."""
+
+    type: EventType
+    data: dict[str, Any]
+
+
+def of(action: Action, resource_id: UUID | None, details: dict[str, Any], by: str) -> list[Told]:
+    """Return the events of an entry; most actions have none. `by` is who acted."""
+    data = {name: _cut(name, details[name]) for name in CARRIED if details.get(name) is not None} | {"by": by}
+    if action.startswith("version."):
+        data["version_id"] = str(resource_id)
+    if action.startswith("environment."):
+        data["environment"] = details["name"]
+    if action.startswith("deployment."):
+        data["deployment_id"] = str(resource_id)
+    told = [Told(kind, data | more) for kind, more in _kinds(action, details)]
+    return told + [Told(kind, _elsewhere(data, details) | more) for kind, more in _ended(action, details)]
+
+
+def _kinds(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dict[str, Any]]]:
+    if action in OF_ACTION:
+        return [(OF_ACTION[action], {})]
+    status = details.get("status") if action == Action.DEPLOYMENT_CREATE else None
+    if action == Action.DEPLOYMENT_UPDATE:
+        status = details["changes"].get("status", {}).get("new")
+    if status:
+        return [(EventType(f"deployment.{status}"), {"status": status})]
+    if freeze := details.get("freeze"):
+        kind = EventType.ENVIRONMENT_FROZEN if freeze["frozen"] else EventType.ENVIRONMENT_THAWED
+        return [(kind, {"reason": _cut("reason", freeze["reason"]), "until": freeze["until"]})]
+    return []
+
+
+def _ended(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dict[str, Any]]]:
+    """Return the events of deployments that another action ended: a newer deployment, a deletion, a retirement."""
+    retired = details.get("ended_deployments") or []
+    cancelled = details.get("cancelled_deployments") or []
+    return [
+        *(
+            (EventType.DEPLOYMENT_RETIRED, {"deployment_id": it["id"], "environment": it["environment"]})
+            for it in retired
+        ),
+        *((EventType.DEPLOYMENT_CANCELLED, {"deployment_id": deployment_id}) for deployment_id in cancelled),
+    ]
+
+
+def _elsewhere(data: dict[str, Any], details: dict[str, Any]) -> dict[str, Any]:
+    """Return what is true of a deployment that ended, whose version need not be the one that the entry is about."""
+    shared = {name: data[name] for name in ("by", "reason", "environment") if name in data}
+    model = details.get("model") or (details.get("name") if "environment" not in data else None)
+    return shared | ({"model": model} if model else {})
+
+
+def _cut(name: str, value: Any) -> Any:
+    """Return the value, a typed text cut at `LONGEST` characters."""
+    return f"{value[: LONGEST - 1]}…" if name in TYPED and value and len(value) > LONGEST else value

@@ -1,0 +1,27 @@
+"""Which events a webhook is told of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from catapult.rules.bounds import Bounds
+from catapult.tables import RELEASE, EventType, Webhook
+
+SUBSCRIBED = [kind for kind in EventType if kind != EventType.WEBHOOK_TEST]
+"""The events that one can subscribe to. A test is sent to the one webhook that is tried."""
+
+
+def wants(webhook: Webhook, kind: str, data: Mapping[str, Any]) -> bool:
+    """Return whether the webhook is told of this event. A filter does not concern events that have nothing it is about:
+
+    `environment.frozen` has no model, and a promotion has no environment.
+    """
+    if kind not in SUBSCRIBED or (webhook.events is not None and kind not in webhook.events):
+        return False
+    environment = data.get("environment") or data.get("target")
+    bounds = Bounds(
+        None if webhook.models is None else tuple(webhook.models),
+        None if webhook.environments is None else tuple(webhook.environments),
+    )
+    return ("model" not in data or bounds.has_model(data["model"])) and (
+        environment in (None, RELEASE) or bounds.has_environment(environment)
+    )
