@@ -207,6 +207,7 @@ class Action(enum.StrEnum):
     WEBHOOK_CREATE = "webhook.create"
     WEBHOOK_UPDATE = "webhook.update"
     WEBHOOK_ROTATE = "webhook.rotate"
+    WEBHOOK_TEST = "webhook.test"
     WEBHOOK_END = "webhook.end"
     WEBHOOK_DELETE = "webhook.delete"
     DELIVERY_REPLAY = "delivery.replay"

@@ -6,11 +6,16 @@ Addresses and bodies hold `{version}` and the like for the ids of what `set_up` 
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from flask import Flask
 from stage import Api
+from uuid_utils.compat import uuid7
 
 from catapult import Registry
+from catapult.extensions import db
+from catapult.tables import Delivery, Event, Job
 
 MODEL, FREE, LIVE, ARCHIVED = "org/bert", "1.1.0", "1.0.0", "0.8.0"
 AT = f"/models/{MODEL}/versions"
@@ -20,6 +25,7 @@ FORCE = {"force": True, "reason": "urgent"}
 INT8, SALE, SLOW = {"quantization": "int8"}, {"frozen_reason": "sale"}, {"model_name": MODEL, "reason": "slow"}
 NOTES, SETTINGS = {"release_notes": "slow"}, {"storage_path": f"docker.io/{MODEL}", "description": "new"}
 ASK = {"text": "Too slow", "asks_for_changes": True}
+HOOK = {"url": "https://93.184.215.14/in"}
 VIEW = {"name": "Releases", "address": "/versions?filter=is_release"}
 FORM = {"model": MODEL, "version": FREE, "status": "success"}
 
@@ -85,8 +91,25 @@ def set_up(api: Api) -> dict[str, str]:
         "holder": holder,
         "own": api.make("/api/v1/api-keys", {"name": "laptop", "role": "viewer", "person_id": holder["id"]}),
         "person": api.make("/api/v1/people", {"name": "Dana Ortiz"}),
+        "hook": api.make("/api/v1/webhooks", HOOK),
     }
-    return {name: row["id"] for name, row in created.items()}
+    ids = {name: row["id"] for name, row in created.items()}
+    return ids | failed(api.app, ids["hook"])
+
+
+def failed(app: Flask, webhook_id: str) -> dict[str, str]:
+    """Make a delivery and a job that nobody tries again by itself, and return their ids."""
+    now = datetime.now(UTC)
+    event = Event(id=uuid7(), type="webhook.test", dispatched_at=now)
+    delivery = Delivery(id=uuid7(), event_id=event.id, webhook_id=webhook_id, state="failed")
+    job = Job(id=uuid7(), kind_="deliver", key="x", state="failed")
+    with app.app_context():
+        db.session.add_all([event, job])
+        db.session.flush()
+        db.session.add(delivery)
+        db.session.commit()
+        db.session.remove()
+    return {"delivery": str(delivery.id), "job": str(job.id)}
 
 
 def filled(value: Any, ids: Mapping[str, str]) -> Any:
@@ -245,4 +268,25 @@ CASES: list[RoleCase] = [
     Case("update oneself", "viewer", "person.update", "PUT /people/{holder}", {"name": "Sam Hill"},
         lambda sdk, ids: sdk.update_person(ids["holder"], name="Sam Hill"),
         Submit("/me/edit", {"name": "Sam Hill"}, ("/me",)), own=True),
+    Case("create a webhook", "admin", "webhook.create", "POST /webhooks", HOOK,
+        lambda sdk, ids: sdk.create_webhook(**HOOK),
+        Submit("/new/webhook", {**HOOK, "format": "standard"}, ("/webhooks",))),
+    Case("update a webhook", "admin", "webhook.update", "PUT /webhooks/{hook}", {"events": ["version.created"]},
+        lambda sdk, ids: sdk.update_webhook(ids["hook"], events=["version.created"]),
+        Submit("/webhooks/{hook}/-/edit", {"events": "version.created", "active": "true"}, ("/webhooks",))),
+    Case("rotate a webhook's secret", "admin", "webhook.rotate", "POST /webhooks/{hook}/rotate", {},
+        lambda sdk, ids: sdk.rotate_webhook(ids["hook"]),
+        Submit("/webhooks/{hook}/-/rotate", {}, ("/webhooks",))),
+    Case("test a webhook", "admin", "webhook.test", "POST /webhooks/{hook}/test", {},
+        lambda sdk, ids: sdk.test_webhook(ids["hook"]),
+        Submit("/webhooks/{hook}/-/test", {}, ("/webhooks/{hook}",))),
+    Case("delete a webhook", "admin", "webhook.delete", "DELETE /webhooks/{hook}", None,
+        lambda sdk, ids: sdk.delete_webhook(ids["hook"]),
+        Submit("/webhooks/{hook}/-/delete", {}, ("/webhooks",))),
+    Case("replay a delivery", "admin", "delivery.replay", "POST /deliveries/{delivery}/replay", {},
+        lambda sdk, ids: sdk.replay_delivery(ids["delivery"]),
+        Submit("/deliveries/{delivery}/-/replay", {}, ("/webhooks/{hook}",))),
+    Case("retry a job", "admin", "job.retry", "POST /jobs/{job}/retry", {},
+        lambda sdk, ids: sdk.retry_job(ids["job"]),
+        Submit("/jobs/{job}/-/retry", {}, ("/jobs",))),
 ]  # fmt: skip

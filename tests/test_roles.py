@@ -27,7 +27,7 @@ READERS = {
         *("v1/environments/{id}/live", "v1/live", "v1/gates"),
         "v1/versions/{id}/comments",
     ],
-    "admin": ["v1/api-keys"],
+    "admin": ["v1/api-keys", "v1/webhooks", "v1/webhooks/{id}", "v1/webhooks/{id}/deliveries", "v1/jobs"],
 }
 READS = {f"GET /api/{path}": role for role, paths in READERS.items() for path in paths}
 WITHDRAW = {"DELETE /api/v1/versions/{id}/approvals/{id}": "publisher"}  # and only the key that gave it
@@ -52,6 +52,7 @@ PAGES = {
     "publisher": ["/inbox", "/new/model", "/new/version", "/new/deployment"],
     "releaser": ["/environments/staging/-/rollback?model_name=org/bert"],
     "admin": [
+        *("/webhooks", "/new/webhook", "/jobs"),
         *("/keys", "/new/key", "/new/gate", "/new/environment", "/models/org/bert/-/delete"),
         *(f"/environments/staging/-/{form}" for form in ("freeze", "settings", "delete")),
     ],

@@ -15,6 +15,7 @@ from catapult.tables import NOW, Job, JobState, Role
 def retry(job_id: UUID, *, actor: Actor) -> Job:
     """Make the job due now, with as many attempts as a new one. Raises NotFound, Forbidden, and Conflict unless it has failed."""
     actor.needs(Role.ADMIN)
+    actor.bounds.check_everything("jobs")
     query = select(Job).where(Job.id == job_id)
     job = db.session.scalar(query.with_for_update().execution_options(populate_existing=True))
     if job is None:

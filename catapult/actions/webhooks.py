@@ -112,20 +112,17 @@ def end(webhook_id: UUID, because: str) -> None:
 
 
 def send_test(webhook_id: UUID, *, actor: Actor) -> Delivery:
-    """Send a `webhook.test` to this webhook alone. It changes nothing, so it has no entry.
-
-    Raises NotFound, Forbidden, and Conflict if the webhook has ended.
-    """
+    """Send a `webhook.test` to this webhook alone. Raises NotFound, Forbidden, and Conflict if the webhook has ended."""
     check_may_manage(actor)
-    _check_active(_locked(webhook_id))
+    webhook = _locked(webhook_id)
+    _check_active(webhook)
     now = locks.now()
     event = Event(id=uuid7(), type=EventType.WEBHOOK_TEST, data={"by": actor.shown}, created_at=now, dispatched_at=now)
     delivery = Delivery(id=uuid7(), event_id=event.id, webhook_id=webhook_id)
-    with audit.bookkeeping():
-        db.session.add(event)
-        db.session.flush()
-        db.session.add(delivery)
-    return delivery
+    db.session.add(event)
+    audit.flush()
+    db.session.add(delivery)
+    return audit.commit(actor, delivery, _entry("webhook.test", webhook))
 
 
 def replay(delivery_id: UUID, *, actor: Actor) -> Delivery:

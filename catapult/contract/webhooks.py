@@ -4,10 +4,10 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from catapult.contract.fields import OPTIONAL, Create, Flag, In, Time, choice, matching, says
+from catapult.contract.fields import OPTIONAL, Create, Flag, In, Out, Time, choice, matching, says
 from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut, environment_name
 from catapult.rules.subscriptions import SUBSCRIBED
-from catapult.tables import NAME_LENGTH, PATTERN, DeliveryState, JobState, WebhookFormat
+from catapult.tables import NAME_LENGTH, PATTERN, DeliveryState, EventType, JobState, WebhookFormat
 
 MOST = 100
 URL_LENGTH = 2_000
@@ -110,6 +110,20 @@ class DeliveryOut(RowOut):
             "`error` says why.",
             [{"at": EXAMPLE_TIME, "milliseconds": 31, "status": 204, "answer": "", "error": None}],
         ),
+    )
+
+
+class MessageOut(Out):
+    """What a webhook of the format standard receives."""
+
+    type = choice(EventType, metadata=says("What happened.", "version.promoted"))
+    timestamp = Time(metadata=says("When it happened.", EXAMPLE_TIME))
+    data = fields.Dict(
+        metadata=says(
+            "What it is about, as far as there is that: `model version version_id environment deployment_id target status tag "
+            "digest image from_version override decision_id by reason comment until webhook url`.",
+            {"model": "org/bert", "version": "1.0.0", "target": "release", "by": "Dana Ortiz"},
+        )
     )
 
 

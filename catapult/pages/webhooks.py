@@ -27,6 +27,7 @@ FORMATS = {
     WebhookFormat.TEAMS: "Microsoft Teams, by a workflow",
     WebhookFormat.EMAIL: "Mail to an address",
 }
+NEW = {"format": WebhookFormat.STANDARD, "models": "", "environments": ""}
 
 
 @blp.get("/webhooks")
@@ -131,7 +132,7 @@ def _form(webhook: Any, form: Form, status: int) -> Response:
         formats=list(FORMATS.items()),
         events=SUBSCRIBED,
         ticked=ticked,
-        stored=_stored(webhook) if webhook else {},
+        stored=_stored(webhook) if webhook else NEW,
         changed_by=forms.changed_by(webhook, status),
     )
 

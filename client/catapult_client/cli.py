@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import commands
+from . import commands, webhook_commands
 from .errors import InvalidArgument, RegistryError
 from .output import Output
 from .record import moment
@@ -100,7 +100,20 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(time_limit=None)
     _add_settings(top)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    for add in (_register, _promote, _deploy, _rollback, _retire, _latest, _live, _why, _gates, _wait, _comment):
+    for add in (
+        _register,
+        _promote,
+        _deploy,
+        _rollback,
+        _retire,
+        _latest,
+        _live,
+        _why,
+        _gates,
+        _wait,
+        _comment,
+        _webhook,
+    ):
         add(verbs)
     return top
 
@@ -238,6 +251,29 @@ def _comment(verbs: Any) -> None:
     _add_version(to)
     to.add_argument("text", metavar="TEXT", help="plain text of at most 2,000 characters; -: standard input")
     to.add_argument("--ask-for-changes", action="store_true", help="show it to whoever could approve the version")
+
+
+def _webhook(verbs: Any) -> None:
+    says = "Work with webhooks: where events are sent. Needs the role admin."
+    group = verbs.add_parser("webhook", help=says, description=says, epilog=_ENDS)
+    acts = group.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="act")
+    _verb(acts, "list", webhook_commands.listing, "List webhooks, newest first.")
+    to = _verb(acts, "create", webhook_commands.create, "Create a webhook and print its secret, once.")
+    to.add_argument("url", metavar="URL", help="https://… or mailto:…; - reads it from standard input")
+    to.add_argument("--format", help="standard (default), cdevents, slack, teams or email")
+    for name, what in (("event", "version.promoted"), ("model", "'nlp/*'"), ("environment", "production")):
+        to.add_argument(
+            f"--{name}", action="append", dest=f"{name}s", metavar=name.upper(), help=f"such as {what}; repeatable"
+        )
+    for name, run, what in (
+        ("rotate", webhook_commands.rotate, "Make a new secret and print it, once. The old one signs too for a day."),
+        ("test", webhook_commands.test, "Send a test."),
+        ("delete", webhook_commands.delete, "Delete a webhook."),
+        ("deliveries", webhook_commands.deliveries, "List what was sent in the last 30 days, newest first."),
+    ):
+        _verb(acts, name, run, what).add_argument("id", metavar="WEBHOOK", help="its id")
+    replay = _verb(acts, "replay", webhook_commands.replay, "Send a delivery again.")
+    replay.add_argument("id", metavar="DELIVERY", help="its id")
 
 
 def _seconds(text: str) -> float:

@@ -380,6 +380,22 @@ class Delivery(Record):
 
 
 @dataclass(frozen=True)
+class Job(Record):
+    """Work for the registry's worker. `state` is open, or failed: then nobody tries it again by itself."""
+
+    id: str = ""
+    kind: str = ""
+    key: str = ""
+    state: str = ""
+    attempts: int = 0
+    run_at: datetime | None = None
+    leased_until: datetime | None = None
+    last_run_at: datetime | None = None
+    last_error: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class AuditEntry(Record):
     """An entry of the audit log: who did what, when and from where.
 

@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries: `/api/v1/webhooks`."""
+"""Webhooks, their deliveries and the worker's jobs: `/api/v1/webhooks`, `/api/v1/jobs`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
-from .records import Delivery, Webhook
+from .records import Delivery, Job, Webhook
 
 
 class WebhookCalls(Calls[Failed]):
-    """The methods of a Registry for webhooks. All need the role `admin` and a key without bounds, and raise Forbidden."""
+    """The methods of a Registry for webhooks and jobs. All need the role `admin` and a key without bounds, and raise Forbidden."""
 
     @listing
     def list_webhooks(self, *, limit: int | None = None) -> Iterator[Webhook]:
@@ -94,6 +94,16 @@ class WebhookCalls(Calls[Failed]):
         """Send the delivery again, with the same `webhook-id`. Raises NotFound, Conflict (it is on its way)."""
         path = f"/v1/deliveries/{identity(delivery_id, 'delivery_id')}/replay"
         return self._post(Delivery, path, {}, idempotency_key)
+
+    @listing
+    def list_jobs(self, *, limit: int | None = None) -> Iterator[Job]:
+        """Return an iterator over the worker's jobs that wait, run or have failed, newest first."""
+        return self._pages(Job, "/v1/jobs", {"limit": limit})
+
+    @call
+    def retry_job(self, job_id: str | uuid.UUID | Job | Failed, *, idempotency_key: str | None = None) -> Job | Failed:
+        """Try a job again that has failed for good, and return it. Raises NotFound, Conflict (it has not failed)."""
+        return self._post(Job, f"/v1/jobs/{identity(job_id, 'job_id')}/retry", {}, idempotency_key)
 
 
 def _path(webhook_id: object) -> str:

@@ -62,6 +62,13 @@ CONCERNS = {
     "update oneself": (None, None),
     "save a view": (None, None),
     "delete a view": (None, None),
+    "create a webhook": (ALL, ALL),
+    "update a webhook": (ALL, ALL),
+    "rotate a webhook's secret": (ALL, ALL),
+    "test a webhook": (ALL, ALL),
+    "delete a webhook": (ALL, ALL),
+    "replay a delivery": (ALL, ALL),
+    "retry a job": (ALL, ALL),
 }
 """The models and the environments that each case of `rolecases` and `MORE` changes, each as a pattern; None is nothing."""
 
@@ -187,7 +194,9 @@ def test_reading_is_never_bounded(api, ids, role):
     )
     others = {"/api/v1/me", "/api/v1/info", "/api/health"}  # the key itself, and times
     for method, path, operation in operations(api):
-        if method == "GET" and path not in others and (operation["x-role"] == "viewer" or role == "admin"):
+        if method != "GET" or path in others or path.startswith("/api/v1/webhooks"):  # those take a key without bounds
+            continue
+        if operation["x-role"] == "viewer" or role == "admin":
             address = path.format(**parameters) + query.get(path, "")
             answers = [client.get(address) for client in (free, bounded)]
             assert [answer.status_code for answer in answers] == [200, 200], address

@@ -186,6 +186,7 @@ def addresses(server: Up, admin: Caller) -> dict[str, str]:
         server,
         key=admin.made("/api/v1/api-keys", {"name": "revoked some day", "role": "viewer"})["id"],
         person=admin.made("/api/v1/people", {"name": "Dana Ortiz", "email": "dana@example.com"})["id"],
+        hook=admin.made("/api/v1/webhooks", {"url": "https://93.184.215.14/in", "events": ["version.promoted"]})["id"],
         decision=overridden(admin),
     )
 

@@ -37,11 +37,15 @@ READS = [
     lambda sdk: list(sdk.decisions(ID)),
     lambda sdk: sdk.get_decision(ID),
     lambda sdk: list(sdk.list_comments(ID)),
+    lambda sdk: list(sdk.list_webhooks()),
+    lambda sdk: sdk.get_webhook(ID),
+    lambda sdk: list(sdk.list_deliveries(ID)),
+    lambda sdk: list(sdk.list_jobs()),
 ]
 WRITES = [lambda sdk: sdk.withdraw_approval(ID, ID)]
 """Calls that `rolecases` does not have."""
 PROBES = {"GET /livez", "GET /readyz"}
-LISTS = re.compile(r"(s|/live|/gates|/people)$")
+LISTS = re.compile(r"(s|/live|/gates|/people|/deliveries)$")
 
 
 def asked_for(asked):

@@ -67,6 +67,8 @@ PAGES = [
         "/audit?since={lately}&until={lately}",
         "/keys",
         "/people",
+        "/webhooks",
+        "/jobs",
         "/me",
         "/search",
         "/search?q=model-47",

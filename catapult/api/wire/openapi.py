@@ -11,7 +11,9 @@ from catapult.api.wire.blueprint import documentation
 from catapult.api.wire.problems import MEDIA_TYPE
 from catapult.contract.fields import Time
 from catapult.contract.service import ProblemOut
+from catapult.contract.webhooks import MessageOut
 from catapult.errors import Refusal
+from catapult.tables import EventType
 from catapult.web.environment_name import EnvironmentName
 
 DESCRIPTION = """\
@@ -51,6 +53,14 @@ HEADERS = {
 }
 
 
+SIGNED = (
+    _parameter("webhook-id", "The delivery's id, the same at each try: ignore one that was received before."),
+    _parameter("webhook-timestamp", "When this try was sent, in Unix seconds.", pattern="^[0-9]+$"),
+    _parameter("webhook-signature", "HMAC-SHA-256 by Standard Webhooks, one a secret: `v1,…`."),
+)
+"""The headers of a message to a webhook."""
+
+
 class Api(SmorestApi):  # type: ignore[misc]
     """flask-smorest's `Api` without its error handlers; `problems.py` answers errors here."""
 
@@ -70,6 +80,7 @@ def init_app(app: Flask) -> Api:
     components.security_scheme("key", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
     components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     components.schema("Problem", schema=ProblemOut)
+    components.schema("Message", schema=MessageOut)
     return api
 
 
@@ -82,11 +93,27 @@ def document(app: Flask, api: Api) -> dict[str, Any]:
     components["parameters"] = PARAMETERS
     components["responses"] = {kind.__name__: _problem(kind) for kind in errors.KINDS.values()}
     whole["security"] = [{"key": []}, {"bearer": []}]
+    whole["webhooks"] = {str(kind): {"post": _message(kind)} for kind in EventType}
     for rule in app.url_map.iter_rules():
         item = whole["paths"].get(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), {})
         for method in {method.lower() for method in rule.methods or ()} & item.keys():
             _complete(item[method], documentation(app.view_functions[rule.endpoint]), method)
     return whole
+
+
+def _message(kind: EventType) -> dict[str, Any]:
+    """Return what a receiver of this event has to serve."""
+    return {
+        "summary": f"Receive {kind}",
+        "operationId": f"receive_{kind.replace('.', '_')}",
+        "security": [],
+        "parameters": list(SIGNED),
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _reference("schemas", "Message")}},
+        },
+        "responses": {"2XX": {"description": "Received. Anything else is tried again; 410 ends the webhook."}},
+    }
 
 
 def _complete(operation: dict[str, Any], details: dict[str, Any], method: str) -> None:
