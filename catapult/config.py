@@ -7,12 +7,13 @@ Without `DATABASE_URL`, Catapult uses the embedded PostgreSQL and creates its se
 import os
 import re
 import secrets
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from environs import Env, EnvError
@@ -39,6 +40,9 @@ MOUNT = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
 PUBLIC_URL = re.compile(
     rf"(?i:https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]))(?::[1-9][0-9]{{0,4}})?{MOUNT.pattern}/?"
 )
+_LABEL = "(?!-)[a-z0-9_-]{1,63}(?<!-)"
+HOST_NAME = re.compile(rf"(?!.{{254}})(?!(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z){_LABEL}(?:\.{_LABEL})*")
+"""A host name in lower case. If its last part were a number, `127.1` or `0x7f000001`, resolvers would take it for an address."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -48,6 +52,28 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class Allowed(NamedTuple):
+    """An entry of EGRESS_ALLOW: a host name or a network, with one port or, if that is None, all of them."""
+
+    host: str
+    network: IPv4Network | IPv6Network | None
+    port: int | None
+
+    @classmethod
+    def of(cls, text: str) -> "Allowed":
+        """Return the entry as it is written: `10.0.0.0/8`, `hooks.corp`, `127.0.0.1:9000`, `[fd00::1]:9000`. Raises ValueError."""
+        match = re.fullmatch(r"(?:\[([^\[\]%]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?|([^\[\]%]+)", text.lower())
+        if not match or (match[3] and not 0 < int(match[3]) < 65536):
+            raise ValueError("neither a network nor a host name, with a port from 1 to 65535 or without")
+        port = int(match[3]) if match[3] else None
+        if match[2] and HOST_NAME.fullmatch(match[2]):
+            return cls(match[2], None, port)
+        network = ip_network(match[1] or match[2] or match[4])
+        if network.is_link_local and network.num_addresses > 1:
+            raise ValueError("link-local addresses have to be named one by one")
+        return cls("", network, port)
 
 
 @dataclass(frozen=True)
@@ -74,6 +100,9 @@ class Settings:
     metrics_folder: Path | None = None
     key_max_age: timedelta | None = None
     environment_role: str = "publisher"
+    egress_allow: tuple[Allowed, ...] = ()
+    egress_proxy: str = field(default="", repr=False)
+    egress_ca: str = field(default="", repr=False)
 
     @property
     def url(self) -> str:
@@ -103,17 +132,22 @@ def load() -> Settings:
         "key_max_age": env.str("KEY_MAX_AGE", ""),
         "server_database_url": env.str("SERVER_DATABASE_URL", ""),
         "environment_role": env.str("ENVIRONMENT_ROLE", "") or "publisher",
+        "egress_allow": list_of(env, "EGRESS_ALLOW"),
+        "egress_proxy": env.str("EGRESS_PROXY", ""),
+        "egress_ca": env.str("EGRESS_CA", ""),
         "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
     values["log_level"] = values["log_level"].upper()
     problems = _unreadable(env) + _invalid(values) + _short(salt) + (_missing(url, salt, secret, env) if url else [])
-    problems += _invalid_server(values["server_database_url"], url)
+    problems += _invalid_server(values["server_database_url"], url) + _invalid_egress(values)
     if problems:
         raise ConfigError(problems)
     _unset_foreign(url)
     os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it for the mount point
     values["trusted_proxies"] = tuple(ip_network(text) for text in values["trusted_proxies"])
+    values["egress_allow"] = tuple(Allowed.of(text) for text in values["egress_allow"])
+    values["egress_ca"] = _certificates(values["egress_ca"])
     values["public_url"] = _normalized(values["public_url"])
     if values["public_url"] and values["trusted_hosts"]:
         values["trusted_hosts"] += (re.sub(r":\d+$", "", urlsplit(values["public_url"]).netloc),)
@@ -306,6 +340,49 @@ def _invalid_rates(limit: str, storage: str) -> list[str]:
             "RATE_LIMIT_STORAGE is not a Redis address. Use redis://host:6379/0, or unset it to count in each process."
         )
     return problems
+
+
+def _invalid_egress(values: dict[str, Any]) -> list[str]:
+    problems = []
+    for text in values["egress_allow"]:
+        try:
+            Allowed.of(text)
+        except ValueError as error:
+            problems.append(
+                f"EGRESS_ALLOW contains {text!r} ({error}); use networks, addresses and host names such as 10.0.0.0/8, "
+                "hooks.corp, 127.0.0.1:9000, [fd00::1]:9000."
+            )
+    if values["egress_proxy"] and not _is_proxy(values["egress_proxy"]):  # not repeated: it may hold a password
+        problems.append(
+            "EGRESS_PROXY is not the address of an HTTP proxy. Use the form http://proxy.corp:3128 or "
+            "http://user:password@proxy.corp:3128, with special characters of the password percent-encoded."
+        )
+    try:
+        _certificates(values["egress_ca"])
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a certificate"
+        problems.append(f"EGRESS_CA cannot be read ({reason}). Name a file with certificates of authorities in PEM.")
+    return problems
+
+
+def _certificates(setting: str) -> str:
+    """Return the certificates in PEM that EGRESS_CA names, or holds, as it does from EGRESS_CA_FILE. Raises OSError, ValueError."""
+    if not setting:
+        return ""
+    text = setting if "-----BEGIN" in setting else Path(setting).read_text("ascii", "ignore")
+    certificates = text.encode("ascii", "ignore").decode()  # names beside them may have other characters
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
+    return certificates
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
+    is_bare = parts.scheme == "http" and parts.path in ("", "/") and not (parts.query or parts.fragment)
+    return has_host and is_bare and re.fullmatch("[!-~]+", url) is not None
 
 
 def _is_origin(text: str) -> bool:

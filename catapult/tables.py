@@ -206,6 +206,38 @@ class Action(enum.StrEnum):
     DEMO_FILL = "demo.fill"
 
 
+class EventType(enum.StrEnum):
+    """What people and programs are told. Each has a sentence in `rules/event_sentences.py`."""
+
+    VERSION_CREATED = "version.created"
+    VERSION_PROMOTED = "version.promoted"
+    VERSION_DEMOTED = "version.demoted"
+    DEPLOYMENT_PENDING = "deployment.pending"
+    DEPLOYMENT_RUNNING = "deployment.running"
+    DEPLOYMENT_SUCCESS = "deployment.success"
+    DEPLOYMENT_FAILED = "deployment.failed"
+    DEPLOYMENT_CANCELLED = "deployment.cancelled"
+    DEPLOYMENT_ROLLED_BACK = "deployment.rolled_back"
+    DEPLOYMENT_RETIRED = "deployment.retired"
+    GATE_OVERRIDDEN = "gate.overridden"
+    APPROVAL_WANTED = "approval.wanted"
+    APPROVAL_GIVEN = "approval.given"
+    APPROVAL_WITHDRAWN = "approval.withdrawn"
+    ENVIRONMENT_FROZEN = "environment.frozen"
+    ENVIRONMENT_THAWED = "environment.thawed"
+    WEBHOOK_TEST = "webhook.test"
+
+
+class WebhookFormat(enum.StrEnum):
+    """What a webhook's receiver reads."""
+
+    STANDARD = "standard"
+    CDEVENTS = "cdevents"
+    SLACK = "slack"
+    TEAMS = "teams"
+    EMAIL = "email"
+
+
 def plain_number(value: Decimal) -> int | float:
     """Return the number as an int if it is whole, otherwise as a float."""
     return int(value) if value == value.to_integral_value() else float(value)

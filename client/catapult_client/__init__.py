@@ -1,5 +1,6 @@
 """The Python SDK of Catapult, a model registry: `from catapult import Registry`."""
 
+from . import webhooks
 from .comparison import ComparedCell, ComparedKey, ComparedVersion, Comparison
 from .deployment_run import DeploymentRun
 from .errors import (
@@ -14,6 +15,7 @@ from .errors import (
     InsufficientStorage,
     Internal,
     InvalidArgument,
+    InvalidSignature,
     MethodNotAllowed,
     NotFound,
     PreconditionFailed,
@@ -82,6 +84,7 @@ __all__ = [
     "InsufficientStorage",
     "Internal",
     "InvalidArgument",
+    "InvalidSignature",
     "LiveModel",
     "LiveVersion",
     "Me",
@@ -107,4 +110,5 @@ __all__ = [
     "Validation",
     "Verdict",
     "Version",
+    "webhooks",
 ]
