@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, which would take any name for one of the SDK's
 
     def __getattr__(name: str) -> Any:
-        if name != "__all__" and not name[0].isupper():  # all names of the SDK are classes; `catapult.app` is a module
+        # The other names of the SDK are classes; `catapult.app` is a module of the server.
+        if name not in ("__all__", "webhooks") and not name[0].isupper():
             raise AttributeError(f"module 'catapult' has no attribute {name!r}")
         try:
             value = globals()[name] = getattr(import_module("catapult_client"), name)

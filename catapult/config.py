@@ -67,7 +67,7 @@ class Allowed(NamedTuple):
     @classmethod
     def of(cls, text: str) -> "Allowed":
         """Return the entry as it is written: `10.0.0.0/8`, `hooks.corp`, `127.0.0.1:9000`, `[fd00::1]:9000`. Raises ValueError."""
-        match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?|([^\[\]]+)", text.lower())
+        match = re.fullmatch(r"(?:\[([^\[\]%]+)\]|([^\[\]:]+))(?::([0-9]{1,5}))?|([^\[\]%]+)", text.lower())
         if not match or (match[3] and not 0 < int(match[3]) < 65536):
             raise ValueError("neither a network nor a host name, with a port from 1 to 65535 or without")
         port = int(match[3]) if match[3] else None
@@ -398,7 +398,8 @@ def _certificates(setting: str) -> str:
     """Return the certificates in PEM that EGRESS_CA names, or holds, as it does from EGRESS_CA_FILE. Raises OSError, ValueError."""
     if not setting:
         return ""
-    certificates = setting if "-----BEGIN" in setting else Path(setting).read_text()
+    text = setting if "-----BEGIN" in setting else Path(setting).read_text("ascii", "ignore")
+    certificates = text.encode("ascii", "ignore").decode()  # names beside them may have other characters
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
     return certificates
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPException, HTTPResponse
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -37,17 +37,19 @@ Address = IPv4Address | IPv6Address
 SocketAddress = tuple[int, tuple[Any, ...]]
 """A family of addresses, and what `socket.connect` takes."""
 
-URL = re.compile(r'(?i:(https?)://(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+)))(?::([0-9]{1,5}))?([/?][!"$-\[\]-~]*)?')
-"""Visible ASCII without `#` and backslash. No user and no `%` in the host, so that nobody reads another host out of it than we."""
+URL = re.compile(
+    r'(https?)://(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::([0-9]{1,5}))?([/?][!"$-\[\]-~]*)?', re.IGNORECASE | re.ASCII
+)
+"""Visible ASCII without `#` and backslash. No user and no `%` in the host, so that no other reader finds another host in it."""
 HEADER_NAME, HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 PORTS = {"http": 80, "https": 443}
 PIECE = 16_384
 HEAD_LIMIT = 256 * 1024
-KEPT_SECONDS, KEPT_CONNECTIONS = 30, 64
-"""How long a connection is used for a name after the name was judged, and how many wait for the next request.
+POOL_SECONDS, POOL_SIZE = 30, 64
+"""How long a connection is used after the addresses of its name were judged, and how many wait for the next request.
 
-A shorter time would resolve a name for nearly each request. The addresses of a connection are safe as long as it lasts, because the
-policy of a process does not change; the limit lets a receiver move to another address, and a refusal take effect.
+To resolve the name for each request costs more than the request. What a connection leads to stays allowed, because the policy of a
+process does not change; the limit lets a name move to another address, and a refusal take effect.
 """
 
 LINK_LOCAL, METADATA, EMBEDDED = "link-local", "cloud metadata", "IPv4-in-IPv6"
@@ -70,8 +72,6 @@ SPECIAL = {
 Sources: the special-purpose registries of IANA, and where clouds give their machines credentials.
 """
 _SPECIAL = [(ip_network(text), kind) for kind, texts in SPECIAL.items() for text in texts]
-
-
 _NO_URL = (
     "This is not an address that requests can be sent to. Use the form https://hooks.example.com/path, in visible ASCII characters "
     "(a name in other letters as xn--…), without user, password, fragment and backslash. An IP address is written as 203.0.113.7 "
@@ -138,7 +138,7 @@ def send(
     target = _Target.of(url)
     request = _request(policy, method, target, headers, body)
     key = (os.getpid(), policy, target.scheme, target.host, target.port)  # a forked process has connections of its own
-    wire = _kept.take(key) or _open(policy, target, min(connect_timeout, total))
+    wire = _pool.take(key) or _open(policy, target, min(connect_timeout, total))
     wire.deadline, wire.budget = started + total, HEAD_LIMIT + 6 * answer_limit  # 6: chunks of one byte
     is_reusable = False
     try:
@@ -147,16 +147,18 @@ def send(
         response = HTTPResponse(cast(socket.socket, wire), method=method)
         with response:
             response.begin()
+            if wire.has_ended:  # http.client takes the end for that of the headers
+                raise ConnectionResetError
             content = response.read(answer_limit + 1)
             truncated = len(content) > answer_limit
             if not truncated and response.length:
-                raise RemoteDisconnected
+                raise ConnectionResetError
             is_reusable = response.isclosed() and not response.will_close and response.status >= 200
     except (OSError, HTTPException, ValueError) as error:
         raise Unsent(_fault(error, target.authority, total)) from None
     finally:
         if is_reusable:
-            _kept.put(key, wire)
+            _pool.put(key, wire)
         else:
             wire.close()
     names = {name.lower(): value for name, value in response.headers.items()}
@@ -210,8 +212,7 @@ def _embedded(address: Address) -> tuple[IPv4Address, ...]:
     """Return the IPv4 addresses to which packets for this one may be passed on."""
     if address.version == 4 or _kind(address) != EMBEDDED:
         return ()
-    six = cast(IPv6Address, address)
-    return six.teredo or ((six.sixtofour,) if six.sixtofour else (IPv4Address(int(six) & 0xFFFF_FFFF),))
+    return address.teredo or (address.sixtofour or IPv4Address(int(address) & 0xFFFF_FFFF),)
 
 
 def _refusal(policy: Policy, target: _Target, address: Address) -> str:
@@ -226,10 +227,10 @@ def _refusal(policy: Policy, target: _Target, address: Address) -> str:
         else:
             is_allowed = not kind or is_named or bool(networks)
         if not is_allowed:
-            leads = f"{target.host} is" if each == target.address else f"{target.host} leads to {each},"
+            which = target.host if each == target.address else f"{target.host} leads to {each}, which"
             return (
-                f"{leads} a {kind} address, which nothing is sent to. Use another one, or let whoever runs this registry name it "
-                "in EGRESS_ALLOW."
+                f"{which} is not a public address ({kind}). Use another one, or let whoever runs this registry name it in "
+                "EGRESS_ALLOW."
             )
         if each is address and target.scheme == "http" and not (is_named or networks):
             return _unencrypted(target)
@@ -298,7 +299,7 @@ class _Wire:
 
     def __init__(self, connection: _Connection, deadline: float) -> None:
         self.connection = connection
-        self.deadline, self.budget, self.born = deadline, HEAD_LIMIT, time.monotonic()
+        self.deadline, self.budget, self.born, self.has_ended = deadline, HEAD_LIMIT, time.monotonic(), False
 
     def arm(self) -> None:
         """Limit the next step to the time that is left. Raises TimeoutError."""
@@ -329,7 +330,7 @@ class _Wire:
         """Return whether it is young, and the other side has neither closed it nor sent anything that nobody asked for."""
         poller = select.poll()
         poller.register(self.connection.fileno(), select.POLLIN)
-        return time.monotonic() - self.born < KEPT_SECONDS and not poller.poll(0)
+        return time.monotonic() - self.born < POOL_SECONDS and not poller.poll(0)
 
     def close(self) -> None:
         self.connection.close()
@@ -348,12 +349,13 @@ class _Incoming(io.RawIOBase):
         self.wire.arm()
         count = self.wire.connection.recv_into(buffer)
         self.wire.budget -= count
+        self.wire.has_ended = not count
         if self.wire.budget < 0:
             raise HTTPException
         return count
 
 
-class _Kept:
+class _Pool:
     """Connections that wait for the next request to the same host, the newest last."""
 
     def __init__(self) -> None:
@@ -372,11 +374,11 @@ class _Kept:
 
     def put(self, key: object, wire: _Wire) -> None:
         """Keep the connection, and close those that are too old or too many."""
-        oldest = time.monotonic() - KEPT_SECONDS
+        oldest = time.monotonic() - POOL_SECONDS
         with self._lock:
             young = [pair for pair in [*self._wires, (key, wire)] if pair[1].born > oldest]
-            ended = [pair for pair in self._wires if pair[1].born <= oldest] + young[:-KEPT_CONNECTIONS]
-            self._wires = young[-KEPT_CONNECTIONS:]
+            ended = [pair for pair in self._wires if pair[1].born <= oldest] + young[:-POOL_SIZE]
+            self._wires = young[-POOL_SIZE:]
         for _, each in ended:
             each.close()
 
@@ -388,7 +390,7 @@ class _Kept:
             wire.close()
 
 
-_kept = _Kept()
+_pool = _Pool()
 
 
 def _open(policy: Policy, target: _Target, timeout: float) -> _Wire:
@@ -484,7 +486,7 @@ def _fault(error: Exception, peer: str, seconds: float) -> str:
             return f"{peer} did not answer completely within {seconds:g} s."
         case ConnectionRefusedError():
             return f"{peer} accepts no connection."
-        case ConnectionError() | ssl.SSLEOFError():  # RemoteDisconnected is a ConnectionError
+        case ConnectionError() | ssl.SSLEOFError():  # HTTPResponse raises a ConnectionError where nothing was received
             return f"{peer} closed the connection before its answer was complete."
         case OSError():
             return f"The connection to {peer} failed: {error.strerror or 'network error'}."

@@ -45,6 +45,9 @@ SETTINGS = (
         "KEY_MAX_AGE",
         "ENVIRONMENT_ROLE",
         "PROMETHEUS_MULTIPROC_DIR",
+        "EGRESS_ALLOW",
+        "EGRESS_PROXY",
+        "EGRESS_CA",
     ),
 )
 """The variables of the environment, except CATAPULT_HOME."""

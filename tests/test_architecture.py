@@ -40,6 +40,8 @@ LOADED_WHEN_CALLED = {("commands", "server")}
 
 USES_FLASK = {"web", "api", "pages", "commands", "app", "server", "extensions", "config", "jobs"}
 """The rooms that know the request, those that set up Flask's extensions or its context, and the one that finds its folder."""
+NETWORK = {"requests", "urllib3", "http.client", "urllib.request", "smtplib", "ftplib", "httpx", "aiohttp", "pycurl"}
+"""Libraries that reach others. Only `egress` judges where to; the mail server is the one that the settings name."""
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "core", "manager", "base", "common", "misc", "models"}
 
 
@@ -122,6 +124,14 @@ def test_each_room_knows_only_the_libraries_it_needs():
     assert "flask" not in set(imports(ROOT / "catapult" / "config.py"))
 
 
+def test_only_egress_reaches_the_network():
+    for path in SERVER:
+        names = list(imports(path))
+        used = {library for library in NETWORK if any(f"{name}.".startswith(f"{library}.") for name in names)}
+        assert not used or (path.name, used) in [("egress.py", {"http.client"}), ("mail.py", {"smtplib"})], (path, used)
+    assert "http.client" in set(imports(ROOT / "catapult" / "egress.py"))
+
+
 def test_the_client_imports_only_requests_and_the_standard_library():
     # urllib3 is a part of requests: its Retry and its errors come with it.
     for path in CLIENT:
@@ -201,7 +211,8 @@ def docstrings(code):
 
 def test_only_audit_saves():
     for path in SERVER:
-        if room(path) != "embedded":  # its connections are of its own, to the server and not to the registry
+        # Connections of `embedded` are its own, to the server and not to the registry. In `egress` an answer begins.
+        if room(path) not in ("embedded", "egress"):
             assert {(path.name, way) for way in saves(tree(path))} <= SAVES, path
 
 

@@ -5,12 +5,13 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
+import certifi
 import pytest
 from limits import parse_many
 from stage import SETTINGS
 
 from catapult import config
-from catapult.config import ConfigError, Settings
+from catapult.config import Allowed, ConfigError, Settings
 from catapult.extensions import engine_options
 
 SALT, SECRET = "s" * 32, "a secret"
@@ -22,6 +23,19 @@ PUBLIC_URLS = {
     "https://ml.example.com": "https://ml.example.com",
     "HTTPS://ML.Example.com:8443/Catapult/": "https://ml.example.com:8443/Catapult",
     "http://[::1]:8000/a/b.c_d~e-f": "http://[::1]:8000/a/b.c_d~e-f",
+}
+ALLOWED = {
+    "10.0.0.0/8": ("", "10.0.0.0/8", None),
+    "10.1.2.3:443": ("", "10.1.2.3/32", 443),
+    "10.2.0.0/16:8443": ("", "10.2.0.0/16", 8443),
+    "::1": ("", "::1/128", None),
+    "fd00::/8": ("", "fd00::/8", None),
+    "[FD00::7]:9000": ("", "fd00::7/128", 9000),
+    "[fd00::/8]:443": ("", "fd00::/8", 443),
+    "169.254.169.254": ("", "169.254.169.254/32", None),
+    "Hooks.Corp": ("hooks.corp", None, None),
+    "localhost:9000": ("localhost", None, 9000),
+    "my_host.xn--bcher-kva.example": ("my_host.xn--bcher-kva.example", None, None),
 }
 RATES = ("50 per second", "50/second", "50 per second; 1000 per minute", "5 per 10 seconds")
 
@@ -100,6 +114,13 @@ def test_secrets_are_created_once_and_readable_by_their_owner_alone(load, tmp_pa
         *(("RATE_LIMIT", rate, "rate_limit", rate) for rate in RATES),
         ("KEY_MAX_AGE", "90d", "key_max_age", timedelta(days=90)),
         ("ENVIRONMENT_ROLE", "admin", "environment_role", "admin"),
+        (
+            "EGRESS_ALLOW",
+            "10.0.0.0/8, hooks.corp,",
+            "egress_allow",
+            tuple(map(Allowed.of, ("10.0.0.0/8", "hooks.corp"))),
+        ),
+        ("EGRESS_PROXY", "http://u:p%40ss@[::1]:3128/", "egress_proxy", "http://u:p%40ss@[::1]:3128/"),
         ("PROMETHEUS_MULTIPROC_DIR", "/metrics", "metrics_folder", Path("/metrics")),
     ],
 )
@@ -132,6 +153,17 @@ def test_a_database_url_names_its_driver(load, scheme):
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_an_empty_setting_is_not_set(load, name, empty):
     assert load() == load(**{name: empty, f"{name}_FILE": ""})
+
+
+@pytest.mark.parametrize(("text", "parts"), ALLOWED.items())
+def test_what_requests_may_reach_is_a_network_or_a_host_with_a_port_or_without(text, parts):
+    host, network, port = parts
+    assert Allowed.of(text) == (host, network and ip_network(network), port)
+
+
+@pytest.mark.parametrize("name", ["EGRESS_CA", "EGRESS_CA_FILE"])
+def test_authorities_come_from_a_file(load, name):
+    assert load(**{name: certifi.where()}).egress_ca.strip() == Path(certifi.where()).read_text().strip()
 
 
 def test_the_host_of_the_public_url_is_trusted_where_hosts_are(load):
@@ -213,10 +245,23 @@ INVALID = {
     "RATE_LIMIT": ["fast", "50", "0 per second", "-1 per second", "50 per week", "per second", "50 per second;"],
     "RATE_LIMIT_STORAGE": ["http://:pa55word@redis", "redis", "/tmp/redis.sock", "memcached://m"],
     "METRICS_KEY": ["pa55word", "pa55word pa55word"],
+    "EGRESS_ALLOW": [
+        *("10.0.0.1/8", "10.0.0.0/33", "*", "*.corp", "http://hooks.corp", "hooks.corp/path", "hooks.corp:0", "a..b"),
+        *("hooks.corp:65536", "hooks.corp:", "[::1", "::1]:80", "127.1", "2130706433", "0x7f.1", "1.2.3.4.5"),
+        *("bücher.corp", "169.254.0.0/16", "fe80::/10", "fe80::1%eth0", "a b", "-a.corp", "a-.corp", "hooks.corp."),
+        "a" * 64 + ".corp",
+    ],
+    "EGRESS_PROXY": [
+        *("proxy.corp:3128", "https://pa55word@proxy.corp:3128", "http://proxy.corp", "socks5://proxy.corp:1080"),
+        *("http://:3128", "http://u:pa55word@proxy.corp:3128/x", "http://proxy.corp:0", "http://proxy.corp:99999"),
+        *("http://[::1:3128", "http://proxy.corp:3128?pa55word", "http://u:pa55 word@proxy.corp:3128"),
+        "http://u:pa/55@proxy.corp:3128",
+    ],
+    "EGRESS_CA": ["/nowhere/ca.pem", "/", "/dev/null", "-----BEGIN CERTIFICATE-----", "/etc/passwd"],
 }
 QUOTED = (
     *("LOG_LEVEL", "CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS", "PUBLIC_URL", "RATE_LIMIT", "KEY_MAX_AGE"),
-    "ENVIRONMENT_ROLE",
+    *("ENVIRONMENT_ROLE", "EGRESS_ALLOW"),
 )
 
 
@@ -273,7 +318,12 @@ def test_a_home_that_cannot_be_created_is_reported(problems, tmp_path):
 
 def test_no_secret_is_in_the_repr(load):
     ours = load()
-    team = load(**TEAM, RATE_LIMIT_STORAGE="redis://:pa55word@r", METRICS_KEY="pa55word" * 2)
+    team = load(
+        **TEAM,
+        RATE_LIMIT_STORAGE="redis://:pa55word@r",
+        METRICS_KEY="pa55word" * 2,
+        EGRESS_PROXY="http://u:pa55word@proxy.corp:3128",
+    )
     secrets = (SALT, f"'{SECRET}'", "pa55word", ours.api_key_salt, ours.secret_key)
     assert not [secret for secret in secrets if secret in f"{ours!r} {team!r}"]
 

@@ -27,6 +27,7 @@ OVERLAP = timedelta(hours=24)
 """How long the old secret signs too after a rotation."""
 MAILTO = re.compile(r"mailto:[!#$%&'*+./0-9=?^_`{|}~A-Za-z-]{1,64}@([A-Za-z0-9.-]{1,190})")
 FIELDS = ("format", "events", "models", "environments")
+_ADDRESS = ("url_sealed", "host", "url_end")
 
 
 def check_may_manage(actor: Actor) -> None:
@@ -69,11 +70,13 @@ def edit(webhook_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: se
     fields = _unique(fields)
     url, active = fields.pop("url", None), fields.pop("active", None)
     before = shown(webhook)
-    if url is not None or "format" in fields:
-        url = url or _url(webhook)
+    if url is not None:
         fields |= _address(url, _checked_host(url, fields.get("format", webhook.format)))
+    elif "format" in fields:
+        _checked_host(_url(webhook), fields["format"])
     changed = audit.changes(webhook, fields)
-    if any(changed.pop(name, None) for name in ("host", "url_end", "url_sealed")) and shown(webhook) != before:
+    if url is not None:
+        changed = {name: change for name, change in changed.items() if name not in _ADDRESS}
         changed["url"] = {"old": before, "new": shown(webhook)}
     if active is not None and active != (webhook.ended_at is None):
         webhook.ended_at, webhook.ended_because = (None, None) if active else (locks.now(), f"By {actor.shown}.")

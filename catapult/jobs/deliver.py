@@ -4,6 +4,7 @@ One job a receiver: no two workers send to the same one at once, and a slow one 
 """
 
 import random
+import re
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,6 +34,8 @@ PATIENCE = 5 * 86_400
 LONGEST_WAIT = 86_400
 """Seconds that `Retry-After` may ask for."""
 GONE = 410
+SECRET_PART = 6
+"""Characters of a part of an address that may be a secret."""
 
 
 class Send(Protocol):
@@ -122,9 +125,17 @@ def _send(webhook: Webhook, row: Any) -> tuple[Outcome, float]:
         answer = egress.send(egress.Policy.of(settings), "POST", url, headers, message.body, total=SECONDS)
     except egress.Unsent as error:
         return _failed(error.reason), 0
-    text = answer.body[:1024].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    text = _without(url, answer.body.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}"))[:1024]
     delivered = 200 <= answer.status < 300
     return Outcome(answer.milliseconds, answer.status, text, None, delivered, None), _retry_after(answer.headers)
+
+
+def _without(url: str, text: str) -> str:
+    """Return the answer without the parts of the address that are secret: a page for what is not there often repeats them."""
+    _, _, path = url.partition("://")[2].partition("/")
+    for part in sorted({path, *re.split(r"[/?&=]", path)}, key=len, reverse=True):
+        text = text.replace(part, "…") if len(part) >= SECRET_PART else text
+    return text
 
 
 def _mail(address: str | None, row: Any) -> tuple[Outcome, float]:

@@ -37,14 +37,13 @@ def of(event: Event, source: str = SOURCE) -> dict[str, Any]:
         noun, _, verb = kind.partition(".")
         name, subject, content = f"dev.cdeventsx.catapult-{noun}.{verb}.0.1.0", _subject(noun, event), dict(data)
     context = {"specversion": SPECIFICATION, "id": event["id"], "source": source, "type": name}
-    made = {
+    cdevent: dict[str, Any] = {
         "context": {**context, "timestamp": event["timestamp"]},
         "subject": {"id": subject, "source": source, "content": content},
     }
-    is_custom = name.startswith("dev.cdeventsx.")
-    return (
-        made if is_custom else {**made, "customData": {"catapult": data}, "customDataContentType": "application/json"}
-    )
+    if not name.startswith("dev.cdeventsx."):
+        cdevent |= {"customData": {"catapult": data}, "customDataContentType": "application/json"}
+    return cdevent
 
 
 def headers(content: dict[str, Any]) -> dict[str, str]:
@@ -65,7 +64,7 @@ def headers(content: dict[str, Any]) -> dict[str, str]:
 def _subject(noun: str, event: Event) -> str:
     """Return the id of what the event is about: an environment's name, a deployment's or a version's id, or the event's."""
     keys = {"environment": "environment", "deployment": "deployment_id", "webhook": "id"}
-    return event["data"].get(keys.get(noun, "version_id")) or event["id"]
+    return str(event["data"].get(keys.get(noun, "version_id")) or event["id"])
 
 
 def _package(data: dict[str, Any]) -> str:

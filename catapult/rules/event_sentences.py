@@ -1,7 +1,7 @@
 """What happened, as a sentence for people: "Dana Ortiz promoted 2.5.0 of sentiment-model (override): Needed for the launch".
 
-An event is a mapping of `id`, `type`, `timestamp` and `data`. Each key of `data` may be absent or None. The sentences are plain text
-on one line; each format escapes them for itself.
+An event is a mapping of `id`, `type`, `timestamp` and `data`. Each key of `data` may be absent or None. The sentences are plain
+text on one line; each format escapes them for itself.
 """
 
 import re
@@ -32,6 +32,7 @@ _SENTENCES = {
     EventType.APPROVAL_WITHDRAWN: "{by} withdrew the approval of {it}{purpose}",
     EventType.ENVIRONMENT_FROZEN: "{by} froze {environment}{until}",
     EventType.ENVIRONMENT_THAWED: "{by} ended the freeze of {environment}",
+    EventType.WEBHOOK_ENDED: "The webhook to {webhook} has ended",
     EventType.WEBHOOK_TEST: "{by} sent this as a test of a webhook",
 }
 
@@ -52,9 +53,10 @@ def headline(event: Event) -> str:
         "environment": one_line(data.get("environment")) or target or "an environment",
         "purpose": f" for {target}" if target and target != RELEASE else "",
         "former": f" from {one_line(data['from_version'])}" if data.get("from_version") else "",
+        "webhook": one_line(data.get("webhook")) or "a receiver",
         "until": f" until {_minute(one_line(data['until']))}" if data.get("until") else "",
     }
-    if kind == EventType.ENVIRONMENT_THAWED and not data.get("by"):  # a freeze that ended by itself
+    if kind == EventType.ENVIRONMENT_THAWED and names["by"] in ("Catapult", "worker"):  # a freeze that ended by itself
         return f"The freeze of {names['environment']} ended"
     is_marked = data.get("override") and kind != EventType.GATE_OVERRIDDEN
     return _SENTENCES[kind].format_map(names) + (" (override)" if is_marked else "")

@@ -10,7 +10,7 @@ from catapult.rules import cdevents
 from catapult.rules.event_sentences import Event, cut, headline, one_line, sentence
 from catapult.tables import WebhookFormat
 
-Made = TypeVar("Made")
+Content = TypeVar("Content")
 LIMIT = 20_000
 LENGTHS = (1_000, 250, 60)
 """At how many characters texts are cut: the first that gives a body of less than `LIMIT` bytes."""
@@ -28,21 +28,21 @@ class Message(NamedTuple):
 
 def http_message(format: WebhookFormat, event: Event, source: str = cdevents.SOURCE) -> Message:
     """Return the event in one of the formats that are sent by HTTP. `source` is the registry's address, for CDEvents."""
-    return _within_limit(lambda short: _FORMATS[format](short, source), event, lambda made: len(made.body))
+    return _within_limit(lambda short: _FORMATS[format](short, source), event, lambda message: len(message.body))
 
 
 def email_message(event: Event) -> EmailMessage:
     """Return the event as a mail, without its sender and recipients."""
-    return _within_limit(_email, event, lambda made: len(bytes(made)))
+    return _within_limit(_email, event, lambda mail: len(bytes(mail)))
 
 
-def _within_limit(make: Callable[[Event], Made], event: Event, size: Callable[[Made], int]) -> Made:
-    """Return what is made of the event with the longest texts that fit."""
-    made = make(_shortened(event, LENGTHS[0]))
+def _within_limit(create: Callable[[Event], Content], event: Event, size: Callable[[Content], int]) -> Content:
+    """Return the content for the event with the longest texts that fit."""
+    content = create(_shortened(event, LENGTHS[0]))
     for length in LENGTHS[1:]:
-        if size(made) >= LIMIT:
-            made = make(_shortened(event, length))
-    return made
+        if size(content) >= LIMIT:
+            content = create(_shortened(event, length))
+    return content
 
 
 def _shortened(event: Event, length: int) -> dict[str, Any]:

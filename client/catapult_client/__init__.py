@@ -1,5 +1,6 @@
 """The Python SDK of Catapult, a model registry: `from catapult import Registry`."""
 
+from . import webhooks
 from .comparison import ComparedCell, ComparedKey, ComparedVersion, Comparison
 from .deployment_run import DeploymentRun
 from .errors import (
@@ -14,6 +15,7 @@ from .errors import (
     InsufficientStorage,
     Internal,
     InvalidArgument,
+    InvalidSignature,
     MethodNotAllowed,
     NotFound,
     PreconditionFailed,
@@ -86,6 +88,7 @@ __all__ = [
     "InsufficientStorage",
     "Internal",
     "InvalidArgument",
+    "InvalidSignature",
     "Job",
     "LiveModel",
     "LiveVersion",
@@ -113,4 +116,5 @@ __all__ = [
     "Verdict",
     "Version",
     "Webhook",
+    "webhooks",
 ]

@@ -7,6 +7,7 @@ RegistryError
 ├── UnexpectedAnswer                       an answer that is not the registry's
 │   └── Redirected
 ├── SecretLost                             a key was created, and its secret was lost
+├── InvalidSignature                       a webhook that the registry did not send, or not just now
 ├── BadRequest, Unauthenticated, Forbidden, NotFound, MethodNotAllowed
 ├── Conflict
 │   ├── Blocked
@@ -92,6 +93,10 @@ class SecretLost(RegistryError):
     """A key was created, but the answer with its secret was lost. `api_key_id` is the key to revoke."""
 
     api_key_id: str = ""
+
+
+class InvalidSignature(RegistryError):
+    """A webhook whose signature or time is not right. The registry did not send it, or not just now: do not act on it."""
 
 
 class BadRequest(RegistryError):
