@@ -1,13 +1,13 @@
 """The audit trail. `commit` is the only way to save a change, and it writes the entries in the same transaction.
 
-`note` saves bookkeeping that is not a change: when a key was last used, sign-ins that were refused.
+`note` saves bookkeeping that is not a change: when a key was last used, sign-ins that were refused. `sweep` deletes such.
 """
 
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Executable, Table, TextClause, insert, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
 from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden
@@ -25,6 +26,7 @@ from catapult.tables import Action, AuditLog, Kind, Role
 
 R = TypeVar("R", bound=Row)
 _INSERT = insert(cast(Table, AuditLog.__table__))
+SWEEP = 1_000
 BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
 
@@ -217,6 +219,19 @@ def note(statement: Executable) -> int:
     result: Any = db.session.execute(statement)
     db.session.commit()
     return int(result.rowcount)
+
+
+def sweep(column: InstrumentedAttribute[datetime], age: timedelta) -> int:
+    """Delete the bookkeeping of that column's table that is older, at most `SWEEP` rows. Return how many.
+
+    Walks the column's index from its beginning, and passes over rows that another request sweeps at the moment.
+    """
+    name, table = column.key, column.class_.__tablename__
+    oldest = (
+        f"SELECT ctid FROM {table} WHERE {name} <= statement_timestamp() - CAST(:age AS interval)"  # noqa: S608 - our names
+        f" ORDER BY {name} LIMIT {SWEEP} FOR UPDATE SKIP LOCKED"
+    )
+    return note(text(f"DELETE FROM {table} WHERE ctid = ANY (ARRAY({oldest}))").bindparams(age=age))  # noqa: S608
 
 
 def refused(actor: Actor, action: str, details: dict[str, Any]) -> Executable:

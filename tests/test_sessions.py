@@ -177,9 +177,10 @@ def test_signing_out_ends_the_session_and_takes_the_cookie(sign_in, sql):
 @pytest.mark.parametrize("admitted", [True, False])
 def test_old_sessions_and_counts_are_swept_at_a_sign_in_even_a_refused_one(sign_in, sql, keys, admitted):
     (_, idle), (_, old), (_, kept) = sign_in(), sign_in(), sign_in()
-    for browser, column in ((idle, "used_at"), (old, "created_at")):
+    for browser, lasted in ((idle, "2 hours"), (old, "14 hours")):  # the latter was in use until its end
         sql(
-            f"UPDATE sessions SET {column} = now() - interval '12 hours' WHERE token_hash = :hash",
+            f"UPDATE sessions SET used_at = now() - interval '2 hours', created_at = now() - interval '{lasted}'"
+            " WHERE token_hash = :hash",
             hash=hashlib.sha256(token_of(browser).encode()).digest(),
         )
     sql("INSERT INTO sign_in_counts VALUES ('192.0.2.1', now() - interval '3 hours', 1)")

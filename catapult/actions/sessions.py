@@ -2,7 +2,7 @@
 
 import secrets
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
@@ -10,13 +10,11 @@ from catapult import audit
 from catapult.audit import Actor
 from catapult.errors import RateLimited
 from catapult.extensions import db
-from catapult.queries.sessions import IDLE, LONGEST, hashed
+from catapult.queries.sessions import IDLE, hashed
 from catapult.tables import NOW, Session, SignInCount
 
 SIGN_INS = 10
 """Attempts per minute and address."""
-
-SWEEP = 1_000
 
 
 def count_attempt(address: str) -> None:
@@ -61,8 +59,9 @@ def _end(token: str) -> Session | None:
 
 
 def sweep() -> None:
-    """Delete sessions that have ended, at most `SWEEP`, and the counts of past minutes."""
-    over = or_(Session.used_at <= NOW - IDLE, Session.created_at <= NOW - LONGEST)
-    some = select(Session.id).where(over).limit(SWEEP).with_for_update(skip_locked=True).scalar_subquery()
-    audit.note(delete(Session).where(Session.id.in_(some)))
-    audit.note(delete(SignInCount).where(SignInCount.minute < NOW - IDLE))
+    """Delete sessions that nobody has used for two hours, and counts as old.
+
+    A session that has lasted its twelve hours is used no more, so two hours later it is among them.
+    """
+    audit.sweep(Session.used_at, IDLE)
+    audit.sweep(SignInCount.minute, IDLE)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from flask import Response, g, request
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from catapult import audit
@@ -20,7 +20,6 @@ from catapult.tables import NOW, IdempotentAnswer
 HEADER = "Idempotency-Key"
 FORM = re.compile(r"[!-~]{1,255}")
 LIFETIME = timedelta(hours=24)
-SWEEP = 1_000
 Render = Callable[[Any], Response]
 
 
@@ -117,8 +116,6 @@ def _insert(attempt: Attempt, response: Response, secret: str) -> Any:
     )
 
 
-def sweep() -> Any:
-    """Return the statement, for `audit.note`, that deletes up to `SWEEP` answers older than a day."""
-    table = IdempotentAnswer
-    old = select(table.caller, table.key).where(table.created_at <= NOW - LIFETIME).limit(SWEEP).subquery()
-    return delete(table).where(table.caller == old.c.caller, table.key == old.c.key)
+def sweep() -> bool:
+    """Delete answers older than a day, and return whether there may be more of them."""
+    return audit.sweep(IdempotentAnswer.created_at, LIFETIME) == audit.SWEEP
