@@ -1,20 +1,17 @@
 """The declarative base of all tables, the extensions that `app.py` initializes, and how connections to PostgreSQL are made."""
 
-import math
-import time
 from datetime import datetime
 from typing import Any, ClassVar
 
 from flask import current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from psycopg2 import Error
 from sqlalchemy import DateTime, Engine, MetaData, Text, TextClause, event, make_url, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase
 
 from catapult.config import Settings
+from catapult.reachability import Reachability
 
 # `audit.REFUSALS` maps these names to errors, so every constraint has a name that never changes.
 NAMING = {
@@ -47,9 +44,6 @@ THREADS = 8
 
 READ_ONLY = "25006"
 """The SQLSTATE of a write to a standby, or to a database that is read-only for a while."""
-
-IDLE = 1.0
-"""Seconds without use after which a connection is tested before it is used again. Under load none is tested."""
 
 
 # Enforced by PostgreSQL, so that no client holds a connection or a lock for long.
@@ -123,10 +117,10 @@ def begin() -> None:
 
 
 def check_connections(engine: Engine) -> None:
-    """Make the engine's pool hand out live connections that do not autocommit."""
+    """Make the engine's pool hand out live connections that do not autocommit, and no wait for the database last for ever."""
     event.listen(engine, "checkin", _reset)
-    event.listen(engine, "checkout", _ping_if_idle)
     event.listen(engine, "handle_error", _discard_if_read_only)
+    Reachability(engine)
     event.listen(engine, "before_cursor_execute", _limit_time, retval=True)
 
 
@@ -154,7 +148,6 @@ def _reset(connection: Any, record: Any) -> None:
     # connection broke after a commit, and turns the answer about a saved change into an error.
     if connection is not None:  # None: it broke and was discarded
         connection.autocommit = False
-        record.info["used"] = time.monotonic()
 
 
 def _discard_if_read_only(context: Any) -> None:
@@ -162,13 +155,3 @@ def _discard_if_read_only(context: Any) -> None:
     # disk is no longer full. All connections of the pool are as old, and are replaced.
     if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
         context.is_disconnect = True
-
-
-def _ping_if_idle(connection: Any, record: Any, proxy: Any) -> None:
-    """Raise DisconnectionError for a dead connection, so that the pool opens another."""
-    if time.monotonic() - record.info.get("used", math.inf) < IDLE:
-        return
-    try:
-        proxy._pool._dialect.do_ping(connection)
-    except Error as error:
-        raise DisconnectionError from error

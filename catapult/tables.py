@@ -1124,6 +1124,7 @@ class Delivery(Row):
         CheckConstraint("num_nonnulls(webhook_id, person_id) = 1", name="receiver"),
         CheckConstraint("tries >= 0", name="tries"),
         Index("ix_deliveries_event", event_id),
+        Index("ix_deliveries_created_at", created_at),
         Index("ix_deliveries_webhook", webhook_id, created_at, id),
         Index(
             "ix_deliveries_waiting",

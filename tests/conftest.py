@@ -159,3 +159,17 @@ def clean_environment() -> None:
     """Remove the machine's settings from the environment."""
     for name in (*SETTINGS, "CATAPULT_HOME"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[[str], str]:
+    """A function that returns the path of a program. Without the program a test is skipped, but in CI it fails."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None and not os.environ.get("CI"):
+            pytest.skip(f"{name} is not installed: apt-get install {name}")
+        assert path, f"{name} is missing; .ci/run has to install it"
+        return path
+
+    return find

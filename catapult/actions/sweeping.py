@@ -1,24 +1,13 @@
 """Delete rows that are no longer needed. They are no changes that anybody asked for, so they have no audit entries."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, or_, select, tuple_
+from sqlalchemy import text
 
 from catapult import audit
-from catapult.queries.sessions import IDLE, LONGEST
-from catapult.tables import (
-    NOW,
-    Delivery,
-    DeliveryState,
-    DeliveryTry,
-    Event,
-    IdempotentAnswer,
-    Job,
-    JobState,
-    Session,
-    SignInCount,
-)
+from catapult.queries.sessions import IDLE
+from catapult.tables import Delivery, DeliveryTry, Event, IdempotentAnswer, Job, Session, SignInCount
 
 BATCH = 1_000
 REPEATED_FOR = timedelta(hours=24)
@@ -27,28 +16,45 @@ KEPT = timedelta(days=30)
 """How long events, their deliveries, and jobs that failed are kept."""
 
 
+class Over(NamedTuple):
+    """Rows that are deleted once this column, which has an index, is so old; `only` those that this SQL holds for."""
+
+    column: Any
+    age: timedelta
+    only: str = "true"
+
+
+OVER = (
+    Over(IdempotentAnswer.created_at, REPEATED_FOR),
+    Over(Session.used_at, IDLE),
+    Over(SignInCount.minute, IDLE),
+    Over(DeliveryTry.at, KEPT),
+    Over(
+        Delivery.created_at,
+        KEPT,
+        "state <> 'waiting' AND NOT EXISTS (SELECT FROM delivery_tries WHERE delivery_id = deliveries.id)",
+    ),
+    Over(
+        Event.created_at,
+        KEPT,
+        "dispatched_at IS NOT NULL AND NOT EXISTS (SELECT FROM deliveries WHERE event_id = events.id)",
+    ),
+    Over(Job.run_at, KEPT, "state = 'failed'"),
+)
+"""What the worker deletes, in an order in which nothing refers to it any more."""
+
+
 def sweep() -> bool:
     """Delete up to `BATCH` rows of each table whose time is over. Return whether none of them may have more."""
-    return max([_delete(table, over) for table, over in _over()]) < BATCH
+    return max([_delete(over) for over in OVER]) < BATCH
 
 
-def _over() -> list[tuple[Any, Any]]:
-    idle = or_(Session.used_at <= NOW - IDLE, Session.created_at <= NOW - LONGEST)
-    untried = ~select(DeliveryTry.id).where(DeliveryTry.delivery_id == Delivery.id).exists()
-    sent = (Delivery.state != DeliveryState.WAITING) & (Delivery.created_at <= NOW - KEPT) & untried
-    untold = ~select(Delivery.id).where(Delivery.event_id == Event.id).exists()
-    return [
-        (IdempotentAnswer, IdempotentAnswer.created_at <= NOW - REPEATED_FOR),
-        (Session, idle),
-        (SignInCount, SignInCount.minute < NOW - IDLE),
-        (DeliveryTry, DeliveryTry.at <= NOW - KEPT),
-        (Delivery, sent),
-        (Event, Event.dispatched_at.is_not(None) & (Event.created_at <= NOW - KEPT) & untold),
-        (Job, (Job.state == JobState.FAILED) & (Job.run_at <= NOW - KEPT)),
-    ]
-
-
-def _delete(table: Any, over: Any) -> int:
-    keys = table.__table__.primary_key.columns
-    some: Select[Any] = select(*keys).where(over).limit(BATCH).with_for_update(skip_locked=True)
-    return audit.note(delete(table).where(tuple_(*keys).in_(some)).execution_options(synchronize_session=False))
+def _delete(over: Over) -> int:
+    """Delete the oldest rows, by the column's index, and pass over those that somebody else uses at the moment."""
+    name, table = over.column.key, over.column.class_.__tablename__
+    oldest = (
+        f"SELECT ctid FROM {table} WHERE {name} <= statement_timestamp() - CAST(:age AS interval) AND {over.only}"  # noqa: S608
+        f" ORDER BY {name} LIMIT {BATCH} FOR UPDATE SKIP LOCKED"
+    )
+    statement = text(f"DELETE FROM {table} WHERE ctid = ANY (ARRAY({oldest}))")  # noqa: S608 - our own names
+    return audit.note(statement.bindparams(age=over.age))

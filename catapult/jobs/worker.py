@@ -13,7 +13,7 @@ import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import audit
+from catapult import audit, reachability
 from catapult.errors import Refusal
 from catapult.extensions import THREADS, db
 from catapult.jobs import queue
@@ -57,6 +57,7 @@ class Worker:
 
     def run(self) -> bool:
         """Work until `stop`. Return whether every job has ended; the others are given back and must not go on."""
+        threading.Thread(target=self._watch, daemon=True).start()
         executor = ThreadPoolExecutor(self.threads, thread_name_prefix="job")
         renew_at = 0.0
         with self.app.app_context():
@@ -74,6 +75,10 @@ class Worker:
                     self.woken.clear()
             executor.shutdown(wait=False)
             return self._finish()
+
+    def _watch(self) -> None:
+        while not self.stopping.wait(1):
+            reachability.end_silent_waits()
 
     def drain(self) -> None:
         """Run every job that is due, kind by kind, and each repeated one once, whenever it is due."""

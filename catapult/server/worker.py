@@ -22,6 +22,7 @@ from gunicorn import http, util
 from gunicorn.http import wsgi
 from gunicorn.workers import base
 
+from catapult import reachability
 from catapult.server.connection import PATIENCE, Connection, State
 from catapult.server.framing import MOST_HEAD
 from catapult.web import metrics
@@ -84,6 +85,7 @@ class Worker(base.Worker):  # type: ignore[misc]
             self.beat_after = now + BEAT
             self.notify()
             metrics.sample(self.app.app)
+            reachability.end_silent_waits()
             self._end_what_is_overdue(now)
         for key, _ in self.poller.select(min(seconds, BEAT)):
             if not isinstance(key.data, Connection):

@@ -64,13 +64,14 @@ def init_app(app: Flask, answer: Callable[[Refusal], Response]) -> None:
 def try_again(view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return what the view returns.
 
-    A transaction that collided with another one, or whose prepared statement was lost, is tried three times in all.
+    A transaction that collided with another one, whose prepared statement was lost, or that met a connection which can only
+    read, perhaps only since a failover that is over, is tried three times in all: not twice on the same connection.
     """
     for attempt in range(1, TRIES + 1):
         try:
             return view(*args, **kwargs)
         except exc.DBAPIError as error:
-            if attempt == TRIES or not (sqlstate(error) in COLLISIONS or prepared.is_lost(error)):
+            if attempt == TRIES or not (sqlstate(error) in (*COLLISIONS, READ_ONLY) or prepared.is_lost(error)):
                 raise
             db.session.rollback()
     raise AssertionError("unreachable")

@@ -132,6 +132,7 @@ def _deliveries() -> None:
         sa.ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], name=op.f("fk_deliveries_webhook_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
     )
+    op.create_index("ix_deliveries_created_at", "deliveries", ["created_at"])
     op.create_index("ix_deliveries_event", "deliveries", ["event_id"])
     op.create_index(
         "ix_deliveries_waiting",

@@ -1,7 +1,5 @@
 """The server, the shipped nginx in front of it, and a backend that answers with the headers it received."""
 
-import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -76,17 +74,3 @@ def nginx(infra_folder: Callable[[], Path]) -> Iterator[Callable[..., Nginx]]:
     yield start
     for each in started:
         each.close()
-
-
-@pytest.fixture(scope="session")
-def needs() -> Callable[[str], str]:
-    """A function that returns the path of a program. Without the program a test is skipped, but in CI it fails."""
-
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path is None and not os.environ.get("CI"):
-            pytest.skip(f"{name} is not installed: apt-get install {name}")
-        assert path, f"{name} is missing; .ci/run has to install it"
-        return path
-
-    return find

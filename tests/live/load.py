@@ -58,9 +58,9 @@ class Load:
         goal = len(self.acknowledged) + more
         until(lambda: len(self.acknowledged) >= goal)
 
-    def is_refused(self) -> None:
-        """Wait until one more was refused."""
-        goal = len(self.refused) + 1
+    def is_refused(self, more: int = 1) -> None:
+        """Wait until that many more were refused."""
+        goal = len(self.refused) + more
         until(lambda: len(self.refused) >= goal)
 
 
@@ -96,11 +96,11 @@ def assert_kept(server: Up, load: Load) -> None:
     assert {action for action, _ in load.acknowledged} == {"model.create", "version.create", "version.promote"}
 
 
-def assert_told_to_wait(load: Load) -> None:
-    """Check that each refusal was a 503 at once with Retry-After, and that no connection was lost."""
+def assert_told_to_wait(load: Load, soon: float = SOON) -> None:
+    """Check that each refusal was a 503 with Retry-After within so many seconds, and that no connection was lost."""
     assert load.lost == 0, f"{load.lost} connections were lost"
     for answer in load.refused:
         assert answer.status_code == 503, answer.text
         problem(answer, "unavailable")
         assert 1 <= int(answer.headers["Retry-After"]) <= 5
-        assert answer.elapsed.total_seconds() < SOON, f"answered after {answer.elapsed}"
+        assert answer.elapsed.total_seconds() < soon, f"answered after {answer.elapsed}"

@@ -1,4 +1,7 @@
-"""Faults while others work: a worker is killed, the database goes away, a row stays locked, connections run out."""
+"""Faults while others work: a worker is killed, the database goes away, a row stays locked, connections run out.
+
+Those of the database come twice: once with the server's own connections, and once with PgBouncer in between.
+"""
 
 import json
 import re
@@ -8,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -18,12 +21,14 @@ import psycopg2
 import pytest
 import requests
 from load import SOON, assert_kept, assert_told_to_wait, load
+from pool import PgBouncer
 from up import Start, Up, a_model, a_version, at_once, flask, for_a_team, free_port, problem, statuses, until
 
 from catapult.embedded import Embedded, serving
 
 pytestmark = pytest.mark.live
 WAITING = "waiting for the database"
+IDLE = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +46,33 @@ def server(database: Embedded, start: Start) -> Up:
     return server
 
 
+@pytest.fixture(scope="module")
+def pooler(needs: Callable[[str], str], make_folder: Callable[[], Path], database: Embedded) -> Iterator[PgBouncer]:
+    """PgBouncer in front of that database, with the shipped file, for many clients."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, 2 * IDLE)), most))
+    pooler = PgBouncer(needs("pgbouncer"), make_folder(), database, max_client_conn=str(IDLE + 200), auth_type="trust")
+    try:
+        yield pooler.ready()
+    finally:
+        pooler.close()
+
+
+@pytest.fixture(scope="module")
+def pooled(server: Up, pooler: PgBouncer, start: Start) -> Up:
+    """Another server on that database, through PgBouncer."""
+    pooled = start(**for_a_team(pooler.url("catapult"))).ready()
+    pooled.keys, pooled.direct_url = server.keys, server.database_url
+    return pooled
+
+
+both_ways = pytest.mark.parametrize("same", ["server", "pooled"], indirect=True)
+
+
 @pytest.fixture
-def same(server: Up) -> Iterator[Up]:
-    """That server; after the test it must have the same processes, answer, and have logged no fault."""
+def same(request: pytest.FixtureRequest) -> Iterator[Up]:
+    """That server, or the pooled one; after the test it must have the same processes, answer, and have logged no fault."""
+    server: Up = request.getfixturevalue(getattr(request, "param", "server"))
     with server.by("admin") as admin:
         admin.get("/api/v1/info")
         workers = server.workers()
@@ -52,6 +81,11 @@ def same(server: Up) -> Iterator[Up]:
     assert server.process.poll() is None
     assert set(server.workers()) == set(workers)
     assert server.lines("fault") == []
+
+
+def soon(server: Up) -> float:
+    """Seconds within which a request is refused. PgBouncer keeps it for three while PostgreSQL is away."""
+    return SOON + (3 if server.direct_url else 0)
 
 
 def refused_until_later(response: requests.Response, retry_after: str = "") -> str:
@@ -79,14 +113,15 @@ def test_a_killed_worker_is_replaced_and_no_acknowledged_write_is_lost(server: U
 # --- the database
 
 
+@both_ways
 def test_without_its_database_every_request_fails_at_once_and_works_again_after(same: Up, database: Embedded) -> None:
     with same.by("admin") as admin, same.caller() as anybody:
-        model = admin.model("faults/away")
+        model, never = admin.model(f"faults/away-{same.port}"), f"faults/never-{same.port}"
         gets = ["/api/v1/models", "/api/v1/info", "/api/v1/audit-logs", f"/api/v1/models/{model['id']}"]
         calls = [
             *[partial(admin.get, path) for path in gets],
-            partial(admin.post, "/api/v1/models", json=a_model("faults/never")),
-            partial(admin.post, "/api/v1/models", json=a_model("faults/never"), headers={"Idempotency-Key": "never"}),
+            partial(admin.post, "/api/v1/models", json=a_model(never)),
+            partial(admin.post, "/api/v1/models", json=a_model(never), headers={"Idempotency-Key": "never"}),
             partial(admin.put, gets[-1], json={"description": "never"}),
             partial(admin.delete, gets[-1]),
         ]
@@ -102,7 +137,7 @@ def test_without_its_database_every_request_fails_at_once_and_works_again_after(
             assert (alive.status_code, ready.status_code, health.status_code) == (200, 503, 503)
             assert health.headers["Retry-After"]
             assert health.json()["status"] == "unhealthy"
-            assert max(answer.elapsed.total_seconds() for answer in (*answers, health, alive, ready)) < SOON
+            assert max(answer.elapsed.total_seconds() for answer in (*answers, health, alive, ready)) < soon(same)
         finally:
             database.start()
 
@@ -110,7 +145,7 @@ def test_without_its_database_every_request_fails_at_once_and_works_again_after(
         until(lambda: statuses(at_once(*calls[:4] * 8)) == {200: 32})
         assert anybody.get("/api/health").json()["status"] == "healthy"
         assert admin.get(gets[-1]).json()["description"] is None
-        assert admin.get("/api/v1/models?name=faults/never").json() == []
+        assert admin.get(f"/api/v1/models?name={never}").json() == []
 
 
 def killed(server: Up, database: Embedded) -> None:
@@ -121,11 +156,11 @@ def killed(server: Up, database: Embedded) -> None:
 
 def hung(server: Up, database: Embedded) -> None:
     """As on storage that stalls."""
-    processes = [postmaster(database), *postmaster(database).children()]
-    for process in processes:
+    stopped = processes(database)
+    for process in stopped:
         process.suspend()
     time.sleep(1)
-    for process in processes:
+    for process in stopped:
         process.resume()
 
 
@@ -139,11 +174,12 @@ def backends_ended(server: Up, database: Embedded) -> None:
     server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'catapult'")
 
 
+@both_ways
 @pytest.mark.parametrize("fault", [killed, backend_killed, backends_ended, hung])
 def test_a_fault_of_the_database_under_load_loses_nothing_that_was_acknowledged(
     same: Up, database: Embedded, fault: Callable[[Up, Embedded], None]
 ) -> None:
-    with load(same, f"faults/{fault.__name__}") as writes:
+    with load(same, f"faults/{fault.__name__}-{same.port}") as writes:
         fault(same, database)
         try:
             if fault not in (backends_ended, hung):  # after these, writes may go on at once
@@ -151,15 +187,16 @@ def test_a_fault_of_the_database_under_load_loses_nothing_that_was_acknowledged(
         finally:
             database.start()
         writes.goes_on()
-    assert_told_to_wait(writes)
+    assert_told_to_wait(writes, soon(same))
     assert_kept(same, writes)
 
 
+@both_ways
 def test_a_change_that_was_saved_and_not_answered_is_answered_at_the_next_try(same: Up, database: Embedded) -> None:
     """Its COMMIT waits for a standby that does not exist, saved but not answered, when its backend is killed."""
+    name = f"faults/unanswered-{same.port}"
     with same.by("publisher") as publisher:
-        headers = {"Idempotency-Key": "faults-unanswered"}
-        create = partial(publisher.post, "/api/v1/models", json=a_model("faults/unanswered"), headers=headers)
+        create = partial(publisher.post, "/api/v1/models", json=a_model(name), headers={"Idempotency-Key": name})
 
         def kill() -> None:
             until(lambda: backends(same, "wait_event = 'SyncRep'"))
@@ -172,12 +209,140 @@ def test_a_change_that_was_saved_and_not_answered_is_answered_at_the_next_try(sa
         again = [create() for _ in range(2)]
     assert [(answer.status_code, answer.headers["Idempotency-Replayed"]) for answer in again] == [(201, "true")] * 2
     assert again[0].content == again[1].content
-    assert same.sql("SELECT id::text FROM models WHERE name = 'faults/unanswered'") == [(again[0].json()["id"],)]
-    assert same.sql("SELECT count(*) FROM audit_logs WHERE details ->> 'name' = 'faults/unanswered'") == [(1,)]
+    assert same.sql("SELECT id::text FROM models WHERE name = %s", name) == [(again[0].json()["id"],)]
+    assert same.sql("SELECT count(*) FROM audit_logs WHERE details ->> 'name' = %s", name) == [(1,)]
+
+
+@both_ways
+def test_after_a_while_in_which_the_database_was_read_only_writes_go_on(same: Up, database: Embedded) -> None:
+    """As after a failover, and on a managed database whose disk was full. Connections of that while would go on refusing."""
+    with load(same, f"faults/read-only-{same.port}") as writes:
+        with read_only(database):
+            backends_ended(same, database)
+            until(lambda: any("read-only" in answer.text for answer in writes.refused))
+        writes.goes_on()
+    assert_told_to_wait(writes, soon(same))
+    assert_kept(same, writes)
+
+
+@pytest.mark.parametrize("same", ["pooled"], indirect=True)
+def test_connections_that_the_pooler_made_in_that_while_are_replaced(
+    same: Up, database: Embedded, pooler: PgBouncer
+) -> None:
+    """PgBouncer hands them to one client after the other. A version is registered by one statement, without a transaction."""
+    with same.by("admin") as admin:
+        model = admin.model("faults/made-read-only")
+        with read_only(database), ExitStack() as held:
+            pooler.order("RECONNECT catapult")
+            for _ in range(6):
+                connection = held.enter_context(closing(psycopg2.connect(pooler.url("catapult"), connect_timeout=5)))
+                connection.cursor().execute("SELECT 1")
+                held.callback(connection.rollback)
+        answers = [admin.post("/api/v1/versions", json=a_version(model, f"1.0.{n}")) for n in range(6)]
+    assert statuses(answers[4:]) == {201: 2}
+
+
+@contextmanager
+def read_only(database: Embedded) -> Iterator[None]:
+    """Let new connections only read."""
+    with closing(psycopg2.connect(database.url, options="-c default_transaction_read_only=off")) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("ALTER DATABASE catapult SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            connection.cursor().execute("ALTER DATABASE catapult RESET default_transaction_read_only")
+
+
+# --- the pooler
+
+
+@contextmanager
+def pooler_killed(pooler: PgBouncer) -> Iterator[None]:
+    pooler.process.kill()
+    pooler.process.wait(10)
+    try:
+        yield
+    finally:
+        pooler.start()
+
+
+@contextmanager
+def paused(pooler: PgBouncer) -> Iterator[None]:
+    """As an operator does who moves the database."""
+    pooler.order("PAUSE catapult")
+    try:
+        yield
+    finally:
+        pooler.order("RESUME catapult")
+
+
+@pytest.mark.parametrize("fault", [pooler_killed, paused])
+@pytest.mark.parametrize("same", ["pooled"], indirect=True)
+def test_a_fault_of_the_pooler_under_load_loses_nothing_that_was_acknowledged(
+    same: Up, pooler: PgBouncer, fault: Callable[[PgBouncer], AbstractContextManager[None]]
+) -> None:
+    with load(same, f"faults/{fault.__name__}") as writes:
+        with fault(pooler):
+            writes.is_refused()
+        writes.goes_on()
+    assert_told_to_wait(writes, soon(same))
+    assert_kept(same, writes)
+
+
+@pytest.mark.parametrize("same", ["pooled"], indirect=True)
+def test_a_thousand_idle_clients_of_the_pooler_take_nothing_from_others(same: Up, pooler: PgBouncer) -> None:
+    with ExitStack() as idle, same.by("viewer") as viewer:
+        for _ in range(IDLE):
+            idle.enter_context(closing(psycopg2.connect(pooler.url("catapult"), connect_timeout=5)))
+        answers = at_once(*[partial(viewer.get, "/api/v1/models")] * 16)
+        assert statuses(answers) == {200: 16}
+        assert max(answer.elapsed.total_seconds() for answer in answers) < SOON
+
+
+# --- silence: nobody refuses, and nobody answers
+
+
+IMPATIENT = """
+from catapult import app, reachability
+reachability.STATEMENT = 2.0
+app = app.create_app()
+"""
+
+
+@pytest.mark.parametrize("silent", ["database", "database behind the pooler", "pooler"])
+def test_while_the_database_is_silent_requests_are_refused_and_the_process_answers(
+    server: Up, database: Embedded, pooler: PgBouncer, start: Start, silent: str
+) -> None:
+    url = database.url if silent == "database" else pooler.url("catapult")
+    impatient = start(IMPATIENT, **for_a_team(url), WEB_CONCURRENCY="1").ready()
+    impatient.keys, impatient.direct_url = server.keys, database.url
+    with load(impatient, f"faults/silent-{impatient.port}", pause=0.05) as writes, impatient.by("viewer") as viewer:
+        stopped = [psutil.Process(pooler.process.pid)] if silent == "pooler" else processes(database)
+        for process in stopped:
+            process.suspend()
+        try:
+            writes.is_refused(32)
+            alive, read = viewer.get("/livez"), viewer.get("/api/v1/models")
+            assert (alive.status_code, alive.elapsed.total_seconds() < SOON) == (200, True)
+            refused_until_later(read)
+            assert read.elapsed.total_seconds() < 2 * SOON
+        finally:
+            for process in stopped:
+                process.resume()
+        writes.goes_on()
+    assert_told_to_wait(writes, 2 * SOON + 3)
+    assert_kept(impatient, writes)
+    assert impatient.lines("fault") == []
+    impatient.close()
 
 
 def postmaster(database: Embedded) -> psutil.Process:
     return psutil.Process(int((database.data / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def processes(database: Embedded) -> list[psutil.Process]:
+    return [postmaster(database), *postmaster(database).children()]
 
 
 def backends(server: Up, condition: str = "true") -> list[psutil.Process]:

@@ -42,6 +42,8 @@ def well(bare: Up) -> Iterator[Up]:
 @contextmanager
 def opened(server: Up, count: int, text: bytes) -> Iterator[list[socket.socket]]:
     """So many connections on which this was sent, and of which nothing is read."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(most, count + 500)), most))
     with ExitStack() as stack:
         connections = []
         for _ in range(count):
@@ -58,6 +60,15 @@ def assert_others_are_answered(server: Up) -> None:
                 for path in ("/livez", "/api/v1/models", "/login"):
                     answer = caller.get(path, timeout=LATEST)
                     assert (answer.status_code, answer.elapsed.total_seconds() < SOON) == (200, True), path
+
+
+def test_a_thousand_clients_that_keep_their_connections_delay_no_other(well: Up) -> None:
+    with opened(well, 1_000, get("/livez")) as kept:
+        assert all(each.recv(65536).startswith(b"HTTP/1.1 200 ") for each in kept)
+        assert_others_are_answered(well)
+        for each in kept[-20:]:
+            each.sendall(get("/livez"))
+            assert each.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def get(path: str, *headers: str) -> bytes:

@@ -165,6 +165,9 @@ class Up:
     another `app` than `wsgi.py` does, with one of its parts changed.
     """
 
+    within: tuple[str, ...] = ()
+    """A command that becomes the server, as `env` and `unshare` do."""
+
     def __init__(self, folder: Path, code: str = "", **settings: str) -> None:
         app = folder / "changed.py"
         if code:
@@ -175,11 +178,12 @@ class Up:
         self.settings = {**defaults, **settings, "PORT": str(self.port)}
         self.home = Path(self.settings["CATAPULT_HOME"])
         self.out, self.log = folder / f"out-{self.port}", folder / f"log-{self.port}"
+        self.direct_url = ""
         self.keys: dict[str, str] = {}
         self.seen: list[psutil.Process] = []
         with self.out.open("w") as out, self.open_log() as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flask", "--app", str(app) if code else "wsgi", "up"],
+                [*self.within, sys.executable, "-m", "flask", "--app", str(app) if code else "wsgi", "up"],
                 cwd=ROOT,
                 env=environment(**self.settings),
                 stdin=subprocess.DEVNULL,
@@ -252,7 +256,8 @@ class Up:
 
     @property
     def database_url(self) -> str:
-        return self.settings.get("DATABASE_URL") or Embedded(self.home).url
+        """The address of its database, `direct_url` if the server has a pooler's."""
+        return self.direct_url or self.settings.get("DATABASE_URL") or Embedded(self.home).url
 
     @property
     def secret_key(self) -> str:

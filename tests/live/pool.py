@@ -30,10 +30,13 @@ class PgBouncer:
         text = text if connect_query else re.sub(" connect_query='.*", "", text)
         self.ini = folder / "pgbouncer.ini"
         self.ini.write_text(text + "".join(f"{name} = {value}\n" for name, value in changed.items()))
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [program, *_account(folder, cluster), self.ini], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+        self.command = [program, *_account(folder, cluster), self.ini]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again after it has ended."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def url(self, database: str) -> str:
         return f"postgresql://catapult:{PASSWORD}@127.0.0.1:{self.port}/{database}"
@@ -51,11 +54,15 @@ class PgBouncer:
 
     def show(self, what: str) -> list[dict[str, Any]]:
         """Return the rows of one of PgBouncer's own SHOW commands."""
+        return self.order(f"SHOW {what}")
+
+    def order(self, command: str) -> list[dict[str, Any]]:
+        """Run one of PgBouncer's own commands, such as PAUSE, and return its rows."""
         with closing(psycopg2.connect(self.url("pgbouncer"), connect_timeout=2)) as connection:
             connection.autocommit = True
             with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-                cursor.execute(f"SHOW {what}")
-                return cursor.fetchall()
+                cursor.execute(command)
+                return cursor.fetchall() if cursor.description else []
 
     def close(self) -> None:
         if self.process.poll() is None:
