@@ -87,8 +87,8 @@ def init_app(app: Flask) -> None:
     for noun in NOUNS:
         door.register_blueprint(noun.blp)
     app.register_blueprint(door)
-    app.jinja_env.filters.update(formats.FILTERS, point_label=charts.label)
-    app.jinja_env.globals["asks"] = OWN_REQUEST
+    app.jinja_env.filters.update(formats.FILTERS, point_links=charts.point_links)
+    app.jinja_env.globals.update(asks=OWN_REQUEST, version_page=formats.version_page)
     app.jinja_env.tests.update(formats.TESTS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_shell)

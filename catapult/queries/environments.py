@@ -30,6 +30,8 @@ _COLUMNS: tuple[Any, ...] = (
 )
 _ENVIRONMENTS = Listing(select(*_COLUMNS).where(NOT_DELETED), in_order(_IN_ORDER, E.id))
 _NAMED = _ENVIRONMENTS.rows.where(E.place == bindparam("place"))
+_FREEZE = (FROZEN.label("frozen"), E.frozen_reason, E.frozen_until)
+_STAGES = select(E.place, E.name, E.protected, E.deploy_within, *_FREEZE).where(NOT_DELETED).order_by(E.rank, E.place)
 _INCLUDING_DELETED = select(*_COLUMNS, E.deleted_at).where(E.place == bindparam("place"))
 
 
@@ -66,10 +68,7 @@ def get_including_deleted(name: str) -> Any:
 
 def stages() -> dict[str, Any]:
     """Return every environment by its name in lower case, in order of rank: its protection, limit and freeze."""
-    freeze = (FROZEN.label("frozen"), E.frozen_reason, E.frozen_until)
-    columns = select(E.place, E.name, E.protected, E.deploy_within, *freeze)
-    rows = db.session.execute(columns.where(NOT_DELETED).order_by(E.rank, E.place))
-    return {row.place: row for row in rows}
+    return {row.place: row for row in db.session.execute(_STAGES)}
 
 
 def live_and_unfinished_counts(place: str) -> Any:

@@ -217,7 +217,8 @@ def as_json_of(pairs: str, kinds: frozenset[str]) -> str:
 
 
 def _in_json(facts: str) -> str:
-    return f"(SELECT coalesce(jsonb_agg(to_jsonb(facts)), '[]') FROM ({facts}) AS facts)"  # noqa: S608
+    # Not jsonb, which takes twice as long to make and to send.
+    return f"(SELECT coalesce(json_agg(facts), '[]') FROM ({facts}) AS facts)"  # noqa: S608
 
 
 _IDS, _TIMES = ("id", "version_id", "registrant", "base_id"), ("created_at", "updated_at", "now", "since")

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, and_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Date, and_, bindparam, func, literal, literal_column, or_, select
 
 from catapult.errors import Conflict, NotFound
-from catapult.extensions import db
+from catapult.extensions import KEEP_PLAN, db
 from catapult.filters.operators import normalized
 from catapult.queries import gate_facts
-from catapult.queries.lists.paging import Listing, Page, newest_first
+from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.rules import gates
 from catapult.rules.gates import Verdict
 from catapult.rules.normal_text import normal
-from catapult.tables import RELEASE, Approval, Gate, GateRefusal, RegisteredModel, Version, VersionStatus
+from catapult.tables import RELEASE, Approval, Gate, GateKind, GateRefusal, RegisteredModel, Version, VersionStatus
 
 G: Any = Gate.__table__.c
 A: Any = Approval.__table__.c
@@ -41,6 +41,14 @@ _COLUMNS: tuple[Any, ...] = (
     G.kind.label("kind_"),
 )
 _GATES = Listing(select(*_COLUMNS).where(G.deleted_at.is_(None)), newest_first(G.created_at, G.id))
+_LIKE = func.replace(func.replace(func.lower(G.model), "_", "\\_"), "*", "%")
+_DIRECTED = (
+    select(G.path, G.op, G.value, G.direction)
+    .where(G.deleted_at.is_(None), bindparam("name").like(_LIKE), or_(G.direction.is_not(None), G.op.is_not(None)))
+    .order_by(*_GATES.order())
+    .limit(literal_column(str(MOST_DIRECTED)))
+    .execution_options(**KEEP_PLAN)
+)
 _BY_ID = _GATES.rows.where(G.id == bindparam("gate_id"))
 
 
@@ -63,8 +71,7 @@ def listing() -> Listing:
 
 def of_model(name: str) -> Listing:
     """Return the gates that apply to the model with that name, newest first."""
-    like = func.replace(func.replace(func.lower(G.model), "_", "\\_"), "*", "%")
-    return _GATES.where(literal(name.lower()).like(like))
+    return _GATES.where(literal(name.lower()).like(_LIKE))
 
 
 def contains(words: str) -> ColumnElement[bool]:
@@ -82,9 +89,8 @@ def refusals(gate_ids: Iterable[Any]) -> dict[str, int]:
 
 
 def directed(name: str) -> list[Any]:
-    """Return the newest gates of the model with that name that say whether its numbers should be higher or lower."""
-    found = of_model(name).where(or_(G.direction.is_not(None), G.op.is_not(None)))
-    return list(found.page(Page(MOST_DIRECTED)))
+    """Return `path op value direction` of the newest gates of that model that say whether its numbers should be higher or lower."""
+    return list(db.session.execute(_DIRECTED, {"name": name.lower()}))
 
 
 def verdicts(version_ids: Iterable[Any], target: str, asker: UUID | None) -> dict[UUID, list[Verdict]]:
@@ -111,7 +117,8 @@ def verdicts_everywhere(version_ids: Iterable[Any], asker: UUID | None) -> dict[
 
 def judged(rows: Sequence[Any], asker: UUID | None) -> list[Verdict]:
     """Return the verdicts of all gates of a target on one version, from their `facts`."""
-    current_hash = gates.gates_hash(rows)
+    asks = any(fact.kind_ == GateKind.APPROVED for fact in rows)
+    current_hash = gates.gates_hash(rows) if asks else ""  # only approvals name it
     return [gates.judge(fact, gate_facts.approvals(fact), current_hash, asker) for fact in rows]
 
 

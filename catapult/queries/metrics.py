@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, any_, case, func, lateral, select, true, union_all
+from sqlalchemy import Select, case, func, lateral, select, text, true
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
-from catapult.extensions import db
+from catapult.extensions import KEEP_PLAN, db
 from catapult.queries.lists.raw_columns import as_text
 from catapult.rules.numbers import Number
 from catapult.tables import Metric, RegisteredModel, Version
@@ -40,19 +40,57 @@ MAIN = (
 RANKS = {path: rank for rank, path in enumerate(MAIN)}
 
 
+_NEWEST = f"""
+SELECT id, version, created_at, created_by, released_at IS NOT NULL AS is_release FROM versions
+WHERE model_id = :model AND deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT {NEWEST}
+"""  # noqa: S608 - built from constants
+# Those of these names where the model has numbers, the latest version's paths, and the model's first. Each limit of 1 keeps
+# PostgreSQL from reading all numbers. Walks ix_metrics_model, and pk_metrics for each path.
+_PATHS = text(
+    f"""
+WITH RECURSIVE newest AS (SELECT ARRAY(SELECT id FROM ({_NEWEST}) AS newest) AS ids),
+walk (path) AS (
+    SELECT (SELECT path FROM metrics WHERE model_id = :model ORDER BY path LIMIT 1)
+    UNION ALL
+    SELECT (SELECT path FROM metrics WHERE model_id = :model AND path > walk.path ORDER BY path LIMIT 1)
+    FROM walk WHERE path IS NOT NULL
+)
+SELECT path FROM (
+    SELECT (SELECT path FROM metrics WHERE model_id = :model AND path = named LIMIT 1)
+    FROM unnest(CAST(:named AS text[])) AS named
+    UNION ALL
+    (SELECT path FROM metrics WHERE version_id = (SELECT ids[1] FROM newest) ORDER BY path LIMIT {MOST_PATHS})
+    UNION ALL
+    (SELECT path FROM walk LIMIT {MOST_PATHS})
+) AS held
+WHERE coalesce(
+    (SELECT path FROM metrics WHERE path = held.path AND version_id = (SELECT ids[1] FROM newest) LIMIT 1),
+    (SELECT path FROM metrics WHERE path = held.path AND version_id = ANY(CAST((SELECT ids FROM newest) AS uuid[])) LIMIT 1)
+) IS NOT NULL
+"""  # noqa: S608 - built from constants
+).execution_options(**KEEP_PLAN)
+_SERIES = text(
+    f"""
+SELECT newest.version, number.value, number.exact, newest.is_release, newest.created_at, newest.created_by
+FROM ({_NEWEST}) AS newest
+CROSS JOIN LATERAL (SELECT value, exact FROM metrics WHERE version_id = newest.id AND path = :path LIMIT 1) AS number
+ORDER BY newest.created_at, newest.id
+"""  # noqa: S608 - built from constants
+).execution_options(**KEEP_PLAN)
+_VALUES = text(
+    """
+SELECT CAST(version_id AS text), path, value, exact FROM metrics
+WHERE version_id = ANY(CAST(CAST(:versions AS text[]) AS uuid[])) AND path = ANY(CAST(:paths AS text[]))
+"""
+).execution_options(**KEEP_PLAN)
+
+
 def paths(model_id: UUID, also: Sequence[str] = ()) -> list[str]:
     """Return the paths at which the newest versions have numbers, the main one first, and any of `also`.
 
     Each path is found from the one before by one descent of an index. Reading all numbers would take ten times as long.
     """
-    newest = _newest(model_id, NEWEST).with_only_columns(V.id)
-    latest, all_of_them = (
-        newest.limit(1).scalar_subquery(),
-        func.array(newest.scalar_subquery(), type_=ARRAY(V.id.type)),
-    )
-    held = _held(model_id, latest, [*MAIN, *also])
-    there = func.coalesce(_at(held.c.path, T.version_id == latest), _at(held.c.path, T.version_id == any_(all_of_them)))
-    return sorted(set(db.session.scalars(select(held.c.path).where(there.is_not(None)))), key=rank)
+    return sorted(set(db.session.scalars(_PATHS, {"model": model_id, "named": [*MAIN, *also]})), key=rank)
 
 
 def recent_paths() -> list[str]:
@@ -64,25 +102,6 @@ def recent_paths() -> list[str]:
         "first"
     )
     return sorted(set(db.session.scalars(select(first.c.path).select_from(newest).join(first, true()))), key=rank)
-
-
-def _held(model_id: UUID, latest: Any, names: list[str]) -> Any:
-    """Return those of these names where the model has numbers, the latest version's paths, and the model's first."""
-    own, name = T.model_id == model_id, func.unnest(names).table_valued("path").render_derived(name="named")
-    named = select(_at(name.c.path, own).label("path")).select_from(name)
-    last = select(T.path).where(T.version_id == latest).order_by(T.path).limit(MOST_PATHS)
-    walk = select(_first(own).label("path")).cte("walk", recursive=True)
-    walk = walk.union_all(select(_first(own, T.path > walk.c.path)).where(walk.c.path.is_not(None)))
-    return union_all(named, last, select(walk.c.path).limit(MOST_PATHS)).subquery("held")
-
-
-def _at(path: Any, *conditions: Any) -> Any:
-    return _first(T.path == path, *conditions)
-
-
-def _first(*conditions: Any) -> Any:
-    """Return the first path of such numbers. The limit keeps PostgreSQL from reading them all."""
-    return select(T.path).where(*conditions).order_by(T.path).limit(1).scalar_subquery()
 
 
 class Reading(NamedTuple):
@@ -97,16 +116,9 @@ class Reading(NamedTuple):
 
 def series(model_id: UUID, path: str) -> list[Reading]:
     """Return the number at this path of those of the newest versions that have it, oldest first."""
-    newest = _newest(model_id, NEWEST).subquery()
-    number = lateral(select(T.value, T.exact).where(T.version_id == newest.c.id, T.path == path).limit(1)).alias(
-        "number"
-    )
-    query = (
-        select(*newest.c, *number.c).select_from(newest).join(number, true()).order_by(newest.c.created_at, newest.c.id)
-    )
     return [
         Reading(row.version, _number(row.value, row.exact), row.is_release, row.created_at, row.created_by)
-        for row in db.session.execute(query)
+        for row in db.session.execute(_SERIES, {"model": model_id, "path": path})
     ]
 
 
@@ -121,15 +133,10 @@ def series_of(rows: Sequence[Any], numbers: dict[str, dict[str, Number]], path: 
 
 def of_versions(version_ids: Iterable[Any], paths: Sequence[str]) -> dict[str, dict[str, Number]]:
     """Return `{version id: {path: value}}` of these versions, for these paths."""
-    return _values(version_ids, list(paths)) if paths else {}
-
-
-def _values(version_ids: Iterable[Any], paths: Any) -> dict[str, dict[str, Number]]:
     values: dict[str, dict[str, Number]] = defaultdict(dict)
-    columns = (T.version_id, T.path, T.value, T.exact)
-    query = select(*columns).where(T.version_id.in_(list(version_ids)), T.path.in_(paths))
-    for version_id, path, value, exact in db.session.execute(query):
-        values[str(version_id)][path] = _number(value, exact)
+    wanted = {"versions": list(map(str, version_ids)), "paths": list(paths)}
+    for version_id, path, value, exact in db.session.execute(_VALUES, wanted) if paths else ():
+        values[version_id][path] = _number(value, exact)
     return values
 
 
@@ -175,7 +182,6 @@ def _preference(path: Any) -> Any:
 
 
 def _newest(model_id: Any, limit: int) -> Select[Any]:
-    """Return the newest versions of that model, mostly read from an index alone."""
-    columns = (V.id, V.version, V.created_at, V.created_by, V.released_at.is_not(None).label("is_release"))
-    rows = select(*columns).where(V.model_id == model_id, V.deleted_at.is_(None))
+    """Return `id created_at` of the newest versions of that model, mostly read from an index alone."""
+    rows = select(V.id, V.created_at).where(V.model_id == model_id, V.deleted_at.is_(None))
     return rows.order_by(V.created_at.desc(), V.id.desc()).limit(limit)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from catapult.extensions import db
+from catapult.extensions import KEEP_PLAN, db
 
 MOST_LIVE = 6
 """The most environments of which the head shows what is live."""
@@ -57,11 +57,11 @@ class Head(NamedTuple):
 # The newest version is the end of ix_versions_model or ix_versions_active, the release that of ix_versions_model_releases.
 # Deployments are counted in the order of ix_deployments_model, also where most of them are of this model.
 _HEAD = text(
-    """
+    f"""
 SELECT
     (SELECT count(*) FROM versions WHERE model_id = :id AND deleted_at IS NULL AND released_at IS NOT NULL) AS releases,
     (SELECT count(*) FROM (
-        SELECT 1 FROM deployments WHERE model_id = :id AND deleted_at IS NULL ORDER BY deployed_at LIMIT :deployments
+        SELECT 1 FROM deployments WHERE model_id = :id AND deleted_at IS NULL ORDER BY deployed_at LIMIT {MOST_DEPLOYMENTS}
     ) AS newest) AS deployments,
     (SELECT jsonb_build_object('version', release.version, 'at', release.released_at, 'by', release.released_by,
                                'override', release.override, 'person', decisions.by_person_id)
@@ -79,21 +79,20 @@ SELECT
         JOIN versions ON versions.id = deployments.release_id
         JOIN environments ON environments.place = deployments.place
         WHERE deployments.model_id = :id AND deployments.live_from IS NOT NULL AND deployments.ended_at IS NULL
-        ORDER BY environments.rank, environments.place LIMIT :live
+        ORDER BY environments.rank, environments.place LIMIT {MOST_LIVE + 1}
     ) AS live) AS live,
     (SELECT jsonb_build_object('id', newest.id, 'version', newest.version, 'at', newest.created_at, 'by', newest.created_by)
      FROM (
         SELECT id, version, created_at, created_by, released_at FROM versions
         WHERE model_id = :id AND deleted_at IS NULL AND status = 'active' ORDER BY created_at DESC, id DESC LIMIT 1
      ) AS newest WHERE newest.released_at IS NULL) AS candidate
-"""
-)
+"""  # noqa: S608 - built from constants
+).execution_options(**KEEP_PLAN)
 
 
 def read(model_id: UUID) -> Head:
     """Return the head of the model with that id."""
-    values = {"id": model_id, "deployments": MOST_DEPLOYMENTS, "live": MOST_LIVE + 1}
-    row = db.session.execute(_HEAD, values).one()
+    row = db.session.execute(_HEAD, {"id": model_id}).one()
     live = [Live(**_timed(each)) for each in row.live or []]
     return Head(
         row.releases,

@@ -12,6 +12,7 @@ from catapult.filters import conditions as filters
 from catapult.filters.metric_index import FEW
 from catapult.filters.nouns import MODELS
 from catapult.filters.operators import normalized
+from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, Page, cached_query, in_order, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
@@ -76,7 +77,7 @@ def get(model_id: UUID) -> Any:
 
 def called(name: str) -> Any:
     """Return the model with that name, case ignored, as a plain row. Raises NotFound."""
-    row = db.session.execute(_BY_NAME, {"name": name.lower()}).one_or_none()
+    row = prepared.one_or_none(_BY_NAME, {"name": name.lower()})
     if row is None:
         raise NotFound(f"There is no model {name}, or it was deleted.")
     return row

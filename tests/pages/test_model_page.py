@@ -1,7 +1,10 @@
 import csv
 
 import pytest
+from flask import url_for
 from markup import Page
+
+from catapult.pages.parts import formats
 
 MODEL = "/models/org/bert"
 
@@ -56,6 +59,18 @@ def test_names_know_no_case_and_names_with_slashes_are_whole(browser, api, model
     api.model("a/b/c")
     assert Page(browser.get("/models/ORG/Bert")).one("h1").text == "org/bert"
     assert Page(browser.get("/models/a/b/c")).one("h1").text == "a/b/c"
+
+
+@pytest.mark.parametrize("root", ["", "/catapult"])
+@pytest.mark.parametrize(
+    "version", ["1.0.0", "1.0+cu12", "a&b<c>\"d'", "100%", "a?b#c", "~t|e[x]{}^`\\", "(1)!$*@:;=,_"]
+)
+def test_the_address_of_a_version_is_that_of_its_route(app, root, version):
+    with app.test_request_context(base_url=f"http://localhost{root}"):
+        route = {"name": "org/bert", "version": version}
+        page = formats.version_page("org/bert", version)
+        assert page == url_for("pages.versions.show", **route)
+        assert f"{page}/-/promote" == url_for("pages.versions.change", **route, verb="promote")
 
 
 def test_numbers_are_columns_and_a_chart_as_the_address_asks(browser, api, model):

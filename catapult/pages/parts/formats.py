@@ -22,6 +22,7 @@ from catapult.rules.image_reference import is_oci_digest
 from catapult.rules.json_text import rfc3339
 from catapult.rules.markdown import to_html
 from catapult.tables import DeploymentStatus, GateKind
+from catapult.web import addresses
 
 DAY = 86_400
 UNITS = (("year", 365 * DAY), ("month", 30 * DAY), ("day", DAY), ("h", 3600), ("min", 60), ("s", 1))
@@ -35,6 +36,9 @@ MARKDOWN = 10_000
 CODE = re.compile(r"`([^`]+)`")
 PARTS = re.compile(r"[^._/:@]*[._/:@]+|[^._/:@]+")
 """A word up to and with its punctuation."""
+SEGMENT = "!$&'()*+,/:;=@"
+"""What stays unquoted in an address, beside letters, digits and `-._~`."""
+
 REFERENCE, TAG = re.compile(r"&(?=[A-Za-z0-9#])"), re.compile(r"<(?=[A-Za-z/!?])")
 
 
@@ -62,8 +66,9 @@ def clock(time: datetime, now: datetime | None = None) -> str:
     """Return a time of the coming week as `Mon 08:00`, of today as `08:00`, and any other as `5 Dec 08:00`; all in UTC."""
     time, today = time.astimezone(UTC), (now or datetime.now(UTC)).astimezone(UTC).date()
     days = (time.date() - today).days
-    day = "" if days == 0 else f"{time:%a} " if 0 < days < 7 else f"{time.day} {time:%b} "
-    return f"{day}{time:%H:%M}"
+    if days == 0:
+        return f"{time:%H:%M}"
+    return f"{time:%a %H:%M}" if 0 < days < 7 else f"{time.day} {time:%b %H:%M}"
 
 
 def initials(name: str) -> str:
@@ -201,6 +206,11 @@ def commit_address(metadata: Mapping[str, Any]) -> str | None:
         return None
     address = str(repository).rstrip("/").removesuffix(".git").rstrip("/")
     return f"{address}/commit/{quote(commit, safe='')}"
+
+
+def version_page(model_name: str, version: str) -> str:
+    """Return the address of a version's page: what `url_for` returns, in a tenth of its time. Lists have hundreds of them."""
+    return addresses.mounted(f"/models/{model_name}/versions/{quote(version, safe=SEGMENT)}")
 
 
 def stages_by_name() -> dict[str, Any]:
