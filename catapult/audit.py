@@ -1,6 +1,6 @@
 """The audit trail. `commit` is the only way to save a change, and it writes the entries in the same transaction.
 
-`note` saves bookkeeping that is not a change: when a key was last used, sign-ins that were refused.
+`note` and `save` save bookkeeping that is not a change: when a key was last used, sign-ins that were refused, seals.
 """
 
 import json
@@ -24,6 +24,7 @@ from catapult.rules.json_text import as_stored
 from catapult.tables import Action, AuditLog, Kind, Role
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 _INSERT = insert(cast(Table, AuditLog.__table__))
 BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
@@ -217,6 +218,18 @@ def note(statement: Executable) -> int:
     result: Any = db.session.execute(statement)
     db.session.commit()
     return int(result.rowcount)
+
+
+def save(work: Callable[[], T]) -> T:
+    """Save bookkeeping of several statements: run `work` in a transaction of its own, and return its result."""
+    db.session.rollback()
+    try:
+        check_in_transaction()
+        result = work()
+        db.session.commit()
+    finally:
+        db.session.rollback()
+    return result
 
 
 def refused(actor: Actor, action: str, details: dict[str, Any]) -> Executable:

@@ -7,6 +7,7 @@ Without `DATABASE_URL`, Catapult uses the embedded PostgreSQL and creates its se
 import os
 import re
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -74,6 +75,7 @@ class Settings:
     metrics_folder: Path | None = None
     key_max_age: timedelta | None = None
     environment_role: str = "publisher"
+    audit_key: str = field(default="", repr=False)
 
     @property
     def url(self) -> str:
@@ -103,6 +105,7 @@ def load() -> Settings:
         "key_max_age": env.str("KEY_MAX_AGE", ""),
         "server_database_url": env.str("SERVER_DATABASE_URL", ""),
         "environment_role": env.str("ENVIRONMENT_ROLE", "") or "publisher",
+        "audit_key": env.str("AUDIT_KEY", ""),
         "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
@@ -201,7 +204,11 @@ def sqlalchemy_url(url: str) -> str:
     return f"postgresql+psycopg2://{rest}" if scheme in ("postgres", "postgresql") else url
 
 
-def stored_secret(home: Path, name: str) -> str:
+def _random() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def stored_secret(home: Path, name: str, create: Callable[[], str] = _random) -> str:
     """Return the secret in that file of `home`; create it with mode 0600 if there is none. Raises ConfigError."""
     path = home / name
     try:
@@ -209,7 +216,7 @@ def stored_secret(home: Path, name: str) -> str:
         if not path.exists():
             new = home / f".{name}.{os.getpid()}"
             new.touch(mode=0o600)
-            _write(new, secrets.token_urlsafe(48))
+            _write(new, create())
             _link(new, path)
         secret = path.read_text().strip()
     except OSError as error:

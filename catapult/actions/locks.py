@@ -21,6 +21,7 @@ from catapult.queries import gate_facts, registered_models, versions
 from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Role, Version
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
+SEALING = 0x63617461_7365616C
 
 
 _SHARE_GATES = f"SELECT pg_advisory_xact_lock_shared({GATES})"
@@ -57,6 +58,11 @@ def gates_and_environment(place: str) -> Any:
 def gates_exclusive() -> None:
     """Take the exclusive lock on all gates until the transaction ends. Required to create, change or delete a gate."""
     db.session.execute(select(func.pg_advisory_xact_lock(GATES)))
+
+
+def sealing() -> bool:
+    """Take the lock on sealing the audit log until the transaction ends. Return whether nobody else has it."""
+    return bool(db.session.scalar(select(func.pg_try_advisory_xact_lock(SEALING))))
 
 
 def model(condition: ColumnElement[bool]) -> RegisteredModel:
