@@ -1,6 +1,6 @@
 """The audit trail. `commit` is the only way to save a change, and it writes the entries and events in the same transaction.
 
-`note` and `bookkeeping` save what is not a change: when a key was last used, sign-ins that were refused, the worker's jobs.
+`note` and `bookkeeping` save what is not a change: when a key was last used, sign-ins that were refused, jobs, seals.
 """
 
 import json

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from flask.cli import AppGroup, with_appcontext
 from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from catapult.actions import api_keys, history_import
+from catapult.actions import api_keys, audit_archive, audit_seal, history_import
 from catapult.actions import people as people_actions
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
@@ -35,7 +36,7 @@ from catapult.extensions import current_settings, db
 from catapult.jobs.kinds import KINDS
 from catapult.jobs.worker import Worker
 from catapult.queries import api_keys as stored_keys
-from catapult.queries import audit_logs, registry
+from catapult.queries import audit_export, registry
 from catapult.queries import people as stored_people
 from catapult.queries.lists.paging import Page
 from catapult.rules import key_format
@@ -50,7 +51,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 keys = AppGroup("keys", help="Create, list, revoke and rotate API keys.")
 people = AppGroup("people", help="Add, list and deactivate people.")
-audit = AppGroup("audit", help="Read the audit log.")
+audit = AppGroup("audit", help="Export, seal and archive the audit log.")
 imports = AppGroup("import", help="Take over what another tool recorded.")
 
 
@@ -406,9 +407,28 @@ def deactivate_person(person: str) -> None:
 @click.option("--until", callback=parse_moment, help="Before this moment: 7d (ago), or a time.")
 @on_database
 def export(since: datetime | None, until: datetime | None) -> None:
-    """Write the audit log as JSON lines, oldest first."""
-    for row in audit_logs.export(audit_logs.listing(since=since, until=until)):
+    """Write the audit log as JSON lines, oldest first. All of it can be verified: `catapult audit verify`."""
+    for row in audit_export.rows(since=since, until=until):
         click.echo(ExportedOut.encode(row))
+
+
+@audit.command("seal")
+@on_database
+def seal() -> None:
+    """Seal the entries that are not sealed yet, and sign a checkpoint."""
+    click.echo(f"Sealed {audit_seal.seal(audit_seal.signer(current_settings()))} entries.")
+
+
+@audit.command("archive")
+@click.option("--before", required=True, callback=parse_moment, help="Before this moment: 365d (ago), or a time.")
+@click.option(
+    "--to", "folder", default=".", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path)
+)
+@on_database
+def archive(before: datetime, folder: Path) -> None:
+    """Move the oldest sealed entries to a file, JSON lines with gzip. Needs the role that owns the tables."""
+    file, count = audit_archive.archive(before, folder, ExportedOut.encode)
+    click.echo(f"Moved {count} entries to {file}. The database has only their seals now: keep the file.")
 
 
 @imports.command("history")

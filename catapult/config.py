@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -109,6 +110,7 @@ class Settings:
     egress_allow: tuple[Allowed, ...] = ()
     egress_proxy: str = field(default="", repr=False)
     egress_ca: str = field(default="", repr=False)
+    audit_key: str = field(default="", repr=False)
 
     @property
     def url(self) -> str:
@@ -144,6 +146,7 @@ def load() -> Settings:
         "egress_allow": list_of(env, "EGRESS_ALLOW"),
         "egress_proxy": env.str("EGRESS_PROXY", ""),
         "egress_ca": env.str("EGRESS_CA", ""),
+        "audit_key": env.str("AUDIT_KEY", ""),
         "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
@@ -245,7 +248,11 @@ def sqlalchemy_url(url: str) -> str:
     return f"postgresql+psycopg2://{rest}" if scheme in ("postgres", "postgresql") else url
 
 
-def stored_secret(home: Path, name: str) -> str:
+def _random() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def stored_secret(home: Path, name: str, create: Callable[[], str] = _random) -> str:
     """Return the secret in that file of `home`; create it with mode 0600 if there is none. Raises ConfigError."""
     path = home / name
     try:
@@ -253,7 +260,7 @@ def stored_secret(home: Path, name: str) -> str:
         if not path.exists():
             new = home / f".{name}.{os.getpid()}"
             new.touch(mode=0o600)
-            _write(new, secrets.token_urlsafe(48))
+            _write(new, create())
             _link(new, path)
         secret = path.read_text().strip()
     except OSError as error:

@@ -1,9 +1,9 @@
 """The whole database on one page: tables, enums, constraints, indexes.
 
 Whatever PostgreSQL can enforce is enforced here, so that no door and no bug gets around it. Only the migrations have the
-triggers that refuse UPDATE, DELETE and TRUNCATE on `audit_logs` and `decisions`, the trigger that writes
-`deployment_states`, the functions `catapult_grams`, `catapult_trigrams` and `catapult_entry_model`, and the type
-`catapult_place`.
+triggers that refuse UPDATE, DELETE and TRUNCATE on `audit_logs`, `decisions`, `sealed_entries`, `audit_nodes` and
+`audit_keys`, the triggers that write `deployment_states` and `unsealed_entries`, the functions `catapult_grams`,
+`catapult_trigrams`, `catapult_entry_model` and `catapult_archive_audit_logs`, and the type `catapult_place`.
 No row is deleted: `deleted_at` removes it from every list and frees its name. Times are UTC.
 """
 
@@ -165,6 +165,8 @@ class Kind(enum.StrEnum):
     WEBHOOK = "webhook"
     DELIVERY = "delivery"
     JOB = "job"
+    AUDIT_KEY = "audit_key"
+    AUDIT_LOG = "audit_log"
 
 
 class Action(enum.StrEnum):
@@ -212,6 +214,8 @@ class Action(enum.StrEnum):
     WEBHOOK_DELETE = "webhook.delete"
     DELIVERY_REPLAY = "delivery.replay"
     JOB_RETRY = "job.retry"
+    AUDIT_KEY_CREATE = "audit_key.create"
+    AUDIT_LOG_ARCHIVE = "audit_log.archive"
     AUTH_REFUSED = "auth.refused"
     AUTH_FORBIDDEN = "auth.forbidden"
     DEMO_FILL = "demo.fill"
@@ -238,6 +242,7 @@ class EventType(enum.StrEnum):
     ENVIRONMENT_THAWED = "environment.thawed"
     WEBHOOK_TEST = "webhook.test"
     WEBHOOK_ENDED = "webhook.ended"
+    AUDIT_CHECKPOINT = "audit.checkpoint"
 
 
 class WebhookFormat(enum.StrEnum):
@@ -925,6 +930,74 @@ class AuditLog(Row):
     )
 
 
+class UnsealedEntry(Row):
+    """An audit entry that has no seal yet. A trigger adds it in the transaction of the entry, the sealer removes it."""
+
+    __tablename__ = "unsealed_entries"
+
+    entry_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class SealedEntry(Row):
+    """The number of an audit entry, from 0 without a gap, and the SHA-256 of its text as it was then: a leaf of the tree.
+
+    Not a foreign key: if somebody removes the entry, this says so.
+    """
+
+    __tablename__ = "sealed_entries"
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[UUID] = mapped_column()
+    leaf: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        CheckConstraint("octet_length(leaf) = 32", name="leaf"),
+        Index("uq_sealed_entries_entry_id", entry_id, unique=True),
+    )
+
+
+class AuditNode(Row):
+    """The root of a complete subtree of the leaves: of 256 at level 1, of 256 of those at level 2, and so on."""
+
+    __tablename__ = "audit_nodes"
+
+    level: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (CheckConstraint("octet_length(hash) = 32", name="hash"),)
+
+
+class AuditKey(Row):
+    """A public key that checkpoints were signed with."""
+
+    __tablename__ = "audit_keys"
+    kind = Kind.AUDIT_KEY
+
+    id: Mapped[UUID] = primary_key()
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        CheckConstraint("octet_length(public_key) = 32", name="public_key"),
+        Index("uq_audit_keys_public_key", public_key, unique=True),
+    )
+
+
+class AuditCheckpoint(Row):
+    """The signed root of the first `size` sealed entries: the newest, and the newest of each day before."""
+
+    __tablename__ = "audit_checkpoints"
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[bytes] = mapped_column(LargeBinary)
+    note: Mapped[str] = mapped_column(Text)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("audit_keys.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (CheckConstraint("octet_length(root) = 32", name="root"),)
+
+
 class IdempotentAnswer(Row):
     """The first answer to a POST with an Idempotency-Key, repeated for 24 hours."""
 
@@ -1118,6 +1191,12 @@ class Delivery(Row):
     tries: Mapped[int] = mapped_column(default=0, server_default="0")
     next_try_at: Mapped[datetime] = mapped_column(server_default=NOW)
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    if TYPE_CHECKING:  # not columns: what the event is, and the tries, on a row that an action returns
+        type: str
+        data: Any
+        log: Any
+
+    __mapper_args__ = {"eager_defaults": True}
 
     __table_args__ = (
         one_of("state", DeliveryState),

@@ -44,6 +44,7 @@ SETTINGS = (
         "METRICS_KEY",
         "KEY_MAX_AGE",
         "ENVIRONMENT_ROLE",
+        "AUDIT_KEY",
         "PROMETHEUS_MULTIPROC_DIR",
         "EGRESS_ALLOW",
         "EGRESS_PROXY",

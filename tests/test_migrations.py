@@ -613,3 +613,22 @@ def test_names_with_segments_stay_on_the_way_down_and_no_new_one_comes(create, u
     migrated(url, flask_migrate.upgrade, flask_migrate.check)
     run(url, REVIEW.format("y"))
     assert run(url, "SELECT count(*) FROM environments WHERE name LIKE 'review/%'") == [(2,)]
+
+
+# --- 0015: a sealed audit log
+
+
+def test_entries_of_before_wait_to_be_sealed_and_later_ones_too(create):
+    url = create()
+    migrated(url, lambda: flask_migrate.upgrade(revision="0014"))
+    row = "gen_random_uuid(), 'a.b', 'model'"
+    insert = f"INSERT INTO audit_logs (id, action, resource_type) SELECT {row} FROM generate_series(1, {{}})"
+    run(url, insert.format(3))
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    run(url, insert.format(2))
+    waiting = "SELECT entry_id FROM unsealed_entries ORDER BY 1"
+    assert run(url, waiting) == run(url, "SELECT id FROM audit_logs ORDER BY 1")
+    assert len(run(url, waiting)) == 5
+    migrated(url, down("0014"))
+    run(url, insert.format(1))
+    assert run(url, "SELECT count(*) FROM audit_logs") == [(6,)]

@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager, closing
 import flask_migrate
 import psycopg2
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from sqlalchemy import make_url
 from stage import Api, application, make_keys, on_server, settings_for
 
+from catapult.actions import audit_seal
 from catapult.config import ConfigError
 from catapult.embedded import Embedded
 from catapult.server import startup
@@ -65,6 +67,12 @@ def test_it_serves(api: Api) -> None:
     assert api.get("/readyz").status_code == 200
 
 
+def test_it_seals(api: Api) -> None:
+    with api.app.app_context():
+        assert audit_seal.seal(audit_seal.Signer(Ed25519PrivateKey.generate())) > 0
+    assert api.get("/api/v1/audit-logs/checkpoint").status_code == 200
+
+
 @pytest.mark.parametrize(
     "attempt",
     [
@@ -77,6 +85,13 @@ def test_it_serves(api: Api) -> None:
         "SET session_replication_role = replica",
         "UPDATE decisions SET id = id",
         "DELETE FROM decisions",
+        "UPDATE sealed_entries SET leaf = leaf",
+        "DELETE FROM sealed_entries",
+        "TRUNCATE audit_nodes",
+        "DELETE FROM audit_keys",
+        "DROP TRIGGER audit_logs_unsealed ON audit_logs",
+        "SELECT catapult_archive_audit_logs(0, 1)",
+        "SET catapult.archiving = 'on'; DELETE FROM audit_logs",
         "ALTER TABLE versions DROP COLUMN digest",
         "CREATE TRIGGER own BEFORE INSERT ON audit_logs EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "CREATE OR REPLACE FUNCTION catapult_place(text) RETURNS text AS 'SELECT 1::text' LANGUAGE sql",

@@ -10,6 +10,7 @@ import pytest
 from filled import filled_database, read, run, scanned, wasted
 from sqlalchemy import Uuid, text
 from sqlalchemy.exc import DBAPIError
+from stage import NOWHERE
 
 from catapult.extensions import Row, db
 
@@ -33,6 +34,11 @@ ROWS = {
     "metrics": "version_id=@version model_id=@model path=a value=1",
     "api_keys": f"id name=n role=viewer prefix=cat_abcdefgh key_hash={'x' * 32} salt_mark=x created_by=x",
     "audit_logs": "id action=a.b resource_type=model",
+    "unsealed_entries": f"entry_id={NOWHERE}",
+    "sealed_entries": f"seq=9 entry_id={NOWHERE} leaf={'x' * 32}",
+    "audit_nodes": f"level=1 index=0 hash={'x' * 32}",
+    "audit_keys": f"id public_key={'x' * 32}",
+    "audit_checkpoints": f"size=9 root={'x' * 32} note=n key_id=@signer",
     "idempotent_answers": "caller=@key key=k fingerprint=x status=201 headers={} body=x",
     "sessions": f"id token_hash={'x' * 32} api_key_id=@key",
     "jobs": "id kind=deliver key=k",
@@ -46,6 +52,7 @@ ROWS = {
 """A valid row of each table. Values with @ are ids of the fixture `there`, and a bare `id` is a new one."""
 
 TOKEN_HASH = b"t" * 32
+ENTRY = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f12"
 NOW, BEFORE = "2026-11-23T10:00:00Z", "2026-11-23T09:00:00Z"
 
 
@@ -68,11 +75,14 @@ def there(api, sql):
         "sessions": {"token_hash": TOKEN_HASH},
         "approvals": {"gates_hash": "given"},
         "saved_views": {"name": "taken"},
+        "sealed_entries": {"seq": 8, "entry_id": ENTRY},
+        "audit_keys": {"id": ENTRY, "public_key": TOKEN_HASH},
     }
     for table, noun in (("events", "event"), ("webhooks", "webhook"), ("deliveries", "delivery")):
         ids[f"@{noun}"] = str(uuid4())
         given[table] = {"id": ids[f"@{noun}"]}
     given["jobs"] = {"key": "open"}
+    ids |= {"@entry": ENTRY, "@signer": ENTRY}
     for table, changed in given.items():
         statement, values = insert(table, ids, **changed)
         sql(statement, **values)
@@ -126,6 +136,10 @@ BAD = {
     "people": {"name": "", "email": "x", "role": "root"},
     "api_keys": {"name": "", "role": "root", "prefix": "cat_abc", "key_hash": b"short"},
     "audit_logs": {"details": "[]"},
+    "sealed_entries": {"leaf": b"short"},
+    "audit_nodes": {"hash": b"short"},
+    "audit_keys": {"public_key": b"short"},
+    "audit_checkpoints": {"root": b"short"},
     "sessions": {"token_hash": b"short"},
     "saved_views": {"name": "", "address": "/keys"},
     "jobs": {"state": "done", "attempts": -1},
@@ -231,6 +245,8 @@ UNIQUE = [
     ("people", "uq_people_email", {"email": "DANA@example.com"}),
     ("jobs", "uq_jobs_key", {"key": "open"}),
     ("sessions", "uq_sessions_token_hash", {"token_hash": TOKEN_HASH}),
+    ("sealed_entries", "uq_sealed_entries_entry_id", {"entry_id": "@entry"}),
+    ("audit_keys", "uq_audit_keys_public_key", {"public_key": TOKEN_HASH}),
 ]
 
 
@@ -284,7 +300,8 @@ def test_every_id_of_something_else_is_a_foreign_key_that_takes_no_history_with_
     ids = {column for table in tables for column in table.columns if isinstance(column.type, Uuid)}
     keys = [key for table in tables for key in table.foreign_keys]
     others = {str(column) for column in ids - {key.parent for key in keys} if column.name != "id"}
-    assert others == {"audit_logs.resource_id"}
+    # An entry that is removed leaves its seal behind, which proves that it was there.
+    assert others == {"audit_logs.resource_id", "sealed_entries.entry_id", "unsealed_entries.entry_id"}
     assert "deployments.place" in {str(key.parent) for key in keys}
     assert {(key.ondelete, key.onupdate) for key in keys} == {(None, None)}
 
@@ -314,6 +331,11 @@ def test_history_is_in_the_way_of_a_delete(refused, there, table, used):
         "SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE api_keys CASCADE",
         "INSERT INTO audit_logs (id, action, resource_type) SELECT id, 'x', 'x' FROM audit_logs"
         " ON CONFLICT (id) DO UPDATE SET action = 'x'",
+        "UPDATE sealed_entries SET seq = seq + 1",
+        "DELETE FROM sealed_entries",
+        "TRUNCATE sealed_entries",
+        "DELETE FROM audit_nodes",
+        "UPDATE audit_keys SET public_key = public_key",
     ],
 )
 def test_audit_entries_are_not_changed_by_a_superuser_either(app, there, refused, statement):

@@ -5,11 +5,12 @@ from uuid import UUID
 from sqlalchemy import select
 
 from catapult import audit
+from catapult.actions import locks
 from catapult.audit import Actor
 from catapult.errors import Conflict
 from catapult.extensions import db
 from catapult.queries import jobs
-from catapult.tables import NOW, Job, JobState, Role
+from catapult.tables import Job, JobState, Role
 
 
 def retry(job_id: UUID, *, actor: Actor) -> Job:
@@ -22,5 +23,5 @@ def retry(job_id: UUID, *, actor: Actor) -> Job:
         raise jobs.missing()
     if job.state != JobState.FAILED:
         raise Conflict("This job is tried again by itself.")
-    job.state, job.attempts, job.run_at = JobState.OPEN, 0, NOW
+    job.state, job.attempts, job.run_at = JobState.OPEN, 0, locks.now()
     return audit.commit(actor, job, audit.entry("job.retry", job, name=job.kind_, key=job.key))

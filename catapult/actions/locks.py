@@ -22,6 +22,7 @@ from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Ro
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
 WEBHOOKS = 0x63617461_686F6F6B  # "catahook"
+SEALING = 0x63617461_7365616C
 
 
 _SHARE_GATES = f"SELECT pg_advisory_xact_lock_shared({GATES})"
@@ -63,6 +64,11 @@ def gates_exclusive() -> None:
 def webhooks() -> None:
     """Take the exclusive lock on creating webhooks, so that they are counted one after the other."""
     db.session.execute(select(func.pg_advisory_xact_lock(WEBHOOKS)))
+
+
+def sealing() -> bool:
+    """Take the lock on sealing the audit log until the transaction ends. Return whether nobody else has it."""
+    return bool(db.session.scalar(select(func.pg_try_advisory_xact_lock(SEALING))))
 
 
 def model(condition: ColumnElement[bool]) -> RegisteredModel:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
 from catapult.errors import Invalid
-from catapult.tables import AuditLog, Decision
+from catapult.tables import AuditKey, AuditLog, AuditNode, Decision, SealedEntry
 
-APPEND_ONLY = (AuditLog.__tablename__, Decision.__tablename__)
+APPEND_ONLY = tuple(table.__tablename__ for table in (AuditLog, Decision, SealedEntry, AuditNode, AuditKey))
 VERSIONS = "alembic_version"
 _ROLE = text(
     "SELECT rolsuper OR rolcreaterole OR pg_has_role(rolname, current_user, 'MEMBER') FROM pg_roles WHERE rolname = :name"

@@ -53,10 +53,10 @@ def create(*, actor: Actor, url: str, format: str = WebhookFormat.STANDARD, **fi
         secret_sealed=_sealed(secret),
         created_by=actor.shown,
     )
-    db.session.add(webhook)
-    audit.commit(actor, webhook, _entry("webhook.create", webhook, **{name: getattr(webhook, name) for name in FIELDS}))
     webhook.secret = secret
-    return webhook
+    db.session.add(webhook)
+    chosen = {name: getattr(webhook, name) for name in FIELDS}
+    return audit.commit(actor, webhook, _entry("webhook.create", webhook, **chosen))
 
 
 def edit(webhook_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> Webhook:
@@ -91,10 +91,8 @@ def rotate(webhook_id: UUID, *, actor: Actor) -> Webhook:
     webhook = _locked(webhook_id)
     secret = webhook_signatures.new_secret()
     webhook.old_secret_sealed, webhook.old_secret_until = webhook.secret_sealed, locks.now() + OVERLAP
-    webhook.secret_sealed = _sealed(secret)
-    audit.commit(actor, webhook, _entry("webhook.rotate", webhook))
-    webhook.secret = secret
-    return webhook
+    webhook.secret_sealed, webhook.secret = _sealed(secret), secret
+    return audit.commit(actor, webhook, _entry("webhook.rotate", webhook))
 
 
 def delete(webhook_id: UUID, *, actor: Actor, expected: set[int] | None = None) -> None:
@@ -124,6 +122,7 @@ def send_test(webhook_id: UUID, *, actor: Actor) -> Delivery:
     delivery = Delivery(id=uuid7(), event_id=event.id, webhook_id=webhook_id)
     db.session.add(event)
     audit.flush()
+    delivery.type, delivery.data, delivery.log = event.type, event.data, []
     db.session.add(delivery)
     return audit.commit(actor, delivery, _entry("webhook.test", webhook))
 
@@ -143,7 +142,9 @@ def replay(delivery_id: UUID, *, actor: Actor) -> Delivery:
     _check_active(webhook)
     if delivery.state == DeliveryState.WAITING:
         raise Conflict("This delivery is on its way already. Wait for how it ends.")
-    delivery.state, delivery.tries, delivery.next_try_at = DeliveryState.WAITING, 0, NOW
+    before = queries.delivery(delivery_id)
+    delivery.type, delivery.data, delivery.log = before.type, before.data, before.log
+    delivery.state, delivery.tries, delivery.next_try_at = DeliveryState.WAITING, 0, locks.now()
     entry = audit.entry("delivery.replay", delivery, webhook_id=str(webhook.id), webhook=shown(webhook))
     return audit.commit(actor, delivery, entry)
 

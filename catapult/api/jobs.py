@@ -8,11 +8,11 @@ from flask import g
 from catapult.actions import jobs as actions
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import PageQuery
-from catapult.contract.webhooks import JobOut
+from catapult.contract.webhooks import JobOut, NoFields
 from catapult.errors import Conflict, NotFound
 from catapult.queries import jobs
 from catapult.queries.lists.paging import Listing
-from catapult.tables import Role
+from catapult.tables import Job, Role
 
 blp = Blueprint("jobs", __name__, url_prefix="/api/v1/jobs", description="What the worker has to do")
 
@@ -26,8 +26,8 @@ def list_jobs(_: dict[str, Any]) -> Listing:
 
 
 @blp.post("/<uuid:job_id>/retry", Role.ADMIN)
+@blp.arguments(NoFields)
 @blp.answers(201, JobOut, refuses=(NotFound, Conflict))
-def retry_job(job_id: UUID) -> Any:
+def retry_job(_: dict[str, Any], job_id: UUID) -> Job:
     """Try a job again that has failed for good"""
-    actions.retry(job_id, actor=g.actor)
-    return jobs.get(job_id)
+    return actions.retry(job_id, actor=g.actor)

@@ -9,11 +9,11 @@ from catapult.actions import webhooks as actions
 from catapult.api.wire import etags
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import PageQuery
-from catapult.contract.webhooks import DeliveryOut, NewWebhookOut, WebhookEdit, WebhookIn, WebhookOut
+from catapult.contract.webhooks import DeliveryOut, NewWebhookOut, NoFields, WebhookEdit, WebhookIn, WebhookOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import webhooks
 from catapult.queries.lists.paging import Listing
-from catapult.tables import Role, Webhook
+from catapult.tables import Delivery, Role, Webhook
 
 blp = Blueprint("webhooks", __name__, url_prefix="/api/v1", description="Where events are sent")
 
@@ -67,17 +67,19 @@ def delete_webhook(webhook_id: UUID) -> None:
 
 
 @blp.post("/webhooks/<uuid:webhook_id>/rotate", Role.ADMIN)
+@blp.arguments(NoFields)
 @blp.answers(201, NewWebhookOut, secret="secret", refuses=(NotFound,))  # noqa: S106 - a field's name
-def rotate_webhook(webhook_id: UUID) -> Webhook:
-    """Give a webhook a new secret; the old one signs too for a day"""
+def rotate_webhook(_: dict[str, Any], webhook_id: UUID) -> Webhook:
+    """Rotate a webhook's secret"""
     return actions.rotate(webhook_id, actor=g.actor)
 
 
 @blp.post("/webhooks/<uuid:webhook_id>/test", Role.ADMIN)
+@blp.arguments(NoFields)
 @blp.answers(201, DeliveryOut, refuses=(NotFound, Conflict))
-def test_webhook(webhook_id: UUID) -> Any:
+def test_webhook(_: dict[str, Any], webhook_id: UUID) -> Delivery:
     """Send a test event to a webhook"""
-    return webhooks.delivery(actions.send_test(webhook_id, actor=g.actor).id)
+    return actions.send_test(webhook_id, actor=g.actor)
 
 
 @blp.get("/webhooks/<uuid:webhook_id>/deliveries", Role.ADMIN)
@@ -90,7 +92,8 @@ def list_deliveries(_: dict[str, Any], webhook_id: UUID) -> Listing:
 
 
 @blp.post("/deliveries/<uuid:delivery_id>/replay", Role.ADMIN)
+@blp.arguments(NoFields)
 @blp.answers(201, DeliveryOut, refuses=(NotFound, Conflict))
-def replay_delivery(delivery_id: UUID) -> Any:
+def replay_delivery(_: dict[str, Any], delivery_id: UUID) -> Delivery:
     """Send a delivery again, with the same webhook-id"""
-    return webhooks.delivery(actions.replay(delivery_id, actor=g.actor).id)
+    return actions.replay(delivery_id, actor=g.actor)

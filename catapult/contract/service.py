@@ -264,6 +264,48 @@ class ExportedOut(AuditOut):
     """One entry of the audit log, as `flask audit export` writes it."""
 
     api_key_id = fields.UUID(allow_none=True)
+    seq = fields.Integer(allow_none=True)
+    leaf = fields.String(allow_none=True)
+    text = fields.String(allow_none=True)
+
+
+_LEAF = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+
+
+class CheckpointOut(Out):
+    """The newest checkpoint of the sealed audit log."""
+
+    size = fields.Integer(metadata=says("The sealed entries.", 1_024))
+    root = fields.String(metadata=says("The root of their Merkle tree (RFC 9162), in hex.", _LEAF))
+    note = fields.String(metadata=says("The signed checkpoint (C2SP tlog-checkpoint). Keep it elsewhere."))
+    created_at = Time(metadata=says("When it was signed.", EXAMPLE_TIME))
+
+
+class SigningKeyOut(Out):
+    """The public key that the newest checkpoint was signed with."""
+
+    origin = fields.String(metadata=says("The log's name in its checkpoints.", f"catapult/{EXAMPLE_ID}"))
+    public_key = fields.String(metadata=says("Ed25519, in base64.", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="))
+    verifier = fields.String(metadata=says("The key as tools for signed notes take it: name+mark+key."))
+
+
+class ProofOut(RowOut):
+    """That the newest checkpoint contains an entry (RFC 9162, 2.1.3)."""
+
+    seq = fields.Integer(metadata=says("The entry's number, from 0.", 17))
+    leaf = fields.String(metadata=says("The SHA-256 of a zero byte and the entry's text, in hex.", _LEAF))
+    size = fields.Integer(metadata=says("The checkpoint's sealed entries.", 1_024))
+    hashes = fields.List(fields.String(), metadata=says("The proof, from the leaf up.", [_LEAF]))
+    root = fields.String(metadata=says("The checkpoint's root.", _LEAF))
+
+
+class ConsistencyOut(Out):
+    """That one state of the sealed audit log begins with an earlier one (RFC 9162, 2.1.4)."""
+
+    first = fields.Integer(metadata=says("The earlier one's sealed entries.", 512))
+    last = fields.Integer(metadata=says("The later one's.", 1_024))
+    hashes = fields.List(fields.String(), metadata=says("The proof.", [_LEAF]))
+    root = fields.String(metadata=says("The later one's root.", _LEAF))
 
 
 class HealthOut(Out):

@@ -54,6 +54,10 @@ class WebhookIn(Create):
     environments = _environments()
 
 
+class NoFields(Create):
+    """An empty object, or no body: the address says it all."""
+
+
 class WebhookEdit(In):
     """The fields to change; the others stay as they are."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from catapult.jobs import ask, deliver, dispatch, sweep, thaw
+from catapult.jobs import ask, deliver, dispatch, seal, sweep, tell_checkpoint, thaw
 
 
 class Kind(NamedTuple):
@@ -20,6 +20,8 @@ class Kind(NamedTuple):
 KINDS = {
     "thaw": Kind(thaw.run, every=5),
     "ask": Kind(ask.run, every=5),
+    "seal": Kind(seal.run, every=2),
+    "checkpoint": Kind(tell_checkpoint.run, every=86_400),
     "dispatch": Kind(dispatch.run, every=1),
     "deliver": Kind(deliver.run),
     "sweep": Kind(sweep.run, every=600),

@@ -15,14 +15,14 @@ from catapult.pages.parts import csv_files, lists
 from catapult.pages.parts.day_bars import day_bars
 from catapult.pages.parts.days import by_day
 from catapult.pages.parts.page_request import is_htmx, page
-from catapult.queries import audit_logs
+from catapult.queries import audit_export, audit_logs, audit_seals
 from catapult.tables import Action, Kind
 
 blp = Blueprint("audit_logs", __name__)
 LIST = "audit_logs/index.html"
 COLUMNS = (
     *("id", "created_at", "api_key_name", "action", "resource_type", "resource_id"),
-    *("ip_address", "request_id", "details", "person_name"),
+    *("ip_address", "request_id", "details", "person_name", "seq", "leaf", "text"),
 )
 FOLDED = 1_000
 """Shown characters of a value."""
@@ -42,8 +42,10 @@ def index() -> Response:
     """The entries that match the filters in the address, newest first."""
     form, part = lists.filtered_part(Filters, audit_logs.listing)
     values: dict[str, Any] = {**form.values}
+    seals = audit_seals.of([row.id for row in part.rows])
     context = {
-        "days": by_day(entry(row) for row in part.rows),
+        "days": by_day(entry(row, seals.get(row.id)) for row in part.rows),
+        "sealed": None if is_htmx() else audit_seals.newest(),
         "after": request.headers.get("X-After-Day"),  # the head above a next page
         "files": {kind: url_for(f".export_{kind}", **values) for kind in ("csv", "jsonl")},
         "bars": [] if is_htmx() else day_bars(audit_logs.counts_by_day(), audit_logs.MOST_A_DAY),
@@ -67,12 +69,13 @@ def export_jsonl() -> Response:
     return csv_files.file("catapult-audit.jsonl", "application/jsonl; charset=utf-8", lines)
 
 
-def entry(row: Any) -> SimpleNamespace:
-    """Return the row with its `parsed` details, `facts` as text by name, and `changes` as texts (field, old, new)."""
+def entry(row: Any, seal: Any = None) -> SimpleNamespace:
+    """Return the row with its `seal`, `parsed` details, `facts` as text by name, and `changes` as texts (field, old, new)."""
     details = json.loads(row.details)
     changes = details.get("changes", {})
     return SimpleNamespace(
         **row._mapping,
+        seal=seal,
         parsed=details,
         facts={name: as_text(value) for name, value in details.items() if name != "changes"},
         changes=[(name, as_text(change["old"]), as_text(change["new"])) for name, change in changes.items()],
@@ -93,4 +96,4 @@ def _exported() -> Iterator[Any]:
     form, filters = lists.filters(Filters)
     if form.refusal:
         raise form.refusal
-    return audit_logs.export(audit_logs.listing(**filters))
+    return audit_export.rows(**filters)

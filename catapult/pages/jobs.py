@@ -18,6 +18,7 @@ KINDS = {
     "dispatch": "Write the deliveries of new events",
     "deliver": "Send events to a receiver",
     "seal": "Seal the audit log",
+    "checkpoint": "Tell the newest checkpoint of the audit log",
     "sweep": "Delete what is over",
 }
 

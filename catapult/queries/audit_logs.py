@@ -1,7 +1,6 @@
 """The audit log, newest first."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from unicodedata import normalize
@@ -10,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Text, cast, func, lateral, select, text, true
 
 from catapult.extensions import db
-from catapult.queries.lists.paging import CHUNK, Listing, Page, in_order, newest_first
+from catapult.queries.lists.paging import Listing, Page, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
 from catapult.tables import Action, Approval, AuditLog, Comment, Deployment, Version
@@ -24,15 +23,15 @@ C: Any = Comment.__table__.c
 DAYS, MOST_A_DAY = 30, 500
 """The days that `counts_by_day` returns, and up to how many entries it counts of each."""
 
-QUIET = ("api_key.", "session.", "auth.", "demo.")
+QUIET = ("api_key.", "audit_key.", "audit_log.", "session.", "auth.", "demo.")
 ACTIVITY = tuple(action for action in Action if not action.startswith(QUIET))
 """The actions that the overview's activity shows: what people did, without keys, sessions and refusals."""
 
-_COLUMNS = (
+COLUMNS = (
     "id action resource_type resource_id api_key_id api_key_name person_id person_name details ip_address request_id"
     " created_at"
 )
-_ENTRIES = Listing(select(*shown(A, _COLUMNS)), newest_first(A.created_at, A.id))
+_ENTRIES = Listing(select(*shown(A, COLUMNS)), newest_first(A.created_at, A.id))
 
 
 def listing(
@@ -129,13 +128,3 @@ def activity(limit: int) -> Sequence[Any]:
     newest = lateral(_ENTRIES.with_leading_column(A.action, action.c.name).query(Page(limit - 1))).alias("newest")
     query = select(newest).select_from(action).join(newest, true())
     return db.session.execute(query.order_by(newest.c.created_at.desc(), newest.c.id.desc()).limit(limit)).all()
-
-
-def export(listing: Listing) -> Iterator[Any]:
-    """Yield every entry of the list, oldest first. Each portion has its own transaction: a reader may be slow."""
-    oldest_first = replace(listing, keys=in_order(A.created_at, A.id))
-    page = Page(CHUNK - 1)
-    while rows := db.session.execute(oldest_first.query(page)).all():
-        db.session.rollback()
-        yield from rows
-        page = page._replace(after=listing.position(rows[-1]))

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from sqlalchemy import select, text
 
@@ -49,14 +48,6 @@ class Depth(NamedTuple):
 def listing() -> Listing:
     """Return the list of jobs, newest first, failed ones too."""
     return _JOBS
-
-
-def get(job_id: UUID) -> Any:
-    """Return the job as a plain row. Raises NotFound."""
-    row = db.session.execute(_JOBS.rows.where(J.id == job_id)).one_or_none()
-    if row is None:
-        raise missing()
-    return row
 
 
 def depth() -> Depth:

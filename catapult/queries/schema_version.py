@@ -12,7 +12,13 @@ PACKAGE = Path(__file__).parents[1]
 FOLDER = next(folder for folder in (PACKAGE / "migrations", PACKAGE.parent / "migrations") if folder.is_dir())
 """Inside the package in a wheel, beside it in a checkout."""
 
-FUNCTIONS = ["catapult_entry_model", "catapult_grams", "catapult_place", "catapult_trigrams"]
+FUNCTIONS = [
+    "catapult_archive_audit_logs",
+    "catapult_entry_model",
+    "catapult_grams",
+    "catapult_place",
+    "catapult_trigrams",
+]
 """The functions of the database that statements call."""
 
 _MISSING = text(

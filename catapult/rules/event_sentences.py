@@ -33,6 +33,7 @@ _SENTENCES = {
     EventType.ENVIRONMENT_FROZEN: "{by} froze {environment}{until}",
     EventType.ENVIRONMENT_THAWED: "{by} ended the freeze of {environment}",
     EventType.WEBHOOK_ENDED: "The webhook to {webhook} has ended",
+    EventType.AUDIT_CHECKPOINT: "The first {size} entries of the audit log have the root {root}",
     EventType.WEBHOOK_TEST: "{by} sent this as a test of a webhook",
 }
 
@@ -53,6 +54,8 @@ def headline(event: Event) -> str:
         "environment": one_line(data.get("environment")) or target or "an environment",
         "purpose": f" for {target}" if target and target != RELEASE else "",
         "former": f" from {one_line(data['from_version'])}" if data.get("from_version") else "",
+        "size": data.get("size") or 0,
+        "root": one_line(data.get("root")) or "of none",
         "webhook": one_line(data.get("webhook")) or "a receiver",
         "until": f" until {_minute(one_line(data['until']))}" if data.get("until") else "",
     }

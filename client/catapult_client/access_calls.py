@@ -9,7 +9,18 @@ from typing import Any
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
 from .errors import SecretLost
-from .records import ApiKey, AuditEntry, Me, Person, PersonRef, SavedView
+from .records import (
+    ApiKey,
+    AuditEntry,
+    AuditKey,
+    Checkpoint,
+    Consistency,
+    Me,
+    Person,
+    PersonRef,
+    Proof,
+    SavedView,
+)
 
 
 class AccessCalls(Calls[Failed]):
@@ -194,6 +205,32 @@ class AccessCalls(Calls[Failed]):
         Raises InvalidArgument; the iterator raises Validation and whatever a request can.
         """
         return self._pages(AuditEntry, "/v1/audit-logs", arguments(locals()))
+
+    @call
+    def checkpoint(self) -> Checkpoint | Failed:
+        """Return the newest checkpoint of the sealed audit log. Keep its `note` elsewhere. Raises NotFound (none yet)."""
+        return self._get(Checkpoint, "/v1/audit-logs/checkpoint")
+
+    @call
+    def audit_key(self) -> AuditKey | Failed:
+        """Return the public key of the checkpoints. Raises NotFound (none yet)."""
+        return self._get(AuditKey, "/v1/audit-logs/key")
+
+    @call
+    def proof(self, entry_id: str | uuid.UUID | AuditEntry | Failed) -> Proof | Failed:
+        """Return the proof that the newest checkpoint contains an audit entry. `leads_to_root()` checks its arithmetic.
+
+        Raises NotFound, Conflict (the entry is not sealed yet: ask again in a few seconds).
+        """
+        return self._get(Proof, f"/v1/audit-logs/{identity(entry_id, 'entry_id')}/proof")
+
+    @call
+    def consistency(self, first: int, last: int) -> Consistency | Failed:
+        """Return the proof that the log of `last` sealed entries begins with that of `first` entries.
+
+        `continues(root)` checks it, with the root of the first one that you hold. Raises Validation, NotFound.
+        """
+        return self._get(Consistency, "/v1/audit-logs/consistency", {"from": first, "to": last})
 
     def _new_key(self, path: str, fields: Mapping[str, Any], idempotency_key: str | None) -> ApiKey:
         """Create a key and return it with its secret. Raises SecretLost."""

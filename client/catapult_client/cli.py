@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import commands, webhook_commands
+from . import audit_commands, commands, webhook_commands
 from .errors import InvalidArgument, RegistryError
 from .output import Output
 from .record import moment
@@ -46,8 +46,11 @@ def _run(arguments: Sequence[str] | None, out: Output) -> int:
     try:
         options = parser().parse_args(arguments)
         out.as_json = options.json
-        with _opened(options, out) as registry:
-            passed = options.run(registry, options, out)
+        if options.offline:
+            passed = options.run(options, out)
+        else:
+            with _opened(options, out) as registry:
+                passed = options.run(registry, options, out)
     except SystemExit:  # of --help and --version
         return DONE
     except (commands.Usage, InvalidArgument) as fault:
@@ -97,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line. It sets `run` to a function in `commands`, and raises Usage."""
     top = Parser(prog="catapult", description="Work with a Catapult model registry.", epilog=_ENDS)
     top.add_argument("--version", action="version", version=f"catapult-sdk {RELEASE}")
-    top.set_defaults(time_limit=None)
+    top.set_defaults(time_limit=None, offline=False)
     _add_settings(top)
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
     for add in (
@@ -113,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
         _wait,
         _comment,
         _webhook,
+        _audit,
     ):
         add(verbs)
     return top
@@ -274,6 +278,37 @@ def _webhook(verbs: Any) -> None:
         _verb(acts, name, run, what).add_argument("id", metavar="WEBHOOK", help="its id")
     replay = _verb(acts, "replay", webhook_commands.replay, "Send a delivery again.")
     replay.add_argument("id", metavar="DELIVERY", help="its id")
+
+
+def _audit(verbs: Any) -> None:
+    says = "Check an export of the audit log without the registry."
+    nouns = verbs.add_parser("audit", help=says, description=says).add_subparsers(
+        title="commands", metavar="COMMAND", required=True, dest="audit_command"
+    )
+    to = _verb(
+        nouns,
+        "verify",
+        audit_commands.verify,
+        "Check that no entry of an export was changed, removed, moved or put in.",
+    )
+    to.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="JSON lines of `flask audit export`, perhaps after the files of `flask audit archive`; -: standard input",
+    )
+    to.add_argument(
+        "--checkpoint",
+        dest="notes",
+        metavar="NOTE",
+        action="append",
+        required=True,
+        help="a file with a checkpoint that you hold; repeatable",
+    )
+    to.add_argument(
+        "--key", dest="keys", metavar="PUB", action="append", required=True, help="the public key, or a file with it"
+    )
+    to.set_defaults(offline=True)
 
 
 def _seconds(text: str) -> float:

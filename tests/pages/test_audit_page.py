@@ -11,6 +11,7 @@ import pytest
 from flask import render_template_string
 from markup import Page
 from rows import ENTRIES
+from sealing import Log
 
 from catapult import audit, tables
 from catapult.pages.audit_logs import as_text
@@ -229,7 +230,7 @@ def test_the_csv_has_every_column_oldest_first(browser, api):
     api.by("publisher").model("org/late")
     response = browser.by("viewer").get("/audit/export.csv?action=model.create")
     rows = list(csv.DictReader(response.csv))
-    columns = "id created_at api_key_name action resource_type resource_id ip_address request_id details person_name"
+    columns = "id created_at api_key_name action resource_type resource_id ip_address request_id details person_name seq leaf text"
     assert response.headers["Content-Disposition"] == 'attachment; filename="catapult-audit.csv"'
     assert response.mimetype == "text/csv"
     assert list(rows[0]) == columns.split()
@@ -292,3 +293,17 @@ def test_the_export_links_have_the_filters(browser, api):
 def test_a_value_that_is_not_text_is_json():
     assert [as_text(value) for value in ("null", None, "", 0.1, True)] == ["null", "null", '""', "0.1", "true"]
     assert as_text({"a": [1]}) == '{\n  "a": [\n    1\n  ]\n}'
+
+
+def test_the_page_says_how_far_the_log_is_sealed_and_an_entry_has_its_number(browser, api, app, tmp_path):
+    api.model()
+    assert "Sealed up to" not in browser.get("/audit").text
+    log = Log(app, tmp_path)
+    log.seal()
+    last = log.export()[-1]
+    api.model("org/late")
+    page = browser.get("/audit").text
+    assert f"Sealed up to entry {last['seq']}, " in page
+    assert f"entry {last['seq']}, <code" in page
+    assert last["leaf"] in page
+    assert page.count("<dt>sealed</dt>") == last["seq"] + 1

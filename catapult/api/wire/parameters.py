@@ -95,6 +95,19 @@ class AuditQuery(PageQuery, AuditFilters):
     pass
 
 
+_ENTRIES = between(1, 10**9)
+ConsistencyQuery = Query.from_dict(
+    {
+        "from": QueryNumber(
+            required=True, validate=_ENTRIES, metadata=says("Sealed entries of the earlier state.", 512)
+        ),
+        "to": QueryNumber(required=True, validate=_ENTRIES, metadata=says("Sealed entries of the later state.", 1_024)),
+    },
+    name="ConsistencyQuery",
+)
+"""Made by a call, since `from` is a word of Python."""
+
+
 class DeleteModelQuery(Query):
     force = QueryFlag(metadata=says("End its live deployments too."))
 

@@ -1,0 +1,230 @@
+"""Checking an export of the sealed audit log: every entry against its leaf, and all leaves against checkpoints.
+
+The export is read once, line by line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from .checkpoint import SignedRoot
+from .merkle import Tree, leaf_hash
+
+LATE = timedelta(minutes=10)
+"""How much later than it was made an entry may be sealed."""
+
+
+class ExportError(Exception):
+    """The file is not an export of the audit log. The message says why."""
+
+
+@dataclass
+class Report:
+    """What was found in an export. `ok` says whether everything holds."""
+
+    sealed: int = 0
+    unsealed: int = 0
+    problem: str | None = None
+    """The first entry that was changed, removed, moved or put in."""
+    seq: int | None = None
+    """Its number."""
+    id: str | None = None
+    """Its id."""
+    others: list[str] = field(default_factory=list)
+    """What else does not hold: entries that were dated back, or not sealed; checkpoints."""
+    held: list[str] = field(default_factory=list)
+    """What holds."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything holds."""
+        return self.problem is None and not self.others
+
+
+def verify(lines: Iterable[bytes], checkpoints: Sequence[SignedRoot]) -> Report:
+    """Return what is found in an export, given as its lines. Raises ExportError."""
+    log = _Log(checkpoints)
+    for number, line in enumerate(lines, 1):
+        if not line.isspace():
+            try:
+                log.add(_loaded(line.decode()))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                raise ExportError(f"Line {number} is not an entry of an export of the audit log.") from None
+    return log.report()
+
+
+class _Log:
+    """An export that is read."""
+
+    def __init__(self, checkpoints: Sequence[SignedRoot]) -> None:
+        self.checkpoints = sorted(checkpoints, key=lambda checkpoint: checkpoint.size)
+        self.roots: dict[int, bytes] = {}
+        self.tree, self.found = Tree(), Report()
+        self.waiting = [checkpoint.size for checkpoint in self.checkpoints]
+        self.missing = False  # whether a number is missing, after which no root can be computed
+        self.sought: bytes | None = None  # the leaf of the changed entry's text, if another entry has it
+        self.last: datetime | None = None
+        self.newest = datetime.min
+        self.back_dated: list[str] = []
+        self.archived = 0  # entries that are in files, and not in what is read
+        self.archives: set[int] = set()  # the numbers of entries that entries say were archived
+        self.oldest_unsealed: tuple[datetime, str] = (datetime.max, "")
+        self._roots()
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Check one entry."""
+        seq = None if entry["seq"] is None else int(entry["seq"])
+        if seq is not None and entry["leaf"] is None:
+            self._archived(**_loaded(entry["text"]))
+            return
+        if entry["text"] is None:
+            self._gone(entry, seq)
+        else:
+            self._dated(entry, seq)
+        if seq is None:
+            self.found.unsealed += entry["text"] is not None
+        elif self.missing:
+            self._moved(entry, seq)
+        elif seq != self.tree.size:
+            self._out_of_order(entry, seq)
+        else:
+            self._sealed(entry, seq)
+
+    def _archived(self, archived: bytes, hashes: Sequence[str]) -> None:
+        """Go on from the tree of the entries that are in files; if those were read before, compare."""
+        size, peaks = int(archived), [bytes.fromhex(each) for each in hashes]
+        if self.tree.size == 0 and len(peaks) == bin(size).count("1"):
+            self.tree, self.archived = Tree(size, peaks), size
+            self.waiting = [each for each in self.waiting if each >= size]
+            self._roots()
+        elif (self.tree.size, self.tree.peaks) != (size, peaks):
+            self._problem(self.tree.size, None, f"does not fit what the export says of the {size} archived entries")
+
+    def _sealed(self, entry: dict[str, Any], seq: int) -> None:
+        leaf = bytes.fromhex(entry["leaf"])
+        if entry["text"] is not None and self.found.problem is None:
+            text = leaf_hash(entry["text"])
+            if text != leaf:
+                self._problem(seq, entry["id"], "was changed: its text is not the one that was sealed")
+                self.sought = text
+            elif wrong := _differing(entry, _loaded(entry["text"])):
+                self._problem(seq, entry["id"], f"was changed in the file: {wrong} is not as in its sealed text")
+        elif leaf == self.sought:
+            self.sought = None
+            moved = "was moved or exchanged: the text in its place is that of entry"
+            self._problem(self.found.seq, self.found.id, f"{moved} {seq} ({entry['id']})", again=True)
+        if entry.get("action") == "audit_log.archive":
+            self.archives.add(int(entry["details"]["size"]))
+        self.tree.append(leaf)
+        self._roots()
+
+    def _gone(self, entry: dict[str, Any], seq: int | None) -> None:
+        when = "before it was sealed" if seq is None else "from the log after it was sealed"
+        self._problem(seq, entry["id"], f"is missing: it was removed {when}")
+
+    def _out_of_order(self, entry: dict[str, Any], seq: int) -> None:
+        if seq < self.tree.size:
+            self._problem(seq, entry["id"], "was put in: another entry before it has this number")
+        else:
+            self.missing = True
+            self._problem(self.tree.size, None, f"is missing: entry {seq} ({entry['id']}) follows in its place")
+
+    def _moved(self, entry: dict[str, Any], seq: int) -> None:
+        if seq == self.tree.size and self.found.seq == seq and self.found.id is None:
+            self._problem(seq, entry["id"], "was moved: later entries are before it", again=True)
+
+    def _problem(self, seq: int | None, entry_id: str | None, what: str, again: bool = False) -> None:
+        """Note the first problem; `again` says more of it."""
+        if self.found.problem is None or again:
+            name = f"Entry {seq}" + (f" ({entry_id})" if entry_id else "") if seq is not None else f"Entry {entry_id}"
+            self.found.seq, self.found.id, self.found.problem = seq, entry_id, f"{name} {what}."
+
+    def _dated(self, entry: dict[str, Any], seq: int | None) -> None:
+        """Compare the entry's time with that of the entry sealed before it."""
+        try:
+            at = datetime.fromisoformat(entry["created_at"][:26])
+        except (ValueError, TypeError):
+            at = datetime.min
+        self.newest = max(self.newest, at)
+        if seq is None:
+            self.oldest_unsealed = min(self.oldest_unsealed, (at, entry["id"]))
+            return
+        if self.last is not None and self.last - at > LATE:
+            self.back_dated.append(f"Entry {seq} ({entry['id']})" if not self.back_dated else "")
+        self.last = at
+
+    def _roots(self) -> None:
+        while self.waiting and self.waiting[0] <= self.tree.size:
+            self.roots[self.waiting.pop(0)] = self.tree.root()
+
+    def report(self) -> Report:
+        """Return what was found, at the end."""
+        found = self.found
+        found.sealed = self.tree.size
+        if self.back_dated:
+            more = len(self.back_dated) - 1
+            found.others.append(
+                f"{self.back_dated[0]} is dated more than 10 minutes before the entry that was sealed before it"
+                f"{f', and {more} more are' if more else ''}: it was dated back, or a clock was set."
+            )
+        at, entry_id = self.oldest_unsealed
+        if entry_id and self.newest - at > LATE:
+            found.others.append(
+                f"Entry {entry_id} of {at.isoformat()}Z is not sealed, and others are more than 10 minutes newer:"
+                " it was put in around the sealing, or nothing is sealed at present."
+            )
+        if self.archived:
+            found.held.append(f"Entries 0 to {self.archived - 1} are in files of the archive, which were not read.")
+            if self.archived not in self.archives:
+                found.others.append(f"No entry says that the first {self.archived} entries were archived.")
+        self._checkpoints()
+        return found
+
+    def _checkpoints(self) -> None:
+        held = self.archived
+        for checkpoint in self.checkpoints:
+            name, size = f"The checkpoint of {checkpoint.size} entries", self.tree.size
+            if checkpoint.size > size:
+                what = "number is missing" if self.missing else "export ends"
+                self.found.others.append(f"{name} cannot hold: the {what} at entry {size}.")
+                if not self.missing:
+                    self._problem(
+                        size, None, f"is missing, and every one after it: the export has {size} sealed entries"
+                    )
+            elif checkpoint.size not in self.roots:
+                self.found.others.append(f"{name} needs the files of the archive: give them before the export.")
+            elif self.roots[checkpoint.size] == checkpoint.root:
+                held = checkpoint.size
+                self.found.held.append(f"{name} holds.")
+            else:
+                self.found.others.append(
+                    f"{name} does not hold: of the entries {held} to {checkpoint.size - 1},"
+                    " one or more were changed, removed, moved or put in, and their seals with them."
+                )
+                return  # those after it cannot hold either
+
+
+def _differing(entry: Mapping[str, Any], sealed: dict[str, Any]) -> str | None:
+    """Return the name of a field of the line that its text has otherwise."""
+    person_id, name = sealed.pop("person_id"), sealed.pop("person_name")
+    if entry["person"] != (person_id and {"id": person_id, "name": name or ""}):
+        return "person"
+    if sealed.items() <= entry.items():
+        return None
+    return next(name for name, value in sealed.items() if entry.get(name) != value)
+
+
+# Numbers as the bytes that they are: all digits, and never equal to a text.
+_DECODER = json.JSONDecoder(parse_float=str.encode, parse_int=str.encode)
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """Return a JSON object. Raises ValueError, TypeError."""
+    loaded, end = _DECODER.raw_decode(text)
+    if not isinstance(loaded, dict) or text[end:].strip():
+        raise TypeError
+    return loaded
