@@ -24,6 +24,8 @@ RUN python -m compileall -q /app /opt/venv/lib && chmod -R a+rX /app /opt/venv
 FROM python:${PYTHON} AS backend
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
+# A volume that is mounted here first belongs to the user of the worker, which keeps the key of the audit log in it.
+RUN install -d -m 700 -o 10001 -g 10001 /var/lib/catapult
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -25,6 +25,14 @@ from catapult.tables import Role
 
 SALT = "a salt for tests, long enough to be one"
 SECRET = "a secret for tests"
+AUDIT_KEY = "\n".join(
+    (
+        "-----BEGIN PRIVATE KEY-----",
+        "MC4CAQAwBQYDK2VwBCIEIHRlc3QgdGVzdCB0ZXN0IHRlc3QgdGVzdCB0ZXN0IDAx",
+        "-----END PRIVATE KEY-----",
+    )
+)
+"""Signs the checkpoints of tests. Its 32 bytes are a text that says so."""
 LARGE = 1 << 20
 """Bytes of a table from which on all are truncated: deleted rows stay until a vacuum. For small tables DELETE is faster."""
 
@@ -91,6 +99,7 @@ def settings_for(url: str, **changed: Any) -> Settings:
         "database_url": sqlalchemy_url(url),
         "api_key_salt": SALT,
         "secret_key": SECRET,
+        "audit_key": AUDIT_KEY,
         "log_level": "ERROR",
     }
     return Settings(**{**values, **changed})

@@ -260,7 +260,7 @@ def test_the_first_key_and_a_new_one_are_entries_and_the_name_of_the_log_stays(l
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
-    settings = settings_for("postgresql://x/y", home=tmp_path)
+    settings = settings_for("postgresql://x/y", home=tmp_path, audit_key="")
     assert audit_seal.signer(settings).public_key == audit_seal.signer(settings).public_key
     assert stat.S_IMODE((tmp_path / "audit_key").stat().st_mode) == 0o600
     assert (tmp_path / "audit_key").read_text().startswith("-----BEGIN PRIVATE KEY-----")

@@ -12,10 +12,12 @@ from standardwebhooks import Webhook as Verifier
 
 from catapult.config import Allowed
 from catapult.jobs import deliver
+from catapult.jobs.kinds import KINDS
 from catapult.jobs.worker import Worker
 from catapult.rules import encryption
 from catapult.tables import EventType
 
+KINDS_TRIED = [kind for kind in KINDS if kind != "checkpoint"]  # which tells something by itself
 LOCAL = (Allowed.of("127.0.0.0/8"),)
 PUBLIC = "https://ml.example.com/catapult"
 
@@ -46,7 +48,11 @@ def hook(desk, receiver):
 
 @pytest.fixture
 def work(sending):
-    return lambda: Worker(sending).drain()
+    return lambda: drain(sending)
+
+
+def drain(app):
+    Worker(app, KINDS_TRIED).drain()
 
 
 def kinds(receiver):
@@ -119,7 +125,8 @@ def test_every_event_is_told_once_by_the_change_that_it_is_about(desk, hook, wor
     ]
     cancelled = next(got for got in receiver.got if got.json["type"] == "deployment.cancelled")
     assert cancelled.json["data"]["deployment_id"] == old["id"]
-    told = {*kinds(receiver), "version.created", "approval.wanted", "webhook.test", "webhook.ended"}
+    others = {"version.created", "approval.wanted", "webhook.test", "webhook.ended", "audit.checkpoint"}
+    told = {*kinds(receiver), *others}
     assert told == set(EventType)
 
 
@@ -196,6 +203,16 @@ def test_nothing_is_told_of_a_change_that_was_refused_and_nothing_of_before(desk
     assert receiver.got == []
 
 
+def test_a_checkpoint_of_the_audit_log_is_told_once_a_day(desk, hook, receiver, sending):
+    hook(events=["audit.checkpoint"])
+    for _ in range(3):
+        Worker(sending).drain()
+    [got] = receiver.got
+    note = desk.get("/api/v1/audit-logs/checkpoint").json
+    assert got.json["data"]["size"] <= note["size"]
+    assert got.json["data"]["note"].startswith(note["note"].partition("\n")[0])
+
+
 # --- tries ------------------------------------------------------------------------------------------------------------
 
 
@@ -250,7 +267,7 @@ def test_the_pauses_grow_and_a_receiver_may_ask_for_longer_ones(app_with, keys, 
     desk.version(desk.model())
     pauses = []
     for _ in range(9):
-        Worker(sending).drain()
+        drain(sending)
         row = sql("SELECT extract(epoch FROM next_try_at - now()) AS pause, state FROM deliveries")[0]
         pauses.append(float(row["pause"]))
         sql("UPDATE deliveries SET next_try_at = now()")
@@ -260,7 +277,7 @@ def test_the_pauses_grow_and_a_receiver_may_ask_for_longer_ones(app_with, keys, 
     assert len(receiver.got) == 7
     receiver.headers = {"Retry-After": "7200"}
     desk.version(desk.model("org/other"))
-    Worker(sending).drain()
+    drain(sending)
     [row] = sql("SELECT extract(epoch FROM next_try_at - now()) AS pause FROM deliveries WHERE state = 'waiting'")
     assert 7_190 < float(row["pause"]) <= 7_200
 
@@ -274,12 +291,12 @@ def test_deliveries_of_a_model_stay_in_order_until_one_has_failed_twice(app_with
     for version in ("1.0.0", "2.0.0"):
         desk.version(model, version)
     desk.version(other, "5.0.0")
-    Worker(sending).drain()
+    drain(sending)
     assert [got.json["data"]["version"] for got in receiver.got] == ["1.0.0", "5.0.0"]
-    Worker(sending).drain()
+    drain(sending)
     assert len(receiver.got) == 2  # 2.0.0 waits for 1.0.0
     sql("UPDATE deliveries SET next_try_at = now()")
-    Worker(sending).drain()
+    drain(sending)
     assert [got.json["data"]["version"] for got in receiver.got][2:] == ["1.0.0", "2.0.0"]
 
 
@@ -404,7 +421,7 @@ def test_with_another_secret_key_it_says_what_to_do(app_with, keys, hook, desk, 
     webhook = hook()
     desk.version(desk.model())
     other = app_with(egress_allow=LOCAL, secret_key="another secret for tests", webhook_tries=(0,))
-    Worker(other).drain()
+    drain(other)
     [delivery] = deliveries(desk, webhook)
     assert "SECRET_KEY" in delivery["log"][0]["error"]
     assert receiver.got == []
@@ -471,7 +488,7 @@ def test_a_webhook_that_cannot_work_is_refused_where_it_is_saved(desk, sql, fiel
 def test_an_address_that_is_allowed_when_saved_and_not_when_sent_gets_nothing(desk, hook, receiver, app_with):
     webhook = hook()
     desk.version(desk.model())
-    Worker(app_with(webhook_tries=(0,))).drain()
+    drain(app_with(webhook_tries=(0,)))
     assert receiver.got == []
     [delivery] = deliveries(desk, webhook)
     assert "EGRESS_ALLOW" in delivery["log"][0]["error"]
@@ -522,8 +539,8 @@ def test_mail_goes_to_a_webhook_s_address_and_to_people_whose_approval_counts(ap
         assert desk.put(f"/api/v1/people/{person['id']}", {"notices": notices}).json["notices"] == notices
     desk.make("/api/v1/gates", {"model": "*", "target": "release", "kind": "approved", "role": "releaser"})
     desk.version(desk.model())
-    Worker(sending).drain()
-    Worker(sending).drain()
+    drain(sending)
+    drain(sending)
     mails = {mail.rcpt_tos[0]: mail.content.decode() for mail in mailbox.mails}
     assert (mails.keys(), len(mailbox.mails)) == ({"team@example.com", "dana@example.com"}, 2)
     text = mails["dana@example.com"]
@@ -538,6 +555,6 @@ def test_a_mail_server_that_is_not_there_is_a_failure_that_says_so(app_with, key
     desk = Api(sending, keys)
     webhook = desk.make("/api/v1/webhooks", {"url": "mailto:team@example.com", "format": "email"})
     desk.version(desk.model())
-    Worker(sending).drain()
+    drain(sending)
     [delivery] = deliveries(desk, webhook)
     assert delivery["log"][0]["error"] == "The mail server could not be reached: ConnectionRefusedError."

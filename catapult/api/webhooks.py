@@ -77,7 +77,7 @@ def rotate_webhook(_: dict[str, Any], webhook_id: UUID) -> Webhook:
 @blp.post("/webhooks/<uuid:webhook_id>/test", Role.ADMIN)
 @blp.arguments(NoFields)
 @blp.answers(201, DeliveryOut, refuses=(NotFound, Conflict))
-def test_webhook(_: dict[str, Any], webhook_id: UUID) -> Delivery:
+def try_webhook(_: dict[str, Any], webhook_id: UUID) -> Delivery:
     """Send a test event to a webhook"""
     return actions.send_test(webhook_id, actor=g.actor)
 
@@ -86,7 +86,7 @@ def test_webhook(_: dict[str, Any], webhook_id: UUID) -> Delivery:
 @blp.arguments(PageQuery)
 @blp.lists(DeliveryOut, refuses=(NotFound,))
 def list_deliveries(_: dict[str, Any], webhook_id: UUID) -> Listing:
-    """List a webhook's deliveries of the last 30 days, newest first"""
+    """List a webhook's deliveries, newest first"""
     actions.check_may_manage(g.actor)
     return webhooks.deliveries(webhook_id).with_check(lambda: webhooks.get(webhook_id))
 

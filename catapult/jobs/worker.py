@@ -26,6 +26,8 @@ RENEW = queue.LEASE / 3
 STOP = 25.0
 """Seconds that jobs may still take after SIGTERM; those that take longer are given back."""
 DATABASE_PAUSE = 2.0
+OFTEN = 60.0
+"""Seconds of a repeated job that `drain` does not wait for."""
 R = TypeVar("R")
 log = structlog.get_logger("catapult")
 
@@ -81,17 +83,24 @@ class Worker:
             reachability.end_silent_waits()
 
     def drain(self) -> None:
-        """Run every job that is due, kind by kind, and each repeated one once, whenever it is due."""
+        """Run every job that is due, kind by kind, and each that is repeated often once."""
         with self.app.app_context():
             for kind in self.kinds:
-                if KINDS[kind].every is not None:
-                    with audit.bookkeeping():
-                        queue.add(kind, [queue.REPEATED])
+                self._make_due(kind)
                 while due := queue.claim([kind], self.threads):
                     for job in due:
                         self._work(job)
                     if KINDS[kind].every is not None:
                         break
+
+    def _make_due(self, kind: str) -> None:
+        """Make a job that is repeated often due now, so that what it would do in a moment is done; others are run when due."""
+        every = KINDS[kind].every
+        if every is not None and every <= OFTEN:
+            with audit.bookkeeping():
+                queue.add(kind, [queue.REPEATED])
+        elif every is not None:
+            queue.repeat(kind)
 
     def _claim(self) -> list[Held]:
         return queue.claim(self.kinds, self.threads - len(self.running), self.running)

@@ -8,6 +8,8 @@ from pages.conftest import Browser
 from rolecases import AT, CASES, FREE, METRIC, MODEL, RoleCase, filled, operation_of, set_up
 from stage import Api, refusal
 
+from catapult.actions import audit_seal
+
 KEYS, PEOPLE, GATES, ENVIRONMENTS = "/api/v1/api-keys", "/api/v1/people", "/api/v1/gates", "/api/v1/environments"
 ALL = "all"
 """What concerns all models or environments: only a key without that bound may change it."""
@@ -185,10 +187,14 @@ def test_reading_is_never_bounded(api, ids, role):
         "/api/v1/versions/latest": f"?model_name={MODEL}",
         "/api/v1/versions/compare": f"?ids={ids['version']},{ids['live']}",
         "/api/v1/versions/{version_id}/gates": "?target=empty",
+        "/api/v1/audit-logs/consistency": "?from=1&to=2",
     }
+    with api.app.app_context():
+        audit_seal.seal(audit_seal.signer(api.app.extensions["catapult"]))
     decision = api.get(f"/api/v1/versions/{ids['live']}/decisions").json[0]["id"]
     parameters = {f"{name}_id": value for name, value in ids.items()} | {"name": "staging", "decision_id": decision}
     parameters["deployment_id"] = ids["moving"]
+    parameters["entry_id"] = api.get("/api/v1/audit-logs").json[-1]["id"]
     free, bounded = (
         with_key(api, role, person_id=ids["holder"], **bounds) for bounds in ({}, {"models": [], "environments": []})
     )

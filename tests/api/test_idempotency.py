@@ -9,7 +9,7 @@ from stage import NOWHERE, TABLES, Api, refusal
 from catapult.actions import sweeping
 
 KEY = {"Idempotency-Key": "a-key"}
-POST = re.compile("POST (?!/api-keys|/me/keys)")  # a new key is replayed without its secret
+POST = re.compile("POST (?!/api-keys|/me/keys|/webhooks$|/webhooks/{hook}/rotate)")  # replayed without their secrets
 
 
 def kept(sql):
@@ -125,6 +125,19 @@ def test_a_new_key_is_replayed_without_its_secret(holder, path, body):
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
     assert "key" not in again.json
     assert again.json == {name: value for name, value in first.json.items() if name != "key"}
+
+
+def test_the_secret_of_a_webhook_is_shown_once(api, sql):
+    body = {"url": "https://93.184.215.14/in"}
+    hook = api.post("/api/v1/webhooks", body, headers=KEY).json
+    at = f"/api/v1/webhooks/{hook['id']}/rotate"
+    for path, sent, first in (
+        ("/api/v1/webhooks", body, hook),
+        (at, {}, api.post(at, {}, headers={"Idempotency-Key": "another"}).json),
+    ):
+        again = api.post(path, sent, headers=KEY if path != at else {"Idempotency-Key": "another"})
+        assert again.json == {name: value for name, value in first.items() if name != "secret"}
+        assert first["secret"] not in str([sql(f"SELECT t::text FROM {table} AS t") for table in TABLES])
 
 
 @NEW_KEYS

@@ -3,6 +3,7 @@
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, assume, given, settings
+from rolecases import failed
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -52,7 +53,12 @@ def there(api):
     version = api.version(model, metadata={"accuracy": 0.95, "eval": {"f1": 1}})
     deployment = api.deployment(version)
     key = api.make("/api/v1/api-keys", {"name": "another"})
+    hook = api.make("/api/v1/webhooks", {"url": "https://93.184.215.14/in"})
+    failures = failed(api.app, hook["id"])
     return {
+        "webhook_id": hook["id"],
+        "delivery_id": failures["delivery"],
+        "job_id": failures["job"],
         "model_id": model["id"],
         "version_id": version["id"],
         "deployment_id": deployment["id"],
@@ -99,6 +105,11 @@ def agree(case):
             case.body.pop(name, None)
         if case.operation.label in NEEDS_REASON:
             case.body["reason"] = "it was wrong"
+        if "/webhooks" in case.operation.path and "url" in case.body:
+            case.body |= {"url": "https://93.184.215.14/in", "format": "standard"}  # nothing is sent to most addresses
+            case.body.pop("active", None)
+        elif "/webhooks/" in case.operation.path:
+            case.body.pop("format", None)
     if case.operation.path.endswith("/comments") and isinstance(case.body, dict):
         case.body["text"] = f"x{case.body['text']}"[:2_000]  # it must show something
     if case.operation.label == "PUT /api/v1/environments/{name}":

@@ -117,7 +117,7 @@ def test_killed_in_twenty_places_it_loses_nothing(server, receiver):
 
 
 def test_the_job_of_a_killed_worker_is_taken_within_a_minute(url, desk, receiver):
-    desk.make("/api/v1/webhooks", {"url": receiver.url})
+    desk.make("/api/v1/webhooks", {"url": receiver.url, "events": ["version.created"]})
     receiver.behaviour = lambda got: "hang" if len(receiver.got) == 1 else 204
     with worker(url) as process:
         desk.version(desk.model())
@@ -130,7 +130,7 @@ def test_the_job_of_a_killed_worker_is_taken_within_a_minute(url, desk, receiver
 
 
 def test_sigterm_finishes_what_is_sent_and_ends_with_0(url, desk, receiver):
-    desk.make("/api/v1/webhooks", {"url": receiver.url})
+    desk.make("/api/v1/webhooks", {"url": receiver.url, "events": ["version.created"]})
 
     def slowly(got):
         time.sleep(1)
@@ -147,7 +147,7 @@ def test_sigterm_finishes_what_is_sent_and_ends_with_0(url, desk, receiver):
 
 
 def test_once_sends_what_is_due_and_ends_with_0(url, desk, receiver):
-    desk.make("/api/v1/webhooks", {"url": receiver.url})
+    desk.make("/api/v1/webhooks", {"url": receiver.url, "events": ["version.created"]})
     desk.version(desk.model())
     settings = for_a_team(url) | {"EGRESS_ALLOW": ALLOW}
     done = flask("worker", "--once", **settings)
@@ -159,7 +159,7 @@ def test_once_sends_what_is_due_and_ends_with_0(url, desk, receiver):
 
 def test_two_workers_send_each_event_once(url, desk, receiver):
     for number in range(3):
-        desk.make("/api/v1/webhooks", {"url": f"{receiver.url}/{number}"})
+        desk.make("/api/v1/webhooks", {"url": f"{receiver.url}/{number}", "events": ["version.created"]})
     with worker(url), worker(url):
         models = [desk.model(f"org/m{number}") for number in range(3)]
         for number in range(10):
@@ -176,7 +176,7 @@ def test_it_works_through_pgbouncer(url, desk, receiver, cluster, infra_folder):
     assert program, "apt-get install pgbouncer"
     pool = PgBouncer(program, Path(infra_folder()), cluster).ready()
     try:
-        desk.make("/api/v1/webhooks", {"url": receiver.url})
+        desk.make("/api/v1/webhooks", {"url": receiver.url, "events": ["version.created"]})
         with worker(pool.url(urlsplit(url).path[1:])):
             model = desk.model()
             for number in range(10):
@@ -189,7 +189,7 @@ def test_it_works_through_pgbouncer(url, desk, receiver, cluster, infra_folder):
 
 def test_a_server_with_its_own_database_runs_jobs_too(server, receiver):
     with server.caller(server.key) as admin:
-        admin.made("/api/v1/webhooks", {"url": receiver.url})
+        admin.made("/api/v1/webhooks", {"url": receiver.url, "events": ["version.created"]})
         admin.model("org/other")
         admin.version(admin.model("org/bert"), "1.0.0")
         until(lambda: len(receiver.got) == 1)
