@@ -178,12 +178,15 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
     The change is what the session holds, or what `statement` does. Raises what `REFUSALS` has for a violated constraint, and
     what `statement.finish` raises; nothing is saved then.
     """
+    is_session = statement is None
     if statement is None:
         flush()
         check_in_transaction()
         statement = Script()
     values = statement.values | _as_parameters([_values(actor, entry) for entry in entries]) | _events(actor, entries)
-    statement.finish(execute(statement.sql(_INSERT_ENTRIES), values))
+    sql = statement.sql(_INSERT_ENTRIES)
+    # A plan may be lost behind a pooler, and not every door of such changes tries again, as signing in does not.
+    statement.finish(execute(sql.execution_options(keep_plan=False) if is_session else sql, values))
     before_commit: Callable[[Row], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
     if before_commit:
         check_in_transaction()
@@ -287,7 +290,9 @@ def _as_parameters(entries: list[dict[str, Any]]) -> dict[str, Any]:
         elif column == "details":
             parameters["entry_details"] = [json.dumps(value) for value in values]
         else:
-            parameters[f"entry_{column}"] = [value if isinstance(value, UUID) else str(value) for value in values]
+            parameters[f"entry_{column}"] = [
+                value if value is None or isinstance(value, UUID) else str(value) for value in values
+            ]
     return parameters
 
 

@@ -15,7 +15,7 @@ from requests.utils import parse_header_links
 from sqlalchemy import Engine, event, text
 from werkzeug.test import TestResponse
 
-from catapult.actions import api_keys
+from catapult.actions import api_keys, audit_seal
 from catapult.app import create_app
 from catapult.audit import CLI
 from catapult.config import Settings, sqlalchemy_url
@@ -25,14 +25,7 @@ from catapult.tables import Role
 
 SALT = "a salt for tests, long enough to be one"
 SECRET = "a secret for tests"
-AUDIT_KEY = "\n".join(
-    (
-        "-----BEGIN PRIVATE KEY-----",
-        "MC4CAQAwBQYDK2VwBCIEIHRlc3QgdGVzdCB0ZXN0IHRlc3QgdGVzdCB0ZXN0IDAx",
-        "-----END PRIVATE KEY-----",
-    )
-)
-"""Signs the checkpoints of tests. Its 32 bytes are a text that says so."""
+AUDIT_KEY = audit_seal._new_key()
 LARGE = 1 << 20
 """Bytes of a table from which on all are truncated: deleted rows stay until a vacuum. For small tables DELETE is faster."""
 

@@ -68,7 +68,6 @@ PAGES = {
     "the people": "/people",
     "editing a person": "/people/{person}/edit",
     "oneself": "/me",
-    "editing oneself": "/me/edit",
     "the webhooks": "/webhooks",
     "a webhook": "/webhooks/{hook}",
     "editing a webhook": "/webhooks/{hook}/-/edit",

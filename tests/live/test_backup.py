@@ -25,6 +25,8 @@ COUNTS = "SELECT (SELECT count(*) FROM models), (SELECT count(*) FROM versions),
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 HASH = "SELECT count(*), md5(string_agg(md5(x::text), '' ORDER BY md5(x::text))) FROM {} AS x"
 Hashes = dict[str, tuple[object, ...]]
+EMPTY = {"webhooks", "deliveries", "delivery_tries", "approval_requests", "unsealed_entries"}
+"""Tables that the writers fill in no run, or the worker empties."""
 
 
 def script(name: str, *arguments: object, cwd: Path = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -159,7 +161,7 @@ def test_a_backup_taken_under_load_restores_every_row_and_a_server_starts_on_it(
         before = list(done)
         path, there = dumped_at_a_moment(server, tmp_path)
         until(lambda: len(done) > len(before) + 4)  # writes went on during the backup
-    assert all(count for count, _ in there.values()), there
+    assert all(count for table, (count, _) in there.items() if table not in EMPTY), there
     assert {"deployments", "audit_logs", "gates", "sessions"} < set(there)
     home = make_folder() / "home"
     restored = script("restore.sh", path, CATAPULT_HOME=str(home))
@@ -321,7 +323,9 @@ def test_the_lines_for_sql_back_up_and_restore_as_they_stand(
     on_server(Embedded(server.home), "DROP DATABASE registry")
     on_server(Embedded(server.home), "CREATE DATABASE registry OWNER registry")
     sh(restore, docker, tmp_path)
-    assert hashes_at(url) == there == hashes_at(server.database_url)
+    jobs = {"jobs": None}  # the server's own are repeated all the time
+    assert hashes_at(url) == there
+    assert there | jobs == hashes_at(server.database_url) | jobs
 
 
 def test_with_docker_the_lines_for_operators_set_the_database_aside_and_restore_into_an_empty_one(
