@@ -9,7 +9,8 @@ branch_labels = None
 depends_on = None
 
 TIME, NOW = sa.DateTime(timezone=True), sa.text("statement_timestamp()")
-# Archiving removes entries by its own function alone, which only the owner may call.
+# Archiving removes entries by its own function alone. It acts with the rights of the caller, and only the owner has DELETE:
+# unlike those of a function, the rights of a table are in no backup that could be restored without them.
 REFUSE = """
 CREATE OR REPLACE FUNCTION catapult_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -23,7 +24,7 @@ UNLESS_ARCHIVING = """IF TG_TABLE_NAME = 'audit_logs' AND TG_OP = 'DELETE' AND c
     """
 ARCHIVE = """
 CREATE FUNCTION catapult_archive_audit_logs(first bigint, size bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     gone bigint;
 BEGIN
@@ -98,7 +99,6 @@ def upgrade() -> None:
         op.execute(APPEND_ONLY.format(table=table))
     op.execute(REFUSE.format(unless=UNLESS_ARCHIVING))
     op.execute(ARCHIVE)
-    op.execute("REVOKE ALL ON FUNCTION catapult_archive_audit_logs(bigint, bigint) FROM PUBLIC")
     op.execute(UNSEALED)
     # The trigger first, whose lock waits for all who write entries: the fill then sees every one of them.
     op.execute(ON_AUDIT_LOGS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from stage import on_server, url_of
-from up import Start, Up, at_once, flask, for_a_team, free_port, is_running, printed_key, python, until
+from up import JOBS, Start, Up, at_once, flask, for_a_team, free_port, is_running, printed_key, python, until
 
 from catapult.embedded import Embedded
 
@@ -81,8 +81,8 @@ def up(first: First, start: Start, make_folder: Callable[[], Path]) -> Up:
 
 
 def lasting(server: Up) -> set[psutil.Process]:
-    """The server's processes, without PostgreSQL's own, which come and go with the connections of the worker of jobs."""
-    return {process for process in server.look() if process.name() != "postgres"}
+    """The server's processes, without the worker of jobs, which starts later, and its connections to PostgreSQL."""
+    return {process for process in server.look() if process.name() not in ("postgres", JOBS)}
 
 
 def works(server: Up, key: str) -> bool:
