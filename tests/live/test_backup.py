@@ -111,6 +111,7 @@ def prepare(server: Up) -> None:
         for key, status in ((server.key, 303), ("cat_wrong", 422)):
             sent = browser.post("/login", data={"key": key}, headers={"Origin": server.url}, allow_redirects=False)
             assert sent.status_code == status
+    until(lambda: server.sql("SELECT 1 FROM audit_checkpoints"))  # the worker has sealed something
 
 
 @pytest.fixture(scope="module")
