@@ -27,6 +27,8 @@ from catapult.version import VERSION
 
 OPEN_TO_ALL = {"/tmp", "/var/tmp", "/run/lock"}
 """Folders of Debian's own base that everybody may write to."""
+WORKERS_HOME = "/var/lib/catapult"
+"""A volume is mounted there, for the key that signs the audit log."""
 COPIED = ("app", "opt/venv", "srv", "etc/nginx", "docker-entrypoint.d")
 
 
@@ -60,10 +62,10 @@ def test_the_environment_holds_the_locked_packages_and_no_installer(backend: Con
     assert names == {**locked, "catapult-sdk": VERSION}
 
 
-def test_the_application_s_user_can_write_to_temporary_folders_only(backend: Container) -> None:
+def test_the_application_s_user_can_write_to_temporary_folders_and_its_home_only(backend: Container) -> None:
     assert backend.output("id").split() == ["uid=10001", "gid=10001", "groups=10001"]
     writable = backend.output("sh", "-c", "find / -xdev -writable -not -type l 2>/dev/null || true")
-    assert set(writable.split()) <= OPEN_TO_ALL
+    assert set(writable.split()) <= {*OPEN_TO_ALL, WORKERS_HOME}
 
 
 def test_labels_say_what_was_built(container: Container) -> None:
@@ -83,6 +85,8 @@ def test_no_layer_holds_a_secret_or_where_packages_came_from(buildah: Buildah, c
     patterns = [*PATTERNS.values(), *(re.compile(re.escape(origin.encode())) for origin in origins)]
     history = re.sub(r'[\s"\\]+', "\n", json.dumps(container.image)).encode()  # each setting on a line of its own
     assert not [pattern for pattern in patterns if pattern.search(history)]
+    # The library that reads keys has the line that begins one.
+    files = [path for path in files if "site-packages/cryptography/" not in str(path)]
     assert not [path for path in files for pattern in patterns if pattern.search(path.read_bytes())]
     assert not [path for path in files for key in OURS.findall(path.read_bytes()) if key_format.prefix_of(key.decode())]
     assert not [path for path in files if path.name.startswith(".env") or path.name == "privkey.pem"]
