@@ -263,7 +263,7 @@ def _webhook(verbs: Any) -> None:
     acts = group.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="act")
     _verb(acts, "list", webhook_commands.listing, "List webhooks, newest first.")
     to = _verb(acts, "create", webhook_commands.create, "Create a webhook and print its secret, once.")
-    to.add_argument("url", metavar="URL", help="https://… or mailto:…; - reads it from standard input")
+    to.add_argument("address", metavar="URL", help="https://… or mailto:…; - reads it from standard input")
     to.add_argument("--format", help="standard (default), cdevents, slack, teams or email")
     for name, what in (("event", "version.promoted"), ("model", "'nlp/*'"), ("environment", "production")):
         to.add_argument(
