@@ -271,7 +271,7 @@ _INSERT_ENTRIES = """recorded AS (
     FROM moment, unnest(CAST(:entry_id AS uuid[]), CAST(:entry_action AS varchar[]), CAST(:entry_resource_type AS varchar[]),
         CAST(:entry_resource_id AS uuid[]), CAST(:entry_details AS text[]))
         AS entry (id, action, resource_type, resource_id, details)
-), told AS (
+), announced AS (
     INSERT INTO events (id, type, data, created_at)
     SELECT event.id, event.type, moment.details || CAST(event.data AS jsonb), moment.now
     FROM moment, unnest(CAST(:event_id AS uuid[]), CAST(:event_type AS varchar[]), CAST(:event_data AS text[]))
@@ -298,13 +298,13 @@ def _as_parameters(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _events(actor: Actor, entries: tuple[Entry, ...]) -> dict[str, Any]:
     """Return the parameters of `_INSERT_ENTRIES` for the events of these entries; there may be none."""
-    told = [
+    announced = [
         event for entry in entries for event in events.of(entry.action, entry.resource_id, entry.details, actor.shown)
     ]
     return {
-        "event_id": [uuid7() for _ in told],
-        "event_type": [str(event.type) for event in told],
-        "event_data": [json.dumps(event.data) for event in told],
+        "event_id": [uuid7() for _ in announced],
+        "event_type": [str(event.type) for event in announced],
+        "event_data": [json.dumps(event.data) for event in announced],
     }
 
 

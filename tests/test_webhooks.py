@@ -11,6 +11,7 @@ from stage import SECRET, Api, faults, refusal
 from standardwebhooks import Webhook as Verifier
 
 from catapult.config import Allowed
+from catapult.egress import Policy
 from catapult.jobs import deliver
 from catapult.jobs.kinds import KINDS
 from catapult.jobs.worker import Worker
@@ -366,6 +367,45 @@ def test_what_waits_for_a_deleted_webhook_is_not_sent(desk, hook, work, receiver
     work()
     assert {row["state"] for row in sql("SELECT state FROM deliveries")} == {"failed"}
     assert len(receiver.got) <= 3
+
+
+@pytest.mark.parametrize("change", ["delete", "end", "move"])
+def test_a_webhook_that_is_changed_while_it_is_sent_to_gets_nothing_more_where_it_was(
+    desk, hook, work, receiver, change
+):
+    webhook = hook("/before")
+    at = f"/api/v1/webhooks/{webhook['id']}"
+    model = desk.model()
+    for number in range(5):
+        desk.version(model, f"1.0.{number}")
+
+    def answer(got):
+        if len(receiver.got) == 1:
+            sent = {"end": {"active": False}, "move": {"url": f"{receiver.url}/after"}}.get(change)
+            assert (desk.put(at, sent) if sent else desk.delete(at)).status_code in (200, 204)
+        return 204
+
+    receiver.behaviour = answer
+    work()
+    work()
+    assert [got.path for got in receiver.got] == ["/before"] + (["/after"] * 4 if change == "move" else [])
+
+
+def test_no_lock_is_held_while_the_name_of_an_address_is_looked_up(desk, hook, receiver, sql, monkeypatch):
+    webhook, seen = hook(), []
+    check = Policy.check
+
+    def look_up(self, url, *args, **kwargs):
+        seen.append(sql("SELECT id FROM webhooks FOR UPDATE NOWAIT"))
+        if url.endswith("/late"):
+            sql("UPDATE webhooks SET counter = counter + 1")  # somebody else was faster
+        return check(self, url, *args, **kwargs)
+
+    monkeypatch.setattr(Policy, "check", look_up)
+    assert desk.put(f"/api/v1/webhooks/{webhook['id']}", {"url": f"{receiver.url}/new"}).status_code == 200
+    assert desk.put(f"/api/v1/webhooks/{webhook['id']}", {"format": "slack"}).status_code == 200
+    assert desk.put(f"/api/v1/webhooks/{webhook['id']}", {"url": f"{receiver.url}/late"}).status_code == 412
+    assert len(seen) == 3
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ _TRIED = text(
     UPDATE deliveries SET state = CAST(:state AS varchar), tries = tries + 1,
         next_try_at = statement_timestamp() + make_interval(secs => :seconds)
     WHERE id = :delivery_id AND state = 'waiting'
+    RETURNING (SELECT counter FROM webhooks WHERE id = deliveries.webhook_id)
     """
 )
 _HEALTHY = text("UPDATE webhooks SET failing_since = NULL WHERE id = :id AND failing_since IS NOT NULL")
@@ -57,16 +58,16 @@ def dispatch() -> bool:
     if not events:
         return False
     webhooks = db.session.scalars(select(Webhook).where(Webhook.deleted_at.is_(None), Webhook.ended_at.is_(None))).all()
-    told = select(Person).where(Person.active, Person.email.is_not(None), Person.notices != [])
-    people = db.session.scalars(told.order_by(Person.id)).all()
+    by_mail = select(Person).where(Person.active, Person.email.is_not(None), Person.notices != [])
+    people = db.session.scalars(by_mail.order_by(Person.id)).all()
     asked = _asked(events, people)
     rows = []
     for event in events:
         about: dict[str, Any] = {"event_id": event.id, "model": event.data.get("model")}
         hooks = [hook for hook in webhooks if subscriptions.wants(hook, event.type, event.data)]
-        told_by_mail = [person for person in people if _is_told(person, event, asked)]
+        readers = [person for person in people if _wants(person, event, asked)]
         rows += [{"id": uuid7(), "webhook_id": hook.id, "person_id": None, **about} for hook in hooks]
-        rows += [{"id": uuid7(), "webhook_id": None, "person_id": person.id, **about} for person in told_by_mail]
+        rows += [{"id": uuid7(), "webhook_id": None, "person_id": person.id, **about} for person in readers]
     if rows:
         db.session.execute(insert(Delivery), rows)
     db.session.execute(update(Event).where(Event.id.in_([event.id for event in events])).values(dispatched_at=NOW))
@@ -80,8 +81,8 @@ def receivers() -> list[str]:
     return [str(each) for each in db.session.scalars(receiver.where(*due))]
 
 
-def record(delivery_id: UUID, webhook_id: UUID | None, outcome: Outcome, was_failing: bool) -> None:
-    """Save how a try ended."""
+def record(delivery_id: UUID, webhook_id: UUID | None, outcome: Outcome, was_failing: bool) -> int | None:
+    """Save how a try ended. Return the counter of the webhook, which tells whether it has been changed; None for a person."""
     state = DeliveryState.DELIVERED if outcome.delivered else DeliveryState.WAITING
     if not outcome.delivered and outcome.seconds is None:
         state = DeliveryState.FAILED
@@ -96,9 +97,10 @@ def record(delivery_id: UUID, webhook_id: UUID | None, outcome: Outcome, was_fai
         "seconds": outcome.seconds or 0.0,
     }
     with audit.bookkeeping():
-        db.session.execute(_TRIED, values)
+        counter: int | None = db.session.scalar(_TRIED, values)
         if webhook_id and outcome.delivered == was_failing:
             db.session.execute(_HEALTHY if outcome.delivered else _FAILING, {"id": webhook_id})
+    return counter
 
 
 def give_up(receiver_id: UUID) -> None:
@@ -123,7 +125,7 @@ def _asked(events: Iterable[Event], people: Iterable[Person]) -> dict[UUID, set[
     return asked
 
 
-def _is_told(person: Person, event: Event, asked: dict[UUID, set[tuple[str, str]]]) -> bool:
+def _wants(person: Person, event: Event, asked: dict[UUID, set[tuple[str, str]]]) -> bool:
     if event.type not in person.notices:
         return False
     wanted = (event.data.get("version_id"), event.data.get("target"))

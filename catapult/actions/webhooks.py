@@ -65,15 +65,18 @@ def edit(webhook_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: se
     Raises NotFound, Forbidden, Invalid, PreconditionFailed.
     """
     check_may_manage(actor)
-    webhook = _locked(webhook_id)
-    locks.check_counter(webhook, expected)
     fields = _unique(fields)
     url, active = fields.pop("url", None), fields.pop("active", None)
+    if url is not None or "format" in fields:
+        seen = queries.secrets(webhook_id)
+        host = _checked_host(
+            url or _url(seen.url_sealed), fields.get("format", seen.format)
+        )  # no lock is held meanwhile
+        fields |= _address(url, host) if url is not None else {}
+        expected = {seen.counter} if expected is None else expected & {seen.counter}
+    webhook = _locked(webhook_id)
+    locks.check_counter(webhook, expected)
     before = shown(webhook)
-    if url is not None:
-        fields |= _address(url, _checked_host(url, fields.get("format", webhook.format)))
-    elif "format" in fields:
-        _checked_host(_url(webhook), fields["format"])
     changed = audit.changes(webhook, fields)
     if url is not None:
         changed = {name: change for name, change in changed.items() if name not in _ADDRESS}
@@ -187,9 +190,9 @@ def _sealed(text: str) -> bytes:
     return encryption.encrypt(text, current_settings().secret_key)
 
 
-def _url(webhook: Webhook) -> str:
+def _url(sealed: bytes) -> str:
     try:
-        return encryption.decrypt(webhook.url_sealed, current_settings().secret_key)
+        return encryption.decrypt(sealed, current_settings().secret_key)
     except encryption.Unreadable as error:
         fault = "Cannot be read any more, since SECRET_KEY was changed. Send it again."
         raise Invalid("The webhook has no address that can be read.", errors={"url": [fault]}) from error

@@ -61,7 +61,7 @@ def run(receiver_id: str, _: dict[str, Any]) -> float | None:
 
 
 def _take_turn(rows: list[Any], webhook: Webhook | None, send: Send) -> bool:
-    """Send what is due, and return whether the turn was over before that."""
+    """Send what is due, and return whether the turn was over before that: it takes too long, or the webhook was changed."""
     give_up, failures, held = time.monotonic() + TURN, 0, set()
     for row in rows:
         if row.model in held:
@@ -69,7 +69,10 @@ def _take_turn(rows: list[Any], webhook: Webhook | None, send: Send) -> bool:
         if row.is_due:
             if time.monotonic() > give_up or failures >= FAILURES:
                 return True
-            outcome, tries = _try(row, webhook, send), row.tries + 1
+            outcome, is_as_before = _try(row, webhook, send)
+            tries = row.tries + 1
+            if not is_as_before:
+                return True
             if outcome.delivered:
                 continue
             failures += 1
@@ -82,17 +85,19 @@ def _take_turn(rows: list[Any], webhook: Webhook | None, send: Send) -> bool:
     return False
 
 
-def _try(row: Any, webhook: Webhook | None, send: Send) -> Outcome:
+def _try(row: Any, webhook: Webhook | None, send: Send) -> tuple[Outcome, bool]:
+    """Send one event and record how that ended. Return the outcome, and whether the webhook is as it was read."""
     outcome, wait = send(row)
     pauses = current_settings().webhook_tries[1:]
     if not outcome.delivered and outcome.status != GONE and row.tries < len(pauses):
         # 0 to 20 % later: what failed together need not come again together.
         pause = pauses[row.tries] * random.uniform(1, 1.2)  # noqa: S311 - no secret
         outcome = outcome._replace(seconds=max(pause, min(wait, LONGEST_WAIT)))
-    deliveries.record(row.id, webhook.id if webhook else None, outcome, bool(webhook and webhook.failing_since))
+    was_failing = bool(webhook and webhook.failing_since)
+    counter = deliveries.record(row.id, webhook.id if webhook else None, outcome, was_failing)
     if webhook:
         webhook.failing_since = None if outcome.delivered else webhook.failing_since or datetime.now(UTC)
-    return outcome
+    return outcome, webhook is None or counter == webhook.counter
 
 
 def _ends(webhook: Webhook | None, outcome: Outcome) -> bool:

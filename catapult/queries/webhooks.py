@@ -65,6 +65,15 @@ def get(webhook_id: UUID) -> Any:
     return row
 
 
+def secrets(webhook_id: UUID) -> Any:
+    """Return `url_sealed format counter` of the webhook, without a lock. Raises NotFound."""
+    query = select(W.url_sealed, W.format, W.counter).where(W.id == webhook_id, W.deleted_at.is_(None))
+    row = db.session.execute(query).one_or_none()
+    if row is None:
+        raise missing()
+    return row
+
+
 def deliveries(webhook_id: UUID) -> Listing:
     """Return the webhook's deliveries of the last 30 days, newest first, each with the `log` of its tries."""
     return _DELIVERIES.where(D.webhook_id == webhook_id)

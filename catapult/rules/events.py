@@ -1,4 +1,4 @@
-"""What an audit entry tells the world: the events of each action, and what they carry."""
+"""The events of each audit entry, and what they carry."""
 
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,14 +28,14 @@ LONGEST = 1_000
 """Characters of a text that somebody typed, so that every message stays small."""
 
 
-class Told(NamedTuple):
+class NewEvent(NamedTuple):
     """An event without its id and time."""
 
     type: EventType
     data: dict[str, Any]
 
 
-def of(action: Action, resource_id: UUID | None, details: dict[str, Any], by: str) -> list[Told]:
+def of(action: Action, resource_id: UUID | None, details: dict[str, Any], by: str) -> list[NewEvent]:
     """Return the events of an entry; most actions have none. `by` is who acted."""
     data = {name: _cut(name, details[name]) for name in CARRIED if details.get(name) is not None} | {"by": by}
     if action.startswith("version."):
@@ -44,8 +44,8 @@ def of(action: Action, resource_id: UUID | None, details: dict[str, Any], by: st
         data["environment"] = details["name"]
     if action.startswith("deployment."):
         data["deployment_id"] = str(resource_id)
-    told = [Told(kind, data | more) for kind, more in _kinds(action, details)]
-    return told + [Told(kind, _elsewhere(data, details) | more) for kind, more in _ended(action, details)]
+    own = [NewEvent(kind, data | more) for kind, more in _kinds(action, details)]
+    return own + [NewEvent(kind, _elsewhere(data, details) | more) for kind, more in _ended(action, details)]
 
 
 def _kinds(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Which events a webhook is told of."""
+"""Which events are sent to a webhook."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +11,10 @@ SUBSCRIBED = [kind for kind in EventType if kind != EventType.WEBHOOK_TEST]
 
 
 def wants(webhook: Webhook, kind: str, data: Mapping[str, Any]) -> bool:
-    """Return whether the webhook is told of this event. A filter does not concern events that have nothing it is about:
+    """Return whether this event is sent to the webhook.
 
-    `environment.frozen` has no model, and a promotion has no environment.
+    A filter by model does not hold back events without a model, such as `environment.frozen`, nor one by environment those
+    without an environment, such as promotions.
     """
     if kind not in SUBSCRIBED or (webhook.events is not None and kind not in webhook.events):
         return False

@@ -24,7 +24,7 @@ class ExportError(Exception):
 
 @dataclass
 class Report:
-    """What was found in an export. `ok` says whether everything holds."""
+    """The result of reading an export. `ok` says whether everything holds."""
 
     sealed: int = 0
     unsealed: int = 0
@@ -46,7 +46,7 @@ class Report:
 
 
 def verify(lines: Iterable[bytes], checkpoints: Sequence[SignedRoot]) -> Report:
-    """Return what is found in an export, given as its lines. Raises ExportError."""
+    """Return the report of an export, given as its lines. Raises ExportError."""
     log = _Log(checkpoints)
     for number, line in enumerate(lines, 1):
         if not line.isspace():
@@ -63,7 +63,7 @@ class _Log:
     def __init__(self, checkpoints: Sequence[SignedRoot]) -> None:
         self.checkpoints = sorted(checkpoints, key=lambda checkpoint: checkpoint.size)
         self.roots: dict[int, bytes] = {}
-        self.tree, self.found = Tree(), Report()
+        self.tree, self.result = Tree(), Report()
         self.waiting = [checkpoint.size for checkpoint in self.checkpoints]
         self.missing = False  # whether a number is missing, after which no root can be computed
         self.sought: bytes | None = None  # the leaf of the changed entry's text, if another entry has it
@@ -86,7 +86,7 @@ class _Log:
         else:
             self._dated(entry, seq)
         if seq is None:
-            self.found.unsealed += entry["text"] is not None
+            self.result.unsealed += entry["text"] is not None
         elif self.missing:
             self._moved(entry, seq)
         elif seq != self.tree.size:
@@ -106,7 +106,7 @@ class _Log:
 
     def _sealed(self, entry: dict[str, Any], seq: int) -> None:
         leaf = bytes.fromhex(entry["leaf"])
-        if entry["text"] is not None and self.found.problem is None:
+        if entry["text"] is not None and self.result.problem is None:
             text = leaf_hash(entry["text"])
             if text != leaf:
                 self._problem(seq, entry["id"], "was changed: its text is not the one that was sealed")
@@ -116,7 +116,7 @@ class _Log:
         elif leaf == self.sought:
             self.sought = None
             moved = "was moved or exchanged: the text in its place is that of entry"
-            self._problem(self.found.seq, self.found.id, f"{moved} {seq} ({entry['id']})", again=True)
+            self._problem(self.result.seq, self.result.id, f"{moved} {seq} ({entry['id']})", again=True)
         if entry.get("action") == "audit_log.archive":
             self.archives.add(int(entry["details"]["size"]))
         self.tree.append(leaf)
@@ -134,14 +134,14 @@ class _Log:
             self._problem(self.tree.size, None, f"is missing: entry {seq} ({entry['id']}) follows in its place")
 
     def _moved(self, entry: dict[str, Any], seq: int) -> None:
-        if seq == self.tree.size and self.found.seq == seq and self.found.id is None:
+        if seq == self.tree.size and self.result.seq == seq and self.result.id is None:
             self._problem(seq, entry["id"], "was moved: later entries are before it", again=True)
 
     def _problem(self, seq: int | None, entry_id: str | None, what: str, again: bool = False) -> None:
         """Note the first problem; `again` says more of it."""
-        if self.found.problem is None or again:
+        if self.result.problem is None or again:
             name = f"Entry {seq}" + (f" ({entry_id})" if entry_id else "") if seq is not None else f"Entry {entry_id}"
-            self.found.seq, self.found.id, self.found.problem = seq, entry_id, f"{name} {what}."
+            self.result.seq, self.result.id, self.result.problem = seq, entry_id, f"{name} {what}."
 
     def _dated(self, entry: dict[str, Any], seq: int | None) -> None:
         """Compare the entry's time with that of the entry sealed before it."""
@@ -162,27 +162,27 @@ class _Log:
             self.roots[self.waiting.pop(0)] = self.tree.root()
 
     def report(self) -> Report:
-        """Return what was found, at the end."""
-        found = self.found
-        found.sealed = self.tree.size
+        """Return the report, at the end."""
+        result = self.result
+        result.sealed = self.tree.size
         if self.back_dated:
             more = len(self.back_dated) - 1
-            found.others.append(
+            result.others.append(
                 f"{self.back_dated[0]} is dated more than 10 minutes before the entry that was sealed before it"
                 f"{f', and {more} more are' if more else ''}: it was dated back, or a clock was set."
             )
         at, entry_id = self.oldest_unsealed
         if entry_id and self.newest - at > LATE:
-            found.others.append(
+            result.others.append(
                 f"Entry {entry_id} of {at.isoformat()}Z is not sealed, and others are more than 10 minutes newer:"
                 " it was put in around the sealing, or nothing is sealed at present."
             )
         if self.archived:
-            found.held.append(f"Entries 0 to {self.archived - 1} are in files of the archive, which were not read.")
+            result.held.append(f"Entries 0 to {self.archived - 1} are in files of the archive, which were not read.")
             if self.archived not in self.archives:
-                found.others.append(f"No entry says that the first {self.archived} entries were archived.")
+                result.others.append(f"No entry says that the first {self.archived} entries were archived.")
         self._checkpoints()
-        return found
+        return result
 
     def _checkpoints(self) -> None:
         held = self.archived
@@ -190,18 +190,18 @@ class _Log:
             name, size = f"The checkpoint of {checkpoint.size} entries", self.tree.size
             if checkpoint.size > size:
                 what = "number is missing" if self.missing else "export ends"
-                self.found.others.append(f"{name} cannot hold: the {what} at entry {size}.")
+                self.result.others.append(f"{name} cannot hold: the {what} at entry {size}.")
                 if not self.missing:
                     self._problem(
                         size, None, f"is missing, and every one after it: the export has {size} sealed entries"
                     )
             elif checkpoint.size not in self.roots:
-                self.found.others.append(f"{name} needs the files of the archive: give them before the export.")
+                self.result.others.append(f"{name} needs the files of the archive: give them before the export.")
             elif self.roots[checkpoint.size] == checkpoint.root:
                 held = checkpoint.size
-                self.found.held.append(f"{name} holds.")
+                self.result.held.append(f"{name} holds.")
             else:
-                self.found.others.append(
+                self.result.others.append(
                     f"{name} does not hold: of the entries {held} to {checkpoint.size - 1},"
                     " one or more were changed, removed, moved or put in, and their seals with them."
                 )
