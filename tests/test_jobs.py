@@ -11,7 +11,9 @@ from catapult.actions import sweeping
 from catapult.extensions import db
 from catapult.jobs import queue, worker
 from catapult.jobs.kinds import KINDS, Kind
-from catapult.jobs.worker import JobFailed, Worker
+from catapult.jobs.queue import JobFailed
+from catapult.jobs.worker import Worker
+from catapult.queries import jobs as stored_jobs
 
 TRY = "try"
 
@@ -146,6 +148,29 @@ def test_a_job_that_fails_is_tried_again_after_longer_and_longer_pauses_and_then
     assert (pauses[0], pauses[-1], jobs(sql)[0]["state"]) == (2, queue.LONGEST_PAUSE, "failed")
     drain()
     assert jobs(sql)[0]["attempts"] == queue.ATTEMPTS
+
+
+def test_a_repeated_job_that_fails_for_a_minute_is_failing_until_it_succeeds(app, kind, drain, sql):
+    outcomes = iter([JobFailed("The collector is away.")] * stored_jobs.MANY)
+
+    def run(key, payload):
+        for outcome in outcomes:
+            raise outcome
+
+    def look():
+        with app.app_context():
+            failing = stored_jobs.depth().failing
+            db.session.remove()
+        jobs = app.test_client().get("/readyz?verbose").json["checks"]["jobs"]
+        return failing, jobs["status"]
+
+    kind(run, every=5)
+    looks = []
+    for _ in range(stored_jobs.MANY + 1):
+        drain()
+        looks.append(look())
+    assert looks == [(0, "ok")] * (stored_jobs.MANY - 1) + [(1, "failed"), (0, "ok")]
+    assert jobs(sql)[0]["state"] == "open"
 
 
 def test_after_a_success_the_attempts_count_anew(kind, add, drain, ran, sql):

@@ -122,7 +122,7 @@ def _worker_runs() -> bool:
 
 def _jobs_get_done() -> bool:
     depth = jobs.depth()
-    return not depth.failed and depth.oldest <= LATE
+    return not depth.failed and not depth.failing and depth.oldest <= LATE
 
 
 def _salt_fits() -> bool:
@@ -162,6 +162,6 @@ CHECKS = {
 }
 WATCHED: dict[str, tuple[Callable[[], bool], str]] = {
     "worker": (_worker_runs, "No worker has run a job in the last minute. Start `flask worker`."),
-    "jobs": (_jobs_get_done, f"A job has failed for good, or has been due for more than {LATE} seconds. See /jobs."),
+    "jobs": (_jobs_get_done, f"A job fails again and again, or has been due for more than {LATE} seconds. See /jobs."),
 }
 """What works on without: it is shown, and the server is ready all the same."""

@@ -80,6 +80,10 @@ _REPEAT = text(
 )
 
 
+class JobFailed(Exception):
+    """A job could not do its work. The message is for administrators and names no secret."""
+
+
 @dataclass(frozen=True)
 class Held:
     """A job that this worker holds. `claimed_at` tells it from the same job in the hands of a later worker."""

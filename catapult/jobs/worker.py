@@ -18,7 +18,7 @@ from catapult.errors import Refusal
 from catapult.extensions import THREADS, db
 from catapult.jobs import queue
 from catapult.jobs.kinds import KINDS
-from catapult.jobs.queue import Held
+from catapult.jobs.queue import Held, JobFailed
 
 POLL = 0.25
 """Seconds between looks into an empty queue."""
@@ -30,10 +30,6 @@ OFTEN = 60.0
 """Seconds of a repeated job that `drain` does not wait for."""
 R = TypeVar("R")
 log = structlog.get_logger("catapult")
-
-
-class JobFailed(Exception):
-    """A job could not do its work. The message is for administrators and names no secret."""
 
 
 class Worker:

@@ -14,6 +14,8 @@ from catapult.tables import Job
 J: Any = Job.__table__.c
 QUIET = 60
 """Seconds without a job after which no worker runs: some jobs are repeated every few seconds."""
+MANY = 6
+"""Attempts in a row, with the present one, after which a job is called failing."""
 
 _JOBS = Listing(
     select(
@@ -26,6 +28,7 @@ _JOBS = Listing(
 _DEPTH = text(
     """
     SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE state = 'failed') AS failed,
+        count(*) FILTER (WHERE state = 'open' AND attempts >= :many) AS failing,
         count(*) FILTER (WHERE state = 'open' AND coalesce(leased_until, run_at) <= now()) AS due,
         coalesce(extract(epoch FROM now() - min(coalesce(leased_until, run_at)) FILTER (WHERE state = 'open')), 0) AS oldest,
         max(last_run_at) AS last_run_at, coalesce(max(last_run_at) > now() - make_interval(secs => :quiet), false) AS runs
@@ -35,10 +38,14 @@ _DEPTH = text(
 
 
 class Depth(NamedTuple):
-    """How many jobs there are, how many seconds the oldest has been due, and whether a worker runs."""
+    """How many jobs there are, how many seconds the oldest has been due, and whether a worker runs.
+
+    `failing` are those that are still tried, and have failed for about a minute.
+    """
 
     open: int
     failed: int
+    failing: int
     due: int
     oldest: float
     last_run_at: datetime | None
@@ -52,8 +59,8 @@ def listing() -> Listing:
 
 def depth() -> Depth:
     """Return the state of the queue. There are few jobs: finished ones are deleted."""
-    row = db.session.execute(_DEPTH, {"quiet": QUIET}).one()
-    return Depth(row.open, row.failed, row.due, max(0.0, float(row.oldest)), row.last_run_at, row.runs)
+    row = db.session.execute(_DEPTH, {"quiet": QUIET, "many": MANY}).one()
+    return Depth(row.open, row.failed, row.failing, row.due, max(0.0, float(row.oldest)), row.last_run_at, row.runs)
 
 
 def missing() -> NotFound:

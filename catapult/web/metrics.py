@@ -155,6 +155,7 @@ def _families(held: Held) -> Iterator[Any]:
     yield _gauge("worker_up", "Whether a worker ran a job in the last minute.", [], {(): int(held.jobs.runs)})
     yield _gauge("jobs_due", "Jobs that are due.", [], {(): held.jobs.due})
     yield _gauge("jobs_oldest_due_seconds", "How long the oldest job has been due.", [], {(): held.jobs.oldest})
+    yield _gauge("jobs_failing", "Jobs that fail again and again.", [], {(): held.jobs.failing})
     yield _gauge("jobs_failed", "Jobs that failed for good.", [], {(): held.jobs.failed})
     yield _gauge("deliveries_waiting", "Events on their way, 10,000 at most.", [], {(): held.deliveries_waiting})
 
