@@ -21,7 +21,7 @@ from flask.cli import AppGroup, with_appcontext
 from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from catapult.actions import api_keys, audit_archive, audit_seal, history_import
+from catapult.actions import api_keys, audit_archive, audit_seal, audit_stream, history_import
 from catapult.actions import people as people_actions
 from catapult.audit import CLI
 from catapult.config import ConfigError, Settings
@@ -429,6 +429,15 @@ def archive(before: datetime, folder: Path) -> None:
     """Move the oldest sealed entries to a file, JSON lines with gzip. Needs the role that owns the tables."""
     file, count = audit_archive.archive(before, folder, ExportedOut.encode)
     click.echo(f"Moved {count} entries to {file}. The database has only their seals now: keep the file.")
+
+
+@audit.command("stream-from")
+@click.argument("number", type=click.IntRange(min=0))
+@on_database
+def stream_from(number: int) -> None:
+    """Send the sealed entries from NUMBER on to SYSLOG_URL next, again or for the first time, and none before it."""
+    audit_stream.begin_at(number)
+    click.echo(f"The worker sends entry {number} to SYSLOG_URL next.")
 
 
 @imports.command("history")

@@ -44,6 +44,7 @@ PUBLIC_URL = re.compile(
 WEBHOOK_TRIES = (0, 5, 300, 1_800, 7_200, 18_000, 36_000)
 """Seconds before each try to send an event: the first at once, the last after 10 hours."""
 SMTP = re.compile(r"smtps?://[^/?#\s]+/?")
+SYSLOG = re.compile(r"tcp(\+tls)?://[^/?#@\s]+/?")
 _LABEL = "(?!-)[a-z0-9_-]{1,63}(?<!-)"
 HOST_NAME = re.compile(rf"(?!.{{254}})(?!(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z){_LABEL}(?:\.{_LABEL})*")
 """A host name in lower case. If its last part were a number, `127.1` or `0x7f000001`, resolvers would take it for an address."""
@@ -111,6 +112,8 @@ class Settings:
     egress_proxy: str = field(default="", repr=False)
     egress_ca: str = field(default="", repr=False)
     audit_key: str = field(default="", repr=False)
+    checkpoint_folder: Path | None = None
+    syslog_url: str = ""
 
     @property
     def url(self) -> str:
@@ -147,6 +150,10 @@ def load() -> Settings:
         "egress_proxy": env.str("EGRESS_PROXY", ""),
         "egress_ca": env.str("EGRESS_CA", ""),
         "audit_key": env.str("AUDIT_KEY", ""),
+        "syslog_url": env.str("SYSLOG_URL", ""),
+        "checkpoint_folder": Path(env.str("CHECKPOINT_FOLDER", "")).absolute()
+        if env.str("CHECKPOINT_FOLDER", "")
+        else None,
         "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
     salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
@@ -320,6 +327,10 @@ def _invalid(values: dict[str, Any]) -> list[str]:
         used = values["environment_role"]
         problems.append(f"ENVIRONMENT_ROLE is {used!r}; use one of {', '.join(ENVIRONMENT_ROLES)}.")
     problems += _invalid_sending(values["webhook_tries"], values["smtp_url"], values["mail_from"])
+    if values["syslog_url"] and not (SYSLOG.fullmatch(values["syslog_url"]) and _has_host(values["syslog_url"])):
+        problems.append(
+            f"SYSLOG_URL is {values['syslog_url']!r}; use tcp+tls://logs.example.com:6514, or tcp:// within your own network."
+        )
     if values["metrics_key"] and not re.fullmatch(r"[!-~]{16,}", values["metrics_key"]):
         problems.append(f"METRICS_KEY needs 16 or more visible ASCII characters. Create one: `{_RECIPE}`.")
     return problems

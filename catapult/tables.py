@@ -998,6 +998,19 @@ class AuditCheckpoint(Row):
     __table_args__ = (CheckConstraint("octet_length(root) = 32", name="root"),)
 
 
+class AuditStream(Row):
+    """How far the sealed entries were sent to a collector: `next_seq` is the first that was not."""
+
+    __tablename__ = "audit_streams"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    next_seq: Mapped[int] = mapped_column(BigInteger)
+    sent_at: Mapped[datetime | None]
+
+    # Its one row is updated with each batch.
+    __table_args__ = (CheckConstraint("next_seq >= 0", name="next_seq"), {"postgresql_with": {"fillfactor": 50}})
+
+
 class IdempotentAnswer(Row):
     """The first answer to a POST with an Idempotency-Key, repeated for 24 hours."""
 

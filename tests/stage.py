@@ -46,6 +46,8 @@ SETTINGS = (
         "KEY_MAX_AGE",
         "ENVIRONMENT_ROLE",
         "AUDIT_KEY",
+        "CHECKPOINT_FOLDER",
+        "SYSLOG_URL",
         "PROMETHEUS_MULTIPROC_DIR",
         "EGRESS_ALLOW",
         "EGRESS_PROXY",

@@ -29,12 +29,18 @@ def archive(before: datetime, folder: Path, encode: Callable[[Any], str]) -> tup
     `encode` writes an entry as a line. Return the file and its number of entries. Raises Conflict if there are none, or if one
     of them is not what was sealed; OSError if the file cannot be written.
     """
-    first = audit_export.archived()
+    first, unsent = audit_export.archived(), audit_export.unstreamed()
     part = folder / f".audit-{first}.part"
     size = first + _write(part, first, before, encode)
     if size == first:
         part.unlink()
         raise Conflict("There are no sealed entries to archive from before that time.")
+    if unsent is not None and size > unsent:
+        part.unlink()
+        raise Conflict(
+            f"Entries from {unsent} on have not been sent to SYSLOG_URL. Wait for the worker, archive what is older, or give them "
+            f"up: flask audit stream-from {size}."
+        )
     _check(part, first, size)
     file = folder / f"audit-{first:012}-{size - 1:012}.jsonl.gz"
     part.rename(file)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from catapult.jobs import ask, deliver, dispatch, seal, sweep, tell_checkpoint, thaw
+from catapult.jobs import ask, deliver, dispatch, seal, stream, sweep, tell_checkpoint, thaw, write_checkpoint
 
 
 class Kind(NamedTuple):
@@ -21,7 +21,9 @@ KINDS = {
     "thaw": Kind(thaw.run, every=5),
     "ask": Kind(ask.run, every=5),
     "seal": Kind(seal.run, every=2),
+    "stream": Kind(stream.run, every=2),
     "checkpoint": Kind(tell_checkpoint.run, every=86_400),
+    "write_checkpoint": Kind(write_checkpoint.run, every=86_400),
     "dispatch": Kind(dispatch.run, every=1),
     "deliver": Kind(deliver.run),
     "sweep": Kind(sweep.run, every=600),

@@ -14,11 +14,12 @@ from catapult.queries.audit_logs import COLUMNS, listing
 from catapult.queries.audit_seals import SEALED_TEXT, tree
 from catapult.queries.lists.paging import CHUNK, Listing, Page, in_order
 from catapult.queries.lists.raw_columns import shown
-from catapult.tables import Action, AuditLog, SealedEntry
+from catapult.tables import Action, AuditLog, AuditStream, SealedEntry
 
 A: Any = AuditLog.__table__.c
 S: Any = SealedEntry.__table__.c
 
+SYSLOG = "syslog"
 WALKED = 10_000
 """Entries of a portion of which only the ids are looked at."""
 
@@ -88,6 +89,11 @@ def archived() -> int:
     """Return how many of the first entries are in files and no longer here, as the last entry about that says."""
     newest = select(A.details["size"].as_integer()).where(A.action == Action.AUDIT_LOG_ARCHIVE)
     return db.session.scalar(newest.order_by(A.created_at.desc(), A.id.desc()).limit(1)) or 0
+
+
+def unstreamed() -> int | None:
+    """Return the number of the first sealed entry that the syslog collector has not read; None if none was ever sent."""
+    return db.session.scalar(select(AuditStream.next_seq).where(AuditStream.name == SYSLOG))
 
 
 def sealed(first: int, size: int | None = None) -> Iterator[Any]:

@@ -74,7 +74,9 @@ both_ways = pytest.mark.parametrize("same", ["server", "pooled"], indirect=True)
 def same(request: pytest.FixtureRequest) -> Iterator[Up]:
     """That server, or the pooled one; after the test it must have the same processes, answer, and have logged no fault."""
     server: Up = request.getfixturevalue(getattr(request, "param", "server"))
-    if not server.direct_url:  # a test of the other server may have ended its connections, and one used lately is not tested
+    if (
+        not server.direct_url
+    ):  # a test of the other server may have ended its connections, and one used lately is not tested
         time.sleep(reachability.IDLE)
     with server.by("admin") as admin:
         assert admin.get("/api/v1/info").status_code == 200

@@ -1,0 +1,70 @@
+"""Send messages to a syslog collector, by TLS (RFC 5425) or plain TCP (RFC 6587)."""
+
+import fcntl
+import os
+import socket
+import ssl
+import struct
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"tcp+tls": 6514, "tcp": 601}
+SECONDS = 15
+"""For all that is sent in one connection. With what `stream` adds, it is less than a worker has after SIGTERM."""
+
+
+def send(address: str, authorities: str, frames: bytes | bytearray) -> None:
+    """Send the frames to `tcp+tls://host:6514` or `tcp://host:601` and return once the collector has read all of them.
+
+    Syslog has no answers. But whoever ends a connection in which bytes are unread, or arrive later, resets it. So everything was
+    read if both sides have ended it, each byte is acknowledged, and there was no reset. `authorities`, certificates in PEM, are
+    trusted beside the public ones. Raises OSError.
+    """
+    give_up = time.monotonic() + SECONDS
+    with _connection(address, authorities) as connection:
+        connection.settimeout(_left(give_up))
+        connection.sendall(frames)
+        connection.settimeout(_left(give_up))
+        if isinstance(connection, ssl.SSLSocket):
+            with suppress(ssl.SSLEOFError):  # it may end the connection without ending TLS first
+                connection.unwrap()
+        connection.shutdown(socket.SHUT_WR)
+        if connection.recv(1):
+            raise OSError("it answered, which syslog does not know")
+        while _unacknowledged(connection):
+            _left(give_up)
+            time.sleep(0.001)
+
+
+def _left(give_up: float) -> float:
+    """Return the seconds until then. Raises TimeoutError."""
+    seconds = give_up - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("timed out")
+    return seconds
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """Return how many bytes the other side's kernel has not acknowledged. Raises OSError after a reset."""
+    if error := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(error, os.strerror(error))
+    (count,) = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))
+    return int(count)
+
+
+@contextmanager
+def _connection(address: str, authorities: str) -> Iterator[socket.socket]:
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    with socket.create_connection((host, parts.port or DEFAULT_PORTS[parts.scheme]), timeout=5) as plain:
+        if parts.scheme == "tcp":
+            yield plain
+            return
+        context = ssl.create_default_context()
+        if authorities:
+            context.load_verify_locations(cadata=authorities)
+        with context.wrap_socket(plain, server_hostname=host) as wrapped:
+            yield wrapped
