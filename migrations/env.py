@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from catapult import tables
 from catapult.actions import server_role
-from catapult.commands import database_running, fail, refused_by_database
+from catapult.commands.running import database_running, fail, refused_by_database
 from catapult.errors import Refusal
 from catapult.extensions import current_settings, db
 from catapult.queries import registry

@@ -12,7 +12,8 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from catapult.app import create_app
-from catapult.commands import make_key, on_database
+from catapult.commands.keys import make_key
+from catapult.commands.running import on_database
 from catapult.config import ConfigError
 from catapult.tables import Role
 

@@ -1,0 +1,15 @@
+"""Door 3: the `flask` commands."""
+
+from flask import Flask
+
+from catapult.commands.audit_log import audit
+from catapult.commands.imports import imports
+from catapult.commands.keys import keys
+from catapult.commands.people import people
+from catapult.commands.serving import demo, up, worker
+
+
+def init_app(app: Flask) -> None:
+    """Add `flask up`, `flask worker`, `flask demo`, `flask keys …`, `flask people …`, `flask audit …` and `flask import …`."""
+    for command in (up, worker, demo, keys, people, audit, imports):
+        app.cli.add_command(command)
