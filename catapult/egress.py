@@ -29,7 +29,8 @@ from urllib.parse import unquote, urlsplit
 
 import certifi
 
-from catapult.config import HOST_NAME, Allowed, Settings
+from catapult.config import Allowed, Settings
+from catapult.config.forms import HOST_NAME
 from catapult.errors import Invalid
 from catapult.version import VERSION
 

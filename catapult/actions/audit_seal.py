@@ -14,7 +14,8 @@ from sqlalchemy import insert, select, text
 
 from catapult import audit
 from catapult.actions import locks
-from catapult.config import ConfigError, Settings, stored_secret
+from catapult.config import ConfigError, Settings
+from catapult.config.home import stored_secret
 from catapult.errors import Conflict
 from catapult.extensions import db, limit_time
 from catapult.queries import audit_seals

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 from urllib.parse import urlsplit
 
-from catapult.config import MOUNT
+from catapult.config.forms import MOUNT
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
