@@ -23,7 +23,7 @@ from secure import authority, context_of, proxy
 
 from catapult import egress
 from catapult.config import Allowed
-from catapult.egress import Policy, Unsent
+from catapult.egress import Policy, Unsent, judging, wire
 from catapult.errors import Invalid
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Sent: yes\r\n\r\nok"
@@ -323,7 +323,7 @@ PIECES = (
 def test_others_read_the_same_host_and_port_out_of_what_is_taken(scheme, pieces):
     url = scheme + "".join(pieces)
     with suppress(Unsent):
-        target = egress._Target.of(url)
+        target = judging.Target.of(url)
         for parts in (urlsplit(url), parse_url(url)):
             assert parts.hostname.strip("[]") == target.host
             assert (parts.port or {"http": 80, "https": 443}[target.scheme]) == target.port
@@ -331,7 +331,7 @@ def test_others_read_the_same_host_and_port_out_of_what_is_taken(scheme, pieces)
 
 @given(st.integers(0, 2**32 - 1).map(IPv4Address) | st.integers(0, 2**128 - 1).map(IPv6Address))
 def test_no_address_is_public_that_python_knows_as_special(address):
-    if not egress._kind(address):
+    if not judging.special_kind(address):
         assert address.is_global
         assert not any([address.is_multicast, address.is_reserved, address.is_link_local])
 
@@ -618,7 +618,7 @@ def test_a_connection_is_used_for_as_long_as_its_judgement_lasts(names, monkeypa
         names["hooks.corp"] = [("127.0.0.1",), ("169.254.169.254",)]
         url = f"http://hooks.corp:{receiver.port}{SECRET}"
         post(url, policy("hooks.corp"))
-        monkeypatch.setattr(egress, "POOL_SECONDS", 0)
+        monkeypatch.setattr(wire, "POOL_SECONDS", 0)
         assert "link-local" in refusal(url, policy("hooks.corp"))
         assert (receiver.connections, egress._pool._wires) == (1, [])
 
@@ -656,7 +656,7 @@ def test_a_connection_that_is_to_be_closed_is_not_kept(end):
 
 
 def test_threads_share_connections_and_few_are_kept(monkeypatch):
-    monkeypatch.setattr(egress, "POOL_SIZE", 2)
+    monkeypatch.setattr(wire, "POOL_SIZE", 2)
     with receiving() as receiver:
         threads = [threading.Thread(target=lambda: [post(receiver.url) for _ in range(20)]) for _ in range(6)]
         for thread in threads:
@@ -802,6 +802,6 @@ def test_nothing_of_a_url_but_its_host_is_logged_or_shown(caplog, capfd, names):
     with receiving(strange) as receiver:
         assert post(receiver.url).status == 200
         refusal(f"https://hooks.example.com{SECRET}", policy())
-    target = egress._Target.of(receiver.url)
+    target = judging.Target.of(receiver.url)
     shown = f"{target!r} {policy(proxy='http://u:pa55word@h:1')!r} {caplog.text} {capfd.readouterr()}"
     assert "pa55word" not in shown

@@ -1,0 +1,194 @@
+"""The only way out to the network: requests to URLs that people chose, such as those of webhooks.
+
+A URL is judged when it is saved (`Policy.check`) and again when a connection is opened (`send`). Public addresses are reached by
+https; all others, and `http://`, only if EGRESS_ALLOW names them. A name is resolved once, each of its addresses is judged, and the
+connection goes to one of those; `Host`, SNI and the certificate are those of the name.
+
+A URL may be a secret. No error, repr or log has more of it than host and port; so nothing here is logged, and `http.client`, which
+logs nothing, follows no redirects, repeats nothing and reads no environment, is all that is used of HTTP: to read an answer.
+"""
+
+import os
+import re
+import socket
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http.client import HTTPException, HTTPResponse
+from typing import cast
+from urllib.parse import unquote, urlsplit
+
+import certifi
+
+from catapult.egress.judging import Policy, SocketAddress, Target, Unsent, host_of, judged, resolved
+from catapult.egress.wire import HEAD_LIMIT, Pool, Wire
+from catapult.version import VERSION
+
+__all__ = ["Answer", "Policy", "Unsent", "host_of", "send"]
+
+HEADER_NAME, HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of any status, redirects too. Names of headers are in lower case; `body` has at most `answer_limit` bytes."""
+
+    status: int
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    truncated: bool
+    milliseconds: int
+
+
+def send(
+    policy: Policy,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    connect_timeout: float = 5,
+    total: float = 15,
+    answer_limit: int = 64 * 1024,
+) -> Answer:
+    """Send one request, once, and return its answer. Raises Unsent.
+
+    `connect_timeout` is for resolving, connecting and TLS together, `total` for everything, in seconds.
+    """
+    started = time.monotonic()
+    target = Target.of(url)
+    request = _request(policy, method, target, headers, body)
+    key = (os.getpid(), policy, target.scheme, target.host, target.port)  # a forked process has connections of its own
+    wire = _pool.take(key) or _open(policy, target, min(connect_timeout, total))
+    wire.deadline, wire.budget = started + total, HEAD_LIMIT + 6 * answer_limit  # 6: chunks of one byte
+    is_reusable = False
+    try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # an answer may be there that explains it
+            wire.sendall(request)
+        response = HTTPResponse(cast(socket.socket, wire), method=method)
+        with response:
+            response.begin()
+            if wire.has_ended:  # http.client takes the end for that of the headers
+                raise ConnectionResetError
+            content = response.read(answer_limit + 1)
+            truncated = len(content) > answer_limit
+            if not truncated and response.length:
+                raise ConnectionResetError
+            is_reusable = response.isclosed() and not response.will_close and response.status >= 200
+    except (OSError, HTTPException, ValueError) as error:
+        raise Unsent(_fault(error, target.authority, total)) from None
+    finally:
+        if is_reusable:
+            _pool.put(key, wire)
+        else:
+            wire.close()
+    names = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status, names, content[:answer_limit], truncated, round((time.monotonic() - started) * 1000))
+
+
+_pool = Pool()
+
+
+def _open(policy: Policy, target: Target, timeout: float) -> Wire:
+    """Return a new connection to the target, judged, by TLS and through the proxy if there is one. Raises Unsent."""
+    deadline = time.monotonic() + timeout
+    addresses = judged(policy, target, deadline)
+    peer, wire = target.authority, None
+    try:
+        if policy.proxy:
+            peer, proxy = "The proxy of EGRESS_PROXY", urlsplit(policy.proxy)
+            addresses = resolved(str(proxy.hostname), int(proxy.port or 0), deadline)
+        wire = Wire(_connected(addresses, deadline), deadline)
+        if target.scheme == "https":
+            if policy.proxy:
+                _tunnel(wire, target, policy.proxy)
+            peer = target.authority
+            wire.secure(_context(policy.ca), target.host)
+    except (OSError, HTTPException, ValueError, Unsent) as error:
+        if wire:
+            wire.close()
+        raise (error if isinstance(error, Unsent) else Unsent(_fault(error, peer, timeout))) from None
+    return wire
+
+
+def _connected(addresses: Sequence[SocketAddress], deadline: float) -> socket.socket:
+    """Return a connection to the first address that accepts one. Each has an equal share of the time. Raises OSError."""
+    fault = OSError()
+    for index, (family, address) in enumerate(addresses):
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(max((deadline - time.monotonic()) / (len(addresses) - index), 0.001))
+            connection.connect(address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            connection.close()
+            fault = error
+        else:
+            return connection
+    raise fault
+
+
+@lru_cache(maxsize=8)
+def _context(ca: str) -> ssl.SSLContext:
+    """Return the trust in public authorities and these. No variable of the environment changes it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cafile=certifi.where())
+    if ca:
+        context.load_verify_locations(cadata=ca)
+    return context
+
+
+def _tunnel(wire: Wire, target: Target, proxy: str) -> None:
+    """Ask the proxy for a connection to the target."""
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    lines = [f"CONNECT {host}:{target.port} HTTP/1.1", f"Host: {host}:{target.port}", *_credentials(proxy)]
+    wire.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+    with HTTPResponse(cast(socket.socket, wire), method="CONNECT") as response:
+        response.begin()
+        if not 200 <= response.status < 300:
+            raise Unsent(f"The proxy of EGRESS_PROXY answered {response.status} for {target.host}:{target.port}.")
+
+
+def _credentials(proxy: str) -> Iterator[str]:
+    parts = urlsplit(proxy)
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        yield f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}"
+
+
+def _request(policy: Policy, method: str, target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return the request as it is sent. Raises Unsent if a header would be read as something else."""
+    is_forwarded = bool(policy.proxy) and target.scheme == "http"
+    path = f"http://{target.authority}{target.path}" if is_forwarded else target.path
+    every = {"User-Agent": f"Catapult/{VERSION}", **headers}
+    every |= {"Host": target.authority, "Content-Length": str(len(body)), "Accept-Encoding": "identity"}
+    for name, value in every.items():
+        if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
+            raise Unsent(f"The header {name!r} has characters that no header may have.")
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in every.items())]
+    lines += _credentials(policy.proxy) if is_forwarded else ()
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def _fault(error: Exception, peer: str, seconds: float) -> str:
+    """Return the error as a sentence. Texts of libraries may repeat what a receiver sent, and are left out."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            message = error.verify_message.rstrip(".")
+            return f"The certificate of {peer} was refused: {message}. EGRESS_CA can name a private authority."
+        case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
+            return f"No TLS with {peer}: {error.reason or 'unknown error'}."
+        case TimeoutError():
+            return f"{peer} did not answer completely within {seconds:g} s."
+        case ConnectionRefusedError():
+            return f"{peer} accepts no connection."
+        case ConnectionError() | ssl.SSLEOFError():  # HTTPResponse raises a ConnectionError where nothing was received
+            return f"{peer} closed the connection before its answer was complete."
+        case OSError():
+            return f"The connection to {peer} failed: {error.strerror or 'network error'}."
+        case _:
+            return f"{peer} answered with something that is not HTTP, or with too much of it."
