@@ -107,6 +107,7 @@ def prepare(server: Up) -> None:
     server.sql(
         "INSERT INTO week_figures (week, place, deployments, failures) VALUES ('2026-01-05Z', 'production', 2, 1)"
     )
+    server.sql("INSERT INTO audit_streams (name, next_seq) VALUES ('syslog', 0)")
     with server.caller() as browser:
         for key, status in ((server.key, 303), ("cat_wrong", 422)):
             sent = browser.post("/login", data={"key": key}, headers={"Origin": server.url}, allow_redirects=False)
