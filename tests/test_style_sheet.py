@@ -22,6 +22,6 @@ def test_every_class_and_id_that_has_a_rule_is_on_a_page():
     named = set(re.findall(r"[.#]([a-zA-Z][\w-]*)(?=[^{}]*\{)", bare))
     files = [path for room in ("templates", "pages") for path in (HERE / room).rglob("*.*") if path.suffix != ".pyc"]
     words = set(re.findall(r"[\w-]+", " ".join(path.read_text() for path in files)))
-    words |= set(re.findall(r"[\w-]+", " ".join(path.read_text() for path in (HERE / "static").glob("*.js"))))
+    words |= set(re.findall(r"[\w-]+", " ".join(path.read_text() for path in (HERE / "static").rglob("*.js"))))
     built = {name for name in named if re.fullmatch(r"(c|h|of-|rank-)\d", name)}  # c0, h0, of-4: a letter and a number
     assert named - words - built == set()

@@ -34,6 +34,7 @@ from catapult.pages import (
     retirements,
     rollbacks,
     saved_views,
+    scripts,
     search,
     sign_in,
     versions,
@@ -84,8 +85,8 @@ def init_app(app: Flask) -> None:
     app.url_map.converters["model"] = ModelName
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = YEAR
     door = Blueprint("pages", __name__)
-    for noun in NOUNS:
-        door.register_blueprint(noun.blp)
+    for part in (*NOUNS, scripts):
+        door.register_blueprint(part.blp)
     app.register_blueprint(door)
     app.jinja_env.filters.update(formats.FILTERS, point_links=charts.point_links)
     app.jinja_env.globals.update(asks=OWN_REQUEST, version_page=formats.version_page)
@@ -109,6 +110,7 @@ def _shell() -> dict[str, Any]:
         "may": lambda role: actor is not None and actor.role.holds(Role(role)),
         "session": g.get("session"),
         "asset": asset,
+        "scripts": scripts.address,
         "theme": {"light": "light", "dark": "dark"}.get(request.cookies.get("theme", "")),
         "frame": framed.read,
         "my_views": framed.views,

@@ -66,7 +66,7 @@ def test_what_a_page_refers_to_is_cached_for_a_year(front: Nginx) -> None:
     [
         ("/static/swagger-ui-5.35.0/swagger-ui.css", YEAR),
         ("/static/catapult.css", "no-cache"),
-        ("/static/catapult.js?v=", "no-cache"),
+        ("/static/docs.js?v=", "no-cache"),
         ("/static/icon.svg?w=0123456789", "no-cache"),
     ],
 )
@@ -78,7 +78,7 @@ def test_only_an_address_with_a_version_is_cached(alone: Nginx, address: str, ca
 
 
 def test_static_files_have_their_types_and_are_compressed(alone: Nginx) -> None:
-    for name, kind in (("catapult.css", "text/css"), ("catapult.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+    for name, kind in (("catapult.css", "text/css"), ("docs.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
         answer = alone.get(f"/static/{name}", headers={"Accept-Encoding": "gzip"})
         assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
         assert answer.content == (STATIC / name).read_bytes()

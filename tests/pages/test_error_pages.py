@@ -23,7 +23,7 @@ def page_after(address):
 # --- nobody is signed in ----------------------------------------------------------------------------------------------
 
 
-OPEN = ("/api/", "/docs", "/openapi.json", "/login", "/livez", "/readyz", "/metrics", "/static/")
+OPEN = ("/api/", "/docs", "/openapi.json", "/login", "/livez", "/readyz", "/metrics", "/static/", "/scripts.js")
 NO_ID = "00000000-0000-7000-8000-000000000000"
 ODD = ["/models?search=a%20b&tag=c%26d", "/models/org/bert/versions/a%3Fb%23c%25", "/search?q=%D7%A9"]
 VALUES = {"model_name": "org/bert", "status": "success"}
@@ -203,12 +203,19 @@ def test_static_files_are_kept_a_year_under_an_address_that_changes_with_them(br
     files = [file for file in linked if not file.endswith(".woff2")]  # those are in a folder with their version
     assert len(files) >= 4
     for file in files:
-        assert re.search(r"^/static/.+\?v=[0-9a-f]{10}$", file)
+        assert re.search(r"^/(static/.+|scripts\.js)\?v=[0-9a-f]{10}$", file)
         with browser.by(None).get(file) as answer:
             assert answer.status_code == 200
             assert "max-age=31536000" in answer.headers["Cache-Control"]
             assert "no-store" not in answer.headers["Cache-Control"]
     assert len({file.split("?v=")[1] for file in files}) == len(files)
+
+
+def test_scripts_under_an_address_of_before_are_not_kept(browser):
+    answer = browser.by(None).get("/scripts.js?v=0123456789")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-cache")
+    again = browser.by(None).get("/scripts.js", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
 
 
 def test_theme_without_a_script_is_a_cookie_and_comes_back(browser):

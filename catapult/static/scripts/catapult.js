@@ -350,7 +350,7 @@
     }, 3000);
   }
 
-  window.catapult = { $, $$, on, dialog, isTyped }; // for presses.js and live.js
+  window.catapult = { $, $$, on, dialog, isTyped }; // for the scripts after this one
   document.documentElement.classList.add("js");
   $$("[data-confirm]").forEach(guard);
   count();
