@@ -1,5 +1,6 @@
 """Schemas of API keys, the audit log, problems and the service itself."""
 
+import re
 from typing import Any
 
 from marshmallow import fields, validate
@@ -44,7 +45,9 @@ def _name(**kwargs: Any) -> fields.String:
 
 def _email(**kwargs: Any) -> fields.String:
     about = says("Unique; shown to admins and to the person.", "dana@example.com")
-    return matching(r"[^@\s]+@[^@\s]+", EMAIL_LENGTH, "Must be an email address.", metadata=about, **kwargs)
+    # PostgreSQL, Python and ECMA-262 differ in what a blank is; none of them is in an address, and no control character.
+    part = r"[^@\s\u0000-\u001f\u007f-\u009f\ufeff]+"
+    return matching(f"{part}@{part}", EMAIL_LENGTH, "Must be an email address.", re.UNICODE, metadata=about, **kwargs)
 
 
 def _models(**kwargs: Any) -> fields.List[Any]:

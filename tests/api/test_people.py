@@ -45,6 +45,14 @@ def test_the_audit_log_says_that_an_email_address_changed_and_not_which(api, tra
     assert "example.com" not in api.by("viewer").get("/api/v1/audit-logs").text
 
 
+@pytest.mark.parametrize(
+    "character", [*map(chr, [*range(0x21), *range(0x7F, 0xA1), 0x1680, 0x2003, 0x2028, 0x3000, 0xFEFF])]
+)
+def test_an_email_address_has_no_blank_and_no_control_character_of_any_kind(api, character):
+    for address in (f"da{character}na@example.com", f"dana@{character}"):
+        assert faults(api.post(PEOPLE, {"name": "Dana", "email": address})) == {"email"}
+
+
 def test_two_people_cannot_have_the_same_email_address(api):
     api.make(PEOPLE, {"name": "Dana", "email": "dana@example.com"})
     assert refusal(api.post(PEOPLE, {"name": "Dan", "email": "DANA@example.com"})) == "conflict"
