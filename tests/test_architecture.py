@@ -15,7 +15,7 @@ CLIENT = sorted((ROOT / "client" / "catapult_client").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 
 FLOORS = [
-    {"errors", "version", "reachability"},
+    {"errors", "version", "reachability", "storage"},
     {"embedded"},  # below config, which asks it for the embedded database's address
     {"config"},
     {"extensions"},

@@ -1,0 +1,75 @@
+"""Where the bytes of files are: a folder, which may be a mounted CephFS, or S3. Nothing here knows the database.
+
+Bytes arrive as an upload, in one piece or many, and become a blob, which is named by the SHA-256 of its content and never changes.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+PIECE = 1024 * 1024
+"""Bytes of a piece that is read or written at once."""
+
+
+class StorageError(Exception):
+    """The storage cannot do it now. `place` says where, `reason` why; neither has a secret."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+        self.place, self.reason = place, reason
+
+
+class StorageDown(StorageError):
+    """It does not answer, or refuses to be read or written."""
+
+
+class StorageFull(StorageError):
+    """It has no room."""
+
+
+class BlobMissing(StorageError):
+    """It has no blob, or no upload, of that name."""
+
+
+class Storage(Protocol):
+    """The one way to reach the bytes. Every method may raise StorageDown; those that write, StorageFull.
+
+    `upload` is a UUID in hex, `sha256` 64 hex digits in lower case. No method may be called for one upload by two callers at once.
+    """
+
+    def write(self, upload: str, offset: int, pieces: Iterable[bytes]) -> int:
+        """Add the pieces to the upload from `offset` on, and return its new length. It begins at offset 0.
+
+        What was written is kept, also if `pieces` raises, which is passed on. Raises BlobMissing if the upload is not as long as
+        `offset`.
+        """
+
+    def length(self, upload: str) -> int:
+        """Return how many bytes of the upload are kept, for good. Raises BlobMissing."""
+
+    def written(self, upload: str) -> Iterator[bytes]:
+        """Yield the bytes of the upload, in pieces. Raises BlobMissing."""
+
+    def finish(self, upload: str, sha256: str) -> None:
+        """Make the upload the blob of that name; the caller knows that its content has that hash. Raises BlobMissing.
+
+        It is on the disk when this returns. A blob of that name that is there already is kept, and counts as new. To call it again
+        after a success changes nothing.
+        """
+
+    def discard(self, upload: str) -> None:
+        """Remove the upload, if it is there."""
+
+    def size(self, sha256: str) -> int:
+        """Return the size of the blob. Raises BlobMissing."""
+
+    def read(self, sha256: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of the blob from `start` on and before `stop`, in pieces. Raises BlobMissing before the first one."""
+
+    def remove(self, sha256: str) -> None:
+        """Remove the blob, if it is there."""
+
+    def blobs(self) -> Iterator[tuple[str, float]]:
+        """Yield the name of every blob and when it was written last or counted as new, in seconds since 1970."""
+
+    def probe(self) -> None:
+        """Write something small to the storage itself, and remove it. Raises StorageDown or StorageFull."""

@@ -1,0 +1,154 @@
+"""Blobs in a folder: a local disk, a mounted CephFS or any other mount."""
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from catapult.storage import PIECE, BlobMissing, StorageDown, StorageFull
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Folder:
+    """A storage in that folder, which has to be there: a mount that is not mounted must not be filled."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, upload: str, offset: int, pieces: Iterable[bytes]) -> int:
+        """Add the pieces; what could be written is on the disk when this returns or raises."""
+        file = self._opened(upload, offset)
+        try:
+            for piece in pieces:  # what this raises is the caller's
+                with self._errors():
+                    view = memoryview(piece)
+                    while view:
+                        view = view[os.write(file, view) :]
+        finally:
+            with self._errors():
+                try:
+                    os.fsync(file)
+                    length = os.fstat(file).st_size
+                finally:
+                    os.close(file)
+        return length
+
+    def _opened(self, upload: str, offset: int) -> int:
+        path = self._upload(upload)
+        with self._errors():
+            if offset == 0:
+                path.parent.mkdir(exist_ok=True)
+            file = os.open(path, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if offset == 0 else 0), 0o640)
+            if os.fstat(file).st_size != offset:
+                os.close(file)
+                raise BlobMissing(str(path), f"is not {offset} bytes long")
+            return file
+
+    def length(self, upload: str) -> int:
+        """Return the size of the file."""
+        with self._errors():
+            return self._upload(upload).stat().st_size
+
+    def written(self, upload: str) -> Iterator[bytes]:
+        """Yield the bytes of the file."""
+        return self._pieces(self._upload(upload), 0, None)
+
+    def finish(self, upload: str, sha256: str) -> None:
+        """Rename the file. Its new name is on the disk when this returns."""
+        source, blob = self._upload(upload), self._blob(sha256)
+        with self._errors():
+            for folder in (blob.parent.parent.parent, blob.parent.parent, blob.parent):
+                with suppress(FileExistsError):
+                    folder.mkdir()
+                    _sync(folder.parent)
+            if blob.exists():
+                os.utime(blob)
+                source.unlink(missing_ok=True)
+            else:
+                source.rename(blob)
+            _sync(blob.parent)
+
+    def discard(self, upload: str) -> None:
+        """Remove the file."""
+        with self._errors():
+            self._upload(upload).unlink(missing_ok=True)
+
+    def size(self, sha256: str) -> int:
+        """Return the size of the file."""
+        with self._errors():
+            return self._blob(sha256).stat().st_size
+
+    def read(self, sha256: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of the file."""
+        return self._pieces(self._blob(sha256), start, stop)
+
+    def remove(self, sha256: str) -> None:
+        """Remove the file."""
+        with self._errors():
+            self._blob(sha256).unlink(missing_ok=True)
+
+    def blobs(self) -> Iterator[tuple[str, float]]:
+        """Walk the folders, each in the order of its names."""
+        with self._errors():
+            root = self.root / "blobs"
+            for first in sorted(root.iterdir()) if root.exists() else ():
+                for second in sorted(first.iterdir()):
+                    for blob in sorted(second.iterdir()):
+                        yield blob.name, blob.stat().st_mtime
+
+    def probe(self) -> None:
+        """Write and sync a file: on a mount that hangs, to ask for its size still answers."""
+        path = self.root / f".probe-{uuid4().hex}"
+        with self._errors():
+            try:
+                with path.open("wb") as file:
+                    file.write(b"probe")
+                    file.flush()
+                    os.fsync(file.fileno())
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _upload(self, upload: str) -> Path:
+        return self.root / "uploads" / upload
+
+    def _blob(self, sha256: str) -> Path:
+        return self.root / "blobs" / sha256[:2] / sha256[2:4] / sha256
+
+    def _pieces(self, path: Path, start: int, stop: int | None) -> Iterator[bytes]:
+        """Open the file now, so that a missing one is known before the first byte is sent."""
+        with self._errors():
+            file = path.open("rb", buffering=0)
+
+        def pieces() -> Iterator[bytes]:
+            with file, self._errors():
+                file.seek(start)
+                left = None if stop is None else stop - start
+                while piece := file.read(PIECE if left is None else min(PIECE, left)):
+                    left = None if left is None else left - len(piece)
+                    yield piece
+
+        return pieces()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self.root.is_dir():
+                raise BlobMissing(str(error.filename), "is not there") from None
+            raise StorageDown(str(self.root), "is not there: is it mounted?") from None
+        except OSError as error:
+            kind = StorageFull if error.errno in FULL else StorageDown
+            raise kind(str(self.root), error.strerror or type(error).__name__) from None
+
+
+def _sync(folder: Path) -> None:
+    """Write the names in the folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
