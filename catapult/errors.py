@@ -12,6 +12,7 @@ Refusal
 ├── PreconditionFailed         412
 ├── TooLarge                   413
 ├── UnsupportedMediaType       415
+├── RangeNotSatisfiable        416
 ├── Invalid                    422
 │   └── IdempotencyMismatch    422
 ├── RateLimited                429
@@ -114,6 +115,11 @@ class TooLarge(Refusal):
 class UnsupportedMediaType(Refusal):
     code, title, status = "unsupported-media-type", "The body must be JSON", 415
     advice = "Send `Content-Type: application/json`, in UTF-8 and uncompressed."
+
+
+class RangeNotSatisfiable(Refusal):
+    code, title, status = "range-not-satisfiable", "The file has no such part", 416
+    advice = "`Content-Range` has the size of the file. Ask for a part that begins before its end."
 
 
 class Invalid(Refusal):

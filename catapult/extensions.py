@@ -11,7 +11,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase
 
 from catapult.config import Settings
+from catapult.errors import Unavailable
 from catapult.reachability import Reachability
+from catapult.storage import Storage
 
 # `audit.REFUSALS` maps these names to errors, so every constraint has a name that never changes.
 NAMING = {
@@ -59,8 +61,18 @@ KEEP_PLAN = {"keep_plan": True}
 """The execution options of a statement that is prepared once a connection (queries/lists/prepared.py)."""
 TIME_LIMIT = "time_limit"
 """The execution option of a statement that PostgreSQL may spend only so many milliseconds on."""
+STORAGE = "catapult-storage"
+"""Where an application has its storage, in the process for files."""
 SEPARATOR = "\n;\n"
 """Stands between statements that are sent in one round trip. Each sees what those before it did."""
+
+
+def current_storage() -> Storage:
+    """Return where the bytes of files are, in the process that does file I/O. Raises Unavailable in every other one."""
+    storage: Storage | None = current_app.extensions.get(STORAGE)
+    if storage is None:
+        raise Unavailable("This server serves no files: it is started without the process for them.", retry_after=60)
+    return storage
 
 
 def current_settings() -> Settings:

@@ -38,6 +38,7 @@ from uuid_utils.compat import uuid7
 
 from catapult.extensions import Row
 
+ARTIFACT_PATH_LENGTH = 1_024
 NAME_LENGTH, EMAIL_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMENT_LENGTH = 255, 254, 128, 128, 300, 63
 TEXT_LENGTH, NOTES_LENGTH, COMMENT_LENGTH = 10_000, 65_536, 2_000
 MAX_RANK = 2**31 - 1
@@ -165,6 +166,7 @@ class Kind(enum.StrEnum):
     WEBHOOK = "webhook"
     DELIVERY = "delivery"
     JOB = "job"
+    ARTIFACT = "artifact"
     AUDIT_KEY = "audit_key"
     AUDIT_LOG = "audit_log"
 
@@ -196,6 +198,8 @@ class Action(enum.StrEnum):
     APPROVAL_WITHDRAW = "approval.withdraw"
     COMMENT_CREATE = "comment.create"
     COMMENT_DELETE = "comment.delete"
+    ARTIFACT_CREATE = "artifact.create"
+    ARTIFACT_DELETE = "artifact.delete"
     PERSON_CREATE = "person.create"
     PERSON_UPDATE = "person.update"
     API_KEY_CREATE = "api_key.create"
@@ -818,6 +822,46 @@ class Comment(Row):
     __table_args__ = (
         CheckConstraint(f"char_length(text) BETWEEN 1 AND {COMMENT_LENGTH}", name="text"),
         Index("ix_comments_version", version_id, created_at, id, postgresql_where=NOT_DELETED),
+    )
+
+
+class Blob(Row):
+    """The bytes of files, stored once, by their SHA-256. The storage has them before there is a row."""
+
+    __tablename__ = "blobs"
+
+    sha256: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    stored_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+        CheckConstraint("size_bytes >= 0", name="size_bytes"),
+    )
+
+
+class Artifact(Row):
+    """A named file of a version."""
+
+    __tablename__ = "artifacts"
+    kind = Kind.ARTIFACT
+
+    id: Mapped[UUID] = primary_key()
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"))
+    path: Mapped[str] = mapped_column(String(ARTIFACT_PATH_LENGTH))
+    media_type: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[bytes] = mapped_column(ForeignKey("blobs.sha256"))
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        CheckConstraint(r"path <> '' AND path !~ '(^|/)(\.{0,2})(/|$)'", name="path"),
+        CheckConstraint("size_bytes >= 0", name="size_bytes"),
+        # Names that differ in case alone would be one file on many disks.
+        Index("uq_artifacts_path", version_id, text("lower(path)"), unique=True),
+        Index("ix_artifacts_version", version_id, path, id),
+        Index("ix_artifacts_sha256", sha256),
     )
 
 

@@ -17,8 +17,9 @@ from flask import Flask
 from stage import SETTINGS, Api, Database, application, counted, make_keys, on_server, settings_for, url_of
 
 from catapult.embedded import Embedded, postgres, serving
-from catapult.extensions import db
+from catapult.extensions import STORAGE, db
 from catapult.queries import week_figures
+from catapult.storage.folder import Folder
 from catapult.web import refusal_log
 
 TEMPLATE = "migrated"
@@ -71,8 +72,10 @@ def make_database(cluster: Embedded, template: str) -> Callable[[], str]:
 
 
 @pytest.fixture(scope="session")
-def shared_app(make_database: Callable[[], str]) -> Iterator[Flask]:
+def shared_app(make_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """An application that does file I/O itself, as the process for files does."""
     with application(settings_for(make_database())) as app:
+        app.extensions[STORAGE] = Folder(tmp_path_factory.mktemp("files"))
         yield app
 
 

@@ -92,6 +92,7 @@ def set_up(api: Api) -> dict[str, str]:
         "own": api.make("/api/v1/api-keys", {"name": "laptop", "role": "viewer", "person_id": holder["id"]}),
         "person": api.make("/api/v1/people", {"name": "Dana Ortiz"}),
         "hook": api.make("/api/v1/webhooks", HOOK),
+        "artifact": api.put(f"/api/v1/versions/{versions[ARCHIVED]['id']}/artifacts/old.json", {"a": 1}).json,
     }
     ids = {name: row["id"] for name, row in created.items()}
     return ids | failed(api.app, ids["hook"])
@@ -122,7 +123,7 @@ def filled(value: Any, ids: Mapping[str, str]) -> Any:
 def operation_of(case: RoleCase) -> str:
     """The method and the path of the case as the OpenAPI document has them, with `{id}` for each parameter."""
     method, path = case.call.split()
-    path = re.sub(r"(?<=/environments/)\w+|\{\w+\}", "{id}", path)
+    path = re.sub(r"(?<=/environments/)\w+|(?<=/artifacts/)a\.json|\{\w+\}", "{id}", path)
     return f"{method} /api/v1{path}"
 
 
@@ -268,6 +269,10 @@ CASES: list[RoleCase] = [
     Case("update oneself", "viewer", "person.update", "PUT /people/{holder}", {"name": "Sam Hill"},
         lambda sdk, ids: sdk.update_person(ids["holder"], name="Sam Hill"),
         Submit("/me/edit", {"name": "Sam Hill"}, ("/me",)), own=True),
+    Case("add a file", "publisher", "artifact.create", "PUT /versions/{version}/artifacts/a.json", {"a": 1},
+        lambda sdk, ids: sdk.upload(ids["version"], __file__, to="a.py")),
+    Case("remove a file", "publisher", "artifact.delete", "DELETE /artifacts/{artifact}", None,
+        lambda sdk, ids: sdk.delete_artifact(ids["artifact"])),
     Case("create a webhook", "admin", "webhook.create", "POST /webhooks", HOOK,
         lambda sdk, ids: sdk.create_webhook(**HOOK),
         Submit("/new/webhook", {**HOOK, "format": "standard"}, ("/webhooks",))),

@@ -25,7 +25,7 @@ READERS = {
         "v1/me/views",
         *("v1/deployments", "v1/deployments/{id}", "v1/audit-logs", "v1/environments", "v1/environments/{id}"),
         *("v1/environments/{id}/live", "v1/live", "v1/gates"),
-        "v1/versions/{id}/comments",
+        *("v1/versions/{id}/comments", "v1/versions/{id}/artifacts", "v1/artifacts/{id}", "v1/artifacts/{id}/content"),
         *("v1/audit-logs/checkpoint", "v1/audit-logs/key", "v1/audit-logs/{id}/proof", "v1/audit-logs/consistency"),
     ],
     "admin": ["v1/api-keys", "v1/webhooks", "v1/webhooks/{id}", "v1/webhooks/{id}/deliveries", "v1/jobs"],

@@ -4,6 +4,7 @@ from flask import Flask
 
 from catapult.api import (
     api_keys,
+    artifacts,
     audit_logs,
     comments,
     decisions,
@@ -25,6 +26,7 @@ NOUNS = (
     service,
     registered_models,
     versions,
+    artifacts,
     comments,
     deployments,
     decisions,

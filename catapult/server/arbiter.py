@@ -1,6 +1,6 @@
 """gunicorn's arbiter, the process that starts and stops the workers.
 
-With the embedded PostgreSQL it also starts the worker of jobs, and starts either again if it dies.
+With the embedded PostgreSQL it also starts the worker of jobs and the process for files, and starts each again if it dies.
 """
 
 import os
@@ -8,14 +8,18 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
 from gunicorn import arbiter
 
 from catapult.embedded import Embedded
+from catapult.jobs.worker import STOP
+from catapult.server import file_process, job_process
+from catapult.server.child_process import ChildProcess
 from catapult.server.drain import refuse_new_connections
-from catapult.server.job_process import JobProcess
+from catapult.server.handover import Handover
 
 RETRY = 1.0
 """Seconds after a failed start of PostgreSQL before the next."""
@@ -25,14 +29,20 @@ log = structlog.get_logger("catapult")
 class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
     """An arbiter with a database. Each method says which method of gunicorn it overrides, why, and when it can go."""
 
-    def __init__(self, app: Any, database: Embedded | None) -> None:
+    def __init__(self, app: Any, database: Embedded | None, handover: Handover | None) -> None:
         super().__init__(app)
         self.database = database
         self.restart_pid = 0
-        self.jobs = JobProcess(app.app) if database else None
+        self.beside: list[ChildProcess] = []
+        if database:
+            jobs = partial(job_process.serve, app.app)
+            self.beside.append(ChildProcess(job_process.NAME, jobs, STOP + 3))
+        if handover:
+            files = partial(file_process.serve, app.app, self.cfg, handover)
+            self.beside.append(ChildProcess(file_process.NAME, files, file_process.STOP + 3))
 
     def stop(self, graceful: bool = True) -> None:
-        """Refuse new connections before the workers stop, give up a restart of PostgreSQL, and stop the worker of jobs.
+        """Refuse new connections before the workers stop, give up a restart of PostgreSQL, and stop what runs beside.
 
         Overrides Arbiter.stop: connections that arrive between the workers' last accept() and the close of the socket are
         reset (tests/live/test_leaving.py). Can go when gunicorn loses no connection in a graceful stop.
@@ -42,14 +52,14 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
                 refuse_new_connections(listener)
         if self._is_restarting():
             os.kill(self.restart_pid, signal.SIGTERM)
-        if self.jobs:
-            self.jobs.stop()
+        for process in self.beside:
+            process.stop()
         super().stop(graceful)
-        if self.jobs:
-            self.jobs.join()
+        for process in self.beside:
+            process.join()
 
     def murder_workers(self) -> None:
-        """Restart PostgreSQL and the worker of jobs if they died.
+        """Restart PostgreSQL and what runs beside the workers if they died.
 
         Overrides Arbiter.murder_workers, which gunicorn calls at each turn of its loop, at least once a second. Can go
         when gunicorn has a hook for that.
@@ -58,8 +68,8 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
         if self.database and not self._is_restarting() and not self.database.alive():
             log.error("the embedded PostgreSQL died; starting it again")
             self._restart(self.database)
-        if self.jobs:
-            self.jobs.keep_running(self.LISTENERS)
+        for process in self.beside:
+            process.keep_running(self.LISTENERS)
 
     def _restart(self, database: Embedded) -> None:
         """Start PostgreSQL in a child process, which may take a minute; the loop goes on and replaces workers meanwhile.

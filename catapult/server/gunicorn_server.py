@@ -17,6 +17,7 @@ from catapult.embedded import Embedded
 from catapult.extensions import THREADS, db
 from catapult.server.arbiter import Arbiter
 from catapult.server.banner import Banner
+from catapult.server.handover import Handover
 from catapult.server.worker import Worker
 from catapult.web import metrics
 
@@ -53,6 +54,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.app, self.settings, self.database = app, settings, database
         self.banner = Banner(settings.url, first_key, settings.workers, settings.public_url)
         self.metrics = metrics.share(app, settings)
+        self.handover = Handover() if database else None
         super().__init__()
 
     def load_config(self) -> None:
@@ -91,7 +93,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Serve until SIGTERM or Ctrl-C. Raises SystemExit at the end."""
         owner = os.getpid()
         try:
-            Arbiter(self, self.database).run()
+            Arbiter(self, self.database, self.handover).run()
         finally:
             if os.getpid() == owner:  # not in a worker, which unwinds the same stack when it ends
                 metrics.clear(self.settings, self.metrics)

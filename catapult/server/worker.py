@@ -25,6 +25,7 @@ from gunicorn.workers import base
 from catapult import reachability
 from catapult.server.connection import PATIENCE, Connection, State
 from catapult.server.framing import MOST_HEAD
+from catapult.server.handover import is_of_files
 from catapult.web import metrics
 
 TURN = 0.001
@@ -175,7 +176,10 @@ class Worker(base.Worker):  # type: ignore[misc]
         framing, had_head = connection.framing, connection.framing.body_at
         if len(connection.received) > LARGE and self._give_up_the_oldest_large() is connection:
             return
-        if framing.is_complete(connection.received):
+        is_complete = framing.is_complete(connection.received)
+        if framing.body_at and self.app.handover and is_of_files(connection.received):
+            self._hand_over(connection)
+        elif is_complete:
             self._work(connection)
         elif framing.body_at and not had_head:
             connection.since = time.monotonic()  # the body has a deadline of its own
@@ -184,6 +188,15 @@ class Worker(base.Worker):  # type: ignore[misc]
                     connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         elif not framing.body_at and len(connection.received) > MOST_HEAD:
             self._refuse(connection, 431, "Request Header Fields Too Large", "The headers have more than 64 KiB.")
+
+    def _hand_over(self, connection: Connection) -> None:
+        """Let the process for files answer. Its end of the connection stays open when this one is closed."""
+        if self.app.handover.give(connection):
+            self._close(connection)
+        else:
+            self._refuse(
+                connection, 503, "Service Unavailable", "Files are not served at present. Try again in a few seconds."
+            )
 
     def _give_up_the_oldest_large(self) -> Connection | None:
         """Refuse the oldest large request that is not complete if all requests are too large together."""

@@ -16,6 +16,7 @@ from catapult import audit, errors
 from catapult.errors import Refusal, Unavailable
 from catapult.extensions import READ_ONLY, db
 from catapult.queries.lists import prepared
+from catapult.storage import StorageError, StorageFull
 from catapult.web import auth, refusal_log
 
 EXTENSION = "catapult-answer"
@@ -58,6 +59,7 @@ def init_app(app: Flask, answer: Callable[[Refusal], Response]) -> None:
     app.register_error_handler(Refusal, refused)
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(exc.SQLAlchemyError, database)
+    app.register_error_handler(StorageError, storage)
     app.register_error_handler(Exception, crashed)
 
 
@@ -102,7 +104,9 @@ def http(error: HTTPException) -> Response:
     code = error.code or 500
     kind = BY_STATUS.get(code, errors.BadRequest if code < 500 else errors.Internal)
     response = _answer(kind(_detail(error, kind)))
-    response.headers.extend([pair for pair in error.get_headers() if pair[0] in ("Allow", "Retry-After")])
+    response.headers.extend(
+        [pair for pair in error.get_headers() if pair[0] in ("Allow", "Retry-After", "Content-Range")]
+    )
     return response
 
 
@@ -116,6 +120,16 @@ def database(error: exc.SQLAlchemyError) -> Response:
         cause = {"error": type(error).__name__, "sqlstate": sqlstate(error)}
         log.warning("database", reason=refusal.detail, request_id=auth.request_id(), **cause)
     return _answer(refusal)
+
+
+def storage(error: StorageError) -> Response:
+    """Answer what the storage of files cannot do: 507 if it is full, else 503, with the place and the reason."""
+    db.session.rollback()
+    log.warning("storage", place=error.place, reason=error.reason, request_id=auth.request_id())
+    if isinstance(error, StorageFull):
+        return _answer(errors.InsufficientStorage(f"There is no room for files at {error.place} ({error.reason})."))
+    detail = f"The storage of files cannot be used: {error.place}: {error.reason}. Try again in a few seconds."
+    return _answer(Unavailable(detail, retry_after=5))
 
 
 def of_database(error: exc.SQLAlchemyError) -> Refusal | None:

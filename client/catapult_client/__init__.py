@@ -19,6 +19,7 @@ from .errors import (
     MethodNotAllowed,
     NotFound,
     PreconditionFailed,
+    RangeNotSatisfiable,
     RateLimited,
     Redirected,
     RegistryError,
@@ -35,6 +36,7 @@ from .errors import (
 from .records import (
     ApiKey,
     Approval,
+    Artifact,
     AuditEntry,
     AuditKey,
     Bounds,
@@ -66,6 +68,7 @@ from .registry import Registry
 __all__ = [
     "ApiKey",
     "Approval",
+    "Artifact",
     "AuditEntry",
     "AuditKey",
     "BadRequest",
@@ -107,6 +110,7 @@ __all__ = [
     "PersonRef",
     "PreconditionFailed",
     "Proof",
+    "RangeNotSatisfiable",
     "RateLimited",
     "Redirected",
     "Registry",

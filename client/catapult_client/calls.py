@@ -80,13 +80,14 @@ def listing(method: Function) -> Function:
         try:
             return method(self, *args, **kwargs)
         except Exception as fault:
-            _warn(method.__name__, fault)
+            warned(method.__name__, fault)
             return iter(())
 
     return cast(Function, run)
 
 
-def _warn(name: str, fault: Exception) -> None:
+def warned(name: str, fault: Exception) -> None:
+    """Log that a call failed, and go on."""
     # Not warnings.warn: it raises under `python -W error`, and shows a repeated message only once.
     log.warning("%s failed; continuing without it: %s", name.lstrip("_"), fault or type(fault).__name__)
     log.debug("%s", name, exc_info=fault)
@@ -105,7 +106,7 @@ class Calls(Generic[Failed]):
         try:
             return run_with_time_limit(self._time_limit, lambda: self._limited(work))
         except Exception as fault:
-            _warn(name, fault)
+            warned(name, fault)
             return None
 
     def _limited(self, work: Callable[[], T]) -> T:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import audit_commands, commands, webhook_commands
+from . import artifact_commands, audit_commands, commands, webhook_commands
 from .errors import InvalidArgument, RegistryError
 from .output import Output
 from .record import moment
@@ -115,6 +115,9 @@ def parser() -> argparse.ArgumentParser:
         _gates,
         _wait,
         _comment,
+        _upload,
+        _download,
+        _ls,
         _webhook,
         _audit,
     ):
@@ -255,6 +258,23 @@ def _comment(verbs: Any) -> None:
     _add_version(to)
     to.add_argument("text", metavar="TEXT", help="plain text of at most 2,000 characters; -: standard input")
     to.add_argument("--ask-for-changes", action="store_true", help="show it to whoever could approve the version")
+
+
+def _upload(verbs: Any) -> None:
+    to = _verb(verbs, "upload", artifact_commands.upload, "Add files and folders to a version.")
+    _add_version(to)
+    to.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder with all files in it")
+    to.add_argument("--to", metavar="PATH", help="the file's path in the version, or the one above a folder's files")
+
+
+def _download(verbs: Any) -> None:
+    to = _verb(verbs, "download", artifact_commands.download, "Download all files of a version, whole and verified.")
+    _add_version(to)
+    to.add_argument("--to", metavar="FOLDER", default=".", help="where to put them, by default here")
+
+
+def _ls(verbs: Any) -> None:
+    _add_version(_verb(verbs, "ls", artifact_commands.ls, "List the files of a version."))
 
 
 def _webhook(verbs: Any) -> None:

@@ -13,7 +13,7 @@ RegistryError
 │   ├── Blocked
 │   └── Frozen
 ├── IdempotencyInProgress, IdempotencyMismatch
-├── PreconditionFailed, TooLarge, UnsupportedMediaType, Validation, RateLimited
+├── PreconditionFailed, TooLarge, UnsupportedMediaType, RangeNotSatisfiable, Validation, RateLimited
 └── ServerError
     ├── Internal
     ├── Unavailable
@@ -163,6 +163,10 @@ class UnsupportedMediaType(RegistryError):
     """415"""
 
 
+class RangeNotSatisfiable(RegistryError):
+    """416: the file has no such part."""
+
+
 class Validation(RegistryError):
     """422: `errors` names every bad field."""
 
@@ -200,6 +204,7 @@ _PROBLEMS: list[tuple[str, int, type[RegistryError]]] = [
     ("precondition-failed", 412, PreconditionFailed),
     ("too-large", 413, TooLarge),
     ("unsupported-media-type", 415, UnsupportedMediaType),
+    ("range-not-satisfiable", 416, RangeNotSatisfiable),
     ("validation", 422, Validation),
     ("idempotency-mismatch", 422, IdempotencyMismatch),
     ("rate-limited", 429, RateLimited),

@@ -228,6 +228,20 @@ class Approval(Record):
 
 
 @dataclass(frozen=True)
+class Artifact(Record):
+    """A file of a version. `path` is relative, with / between its segments; `sha256` is in hex."""
+
+    id: str = ""
+    version_id: str = ""
+    path: str = ""
+    media_type: str | None = None
+    size_bytes: int | None = None
+    sha256: str = ""
+    created_by: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Comment(Record):
     """A comment on a version. It holds nothing back, also if it asks for changes."""
 

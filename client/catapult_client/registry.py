@@ -9,6 +9,7 @@ from typing import Any, Literal, NoReturn, TypeVar, overload
 import requests
 
 from .access_calls import AccessCalls
+from .artifact_calls import ArtifactCalls
 from .calls import Failed, call
 from .comment_calls import CommentCalls
 from .deployment_calls import DeploymentCalls
@@ -39,6 +40,7 @@ class Registry(
     DeploymentCalls[Failed],
     EnvironmentCalls[Failed],
     GateCalls[Failed],
+    ArtifactCalls[Failed],
     CommentCalls[Failed],
     AccessCalls[Failed],
     WebhookCalls[Failed],

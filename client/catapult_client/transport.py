@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Union
 from urllib.parse import urljoin, urlsplit
 
@@ -64,12 +65,17 @@ class KeyHeader(AuthBase):
 
 @dataclass(frozen=True)
 class Ask:
-    """A request to send. `path` is below `/api`, with the query; `body` is JSON values (see `plain`)."""
+    """A request to send. `path` is below `/api`, with the query; `body` is JSON values (see `plain`), or `file` is the body.
+
+    The answer to one that `stream`s is read by the caller, who closes it.
+    """
 
     method: str
     path: str
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    file: Path | None = None
+    stream: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} /api{self.path.partition('?')[0]}"
@@ -144,15 +150,17 @@ class Transport:
         if content is not None:
             headers["Content-Type"] = "application/json"
         try:
-            response = self._own_session().request(
-                ask.method,
-                self.root + ask.path,
-                data=content,
-                headers=headers,
-                auth=KeyHeader(self._key),
-                timeout=(min(self._timeout[0], left), min(self._timeout[1], left)),
-                allow_redirects=False,
-            )
+            with ask.file.open("rb") if ask.file else contextlib.nullcontext(content) as data:
+                response = self._own_session().request(
+                    ask.method,
+                    self.root + ask.path,
+                    data=data,
+                    headers=headers,
+                    auth=KeyHeader(self._key),
+                    timeout=(min(self._timeout[0], left), min(self._timeout[1], left)),
+                    allow_redirects=False,
+                    stream=ask.stream,
+                )
         # RequestException and a missing CA bundle are OSErrors; a proxy without a host is a TypeError of requests.
         except (OSError, ValueError, TypeError) as fault:
             return self._no_answer(ask, fault)

@@ -64,6 +64,8 @@ CONCERNS = {
     "update oneself": (None, None),
     "save a view": (None, None),
     "delete a view": (None, None),
+    "add a file": (MODEL, None),
+    "remove a file": (MODEL, None),
     "create a webhook": (ALL, ALL),
     "update a webhook": (ALL, ALL),
     "rotate a webhook's secret": (ALL, ALL),

@@ -91,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         content = self.rfile.read(length)
-        body = json.loads(content) if content else None
+        is_file = "octet-stream" in self.headers.get("Content-Type", "")
+        body = content if is_file else json.loads(content) if content else None
         answer = self.peer.next(Asked(self.command, self.path, dict(self.headers), body))
         self.peer.over.wait(answer.hold)
         self.close_connection = True

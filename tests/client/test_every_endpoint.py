@@ -1,11 +1,15 @@
 """The SDK reaches every endpoint that the OpenAPI document has, and no other. `rolecases` has its calls that change anything."""
 
 import re
+import tempfile
 from collections import defaultdict
 from urllib.parse import unquote, urlsplit
 
+import pytest
 from peer import Answer
 from rolecases import CASES
+
+from catapult import Artifact, RegistryError
 
 ID = "0190f1a2-0000-7000-8000-000000000000"
 READS = [
@@ -41,11 +45,22 @@ READS = [
     lambda sdk: list(sdk.decisions(ID)),
     lambda sdk: sdk.get_decision(ID),
     lambda sdk: list(sdk.list_comments(ID)),
+    lambda sdk: list(sdk.artifacts(ID)),
+    lambda sdk: sdk.get_artifact(ID),
+    lambda sdk: _download(sdk),
     lambda sdk: list(sdk.list_webhooks()),
     lambda sdk: sdk.get_webhook(ID),
     lambda sdk: list(sdk.list_deliveries(ID)),
     lambda sdk: list(sdk.list_jobs()),
 ]
+
+
+def _download(sdk):
+    """The peer's answer is not that file."""
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(RegistryError, match="SHA-256 differs"):
+        sdk.download_artifact(Artifact(id=ID, path="a", sha256="0" * 64, size_bytes=1), to=folder)
+
+
 WRITES = [lambda sdk: sdk.withdraw_approval(ID, ID)]
 """Calls that `rolecases` does not have."""
 PROBES = {"GET /livez", "GET /readyz"}
@@ -54,7 +69,7 @@ LISTS = re.compile(r"(s|/live|/gates|/people|/deliveries)$")
 
 def asked_for(asked):
     path = unquote(urlsplit(asked.path).path).replace(ID, "{}")
-    return f"{asked.method} {re.sub('(?<=/environments/)[a-z]+', '{}', path)}"
+    return f"{asked.method} {re.sub('(?<=/environments/)[a-z]+|(?<=/artifacts/)a.py', '{}', path)}"
 
 
 def answer(asked):

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from stage import on_server, url_of
-from up import JOBS, Start, Up, at_once, flask, for_a_team, free_port, is_running, printed_key, python, until
+from up import BESIDE, Start, Up, at_once, flask, for_a_team, free_port, is_running, printed_key, python, until
 
 from catapult.embedded import Embedded
 
@@ -82,7 +82,7 @@ def up(first: First, start: Start, make_folder: Callable[[], Path]) -> Up:
 
 def lasting(server: Up) -> set[psutil.Process]:
     """The server's processes, without the worker of jobs, which starts later, and its connections to PostgreSQL."""
-    return {process for process in server.look() if process.name() not in ("postgres", JOBS)}
+    return {process for process in server.look() if process.name() not in ("postgres", *BESIDE)}
 
 
 def works(server: Up, key: str) -> bool:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 CLAIMS: list[socket.socket] = []
 ROOT = Path(__file__).parent.parent.parent
 SALT = "a salt for live tests, long enough to be one"
-JOBS = "catapult-jobs"
+BESIDE = JOBS, FILES = "catapult-jobs", "catapult-files"
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]{49}")
 ROLES = ("viewer", "publisher", "releaser", "admin")
 SETTINGS = (
@@ -266,7 +266,7 @@ class Up:
 
     def workers(self) -> list[psutil.Process]:
         """Return gunicorn's workers that run. A child that starts the database again counts, too: it is forked as they are."""
-        return [child for child in self._forked() if child.name() != JOBS]
+        return [child for child in self._forked() if child.name() not in BESIDE]
 
     def job_process(self) -> psutil.Process | None:
         """Return the process that runs jobs, if there is one."""

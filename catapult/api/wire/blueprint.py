@@ -16,6 +16,7 @@ from catapult.tables import Role
 from catapult.web import addresses, auth
 from catapult.web.error_handlers import try_again
 
+BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
 
@@ -23,11 +24,14 @@ Decorator = Callable[[View], View]
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]
     """flask-smorest's blueprint with keys and roles, strict bodies and queries, and answers that are encoded once."""
 
-    def _endpoint(self, method: str, rule: str, role: Role, *, one_statement: bool = False) -> Decorator:
+    def _endpoint(
+        self, method: str, rule: str, role: Role, *, one_statement: bool = False, streams: bool = False
+    ) -> Decorator:
         """Return a decorator for a view at this address that needs this role or a higher one.
 
         `one_statement` says that the view's change is a single statement, which needs no transaction unless an answer is
-        stored. A transaction that collided with another one is tried three times in all.
+        stored. A transaction that collided with another one is tried three times in all; a view that `streams` a body, which
+        cannot be read twice, sees to that itself.
         """
 
         def decorator(view: View) -> View:
@@ -41,7 +45,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
                 g.actor.needs(role)
                 if not takes_arguments:
                     bodies.check_no_query()
-                return try_again(view, *args, **kwargs)
+                return view(*args, **kwargs) if streams else try_again(view, *args, **kwargs)
 
             return cast(View, self.route(rule, methods=[method])(document(wrapper, role=role)))
 
@@ -80,13 +84,14 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
     ) -> Decorator:
         """Answer the view's row, encoded by the schema.
 
-        `etag` adds the row's tag, `location` its address, with `{id}` in it, and `set_aside` the number in `g.set_aside`.
+        The view may set another status as `g.status`. `etag` adds the row's tag, `location` its address, with `{id}` in it, and
+        `set_aside` the number in `g.set_aside`.
         `secret` is a field that is not stored for a replay, and the answer is not compressed. `refuses` lists refusals to
         document beside those of every endpoint.
         """
 
         def render(row: Any) -> Response:
-            response = _json(schema.encode(row), status)
+            response = _json(schema.encode(row), g.get("status", status))
             if location:
                 response.headers["Location"] = addresses.mounted(location.format(id=row.id))
             if etag:
@@ -129,6 +134,22 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
             return Response(status=204)
 
         return self._answering(answer, 204, None, refuses=refuses)
+
+    def receives_file(self, view: View) -> View:
+        """Document that the body is a file, which the view reads itself."""
+        again = {"200": {"description": "The same file is there already."}}
+        return cast(View, self.doc(requestBody={"required": True, "content": BINARY}, responses=again)(view))
+
+    def sends_file(self, *, refuses: tuple[type[Refusal], ...] = ()) -> Decorator:
+        """Answer the view's response, the bytes of a file."""
+
+        def decorator(view: View) -> View:
+            statuses = {"200": "The file.", "206": "A part of it.", "304": "The client has it already."}
+            responses = {status: {"description": text, "content": BINARY} for status, text in statuses.items()}
+            described = self.doc(responses=responses)(view)
+            return _described(document(view, refuses=refuses), described)
+
+        return decorator
 
     def open_to_all(self, rule: str, schema: type[Out], *statuses: int) -> Decorator:
         """Serve a GET that needs no key and makes its own response, with this schema for every status."""

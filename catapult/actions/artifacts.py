@@ -1,0 +1,102 @@
+"""Add files to a version, and remove them. Bytes are in the storage before there is a row; nothing here touches them."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from uuid_utils.compat import uuid7
+
+from catapult import audit
+from catapult.actions import approvals, locks
+from catapult.audit import Actor
+from catapult.errors import Conflict, Invalid
+from catapult.extensions import db
+from catapult.queries import artifacts, versions
+from catapult.rules import artifact_paths
+from catapult.tables import NOW, Approval, Artifact, Blob, Role, Version
+
+
+def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
+    """Check that the file may be added, before its bytes are read, and return the one that has the path already, or None.
+
+    Raises NotFound (version), Forbidden, Invalid (path), and Conflict for a version that is released or live, or for a path that
+    differs from that of another file in case alone. `add` checks it again.
+    """
+    actor.needs(Role.PUBLISHER)
+    if fault := artifact_paths.fault(path):
+        raise Invalid("The file was not added.", errors={"path": [fault]})
+    version = versions.get(version_id)
+    actor.bounds.check_model(version.model_name)
+    taken = artifacts.at_path(version_id, path)
+    if taken is None:
+        _check_open(version, version.live_in)
+    elif taken.path != path:
+        raise Conflict(f"This version has the file {taken.path} already, whose path differs in case alone.")
+    return taken
+
+
+def add(version_id: UUID, path: str, *, actor: Actor, sha256: str, size_bytes: int, media_type: str) -> Artifact:
+    """Add the file, whose bytes are in the storage. It voids the version's approvals.
+
+    Raises what `check_may_add` raises, and Conflict if the path was taken meanwhile.
+    """
+    check_may_add(version_id, path, actor=actor)
+    version, now = locks.version(version_id)
+    _check_open(version, version.live_in)
+    digest = bytes.fromhex(sha256)
+    stored = insert(Blob).values(sha256=digest, size_bytes=size_bytes)
+    db.session.execute(stored.on_conflict_do_update(index_elements=["sha256"], set_={"stored_at": NOW}))
+    artifact = Artifact(
+        id=uuid7(),
+        version_id=version_id,
+        path=path,
+        media_type=media_type,
+        size_bytes=size_bytes,
+        sha256=digest,
+        created_by=actor.shown,
+        created_at=now,
+    )
+    db.session.add(artifact)
+    voided = approvals.void(Approval.version_id == version_id, f"the file {path} was added by {actor.shown}", now)
+    return audit.commit(actor, artifact, _entry("artifact.create", version, artifact, voided))
+
+
+def remove(artifact_id: UUID, *, actor: Actor) -> None:
+    """Remove the file from its version, whose approvals it voids. The bytes stay until nothing has referred to them for a day.
+
+    Raises NotFound, Forbidden, and Conflict for a version that is released or live.
+    """
+    actor.needs(Role.PUBLISHER)
+    found = artifacts.get(artifact_id)
+    version, now = locks.version(UUID(found.version_id))
+    actor.bounds.check_model(version.model_name)
+    _check_open(version, version.live_in)
+    artifact = db.session.get(Artifact, artifact_id, populate_existing=True)
+    if artifact is None:
+        raise artifacts.missing()
+    voided = approvals.void(
+        Approval.version_id == version.id, f"the file {artifact.path} was removed by {actor.shown}", now
+    )
+    db.session.delete(artifact)
+    audit.commit(actor, artifact, _entry("artifact.delete", version, artifact, voided))
+
+
+def _check_open(version: Any, live_in: Any) -> None:
+    """Raise Conflict if what the version consists of can no longer change."""
+    if version.is_release or live_in:
+        state = "a release" if version.is_release else f"live in {', '.join(live_in)}"
+        raise Conflict(f"{version.version} is {state}: no file is added to it or removed. Register a new version.")
+
+
+def _entry(action: str, version: Version, artifact: Artifact, voided: list[str] | None) -> audit.Entry:
+    return audit.entry(
+        action,
+        artifact,
+        model=version.model_name,
+        version=version.version,
+        version_id=str(version.id),
+        path=artifact.path,
+        size_bytes=artifact.size_bytes,
+        sha256=artifact.sha256.hex(),
+        voided_approvals=voided,
+    )

@@ -1,0 +1,128 @@
+"""The bytes of files in requests and answers. They flow in pieces, and no transaction is open meanwhile."""
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from uuid import uuid4
+
+from flask import Response, request
+
+from catapult.errors import BadRequest, Conflict, Invalid
+from catapult.extensions import current_storage, db
+from catapult.storage import PIECE, BlobMissing, Storage
+
+DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
+ANY_SIZE = 2**63
+SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""What people uploaded never runs as this site."""
+
+
+class Received(NamedTuple):
+    """What arrived: an upload in the storage, which `keep` makes a blob and `drop` removes."""
+
+    storage: Storage
+    upload: str
+    sha256: str
+    size: int
+
+    def keep(self) -> None:
+        self.storage.finish(self.upload, self.sha256)
+
+    def drop(self) -> None:
+        self.storage.discard(self.upload)
+
+
+def receive() -> Received:
+    """Store the request's body. Raises Invalid if it is not what `Content-Digest` says; nothing is stored then."""
+    storage, wanted = current_storage(), _wanted()
+    db.session.remove()
+    request.max_content_length = ANY_SIZE
+    upload, digest, size = uuid4().hex, sha256(), 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal size
+        while piece := request.stream.read(PIECE):
+            digest.update(piece)
+            size += len(piece)
+            yield piece
+
+    try:
+        storage.write(upload, 0, pieces())
+        _check_length(size)
+        _check_digest(wanted, digest.hexdigest())
+    except BaseException:
+        storage.discard(upload)
+        raise
+    return Received(storage, upload, digest.hexdigest(), size)
+
+
+def _check_length(size: int) -> None:
+    """Raise BadRequest if the client left before the end: gunicorn then ends the body as if it were whole."""
+    if request.content_length not in (None, size):
+        raise BadRequest(f"The body ended after {size} of {request.content_length} bytes. Send it again.")
+
+
+def _check_digest(wanted: str | None, arrived: str) -> None:
+    if wanted not in (None, arrived):
+        message = f"The body that arrived has the SHA-256 {arrived}. Send it again."
+        raise Invalid("The file was changed on its way.", errors={"Content-Digest": [message]})
+
+
+def _wanted() -> str | None:
+    """Return the SHA-256 in hex of the header Content-Digest (RFC 9530), or None. Raises Invalid for another form of it."""
+    header = request.headers.get("Content-Digest")
+    if header is None:
+        return None
+    match = DIGEST.search(header)
+    if match is None:
+        message = "Must have sha-256, as in sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:."
+        raise Invalid("The file was not added.", errors={"Content-Digest": [message]})
+    return b64decode(match[1]).hex()
+
+
+class BlobFile:
+    """A blob as Werkzeug reads a file: it may seek once, before the first piece. It is opened then."""
+
+    def __init__(self, storage: Storage, sha256: str) -> None:
+        self.storage, self.sha256, self.position = storage, sha256, 0
+        self.pieces: Iterator[bytes] | None = None
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, position: int) -> None:
+        self.position = position
+
+    def tell(self) -> int:
+        return self.position
+
+    def __iter__(self) -> "BlobFile":
+        return self
+
+    def __next__(self) -> bytes:
+        if self.pieces is None:
+            self.pieces = self.storage.read(self.sha256, self.position)
+        return next(self.pieces)
+
+
+def send(artifact: Any) -> Response:
+    """Return the answer with the file, or with the part of it that was asked for. Raises Conflict if its bytes are gone."""
+    storage = current_storage()
+    db.session.remove()
+    try:
+        size = storage.size(artifact.sha256)
+    except BlobMissing:
+        raise Conflict("The bytes of this file are not in the storage any more. Upload it again.") from None
+    response = Response(BlobFile(storage, artifact.sha256), content_type=artifact.media_type, direct_passthrough=True)
+    response.content_length = size
+    response.set_etag(artifact.sha256)
+    response.headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(artifact.sha256)).decode()}:"
+    name = quote(artifact.path.rpartition("/")[2], safe="")
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    response.headers["Content-Security-Policy"] = SANDBOX
+    response.headers["Cache-Control"] = "private, no-cache, no-transform"
+    response.make_conditional(request, accept_ranges=True, complete_length=size)
+    return response

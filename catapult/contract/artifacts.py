@@ -1,0 +1,22 @@
+"""Files of versions, as the API shows them."""
+
+from marshmallow import fields
+
+from catapult.contract.fields import Time, says
+from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut
+
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+class ArtifactOut(RowOut):
+    """A file of a version."""
+
+    version_id = fields.UUID(metadata=says("The version's id.", EXAMPLE_ID))
+    path = fields.String(metadata=says("Relative, with / between its segments.", "weights/model.safetensors"))
+    media_type = fields.String(
+        metadata=says("As it was sent, or else by the path's ending.", "application/octet-stream")
+    )
+    size_bytes = fields.Integer(metadata=says("Its size in bytes.", 437_951_328))
+    sha256 = fields.String(metadata=says("The SHA-256 of its content, in hex.", _SHA256))
+    created_by = fields.String(metadata=says("Who added it.", "training"))
+    created_at = Time(metadata=says("When it was added.", EXAMPLE_TIME))

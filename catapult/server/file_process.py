@@ -1,0 +1,129 @@
+"""The process for files: it alone does file I/O, so that a mount that hangs holds none of the registry's workers.
+
+It answers the connections that the workers hand over, each in a thread, and closes them after one request.
+"""
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from flask import Flask
+from gunicorn import http
+from gunicorn.http import wsgi
+
+from catapult.extensions import STORAGE, current_settings, db
+from catapult.server.handover import HandedOver, Handover
+from catapult.storage.folder import Folder
+
+NAME = b"catapult-files"
+TRANSFERS = 4
+"""Transfers at a time; more are asked to come again."""
+PATIENCE = 10.0
+"""Seconds for any progress of a transfer."""
+LEAST, GRACE = 8 * 1024, 60.0
+"""The fewest bytes a second that a client may send, after so many seconds: whoever drips holds one of few threads."""
+LINGER = 2.0
+"""Seconds in which a client may still read the last of its answer."""
+STOP = 25.0
+"""Seconds that transfers may still take after SIGTERM."""
+PIECE = 256 * 1024
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    b'{"type": "/docs/errors/unavailable", "title": "The registry can\'t answer right now", "status": 503, "detail": '
+    b'"Four files are on their way already. Try again in a second."}'
+)
+log = structlog.get_logger("catapult")
+
+
+class FileServer:
+    """Answers what is handed over, until `stop` is set or the process `parent` is gone."""
+
+    def __init__(self, app: Flask, cfg: Any, handover: Handover, parent: int) -> None:
+        self.app, self.cfg, self.handover, self.parent = app, cfg, handover, parent
+        self.stop = threading.Event()
+        self.free = threading.BoundedSemaphore(TRANSFERS)
+        self.pool, self.refusals = ThreadPoolExecutor(TRANSFERS), ThreadPoolExecutor(TRANSFERS)
+
+    def run(self) -> None:
+        """Take connections. At the end, wait for the transfers that run."""
+        poller = select.poll()
+        poller.register(self.handover.reading, select.POLLIN)
+        while not self.stop.is_set() and os.getppid() == self.parent:
+            if poller.poll(500) and (taken := self.handover.take()):
+                taken.sock.settimeout(PATIENCE)
+                if self.free.acquire(blocking=False):
+                    self.pool.submit(self._serve, taken)
+                else:
+                    self.refusals.submit(_end, taken.sock, BUSY)
+        give_up, ended = time.monotonic() + STOP, 0
+        while ended < TRANSFERS and time.monotonic() < give_up:
+            ended += self.free.acquire(timeout=0.1)
+
+    def _serve(self, taken: HandedOver) -> None:
+        try:
+            self._answer(taken)
+        except (http.errors.NoMoreData, StopIteration, OSError) as error:
+            log.debug("a client of files has gone", error=type(error).__name__)
+        except Exception:
+            log.exception("a request for a file failed in the server")
+        finally:
+            self.free.release()
+            _end(taken.sock)
+
+    def _answer(self, taken: HandedOver) -> None:
+        parser = http.get_parser(self.cfg, _pieces(taken), taken.client)
+        response, environ = wsgi.create(next(parser), taken.sock, taken.client, taken.server, self.cfg)
+        environ["wsgi.multithread"] = True
+        response.force_close()
+        body = self.app(environ, response.start_response)
+        try:
+            for part in body:
+                response.write(part)
+            response.close()
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+
+
+def serve(app: Flask, cfg: Any, handover: Handover, parent: int) -> None:
+    """Serve files until SIGTERM or Ctrl-C, or until the process `parent`, whose child this is, is gone."""
+    with app.app_context():
+        db.engine.dispose(close=False)
+        root = current_settings().home / "files"
+    root.mkdir(mode=0o700, exist_ok=True)
+    app.extensions[STORAGE] = Folder(root)
+    server = FileServer(app, cfg, handover, parent)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop.set())
+    server.run()
+    os._exit(0)  # a thread may be held by a mount
+
+
+def _pieces(taken: HandedOver) -> Iterator[bytes]:
+    """Yield what has arrived and what arrives. Raises TimeoutError for a client that sends nothing, or too little."""
+    yield taken.received
+    began, count = time.monotonic(), 0
+    while piece := taken.sock.recv(PIECE):
+        count += len(piece)
+        if time.monotonic() - began > GRACE + count / LEAST:
+            raise TimeoutError
+        yield piece
+
+
+def _end(sock: socket.socket, answer: bytes = b"") -> None:
+    """Send the last bytes, and close our end; then wait a moment for the client's, so that it reads the answer and no reset."""
+    give_up = time.monotonic() + LINGER
+    with suppress(OSError), sock:
+        sock.sendall(answer)
+        sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(LINGER)
+        while sock.recv(PIECE) and time.monotonic() < give_up:
+            pass

@@ -1,0 +1,62 @@
+"""How a worker gives a connection away to the process for files, with what has arrived of its request.
+
+The open socket itself is passed on, so that no thread and no memory of a worker are held by a transfer, however long it takes.
+"""
+
+import json
+import re
+import socket
+from typing import Any, NamedTuple
+
+LARGEST = 512 * 1024
+"""The most bytes of a message: headers of 64 KiB, and what came with them of the body."""
+REQUEST = re.compile(
+    rb"(?:PUT|GET|HEAD) [^ ?]*/api/v1/(?:versions/[^/ ?]+/artifacts/[^ ?]+|artifacts/[^/ ?]+/content)(?:\?[^ ]*)? HTTP/"
+)
+"""The requests that take file I/O."""
+
+
+class HandedOver(NamedTuple):
+    """A connection, and what has arrived of its request. `client` and `server` are its addresses."""
+
+    sock: socket.socket
+    received: bytes
+    client: Any
+    server: Any
+
+
+class Handover:
+    """A pair of sockets whose one end the workers write to; the process for files reads the other. It is made before they start."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * LARGEST)
+        self.writing.setblocking(False)
+
+    def give(self, connection: Any) -> bool:
+        """Give the connection away. Return whether it was taken: the queue may be full while nobody reads it."""
+        addresses = json.dumps([connection.client, connection.server]).encode()
+        message = b"%s\n%s" % (addresses, connection.received)
+        try:
+            socket.send_fds(self.writing, [message], [connection.sock.fileno()])
+        except OSError:
+            return False
+        return True
+
+    def take(self) -> HandedOver | None:
+        """Return the next connection. Call it when `reading` can be read."""
+        message, descriptors, _, _ = socket.recv_fds(self.reading, LARGEST, 1)
+        if not descriptors:
+            return None
+        addresses, _, received = message.partition(b"\n")
+        client, server = json.loads(addresses)
+        return HandedOver(socket.socket(fileno=descriptors[0]), received, _address(client), _address(server))
+
+
+def _address(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def is_of_files(received: bytes | bytearray) -> bool:
+    """Return whether the request, whose headers have arrived, is for the process for files."""
+    return REQUEST.match(received) is not None

@@ -1,0 +1,190 @@
+"""Files of versions: `/api/v1/versions/{id}/artifacts` and `/api/v1/artifacts`, up and down, whole and verified."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable, TypeVar, cast
+from urllib.parse import quote
+
+import requests
+
+from .calls import Calls, Failed, call, identity, listing, warned
+from .errors import ConnectionFailed, InvalidArgument, RegistryError
+from .records import Artifact, Version
+from .transport import Ask, Deadline, decoded
+
+PIECE = 1024 * 1024
+DAY = 86_400.0  # seconds of one file, with all its tries
+TRIES = 8  # without a byte of progress in between
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def transfer(method: Function) -> Function:
+    """Decorate a method that sends or receives files: it has no time limit, and with `on_error="warn"` returns None."""
+
+    @functools.wraps(method)
+    def run(self: Calls[Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._warns:
+            return method(self, *args, **kwargs)
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as fault:
+            warned(method.__name__, fault)
+            return None
+
+    return cast(Function, run)
+
+
+class ArtifactCalls(Calls[Failed]):
+    """The methods of a Registry for the files of versions."""
+
+    @listing
+    def artifacts(
+        self, version_id: str | uuid.UUID | Version | Failed, *, limit: int | None = None
+    ) -> Iterator[Artifact]:
+        """Return an iterator over the files of a version, by their paths. It raises NotFound (no such version)."""
+        return self._pages(Artifact, _of(version_id), {"limit": limit})
+
+    @call
+    def get_artifact(self, artifact_id: str | uuid.UUID | Artifact | Failed) -> Artifact | Failed:
+        """Return a file's facts. Raises NotFound."""
+        return self._get(Artifact, _at(artifact_id))
+
+    @call
+    def delete_artifact(self, artifact_id: str | uuid.UUID | Artifact | Failed) -> None:
+        """Remove a file from its version. Raises NotFound, Forbidden, Conflict (it is released or live)."""
+        self._delete(_at(artifact_id), {}, None)
+
+    @transfer
+    def upload(
+        self,
+        version_id: str | uuid.UUID | Version | Failed,
+        path: str | os.PathLike[str],
+        *,
+        to: str | None = None,
+    ) -> list[Artifact] | Failed:
+        """Add a file, or all files of a folder, to a version, and return them. What is there already is not added again.
+
+        `to` is the file's path in the version, or the one above a folder's files; by default the file's name, or nothing.
+        Raises InvalidArgument (no such file), NotFound, Validation (path), Conflict (other content at that path, or a version
+        that is released or live).
+        """
+        source, address = Path(path), _of(version_id)
+        if source.is_dir():
+            inside = sorted(file for file in source.rglob("*") if file.is_file())
+            files = [(file, "/".join([*([to] if to else []), *file.relative_to(source).parts])) for file in inside]
+        elif source.is_file():
+            files = [(source, to or source.name)]
+        else:
+            raise InvalidArgument(f"There is no file or folder {source}.")
+        return [self._upload(address, file, name) for file, name in files]
+
+    @transfer
+    def download(
+        self,
+        version_id: str | uuid.UUID | Version | Failed,
+        *,
+        to: str | os.PathLike[str] = ".",
+    ) -> list[Path] | Failed:
+        """Download all files of a version into a folder, which is made, and return where they are.
+
+        Each is received under another name, goes on after a broken connection, and gets its own name once its SHA-256 is right.
+        A file that is there with the same content is not loaded again. Raises NotFound, Conflict (its bytes are gone).
+        """
+        folder = Path(to)
+        return [self._download(artifact, folder) for artifact in list(self.artifacts(version_id))]
+
+    @transfer
+    def download_artifact(
+        self, artifact: str | uuid.UUID | Artifact | Failed, *, to: str | os.PathLike[str] = "."
+    ) -> Path | Failed:
+        """Download one file into a folder, as `download` does, and return where it is. Raises NotFound, Conflict."""
+        known = artifact if isinstance(artifact, Artifact) else self.get_artifact(artifact)
+        return self._download(cast(Artifact, known), Path(to))
+
+    def _upload(self, address: str, file: Path, name: str) -> Artifact:
+        digest = base64.b64encode(_sha256(file)).decode()
+        headers = {"Content-Digest": f"sha-256=:{digest}:", "Content-Type": "application/octet-stream"}
+        ask = Ask("PUT", f"{address}/{quote(name, safe='/')}", headers=headers, file=file)
+        response = self._transport.send(ask, Deadline(DAY))
+        return Artifact.from_json(decoded(ask, response))
+
+    def _download(self, artifact: Artifact, folder: Path) -> Path:
+        goal = folder.joinpath(*_segments(artifact.path))
+        if goal.is_file() and goal.stat().st_size == artifact.size_bytes and _sha256(goal).hex() == artifact.sha256:
+            return goal
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        part = goal.with_name(f".{goal.name[:200]}.{artifact.sha256[:12]}.part")
+        failures = 0
+        while True:
+            before = part.stat().st_size if part.exists() else 0
+            try:
+                self._receive(artifact, part)
+                break
+            except (ConnectionFailed, requests.RequestException) as fault:
+                failures = 0 if part.exists() and part.stat().st_size > before else failures + 1
+                if failures >= TRIES:
+                    raise _lost(artifact, fault) from None
+        if _sha256(part).hex() != artifact.sha256:
+            part.unlink()
+            raise RegistryError(
+                f"{artifact.path} is not what the registry has: its SHA-256 differs. Download it again."
+            )
+        os.replace(part, goal)
+        return goal
+
+    def _receive(self, artifact: Artifact, part: Path) -> None:
+        """Receive what is missing of the file. Raises the errors of requests for a connection that breaks."""
+        size = part.stat().st_size if part.exists() else 0
+        if size > 0 and size >= (artifact.size_bytes or 0):
+            return
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if size:
+            headers.update({"Range": f"bytes={size}-", "If-Range": f'"{artifact.sha256}"'})
+        response = self._transport.send(
+            Ask("GET", f"{_at(artifact)}/content", headers=headers, stream=True), Deadline(DAY)
+        )
+        with response, part.open("ab" if response.status_code == 206 else "wb") as file:
+            for piece in response.iter_content(PIECE):
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _lost(artifact: Artifact, fault: Exception) -> RegistryError:
+    if isinstance(fault, RegistryError):
+        return fault
+    return ConnectionFailed(
+        f"{artifact.path}: the connection broke {TRIES} times without progress ({type(fault).__name__})."
+    )
+
+
+def _segments(path: str) -> list[str]:
+    """Return the parts of a file's path. Raises RegistryError for one that would leave the folder."""
+    segments = path.split("/")
+    if any(segment in ("", ".", "..") or "\\" in segment or ":" in segment for segment in segments):
+        raise RegistryError("The registry has a file whose path leads out of the folder; nothing of it was written.")
+    return segments
+
+
+def _sha256(file: Path) -> bytes:
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while piece := content.read(PIECE):
+            digest.update(piece)
+    return digest.digest()
+
+
+def _of(version_id: object) -> str:
+    return f"/v1/versions/{identity(version_id, 'version_id')}/artifacts"
+
+
+def _at(artifact_id: object) -> str:
+    return f"/v1/artifacts/{identity(artifact_id, 'artifact_id')}"

@@ -1,0 +1,314 @@
+"""Files of versions through a real server: what is uploaded is what is downloaded, and nothing is half there."""
+
+import hashlib
+import os
+import signal
+import socket
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from catapult_client import Registry
+from up import FILES, Caller, Start, Up, at_once, until
+
+pytestmark = pytest.mark.live
+LARGE = os.urandom(8 * 1024 * 1024 + 13)
+
+
+@pytest.fixture(scope="module")
+def server(start: Start) -> Up:
+    server = start().ready()
+    server.make_keys()
+    return server
+
+
+@pytest.fixture
+def publisher(server: Up) -> Iterator[Caller]:
+    with server.by("publisher") as caller:
+        yield caller
+
+
+@pytest.fixture
+def version(publisher: Caller, request: pytest.FixtureRequest) -> dict[str, Any]:
+    return publisher.version(publisher.model(f"files/m{abs(hash(request.node.name))}"), "1.0.0")
+
+
+@pytest.fixture
+def sdk(server: Up) -> Iterator[Registry[Any]]:
+    with Registry(server.url, server.keys["publisher"]) as registry:
+        yield registry
+
+
+def address(version: dict[str, Any], path: str = "") -> str:
+    return f"/api/v1/versions/{version['id']}/artifacts" + (f"/{path}" if path else "")
+
+
+def content_of(caller: Caller, artifact: dict[str, Any], **headers: str) -> requests.Response:
+    return caller.get(f"/api/v1/artifacts/{artifact['id']}/content", headers=headers)
+
+
+def stored(server: Up) -> set[str]:
+    """The names of all files in the storage."""
+    return {path.name for path in (server.home / "files").rglob("*") if path.is_file()}
+
+
+def file_process(server: Up) -> psutil.Process:
+    (found,) = [child for child in psutil.Process(server.process.pid).children() if child.name() == FILES]
+    return found
+
+
+def test_a_file_is_added_listed_downloaded_and_removed(publisher: Caller, version: dict[str, Any]) -> None:
+    added = publisher.put(address(version, "weights/model.bin"), data=LARGE)
+    assert added.status_code == 201
+    artifact = added.json()
+    assert (artifact["path"], artifact["size_bytes"]) == ("weights/model.bin", len(LARGE))
+    assert artifact["sha256"] == hashlib.sha256(LARGE).hexdigest()
+    assert publisher.get(address(version)).json() == [artifact]
+    assert publisher.get(added.headers["Location"]).json() == artifact
+    got = content_of(publisher, artifact)
+    assert got.content == LARGE
+    assert got.headers["ETag"] == f'"{artifact["sha256"]}"'
+    assert got.headers["Content-Disposition"] == "attachment; filename*=UTF-8''model.bin"
+    assert "sandbox" in got.headers["Content-Security-Policy"]
+    assert publisher.delete(added.headers["Location"]).status_code == 204
+    assert content_of(publisher, artifact).status_code == 404
+    assert publisher.get(address(version)).json() == []
+
+
+def test_the_same_again_is_200_and_other_content_409(publisher: Caller, version: dict[str, Any]) -> None:
+    first = publisher.put(address(version, "eval.json"), data=b"{}")
+    again = publisher.put(address(version, "eval.json"), data=b"{}")
+    other = publisher.put(address(version, "eval.json"), data=b"[]")
+    twin = publisher.put(address(version, "Eval.json"), data=b"{}")
+    assert [answer.status_code for answer in (first, again, other, twin)] == [201, 200, 409, 409]
+    assert first.json() == again.json()
+
+
+def test_parts_of_a_file_and_what_the_client_has_already(publisher: Caller, version: dict[str, Any]) -> None:
+    artifact = publisher.put(address(version, "a.bin"), data=LARGE).json()
+    tag = f'"{artifact["sha256"]}"'
+    part = content_of(publisher, artifact, Range="bytes=1000000-1000009")
+    assert (part.status_code, part.content) == (206, LARGE[1_000_000:1_000_010])
+    assert part.headers["Content-Range"] == f"bytes 1000000-1000009/{len(LARGE)}"
+    assert content_of(publisher, artifact, Range="bytes=-5").content == LARGE[-5:]
+    assert content_of(publisher, artifact, Range="bytes=5-", **{"If-Range": tag}).content == LARGE[5:]
+    assert content_of(publisher, artifact, Range="bytes=5-", **{"If-Range": '"other"'}).content == LARGE
+    assert content_of(publisher, artifact, Range=f"bytes={len(LARGE)}-").status_code == 416
+    assert content_of(publisher, artifact, **{"If-None-Match": tag}).status_code == 304
+
+
+def test_what_was_changed_on_its_way_is_not_there(server: Up, publisher: Caller, version: dict[str, Any]) -> None:
+    before = stored(server)
+    digest = b64encode(hashlib.sha256(b"whole").digest()).decode()
+    answer = publisher.put(
+        address(version, "a.bin"), data=b"changed", headers={"Content-Digest": f"sha-256=:{digest}:"}
+    )
+    assert (answer.status_code, set(answer.json()["errors"])) == (422, {"Content-Digest"})
+    assert publisher.put(address(version, "a.bin"), data=b"x", headers={"Content-Digest": "md5=:x:"}).status_code == 422
+    assert publisher.get(address(version)).json() == []
+    assert stored(server) == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "%2e%2e/x",
+        "a/%2e%2e/b",
+        "a//b",
+        "/a",
+        "a/",
+        "a%00b",
+        "a%0Ab",
+        "e%CC%81",
+        "a:b",
+        "C:%5Cx",
+        "x" * 256,
+        "a%20",
+        "%2e",
+    ],
+)
+def test_a_path_that_would_be_another_file_elsewhere_is_refused(server: Up, version: dict[str, Any], path: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:  # requests would tidy the path
+        head = f"PUT {address(version)}/{path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {server.keys['publisher']}\r\n"
+        raw.sendall(f"{head}Content-Length: 1\r\nConnection: close\r\n\r\nx".encode())
+        status = int(raw.recv(4096).split()[1])
+    assert status in (404, 422, 400, 308)
+    with server.by("viewer") as viewer:
+        assert viewer.get(address(version)).json() == []
+
+
+def test_who_may(server: Up, publisher: Caller, version: dict[str, Any]) -> None:
+    with server.by("viewer") as viewer, server.caller() as nobody:
+        assert viewer.put(address(version, "a"), data=b"x").status_code == 403
+        assert nobody.put(address(version, "a"), data=b"x").status_code == 401
+        artifact = publisher.put(address(version, "a"), data=b"x").json()
+        assert content_of(viewer, artifact).content == b"x"
+        assert content_of(nobody, artifact).status_code == 401
+        assert viewer.delete(f"/api/v1/artifacts/{artifact['id']}").status_code == 403
+
+
+def test_a_release_takes_no_file_and_loses_none(server: Up, publisher: Caller, version: dict[str, Any]) -> None:
+    artifact = publisher.put(address(version, "a"), data=b"x").json()
+    with server.by("releaser") as releaser:
+        releaser.post(f"/api/v1/versions/{version['id']}/promote", json={}).raise_for_status()
+    assert publisher.put(address(version, "b"), data=b"y").status_code == 409
+    assert publisher.put(address(version, "a"), data=b"x").status_code == 200  # the same again adds nothing
+    refused = publisher.delete(f"/api/v1/artifacts/{artifact['id']}")
+    assert (refused.status_code, "is a release" in refused.json()["detail"]) == (409, True)
+
+
+def test_a_file_voids_the_approvals(server: Up, publisher: Caller, version: dict[str, Any]) -> None:
+    with server.by("admin") as admin, server.by("releaser") as releaser:
+        model = admin.get(f"/api/v1/models/{version['model_id']}").json()["name"]
+        admin.made("/api/v1/gates", {"model": model, "target": "release", "kind": "approved"})
+        approvals = f"/api/v1/versions/{version['id']}/approvals"
+        for path in ("added", "removed"):
+            releaser.made(approvals, {"target": "release"})
+            if path == "added":
+                publisher.put(address(version, "a"), data=b"x").raise_for_status()
+            else:
+                remove_all(publisher, version)
+            voided = "SELECT void_reason FROM approvals WHERE version_id = %s ORDER BY created_at DESC LIMIT 1"
+            assert server.sql(voided, version["id"]) == [(f"the file a was {path} by publisher-key",)]
+
+
+def remove_all(publisher: Caller, version: dict[str, Any]) -> None:
+    for artifact in publisher.get(address(version)).json():
+        publisher.delete(f"/api/v1/artifacts/{artifact['id']}").raise_for_status()
+
+
+def test_two_uploads_of_one_content_at_once_are_one_blob(
+    server: Up, publisher: Caller, version: dict[str, Any]
+) -> None:
+    content = os.urandom(300_000)
+    works = [lambda n=n: publisher.put(address(version, f"{n}.bin"), data=content) for n in range(3)]  # type: ignore[misc]
+    assert {answer.status_code for answer in at_once(*works)} == {201}
+    ((count,),) = server.sql("SELECT count(*) FROM blobs WHERE sha256 = %s", hashlib.sha256(content).digest())
+    assert (count, hashlib.sha256(content).hexdigest() in stored(server)) == (1, True)
+
+
+def test_one_path_is_given_once(publisher: Caller, version: dict[str, Any]) -> None:
+    works = [lambda n=n: publisher.put(address(version, "same"), data=b"%d" % n) for n in range(4)]  # type: ignore[misc]
+    assert sorted(answer.status_code for answer in at_once(*works)) == [201, 409, 409, 409]
+
+
+def test_more_than_four_at_a_time_are_asked_to_come_again(
+    server: Up, publisher: Caller, version: dict[str, Any]
+) -> None:
+    def slow(n: int) -> socket.socket:
+        raw = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        head = f"PUT {address(version)}/slow{n} HTTP/1.1\r\nHost: x\r\nX-API-Key: {server.keys['publisher']}\r\n"
+        raw.sendall(f"{head}Content-Length: 100000\r\n\r\nx".encode())
+        return raw
+
+    before = stored(server)
+    held = [slow(n) for n in range(4)]
+    try:
+        until(lambda: len(stored(server) - before) == 4)
+        refused = publisher.put(address(version, "fifth"), data=b"x" * 500_000)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert publisher.get("/api/v1/models").status_code == 200
+    finally:
+        for raw in held:
+            raw.close()
+    until(lambda: publisher.put(address(version, "fifth"), data=b"x").status_code in (200, 201))
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked\r\n\r\nF4240"])
+def test_a_client_that_leaves_amid_its_upload_leaves_nothing(server: Up, version: dict[str, Any], framing: str) -> None:
+    before = stored(server)
+    raw = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    head = f"PUT {address(version)}/half HTTP/1.1\r\nHost: x\r\nX-API-Key: {server.keys['publisher']}\r\n"
+    end = "\r\n" if "chunked" in framing else "\r\n\r\n"
+    raw.sendall(f"{head}{framing}{end}".encode() + bytes(500_000))
+    until(lambda: stored(server) != before)
+    raw.close()
+    until(lambda: stored(server) == before)
+    with server.by("viewer") as viewer:
+        assert viewer.get(address(version)).json() == []
+
+
+def test_a_killed_process_for_files_is_replaced_and_the_registry_goes_on(
+    server: Up, publisher: Caller, version: dict[str, Any]
+) -> None:
+    before = file_process(server)
+    before.kill()
+    assert publisher.get("/api/v1/models").status_code == 200
+    until(lambda: publisher.put(address(version, "after"), data=b"x").status_code in (200, 201))
+    assert file_process(server).pid != before.pid
+
+
+def test_a_process_for_files_that_hangs_holds_nobody_up(server: Up, publisher: Caller, version: dict[str, Any]) -> None:
+    process = file_process(server)
+    process.suspend()
+    try:
+        began = time.monotonic()
+        waiting = threading.Thread(target=lambda: publisher.put(address(version, "late"), data=b"x"))
+        waiting.start()
+        assert {publisher.get("/api/v1/models").status_code for _ in range(30)} == {200}
+        assert time.monotonic() - began < 5
+    finally:
+        process.resume()
+    waiting.join(20)
+    assert publisher.put(address(version, "late"), data=b"x").status_code == 200
+
+
+# --- the SDK
+
+
+def test_the_sdk_uploads_a_folder_and_downloads_it_whole(
+    sdk: Registry[Any], version: dict[str, Any], tmp_path: Path
+) -> None:
+    source, goal = tmp_path / "out", tmp_path / "in"
+    (source / "weights").mkdir(parents=True)
+    (source / "weights" / "model.bin").write_bytes(LARGE)
+    (source / "README.md").write_text("# Card\n")
+    (source / "empty").write_bytes(b"")
+    added = sdk.upload(version["id"], source)
+    assert [artifact.path for artifact in added] == ["README.md", "empty", "weights/model.bin"]
+    assert sdk.upload(version["id"], source) == added  # nothing is added twice
+    files = sdk.download(version["id"], to=goal)
+    assert {str(file.relative_to(goal)) for file in files} == {artifact.path for artifact in added}
+    assert (goal / "weights" / "model.bin").read_bytes() == LARGE
+    assert {path.name for path in goal.rglob("*") if path.is_file()} == {"README.md", "empty", "model.bin"}
+    (one,) = sdk.upload(version["id"], source / "README.md", to="docs/card.md")
+    assert one.path == "docs/card.md"
+
+
+def test_a_download_goes_on_where_it_broke_and_a_wrong_part_is_not_taken(
+    sdk: Registry[Any], version: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "model.bin").write_bytes(LARGE)
+    (artifact,) = sdk.upload(version["id"], tmp_path / "model.bin")
+    goal = tmp_path / "in"
+    goal.mkdir()
+    part = goal / f".model.bin.{artifact.sha256[:12]}.part"
+    part.write_bytes(LARGE[:1_000_000])
+    (file,) = sdk.download(version["id"], to=goal)
+    assert file.read_bytes() == LARGE
+    file.unlink()
+    part.write_bytes(bytes(1_000_000))
+    with pytest.raises(Exception, match="SHA-256 differs"):
+        sdk.download(version["id"], to=goal)
+    assert list(goal.iterdir()) == []
+    assert sdk.download(version["id"], to=goal)[0].read_bytes() == LARGE
+
+
+def test_sigterm_ends_a_server_amid_an_upload_in_time(start: Start, make_folder: Callable[[], Path]) -> None:
+    server = start().ready()
+    with server.caller(server.key) as caller:
+        version = caller.version(caller.model("files/stop"), "1.0.0")
+    raw = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    head = f"PUT {address(version)}/half HTTP/1.1\r\nHost: x\r\nX-API-Key: {server.key}\r\n"
+    raw.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + bytes(100_000))
+    until(lambda: stored(server))
+    began = time.monotonic()
+    server.end(signal.SIGTERM, seconds=40)
+    raw.close()
+    assert time.monotonic() - began < 20  # the client is given up after 10
