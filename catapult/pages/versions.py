@@ -19,7 +19,7 @@ from catapult.pages.parts import evidence, formats, forms, fragments, metadata_g
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.pages.parts.stepper import Step, Way
-from catapult.queries import audit_logs, comments, deployments, gates, versions
+from catapult.queries import artifacts, audit_logs, comments, deployments, gates, versions
 from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
@@ -39,8 +39,8 @@ SHOWN_BESIDE = ("c", "metric", "filter", "show")
 """The parameters of a model's page that its rows and its chart depend on."""
 
 UNFINISHED = (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
-KEYS = 150
-"""Shown keys of metadata."""
+KEYS, FILES = 150, 50
+"""Shown keys of metadata, and shown files."""
 
 
 class Verb(NamedTuple):
@@ -306,6 +306,8 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": mine.newest,
+        "files": list(artifacts.of_version(UUID(row.id)).page(Page(FILES + 1))),
+        "files_shown": FILES,
         "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],
         "now": datetime.now(UTC),

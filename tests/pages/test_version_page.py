@@ -401,3 +401,18 @@ def test_a_viewer_sees_tags_and_no_form(browser, api, version):
     page = Page(browser.by("viewer").get(AT))
     assert page.one("div", id="tags").text == "nlp"
     assert f"{AT}/-/tags" not in page.actions
+
+
+def test_the_files_of_a_version_are_listed_with_links_that_a_session_may_follow(api, browser):
+    version = api.version(api.model())
+    at = f"/models/org/bert/versions/{version['version']}"
+    assert "Files" not in browser.get(at).words
+    for number in range(52):
+        api.put(f"/api/v1/versions/{version['id']}/artifacts/part-{number:02}.json", {"n": number})
+    page = Page(browser.get(at))
+    assert "the first 50" in browser.get(at).words
+    links = [one for one in page.all("a") if (one.get("href") or "").endswith("/content")]
+    assert [link.text.strip() for link in links] == [f"part-{number:02}.json" for number in range(50)]
+    answer = browser.get(links[0]["href"], headers={"Sec-Fetch-Site": "same-origin"})
+    assert (answer.status_code, answer.json) == (200, {"n": 0})
+    assert browser.by(None).get(links[0]["href"]).status_code == 401
