@@ -1,0 +1,151 @@
+"""JSON that is parsed in place, as strictly as `serde_json` does it, which is what safetensors' own reader uses.
+
+Objects for all values of a hostile text would take 25 times its size, so only what the caller asks for becomes one. Quantifiers
+are possessive (`*+`): no pattern goes back over what it matched, or keeps a stack to do so.
+
+Source: RFC 8259. `serde_json` also refuses half a surrogate pair, a number that a double cannot hold, and more than 127 levels.
+"""
+
+import json
+import math
+import re
+from codecs import getincrementaldecoder
+from collections.abc import Iterator
+
+from catapult.rules.file_head import LONGEST_NAME, LONGEST_TEXT, Unreadable, kept
+
+MOST_NUMBERS = 64
+"""The most numbers in an array: as many dimensions as NumPy and PyTorch have."""
+
+LONGEST_SKIPPED = 4_096
+"""The most bytes of a value that is skipped: it is parsed as objects."""
+
+MOST_SKIPPED = 1_000_000
+"""The most bytes that are skipped in all. A value counts as ten at least, so there are at most 100,000."""
+
+_PART = 65_536
+
+DEEPEST = 127
+"""The most arrays and objects within each other: `serde_json` goes no deeper."""
+
+_WS = rb"[ \t\n\r]*+"
+_LOW = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HIGH = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_ESCAPE = rb'\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|' + _HIGH + _LOW
+_STRING = rb'("(?:[^"\\\x00-\x1f]++|' + _ESCAPE + rb')*+")'
+_WHOLE = rb"(?:0|[1-9][0-9]{0,19}+)"
+_OPEN = re.compile(_WS + rb"\{" + _WS + rb"(\}?)")
+_KEY = re.compile(_WS + _STRING + _WS + rb":" + _WS)
+_NEXT = re.compile(_WS + rb"([,}])")
+_TEXT = re.compile(_STRING)
+_NULL = re.compile(rb"null")
+_WHOLES = re.compile(rb"\[%b(?:%b%b(?:,%b%b%b){0,%d}+)?+\]" % (_WS, _WHOLE, _WS, _WS, _WHOLE, _WS, MOST_NUMBERS - 1))
+_DIGITS = re.compile(rb"[0-9]+")
+_END = re.compile(_WS + rb"\Z")
+_NESTING = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^\[\]{}"]++', re.DOTALL)
+_FIRST = re.compile(rb"(?:[^\\\x80-\xff]|[\xc0-\xff][\x80-\xbf]++|%b){0,%d}+" % (_ESCAPE, LONGEST_TEXT))
+
+
+class StrictJson:
+    """JSON that is parsed from its first byte on. It is valid UTF-8, so that only strings have bytes beyond ASCII."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text, self._index, self._skipped = text, 0, 0
+
+    def take(self, pattern: re.Pattern[bytes], what: str) -> re.Match[bytes]:
+        """Return the match at the next byte, and go past it. Raise Unreadable, which says what is missing, if there is none."""
+        match = pattern.match(self._text, self._index)
+        if match is None:
+            raise Unreadable(f"its header has no {what} at byte {8 + self._index}")
+        self._index = match.end()
+        return match
+
+    def fields(self) -> Iterator[bytes]:
+        """Yield the name of each field of an object, unescaped. The value has to be taken before the next."""
+        if self.take(_OPEN, "object")[1]:
+            return
+        more = True
+        while more:
+            yield _name(self.take(_KEY, "name and colon")[1])
+            more = self.take(_NEXT, "comma or closing brace")[1] == b","
+
+    def end(self) -> None:
+        """Raise Unreadable if more than white space follows."""
+        self.take(_END, "end")
+
+    def is_null(self) -> bool:
+        """Return whether the next value is null, and go past it if so."""
+        match = _NULL.match(self._text, self._index)
+        self._index = match.end() if match else self._index
+        return match is not None
+
+    def text(self, what: str) -> str:
+        """Return the next value, a string: as much of it as is kept."""
+        return _kept(self.take(_TEXT, what)[1])
+
+    def numbers(self, what: str) -> list[int]:
+        """Return the next value, an array of whole numbers that are not negative and have at most 64 bits."""
+        numbers = [int(digits) for digits in _DIGITS.findall(self.take(_WHOLES, what)[0])]
+        if max(numbers, default=0) >= 1 << 64:
+            raise Unreadable(f"its header has a number of more than 64 bits before byte {8 + self._index}")
+        return numbers
+
+    def skip(self) -> None:
+        """Go past the next value, whatever it is. As Latin-1, each byte is a character."""
+        window = self._text[self._index : self._index + LONGEST_SKIPPED]
+        try:
+            value, length = _DECODER.raw_decode(window.decode("latin-1"))
+            json.dumps(value, ensure_ascii=False).encode()
+            self._skipped += max(length, 10)
+            valid = _depth(window[:length]) <= DEEPEST - 2 and self._skipped <= MOST_SKIPPED
+        except (ValueError, RecursionError):
+            valid = False
+        if not valid:
+            raise Unreadable(f"its header has an unknown field that is not valid or too long at byte {8 + self._index}")
+        self._index += length
+
+
+def _finite(digits: str) -> float:
+    """Return the number. Raise ValueError if a double cannot hold it, as `serde_json` refuses it."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits[:60])
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_int=_finite, parse_float=_finite, parse_constant=_finite)
+
+
+def _depth(value: bytes) -> int:
+    """Return how many arrays and objects of the JSON lie within each other."""
+    depth = deepest = 0
+    for byte in _NESTING.sub(b"", value):
+        depth += 1 if byte in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _name(string: bytes) -> bytes:
+    """Return the text of a JSON string, unescaped, as UTF-8. Raise Unreadable if it is too long for a name."""
+    if len(string) > LONGEST_NAME:
+        raise Unreadable(f"its header has a name of more than {LONGEST_NAME:,} bytes")
+    return json.loads(string).encode() if b"\\" in string else string[1:-1]
+
+
+def _kept(string: bytes) -> str:
+    """Return what is kept of a JSON string, without decoding the rest."""
+    if len(string) <= LONGEST_TEXT:
+        return kept(_name(string).decode())
+    first = _FIRST.match(string, 1, len(string) - 1)
+    return kept(json.loads(b'"' + (first[0] if first else b"") + b'"'))
+
+
+def check_utf8(text: bytes) -> None:
+    """Raise Unreadable if the text is not valid UTF-8. It is decoded in parts, as it may take four times the memory."""
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(text), _PART):
+            decoder.decode(text[start : start + _PART])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise Unreadable("its header is not valid UTF-8") from None
