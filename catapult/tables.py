@@ -852,12 +852,15 @@ class Artifact(Row):
     media_type: Mapped[str] = mapped_column(String(NAME_LENGTH))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[bytes] = mapped_column(ForeignKey("blobs.sha256"))
+    # What was found in the file: its format, tensors, or why it could not be read (rules/model_files.py).
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
     __table_args__ = (
         CheckConstraint(r"path <> '' AND path !~ '(^|/)(\.{0,2})(/|$)'", name="path"),
         CheckConstraint("size_bytes >= 0", name="size_bytes"),
+        CheckConstraint("jsonb_typeof(facts) = 'object'", name="facts"),
         # Names that differ in case alone would be one file on many disks.
         Index("uq_artifacts_path", version_id, text("lower(path)"), unique=True),
         Index("ix_artifacts_version", version_id, path, id),

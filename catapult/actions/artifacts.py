@@ -35,8 +35,17 @@ def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
     return taken
 
 
-def add(version_id: UUID, path: str, *, actor: Actor, sha256: str, size_bytes: int, media_type: str) -> Artifact:
-    """Add the file, whose bytes are in the storage. It voids the version's approvals.
+def add(
+    version_id: UUID,
+    path: str,
+    *,
+    actor: Actor,
+    sha256: str,
+    size_bytes: int,
+    media_type: str,
+    facts: dict[str, Any] | None = None,
+) -> Artifact:
+    """Add the file, whose bytes are in the storage. It voids the version's approvals. `facts` are what was found in it.
 
     Raises what `check_may_add` raises, and Conflict if the path was taken meanwhile.
     """
@@ -53,6 +62,7 @@ def add(version_id: UUID, path: str, *, actor: Actor, sha256: str, size_bytes: i
         media_type=media_type,
         size_bytes=size_bytes,
         sha256=digest,
+        facts=facts or {},
         created_by=actor.shown,
         created_at=now,
     )

@@ -17,6 +17,7 @@ from catapult.contract.artifacts import ArtifactOut
 from catapult.errors import Conflict, InsufficientStorage, NotFound, RangeNotSatisfiable
 from catapult.queries import artifacts, versions
 from catapult.queries.lists.paging import Listing
+from catapult.rules import model_files
 from catapult.tables import Role
 from catapult.web.error_handlers import try_again
 
@@ -48,7 +49,8 @@ def add_artifact(version_id: UUID, path: str) -> Any:
         g.status = 200
         return taken
     received.keep()
-    content = {"sha256": received.sha256, "size_bytes": received.size, "media_type": _media_type(path)}
+    content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size, "media_type": _media_type(path)}
+    content["facts"] = model_files.facts(path, received.size, received.read)
     artifact = try_again(actions.add, version_id, path, actor=g.actor, **content)
     return artifacts.get(artifact.id)
 

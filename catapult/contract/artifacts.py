@@ -18,5 +18,12 @@ class ArtifactOut(RowOut):
     )
     size_bytes = fields.Integer(metadata=says("Its size in bytes.", 437_951_328))
     sha256 = fields.String(metadata=says("The SHA-256 of its content, in hex.", _SHA256))
+    facts = fields.Dict(
+        metadata=says(
+            "What is in a file of weights: `format`, `parameters`, `tensors`, `dtypes`, and more of safetensors and GGUF; "
+            "`warning` of a pickle; `problem` if it could not be read. Empty for other files.",
+            {"format": "safetensors", "tensors": 148, "parameters": 124_439_808, "dtypes": {"F32": 148}},
+        )
+    )
     created_by = fields.String(metadata=says("Who added it.", "training"))
     created_at = Time(metadata=says("When it was added.", EXAMPLE_TIME))

@@ -15,7 +15,7 @@ from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, PreconditionFailed, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
-from catapult.pages.parts import evidence, formats, forms, fragments, metadata_groups, samples, verdicts
+from catapult.pages.parts import evidence, file_list, formats, forms, fragments, metadata_groups, samples, verdicts
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.pages.parts.stepper import Step, Way
@@ -306,7 +306,7 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": mine.newest,
-        "files": list(artifacts.of_version(UUID(row.id)).page(Page(FILES + 1))),
+        "files": file_list.shown(artifacts.of_version(UUID(row.id)).page(Page(FILES + 1))),
         "files_shown": FILES,
         "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],

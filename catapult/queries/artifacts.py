@@ -16,7 +16,7 @@ V: Any = Version.__table__.c
 
 _SHA256: Any = func.encode(A.sha256, "hex", type_=Text()).label("sha256")
 _ARTIFACTS = Listing(
-    select(*shown(A, "id version_id path media_type size_bytes created_by created_at"), _SHA256).where(
+    select(*shown(A, "id version_id path media_type size_bytes facts created_by created_at"), _SHA256).where(
         select(V.id).where(V.id == A.version_id, V.deleted_at.is_(None)).exists()
     ),
     in_order(A.path, A.id),

@@ -229,7 +229,10 @@ class Approval(Record):
 
 @dataclass(frozen=True)
 class Artifact(Record):
-    """A file of a version. `path` is relative, with / between its segments; `sha256` is in hex."""
+    """A file of a version. `path` is relative, with / between its segments; `sha256` is in hex.
+
+    `facts` are what is in a file of weights: its `format`, `tensors`, `parameters`, `dtypes`, or a `problem` or `warning`.
+    """
 
     id: str = ""
     version_id: str = ""
@@ -237,6 +240,7 @@ class Artifact(Record):
     media_type: str | None = None
     size_bytes: int | None = None
     sha256: str = ""
+    facts: dict[str, Any] = field(default_factory=dict, hash=False)
     created_by: str | None = None
     created_at: datetime | None = None
 

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0017"
 down_revision = "0016"
@@ -29,10 +30,12 @@ def upgrade() -> None:
         sa.Column("media_type", sa.String(255), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("facts", postgresql.JSONB(), server_default="{}", nullable=False),
         sa.Column("created_by", sa.String(255), nullable=False),
         sa.Column("created_at", TIME, server_default=NOW, nullable=False),
         sa.CheckConstraint(r"path <> '' AND path !~ '(^|/)(\.{0,2})(/|$)'", name=op.f("ck_artifacts_path")),
         sa.CheckConstraint("size_bytes >= 0", name=op.f("ck_artifacts_size_bytes")),
+        sa.CheckConstraint("jsonb_typeof(facts) = 'object'", name=op.f("ck_artifacts_facts")),
         sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name=op.f("fk_artifacts_version_id")),
         sa.ForeignKeyConstraint(["sha256"], ["blobs.sha256"], name=op.f("fk_artifacts_sha256")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_artifacts")),

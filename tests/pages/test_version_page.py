@@ -2,6 +2,9 @@ import pytest
 import stage
 from markup import Page, is_whole
 
+HEADER = b'{"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}'
+SAFETENSORS = len(HEADER).to_bytes(8, "little") + HEADER + bytes(24)
+
 AT = "/models/org/bert/versions/1.0.0"
 DIGEST = "sha256:" + "a" * 64
 
@@ -416,3 +419,16 @@ def test_the_files_of_a_version_are_listed_with_links_that_a_session_may_follow(
     answer = browser.get(links[0]["href"], headers={"Sec-Fetch-Site": "same-origin"})
     assert (answer.status_code, answer.json) == (200, {"n": 0})
     assert browser.by(None).get(links[0]["href"]).status_code == 401
+
+
+def test_what_is_in_a_file_of_weights_is_beside_its_name(api, browser):
+    version = api.version(api.model())
+    at = f"/api/v1/versions/{version['id']}/artifacts"
+    for name, content in (("w.safetensors", SAFETENSORS), ("bad.safetensors", SAFETENSORS[:20]), ("m.pkl", b"x")):
+        api.put(f"{at}/{name}", content, content_type="application/octet-stream")
+    words = browser.get(f"/models/org/bert/versions/{version['version']}").words
+    assert "safetensors, 6 parameters, F32" in words
+    assert '<span class="small bad">safetensors, could not be read: ' in words
+    assert '<span class="small bad">pickle, runs code when it is loaded</span>' in words
+    facts = {each["path"]: each["facts"] for each in api.get(at).json}
+    assert (facts["w.safetensors"]["tensors"], facts["w.safetensors"]["dtypes"]) == (1, {"F32": 1})

@@ -34,6 +34,10 @@ class Received(NamedTuple):
     def drop(self) -> None:
         self.storage.discard(self.upload)
 
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a part of it, once it was kept."""
+        return b"".join(self.storage.read(self.sha256, start, stop))
+
 
 def receive() -> Received:
     """Store the request's body. Raises Invalid if it is not what `Content-Digest` says; nothing is stored then."""

@@ -1,0 +1,55 @@
+"""The files of a version, as its page lists them."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from catapult.rules.comparison import parsed
+
+
+class File(NamedTuple):
+    """A file, and what is inside it in a line. `is_odd` says that the line is a warning."""
+
+    id: str
+    path: str
+    size_bytes: int
+    sha256: str
+    created_by: str
+    created_at: Any
+    inside: str
+    is_odd: bool
+
+
+def shown(rows: Iterable[Any]) -> list[File]:
+    """Return the files of these rows of `queries.artifacts`."""
+    return [_file(row, parsed(row.facts)) for row in rows]
+
+
+def _file(row: Any, facts: dict[str, Any]) -> File:
+    odd = facts.get("problem") or facts.get("warning")
+    inside = f"{facts['format']}, {odd}" if odd else ", ".join(_lines(facts))
+    return File(
+        row.id, row.path, row.size_bytes, row.sha256, row.created_by, row.created_at, inside[:300], odd is not None
+    )
+
+
+def _lines(facts: dict[str, Any]) -> Iterable[str]:
+    if "format" in facts:
+        yield str(facts["format"])
+    if "architecture" in facts:
+        yield str(facts["architecture"])
+    if "parameters" in facts:
+        yield f"{_count(facts['parameters'])} parameters"
+    if "quantization" in facts:
+        yield str(facts["quantization"])
+    elif facts.get("dtypes"):
+        yield " and ".join(sorted(facts["dtypes"], key=facts["dtypes"].get, reverse=True)[:3])
+    if "context_length" in facts:
+        yield f"a context of {facts['context_length']:,} tokens"
+
+
+def _count(number: int) -> str:
+    """Return `124.4 M`, as model cards write it."""
+    value, units = float(number), ["", " thousand", " M", " B", " T"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{number}" if units[0] == "" else f"{value:.1f}{units[0]}"
