@@ -1,5 +1,6 @@
 """Add files to a version, and remove them. Bytes are in the storage before there is a row; nothing here touches them."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -43,15 +44,19 @@ def add(
     sha256: str,
     size_bytes: int,
     media_type: str,
+    is_stored: Callable[[], bool],
     facts: dict[str, Any] | None = None,
 ) -> Artifact:
     """Add the file, whose bytes are in the storage. It voids the version's approvals. `facts` are what was found in it.
 
-    Raises what `check_may_add` raises, and Conflict if the path was taken meanwhile.
+    Raises what `check_may_add` raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
     """
     check_may_add(version_id, path, actor=actor)
     version, now = locks.version(version_id)
     _check_open(version, version.live_in)
+    locks.blob(sha256)
+    if not is_stored():  # the same bytes were there, not named by any file, and were removed just now
+        raise Conflict("The bytes of this file were removed at the same moment. Send it again.")
     digest = bytes.fromhex(sha256)
     stored = insert(Blob).values(sha256=digest, size_bytes=size_bytes)
     db.session.execute(stored.on_conflict_do_update(index_elements=["sha256"], set_={"stored_at": NOW}))

@@ -23,6 +23,7 @@ from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Ro
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
 WEBHOOKS = 0x63617461_686F6F6B  # "catahook"
 SEALING = 0x63617461_7365616C
+BLOBS = 0x63617461_626C6F62
 
 
 _SHARE_GATES = f"SELECT pg_advisory_xact_lock_shared({GATES})"
@@ -64,6 +65,11 @@ def gates_exclusive() -> None:
 def webhooks() -> None:
     """Take the exclusive lock on creating webhooks, so that they are counted one after the other."""
     db.session.execute(select(func.pg_advisory_xact_lock(WEBHOOKS)))
+
+
+def blob(sha256: str) -> None:
+    """Take the lock on a blob until the transaction ends: it is neither removed nor named by a file meanwhile."""
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(sha256, BLOBS))))
 
 
 def sealing() -> bool:

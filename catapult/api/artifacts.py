@@ -51,7 +51,7 @@ def add_artifact(version_id: UUID, path: str) -> Any:
     received.keep()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size, "media_type": _media_type(path)}
     content["facts"] = model_files.facts(path, received.size, received.read)
-    artifact = try_again(actions.add, version_id, path, actor=g.actor, **content)
+    artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_kept, **content)
     return artifacts.get(artifact.id)
 
 

@@ -7,9 +7,10 @@ from catapult.commands.imports import imports
 from catapult.commands.keys import keys
 from catapult.commands.people import people
 from catapult.commands.serving import demo, up, worker
+from catapult.commands.storage import storage
 
 
 def init_app(app: Flask) -> None:
-    """Add `flask up`, `flask worker`, `flask demo`, `flask keys …`, `flask people …`, `flask audit …` and `flask import …`."""
-    for command in (up, worker, demo, keys, people, audit, imports):
+    """Add `flask up`, `worker` and `demo`, and the groups `keys`, `people`, `audit`, `storage` and `import`."""
+    for command in (up, worker, demo, keys, people, audit, storage, imports):
         app.cli.add_command(command)

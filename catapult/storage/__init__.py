@@ -62,6 +62,9 @@ class Storage(Protocol):
     def size(self, sha256: str) -> int:
         """Return the size of the blob. Raises BlobMissing."""
 
+    def stored_at(self, sha256: str) -> float:
+        """Return when the blob was written last or counted as new, in seconds since 1970. Raises BlobMissing."""
+
     def read(self, sha256: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of the blob from `start` on and before `stop`, in pieces. Raises BlobMissing before the first one."""
 

@@ -81,6 +81,11 @@ class Folder:
         with self._errors():
             return self._blob(sha256).stat().st_size
 
+    def stored_at(self, sha256: str) -> float:
+        """Return the file's time."""
+        with self._errors():
+            return self._blob(sha256).stat().st_mtime
+
     def read(self, sha256: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of the file."""
         return self._pieces(self._blob(sha256), start, stop)

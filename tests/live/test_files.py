@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 from catapult_client import Registry
-from up import FILES, Caller, Start, Up, at_once, until
+from up import FILES, Caller, Start, Up, at_once, flask, until
 
 pytestmark = pytest.mark.live
 LARGE = os.urandom(8 * 1024 * 1024 + 13)
@@ -312,3 +312,20 @@ def test_sigterm_ends_a_server_amid_an_upload_in_time(start: Start, make_folder:
     server.end(signal.SIGTERM, seconds=40)
     raw.close()
     assert time.monotonic() - began < 20  # the client is given up after 10
+
+
+def test_what_no_file_names_is_removed_from_the_command_line(
+    server: Up, publisher: Caller, version: dict[str, Any]
+) -> None:
+    artifact = publisher.put(address(version, "old.bin"), data=b"nobody's").json()
+    publisher.delete(f"/api/v1/artifacts/{artifact['id']}").raise_for_status()
+    (blob,) = [path for path in (server.home / "files").rglob(artifact["sha256"])]
+    then = time.time() - 2 * 86_400
+    os.utime(blob, (then, then))
+    command = ("storage", "gc")
+    listed = flask(*command, CATAPULT_HOME=str(server.home))
+    assert f"{artifact['sha256']}  8\n" in listed.stdout
+    assert blob.exists()
+    removed = flask(*command, "--delete", CATAPULT_HOME=str(server.home))
+    assert (removed.returncode, "Removed 1 blobs, 8 bytes.\n" in removed.stdout) == (0, True), removed.stderr
+    assert not blob.exists()

@@ -34,6 +34,13 @@ class Received(NamedTuple):
     def drop(self) -> None:
         self.storage.discard(self.upload)
 
+    def is_kept(self) -> bool:
+        """Return whether the storage has it."""
+        try:
+            return self.storage.size(self.sha256) == self.size
+        except BlobMissing:
+            return False
+
     def read(self, start: int, stop: int) -> bytes:
         """Return a part of it, once it was kept."""
         return b"".join(self.storage.read(self.sha256, start, stop))

@@ -1,0 +1,45 @@
+"""Remove blobs that no file names. They are what removed files, and uploads that were refused at their end, leave behind."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from sqlalchemy import delete, exists, select
+
+from catapult import audit
+from catapult.actions import locks
+from catapult.extensions import db
+from catapult.storage import BlobMissing, Storage
+from catapult.tables import Artifact, Blob
+
+KEPT = timedelta(days=1)
+"""How long a blob stays that nothing names: an upload has its bytes before it has its row."""
+
+
+def unused(storage: Storage) -> Iterator[str]:
+    """Yield the blobs that no file has named for a day."""
+    for sha256, stored_at in storage.blobs():
+        if _is_old(stored_at) and not _is_named(sha256):
+            yield sha256
+
+
+def remove(storage: Storage, sha256: str) -> bool:
+    """Remove the blob unless a file names it by now, or its bytes were sent again. Return whether it was removed."""
+    with audit.bookkeeping():
+        locks.blob(sha256)
+        try:
+            is_unused = _is_old(storage.stored_at(sha256)) and not _is_named(sha256)
+        except BlobMissing:
+            return False
+        if is_unused:
+            db.session.execute(delete(Blob).where(Blob.sha256 == bytes.fromhex(sha256)))
+            storage.remove(sha256)
+    return is_unused
+
+
+def _is_old(stored_at: float) -> bool:
+    return stored_at < time.time() - KEPT.total_seconds()
+
+
+def _is_named(sha256: str) -> bool:
+    return bool(db.session.scalar(select(exists().where(Artifact.sha256 == bytes.fromhex(sha256)))))

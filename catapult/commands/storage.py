@@ -1,0 +1,29 @@
+"""`flask storage …`."""
+
+import click
+from flask.cli import AppGroup
+
+from catapult.actions import storage_gc
+from catapult.commands.running import on_database
+from catapult.extensions import current_settings
+from catapult.storage.folder import Folder
+
+storage = AppGroup("storage", help="Look after the bytes of files.")
+
+
+@storage.command("gc")
+@click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
+@on_database
+def gc(delete: bool) -> None:
+    """List the blobs that no file has named for a day, with their sizes, or remove them."""
+    place = Folder(current_settings().home / "files")
+    count = size = 0
+    for sha256 in storage_gc.unused(place) if place.root.is_dir() else ():
+        bytes_ = place.size(sha256)
+        if not delete or storage_gc.remove(place, sha256):
+            click.echo(f"{sha256}  {bytes_}")
+            count, size = count + 1, size + bytes_
+    click.echo(
+        f"{'Removed' if delete else 'Unused:'} {count} blobs, {size} bytes."
+        + ("" if delete else " --delete removes them.")
+    )
