@@ -319,7 +319,7 @@ def test_what_no_file_names_is_removed_from_the_command_line(
 ) -> None:
     artifact = publisher.put(address(version, "old.bin"), data=b"nobody's").json()
     publisher.delete(f"/api/v1/artifacts/{artifact['id']}").raise_for_status()
-    (blob,) = [path for path in (server.home / "files").rglob(artifact["sha256"])]
+    (blob,) = list((server.home / "files").rglob(artifact["sha256"]))
     then = time.time() - 2 * 86_400
     os.utime(blob, (then, then))
     command = ("storage", "gc")
