@@ -1,7 +1,9 @@
 """The declarative base of all tables, the extensions that `app.py` initializes, and how connections to PostgreSQL are made."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from flask import current_app
 from flask_migrate import Migrate
@@ -14,6 +16,7 @@ from catapult.config import Settings
 from catapult.errors import Unavailable
 from catapult.reachability import Reachability
 from catapult.storage import Storage
+from catapult.storage.folder import Folder
 
 # `audit.REFUSALS` maps these names to errors, so every constraint has a name that never changes.
 NAMING = {
@@ -73,6 +76,22 @@ def current_storage() -> Storage:
     if storage is None:
         raise Unavailable("This server serves no files: it is started without the process for them.", retry_after=60)
     return storage
+
+
+def open_storage(settings: Settings) -> Storage:
+    """Return the storage that STORAGE_URL names, by default a folder in CATAPULT_HOME. It is not asked whether it is there."""
+    kind, _, rest = settings.storage_url.partition("://")
+    if kind == "s3":
+        from catapult.storage.s3 import S3  # boto3 is there with the extra `s3` alone
+
+        bucket, _, prefix = rest.partition("/")
+        keys = (settings.aws_access_key_id, settings.aws_secret_access_key)
+        return S3(bucket, prefix.strip("/"), settings.s3_endpoint_url, *keys, settings.aws_region or "us-east-1")
+    if kind == "file":
+        return Folder(Path(unquote(rest)))
+    root = settings.home / "files"
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Folder(root)
 
 
 def current_settings() -> Settings:

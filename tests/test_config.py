@@ -364,3 +364,20 @@ def test_options_of_the_database_url_take_precedence():
     assert "statement_timeout" in arguments["options"]
     assert not {"application_name", "connect_timeout"} & set(arguments)
     assert arguments["client_encoding"] == "utf8"
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"STORAGE_URL": "/srv/files"}, "STORAGE_URL is '/srv/files'"),
+        ({"STORAGE_URL": "file://srv/files"}, "STORAGE_URL is 'file://srv/files'"),
+        ({"STORAGE_URL": "s3://Bucket"}, "STORAGE_URL is 's3://Bucket'"),
+        ({"S3_ENDPOINT_URL": "ceph:8443"}, "S3_ENDPOINT_URL is 'ceph:8443'"),
+        ({"AWS_ACCESS_KEY_ID": "a"}, "belong together"),
+    ],
+)
+def test_a_storage_that_cannot_be_is_named(settings, problem, monkeypatch):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=problem):
+        config.load()

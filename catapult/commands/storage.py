@@ -5,8 +5,7 @@ from flask.cli import AppGroup
 
 from catapult.actions import storage_gc
 from catapult.commands.running import on_database
-from catapult.extensions import current_settings
-from catapult.storage.folder import Folder
+from catapult.extensions import current_settings, open_storage
 
 storage = AppGroup("storage", help="Look after the bytes of files.")
 
@@ -16,9 +15,9 @@ storage = AppGroup("storage", help="Look after the bytes of files.")
 @on_database
 def gc(delete: bool) -> None:
     """List the blobs that no file has named for a day, with their sizes, or remove them."""
-    place = Folder(current_settings().home / "files")
+    place = open_storage(current_settings())
     count = size = 0
-    for sha256 in storage_gc.unused(place) if place.root.is_dir() else ():
+    for sha256 in storage_gc.unused(place):
         bytes_ = place.size(sha256)
         if not delete or storage_gc.remove(place, sha256):
             click.echo(f"{sha256}  {bytes_}")

@@ -65,6 +65,11 @@ class Settings:
     egress_proxy: str = field(default="", repr=False)
     egress_ca: str = field(default="", repr=False)
     audit_key: str = field(default="", repr=False)
+    storage_url: str = ""
+    s3_endpoint_url: str = ""
+    aws_access_key_id: str = field(default="", repr=False)
+    aws_secret_access_key: str = field(default="", repr=False)
+    aws_region: str = ""
     checkpoint_folder: Path | None = None
     syslog_url: str = ""
 
@@ -103,6 +108,11 @@ def load() -> Settings:
         "egress_proxy": env.str("EGRESS_PROXY", ""),
         "egress_ca": env.str("EGRESS_CA", ""),
         "audit_key": env.str("AUDIT_KEY", ""),
+        "storage_url": env.str("STORAGE_URL", ""),
+        "s3_endpoint_url": env.str("S3_ENDPOINT_URL", ""),
+        "aws_access_key_id": env.str("AWS_ACCESS_KEY_ID", ""),
+        "aws_secret_access_key": env.str("AWS_SECRET_ACCESS_KEY", ""),
+        "aws_region": env.str("AWS_REGION", ""),
         "syslog_url": env.str("SYSLOG_URL", ""),
         "checkpoint_folder": Path(env.str("CHECKPOINT_FOLDER", "")).absolute()
         if env.str("CHECKPOINT_FOLDER", "")

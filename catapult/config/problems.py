@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from catapult.config.forms import (
     RATES,
     SALT_LENGTH,
     SMTP,
+    STORAGE,
     STORAGES,
     SYSLOG,
     Allowed,
@@ -51,12 +53,27 @@ def _invalid(values: dict[str, Any]) -> list[str]:
         used = values["environment_role"]
         problems.append(f"ENVIRONMENT_ROLE is {used!r}; use one of {', '.join(ENVIRONMENT_ROLES)}.")
     problems += _invalid_sending(values["webhook_tries"], values["smtp_url"], values["mail_from"])
+    problems += _invalid_storage(values)
     if values["syslog_url"] and not (SYSLOG.fullmatch(values["syslog_url"]) and _has_host(values["syslog_url"])):
         problems.append(
             f"SYSLOG_URL is {values['syslog_url']!r}; use tcp+tls://logs.example.com:6514, or tcp:// within your own network."
         )
     if values["metrics_key"] and not re.fullmatch(r"[!-~]{16,}", values["metrics_key"]):
         problems.append(f"METRICS_KEY needs 16 or more visible ASCII characters. Create one: `{_RECIPE}`.")
+    return problems
+
+
+def _invalid_storage(values: dict[str, Any]) -> list[str]:
+    url, problems = values["storage_url"], []
+    if url and not STORAGE.fullmatch(url):
+        problems.append(f"STORAGE_URL is {url!r}; use file:///srv/files, or s3://bucket/prefix.")
+    if bool(values["aws_access_key_id"]) != bool(values["aws_secret_access_key"]):
+        problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both, or none.")
+    if url.startswith("s3://") and find_spec("boto3") is None:
+        problems.append("STORAGE_URL is in S3, which needs the extra `s3`: pip install 'catapult-sdk[server,s3]'.")
+    endpoint = values["s3_endpoint_url"]
+    if endpoint and not re.fullmatch(r"https?://[^/?#@\s]+/?", endpoint):
+        problems.append(f"S3_ENDPOINT_URL is {endpoint!r}; use https://ceph.example.com:8443, without path and user.")
     return problems
 
 

@@ -19,9 +19,8 @@ from flask import Flask
 from gunicorn import http
 from gunicorn.http import wsgi
 
-from catapult.extensions import STORAGE, current_settings, db
+from catapult.extensions import STORAGE, current_settings, db, open_storage
 from catapult.server.handover import HandedOver, Handover
-from catapult.storage.folder import Folder
 
 NAME = b"catapult-files"
 TRANSFERS = 4
@@ -97,9 +96,7 @@ def serve(app: Flask, cfg: Any, handover: Handover, parent: int) -> None:
     """Serve files until SIGTERM or Ctrl-C, or until the process `parent`, whose child this is, is gone."""
     with app.app_context():
         db.engine.dispose(close=False)
-        root = current_settings().home / "files"
-    root.mkdir(mode=0o700, exist_ok=True)
-    app.extensions[STORAGE] = Folder(root)
+        app.extensions[STORAGE] = open_storage(current_settings())
     server = FileServer(app, cfg, handover, parent)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop.set())

@@ -54,7 +54,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.app, self.settings, self.database = app, settings, database
         self.banner = Banner(settings.url, first_key, settings.workers, settings.public_url)
         self.metrics = metrics.share(app, settings)
-        self.handover = Handover() if database else None
+        self.handover = Handover() if database or settings.storage_url else None
         super().__init__()
 
     def load_config(self) -> None:

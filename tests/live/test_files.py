@@ -329,3 +329,22 @@ def test_what_no_file_names_is_removed_from_the_command_line(
     removed = flask(*command, "--delete", CATAPULT_HOME=str(server.home))
     assert (removed.returncode, "Removed 1 blobs, 8 bytes.\n" in removed.stdout) == (0, True), removed.stderr
     assert not blob.exists()
+
+
+def test_a_folder_that_is_not_mounted_answers_503_and_works_once_it_is(
+    start: Start, make_folder: Callable[[], Path]
+) -> None:
+    folder = make_folder() / "mount"
+    server = start(STORAGE_URL=f"file://{folder}").ready()
+    with server.caller(server.key) as caller:
+        version = caller.version(caller.model("files/mount"), "1.0.0")
+        refused = caller.put(address(version, "a"), data=b"x")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert "is it mounted?" in refused.json()["detail"]
+        assert caller.get(address(version)).json() == []
+        folder.mkdir()
+        artifact = caller.put(address(version, "a"), data=b"x").json()
+        assert {path.name for path in folder.rglob("*") if path.is_file()} == {artifact["sha256"]}
+        (folder / "blobs").rename(folder / "lost")
+        gone = content_of(caller, artifact)
+        assert (gone.status_code, "not in the storage" in gone.json()["detail"]) == (409, True)
