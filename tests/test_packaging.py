@@ -122,7 +122,7 @@ def test_the_wheel_holds_every_module_migration_template_and_static_file_and_not
 
 def test_the_wheel_names_its_extras_and_the_python_it_needs_and_has_one_command(info):
     metadata = message_from_string(info("METADATA"))
-    assert set(metadata.get_all("Provides-Extra")) == {"server", "embedded", "verify", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == {"server", "embedded", "s3", "verify", "dev"}
     assert (metadata["Name"], metadata["Requires-Python"]) == ("catapult-sdk", ">=3.9")
     assert info("entry_points.txt").split() == ["[console_scripts]", "catapult", "=", "catapult_client.cli:main"]
 

@@ -14,7 +14,7 @@ from up import ROOT
 STAND_IN = Path(__file__).parent / "docker"
 SCRIPTS = [
     *("deploy.sh", "infrastructure/nginx/render.sh", "infrastructure/nginx/18-catapult.envsh"),
-    *("tests/infrastructure/docker", "tests/images/entrypoint.sh"),
+    *("tests/infrastructure/docker", "tests/images/entrypoint.sh", "tests/storage/ceph_up.sh"),
 ]
 SECRETS = (
     "POSTGRES_PASSWORD",

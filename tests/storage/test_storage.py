@@ -16,11 +16,6 @@ LARGE = os.urandom(3 * 1024 * 1024 + 17)
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return Folder(tmp_path)
-
-
-@pytest.fixture
 def small_disk(tmp_path):
     """A file system of 1 MiB in memory."""
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "catapult-storage", tmp_path]
@@ -30,11 +25,6 @@ def small_disk(tmp_path):
     assert mounted.returncode == 0, f"CI has to run this as root that may mount: {mounted.stderr}"
     yield tmp_path
     subprocess.run(["umount", "--lazy", tmp_path], check=True)
-
-
-@pytest.fixture(params=["folder"])
-def storage(request):
-    return request.getfixturevalue(request.param)
 
 
 def named(content):

@@ -1,0 +1,461 @@
+"""Blobs in a bucket of S3: Ceph's gateway, AWS or any other that speaks it. Needs the extra `s3`.
+
+An upload is one key, `uploads/{upload}`, and one multipart upload of that key:
+
+- The parts hold its first bytes. S3 reads no part back before all are joined, and takes none below 5 MiB but the last.
+- The object at the key holds what came after them. Its metadata `after` is how many bytes that is from the start.
+
+A part that arrives makes the object out of date, never wrong: what the upload holds is the longer of the two. To read it, or to
+finish, joins the parts and the rest; the result is at the same key and is `after` nothing. To finish copies it to its name, which
+becomes visible when it is whole, and only then removes it. So a process may be killed between any two calls.
+
+Ceph ignores conditions and SHA-256 of what is joined, and gives it no ETag. So a blob may be overwritten, by the same bytes; every
+body has its Content-MD5; and sizes are asked for once more.
+"""
+
+import os
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from hashlib import md5
+from itertools import chain
+from typing import Any
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from catapult.storage import PIECE, BlobMissing, StorageDown, StorageError, StorageFull
+
+MIB = 1024 * 1024
+SMALL_PARTS = 1000
+"""So many parts may be small. Those after them are large, so that the 10,000 parts of S3 are enough for 290 GB at least."""
+
+COPY_WHOLE, COPY_PART = 5 * 1024 * MIB, 256 * MIB
+"""Bytes that S3 copies in one call, at most, and those of a part of a larger copy: it has to be answered before the timeout."""
+
+COPIES = 4
+"""Parts that are copied at once."""
+
+CONNECT_SECONDS, READ_SECONDS = 5, 20
+"""How long to wait for a connection, and for the next bytes of an answer. Each call is tried three times."""
+
+MISSING = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
+FULL = {"QuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "507"}
+REASONS = {
+    "NoSuchBucket": "the bucket is not there",
+    "InvalidAccessKeyId": "it does not know the access key",
+    "SignatureDoesNotMatch": "it refuses the secret of the access key",
+    "AccessDenied": "it refuses access",
+    "403": "it refuses access",
+    "RequestTimeTooSkewed": "the clock here and there differ by more than 15 minutes",
+}
+
+
+@dataclass
+class _Staged:
+    """What the bucket has of an upload: `etags` of its parts, their bytes `sent`, and the object of `size` bytes `after` others."""
+
+    key: str
+    multipart: str | None
+    etags: list[str]
+    sent: int
+    after: int
+    size: int
+
+    @property
+    def rest(self) -> int:
+        """How many bytes the object has beyond the parts."""
+        return max(0, self.after + self.size - self.sent)
+
+    @property
+    def length(self) -> int:
+        return self.sent + self.rest
+
+
+@dataclass(frozen=True)
+class S3:
+    """A storage in a bucket, which has to be there. Without a key and secret boto3 looks for them, as for a role of the machine."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str = ""
+    access_key: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+    region: str = "us-east-1"
+
+    def write(self, upload: str, offset: int, pieces: Iterable[bytes]) -> int:
+        """Send parts as they fill up, one while the next is received; the rest is on the disk when this returns or raises."""
+        key, raised = self._upload(upload), list[BaseException]()
+        staged = self._staged(key) or _Staged(key, None, [], 0, 0, 0)
+        if staged.length != offset:
+            raise BlobMissing(self._place(key), f"is not {offset} bytes long")
+        source: Iterable[bytes | bytearray] = chain([self._rest(staged)], _ended(pieces, raised))
+        sending: Future[None] | None = None
+        with ThreadPoolExecutor(max_workers=1) as sender:
+            for body in _bodies(source, len(staged.etags) + 1):
+                checksum = _md5(body)  # here, while the part before is still being sent
+                if sending:
+                    sending.result()
+                sending = sender.submit(self._keep, staged, body, checksum)
+            if sending:
+                sending.result()
+        if raised:
+            raise raised[0]
+        return staged.length
+
+    def length(self, upload: str) -> int:
+        """Return the bytes of the parts and of the rest."""
+        return self._existing(upload).length
+
+    def written(self, upload: str) -> Iterator[bytes]:
+        """Yield the bytes of the upload, after its parts are joined. To write more is possible still, and copies them."""
+        self._join(upload)
+        return self._pieces(self._upload(upload), 0, None)
+
+    def finish(self, upload: str, sha256: str) -> None:
+        """Copy the upload within the bucket, over a blob of that name too, and remove it."""
+        try:
+            size = self._join(upload)
+        except BlobMissing:
+            self.size(sha256)  # raises BlobMissing, unless an earlier call succeeded
+        else:
+            self._copy(self._upload(upload), self._blob(sha256), size)
+            self.discard(upload)
+
+    def discard(self, upload: str) -> None:
+        """Abort the parts and delete the object."""
+        key = self._upload(upload)
+        for multipart in self._multiparts(key):
+            self._abort(key, multipart["UploadId"])
+        self._call("delete_object", Key=key)
+
+    def size(self, sha256: str) -> int:
+        """Return the size of the object."""
+        return self._size(self._blob(sha256))
+
+    def read(self, sha256: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of the object."""
+        return self._pieces(self._blob(sha256), start, stop)
+
+    def remove(self, sha256: str) -> None:
+        """Delete the object."""
+        self._call("delete_object", Key=self._blob(sha256))
+
+    def blobs(self) -> Iterator[tuple[str, float]]:
+        """List the bucket, a thousand blobs at a time, in the order of their names."""
+        for item in self._pages("list_objects_v2", "Contents", Prefix=self._key("blobs/")):
+            yield item["Key"].rpartition("/")[2], item["LastModified"].timestamp()
+
+    def probe(self) -> None:
+        """Put a small object and delete it."""
+        key = self._key(f".probe-{uuid4().hex}")
+        self._put(key, b"probe", _md5(b"probe"))
+        self._call("delete_object", Key=key)
+
+    def address(self, sha256: str, seconds: int, filename: str, media_type: str) -> str:
+        """Return a URL that anybody may GET for so long, at most 7 days, and that saves a file of that name. It asks nobody."""
+        plain = re.sub(r"[^A-Za-z0-9._+-]", "_", filename)
+        wanted = {
+            "Bucket": self.bucket,
+            "Key": self._blob(sha256),
+            "ResponseContentDisposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}",
+            "ResponseContentType": media_type,
+        }
+        with self._errors(wanted["Key"]):
+            return str(self._client().generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds))
+
+    # --- names
+
+    def _key(self, name: str) -> str:
+        return "/".join(filter(None, [self.prefix.strip("/"), name]))
+
+    def _upload(self, upload: str) -> str:
+        return self._key(f"uploads/{upload}")
+
+    def _blob(self, sha256: str) -> str:
+        return self._key(f"blobs/{sha256[:2]}/{sha256[2:4]}/{sha256}")
+
+    def _place(self, key: str = "") -> str:
+        """Return where that key, or all of it, is. An address may have a password, which is left out."""
+        url = urlsplit(self.endpoint_url)
+        endpoint = f"{url.scheme}://{url.netloc.rpartition('@')[2]}" if self.endpoint_url else f"AWS in {self.region}"
+        return f"s3://{'/'.join(filter(None, [self.bucket, key or self.prefix.strip('/')]))} at {endpoint}"
+
+    # --- an upload
+
+    def _staged(self, key: str) -> _Staged | None:
+        """Return what the bucket has of an upload."""
+        staged = _Staged(key, None, [], 0, 0, 0)
+        for multipart in self._multiparts(key):  # several if an answer was lost: the one with parts is in use
+            parts = list(self._pages("list_parts", "Parts", Key=key, UploadId=multipart["UploadId"]))
+            sent = sum(part["Size"] for part in parts)
+            if sent >= staged.sent:
+                staged = _Staged(key, multipart["UploadId"], [part["ETag"] for part in parts], sent, 0, 0)
+        with suppress(BlobMissing):
+            head = self._head(key)
+            after = int(head["Metadata"].get("after", 0))
+            if after <= staged.sent:  # otherwise it is being discarded
+                staged.after, staged.size = after, head["ContentLength"]
+                return staged
+        return staged if staged.sent else None
+
+    def _existing(self, upload: str) -> _Staged:
+        key = self._upload(upload)
+        if staged := self._staged(key):
+            return staged
+        raise BlobMissing(self._place(key), "is not there")
+
+    def _keep(self, staged: _Staged, body: bytearray, checksum: str) -> None:
+        """Send a part, or put what is too small for one."""
+        number = len(staged.etags) + 1
+        if len(body) >= _least(number):
+            self._send(staged, body, checksum)
+        else:
+            self._put(staged.key, body, checksum, Metadata={"after": str(staged.sent)})
+            staged.after, staged.size = staged.sent, len(body)
+
+    def _send(self, staged: _Staged, body: bytearray, checksum: str) -> None:
+        """Send the next part. The bucket has it when this returns."""
+        self._begin(staged)
+        number = len(staged.etags) + 1
+        answer = self._call(
+            "upload_part",
+            Key=staged.key,
+            UploadId=staged.multipart,
+            PartNumber=number,
+            Body=body,
+            ContentMD5=checksum,
+        )
+        staged.etags.append(answer["ETag"])
+        staged.sent += len(body)
+
+    def _begin(self, staged: _Staged) -> None:
+        if staged.multipart is None:
+            staged.multipart = self._call("create_multipart_upload", Key=staged.key)["UploadId"]
+
+    def _rest(self, staged: _Staged) -> bytearray:
+        """Return what the object has beyond the parts. Of a joined upload most becomes parts first, without leaving the bucket."""
+        while staged.rest > _largest(SMALL_PARTS + 1):
+            self._begin(staged)
+            start = staged.sent - staged.after
+            number = len(staged.etags) + 1
+            staged.etags.append(self._copy_part(staged.key, staged.key, staged.multipart, staged.size, start, number))
+            staged.sent += min(COPY_PART, staged.rest)
+        if not staged.rest:
+            return bytearray()
+        return bytearray().join(self._pieces(staged.key, staged.sent - staged.after, staged.size))
+
+    def _join(self, upload: str) -> int:
+        """Make the object at the upload's key whole, and return its size. Raises BlobMissing."""
+        staged = self._existing(upload)
+        if staged.after == 0 and staged.size >= staged.sent:
+            return staged.size
+        if rest := self._rest(staged):
+            self._send(staged, rest, _md5(rest))
+        self._complete(staged.key, staged.multipart, staged.etags, staged.sent)
+        return staged.sent
+
+    def _copy(self, source: str, target: str, size: int) -> None:
+        """Copy within the bucket. Nothing of the target is visible before all of it is."""
+        if size <= COPY_WHOLE:
+            place = {"Bucket": self.bucket, "Key": source}
+            self._call("copy_object", Key=target, CopySource=place, MetadataDirective="REPLACE")
+            self._check(target, size)
+            return
+        for multipart in self._multiparts(target):  # of a process that was killed, not one that may still run
+            if multipart["Initiated"] < datetime.now(UTC) - timedelta(days=1):
+                self._abort(target, multipart["UploadId"])
+        multipart = self._call("create_multipart_upload", Key=target)["UploadId"]
+        try:
+            with ThreadPoolExecutor(COPIES) as copiers:
+                etags = list(
+                    copiers.map(partial(self._copy_part, source, target, multipart, size), range(0, size, COPY_PART))
+                )
+            self._complete(target, multipart, etags, size)
+        except StorageError:
+            with suppress(StorageError):
+                self._abort(target, multipart)
+            raise
+
+    def _copy_part(
+        self, source: str, target: str, multipart: str | None, size: int, start: int, number: int = 0
+    ) -> str:
+        """Copy what is from `start` on as the part of that number, or of the number that it has in a copy of all `size` bytes."""
+        answer = self._call(
+            "upload_part_copy",
+            Key=target,
+            UploadId=multipart,
+            PartNumber=number or start // COPY_PART + 1,
+            CopySource={"Bucket": self.bucket, "Key": source},
+            CopySourceRange=f"bytes={start}-{min(start + COPY_PART, size) - 1}",
+        )
+        return str(answer["CopyPartResult"]["ETag"])
+
+    # --- calls
+
+    def _client(self) -> Any:
+        """Return a client of this process: a connection must not be shared with the process that it was forked from."""
+        return _client(self.endpoint_url, self.region, self.access_key, self.secret, os.getpid())
+
+    def _call(self, name: str, **wanted: Any) -> Any:
+        with self._errors(wanted["Key"]):
+            return getattr(self._client(), name)(Bucket=self.bucket, **wanted)
+
+    def _pages(self, name: str, items: str, **wanted: Any) -> Iterator[Any]:
+        with self._errors(wanted.get("Key", "")):
+            for page in self._client().get_paginator(name).paginate(Bucket=self.bucket, **wanted):
+                yield from page.get(items, ())
+
+    def _multiparts(self, key: str) -> Iterator[Any]:
+        pages = self._pages("list_multipart_uploads", "Uploads", Prefix=key)
+        return (multipart for multipart in pages if multipart["Key"] == key)
+
+    def _put(self, key: str, body: bytes | bytearray, checksum: str, **wanted: Any) -> None:
+        self._call("put_object", Key=key, Body=body, ContentMD5=checksum, **wanted)
+
+    def _head(self, key: str) -> Any:
+        """Return the headers of the object. Raises BlobMissing, also if the bucket is missing: there is no body that says which."""
+        return self._call("head_object", Key=key)
+
+    def _size(self, key: str) -> int:
+        try:
+            return int(self._head(key)["ContentLength"])
+        except BlobMissing:
+            with suppress(StopIteration):  # a list tells a missing bucket from a missing key
+                next(self._pages("list_objects_v2", "Contents", Prefix=key, PaginationConfig={"MaxItems": 1}))
+            raise
+
+    def _complete(self, key: str, multipart: str | None, etags: list[str], size: int) -> None:
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+        with suppress(
+            BlobMissing
+        ):  # a first answer was lost, and this is the second: the size says whether it was done
+            self._call("complete_multipart_upload", Key=key, UploadId=multipart, MultipartUpload={"Parts": parts})
+        self._check(key, size)
+
+    def _abort(self, key: str, multipart: str) -> None:
+        with suppress(BlobMissing):
+            self._call("abort_multipart_upload", Key=key, UploadId=multipart)
+
+    def _check(self, key: str, size: int) -> None:
+        there = self._head(key)["ContentLength"]
+        if there != size:
+            raise StorageDown(self._place(key), f"has {there} bytes, and {size} were written")
+
+    def _pieces(self, key: str, start: int, stop: int | None) -> Iterator[bytes]:
+        """Ask for the object now, so that a missing one is known before the first byte is sent."""
+        size = self._size(key)
+        if start >= min(size, size if stop is None else stop):
+            return iter(())  # S3 knows no empty range
+        asked = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
+        body = self._call("get_object", Key=key, **asked)["Body"]
+
+        def pieces() -> Iterator[bytes]:
+            try:
+                with self._errors(key):
+                    yield from body.iter_chunks(PIECE)
+            finally:
+                body.close()
+
+        return pieces()
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            raise self._error(error, key) from None
+        except BotoCoreError as error:
+            raise StorageDown(self._place(), _fault(error)) from None
+
+    def _error(self, error: ClientError, key: str) -> StorageError:
+        code, status = (
+            str(error.response["Error"].get("Code")),
+            error.response["ResponseMetadata"].get("HTTPStatusCode"),
+        )
+        if code in FULL or status == 507:
+            return StorageFull(self._place(), "it has no room, or its quota is used up")
+        if code in MISSING:
+            return BlobMissing(self._place(key), "is not there")
+        plain = code if re.fullmatch(r"[A-Za-z0-9]{1,60}", code) else "no reason"  # others may repeat what was sent
+        return StorageDown(self._place(), REASONS.get(code, f"it answered {status} ({plain})"))
+
+
+def _fault(error: BotoCoreError) -> str:
+    """Return why there was no answer. The texts of botocore may repeat what was sent, and are left out."""
+    match error:
+        case EndpointConnectionError():
+            return "it accepts no connection"
+        case ConnectTimeoutError() | ReadTimeoutError():
+            return "it did not answer in time"
+        case SSLError():
+            return "its certificate was refused, or it speaks no TLS; AWS_CA_BUNDLE can name a private authority"
+        case _:
+            return f"the connection failed ({type(error).__name__})"
+
+
+@lru_cache(maxsize=8)
+def _client(endpoint_url: str, region: str, access_key: str, secret: str, _process: int) -> Any:
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "path"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=32,
+    )
+    session = boto3.session.Session(access_key or None, secret or None, region_name=region)
+    return session.client("s3", endpoint_url=endpoint_url or None, config=config)
+
+
+def _largest(number: int) -> int:
+    """Return the size in bytes of the part of that number, if there is enough."""
+    return 16 * MIB if number <= SMALL_PARTS else 32 * MIB
+
+
+def _least(number: int) -> int:
+    return 5 * MIB if number <= SMALL_PARTS else _largest(number)
+
+
+def _bodies(pieces: Iterable[bytes | bytearray], number: int) -> Iterator[bytearray]:
+    """Yield the bytes as parts from that number on, and at last what is left, which may be nothing."""
+    body = bytearray()
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            fitting = _largest(number) - len(body)
+            body += view[:fitting]
+            view = view[fitting:]
+            if len(body) == _largest(number):
+                yield body
+                body, number = bytearray(), number + 1
+    yield body
+
+
+def _ended(pieces: Iterable[bytes], raised: list[BaseException]) -> Iterator[bytes]:
+    """Yield the pieces, and end when they raise: what came before is to be kept first."""
+    try:
+        yield from pieces
+    except BaseException as error:  # it is raised again
+        raised.append(error)
+
+
+def _md5(body: bytes | bytearray) -> str:
+    return b64encode(md5(body, usedforsecurity=False).digest()).decode()
