@@ -1,6 +1,6 @@
 """The scripts of the pages as one file: a browser loads six files of a host at once, and each takes it longer than its bytes.
 
-It is not among the static files, which nginx reads from the disk.
+Their parts are static files, which nginx reads from the disk; what is joined is not.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, request, url_for
 
-FOLDER = Path(__file__).parent.parent / "static" / "scripts"
+FOLDER = Path(__file__).parent.parent / "static"
 FILES = ("catapult.js", "presses.js", "live.js", "charts.js", "completions.js")
 """In the order in which they run. Each of the others uses what the first one gives to all."""
 YEAR = 365 * 86_400

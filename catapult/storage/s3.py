@@ -148,6 +148,10 @@ class S3:
         """Return the size of the object."""
         return self._size(self._blob(sha256))
 
+    def stored_at(self, sha256: str) -> float:
+        """Return when the object was written last."""
+        return float(self._head(self._blob(sha256))["LastModified"].timestamp())
+
     def read(self, sha256: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of the object."""
         return self._pieces(self._blob(sha256), start, stop)

@@ -96,6 +96,7 @@ def test_a_sender_s_own_error_of_the_system_is_not_taken_for_the_storage_s(stora
 def test_the_same_content_is_one_blob_and_counts_as_new(storage):
     name = put(storage, b"same")
     (before,) = [at for blob, at in storage.blobs() if blob == name]
+    assert storage.stored_at(name) == pytest.approx(before, abs=1)
     time.sleep(1.1)
     assert put(storage, b"same") == name
     (after,) = [at for blob, at in storage.blobs() if blob == name]
@@ -116,6 +117,7 @@ def test_to_finish_again_changes_nothing(storage):
 def test_what_is_not_there_is_said_before_the_first_byte(storage):
     for act in (
         lambda: storage.size("0" * 64),
+        lambda: storage.stored_at("0" * 64),
         lambda: storage.read("0" * 64),
         lambda: storage.length(uuid4().hex),
         lambda: storage.written(uuid4().hex),
