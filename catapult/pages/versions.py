@@ -306,7 +306,7 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": mine.newest,
-        "files": file_list.shown(artifacts.of_version(UUID(row.id)).page(Page(FILES + 1))),
+        "files": file_list.shown(artifacts.of_version(UUID(row.id)).page(Page(FILES + 1))) if row.has_files else [],
         "files_shown": FILES,
         "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],

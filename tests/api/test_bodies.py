@@ -17,7 +17,11 @@ OPERATIONS = [
     for method, operation in item.items()
     if method != "parameters"
 ]
-BODIES = [(method, path) for method, path, operation in OPERATIONS if "requestBody" in operation]
+BODIES = [
+    (method, path)
+    for method, path, operation in OPERATIONS
+    if "application/json" in operation.get("requestBody", {}).get("content", ())
+]
 LISTS = [
     path
     for _, path, operation in OPERATIONS

@@ -101,6 +101,7 @@ def prepare(server: Up) -> None:
         caller.made("/api/v1/people", {"name": "Drill", "role": "viewer"})
         version = caller.version(caller.model("drill/approved"), "1.0.0", metadata={"accuracy": 1})
         assert caller.post(f"/api/v1/versions/{version['id']}/promote", json={}).status_code == 409
+        caller.put(f"/api/v1/versions/{version['id']}/artifacts/a.json", json={"a": 1}).raise_for_status()
     with server.by("releaser") as other:
         other.made(f"/api/v1/versions/{version['id']}/approvals", {"target": "release", "comment": "ü \u2713"})
         other.made(f"/api/v1/versions/{version['id']}/comments", {"text": "ü \u2713"})
