@@ -14,11 +14,12 @@ from catapult.api.wire import transfers
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import PageQuery
 from catapult.contract.artifacts import ArtifactOut
-from catapult.errors import Conflict, InsufficientStorage, NotFound, RangeNotSatisfiable
+from catapult.errors import Conflict, InsufficientStorage, NotFound, RangeNotSatisfiable, Unauthenticated
 from catapult.queries import artifacts, versions
 from catapult.queries.lists.paging import Listing
 from catapult.rules import model_files
 from catapult.tables import Role
+from catapult.web import auth
 from catapult.web.error_handlers import try_again
 
 blp = Blueprint("artifacts", __name__, url_prefix="/api/v1", description="The files of versions")
@@ -42,6 +43,11 @@ def add_artifact(version_id: UUID, path: str) -> Any:
     """
     taken = try_again(actions.check_may_add, version_id, path, actor=g.actor)
     received = transfers.receive()
+    try:
+        g.actor = auth.authenticate()  # the key may have been revoked, or its role lowered, while the bytes flowed
+    except Unauthenticated:
+        received.drop()
+        raise
     if taken is not None:
         received.drop()
         if taken.sha256 != received.sha256:

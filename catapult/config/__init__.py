@@ -86,7 +86,36 @@ def load() -> Settings:
     _unset_if_empty("WEB_CONCURRENCY")
     home = Path(env.str("CATAPULT_HOME", "") or default_home()).absolute()
     url = env.str("DATABASE_URL", "")
-    values: dict[str, Any] = {
+    values = _values(env)
+    salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
+    values["log_level"] = values["log_level"].upper()
+    if problems := _unreadable(env) + all_problems(values, url, salt, secret, env.unread):
+        raise ConfigError(problems)
+    _unset_foreign(url)
+    os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it for the mount point
+    values["trusted_proxies"] = tuple(ip_network(text) for text in values["trusted_proxies"])
+    values["webhook_tries"] = tuple(map(int, values["webhook_tries"])) or WEBHOOK_TRIES
+    values["egress_allow"] = tuple(Allowed.of(text) for text in values["egress_allow"])
+    values["egress_ca"] = certificates(values["egress_ca"])
+    values["public_url"] = _normalized(values["public_url"])
+    if values["public_url"] and values["trusted_hosts"]:
+        values["trusted_hosts"] += (re.sub(r":\d+$", "", urlsplit(values["public_url"]).netloc),)
+    values["key_max_age"] = timedelta(days=int(values["key_max_age"][:-1])) if values["key_max_age"] else None
+    if not url:
+        salt, secret = salt or stored_secret(home, "api_key_salt"), secret or stored_secret(home, "secret_key")
+    return Settings(
+        home=home,
+        embedded=not url,
+        database_url=sqlalchemy_url(url or Embedded(home).url),
+        api_key_salt=salt,
+        secret_key=secret,
+        **values,
+    )
+
+
+def _values(env: Env) -> dict[str, Any]:
+    """Return the settings as they were written, by their names in `Settings`, but the address and the secrets."""
+    return {
         "host": env.str("HOST", "127.0.0.1"),
         "port": env.int("PORT", 8000, validate=validate.Range(1, 65535)),
         "workers": env.int("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4), validate=validate.Range(1, 128)),
@@ -119,30 +148,6 @@ def load() -> Settings:
         else None,
         "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
-    salt, secret = env.str("API_KEY_SALT", ""), env.str("SECRET_KEY", "")
-    values["log_level"] = values["log_level"].upper()
-    if problems := _unreadable(env) + all_problems(values, url, salt, secret, env.unread):
-        raise ConfigError(problems)
-    _unset_foreign(url)
-    os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it for the mount point
-    values["trusted_proxies"] = tuple(ip_network(text) for text in values["trusted_proxies"])
-    values["webhook_tries"] = tuple(map(int, values["webhook_tries"])) or WEBHOOK_TRIES
-    values["egress_allow"] = tuple(Allowed.of(text) for text in values["egress_allow"])
-    values["egress_ca"] = certificates(values["egress_ca"])
-    values["public_url"] = _normalized(values["public_url"])
-    if values["public_url"] and values["trusted_hosts"]:
-        values["trusted_hosts"] += (re.sub(r":\d+$", "", urlsplit(values["public_url"]).netloc),)
-    values["key_max_age"] = timedelta(days=int(values["key_max_age"][:-1])) if values["key_max_age"] else None
-    if not url:
-        salt, secret = salt or stored_secret(home, "api_key_salt"), secret or stored_secret(home, "secret_key")
-    return Settings(
-        home=home,
-        embedded=not url,
-        database_url=sqlalchemy_url(url or Embedded(home).url),
-        api_key_salt=salt,
-        secret_key=secret,
-        **values,
-    )
 
 
 def list_of(env: Env, name: str) -> tuple[str, ...]:

@@ -16,10 +16,11 @@ from typing import Any
 
 import structlog
 from flask import Flask
-from gunicorn import http
+from gunicorn import http, util
 from gunicorn.http import wsgi
 
 from catapult.extensions import STORAGE, current_settings, db, open_storage
+from catapult.server.answer import answer
 from catapult.server.handover import HandedOver, Handover
 
 NAME = b"catapult-files"
@@ -71,6 +72,9 @@ class FileServer:
             self._answer(taken)
         except (http.errors.NoMoreData, StopIteration, OSError) as error:
             log.debug("a client of files has gone", error=type(error).__name__)
+        except http.errors.ParseException:  # whatever it is, it is the client's, and not logged as ours
+            with suppress(OSError):
+                util.write_error(taken.sock, 400, "Bad Request", "The request cannot be read.")
         except Exception:
             log.exception("a request for a file failed in the server")
         finally:
@@ -82,14 +86,7 @@ class FileServer:
         response, environ = wsgi.create(next(parser), taken.sock, taken.client, taken.server, self.cfg)
         environ["wsgi.multithread"] = True
         response.force_close()
-        body = self.app(environ, response.start_response)
-        try:
-            for part in body:
-                response.write(part)
-            response.close()
-        finally:
-            if hasattr(body, "close"):
-                body.close()
+        answer(self.app, environ, response)
 
 
 def serve(app: Flask, cfg: Any, handover: Handover, parent: int) -> None:

@@ -23,6 +23,7 @@ from gunicorn.http import wsgi
 from gunicorn.workers import base
 
 from catapult import reachability
+from catapult.server.answer import answer
 from catapult.server.connection import PATIENCE, Connection, State
 from catapult.server.framing import MOST_HEAD
 from catapult.server.handover import is_of_files
@@ -247,14 +248,7 @@ class Worker(base.Worker):  # type: ignore[misc]
             environ["wsgi.file_wrapper"] = _in_large_parts
             if is_cut or not self.alive:
                 response.force_close()
-            body = self.wsgi(environ, response.start_response)
-            try:
-                for part in body:
-                    response.write(part)
-                response.close()
-            finally:
-                if hasattr(body, "close"):
-                    body.close()
+            answer(self.wsgi, environ, response)
             # What the parser left over is not what `Framing` found: no request begins there.
             return not response.should_close() and parser.finish_body() and not parser.unreader.take_buffered()
         except (http.errors.NoMoreData, StopIteration, OSError):

@@ -348,3 +348,28 @@ def test_a_folder_that_is_not_mounted_answers_503_and_works_once_it_is(
         (folder / "blobs").rename(folder / "lost")
         gone = content_of(caller, artifact)
         assert (gone.status_code, "not in the storage" in gone.json()["detail"]) == (409, True)
+
+
+def test_a_key_that_is_revoked_amid_its_upload_adds_nothing(server: Up, version: dict[str, Any]) -> None:
+    before = stored(server)
+    with server.by("admin") as admin:
+        key = admin.made("/api/v1/api-keys", {"name": "leaver", "role": "publisher"})
+        raw = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        head = f"PUT {address(version)}/late HTTP/1.1\r\nHost: x\r\nX-API-Key: {key['key']}\r\nContent-Length: 10\r\n\r\nhalf-"
+        raw.sendall(head.encode())
+        until(lambda: stored(server) != before)
+        admin.delete(f"/api/v1/api-keys/{key['id']}").raise_for_status()
+        raw.sendall(b"whole")
+        assert raw.recv(4096).split()[1] == b"401"
+        raw.close()
+        assert admin.get(address(version)).json() == []
+        until(lambda: stored(server) == before)
+
+
+def test_a_request_that_cannot_be_read_is_400_and_no_fault_of_ours(server: Up, version: dict[str, Any]) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(f"PUT {address(version)}/a HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n".encode())
+        assert raw.recv(4096).split()[1] == b"400"
+    assert [
+        line for line in server.lines() if line["level"] == "error" and "failed in the server" in line["event"]
+    ] == []
