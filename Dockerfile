@@ -18,14 +18,16 @@ COPY scripts/create_api_key.py scripts/create_api_key.py
 # Editable, because the migrations and the guides are beside the package and not in it.
 RUN python -m pip --python /opt/venv/bin/python install --no-deps --no-index --no-build-isolation --editable . \
     && python -m pip --python /opt/venv/bin/python uninstall --yes setuptools wheel
-RUN python -m compileall -q /app /opt/venv/lib && chmod -R a+rX /app /opt/venv && mkdir -m 700 /var/lib/catapult
+RUN python -m compileall -q /app /opt/venv/lib && chmod -R a+rX /app /opt/venv \
+    && mkdir -m 700 /var/lib/catapult && mkdir /mnt/ceph
 
 
 FROM python:${PYTHON} AS backend
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
-# A volume that is mounted here first belongs to the user of the worker, which keeps the key of the audit log in it.
+# Volumes that are mounted here first belong to the user: the worker keeps the key of the audit log in one, the other has files.
 COPY --from=build --chown=10001:10001 /var/lib/catapult /var/lib/catapult
+COPY --from=build --chown=10001:10001 /mnt/ceph /mnt/ceph
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

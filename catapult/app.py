@@ -1,5 +1,7 @@
 """`create_app`: settings, extensions and doors, in the order they are needed."""
 
+from urllib.parse import urlsplit
+
 import structlog
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
@@ -11,10 +13,11 @@ from catapult.api import registered_models
 from catapult.api.wire import problems
 from catapult.config import Settings
 from catapult.errors import Refusal
-from catapult.extensions import check_connections, db, engine_options, migrate
+from catapult.extensions import FILES, check_connections, db, engine_options, migrate
 from catapult.pages.parts import error_pages as page_errors
 from catapult.queries import schema_version
 from catapult.queries.lists import prepared
+from catapult.storage.asking import Files, over_tcp
 from catapult.web import (
     auth,
     compression,
@@ -43,6 +46,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("catapult")
     app.session_interface = NoSessions()
     app.extensions["catapult"] = settings
+    if settings.files_url:
+        address = urlsplit(settings.files_url)
+        app.extensions[FILES] = Files(over_tcp(str(address.hostname), int(address.port or 80)), settings.secret_key)
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY,

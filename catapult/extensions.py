@@ -16,6 +16,7 @@ from catapult.config import Settings
 from catapult.errors import Unavailable
 from catapult.reachability import Reachability
 from catapult.storage import Storage
+from catapult.storage.asking import Files
 from catapult.storage.folder import Folder
 
 # `audit.REFUSALS` maps these names to errors, so every constraint has a name that never changes.
@@ -66,6 +67,8 @@ TIME_LIMIT = "time_limit"
 """The execution option of a statement that PostgreSQL may spend only so many milliseconds on."""
 STORAGE = "catapult-storage"
 """Where an application has its storage, in the process for files."""
+FILES = "catapult-files"
+"""Where an application has the process for files that it may ask."""
 SEPARATOR = "\n;\n"
 """Stands between statements that are sent in one round trip. Each sees what those before it did."""
 
@@ -76,6 +79,12 @@ def current_storage() -> Storage:
     if storage is None:
         raise Unavailable("This server serves no files: it is started without the process for them.", retry_after=60)
     return storage
+
+
+def current_files() -> Files | None:
+    """Return the process for files, to ask it; None where this server knows of none."""
+    files: Files | None = current_app.extensions.get(FILES)
+    return files
 
 
 def open_storage(settings: Settings) -> Storage:

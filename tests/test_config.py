@@ -373,6 +373,7 @@ def test_options_of_the_database_url_take_precedence():
         ({"STORAGE_URL": "file://srv/files"}, "STORAGE_URL is 'file://srv/files'"),
         ({"STORAGE_URL": "s3://Bucket"}, "STORAGE_URL is 's3://Bucket'"),
         ({"S3_ENDPOINT_URL": "ceph:8443"}, "S3_ENDPOINT_URL is 'ceph:8443'"),
+        ({"FILES_URL": "files:8000"}, "FILES_URL is 'files:8000'"),
         ({"AWS_ACCESS_KEY_ID": "a"}, "belong together"),
     ],
 )

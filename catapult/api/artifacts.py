@@ -7,7 +7,7 @@ from mimetypes import guess_type
 from typing import Any
 from uuid import UUID
 
-from flask import Response, g, request
+from flask import g, request
 
 from catapult.actions import artifacts as actions
 from catapult.api.wire import transfers
@@ -77,7 +77,7 @@ def get_artifact(artifact_id: UUID) -> Any:
 
 @blp.get("/artifacts/<uuid:artifact_id>/content", Role.VIEWER)
 @blp.sends_file(refuses=(NotFound, Conflict, RangeNotSatisfiable))
-def get_artifact_content(artifact_id: UUID) -> Response:
+def get_artifact_content(artifact_id: UUID) -> Any:
     """Download a file
 
     `Range`, `If-Range` and `If-None-Match` are answered; the ETag is the SHA-256.

@@ -15,9 +15,11 @@ from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.rendering import encode
 from catapult.contract.service import HealthOut, InfoOut
 from catapult.errors import InsufficientStorage
-from catapult.extensions import autocommit, current_settings
+from catapult.extensions import autocommit, current_files, current_settings
 from catapult.queries import api_keys, jobs, registry, schema_version
 from catapult.rules import key_format
+from catapult.storage import StorageError
+from catapult.storage.asking import Files
 from catapult.tables import Role
 from catapult.web import metrics
 
@@ -103,7 +105,19 @@ def _each_check() -> Response:
     ready = all(outcome["status"] == "ok" for outcome in outcomes.values())
     for name, (check, reason) in WATCHED.items():
         outcomes[name] = _outcome(check, reason) if ready else {"status": "skipped"}
+    if files := current_files():
+        outcomes["files"] = _state_of(files)
     return _json({"status": "ready" if ready else "not ready", "checks": outcomes}, ready)
+
+
+def _state_of(files: Files) -> dict[str, Any]:
+    """Return whether the storage of files can be written, as the process for files found last."""
+    began = time.perf_counter()
+    try:
+        state = files.ask("state")
+    except StorageError as error:
+        state = {"status": "failed", "reason": f"{error}."}
+    return {**state, "ms": round((time.perf_counter() - began) * 1000, 2)}
 
 
 def _outcome(check: Callable[[], bool], reason: str) -> dict[str, Any]:

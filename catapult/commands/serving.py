@@ -1,4 +1,4 @@
-"""`flask up`, `flask worker` and `flask demo`."""
+"""`flask up`, `flask files`, `flask worker` and `flask demo`."""
 
 import signal
 import sys
@@ -18,7 +18,7 @@ from catapult.embedded import AlreadyServing, Embedded, EmbeddedError, serving
 from catapult.extensions import current_settings, db
 from catapult.jobs.kinds import KINDS
 from catapult.jobs.worker import Worker
-from catapult.web import request_log
+from catapult.web import only_files, request_log
 
 
 @click.command("up")
@@ -42,6 +42,38 @@ def up() -> None:
         fail(refused_by_database(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+@click.command("files")
+@with_appcontext
+def files() -> None:
+    """Serve the files of versions, and nothing else, behind nginx."""
+    from catapult.server import startup
+    from catapult.server.gunicorn_server import Server, address_problem
+
+    settings = current_settings()
+    if settings.embedded:
+        fail(
+            "With the embedded database, `flask up` serves files. `flask files` needs the DATABASE_URL of the registry.",
+            2,
+        )
+    if problem := address_problem(settings):
+        fail(problem)
+    try:
+        startup.wait()
+        startup.check_migrated()
+    except ConfigError as error:
+        fail("\ncatapult: ".join(error.problems), 2)
+    except startup.Unreachable as error:
+        fail(str(error))
+    except DBAPIError as error:
+        fail(refused_by_database(error))
+    db.session.remove()
+    db.engine.dispose()
+    request_log.log_what_nobody_catches()
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    only_files.init_app(app)
+    Server(app, settings, only_files=True).run()
 
 
 @contextmanager

@@ -66,6 +66,9 @@ class Settings:
     egress_ca: str = field(default="", repr=False)
     audit_key: str = field(default="", repr=False)
     storage_url: str = ""
+    files_url: str = ""
+    files_by_nginx: bool = False
+    s3_proxy: bool = False
     s3_endpoint_url: str = ""
     aws_access_key_id: str = field(default="", repr=False)
     aws_secret_access_key: str = field(default="", repr=False)
@@ -138,6 +141,9 @@ def _values(env: Env) -> dict[str, Any]:
         "egress_ca": env.str("EGRESS_CA", ""),
         "audit_key": env.str("AUDIT_KEY", ""),
         "storage_url": env.str("STORAGE_URL", ""),
+        "files_url": env.str("FILES_URL", ""),
+        "files_by_nginx": env.bool("FILES_BY_NGINX", False),
+        "s3_proxy": env.bool("S3_PROXY", False),
         "s3_endpoint_url": env.str("S3_ENDPOINT_URL", ""),
         "aws_access_key_id": env.str("AWS_ACCESS_KEY_ID", ""),
         "aws_secret_access_key": env.str("AWS_SECRET_ACCESS_KEY", ""),

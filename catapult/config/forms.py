@@ -18,6 +18,7 @@ PUBLIC_URL = re.compile(
 )
 SMTP = re.compile(r"smtps?://[^/?#\s]+/?")
 STORAGE = re.compile(r"file:///[^?#\s]*|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/-]*)?")
+FILES = re.compile(r"http://(?P<host>[A-Za-z0-9._-]+):(?P<port>[1-9][0-9]{0,4})/?")
 SYSLOG = re.compile(r"tcp(\+tls)?://[^/?#@\s]+/?")
 _LABEL = "(?!-)[a-z0-9_-]{1,63}(?<!-)"
 HOST_NAME = re.compile(rf"(?!.{{254}})(?!(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z){_LABEL}(?:\.{_LABEL})*")

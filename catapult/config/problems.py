@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from catapult.config.forms import (
     ENVIRONMENT_ROLES,
+    FILES,
     LOG_LEVELS,
     PUBLIC_URL,
     RATES,
@@ -71,6 +72,10 @@ def _invalid_storage(values: dict[str, Any]) -> list[str]:
         problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both, or none.")
     if url.startswith("s3://") and find_spec("boto3") is None:
         problems.append("STORAGE_URL is in S3, which needs the extra `s3`: pip install 'catapult-sdk[server,s3]'.")
+    if values["files_url"] and not FILES.fullmatch(values["files_url"]):
+        problems.append(
+            f"FILES_URL is {values['files_url']!r}; use the address of `flask files`, such as http://files:8000."
+        )
     endpoint = values["s3_endpoint_url"]
     if endpoint and not re.fullmatch(r"https?://[^/?#@\s]+/?", endpoint):
         problems.append(f"S3_ENDPOINT_URL is {endpoint!r}; use https://ceph.example.com:8443, without path and user.")

@@ -1,6 +1,6 @@
 """gunicorn's arbiter, the process that starts and stops the workers.
 
-With the embedded PostgreSQL it also starts the worker of jobs and the process for files, and starts each again if it dies.
+It also starts the process for files and, with the embedded PostgreSQL, the worker of jobs, and each again if it dies.
 """
 
 import os
@@ -29,7 +29,7 @@ log = structlog.get_logger("catapult")
 class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
     """An arbiter with a database. Each method says which method of gunicorn it overrides, why, and when it can go."""
 
-    def __init__(self, app: Any, database: Embedded | None, handover: Handover | None) -> None:
+    def __init__(self, app: Any, database: Embedded | None, handover: Handover | None, transfers: int) -> None:
         super().__init__(app)
         self.database = database
         self.restart_pid = 0
@@ -38,7 +38,7 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
             jobs = partial(job_process.serve, app.app)
             self.beside.append(ChildProcess(job_process.NAME, jobs, STOP + 3))
         if handover:
-            files = partial(file_process.serve, app.app, self.cfg, handover)
+            files = partial(file_process.serve, app.app, self.cfg, handover, transfers)
             self.beside.append(ChildProcess(file_process.NAME, files, file_process.STOP + 3))
 
     def stop(self, graceful: bool = True) -> None:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,6 +22,8 @@ SIGNALS = (
     signal.SIGTTOU,
 )
 """What gunicorn's arbiter handles, and a child must not."""
+HELD = 1.0
+"""Seconds after which a process that has exited and is still there is held by the kernel."""
 log = structlog.get_logger("catapult")
 
 
@@ -64,10 +67,18 @@ class ChildProcess:
         """Wait for the process to end; kill it after `patience` seconds, and wait no longer: a mount that hangs holds it."""
         give_up = time.monotonic() + self.patience
         while self._runs():
+            if self._has_exited():  # but for threads, which end at once unless the kernel holds them
+                give_up = min(give_up, time.monotonic() + HELD)
             if time.monotonic() > give_up:
                 os.kill(self.pid, signal.SIGKILL)
                 return
             time.sleep(0.02)
+
+    def _has_exited(self) -> bool:
+        """Return whether the main thread has ended. Linux tells, other systems do not."""
+        with suppress(OSError):
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+        return False
 
     def _runs(self) -> bool:
         with suppress(ChildProcessError):  # gunicorn reaps every child of this process

@@ -3,13 +3,14 @@
 It answers the connections that the workers hand over, each in a thread, and closes them after one request.
 """
 
+import json
 import os
 import select
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -19,13 +20,17 @@ from flask import Flask
 from gunicorn import http, util
 from gunicorn.http import wsgi
 
+from catapult.errors import Unavailable
 from catapult.extensions import STORAGE, current_settings, db, open_storage
 from catapult.server.answer import answer
+from catapult.server.file_questions import FileQuestions, is_question, response
+from catapult.server.file_watch import FileWatch
 from catapult.server.handover import HandedOver, Handover
+from catapult.storage import asking
 
 NAME = b"catapult-files"
-TRANSFERS = 4
-"""Transfers at a time; more are asked to come again."""
+TRANSFERS, ALONE = 4, 16
+"""Transfers at a time, beside the registry's workers and where `flask files` runs; more are asked to come again."""
 PATIENCE = 10.0
 """Seconds for any progress of a transfer."""
 LEAST, GRACE = 8 * 1024, 60.0
@@ -35,41 +40,51 @@ LINGER = 2.0
 STOP = 25.0
 """Seconds that transfers may still take after SIGTERM."""
 PIECE = 256 * 1024
-BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-    b'{"type": "/docs/errors/unavailable", "title": "The registry can\'t answer right now", "status": 503, "detail": '
-    b'"Four files are on their way already. Try again in a second."}'
-)
+QUESTIONS = 8
+"""Questions of the registry at a time."""
+BUSY = "As many files are on their way as may be at a time. Try again in a second."
 log = structlog.get_logger("catapult")
 
 
 class FileServer:
     """Answers what is handed over, until `stop` is set or the process `parent` is gone."""
 
-    def __init__(self, app: Flask, cfg: Any, handover: Handover, parent: int) -> None:
-        self.app, self.cfg, self.handover, self.parent = app, cfg, handover, parent
+    def __init__(self, app: Flask, cfg: Any, handover: Handover, parent: int, transfers: int = TRANSFERS) -> None:
+        self.app, self.cfg, self.handover, self.parent, self.transfers = app, cfg, handover, parent, transfers
         self.stop = threading.Event()
-        self.free = threading.BoundedSemaphore(TRANSFERS)
-        self.pool, self.refusals = ThreadPoolExecutor(TRANSFERS), ThreadPoolExecutor(TRANSFERS)
+        self.watch = FileWatch(app.extensions[STORAGE])
+        self.questions = FileQuestions(asking.token(app.config["SECRET_KEY"]), self.watch)
+        self.free = threading.BoundedSemaphore(transfers)
+        self.pool, self.refusals = ThreadPoolExecutor(transfers), ThreadPoolExecutor(transfers)
+        self.asked = ThreadPoolExecutor(QUESTIONS)
 
     def run(self) -> None:
-        """Take connections. At the end, wait for the transfers that run."""
+        """Take connections. At the end, wait for the transfers that run, unless the storage hangs."""
+        self.watch.start()
         poller = select.poll()
         poller.register(self.handover.reading, select.POLLIN)
         while not self.stop.is_set() and os.getppid() == self.parent:
             if poller.poll(500) and (taken := self.handover.take()):
                 taken.sock.settimeout(PATIENCE)
-                if self.free.acquire(blocking=False):
-                    self.pool.submit(self._serve, taken)
-                else:
-                    self.refusals.submit(_end, taken.sock, BUSY)
+                self._begin(taken)
         give_up, ended = time.monotonic() + STOP, 0
-        while ended < TRANSFERS and time.monotonic() < give_up:
+        while ended < self.transfers and time.monotonic() < give_up and not self.watch.hangs():
             ended += self.free.acquire(timeout=0.1)
 
-    def _serve(self, taken: HandedOver) -> None:
+    def _begin(self, taken: HandedOver) -> None:
+        """Let a thread answer, or refuse a transfer that would only wait."""
+        if is_question(taken.received):
+            self.asked.submit(self._serve, taken, self._answer_question)
+        elif self.watch.hangs():
+            self.refusals.submit(_end, taken.sock, _refusal(f"The storage of files {self.watch.state()['reason']}.", 5))
+        elif self.free.acquire(blocking=False):
+            self.pool.submit(self._serve, taken, self._transfer)
+        else:
+            self.refusals.submit(_end, taken.sock, _refusal(BUSY, 1))
+
+    def _serve(self, taken: HandedOver, answer: Callable[[HandedOver], None]) -> None:
         try:
-            self._answer(taken)
+            answer(taken)
         except (http.errors.NoMoreData, StopIteration, OSError) as error:
             log.debug("a client of files has gone", error=type(error).__name__)
         except http.errors.ParseException:  # whatever it is, it is the client's, and not logged as ours
@@ -78,8 +93,13 @@ class FileServer:
         except Exception:
             log.exception("a request for a file failed in the server")
         finally:
-            self.free.release()
             _end(taken.sock)
+
+    def _transfer(self, taken: HandedOver) -> None:
+        try:
+            self._answer(taken)
+        finally:
+            self.free.release()
 
     def _answer(self, taken: HandedOver) -> None:
         parser = http.get_parser(self.cfg, _pieces(taken), taken.client)
@@ -88,13 +108,18 @@ class FileServer:
         response.force_close()
         answer(self.app, environ, response)
 
+    def _answer_question(self, taken: HandedOver) -> None:
+        asked = next(http.get_parser(self.cfg, _pieces(taken), taken.client))
+        authorization = dict(asked.headers).get("AUTHORIZATION", "")
+        taken.sock.sendall(response(*self.questions.answer(asked.path, authorization, asked.body.read())))
 
-def serve(app: Flask, cfg: Any, handover: Handover, parent: int) -> None:
+
+def serve(app: Flask, cfg: Any, handover: Handover, transfers: int, parent: int) -> None:
     """Serve files until SIGTERM or Ctrl-C, or until the process `parent`, whose child this is, is gone."""
     with app.app_context():
         db.engine.dispose(close=False)
         app.extensions[STORAGE] = open_storage(current_settings())
-    server = FileServer(app, cfg, handover, parent)
+    server = FileServer(app, cfg, handover, parent, transfers)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop.set())
     server.run()
@@ -110,6 +135,15 @@ def _pieces(taken: HandedOver) -> Iterator[bytes]:
         if time.monotonic() - began > GRACE + count / LEAST:
             raise TimeoutError
         yield piece
+
+
+def _refusal(detail: str, seconds: int) -> bytes:
+    """Return an answer that asks to come again in so many seconds."""
+    body = json.dumps({"type": "/docs/errors/unavailable", "title": Unavailable.title, "status": 503, "detail": detail})
+    return (
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+        f"Retry-After: {seconds}\r\n\r\n{body}"
+    ).encode()
 
 
 def _end(sock: socket.socket, answer: bytes = b"") -> None:

@@ -14,11 +14,13 @@ from gunicorn.glogging import Logger
 
 from catapult.config import Settings
 from catapult.embedded import Embedded
-from catapult.extensions import THREADS, db
+from catapult.extensions import FILES, THREADS, db
+from catapult.server import file_process
 from catapult.server.arbiter import Arbiter
 from catapult.server.banner import Banner
 from catapult.server.handover import Handover
 from catapult.server.worker import Worker
+from catapult.storage.asking import Files
 from catapult.web import metrics
 
 SPARE_FILES = 100
@@ -48,13 +50,26 @@ class Log(Logger):  # type: ignore[misc]
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """The application on gunicorn. docs/decisions/0009, 0029 and 0040 say how workers and threads were chosen."""
+    """The application on gunicorn. docs/decisions/0009, 0029 and 0040 say how workers and threads were chosen.
 
-    def __init__(self, app: Flask, settings: Settings, database: Embedded | None, first_key: str | None = None) -> None:
+    With `only_files` it serves the files of versions and nothing else.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        settings: Settings,
+        database: Embedded | None = None,
+        first_key: str | None = None,
+        only_files: bool = False,
+    ) -> None:
         self.app, self.settings, self.database = app, settings, database
         self.banner = Banner(settings.url, first_key, settings.workers, settings.public_url)
         self.metrics = metrics.share(app, settings)
-        self.handover = Handover() if database or settings.storage_url else None
+        self.handover = Handover() if only_files or _serves_files(settings) else None
+        self.transfers = file_process.ALONE if only_files else file_process.TRANSFERS
+        if self.handover:
+            app.extensions[FILES] = Files(self.handover.ask, settings.secret_key)
         super().__init__()
 
     def load_config(self) -> None:
@@ -93,11 +108,16 @@ class Server(BaseApplication):  # type: ignore[misc]
         """Serve until SIGTERM or Ctrl-C. Raises SystemExit at the end."""
         owner = os.getpid()
         try:
-            Arbiter(self, self.database, self.handover).run()
+            Arbiter(self, self.database, self.handover, self.transfers).run()
         finally:
             if os.getpid() == owner:  # not in a worker, which unwinds the same stack when it ends
                 metrics.clear(self.settings, self.metrics)
                 self.banner.finish()
+
+
+def _serves_files(settings: Settings) -> bool:
+    """Return whether this server serves files itself: no `flask files` does, and it is known where they are."""
+    return not settings.files_url and (settings.embedded or bool(settings.storage_url))
 
 
 def address_problem(settings: Settings) -> str | None:

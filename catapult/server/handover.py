@@ -12,8 +12,9 @@ LARGEST = 512 * 1024
 """The most bytes of a message: headers of 64 KiB, and what came with them of the body."""
 REQUEST = re.compile(
     rb"(?:PUT|GET|HEAD) [^ ?]*/api/v1/(?:versions/[^/ ?]+/artifacts/[^ ?]+|artifacts/[^/ ?]+/content)(?:\?[^ ]*)? HTTP/"
+    rb"|POST /internal/files/"
 )
-"""The requests that take file I/O."""
+"""The requests that take file I/O, and the registry's own questions about files."""
 
 
 class HandedOver(NamedTuple):
@@ -42,6 +43,15 @@ class Handover:
         except OSError:
             return False
         return True
+
+    def ask(self, request: bytes) -> socket.socket:
+        """Send a request of this process's own, and return where its answer comes. Raises OSError while nobody reads the queue."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            if not self.give(HandedOver(theirs, request, ["", 0], ["", 0])):
+                ours.close()
+                raise OSError("the queue of the process for files is full")
+        return ours
 
     def take(self) -> HandedOver | None:
         """Return the next connection. Call it when `reading` can be read."""

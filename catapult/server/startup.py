@@ -59,12 +59,22 @@ def wait(seconds: float = WAIT) -> None:
 def migrate() -> None:
     """Migrate the database if this role owns it; otherwise check it. Raises ConfigError if its owner has to migrate it."""
     try:
-        owner, at = registry.is_owner(), registry.migration()
+        owner = registry.is_owner()
     finally:
         db.session.remove()
     if owner:
         flask_migrate.upgrade()
-    elif at != schema_version.head():
+    else:
+        check_migrated()
+
+
+def check_migrated() -> None:
+    """Raise ConfigError unless the database is at the migration of this release."""
+    try:
+        at = registry.migration()
+    finally:
+        db.session.remove()
+    if at != schema_version.head():
         raise ConfigError(
             [
                 f"The database is at migration {at}, and this release needs {schema_version.head()}. Its owner migrates it: "

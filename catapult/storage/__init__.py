@@ -68,6 +68,9 @@ class Storage(Protocol):
     def read(self, sha256: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of the blob from `start` on and before `stop`, in pieces. Raises BlobMissing before the first one."""
 
+    def address(self, sha256: str, seconds: int, filename: str, media_type: str) -> str | None:
+        """Return a URL that anybody may GET for so long, and that saves a file of that name; None where there is none."""
+
     def remove(self, sha256: str) -> None:
         """Remove the blob, if it is there."""
 

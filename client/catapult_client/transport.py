@@ -67,7 +67,7 @@ class KeyHeader(AuthBase):
 class Ask:
     """A request to send. `path` is below `/api`, with the query; `body` is JSON values (see `plain`), or `file` is the body.
 
-    The answer to one that `stream`s is read by the caller, who closes it.
+    The answer to one that `stream`s is read by the caller, who closes it; it may be a redirect, 307.
     """
 
     method: str
@@ -165,9 +165,18 @@ class Transport:
         except (OSError, ValueError, TypeError) as fault:
             return self._no_answer(ask, fault)
         self._warn_of_end(response)
-        if 200 <= response.status_code < 300:
+        if 200 <= response.status_code < 300 or (ask.stream and response.status_code == 307):
             return response
         return self._refused(ask, response)
+
+    def fetch(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """Return the answer from another server, which the registry names, without the key. Raises the errors of requests."""
+        # A function as `auth` adds nothing, and stops requests from adding a password from ~/.netrc.
+        response = self._own_session().get(
+            url, headers=dict(headers), auth=lambda request: request, timeout=self._timeout, stream=True
+        )
+        response.raise_for_status()
+        return response
 
     def _warn_of_end(self, response: requests.Response) -> None:
         """Log once that the key soon expires: the registry says so in each answer from seven days before."""

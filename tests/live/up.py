@@ -36,7 +36,7 @@ SETTINGS = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FLASK_", "PG", "REGISTRY_", "FORWARDED_ALLOW_IPS", "HOST", "PORT"),
     *("DATABASE_URL", "API_KEY_SALT", "SECRET_KEY", "CATAPULT_HOME", "WEB_CONCURRENCY", "LOG_LEVEL", "CORS_ORIGINS"),
     *("TRUSTED_", "PUBLIC_URL", "SCRIPT_NAME", "RATE_LIMIT", "METRICS_KEY", "PROMETHEUS_MULTIPROC_DIR", "EGRESS_"),
-    *("SYSLOG_URL", "CHECKPOINT_FOLDER", "STORAGE_URL", "S3_", "AWS_"),
+    *("SYSLOG_URL", "CHECKPOINT_FOLDER", "STORAGE_URL", "S3_", "AWS_", "FILES_"),
 )
 
 
@@ -160,7 +160,7 @@ def a_version(model: dict[str, Any], version: str, **fields: Any) -> dict[str, A
 
 
 class Up:
-    """One `flask up`, in a session and process group of its own as in a terminal.
+    """One `flask up`, or `flask files`, in a session and process group of its own as in a terminal.
 
     Its output goes to files in that folder. Its home is `home` in there, unless the settings name another. `code` creates
     another `app` than `wsgi.py` does, with one of its parts changed.
@@ -169,7 +169,7 @@ class Up:
     within: tuple[str, ...] = ()
     """A command that becomes the server, as `env` and `unshare` do."""
 
-    def __init__(self, folder: Path, code: str = "", **settings: str) -> None:
+    def __init__(self, folder: Path, code: str = "", command: str = "up", **settings: str) -> None:
         app = folder / "changed.py"
         if code:
             app.write_text(code)
@@ -184,7 +184,7 @@ class Up:
         self.seen: list[psutil.Process] = []
         with self.out.open("w") as out, self.open_log() as log:
             self.process = subprocess.Popen(
-                [*self.within, sys.executable, "-m", "flask", "--app", str(app) if code else "wsgi", "up"],
+                [*self.within, sys.executable, "-m", "flask", "--app", str(app) if code else "wsgi", command],
                 cwd=ROOT,
                 env=environment(**self.settings),
                 stdin=subprocess.DEVNULL,

@@ -71,6 +71,16 @@ class Ceph:
     def start_disk(self) -> None:
         self.run("ceph-osd", "-i", "0")
 
+    @contextmanager
+    def hung_disk(self) -> Iterator[None]:
+        """Stop the daemon of the disk during the block, so that what is written waits for it."""
+        pid = int((self.folder / "run" / "osd.0.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
 
 class Gateway:
     """Another gateway to the same Ceph, for a test that stops it."""

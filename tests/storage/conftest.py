@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "live"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "infrastructure"))
+
 from ceph import PROGRAMS, Ceph, shared, stop
 
 from catapult.storage.folder import Folder
@@ -31,16 +36,27 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-@pytest.fixture
-def cephfs(ceph: Ceph) -> Iterator[Folder]:
-    """A folder on the mounted CephFS. A machine that cannot mount it skips the test, but CI fails."""
+@pytest.fixture(scope="session")
+def make_cephfs(ceph: Ceph) -> Iterator[Callable[[], Folder]]:
+    """A function that makes a folder on the mounted CephFS. A machine that cannot mount it skips the test, but CI fails."""
     if reason := ceph.why_unmounted():
         assert not os.environ.get("CI"), f"CI has to run this where FUSE can mount a CephFS: {reason}"
         pytest.skip(f"cannot mount a CephFS: {reason}")
-    root = ceph.mount / uuid4().hex
-    root.mkdir()
-    yield Folder(root)
-    shutil.rmtree(root)
+    roots: list[Path] = []
+
+    def make() -> Folder:
+        roots.append(ceph.mount / uuid4().hex)
+        roots[-1].mkdir()
+        return Folder(roots[-1])
+
+    yield make
+    for root in roots:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def cephfs(make_cephfs: Callable[[], Folder]) -> Folder:
+    return make_cephfs()
 
 
 @pytest.fixture(scope="session")

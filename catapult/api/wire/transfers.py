@@ -8,14 +8,19 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
 
-from flask import Response, request
+from flask import Response, redirect, request
 
 from catapult.errors import BadRequest, Conflict, Invalid
-from catapult.extensions import current_storage, db
+from catapult.extensions import current_settings, current_storage, db
 from catapult.storage import PIECE, BlobMissing, Storage
+from catapult.storage.folder import Folder
 
 DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
 ANY_SIZE = 2**63
+SECONDS = 60
+"""For which an address at S3 may be used."""
+BY_NGINX = "/-/files/"
+"""nginx's own location of the storage's folder `blobs`."""
 SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """What people uploaded never runs as this site."""
 
@@ -119,7 +124,7 @@ class BlobFile:
         return next(self.pieces)
 
 
-def send(artifact: Any) -> Response:
+def send(artifact: Any) -> Any:
     """Return the answer with the file, or with the part of it that was asked for. Raises Conflict if its bytes are gone."""
     storage = current_storage()
     db.session.remove()
@@ -127,13 +132,34 @@ def send(artifact: Any) -> Response:
         size = storage.size(artifact.sha256)
     except BlobMissing:
         raise Conflict("The bytes of this file are not in the storage any more. Upload it again.") from None
+    name = artifact.path.rpartition("/")[2]
+    if elsewhere := _elsewhere(storage, artifact.sha256, name, artifact.media_type):
+        return redirect(elsewhere, 307)
     response = Response(BlobFile(storage, artifact.sha256), content_type=artifact.media_type, direct_passthrough=True)
     response.content_length = size
     response.set_etag(artifact.sha256)
     response.headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(artifact.sha256)).decode()}:"
-    name = quote(artifact.path.rpartition("/")[2], safe="")
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
     response.headers["Content-Security-Policy"] = SANDBOX
     response.headers["Cache-Control"] = "private, no-cache, no-transform"
     response.make_conditional(request, accept_ranges=True, complete_length=size)
+    if isinstance(storage, Folder) and current_settings().files_by_nginx and response.status_code in (200, 206):
+        return _by_nginx(response, storage.name_of(artifact.sha256))
+    return response
+
+
+def _elsewhere(storage: Storage, sha256: str, name: str, media_type: str) -> str | None:
+    """Return the address at S3 that the file is fetched from, if it is there; a page's images come from this site alone."""
+    if current_settings().s3_proxy or request.headers.get("Sec-Fetch-Dest") == "image":
+        return None
+    return storage.address(sha256, SECONDS, name, media_type)
+
+
+def _by_nginx(response: Response, name: str) -> Response:
+    """Return the answer without the bytes: nginx reads them, and answers `Range` and `If-Range` itself."""
+    response.direct_passthrough, response.status_code = False, 200
+    response.set_data(b"")
+    for header in ("Content-Range", "Content-Length"):
+        response.headers.pop(header, None)
+    response.headers["X-Accel-Redirect"] = f"{BY_NGINX}{name}"
     return response

@@ -1,0 +1,53 @@
+"""What the process for files answers to the registry's own processes, which have its token (`storage/asking.py`)."""
+
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+from catapult.server.file_watch import FileWatch
+from catapult.storage import StorageError
+from catapult.storage.asking import Refused
+
+ADDRESS = b"/internal/files/"
+Answer = tuple[int, dict[str, Any]]
+
+
+class FileQuestions:
+    """The questions by their names. Each gets the values that were sent, and returns what is answered."""
+
+    def __init__(self, token: str, watch: FileWatch) -> None:
+        self._token, self.watch = token, watch
+        self.questions: dict[str, Callable[..., dict[str, Any]]] = {"state": watch.state}
+
+    def answer(self, path: str, authorization: str, body: bytes) -> Answer:
+        """Return the status and the answer: 403 without the token, 503 for a storage that fails, 422 for what is not allowed."""
+        if not hmac.compare_digest(authorization.encode(), f"Bearer {self._token}".encode()):
+            return 403, {}
+        name = path.rpartition("/")[2]
+        question = self.questions.get(name)
+        if question is None:
+            return 404, {}
+        if name != "state" and self.watch.hangs():
+            return 503, {"place": "the storage of files", "reason": str(self.watch.state()["reason"])}
+        try:
+            return 200, question(**json.loads(body))
+        except StorageError as error:
+            return 503, {"place": error.place, "reason": error.reason}
+        except Refused as refusal:
+            return 422, {"refused": str(refusal)}
+
+
+def is_question(received: bytes) -> bool:
+    """Return whether the request, whose head has arrived, is one of the registry's own."""
+    return received.startswith(b"POST " + ADDRESS)
+
+
+def response(status: int, answer: dict[str, Any]) -> bytes:
+    """Return the answer as it is sent."""
+    body = json.dumps(answer).encode()
+    return b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (
+        status,
+        len(body),
+        body,
+    )

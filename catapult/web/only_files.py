@@ -1,0 +1,19 @@
+"""What `flask files` answers: the addresses of files and the probes. nginx sends it nothing else, but others reach it, too."""
+
+import re
+
+from flask import Flask, request
+
+from catapult.errors import NotFound
+from catapult.web.origin import PROBES
+
+FILES = re.compile(r"/api/v1/(versions/[^/]+/artifacts/.+|artifacts/[^/]+/content|uploads(/[^/]*)?)")
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_refuse_the_rest)
+
+
+def _refuse_the_rest() -> None:
+    if request.path not in PROBES and not FILES.fullmatch(request.path):
+        raise NotFound("This server serves the files of versions alone. Ask the registry.")
