@@ -36,6 +36,7 @@ MAX_BODY = 1024 * 1024
 
 EXPOSED = [
     *("Link", "ETag", "Location", "Retry-After", "X-Request-ID", "traceparent", "X-Total-Count", "X-Set-Aside"),
+    *("Tus-Resumable", "Tus-Version", "Tus-Extension", "Upload-Offset", "Upload-Length", "Upload-Expires"),
     *("Idempotency-Replayed", "Deprecation", responses.KEY_EXPIRES),
 ]
 

@@ -25,7 +25,7 @@ from catapult.rules.bounds import UNBOUNDED, Bounds
 from catapult.rules.json_text import as_stored
 from catapult.tables import Action, AuditLog, Kind, Role
 
-R = TypeVar("R", bound=Row)
+R = TypeVar("R")
 _INSERT = insert(cast(Table, AuditLog.__table__))
 BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
@@ -174,7 +174,7 @@ def entry(action: str, row: Row, **details: Any) -> Entry:
 
 
 def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = None) -> R:
-    """Save the change and its entries in one transaction, both or neither, and return the row.
+    """Save the change and its entries in one transaction, both or neither, and return the row, or rows.
 
     The change is what the session holds, or what `statement` does. Raises what `REFUSALS` has for a violated constraint, and
     what `statement.finish` raises; nothing is saved then.
@@ -188,7 +188,7 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
     sql = statement.sql(_INSERT_ENTRIES)
     # A plan may be lost behind a pooler, and not every door of such changes tries again, as signing in does not.
     statement.finish(execute(sql.execution_options(keep_plan=False) if is_session else sql, values))
-    before_commit: Callable[[Row], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
+    before_commit: Callable[[R], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
     if before_commit:
         check_in_transaction()
         before_commit(row)

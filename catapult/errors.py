@@ -107,6 +107,16 @@ class PreconditionFailed(Refusal):
     advice = "Read it again, look at what changed, and send your change with the new ETag in `If-Match`."
 
 
+class Locked(Refusal):
+    code, title, status = "locked", "Somebody else writes to it", 423
+    advice = "Try again after the number of seconds in `Retry-After`: the other request ends, or is given up."
+
+
+class ChecksumMismatch(Refusal):
+    code, title, status = "checksum-mismatch", "It was changed on its way", 460
+    advice = "Ask for the upload's offset, and send from there on again. 460 is the status that tus has for it."
+
+
 class TooLarge(Refusal):
     code, title, status = "too-large", "The body is too large", 413
     advice = "A body may have 1 MiB, metadata 256 KiB. Store larger content elsewhere and register its address."

@@ -18,6 +18,7 @@ from catapult.reachability import Reachability
 from catapult.storage import Storage
 from catapult.storage.asking import Files
 from catapult.storage.folder import Folder
+from catapult.storage.mount import Mount
 
 # `audit.REFUSALS` maps these names to errors, so every constraint has a name that never changes.
 NAMING = {
@@ -67,6 +68,8 @@ TIME_LIMIT = "time_limit"
 """The execution option of a statement that PostgreSQL may spend only so many milliseconds on."""
 STORAGE = "catapult-storage"
 """Where an application has its storage, in the process for files."""
+MOUNT = "catapult-mount"
+"""Where an application has the mount that files may be registered from, in the process for files."""
 FILES = "catapult-files"
 """Where an application has the process for files that it may ask."""
 SEPARATOR = "\n;\n"
@@ -101,6 +104,21 @@ def open_storage(settings: Settings) -> Storage:
     root = settings.home / "files"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Folder(root)
+
+
+def open_mount(settings: Settings) -> Mount | None:
+    """Return the mount of CEPH_MOUNT_PATH, without the storage's own folders if they are on it; None if there is none."""
+    if settings.mount is None:
+        return None
+    kind, _, rest = settings.storage_url.partition("://")
+    blobs = {"file": Path(unquote(rest)), "": settings.home / "files"}.get(kind)
+    return Mount(settings.mount, blobs, settings.mount_folders)
+
+
+def current_mount() -> Mount | None:
+    """Return the mount that files may be registered from, in the process that does file I/O."""
+    mount: Mount | None = current_app.extensions.get(MOUNT)
+    return mount
 
 
 def current_settings() -> Settings:

@@ -39,6 +39,7 @@ from uuid_utils.compat import uuid7
 from catapult.extensions import Row
 
 ARTIFACT_PATH_LENGTH = 1_024
+MOUNT_PATH_LENGTH = 4_096
 NAME_LENGTH, EMAIL_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMENT_LENGTH = 255, 254, 128, 128, 300, 63
 TEXT_LENGTH, NOTES_LENGTH, COMMENT_LENGTH = 10_000, 65_536, 2_000
 MAX_RANK = 2**31 - 1
@@ -200,6 +201,9 @@ class Action(enum.StrEnum):
     COMMENT_DELETE = "comment.delete"
     ARTIFACT_CREATE = "artifact.create"
     ARTIFACT_DELETE = "artifact.delete"
+    ARTIFACT_READY = "artifact.ready"
+    ARTIFACT_MISSING = "artifact.missing"
+    ARTIFACT_CHANGED = "artifact.changed"
     PERSON_CREATE = "person.create"
     PERSON_UPDATE = "person.update"
     API_KEY_CREATE = "api_key.create"
@@ -265,6 +269,15 @@ class DeliveryState(enum.StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     FAILED = "failed"
+
+
+class ArtifactState(enum.StrEnum):
+    """A file is ready, unless it lies on the mount and was not read yet, or was gone or other when it was last looked at."""
+
+    PENDING = "pending"
+    READY = "ready"
+    MISSING = "missing"
+    CHANGED = "changed"
 
 
 class JobState(enum.StrEnum):
@@ -833,15 +846,18 @@ class Blob(Row):
     sha256: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     stored_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    # When its bytes were last read again and compared, or else stored.
+    checked_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
     __table_args__ = (
         CheckConstraint("octet_length(sha256) = 32", name="sha256"),
         CheckConstraint("size_bytes >= 0", name="size_bytes"),
+        Index("ix_blobs_checked_at", checked_at),
     )
 
 
 class Artifact(Row):
-    """A named file of a version."""
+    """A named file of a version. Its bytes are a blob, or lie on the mount."""
 
     __tablename__ = "artifacts"
     kind = Kind.ARTIFACT
@@ -851,7 +867,20 @@ class Artifact(Row):
     path: Mapped[str] = mapped_column(String(ARTIFACT_PATH_LENGTH))
     media_type: Mapped[str] = mapped_column(String(NAME_LENGTH))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[bytes] = mapped_column(ForeignKey("blobs.sha256"))
+    # NULL while a file on the mount was not read yet.
+    sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
+    blob: Mapped[bytes | None] = mapped_column(
+        LargeBinary,
+        ForeignKey("blobs.sha256"),
+        Computed("CASE WHEN mount_path IS NULL THEN sha256 END", persisted=True),
+    )
+    # Relative to the mount, and the time in nanoseconds since 1970 that the file there has.
+    mount_path: Mapped[str | None] = mapped_column(Text)
+    mount_changed: Mapped[int | None] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16), default=ArtifactState.READY, server_default="ready")
+    # How much of a file on the mount was read while it is pending.
+    hashed_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    checked_at: Mapped[datetime] = mapped_column(server_default=NOW)
     # What was found in the file: its format, tensors, or why it could not be read (rules/model_files.py).
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
@@ -861,10 +890,47 @@ class Artifact(Row):
         CheckConstraint(r"path <> '' AND path !~ '(^|/)(\.{0,2})(/|$)'", name="path"),
         CheckConstraint("size_bytes >= 0", name="size_bytes"),
         CheckConstraint("jsonb_typeof(facts) = 'object'", name="facts"),
+        CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+        one_of("state", ArtifactState),
+        CheckConstraint("(mount_path IS NULL) = (mount_changed IS NULL)", name="mount"),
+        CheckConstraint("sha256 IS NOT NULL OR mount_path IS NOT NULL AND state <> 'ready'", name="hashed"),
+        *at_most(MOUNT_PATH_LENGTH, "mount_path"),
+        CheckConstraint("hashed_bytes >= 0", name="hashed_bytes"),
         # Names that differ in case alone would be one file on many disks.
         Index("uq_artifacts_path", version_id, text("lower(path)"), unique=True),
         Index("ix_artifacts_version", version_id, path, id),
-        Index("ix_artifacts_sha256", sha256),
+        Index("ix_artifacts_blob", blob),
+        Index("ix_artifacts_checked_at", checked_at, postgresql_where=text("mount_path IS NOT NULL")),
+        Index("ix_artifacts_unsound", state, postgresql_where=text("state <> 'ready'")),
+    )
+
+
+class Upload(Row):
+    """A file that is on its way in several requests. The storage has its bytes, under its id in hex."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[UUID] = primary_key()
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"))
+    path: Mapped[str] = mapped_column(String(ARTIFACT_PATH_LENGTH))
+    media_type: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    # What its maker says that the content is; NULL if nothing was said.
+    sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # The voice that began it, and may go on with it.
+    voice: Mapped[UUID]
+    # Who writes to it at the moment, and until when if that process dies.
+    writer: Mapped[UUID | None]
+    written_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("size_bytes >= 0", name="size_bytes"),
+        CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+        CheckConstraint("(writer IS NULL) = (written_until IS NULL)", name="writer"),
+        Index("ix_uploads_expires_at", "expires_at"),
+        Index("ix_uploads_version_id", "version_id"),
     )
 
 

@@ -373,6 +373,8 @@ def test_options_of_the_database_url_take_precedence():
         ({"STORAGE_URL": "file://srv/files"}, "STORAGE_URL is 'file://srv/files'"),
         ({"STORAGE_URL": "s3://Bucket"}, "STORAGE_URL is 's3://Bucket'"),
         ({"S3_ENDPOINT_URL": "ceph:8443"}, "S3_ENDPOINT_URL is 'ceph:8443'"),
+        ({"STORAGE_QUOTA": "10GB"}, "STORAGE_QUOTA is '10GB'"),
+        ({"CEPH_MOUNT_PATH": "mnt"}, "CEPH_MOUNT_PATH is 'mnt'"),
         ({"FILES_URL": "files:8000"}, "FILES_URL is 'files:8000'"),
         ({"AWS_ACCESS_KEY_ID": "a"}, "belong together"),
     ],
@@ -382,3 +384,11 @@ def test_a_storage_that_cannot_be_is_named(settings, problem, monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=problem):
         config.load()
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [("12", 12), ("1KiB", 1024), ("100MiB", 100 * 1024**2), ("2TiB", 2 * 1024**4)]
+)
+def test_a_quota_is_a_number_of_bytes(size, count, monkeypatch):
+    monkeypatch.setenv("STORAGE_QUOTA", size)
+    assert config.load().storage_quota == count

@@ -14,7 +14,7 @@ from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries import artifacts, versions
 from catapult.rules import artifact_paths
-from catapult.tables import NOW, Approval, Artifact, Blob, Role, Version
+from catapult.tables import NOW, Approval, Artifact, Blob, Role
 
 
 def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
@@ -30,7 +30,7 @@ def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
     actor.bounds.check_model(version.model_name)
     taken = artifacts.at_path(version_id, path)
     if taken is None:
-        _check_open(version, version.live_in)
+        check_open(version, version.live_in)
     elif taken.path != path:
         raise Conflict(f"This version has the file {taken.path} already, whose path differs in case alone.")
     return taken
@@ -53,7 +53,7 @@ def add(
     """
     check_may_add(version_id, path, actor=actor)
     version, now = locks.version(version_id)
-    _check_open(version, version.live_in)
+    check_open(version, version.live_in)
     locks.blob(sha256)
     if not is_stored():  # the same bytes were there, not named by any file, and were removed just now
         raise Conflict("The bytes of this file were removed at the same moment. Send it again.")
@@ -73,7 +73,7 @@ def add(
     )
     db.session.add(artifact)
     voided = approvals.void(Approval.version_id == version_id, f"the file {path} was added by {actor.shown}", now)
-    return audit.commit(actor, artifact, _entry("artifact.create", version, artifact, voided))
+    return audit.commit(actor, artifact, entry("artifact.create", version, artifact, voided))
 
 
 def remove(artifact_id: UUID, *, actor: Actor) -> None:
@@ -85,7 +85,7 @@ def remove(artifact_id: UUID, *, actor: Actor) -> None:
     found = artifacts.get(artifact_id)
     version, now = locks.version(UUID(found.version_id))
     actor.bounds.check_model(version.model_name)
-    _check_open(version, version.live_in)
+    check_open(version, version.live_in)
     artifact = db.session.get(Artifact, artifact_id, populate_existing=True)
     if artifact is None:
         raise artifacts.missing()
@@ -93,17 +93,18 @@ def remove(artifact_id: UUID, *, actor: Actor) -> None:
         Approval.version_id == version.id, f"the file {artifact.path} was removed by {actor.shown}", now
     )
     db.session.delete(artifact)
-    audit.commit(actor, artifact, _entry("artifact.delete", version, artifact, voided))
+    audit.commit(actor, artifact, entry("artifact.delete", version, artifact, voided))
 
 
-def _check_open(version: Any, live_in: Any) -> None:
+def check_open(version: Any, live_in: Any) -> None:
     """Raise Conflict if what the version consists of can no longer change."""
     if version.is_release or live_in:
         state = "a release" if version.is_release else f"live in {', '.join(live_in)}"
         raise Conflict(f"{version.version} is {state}: no file is added to it or removed. Register a new version.")
 
 
-def _entry(action: str, version: Version, artifact: Artifact, voided: list[str] | None) -> audit.Entry:
+def entry(action: str, version: Any, artifact: Artifact, voided: list[str] | None) -> audit.Entry:
+    """Return the entry of what happened to the file. `version` is its version, with the model's name."""
     return audit.entry(
         action,
         artifact,
@@ -112,6 +113,7 @@ def _entry(action: str, version: Version, artifact: Artifact, voided: list[str] 
         version_id=str(version.id),
         path=artifact.path,
         size_bytes=artifact.size_bytes,
-        sha256=artifact.sha256.hex(),
+        sha256=artifact.sha256.hex() if artifact.sha256 else None,
+        mount_path=artifact.mount_path,
         voided_approvals=voided,
     )

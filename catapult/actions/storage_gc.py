@@ -42,4 +42,4 @@ def _is_old(stored_at: float) -> bool:
 
 
 def _is_named(sha256: str) -> bool:
-    return bool(db.session.scalar(select(exists().where(Artifact.sha256 == bytes.fromhex(sha256)))))
+    return bool(db.session.scalar(select(exists().where(Artifact.blob == bytes.fromhex(sha256)))))

@@ -17,6 +17,7 @@ from catapult.api import (
     people,
     registered_models,
     service,
+    uploads,
     versions,
     webhooks,
 )
@@ -47,6 +48,7 @@ def init_app(app: Flask) -> None:
     for noun in NOUNS:
         api.register_blueprint(noun.blp)
     app.register_blueprint(service.probes)
+    app.register_blueprint(uploads.blp)
     app.register_blueprint(docs.blp)
     app.extensions[docs.EXTENSION] = api, None
     _add_old_name(app)

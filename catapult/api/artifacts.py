@@ -3,23 +3,25 @@
 What takes file I/O is answered by the process for files, `server/file_process.py`, in every other one with 503.
 """
 
-from mimetypes import guess_type
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 from flask import g, request
 
 from catapult.actions import artifacts as actions
-from catapult.api.wire import transfers
+from catapult.actions import mounted_files, uploads
+from catapult.api.wire import added, transfers
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import PageQuery
-from catapult.contract.artifacts import ArtifactOut
-from catapult.errors import Conflict, InsufficientStorage, NotFound, RangeNotSatisfiable, Unauthenticated
+from catapult.contract.artifacts import ArtifactOut, MountedIn, MountEntryOut, MountQuery
+from catapult.errors import Conflict, InsufficientStorage, Invalid, NotFound, RangeNotSatisfiable, Unavailable
+from catapult.extensions import current_files, current_settings, db
 from catapult.queries import artifacts, versions
 from catapult.queries.lists.paging import Listing
-from catapult.rules import model_files
+from catapult.storage.asking import Files, Refused
 from catapult.tables import Role
-from catapult.web import auth
 from catapult.web.error_handlers import try_again
 
 blp = Blueprint("artifacts", __name__, url_prefix="/api/v1", description="The files of versions")
@@ -41,31 +43,69 @@ def add_artifact(version_id: UUID, path: str) -> Any:
 
     The body is the file. `Content-Digest` is compared. The same file again is 200; other content at the same path is 409.
     """
-    taken = try_again(actions.check_may_add, version_id, path, actor=g.actor)
-    received = transfers.receive()
+    try_again(actions.check_may_add, version_id, path, actor=g.actor)
+    received = transfers.receive(*uploads.room(current_settings().storage_quota))
     try:
-        g.actor = auth.authenticate()  # the key may have been revoked, or its role lowered, while the bytes flowed
-    except Unauthenticated:
+        artifact, is_new = added.add(version_id, path, request.mimetype or "", received)
+    except BaseException:
         received.drop()
         raise
-    if taken is not None:
-        received.drop()
-        if taken.sha256 != received.sha256:
-            raise Conflict(f"{taken.path} has other content. Choose another path, or remove that file first.")
-        g.status = 200
-        return taken
-    received.keep()
-    content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size, "media_type": _media_type(path)}
-    content["facts"] = model_files.facts(path, received.size, received.read)
-    artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_kept, **content)
-    return artifacts.get(artifact.id)
+    g.status = 201 if is_new else 200
+    return artifact
 
 
-def _media_type(path: str) -> str:
-    """Return the type that was sent, unless that is what clients send who know none, or the one of the path's ending."""
-    sent = (request.mimetype or "").lower()
-    guessed = guess_type(path)[0] or "application/octet-stream"
-    return guessed if sent in ("", "application/octet-stream", "application/x-www-form-urlencoded") else sent
+@blp.post("/versions/<uuid:version_id>/artifacts", Role.PUBLISHER)
+@blp.arguments(MountedIn)
+@blp.answers_each(ArtifactOut, status=201, refuses=(NotFound, Conflict))
+def register_artifacts(body: dict[str, Any], version_id: UUID) -> list[Any]:
+    """Register a file on the mount, or all files of a folder there, where they lie
+
+    They are `pending` until they were read once. Nothing is copied.
+    """
+    folder, files = body["mount_path"].strip("/"), _files()
+    mounted_files.check_may_register(version_id, actor=g.actor)
+    db.session.remove()
+    try:
+        found = [
+            mounted_files.Found(path, size, changed)
+            for path, _, size, changed in files.ask("files", path=folder)["files"]
+        ]
+    except Refused as refusal:
+        raise Invalid("Nothing was added.", errors={"mount_path": [str(refusal)]}) from None
+    return mounted_files.register(version_id, folder, body["path"].strip("/"), found, actor=g.actor)
+
+
+@blp.get("/storage/files", Role.PUBLISHER)
+@blp.arguments(MountQuery)
+@blp.answers_each(MountEntryOut, refuses=(NotFound,))
+def list_mount(query: dict[str, Any]) -> list[Any]:
+    """List a folder of the mount, by the names in it
+
+    For more than `limit` of them, ask again with `after`, the last name.
+    """
+    files = _files()
+    db.session.remove()
+    try:
+        asked = {"path": query["path"].strip("/"), "after": query["after"], "most": query["limit"]}
+        entries = files.ask("folder", **asked)["entries"]
+    except Refused as refusal:
+        raise NotFound(str(refusal)) from None
+    return [
+        SimpleNamespace(
+            path=path,
+            kind="folder" if is_folder else "file",
+            size_bytes=None if is_folder else size,
+            changed_at=datetime.fromtimestamp(changed / 1e9, UTC),
+        )
+        for path, is_folder, size, changed in entries
+    ]
+
+
+def _files() -> Files:
+    files = current_files()
+    if files is None:
+        raise Unavailable("This server knows of no process for files (FILES_URL).", retry_after=60)
+    return files
 
 
 @blp.get("/artifacts/<uuid:artifact_id>", Role.VIEWER)

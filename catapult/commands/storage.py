@@ -1,11 +1,25 @@
 """`flask storage …`."""
 
+import sys
+from datetime import timedelta
+from typing import Any
+
 import click
 from flask.cli import AppGroup
 
-from catapult.actions import storage_gc
+from catapult.actions import locks, storage_gc, storage_scrub
+from catapult.audit import CLI
 from catapult.commands.running import on_database
-from catapult.extensions import current_settings, open_storage
+from catapult.config import ConfigError
+from catapult.config.forms import SIZE, bytes_of
+from catapult.extensions import current_settings, db, open_mount, open_storage
+from catapult.queries import stored_files
+from catapult.queries.stored_files import Stored
+from catapult.storage import BlobMissing, Storage
+from catapult.storage.asking import Refused
+from catapult.storage.hashing import sha256_of
+from catapult.storage.mount import Changed, Mount
+from catapult.tables import ArtifactState
 
 storage = AppGroup("storage", help="Look after the bytes of files.")
 
@@ -26,3 +40,55 @@ def gc(delete: bool) -> None:
         f"{'Removed' if delete else 'Unused:'} {count} blobs, {size} bytes."
         + ("" if delete else " --delete removes them.")
     )
+
+
+class Rate(click.ParamType[int]):
+    """Bytes a second, as 50MiB/s."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        size = str(value).removesuffix("/s")
+        if not SIZE.fullmatch(size):
+            self.fail(f"{value!r} is no rate. Use one such as 50MiB/s.", param, ctx)
+        return bytes_of(size)
+
+
+@storage.command("scrub")
+@click.option("--rate", type=Rate(), help="Read no faster than that, such as 50MiB/s.")
+@click.option("--hours", default=24, show_default=True, help="Pass over what was read in the last so many hours.")
+@on_database
+def scrub(rate: int | None, hours: int) -> None:
+    """Read every file again, and mark those that are missing or changed.
+
+    Exits with 1 if there are any. One that was interrupted goes on where it was.
+    """
+    settings, before = current_settings(), locks.now() - timedelta(hours=hours)
+    place, mount = open_storage(settings), open_mount(settings)
+    count = faults = 0
+    while stored := stored_files.oldest(before):
+        db.session.remove()
+        state = _state(place, mount, stored, rate)
+        wrong = storage_scrub.found(stored, state, actor=CLI)
+        count, faults = count + 1, faults + (state != ArtifactState.READY)
+        if state != ArtifactState.READY:
+            click.echo(f"{stored.path or stored.sha256}  {state}, in {wrong} files of versions")
+    click.echo(f"Read {count}, of which {faults} are missing or changed.")
+    if faults:
+        sys.exit(1)
+
+
+def _state(place: Storage, mount: Mount | None, stored: Stored, rate: int | None) -> ArtifactState:
+    try:
+        if not stored.artifact_id:
+            pieces = place.read(str(stored.sha256))
+        elif mount is None:
+            raise ConfigError(["CEPH_MOUNT_PATH is not set, and files on the mount were registered."])
+        else:
+            pieces = mount.read(stored.path, stored.size, stored.changed)
+        same = sha256_of(pieces, rate) == stored.sha256
+    except (BlobMissing, Refused):
+        return ArtifactState.MISSING
+    except Changed:
+        return ArtifactState.CHANGED
+    return ArtifactState.READY if same else ArtifactState.CHANGED

@@ -17,7 +17,7 @@ from environs import Env, EnvError
 from marshmallow import validate
 from sqlalchemy.engine import make_url
 
-from catapult.config.forms import Allowed, ConfigError, certificates
+from catapult.config.forms import Allowed, ConfigError, bytes_of, certificates
 from catapult.config.home import default_home, stored_secret
 from catapult.config.problems import all_problems
 from catapult.embedded import Embedded
@@ -66,6 +66,9 @@ class Settings:
     egress_ca: str = field(default="", repr=False)
     audit_key: str = field(default="", repr=False)
     storage_url: str = ""
+    storage_quota: int | None = None
+    mount: Path | None = None
+    mount_folders: tuple[str, ...] = ()
     files_url: str = ""
     files_by_nginx: bool = False
     s3_proxy: bool = False
@@ -98,6 +101,7 @@ def load() -> Settings:
     os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it for the mount point
     values["trusted_proxies"] = tuple(ip_network(text) for text in values["trusted_proxies"])
     values["webhook_tries"] = tuple(map(int, values["webhook_tries"])) or WEBHOOK_TRIES
+    values["storage_quota"] = bytes_of(values["storage_quota"]) if values["storage_quota"] else None
     values["egress_allow"] = tuple(Allowed.of(text) for text in values["egress_allow"])
     values["egress_ca"] = certificates(values["egress_ca"])
     values["public_url"] = _normalized(values["public_url"])
@@ -141,6 +145,9 @@ def _values(env: Env) -> dict[str, Any]:
         "egress_ca": env.str("EGRESS_CA", ""),
         "audit_key": env.str("AUDIT_KEY", ""),
         "storage_url": env.str("STORAGE_URL", ""),
+        "storage_quota": env.str("STORAGE_QUOTA", ""),
+        "mount": Path(env.str("CEPH_MOUNT_PATH", "")) if env.str("CEPH_MOUNT_PATH", "") else None,
+        "mount_folders": tuple(folder.strip("/") for folder in list_of(env, "MOUNT_FOLDERS")),
         "files_url": env.str("FILES_URL", ""),
         "files_by_nginx": env.bool("FILES_BY_NGINX", False),
         "s3_proxy": env.bool("S3_PROXY", False),

@@ -19,6 +19,8 @@ PUBLIC_URL = re.compile(
 SMTP = re.compile(r"smtps?://[^/?#\s]+/?")
 STORAGE = re.compile(r"file:///[^?#\s]*|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/-]*)?")
 FILES = re.compile(r"http://(?P<host>[A-Za-z0-9._-]+):(?P<port>[1-9][0-9]{0,4})/?")
+UNITS = ("", "KiB", "MiB", "GiB", "TiB", "PiB")
+SIZE = re.compile(rf"[1-9][0-9]{{0,14}}({'|'.join(UNITS)})")
 SYSLOG = re.compile(r"tcp(\+tls)?://[^/?#@\s]+/?")
 _LABEL = "(?!-)[a-z0-9_-]{1,63}(?<!-)"
 HOST_NAME = re.compile(rf"(?!.{{254}})(?!(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z){_LABEL}(?:\.{_LABEL})*")
@@ -54,6 +56,12 @@ class Allowed(NamedTuple):
         if network.is_link_local and network.num_addresses > 1:
             raise ValueError("link-local addresses have to be named one by one")
         return cls("", network, port)
+
+
+def bytes_of(size: str) -> int:
+    """Return the bytes of a size such as 10GiB, which `SIZE` matches."""
+    number = size.rstrip("KMGTPiB")
+    return int(int(number) * 1024 ** UNITS.index(size.removeprefix(number)))
 
 
 def certificates(setting: str) -> str:

@@ -17,6 +17,7 @@ from catapult.config.forms import (
     PUBLIC_URL,
     RATES,
     SALT_LENGTH,
+    SIZE,
     SMTP,
     STORAGE,
     STORAGES,
@@ -72,6 +73,10 @@ def _invalid_storage(values: dict[str, Any]) -> list[str]:
         problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both, or none.")
     if url.startswith("s3://") and find_spec("boto3") is None:
         problems.append("STORAGE_URL is in S3, which needs the extra `s3`: pip install 'catapult-sdk[server,s3]'.")
+    if values["mount"] and not values["mount"].is_absolute():
+        problems.append(f"CEPH_MOUNT_PATH is {str(values['mount'])!r}; use an absolute path, such as /mnt/ceph.")
+    if values["storage_quota"] and not SIZE.fullmatch(values["storage_quota"]):
+        problems.append(f"STORAGE_QUOTA is {values['storage_quota']!r}; use a size such as 500GiB.")
     if values["files_url"] and not FILES.fullmatch(values["files_url"]):
         problems.append(
             f"FILES_URL is {values['files_url']!r}; use the address of `flask files`, such as http://files:8000."

@@ -3,7 +3,19 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from catapult.jobs import ask, deliver, dispatch, seal, stream, sweep, tell_checkpoint, thaw, write_checkpoint
+from catapult.jobs import (
+    ask,
+    deliver,
+    dispatch,
+    read_files,
+    scrub,
+    seal,
+    stream,
+    sweep,
+    tell_checkpoint,
+    thaw,
+    write_checkpoint,
+)
 
 
 class Kind(NamedTuple):
@@ -26,6 +38,8 @@ KINDS = {
     "write_checkpoint": Kind(write_checkpoint.run, every=86_400),
     "dispatch": Kind(dispatch.run, every=1),
     "deliver": Kind(deliver.run),
+    "read_files": Kind(read_files.run, every=2),
+    "scrub": Kind(scrub.run, every=60),
     "sweep": Kind(sweep.run, every=600),
 }
 """In the order in which `flask worker --once` runs them: what one leaves behind, a later one does."""

@@ -15,10 +15,17 @@ A: Any = Artifact.__table__.c
 V: Any = Version.__table__.c
 
 _SHA256: Any = func.encode(A.sha256, "hex", type_=Text()).label("sha256")
+_COLUMNS = (
+    "id version_id path media_type size_bytes state mount_path mount_changed hashed_bytes facts created_by created_at"
+)
 _ARTIFACTS = Listing(
-    select(*shown(A, "id version_id path media_type size_bytes facts created_by created_at"), _SHA256).where(
-        select(V.id).where(V.id == A.version_id, V.deleted_at.is_(None)).exists()
-    ),
+    select(
+        *shown(
+            A,
+            "id version_id path media_type size_bytes state mount_path mount_changed hashed_bytes facts created_by created_at",
+        ),
+        _SHA256,
+    ).where(select(V.id).where(V.id == A.version_id, V.deleted_at.is_(None)).exists()),
     in_order(A.path, A.id),
 )
 
@@ -38,6 +45,12 @@ def get(artifact_id: UUID) -> Any:
 
 def missing() -> NotFound:
     return NotFound("There is no file with this id, or it was deleted.")
+
+
+def unsound(version_id: UUID) -> Any:
+    """Return how many files the version has, and those that are not ready, by their paths."""
+    files = select(A.path, A.state, func.count().over().label("count")).where(A.version_id == version_id)
+    return db.session.execute(files.order_by(A.path)).all()
 
 
 def at_path(version_id: UUID, path: str) -> Any:

@@ -21,7 +21,7 @@ from gunicorn import http, util
 from gunicorn.http import wsgi
 
 from catapult.errors import Unavailable
-from catapult.extensions import STORAGE, current_settings, db, open_storage
+from catapult.extensions import MOUNT, STORAGE, current_settings, db, open_mount, open_storage
 from catapult.server.answer import answer
 from catapult.server.file_questions import FileQuestions, is_question, response
 from catapult.server.file_watch import FileWatch
@@ -53,7 +53,9 @@ class FileServer:
         self.app, self.cfg, self.handover, self.parent, self.transfers = app, cfg, handover, parent, transfers
         self.stop = threading.Event()
         self.watch = FileWatch(app.extensions[STORAGE])
-        self.questions = FileQuestions(asking.token(app.config["SECRET_KEY"]), self.watch)
+        self.questions = FileQuestions(
+            asking.token(app.config["SECRET_KEY"]), self.watch, app.extensions[STORAGE], app.extensions.get(MOUNT)
+        )
         self.free = threading.BoundedSemaphore(transfers)
         self.pool, self.refusals = ThreadPoolExecutor(transfers), ThreadPoolExecutor(transfers)
         self.asked = ThreadPoolExecutor(QUESTIONS)
@@ -119,6 +121,7 @@ def serve(app: Flask, cfg: Any, handover: Handover, transfers: int, parent: int)
     with app.app_context():
         db.engine.dispose(close=False)
         app.extensions[STORAGE] = open_storage(current_settings())
+        app.extensions[MOUNT] = open_mount(current_settings())
     server = FileServer(app, cfg, handover, parent, transfers)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop.set())

@@ -5,9 +5,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from catapult.server.file_hashing import FileHashing
 from catapult.server.file_watch import FileWatch
-from catapult.storage import StorageError
+from catapult.storage import Storage, StorageError
 from catapult.storage.asking import Refused
+from catapult.storage.mount import Mount
 
 ADDRESS = b"/internal/files/"
 Answer = tuple[int, dict[str, Any]]
@@ -16,9 +18,35 @@ Answer = tuple[int, dict[str, Any]]
 class FileQuestions:
     """The questions by their names. Each gets the values that were sent, and returns what is answered."""
 
-    def __init__(self, token: str, watch: FileWatch) -> None:
-        self._token, self.watch = token, watch
-        self.questions: dict[str, Callable[..., dict[str, Any]]] = {"state": watch.state}
+    def __init__(self, token: str, watch: FileWatch, storage: Storage, mount: Mount | None) -> None:
+        self._token, self.watch, self.storage, self.mount = token, watch, storage, mount
+        hashing = FileHashing(storage, mount)
+        self.questions: dict[str, Callable[..., dict[str, Any]]] = {
+            "state": watch.state,
+            "discard": self.discard,
+            "folder": self.folder,
+            "files": self.files,
+            "hash-blob": hashing.blob,
+            "hash-file": hashing.file,
+        }
+
+    def discard(self, upload: str) -> dict[str, Any]:
+        """Remove the bytes of an upload."""
+        self.storage.discard(upload)
+        return {}
+
+    def folder(self, path: str, after: str, most: int) -> dict[str, Any]:
+        """Return what is in a folder of the mount."""
+        return {"entries": self._mount().entries(path, after, most)}
+
+    def files(self, path: str) -> dict[str, Any]:
+        """Return the file, or all files below the folder."""
+        return {"files": self._mount().files(path)}
+
+    def _mount(self) -> Mount:
+        if self.mount is None:
+            raise Refused("No mount is set here (CEPH_MOUNT_PATH), from which files could be registered.")
+        return self.mount
 
     def answer(self, path: str, authorization: str, body: bytes) -> Answer:
         """Return the status and the answer: 403 without the token, 503 for a storage that fails, 422 for what is not allowed."""

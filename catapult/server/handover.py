@@ -12,7 +12,7 @@ LARGEST = 512 * 1024
 """The most bytes of a message: headers of 64 KiB, and what came with them of the body."""
 REQUEST = re.compile(
     rb"(?:PUT|GET|HEAD) [^ ?]*/api/v1/(?:versions/[^/ ?]+/artifacts/[^ ?]+|artifacts/[^/ ?]+/content)(?:\?[^ ]*)? HTTP/"
-    rb"|POST /internal/files/"
+    rb"|[A-Z]+ [^ ?]*/api/v1/uploads[/ ?]|POST /internal/files/"
 )
 """The requests that take file I/O, and the registry's own questions about files."""
 

@@ -49,6 +49,9 @@ class Storage(Protocol):
     def written(self, upload: str) -> Iterator[bytes]:
         """Yield the bytes of the upload, in pieces. Raises BlobMissing."""
 
+    def cut(self, upload: str, length: int) -> None:
+        """Drop what the upload has after `length` bytes, or all of it. The caller asks for `length` again."""
+
     def finish(self, upload: str, sha256: str) -> None:
         """Make the upload the blob of that name; the caller knows that its content has that hash. Raises BlobMissing.
 

@@ -58,6 +58,11 @@ class Folder:
         """Yield the bytes of the file."""
         return self._pieces(self._upload(upload), 0, None)
 
+    def cut(self, upload: str, length: int) -> None:
+        """Shorten the file."""
+        with self._errors():
+            os.truncate(self._upload(upload), length)
+
     def finish(self, upload: str, sha256: str) -> None:
         """Rename the file. Its new name is on the disk when this returns."""
         source, blob = self._upload(upload), self._blob(sha256)

@@ -127,6 +127,10 @@ class S3:
         self._join(upload)
         return self._pieces(self._upload(upload), 0, None)
 
+    def cut(self, upload: str, length: int) -> None:
+        """Drop all of it: parts cannot be shortened."""
+        self.discard(upload)
+
     def finish(self, upload: str, sha256: str) -> None:
         """Copy the upload within the bucket, over a blob of that name too, and remove it."""
         try:

@@ -109,13 +109,18 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
             answer, status, schema, refuses=refuses, etag=etag, set_aside=set_aside, location=bool(location)
         )
 
-    def answers_each(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Decorator:
+    def answers_each(
+        self, schema: type[Out], *, status: int = 200, refuses: tuple[type[Refusal], ...] = ()
+    ) -> Decorator:
         """Answer the view's whole list, each row encoded by the schema."""
 
-        def answer(view: View, *args: Any, **kwargs: Any) -> Response:
-            return _json(f"[{','.join(schema.encode(row) for row in view(*args, **kwargs))}]")
+        def render(rows: Any) -> Response:
+            return _json(f"[{','.join(schema.encode(row) for row in rows)}]", status)
 
-        return self._answering(answer, 200, schema(many=True), refuses=refuses)
+        def answer(view: View, *args: Any, **kwargs: Any) -> Response:
+            return idempotency.answer(lambda: view(*args, **kwargs), render, "")
+
+        return self._answering(answer, status, schema(many=True), refuses=refuses)
 
     def lists(self, schema: type[Out], *, refuses: tuple[type[Refusal], ...] = ()) -> Decorator:
         """Answer one page of the listing that the view returns for its filters."""

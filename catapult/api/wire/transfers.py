@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -10,10 +10,15 @@ from uuid import uuid4
 
 from flask import Response, redirect, request
 
-from catapult.errors import BadRequest, Conflict, Invalid
-from catapult.extensions import current_settings, current_storage, db
+from catapult.actions import mounted_files
+from catapult.audit import WORKER
+from catapult.errors import BadRequest, Conflict, Invalid, Refusal, Unavailable
+from catapult.extensions import current_mount, current_settings, current_storage, db
 from catapult.storage import PIECE, BlobMissing, Storage
+from catapult.storage.asking import Refused
 from catapult.storage.folder import Folder
+from catapult.storage.mount import Changed
+from catapult.tables import ArtifactState
 
 DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
 ANY_SIZE = 2**63
@@ -51,28 +56,42 @@ class Received(NamedTuple):
         return b"".join(self.storage.read(self.sha256, start, stop))
 
 
-def receive() -> Received:
-    """Store the request's body. Raises Invalid if it is not what `Content-Digest` says; nothing is stored then."""
-    storage, wanted = current_storage(), _wanted()
-    db.session.remove()
-    request.max_content_length = ANY_SIZE
-    upload, digest, size = uuid4().hex, sha256(), 0
+class Incoming:
+    """The request's body, in pieces, which are hashed as they flow. Raises `refusal` once it has more bytes than `most`."""
 
-    def pieces() -> Iterator[bytes]:
-        nonlocal size
+    def __init__(self, most: int, refusal: Refusal, *digests: Any) -> None:
+        self.most, self.refusal, self.digests, self.size = most, refusal, digests, 0
+        request.max_content_length = ANY_SIZE
+        if (request.content_length or 0) > most:
+            raise refusal
+
+    def __iter__(self) -> Iterator[bytes]:
         while piece := request.stream.read(PIECE):
-            digest.update(piece)
-            size += len(piece)
+            self.size += len(piece)
+            if self.size > self.most:
+                raise self.refusal
+            for digest in self.digests:
+                digest.update(piece)
             yield piece
 
+
+def receive(most: int, refusal: Refusal) -> Received:
+    """Store the request's body. Raises Invalid if it is not what `Content-Digest` says, and `refusal` for more bytes than `most`.
+
+    Nothing is stored then.
+    """
+    storage, wanted = current_storage(), _wanted()
+    db.session.remove()
+    upload, digest = uuid4().hex, sha256()
+    body = Incoming(most, refusal, digest)
     try:
-        storage.write(upload, 0, pieces())
-        _check_length(size)
+        storage.write(upload, 0, body)
+        _check_length(body.size)
         _check_digest(wanted, digest.hexdigest())
     except BaseException:
         storage.discard(upload)
         raise
-    return Received(storage, upload, digest.hexdigest(), size)
+    return Received(storage, upload, digest.hexdigest(), body.size)
 
 
 def _check_length(size: int) -> None:
@@ -99,11 +118,11 @@ def _wanted() -> str | None:
     return b64decode(match[1]).hex()
 
 
-class BlobFile:
-    """A blob as Werkzeug reads a file: it may seek once, before the first piece. It is opened then."""
+class Seekable:
+    """Bytes as Werkzeug reads a file: it may seek once, before the first piece. `read` gets the position, and opens them."""
 
-    def __init__(self, storage: Storage, sha256: str) -> None:
-        self.storage, self.sha256, self.position = storage, sha256, 0
+    def __init__(self, read: Callable[[int], Iterator[bytes]]) -> None:
+        self.read, self.position = read, 0
         self.pieces: Iterator[bytes] | None = None
 
     def seekable(self) -> bool:
@@ -115,36 +134,71 @@ class BlobFile:
     def tell(self) -> int:
         return self.position
 
-    def __iter__(self) -> "BlobFile":
+    def __iter__(self) -> "Seekable":
         return self
 
     def __next__(self) -> bytes:
         if self.pieces is None:
-            self.pieces = self.storage.read(self.sha256, self.position)
+            self.pieces = self.read(self.position)
         return next(self.pieces)
 
 
 def send(artifact: Any) -> Any:
-    """Return the answer with the file, or with the part of it that was asked for. Raises Conflict if its bytes are gone."""
-    storage = current_storage()
+    """Return the answer with the file, or with the part of it that was asked for.
+
+    Raises Conflict if its bytes are gone, or are not those that were hashed.
+    """
     db.session.remove()
+    return _send_mounted(artifact) if artifact.mount_path else _send_blob(artifact)
+
+
+def _send_blob(artifact: Any) -> Any:
+    storage = current_storage()
     try:
-        size = storage.size(artifact.sha256)
+        storage.size(artifact.sha256)
     except BlobMissing:
         raise Conflict("The bytes of this file are not in the storage any more. Upload it again.") from None
-    name = artifact.path.rpartition("/")[2]
-    if elsewhere := _elsewhere(storage, artifact.sha256, name, artifact.media_type):
+    if elsewhere := _elsewhere(storage, artifact.sha256, _name(artifact), artifact.media_type):
         return redirect(elsewhere, 307)
-    response = Response(BlobFile(storage, artifact.sha256), content_type=artifact.media_type, direct_passthrough=True)
-    response.content_length = size
-    response.set_etag(artifact.sha256)
-    response.headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(artifact.sha256)).decode()}:"
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    response.headers["Content-Security-Policy"] = SANDBOX
-    response.headers["Cache-Control"] = "private, no-cache, no-transform"
-    response.make_conditional(request, accept_ranges=True, complete_length=size)
+    response = _response(artifact, lambda start: storage.read(artifact.sha256, start))
     if isinstance(storage, Folder) and current_settings().files_by_nginx and response.status_code in (200, 206):
         return _by_nginx(response, storage.name_of(artifact.sha256))
+    return response
+
+
+def _send_mounted(artifact: Any) -> Response:
+    """Return the file from the mount, whose size and time are compared before the first byte and after the last."""
+    mount = current_mount()
+    if mount is None:
+        raise Unavailable("This file lies on a mount that the server does not have (CEPH_MOUNT_PATH).", retry_after=60)
+    if artifact.state == ArtifactState.PENDING:
+        raise Conflict("This file is being read for the first time. Try again when it is ready.")
+
+    def read(start: int, stop: int | None = None) -> Iterator[bytes]:
+        return mount.read(artifact.mount_path, artifact.size_bytes, artifact.mount_changed, start, stop)
+
+    try:
+        read(0, 0)
+    except (Changed, Refused) as fault:
+        state = ArtifactState.CHANGED if isinstance(fault, Changed) else ArtifactState.MISSING
+        mounted_files.mark(artifact.id, state, actor=WORKER)
+        raise Conflict(f"{fault} It is not sent. Register it again, as another version's.") from None
+    return _response(artifact, read)
+
+
+def _name(artifact: Any) -> str:
+    return str(artifact.path.rpartition("/")[2])
+
+
+def _response(artifact: Any, read: Callable[[int], Iterator[bytes]]) -> Response:
+    response = Response(Seekable(read), content_type=artifact.media_type, direct_passthrough=True)
+    response.content_length = artifact.size_bytes
+    response.set_etag(artifact.sha256)
+    response.headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(artifact.sha256)).decode()}:"
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(_name(artifact), safe='')}"
+    response.headers["Content-Security-Policy"] = SANDBOX
+    response.headers["Cache-Control"] = "private, no-cache, no-transform"
+    response.make_conditional(request, accept_ranges=True, complete_length=artifact.size_bytes)
     return response
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from catapult.rules.comparison import parsed
+from catapult.tables import ArtifactState
 
 
 class File(NamedTuple):
@@ -12,11 +13,18 @@ class File(NamedTuple):
     id: str
     path: str
     size_bytes: int
-    sha256: str
+    sha256: str | None
     created_by: str
     created_at: Any
     inside: str
     is_odd: bool
+
+
+SENTENCES = {
+    ArtifactState.PENDING: "on the mount, being read: {percent} %",
+    ArtifactState.MISSING: "missing: it is not where it was",
+    ArtifactState.CHANGED: "changed: its content is not what was hashed",
+}
 
 
 def shown(rows: Iterable[Any]) -> list[File]:
@@ -25,11 +33,17 @@ def shown(rows: Iterable[Any]) -> list[File]:
 
 
 def _file(row: Any, facts: dict[str, Any]) -> File:
+    if row.state in SENTENCES:
+        return _as_found(row, SENTENCES[row.state].format(percent=100 * row.hashed_bytes // max(row.size_bytes, 1)))
     odd = facts.get("problem") or facts.get("warning")
     inside = f"{facts['format']}, {odd}" if odd else ", ".join(_lines(facts))
     return File(
         row.id, row.path, row.size_bytes, row.sha256, row.created_by, row.created_at, inside[:300], odd is not None
     )
+
+
+def _as_found(row: Any, sentence: str) -> File:
+    return File(row.id, row.path, row.size_bytes, row.sha256, row.created_by, row.created_at, sentence, True)
 
 
 def _lines(facts: dict[str, Any]) -> Iterable[str]:

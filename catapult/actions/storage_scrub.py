@@ -1,0 +1,34 @@
+"""Save what was found when the bytes of files were read again: all as it was, changed, or gone."""
+
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from catapult import audit
+from catapult.actions import locks, mounted_files
+from catapult.audit import Actor
+from catapult.queries import stored_files
+from catapult.queries.stored_files import Stored
+from catapult.tables import NOW, Artifact, ArtifactState, Blob
+
+EVERY = timedelta(days=7)
+"""How often the worker has each file read again."""
+
+
+def next_due() -> Stored | None:
+    """Return what was looked at longest ago, at least `EVERY` ago; None if there is nothing."""
+    return stored_files.oldest(locks.now() - EVERY)
+
+
+def found(stored: Stored, state: ArtifactState, *, actor: Actor) -> int:
+    """Save the state of everything that has these bytes, and when that was. Return how many files are not as they were."""
+    if stored.artifact_id:
+        ids = [stored.artifact_id]
+        looked = update(Artifact).where(Artifact.id == stored.artifact_id).values(checked_at=NOW)
+    else:
+        ids = stored_files.with_blob(stored.sha256 or "")
+        looked = update(Blob).where(Blob.sha256 == bytes.fromhex(stored.sha256 or "")).values(checked_at=NOW)
+    for artifact_id in ids:
+        mounted_files.mark(artifact_id, state, actor=actor)
+    audit.note(looked)
+    return len(ids) if state != ArtifactState.READY else 0

@@ -1,0 +1,86 @@
+"""Files on their way in several requests: begun, written to by one at a time, ended. Their bytes are in the storage alone.
+
+None of it is a change that anybody sees, so it has no audit entries; the file that an upload becomes has one.
+"""
+
+import sys
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, or_, update
+from uuid_utils.compat import uuid7
+
+from catapult import audit
+from catapult.actions import artifacts, locks
+from catapult.audit import Actor
+from catapult.errors import InsufficientStorage
+from catapult.extensions import db
+from catapult.queries import uploads
+from catapult.tables import NOW, Upload
+
+QUOTA = "The files of this registry have as many bytes as they may (STORAGE_QUOTA). Ask who runs it to raise that, or remove files."
+KEPT = timedelta(hours=24)
+"""How long an upload is kept after the last byte."""
+LEASE = timedelta(seconds=30)
+"""For how long an upload stays held by a process that was killed."""
+
+
+def room(quota: int | None) -> tuple[int, InsufficientStorage]:
+    """Return how many bytes may still come, and the refusal of more."""
+    left = sys.maxsize if quota is None else max(0, quota - uploads.used_bytes())
+    return left, InsufficientStorage(QUOTA)
+
+
+def create(
+    version_id: UUID,
+    path: str,
+    *,
+    actor: Actor,
+    size_bytes: int,
+    sha256: bytes | None,
+    media_type: str,
+    quota: int | None,
+) -> Any:
+    """Begin an upload. Raises what `artifacts.check_may_add` raises, and InsufficientStorage."""
+    artifacts.check_may_add(version_id, path, actor=actor)
+    left, refusal = room(quota)
+    if size_bytes > left:
+        raise refusal
+    upload = Upload(
+        id=uuid7(),
+        version_id=version_id,
+        path=path,
+        media_type=media_type,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        voice=actor.voice,
+        expires_at=locks.now() + KEPT,
+    )
+    with audit.bookkeeping():
+        db.session.add(upload)
+        db.session.flush()
+    return upload
+
+
+def hold(upload_id: UUID) -> UUID | None:
+    """Become the one who writes to the upload, and return a proof of it; None if somebody else does."""
+    writer = uuid4()
+    free = or_(Upload.writer.is_(None), Upload.written_until < NOW)
+    held = update(Upload).where(Upload.id == upload_id, free).values(writer=writer, written_until=NOW + LEASE)
+    return writer if audit.note(held) else None
+
+
+def go_on(writer: UUID) -> None:
+    """Stay the one who writes, and keep the upload for another 24 hours."""
+    audit.note(update(Upload).where(Upload.writer == writer).values(written_until=NOW + LEASE, expires_at=NOW + KEPT))
+
+
+def let_go(writer: UUID) -> None:
+    """Let others write to the upload."""
+    audit.note(update(Upload).where(Upload.writer == writer).values(writer=None, written_until=None))
+
+
+def forget(upload_id: UUID) -> None:
+    """Delete the row of an upload whose bytes are a file now, or gone."""
+    audit.note(delete(Upload).where(Upload.id == upload_id))

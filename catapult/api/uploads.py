@@ -1,0 +1,276 @@
+"""`/api/v1/uploads`: files in several requests, which go on where one broke off. The protocol is tus 1.0, as its clients speak it.
+
+All of it is answered by the process for files, as it is about the bytes. Source: https://tus.io/protocols/resumable-upload.
+"""
+
+import binascii
+import hashlib
+import re
+import time
+from base64 import b64decode
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, g, request
+from werkzeug.http import http_date
+
+from catapult.actions import uploads as actions
+from catapult.api.wire import added
+from catapult.api.wire.transfers import Incoming, Received
+from catapult.errors import (
+    BadRequest,
+    ChecksumMismatch,
+    Conflict,
+    Invalid,
+    Locked,
+    PreconditionFailed,
+    TooLarge,
+    UnsupportedMediaType,
+)
+from catapult.extensions import current_settings, current_storage, db
+from catapult.queries import uploads
+from catapult.storage import BlobMissing, Storage
+from catapult.tables import Role
+from catapult.web import addresses, auth
+from catapult.web.error_handlers import try_again
+
+VERSION = "1.0.0"
+CHECKSUMS = {"sha1": hashlib.sha1, "md5": hashlib.md5, "sha256": hashlib.sha256}
+ABOUT = {
+    "Tus-Version": VERSION,
+    "Tus-Extension": "creation,termination,checksum,expiration",
+    "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
+}
+RENEW = 10.0
+"""Seconds between two signs that this process still writes."""
+KNOWN = 64
+NUMBER = re.compile(r"[0-9]{1,18}")
+blp = Blueprint("uploads", __name__, url_prefix="/api/v1/uploads")
+
+
+class Hashes:
+    """The SHA-256 of what has come of the last uploads, so that their ends need not read all of it again."""
+
+    def __init__(self) -> None:
+        self._hashes = OrderedDict[UUID, tuple[int, Any]]()
+        self._lock = Lock()
+
+    def take(self, upload_id: UUID, offset: int) -> Any:
+        """Return the hash of the first `offset` bytes, to go on with; None if it is not known."""
+        with self._lock:
+            size, digest = self._hashes.pop(upload_id, (0, hashlib.sha256()))
+        return digest if size == offset else None
+
+    def put(self, upload_id: UUID, offset: int, digest: Any) -> None:
+        """Remember it; of more than `KNOWN` the oldest is forgotten."""
+        with self._lock:
+            self._hashes[upload_id] = offset, digest
+            if len(self._hashes) > KNOWN:
+                self._hashes.popitem(last=False)
+
+
+HASHES = Hashes()
+
+
+@blp.before_request
+def check_client() -> None:
+    """Check what every request but OPTIONS has: the protocol's version, and a publisher's key."""
+    if request.method != "OPTIONS":
+        if request.headers.get("Tus-Resumable") != VERSION:
+            raise PreconditionFailed(f"Send Tus-Resumable: {VERSION}, the version of tus that is spoken here.")
+        g.actor = auth.authenticate()
+        g.actor.needs(Role.PUBLISHER)
+
+
+@blp.after_request
+def add_version(response: Response) -> Response:
+    response.headers["Tus-Resumable"] = VERSION
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blp.route("", methods=["OPTIONS"], provide_automatic_options=False)
+@blp.route("/<uuid:upload_id>", methods=["OPTIONS"], provide_automatic_options=False)
+def describe(upload_id: UUID | None = None) -> Response:
+    """Answer what of tus is spoken here."""
+    return Response(status=204, headers=ABOUT)
+
+
+@blp.post("", provide_automatic_options=False)
+def create() -> Response:
+    """Begin an upload: `Upload-Metadata` has `version_id`, `path` and, if known, `sha256` in hex and `filetype`."""
+    told = _metadata()
+    fields = {
+        "size_bytes": _number("Upload-Length"),
+        "version_id": _version_id(told),
+        "path": told.get("path", ""),
+        "sha256": _sha256(told),
+        "media_type": told.get("filetype", "")[:255],
+        "quota": current_settings().storage_quota,
+    }
+    upload = try_again(actions.create, actor=g.actor, **fields)
+    answer = _answer(201, upload.expires_at)
+    answer.headers["Location"] = addresses.mounted(f"/api/v1/uploads/{upload.id}")
+    if upload.size_bytes == 0:
+        answer.headers["Catapult-Artifact"] = _finished(current_storage(), upload, hashlib.sha256())
+    return answer
+
+
+@blp.route("/<uuid:upload_id>", methods=["HEAD"], provide_automatic_options=False)
+def find(upload_id: UUID) -> Response:
+    """Answer how much of the upload is there."""
+    upload = uploads.get(upload_id, g.actor.voice)
+    db.session.remove()
+    answer = _answer(200, upload.expires_at)
+    answer.headers["Upload-Offset"] = str(_length(current_storage(), upload_id))
+    answer.headers["Upload-Length"] = str(upload.size_bytes)
+    return answer
+
+
+@blp.patch("/<uuid:upload_id>", provide_automatic_options=False)
+def write(upload_id: UUID) -> Response:
+    """Add the body at `Upload-Offset`. The last one makes the file, whose address is `Location` then."""
+    if request.mimetype != "application/offset+octet-stream":
+        raise UnsupportedMediaType("Send Content-Type: application/offset+octet-stream.")
+    offset, checksum = _number("Upload-Offset"), _checksum()
+    upload, storage = uploads.get(upload_id, g.actor.voice), current_storage()
+    writer = actions.hold(upload_id)
+    if writer is None:
+        raise Locked("Another request writes to this upload.", retry_after=1)
+    try:
+        db.session.remove()
+        offset, digest = _written(storage, upload, offset, writer, checksum)
+        answer = _answer(204, upload.expires_at)
+        if offset == upload.size_bytes:
+            answer.headers["Location"] = _finished(storage, upload, digest)
+        else:
+            actions.go_on(writer)
+        answer.headers["Upload-Offset"] = str(offset)
+        return answer
+    finally:
+        actions.let_go(writer)
+
+
+@blp.delete("/<uuid:upload_id>", provide_automatic_options=False)
+def give_up(upload_id: UUID) -> Response:
+    """Remove what is there of the upload."""
+    uploads.get(upload_id, g.actor.voice)
+    if actions.hold(upload_id) is None:
+        raise Locked("Another request writes to this upload.", retry_after=1)
+    current_storage().discard(upload_id.hex)
+    actions.forget(upload_id)
+    return Response(status=204)
+
+
+def _written(
+    storage: Storage, upload: Any, offset: int, writer: UUID, checksum: tuple[Any, bytes] | None
+) -> tuple[int, Any]:
+    """Write the body, and return how long the upload is then, and the hash of all of it if that is known."""
+    there = _length(storage, upload.id)
+    if there != offset:
+        raise Conflict(f"The upload has {there} bytes; send from there on.")
+    digest = HASHES.take(upload.id, offset)
+    digests = [each for each in (digest, checksum and checksum[0]) if each]
+    left = upload.size_bytes - offset
+    body = Incoming(left, TooLarge(f"The upload has {upload.size_bytes} bytes, of which {left} are left."), *digests)
+    there = storage.write(upload.id.hex, offset, _renewing(body, writer))
+    if checksum and checksum[0].digest() != checksum[1]:
+        storage.cut(upload.id.hex, offset)
+        raise ChecksumMismatch("What arrived has another checksum, and was dropped.")
+    if digest:
+        HASHES.put(upload.id, there, digest)
+    return there, digest
+
+
+def _renewing(body: Incoming, writer: UUID) -> Iterator[bytes]:
+    """Yield the body's pieces, and say now and then that this process goes on."""
+    at = time.monotonic() + RENEW
+    for piece in body:
+        if time.monotonic() > at:
+            actions.go_on(writer)
+            db.session.remove()
+            at = time.monotonic() + RENEW
+        yield piece
+
+
+def _finished(storage: Storage, upload: Any, digest: Any) -> str:
+    """Make the upload a file of its version, and return that one's address."""
+    if upload.size_bytes == 0:
+        storage.write(upload.id.hex, 0, [])
+    if digest is None:
+        digest = hashlib.sha256()
+        for piece in storage.written(upload.id.hex):
+            digest.update(piece)
+    if upload.sha256 not in (None, digest.digest()):
+        storage.cut(upload.id.hex, 0)
+        announced = f"The file has the SHA-256 {digest.hexdigest()}, and another was announced. Send all of it again."
+        raise ChecksumMismatch(announced)
+    received = Received(storage, upload.id.hex, digest.hexdigest(), upload.size_bytes)
+    artifact, _ = added.add(upload.version_id, upload.path, upload.media_type, received)
+    actions.forget(upload.id)
+    return addresses.mounted(f"/api/v1/artifacts/{artifact.id}")
+
+
+def _length(storage: Storage, upload_id: UUID) -> int:
+    try:
+        return storage.length(upload_id.hex)
+    except BlobMissing:  # nothing has come yet
+        return 0
+
+
+def _answer(status: int, expires_at: datetime) -> Response:
+    return Response(status=status, headers={"Upload-Expires": http_date(expires_at)})
+
+
+def _metadata() -> dict[str, str]:
+    """Return the header `Upload-Metadata`: names and values in Base64, separated by commas."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, request.headers.get("Upload-Metadata", "").split(",")):
+        name, _, value = part.strip().partition(" ")
+        try:
+            pairs[name] = b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise BadRequest(f"Upload-Metadata: {name[:64]} is not text in UTF-8, in Base64.") from None
+    return pairs
+
+
+def _version_id(told: dict[str, str]) -> UUID:
+    try:
+        return UUID(told.get("version_id", ""))
+    except ValueError:
+        problem = "Name the version by its id, in Upload-Metadata."
+        raise Invalid("The upload was not begun.", errors={"version_id": [problem]}) from None
+
+
+def _sha256(told: dict[str, str]) -> bytes | None:
+    sent = told.get("sha256")
+    if sent is None:
+        return None
+    if not re.fullmatch("[0-9a-f]{64}", sent):
+        raise Invalid("The upload was not begun.", errors={"sha256": ["Must be 64 hex digits in lower case."]})
+    return bytes.fromhex(sent)
+
+
+def _number(header: str) -> int:
+    sent = request.headers.get(header, "")
+    if not NUMBER.fullmatch(sent):
+        raise BadRequest(f"Send {header}, a number of bytes.")
+    return int(sent)
+
+
+def _checksum() -> tuple[Any, bytes] | None:
+    """Return a new hash and what it has to be after the body, as `Upload-Checksum` says."""
+    sent = request.headers.get("Upload-Checksum")
+    if sent is None:
+        return None
+    name, _, value = sent.partition(" ")
+    try:
+        return CHECKSUMS[name](), b64decode(value, validate=True)
+    except (KeyError, binascii.Error):
+        raise BadRequest(
+            f"Upload-Checksum: send one of {', '.join(CHECKSUMS)}, a blank, and the checksum in Base64."
+        ) from None

@@ -1,0 +1,43 @@
+"""The end of an upload, whatever way it came: its bytes become a blob, and then a file of the version."""
+
+from mimetypes import guess_type
+from typing import Any
+from uuid import UUID
+
+from flask import g
+
+from catapult.actions import artifacts as actions
+from catapult.api.wire.transfers import Received
+from catapult.errors import Conflict
+from catapult.queries import artifacts
+from catapult.rules import model_files
+from catapult.web import auth
+from catapult.web.error_handlers import try_again
+
+UNKNOWN = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+"""Types that clients send who know none."""
+
+
+def add(version_id: UUID, path: str, media_type: str, received: Received) -> tuple[Any, bool]:
+    """Return the file and whether it is new; the same content may be there already. `media_type` is what the client says it is.
+
+    Raises Unauthenticated if the key has ended while the bytes flowed, and what `actions.add` raises.
+    """
+    g.actor = auth.authenticate()
+    taken = try_again(actions.check_may_add, version_id, path, actor=g.actor)
+    if taken is not None:
+        if taken.sha256 != received.sha256:
+            raise Conflict(f"{taken.path} has other content. Choose another path, or remove that file first.")
+        received.drop()
+        return taken, False
+    received.keep()
+    content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size}
+    content["media_type"] = _media_type(path, media_type.lower())
+    content["facts"] = model_files.facts(path, received.size, received.read)
+    artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_kept, **content)
+    return artifacts.get(artifact.id), True
+
+
+def _media_type(path: str, sent: str) -> str:
+    guessed = guess_type(path)[0] or "application/octet-stream"
+    return guessed if sent in UNKNOWN else sent

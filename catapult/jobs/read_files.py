@@ -1,0 +1,40 @@
+"""Have files on the mount read that were just registered, and abandoned uploads removed. The worker itself opens no file."""
+
+from typing import Any
+
+from catapult.actions import mounted_files, uploads
+from catapult.audit import WORKER
+from catapult.extensions import current_files
+from catapult.queries import stored_files
+from catapult.queries import uploads as begun
+from catapult.storage import StorageError
+from catapult.tables import ArtifactState
+
+SOON = 0.5
+"""Seconds between two looks at how far a file is read."""
+
+
+def run(_: str, __: dict[str, Any]) -> float | None:
+    files = current_files()
+    if files is None:
+        return None
+    try:
+        for upload_id in begun.over(20):
+            files.ask("discard", upload=upload_id.hex)
+            uploads.forget(upload_id)
+        waiting = stored_files.pending(4)
+        for file in waiting:
+            answer = files.ask("hash-file", path=file.path, size=file.size, changed=file.changed, rate=None)
+            _save(file.artifact_id, answer)
+    except StorageError:
+        return None  # it says so in /readyz?verbose, and is asked again
+    return SOON if waiting else None
+
+
+def _save(artifact_id: Any, answer: dict[str, Any]) -> None:
+    if "sha256" in answer:
+        mounted_files.read(artifact_id, answer["sha256"], answer["facts"], actor=WORKER)
+    elif "state" in answer:
+        mounted_files.mark(artifact_id, ArtifactState(answer["state"]), actor=WORKER)
+    else:
+        mounted_files.read_so_far(artifact_id, answer["read"])

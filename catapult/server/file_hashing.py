@@ -1,0 +1,95 @@
+"""Reading whole files again, to find their SHA-256: in the background, a few at once, as fast as is asked for."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from catapult.rules import model_files
+from catapult.storage import BlobMissing, Storage, StorageError
+from catapult.storage.asking import Refused
+from catapult.storage.hashing import sha256_of
+from catapult.storage.mount import Changed, Mount
+
+AT_ONCE = 2
+FORGOTTEN = 600.0
+"""Seconds after which a result that nobody asked for is forgotten."""
+
+
+class Reading:
+    """One file that is read. `answer` says how far, or how it ended."""
+
+    def __init__(
+        self, pieces: Callable[[], Iterator[bytes]], facts: Callable[[], dict[str, Any]], rate: int | None
+    ) -> None:
+        self.pieces, self.facts, self.rate = pieces, facts, rate
+        self.count, self.asked_at = 0, time.monotonic()
+        self.ended: dict[str, Any] | None = None
+        self.failure: StorageError | None = None
+
+    def run(self, free: threading.Semaphore) -> None:
+        with free:
+            try:
+                self.ended = {"sha256": self._hash(), "facts": self.facts()}
+            except BlobMissing:
+                self.ended = {"state": "missing"}
+            except Refused as refusal:  # a link or another thing is there now, or nothing
+                self.ended = {"state": "missing", "reason": str(refusal)}
+            except Changed:
+                self.ended = {"state": "changed"}
+            except StorageError as failure:
+                self.failure = failure
+
+    def _hash(self) -> str:
+        return sha256_of(self.pieces(), self.rate, self._tell)
+
+    def _tell(self, count: int) -> None:
+        self.count = count
+
+
+class FileHashing:
+    """The files that are read, by what they are. A question that is asked again goes on with the same reading."""
+
+    def __init__(self, storage: Storage, mount: Mount | None) -> None:
+        self.storage, self.mount = storage, mount
+        self.free, self.lock = threading.Semaphore(AT_ONCE), threading.Lock()
+        self.readings: dict[tuple[Any, ...], Reading] = {}
+
+    def blob(self, sha256: str, rate: int | None) -> dict[str, Any]:
+        """Return how far the blob is read, or its hash."""
+        return self._ask((sha256,), lambda: Reading(lambda: self.storage.read(sha256), dict, rate))
+
+    def file(self, path: str, size: int, changed: int, rate: int | None) -> dict[str, Any]:
+        """Return how far the file on the mount is read, or its hash and what is inside."""
+        if self.mount is None:
+            raise Refused("No mount is set here.")
+        mount = self.mount
+
+        def read(start: int, stop: int) -> bytes:
+            return b"".join(mount.read(path, size, changed, start, stop))
+
+        def make() -> Reading:
+            return Reading(lambda: mount.read(path, size, changed), lambda: model_files.facts(path, size, read), rate)
+
+        return self._ask((path, size, changed), make)
+
+    def _ask(self, key: tuple[Any, ...], make: Callable[[], Reading]) -> dict[str, Any]:
+        with self.lock:
+            self._forget_old()
+            reading = self.readings.get(key)
+            if reading is None:
+                reading = self.readings[key] = make()
+                threading.Thread(target=reading.run, args=(self.free,), daemon=True).start()
+            reading.asked_at = time.monotonic()
+            if reading.failure:
+                del self.readings[key]
+                raise reading.failure
+            if reading.ended:
+                del self.readings[key]
+                return reading.ended
+            return {"read": reading.count}
+
+    def _forget_old(self) -> None:
+        old = time.monotonic() - FORGOTTEN
+        for key in [key for key, reading in self.readings.items() if reading.asked_at < old and reading.ended]:
+            del self.readings[key]

@@ -1,0 +1,17 @@
+"""The SHA-256 of bytes that are read again, no faster than is asked for."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+
+
+def sha256_of(pieces: Iterator[bytes], rate: int | None, tell: Callable[[int], None] = lambda _: None) -> str:
+    """Return the hash in hex. `rate` is in bytes a second; `tell` gets how many bytes were read, after each piece."""
+    digest, count, began = hashlib.sha256(), 0, time.monotonic()
+    for piece in pieces:
+        digest.update(piece)
+        count += len(piece)
+        tell(count)
+        if rate and (ahead := count / rate - (time.monotonic() - began)) > 0:
+            time.sleep(ahead)
+    return digest.hexdigest()
