@@ -14,12 +14,13 @@ from typing import Any
 import flask_migrate
 import pytest
 from flask import Flask
-from stage import SETTINGS, Api, Database, application, counted, make_keys, on_server, settings_for, url_of
+from stage import SETTINGS, Api, Database, FilesHere, application, counted, make_keys, on_server, settings_for, url_of
 
 from catapult.embedded import Embedded, postgres, serving
-from catapult.extensions import STORAGE, db
+from catapult.extensions import FILES, MOUNT, STORAGE, db
 from catapult.queries import week_figures
 from catapult.storage.folder import Folder
+from catapult.storage.mount import Mount
 from catapult.web import refusal_log
 
 TEMPLATE = "migrated"
@@ -73,9 +74,14 @@ def make_database(cluster: Embedded, template: str) -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def shared_app(make_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """An application that does file I/O itself, as the process for files does."""
+    """An application that does file I/O itself, as the process for files does. On its mount is `runs/model.bin`."""
+    mount = tmp_path_factory.mktemp("mount")
+    (mount / "runs").mkdir()
+    (mount / "runs" / "model.bin").write_bytes(b"weights")
     with application(settings_for(make_database())) as app:
         app.extensions[STORAGE] = Folder(tmp_path_factory.mktemp("files"))
+        app.extensions[MOUNT] = Mount(mount, None, ())
+        app.extensions[FILES] = FilesHere(app.extensions[STORAGE], app.extensions[MOUNT])
         yield app
 
 

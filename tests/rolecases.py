@@ -271,6 +271,8 @@ CASES: list[RoleCase] = [
         Submit("/me/edit", {"name": "Sam Hill"}, ("/me",)), own=True),
     Case("add a file", "publisher", "artifact.create", "PUT /versions/{version}/artifacts/a.json", {"a": 1},
         lambda sdk, ids: sdk.upload(ids["version"], __file__, to="a.py")),
+    Case("register a file on the mount", "publisher", "artifact.create", "POST /versions/{version}/artifacts",
+        {"mount_path": "runs/model.bin"}, lambda sdk, ids: sdk.register_files(ids["version"], "runs/model.bin")),
     Case("remove a file", "publisher", "artifact.delete", "DELETE /artifacts/{artifact}", None,
         lambda sdk, ids: sdk.delete_artifact(ids["artifact"])),
     Case("create a webhook", "admin", "webhook.create", "POST /webhooks", HOOK,

@@ -21,6 +21,11 @@ from catapult.audit import CLI
 from catapult.config import Settings, sqlalchemy_url
 from catapult.embedded import Embedded
 from catapult.extensions import db
+from catapult.server.file_questions import FileQuestions
+from catapult.server.file_watch import FileWatch
+from catapult.storage import Storage
+from catapult.storage.asking import Files
+from catapult.storage.mount import Mount
 from catapult.tables import Role
 
 SALT = "a salt for tests, long enough to be one"
@@ -48,7 +53,7 @@ SETTINGS = (
         "AUDIT_KEY",
         "CHECKPOINT_FOLDER",
         "SYSLOG_URL",
-        *("FILES_URL", "FILES_BY_NGINX", "S3_PROXY"),
+        *("FILES_URL", "FILES_BY_NGINX", "S3_PROXY", "STORAGE_QUOTA", "CEPH_MOUNT_PATH", "MOUNT_FOLDERS"),
         *("STORAGE_URL", "S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"),
         "PROMETHEUS_MULTIPROC_DIR",
         "EGRESS_ALLOW",
@@ -288,6 +293,16 @@ class Database:
                     f"INSERT INTO {name} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{name}, %s)",
                     [kept],
                 )
+
+
+class FilesHere(Files):
+    """The process for files as this process asks it, in this process."""
+
+    def __init__(self, storage: Storage, mount: Mount | None) -> None:
+        self.questions = FileQuestions("", FileWatch(storage), storage, mount).questions
+
+    def ask(self, question: str, **values: Any) -> Any:
+        return json.loads(json.dumps(self.questions[question](**values)))
 
 
 @contextmanager

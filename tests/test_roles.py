@@ -28,6 +28,7 @@ READERS = {
         *("v1/versions/{id}/comments", "v1/versions/{id}/artifacts", "v1/artifacts/{id}", "v1/artifacts/{id}/content"),
         *("v1/audit-logs/checkpoint", "v1/audit-logs/key", "v1/audit-logs/{id}/proof", "v1/audit-logs/consistency"),
     ],
+    "publisher": ["v1/storage/files"],
     "admin": ["v1/api-keys", "v1/webhooks", "v1/webhooks/{id}", "v1/webhooks/{id}/deliveries", "v1/jobs"],
 }
 READS = {f"GET /api/{path}": role for role, paths in READERS.items() for path in paths}

@@ -64,7 +64,7 @@ def register_artifacts(body: dict[str, Any], version_id: UUID) -> list[Any]:
     """
     folder, files = body["mount_path"].strip("/"), _files()
     mounted_files.check_may_register(version_id, actor=g.actor)
-    db.session.remove()
+    db.session.rollback()  # no connection is held while the mount is asked
     try:
         found = [
             mounted_files.Found(path, size, changed)
@@ -84,7 +84,7 @@ def list_mount(query: dict[str, Any]) -> list[Any]:
     For more than `limit` of them, ask again with `after`, the last name.
     """
     files = _files()
-    db.session.remove()
+    db.session.rollback()  # no connection is held while the mount is asked
     try:
         asked = {"path": query["path"].strip("/"), "after": query["after"], "most": query["limit"]}
         entries = files.ask("folder", **asked)["entries"]

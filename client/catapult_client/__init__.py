@@ -33,10 +33,10 @@ from .errors import (
     UnsupportedMediaType,
     Validation,
 )
+from .file_records import Artifact, MountFile
 from .records import (
     ApiKey,
     Approval,
-    Artifact,
     AuditEntry,
     AuditKey,
     Bounds,
@@ -105,6 +105,7 @@ __all__ = [
     "Me",
     "MethodNotAllowed",
     "Model",
+    "MountFile",
     "NotFound",
     "Person",
     "PersonRef",

@@ -10,17 +10,19 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, TypeVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import requests
 
-from .calls import Calls, Failed, call, identity, listing, warned
+from .calls import Calls, Failed, call, checked_key, identity, listing, warned
 from .errors import ConnectionFailed, InvalidArgument, RegistryError
-from .records import Artifact, Version
+from .file_records import Artifact, MountFile
+from .records import Version
 from .transport import Ask, Deadline, decoded
 
 PIECE = 1024 * 1024
 DAY = 86_400.0  # seconds of one file, with all its tries
+PART = 1000  # entries of a folder at a time
 TRIES = 8  # without a byte of progress in between
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -61,6 +63,32 @@ class ArtifactCalls(Calls[Failed]):
     def delete_artifact(self, artifact_id: str | uuid.UUID | Artifact | Failed) -> None:
         """Remove a file from its version. Raises NotFound, Forbidden, Conflict (it is released or live)."""
         self._delete(_at(artifact_id), {}, None)
+
+    @call
+    def register_files(
+        self, version_id: str | uuid.UUID | Version | Failed, mount_path: str, *, to: str = ""
+    ) -> list[Artifact] | Failed:
+        """Add a file that lies on the registry's mount, or all files of a folder there, where they lie, and return them.
+
+        `mount_path` is relative to the mount, `to` the file's path in the version, or the one above a folder's files. They are
+        `pending` until the registry has read them once. Raises NotFound, Validation (paths), Conflict.
+        """
+        key = {"Idempotency-Key": checked_key(None)}
+        ask = Ask("POST", _of(version_id), {"mount_path": mount_path, "path": to}, key)
+        rows = decoded(ask, self._send(ask))
+        return [Artifact.from_json(row) for row in rows]
+
+    @listing
+    def mount_files(self, path: str = "") -> Iterator[MountFile]:
+        """Return an iterator over what is in a folder of the registry's mount, by the names. It raises NotFound, Forbidden."""
+        after = ""
+        while True:
+            ask = Ask("GET", f"/v1/storage/files?{urlencode({'path': path, 'after': after, 'limit': PART})}")
+            rows = decoded(ask, self._send(ask))
+            yield from map(MountFile.from_json, rows)
+            if len(rows) < PART:
+                return
+            after = rows[-1]["path"].rpartition("/")[2]
 
     @transfer
     def upload(
@@ -117,6 +145,10 @@ class ArtifactCalls(Calls[Failed]):
         return Artifact.from_json(decoded(ask, response))
 
     def _download(self, artifact: Artifact, folder: Path) -> Path:
+        if artifact.sha256 is None:
+            raise RegistryError(
+                f"{artifact.path} is {artifact.state}: the registry has not read it yet. Try again later."
+            )
         goal = folder.joinpath(*_segments(artifact.path))
         if goal.is_file() and goal.stat().st_size == artifact.size_bytes and _sha256(goal).hex() == artifact.sha256:
             return goal

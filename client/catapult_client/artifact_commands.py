@@ -16,7 +16,7 @@ def upload(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Add files and folders to the version."""
     version = _version(registry, options)
     added = [artifact for path in options.paths for artifact in registry.upload(version, path, to=options.to)]
-    out.result(added, *columns([(row.path, _size(row.size_bytes), row.sha256) for row in added]))
+    out.result(added, *columns([(row.path, _size(row.size_bytes), row.sha256 or str(row.state)) for row in added]))
     if not added:
         out.tell("There are no files in it.")
     return bool(added)
@@ -34,7 +34,7 @@ def download(registry: Registry[Any], options: Options, out: Output) -> bool:
 def ls(registry: Registry[Any], options: Options, out: Output) -> bool:
     """List the files of the version."""
     rows = list(registry.artifacts(_version(registry, options)))
-    out.result(rows, *columns([(row.path, _size(row.size_bytes), row.sha256) for row in rows]))
+    out.result(rows, *columns([(row.path, _size(row.size_bytes), row.sha256 or str(row.state)) for row in rows]))
     if not rows:
         out.tell("This version has no files.")
     return True

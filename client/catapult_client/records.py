@@ -228,24 +228,6 @@ class Approval(Record):
 
 
 @dataclass(frozen=True)
-class Artifact(Record):
-    """A file of a version. `path` is relative, with / between its segments; `sha256` is in hex.
-
-    `facts` are what is in a file of weights: its `format`, `tensors`, `parameters`, `dtypes`, or a `problem` or `warning`.
-    """
-
-    id: str = ""
-    version_id: str = ""
-    path: str = ""
-    media_type: str | None = None
-    size_bytes: int | None = None
-    sha256: str = ""
-    facts: dict[str, Any] = field(default_factory=dict, hash=False)
-    created_by: str | None = None
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True)
 class Comment(Record):
     """A comment on a version. It holds nothing back, also if it asks for changes."""
 

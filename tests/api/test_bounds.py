@@ -65,6 +65,7 @@ CONCERNS = {
     "save a view": (None, None),
     "delete a view": (None, None),
     "add a file": (MODEL, None),
+    "register a file on the mount": (MODEL, None),
     "remove a file": (MODEL, None),
     "create a webhook": (ALL, ALL),
     "update a webhook": (ALL, ALL),

@@ -123,6 +123,10 @@ def agree(case):
         place["target"] = "release"
     if case.operation.path.endswith("/artifacts/{path}"):
         case.path_parameters["path"] = "weights/model.bin"  # it has a grammar, which the document says in words
+    if "mount_path" in (case.body if isinstance(case.body, dict) else {}):
+        case.body = {"mount_path": "runs/model.bin", "path": "weights"}
+    if case.operation.path.endswith("/storage/files"):
+        case.query["path"] = "runs"
     if case.operation.label == "POST /api/v1/models":
         case.body.setdefault("storage_path", "docker.io/org/bert")
     if case.operation.label == "POST /api/v1/versions":

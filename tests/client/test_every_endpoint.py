@@ -47,6 +47,7 @@ READS = [
     lambda sdk: list(sdk.list_comments(ID)),
     lambda sdk: list(sdk.artifacts(ID)),
     lambda sdk: sdk.get_artifact(ID),
+    lambda sdk: list(sdk.mount_files("runs")),
     lambda sdk: _download(sdk),
     lambda sdk: list(sdk.list_webhooks()),
     lambda sdk: sdk.get_webhook(ID),
@@ -74,7 +75,8 @@ def asked_for(asked):
 
 def answer(asked):
     """A list to what lists, else an object."""
-    is_list = asked.method == "GET" and LISTS.search(urlsplit(asked.path).path)
+    path = urlsplit(asked.path).path
+    is_list = LISTS.search(path) if asked.method == "GET" else path.endswith("/artifacts")
     return Answer(200, [] if is_list else {"id": ID, "key": "secret"})
 
 
