@@ -17,6 +17,7 @@ from catapult.api import (
     people,
     registered_models,
     service,
+    trusted_keys,
     versions,
     webhooks,
 )
@@ -32,6 +33,7 @@ NOUNS = (
     decisions,
     environments,
     gates,
+    trusted_keys,
     people,
     me,
     api_keys,

@@ -1,4 +1,4 @@
-"""`/api/v1/versions/{id}/artifacts` and `/api/v1/artifacts`: the files of versions.
+"""`/api/v1/versions/{id}/artifacts`, `/signature` and `/api/v1/artifacts`: the files of versions.
 
 What takes file I/O is answered by the process for files, `server/file_process.py`, in every other one with 503.
 """
@@ -13,11 +13,12 @@ from catapult.actions import artifacts as actions
 from catapult.api.wire import transfers
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import PageQuery
-from catapult.contract.artifacts import ArtifactOut
+from catapult.contract.artifacts import ArtifactOut, SignatureOut
 from catapult.errors import Conflict, InsufficientStorage, NotFound, RangeNotSatisfiable, Unauthenticated
 from catapult.queries import artifacts, versions
+from catapult.queries import file_signatures as signatures
 from catapult.queries.lists.paging import Listing
-from catapult.rules import model_files
+from catapult.rules import file_signatures, model_files
 from catapult.tables import Role
 from catapult.web import auth
 from catapult.web.error_handlers import try_again
@@ -57,8 +58,20 @@ def add_artifact(version_id: UUID, path: str) -> Any:
     received.keep()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size, "media_type": _media_type(path)}
     content["facts"] = model_files.facts(path, received.size, received.read)
+    content["bundle"] = file_signatures.kept(path, received.size, received.read)
     artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_kept, **content)
     return artifacts.get(artifact.id)
+
+
+@blp.get("/versions/<uuid:version_id>/signature", Role.VIEWER)
+@blp.answers(200, SignatureOut, refuses=(NotFound,))
+def get_signature(version_id: UUID) -> Any:
+    """Verify the signature of a version's files
+
+    Their stored SHA-256 is compared with what a trusted key has signed; no weights are read.
+    """
+    versions.check(version_id)
+    return signatures.of([version_id])[version_id]
 
 
 def _media_type(path: str) -> str:

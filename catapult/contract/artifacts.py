@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from catapult.contract.fields import Time, says
+from catapult.contract.fields import Out, Time, says
 from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut
 
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -27,3 +27,18 @@ class ArtifactOut(RowOut):
     )
     created_by = fields.String(metadata=says("Who added it.", "training"))
     created_at = Time(metadata=says("When it was added.", EXAMPLE_TIME))
+
+
+class SignatureOut(Out):
+    """Whether a trusted key has signed the files of a version, as they are now."""
+
+    verified = fields.Boolean(metadata=says("Whether a signature counts and all files are signed.", True))
+    key = fields.Dict(
+        allow_none=True,
+        metadata=says(
+            "`id name fingerprint` of the trusted key; null if nothing is verified.", {"name": "release-2026"}
+        ),
+    )
+    detail = fields.String(
+        metadata=says("The same in words, or what is wrong.", f"its files are signed by release-2026, key {_SHA256}")
+    )
