@@ -39,6 +39,7 @@ REFUSALS = {
     "uq_saved_views_name": "You have a view with this name already (case is ignored). Choose another name.",
     "uq_jobs_key": "The same job waits already.",
     "uq_artifacts_path": "This version has a file of that path already (case is ignored). Choose another path.",
+    "uq_trusted_keys_name": "A trusted key with this name already exists (case is ignored). Choose another name.",
     "uq_people_email": "Somebody else has this email address.",
 }
 """The Conflict that each constraint means when it is violated. It is recognized by name, never by the error's text."""

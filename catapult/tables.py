@@ -45,6 +45,7 @@ TEXT_LENGTH, NOTES_LENGTH, COMMENT_LENGTH = 10_000, 65_536, 2_000
 MAX_RANK = 2**31 - 1
 PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 METRIC_PATH_LENGTH = 255
+KEY_LENGTH = 4_096  # of a public key in PEM; RSA of 8192 bits has some 1,400
 VIEW_NAME_LENGTH, VIEW_ADDRESS_LENGTH = 80, 3_000
 
 VIEW_ADDRESS = r"/(models|versions|deployments|audit)(/[0-9A-Za-z_][!$-.0->@-\[\]-~]*)*(\?[!$-\[\]-~]*)?"
@@ -130,6 +131,7 @@ class GateKind(enum.StrEnum):
     METADATA_PRESENT = "metadata_present"
     RELEASED = "released"
     SOAKED = "soaked"
+    FILES_SIGNED = "files_signed"
     APPROVED = "approved"
 
 
@@ -168,6 +170,7 @@ class Kind(enum.StrEnum):
     DELIVERY = "delivery"
     JOB = "job"
     ARTIFACT = "artifact"
+    TRUSTED_KEY = "trusted_key"
     AUDIT_KEY = "audit_key"
     AUDIT_LOG = "audit_log"
 
@@ -204,6 +207,9 @@ class Action(enum.StrEnum):
     ARTIFACT_READY = "artifact.ready"
     ARTIFACT_MISSING = "artifact.missing"
     ARTIFACT_CHANGED = "artifact.changed"
+    TRUSTED_KEY_CREATE = "trusted_key.create"
+    TRUSTED_KEY_UPDATE = "trusted_key.update"
+    TRUSTED_KEY_DELETE = "trusted_key.delete"
     PERSON_CREATE = "person.create"
     PERSON_UPDATE = "person.update"
     API_KEY_CREATE = "api_key.create"
@@ -931,6 +937,48 @@ class Upload(Row):
         CheckConstraint("(writer IS NULL) = (written_until IS NULL)", name="writer"),
         Index("ix_uploads_expires_at", "expires_at"),
         Index("ix_uploads_version_id", "version_id"),
+    )
+
+
+class FileSignature(Row):
+    """The text of a `model.sig`, apart from its row of `artifacts`, which lists read. Empty if the file is no text.
+
+    Whether it is valid is asked anew each time (rules/file_signatures.py): keys and files come and go.
+    """
+
+    __tablename__ = "file_signatures"
+
+    artifact_id: Mapped[UUID] = mapped_column(ForeignKey("artifacts.id"), primary_key=True)
+    bundle: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (CheckConstraint("octet_length(bundle) <= 4194304", name="bundle"),)
+
+
+class TrustedKey(Editable, Row):
+    """A public key that files may be signed for. After `not_after` no signature of it counts."""
+
+    __tablename__ = "trusted_keys"
+    kind = Kind.TRUSTED_KEY
+
+    id: Mapped[UUID] = primary_key()
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    # PEM of the SubjectPublicKeyInfo, and the SHA-256 of the same in DER.
+    public_key: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    # A pattern of models as gates have them; NULL is every model.
+    model: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    not_after: Mapped[datetime | None]
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        CheckConstraint("char_length(name) >= 1", name="name"),
+        CheckConstraint("public_key ~ '^-----BEGIN PUBLIC KEY-----'", name="public_key"),
+        CheckConstraint("fingerprint ~ '^[0-9a-f]{64}$'", name="fingerprint"),
+        CheckConstraint(f"model ~ '{PATTERN}'", name="model"),
+        *at_most(KEY_LENGTH, "public_key"),
+        Index("uq_trusted_keys_name", text("lower(name)"), unique=True, postgresql_where=NOT_DELETED),
+        Index("ix_trusted_keys_newest", created_at, id, postgresql_where=NOT_DELETED),
     )
 
 

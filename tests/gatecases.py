@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from signed_files import FILES, fingerprint_of, new_key, pem_of, signature_of
 from stage import Api
 
 MODEL, OTHER, IT = "org/bert", "0.9.0", "1.0.0"
@@ -263,7 +264,30 @@ APPROVED = [
     _approved("for an environment", 1, "releaser", target="production"),
 ]
 
-CASES: list[GateCase] = [*METRIC, *NO_REGRESSION, *METADATA_PRESENT, *RELEASED, *SOAKED, *APPROVED]
+
+def _signed(name: str, passed: bool, detail: str, before: str = "", target: str = "release") -> GateCase:
+    return GateCase(f"files_signed {name}", gate("files_signed", target), {}, passed, detail, {}, before)
+
+
+SIGNER = new_key()
+SIGNED = f"its files are signed by release-2026, key {fingerprint_of(SIGNER)}"
+DIFFER = "its files are not those that release-2026 signed:"
+FILES_SIGNED = [
+    _signed("they are", True, SIGNED, "it gets files, it gets signature"),
+    _signed("for an environment", True, SIGNED, "it gets files, it gets signature", "production"),
+    _signed("without files", False, "it has no files"),
+    _signed(
+        "without a signature", False, "its files are not signed: there is no model.sig among them", "it gets files"
+    ),
+    _signed("the other's are", False, "it has no files", "other gets files, other gets signature"),
+    _signed(
+        *("with one more", False, f'{DIFFER} "evil.pkl" is not signed'),
+        "it gets files, it gets signature, it gets evil.pkl",
+    ),
+    _signed("without one", False, f'{DIFFER} "config.json", "weights/model.bin" are missing', "it gets signature"),
+]
+
+CASES: list[GateCase] = [*METRIC, *NO_REGRESSION, *METADATA_PRESENT, *RELEASED, *SOAKED, *APPROVED, *FILES_SIGNED]
 
 
 def set_up(case: GateCase, api: Api, sql: Callable[..., Any]) -> dict[str, Any]:
@@ -316,6 +340,13 @@ def _happen(step: str, versions: dict[str, dict[str, Any]], api: Api, sql: Calla
         case [who, ("released" | "demoted") as verb]:
             path = f"/api/v1/versions/{versions[who]['id']}/{'promote' if verb == 'released' else 'demote'}"
             assert api.post(path).status_code == 200
+        case [who, "gets", what]:
+            if what == "signature":
+                api.make("/api/v1/trusted-keys", {"name": "release-2026", "public_key": pem_of(SIGNER)})
+            files = {"files": FILES, "signature": {"model.sig": signature_of(SIGNER)}}.get(what, {what: b"x"})
+            for path, content in files.items():
+                added = api.put(f"/api/v1/versions/{versions[who]['id']}/artifacts/{path}", content)
+                assert added.status_code == 201, added.text
         case [who, status, "in", environment]:
             api.deployment(versions[who], environment, status="success" if status == "live" else status)
         case _:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from flask import Flask
+from signed_files import new_key, pem_of
 from stage import Api
 from uuid_utils.compat import uuid7
 
@@ -26,6 +27,7 @@ INT8, SALE, SLOW = {"quantization": "int8"}, {"frozen_reason": "sale"}, {"model_
 NOTES, SETTINGS = {"release_notes": "slow"}, {"storage_path": f"docker.io/{MODEL}", "description": "new"}
 ASK = {"text": "Too slow", "asks_for_changes": True}
 HOOK = {"url": "https://93.184.215.14/in"}
+TRUSTED = {"name": "release-2026", "public_key": pem_of(new_key())}
 VIEW = {"name": "Releases", "address": "/versions?filter=is_release"}
 FORM = {"model": MODEL, "version": FREE, "status": "success"}
 
@@ -92,6 +94,7 @@ def set_up(api: Api) -> dict[str, str]:
         "own": api.make("/api/v1/api-keys", {"name": "laptop", "role": "viewer", "person_id": holder["id"]}),
         "person": api.make("/api/v1/people", {"name": "Dana Ortiz"}),
         "hook": api.make("/api/v1/webhooks", HOOK),
+        "trusted_key": api.make("/api/v1/trusted-keys", {**TRUSTED, "name": "release-2025"}),
         "artifact": api.put(f"/api/v1/versions/{versions[ARCHIVED]['id']}/artifacts/old.json", {"a": 1}).json,
     }
     ids = {name: row["id"] for name, row in created.items()}
@@ -275,6 +278,14 @@ CASES: list[RoleCase] = [
         {"mount_path": "runs/model.bin"}, lambda sdk, ids: sdk.register_files(ids["version"], "runs/model.bin")),
     Case("remove a file", "publisher", "artifact.delete", "DELETE /artifacts/{artifact}", None,
         lambda sdk, ids: sdk.delete_artifact(ids["artifact"])),
+    Case("trust a key", "admin", "trusted_key.create", "POST /trusted-keys", TRUSTED,
+        lambda sdk, ids: sdk.create_trusted_key(**TRUSTED),
+        Submit("/new/trusted-key", TRUSTED, ("/trusted-keys",))),
+    Case("update a trusted key", "admin", "trusted_key.update", "PUT /trusted-keys/{trusted_key}", {"model": "org/*"},
+        lambda sdk, ids: sdk.update_trusted_key(ids["trusted_key"], model="org/*")),
+    Case("delete a trusted key", "admin", "trusted_key.delete", "DELETE /trusted-keys/{trusted_key}", None,
+        lambda sdk, ids: sdk.delete_trusted_key(ids["trusted_key"]),
+        Submit("/trusted-keys/{trusted_key}/delete", {}, ("/trusted-keys",))),
     Case("create a webhook", "admin", "webhook.create", "POST /webhooks", HOOK,
         lambda sdk, ids: sdk.create_webhook(**HOOK),
         Submit("/new/webhook", {**HOOK, "format": "standard"}, ("/webhooks",))),

@@ -632,3 +632,18 @@ def test_entries_of_before_wait_to_be_sealed_and_later_ones_too(create):
     migrated(url, down("0014"))
     run(url, insert.format(1))
     assert run(url, "SELECT count(*) FROM audit_logs") == [(6,)]
+
+
+def test_gates_for_signed_files_go_with_what_they_look_at(create):
+    url = create()
+    migrated(url, flask_migrate.upgrade)
+    gate = (
+        "INSERT INTO gates (id, model, target, kind, created_by) VALUES (gen_random_uuid(), '*', 'staging', '{}', 'x')"
+    )
+    for kind in ("files_signed", "released"):
+        run(url, gate.format(kind))
+    run(url, "INSERT INTO gate_refusals SELECT id, '2026-11-23', 1 FROM gates")
+    migrated(url, down("0017"))
+    assert run(url, "SELECT kind FROM gates JOIN gate_refusals ON gate_id = gates.id") == [("released",)]
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    run(url, gate.format("files_signed"))

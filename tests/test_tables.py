@@ -33,6 +33,8 @@ ROWS = {
     "blobs": f"sha256={'x' * 32} size_bytes=1",
     "artifacts": f"id version_id=@version path=a/b media_type=text/plain size_bytes=1 sha256={'y' * 32} created_by=x",
     "uploads": "id version_id=@version path=a/b media_type=text/plain size_bytes=1 voice=@key expires_at=2026-11-24",
+    "file_signatures": "artifact_id=@artifact bundle={}",
+    "trusted_keys": f"id name=n public_key=-----BEGIN|PUBLIC|KEY----- fingerprint={'a' * 64} model=nlp/* created_by=x",
     "people": "id name=n role=viewer created_by=x",
     "metrics": "version_id=@version model_id=@model path=a value=1",
     "api_keys": f"id name=n role=viewer prefix=cat_abcdefgh key_hash={'x' * 32} salt_mark=x created_by=x",
@@ -74,13 +76,14 @@ def there(api, sql):
     person = api.make("/api/v1/people", {"name": "Dana", "email": "dana@example.com"})
     assert deployment["live"]
     ids = {"@model": model["id"], "@version": version["id"], "@deployment": deployment["id"], "@key": key["id"]}
-    ids["@gate"] = gate["id"]
+    ids |= {"@gate": gate["id"], "@artifact": str(uuid4())}
     given = {
         "sessions": {"token_hash": TOKEN_HASH},
         "approvals": {"gates_hash": "given"},
         "saved_views": {"name": "taken"},
         "blobs": {"sha256": b"y" * 32},
-        "artifacts": {"path": "taken/a"},
+        "artifacts": {"path": "taken/a", "id": ids["@artifact"]},
+        "trusted_keys": {"name": "taken"},
         "sealed_entries": {"seq": 8, "entry_id": ENTRY},
         "audit_keys": {"id": ENTRY, "public_key": TOKEN_HASH},
     }
@@ -112,7 +115,7 @@ def refused(app):
 
 def insert(table, there, **changed):
     """The statement and the values of a valid row with these changes."""
-    row = dict(column.partition("=")[::2] for column in ROWS[table].split()) | changed
+    row = dict(column.replace("|", " ").partition("=")[::2] for column in ROWS[table].split()) | changed
     values = {name: there.get(value, value) if isinstance(value, str) else value for name, value in row.items()}
     if values.get("id") == "":
         values["id"] = str(uuid4())
@@ -149,6 +152,8 @@ BAD = {
         "hashed_bytes": -1,
     },
     "uploads": {"size_bytes": -1, "sha256": b"short", "writer": "@key"},
+    "file_signatures": {"bundle": "x" * (4 * 1024 * 1024 + 1)},
+    "trusted_keys": {"name": "", "public_key": "-----BEGIN CERTIFICATE-----", "fingerprint": "a" * 63, "model": "a/"},
     "people": {"name": "", "email": "x", "role": "root"},
     "api_keys": {"name": "", "role": "root", "prefix": "cat_abc", "key_hash": b"short"},
     "audit_logs": {"details": "[]"},
@@ -227,6 +232,7 @@ CHECKS = [
     ("saved_views", "holder", {"person_id": "@person"}),
     *(("saved_views", "address", {"address": address}) for address in ELSEWHERE),
     ("saved_views", "address_length", {"address": "/models?" + "x" * 3_000}),
+    ("trusted_keys", "public_key_length", {"public_key": "-----BEGIN PUBLIC KEY-----" + "x" * 4_096}),
     ("webhooks", "ended", {"ended_at": NOW}),
     ("webhooks", "ended_because_length", {"ended_at": NOW, "ended_because": "x" * 1_025}),
     ("webhooks", "old_secret", {"old_secret_until": NOW}),
@@ -253,6 +259,7 @@ CHECKS = [
     ("gates", "fields", gate("metric")),
     ("gates", "fields", {"path": "a"}),
     ("gates", "fields", {"paths": None}),
+    ("gates", "fields", {"kind": "files_signed"}),
 ]
 UNIQUE = [
     ("models", "uq_models_name", {"name": "ORG/Bert"}),
@@ -265,6 +272,7 @@ UNIQUE = [
     ("people", "uq_people_email", {"email": "DANA@example.com"}),
     ("jobs", "uq_jobs_key", {"key": "open"}),
     ("sessions", "uq_sessions_token_hash", {"token_hash": TOKEN_HASH}),
+    ("trusted_keys", "uq_trusted_keys_name", {"name": "TAKEN"}),
     ("artifacts", "uq_artifacts_path", {"path": "Taken/A"}),
     ("sealed_entries", "uq_sealed_entries_entry_id", {"entry_id": "@entry"}),
     ("audit_keys", "uq_audit_keys_public_key", {"public_key": TOKEN_HASH}),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
@@ -14,7 +15,7 @@ from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries import artifacts, versions
 from catapult.rules import artifact_paths
-from catapult.tables import NOW, Approval, Artifact, Blob, Role
+from catapult.tables import NOW, Approval, Artifact, Blob, FileSignature, Role
 
 
 def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
@@ -46,8 +47,11 @@ def add(
     media_type: str,
     is_stored: Callable[[], bool],
     facts: dict[str, Any] | None = None,
+    bundle: str | None = None,
 ) -> Artifact:
     """Add the file, whose bytes are in the storage. It voids the version's approvals. `facts` are what was found in it.
+
+    `bundle` is its text if it is the version's signature (`rules.file_signatures.kept`).
 
     Raises what `check_may_add` raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
     """
@@ -72,6 +76,9 @@ def add(
         created_at=now,
     )
     db.session.add(artifact)
+    if bundle is not None:
+        audit.flush()
+        db.session.add(FileSignature(artifact_id=artifact.id, bundle=bundle))
     voided = approvals.void(Approval.version_id == version_id, f"the file {path} was added by {actor.shown}", now)
     return audit.commit(actor, artifact, entry("artifact.create", version, artifact, voided))
 
@@ -92,6 +99,7 @@ def remove(artifact_id: UUID, *, actor: Actor) -> None:
     voided = approvals.void(
         Approval.version_id == version.id, f"the file {artifact.path} was removed by {actor.shown}", now
     )
+    db.session.execute(delete(FileSignature).where(FileSignature.artifact_id == artifact_id))
     db.session.delete(artifact)
     audit.commit(actor, artifact, entry("artifact.delete", version, artifact, voided))
 

@@ -142,8 +142,13 @@ def check(version_id: UUID, target: str, *, actor: Actor, force: bool = False) -
 
 
 def judge(facts: Sequence[Any], target: str, *, actor: Actor, force: bool = False) -> list[Verdict]:
-    """Judge the version by the `facts` of the target's gates, as `check` does."""
-    verdicts = queries.judged(facts, actor.voice)
+    """Judge the version by the `facts` of the target's gates, as `check` does.
+
+    The caller holds the locks of gates and version. Keys and files change under these, so a signature that is read here counts
+    until the transaction ends.
+    """
+    signed = queries.signatures(facts)
+    verdicts = queries.judged(facts, actor.voice, next(iter(signed.values()), None))
     if failed(verdicts) and not force:
         raise blocked(verdicts, target)
     return verdicts

@@ -1,4 +1,4 @@
-"""`/api/v1/versions/{id}/artifacts` and `/api/v1/artifacts`: the files of versions.
+"""`/api/v1/versions/{id}/artifacts`, `/signature` and `/api/v1/artifacts`: the files of versions.
 
 What takes file I/O is answered by the process for files, `server/file_process.py`, in every other one with 503.
 """
@@ -15,10 +15,11 @@ from catapult.actions import mounted_files, uploads
 from catapult.api.wire import added, transfers
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import PageQuery
-from catapult.contract.artifacts import ArtifactOut, MountedIn, MountEntryOut, MountQuery
+from catapult.contract.artifacts import ArtifactOut, MountedIn, MountEntryOut, MountQuery, SignatureOut
 from catapult.errors import Conflict, InsufficientStorage, Invalid, NotFound, RangeNotSatisfiable, Unavailable
 from catapult.extensions import current_files, current_settings, db
 from catapult.queries import artifacts, versions
+from catapult.queries import file_signatures as signatures
 from catapult.queries.lists.paging import Listing
 from catapult.storage.asking import Files, Refused
 from catapult.tables import Role
@@ -106,6 +107,17 @@ def _files() -> Files:
     if files is None:
         raise Unavailable("This server knows of no process for files (FILES_URL).", retry_after=60)
     return files
+
+
+@blp.get("/versions/<uuid:version_id>/signature", Role.VIEWER)
+@blp.answers(200, SignatureOut, refuses=(NotFound,))
+def get_signature(version_id: UUID) -> Any:
+    """Verify the signature of a version's files
+
+    Their stored SHA-256 is compared with what a trusted key has signed; no weights are read.
+    """
+    versions.check(version_id)
+    return signatures.of([version_id])[version_id]
 
 
 @blp.get("/artifacts/<uuid:artifact_id>", Role.VIEWER)

@@ -79,3 +79,18 @@ class MountEntryOut(Out):
     kind = fields.String(validate=validate.OneOf(["file", "folder"]), metadata=says("`file` or `folder`.", "file"))
     size_bytes = fields.Integer(allow_none=True, metadata=says("A file's size in bytes.", 437_951_328))
     changed_at = Time(metadata=says("When it was changed last.", EXAMPLE_TIME))
+
+
+class SignatureOut(Out):
+    """Whether a trusted key has signed the files of a version, as they are now."""
+
+    verified = fields.Boolean(metadata=says("Whether a signature counts and all files are signed.", True))
+    key = fields.Dict(
+        allow_none=True,
+        metadata=says(
+            "`id name fingerprint` of the trusted key; null if nothing is verified.", {"name": "release-2026"}
+        ),
+    )
+    detail = fields.String(
+        metadata=says("The same in words, or what is wrong.", f"its files are signed by release-2026, key {_SHA256}")
+    )

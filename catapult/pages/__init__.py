@@ -37,6 +37,7 @@ from catapult.pages import (
     scripts,
     search,
     sign_in,
+    trusted_keys,
     versions,
     webhooks,
 )
@@ -57,6 +58,7 @@ NOUNS += [
     people,
     me,
     saved_views,
+    trusted_keys,
     webhooks,
     jobs,
     docs,

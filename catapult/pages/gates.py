@@ -27,6 +27,7 @@ KINDS = {
     GateKind.METADATA_PRESENT: "Required metadata",
     GateKind.RELEASED: "Releases only",
     GateKind.SOAKED: "Time live in another environment",
+    GateKind.FILES_SIGNED: "Files signed by a trusted key",
     GateKind.APPROVED: "Approval by others",
 }
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}

@@ -19,7 +19,7 @@ from catapult.pages.parts import evidence, file_list, formats, forms, fragments,
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.pages.parts.stepper import Step, Way
-from catapult.queries import artifacts, audit_logs, comments, deployments, gates, versions
+from catapult.queries import audit_logs, comments, deployments, file_signatures, gates, versions
 from catapult.queries import registered_models as models
 from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
@@ -282,7 +282,9 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     base = release if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
-    panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.voice)[UUID(row.id)])
+    signature, files = file_signatures.with_files(UUID(row.id), FILES + 1) if row.has_files else (None, [])
+    signed = {UUID(row.id): signature} if signature else None
+    panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.voice, signed)[UUID(row.id)])
     rows = compare(columns, base=len(columns) - 1).rows
     read = [verdict.gate.path for panel in panels for verdict in panel.verdicts if verdict.gate.path]
     mine = deployments.of_version(UUID(row.id), SHOWN, LIVE)
@@ -306,8 +308,9 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": mine.newest,
-        "files": file_list.shown(artifacts.of_version(UUID(row.id)).page(Page(FILES + 1))) if row.has_files else [],
+        "files": file_list.shown(files),
         "files_shown": FILES,
+        "signature": signature,
         "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],
         "now": datetime.now(UTC),

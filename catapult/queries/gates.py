@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, Date, and_, bindparam, func, literal, lite
 from catapult.errors import Conflict, NotFound
 from catapult.extensions import KEEP_PLAN, db
 from catapult.filters.operators import normalized
-from catapult.queries import gate_facts
+from catapult.queries import file_signatures, gate_facts
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.rules import gates
+from catapult.rules.file_signatures import Signature
 from catapult.rules.gates import Verdict
 from catapult.rules.normal_text import normal
 from catapult.tables import RELEASE, Approval, Gate, GateKind, GateRefusal, RegisteredModel, Version, VersionStatus
@@ -96,30 +97,47 @@ def directed(name: str) -> list[Any]:
 def verdicts(version_ids: Iterable[Any], target: str, asker: UUID | None) -> dict[UUID, list[Verdict]]:
     """Return `{version's id: the verdicts of the gates on its way to that target}`, an empty list if no gate applies.
 
-    `asker` is the voice that asks, whose own approval does not count. Sends one statement, however many gates there are.
+    `asker` is the voice that asks, whose own approval does not count. Sends one statement, however many gates there are, and
+    another one if any asks for signed files.
     """
     ids = _uuids(version_ids)
     rows = facts(ids, target)
-    return {each: judged(rows.get(each, []), asker) for each in ids}
+    signed = signatures(fact for of_version in rows.values() for fact in of_version)
+    return {each: judged(rows.get(each, []), asker, signed.get(each)) for each in ids}
 
 
-def verdicts_everywhere(version_ids: Iterable[Any], asker: UUID | None) -> dict[UUID, dict[str, list[Verdict]]]:
-    """Return `{version's id: {target: verdicts}}` for every target that has a gate. Otherwise as `verdicts`."""
+def verdicts_everywhere(
+    version_ids: Iterable[Any], asker: UUID | None, signed: Mapping[UUID, Signature] | None = None
+) -> dict[UUID, dict[str, list[Verdict]]]:
+    """Return `{version's id: {target: verdicts}}` for every target that has a gate. Otherwise as `verdicts`.
+
+    `signed` are the `signatures`, if they were read already.
+    """
     ids = _uuids(version_ids)
     rows: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
     for fact in db.session.execute(gate_facts.EVERYWHERE, {"versions": ids}) if ids else ():
         rows[fact.version_id, fact.target].append(fact)
     verdicts: dict[UUID, dict[str, list[Verdict]]] = {version_id: {} for version_id in ids}
+    if signed is None:
+        signed = signatures(fact for of_target in rows.values() for fact in of_target)
     for (version_id, target), of_target in rows.items():
-        verdicts[version_id][target] = judged(of_target, asker)
+        verdicts[version_id][target] = judged(of_target, asker, signed.get(version_id))
     return verdicts
 
 
-def judged(rows: Sequence[Any], asker: UUID | None) -> list[Verdict]:
-    """Return the verdicts of all gates of a target on one version, from their `facts`."""
+def judged(rows: Sequence[Any], asker: UUID | None, signature: Signature | None = None) -> list[Verdict]:
+    """Return the verdicts of all gates of a target on one version, from their `facts` and the one of its `signatures`."""
     asks = any(fact.kind_ == GateKind.APPROVED for fact in rows)
     current_hash = gates.gates_hash(rows) if asks else ""  # only approvals name it
-    return [gates.judge(fact, gate_facts.approvals(fact), current_hash, asker) for fact in rows]
+    return [gates.judge(fact, gate_facts.approvals(fact), current_hash, asker, signature) for fact in rows]
+
+
+def signatures(facts: Iterable[Any]) -> dict[UUID, Signature]:
+    """Return `{version's id: the signature of its files}` for the versions with a gate among these `facts` that asks for it.
+
+    Sends one statement, or none. What it reads is too much to be read along with the facts of every gate.
+    """
+    return file_signatures.of({fact.version_id for fact in facts if fact.kind_ == GateKind.FILES_SIGNED})
 
 
 def tried(version_ids: Iterable[Any], gate: Mapping[str, Any]) -> dict[UUID, Verdict]:
@@ -128,7 +146,9 @@ def tried(version_ids: Iterable[Any], gate: Mapping[str, Any]) -> dict[UUID, Ver
     Approvals do not count: nobody can have approved anything for a gate that does not exist yet.
     """
     values = {"versions": _uuids(version_ids), "target": gate["target"], "gate": json.dumps(dict(gate))}
-    return {fact.version_id: gates.judge(fact, [], "", None) for fact in db.session.execute(gate_facts.TRIED, values)}
+    rows = list(db.session.execute(gate_facts.TRIED, values))
+    signed = signatures(rows)
+    return {fact.version_id: gates.judge(fact, [], "", None, signed.get(fact.version_id)) for fact in rows}
 
 
 def newest_for(pattern: str, most: int) -> list[Any]:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from catapult.rules.file_signatures import Signature
 from catapult.rules.metadata_limits import MOST_LISTED
 from catapult.rules.numbers import EXACT, as_number, exact, written
 from catapult.tables import RELEASE, Direction, GateKind, Operator, Role
@@ -31,6 +32,7 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
     GateKind.METADATA_PRESENT: ("paths",),
     GateKind.RELEASED: (),
     GateKind.SOAKED: ("environment", "seconds"),
+    GateKind.FILES_SIGNED: (),
     GateKind.APPROVED: ("count", "role"),
 }
 """The fields of each kind of gate, beside `model` and `target`."""
@@ -39,6 +41,9 @@ CHANGED = "a gate has changed since"
 CONTENT_CHANGED = "the content has changed since"
 OWN_REQUEST = "you cannot approve your own request"
 """Why an approval does not count for the key that gave it. It counts for others."""
+
+NOT_READ = "the signature of its files was not read"
+"""Of a gate that is not asked about here."""
 
 UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -99,14 +104,19 @@ def gates_hash(gates: Iterable[Any]) -> str:
     return hashlib.sha256(" ".join(versions).encode()).hexdigest()
 
 
-def judge(facts: Any, approvals: Sequence[Any], current_hash: str, asker: UUID | None) -> Verdict:
+def judge(
+    facts: Any, approvals: Sequence[Any], current_hash: str, asker: UUID | None, signature: Signature | None = None
+) -> Verdict:
     """Return the gate's verdict.
 
     `facts` are the gate and all it looks at (`queries.gates.facts`), `approvals` those of the version and target that are not
-    withdrawn, `current_hash` is the `gates_hash` of the target's gates, and `asker` the voice that asks.
+    withdrawn, `current_hash` is the `gates_hash` of the target's gates, and `asker` the voice that asks. `signature` is that of
+    the version's files; without it, no gate that asks for one passes.
     """
     if facts.kind_ == GateKind.APPROVED:
         return _approved(facts, [_judged(facts, approval, current_hash, asker) for approval in approvals])
+    if facts.kind_ == GateKind.FILES_SIGNED:
+        return Verdict(facts, signature.verified, signature.detail) if signature else Verdict(facts, False, NOT_READ)
     passed, detail = _JUDGES[facts.kind_](facts)
     return Verdict(facts, passed, detail)
 
@@ -184,6 +194,7 @@ _RULES: dict[str, Callable[[Any], str]] = {
     GateKind.RELEASED: lambda gate: "releases only",
     GateKind.SOAKED: lambda gate: f"live in {gate.environment} for {span(gate.seconds)} without interruption",
     GateKind.APPROVED: lambda gate: f"approved by {_others(gate.count_)} with the role {_role_or_higher(gate.role)}",
+    GateKind.FILES_SIGNED: lambda gate: "all files signed by a trusted key",
 }
 
 

@@ -33,7 +33,7 @@ from .errors import (
     UnsupportedMediaType,
     Validation,
 )
-from .file_records import Artifact, MountFile
+from .file_records import Artifact, FileSignature, MountFile, TrustedKey
 from .records import (
     ApiKey,
     Approval,
@@ -88,6 +88,7 @@ __all__ = [
     "Deployment",
     "DeploymentRun",
     "Environment",
+    "FileSignature",
     "Forbidden",
     "Frozen",
     "Gate",
@@ -121,6 +122,7 @@ __all__ = [
     "ServerError",
     "TimedOut",
     "TooLarge",
+    "TrustedKey",
     "Unauthenticated",
     "Unavailable",
     "UnexpectedAnswer",

@@ -41,3 +41,34 @@ class MountFile(Record):
     kind: str = ""
     size_bytes: int | None = None
     changed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class FileSignature(Record):
+    """Whether a trusted key has signed the files of a version, as they are now. `detail` says the same, or what is wrong.
+
+    `key` has the `id`, `name` and `fingerprint` of the trusted key; it is None if nothing is verified.
+    """
+
+    verified: bool = False
+    key: dict[str, Any] | None = field(default=None, hash=False)
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class TrustedKey(Record):
+    """A public key that files may be signed for: `public_key` is PEM, `fingerprint` the SHA-256 of the same in DER.
+
+    `model` is a pattern of models, None is every one. After `not_after` no signature of it counts.
+    """
+
+    id: str = ""
+    name: str = ""
+    public_key: str = ""
+    fingerprint: str = ""
+    model: str | None = None
+    not_after: datetime | None = None
+    created_by: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    etag: str | None = field(default=None, compare=False, repr=False)

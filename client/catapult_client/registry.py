@@ -19,6 +19,7 @@ from .gate_calls import GateCalls
 from .model_calls import ModelCalls
 from .records import Health, Info
 from .transport import Ask, Timeout, Transport, api_root, checked_timeout, decoded, secret
+from .trusted_key_calls import TrustedKeyCalls
 from .version_calls import VersionCalls
 from .webhook_calls import WebhookCalls
 
@@ -41,6 +42,7 @@ class Registry(
     EnvironmentCalls[Failed],
     GateCalls[Failed],
     ArtifactCalls[Failed],
+    TrustedKeyCalls[Failed],
     CommentCalls[Failed],
     AccessCalls[Failed],
     WebhookCalls[Failed],

@@ -217,6 +217,7 @@ OWN = {
     "released": {},
     "soaked": {"environment": "staging", "seconds": 60},
     "approved": {"count": 2, "role": "admin"},
+    "files_signed": {},
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, assume, given, settings
-from rolecases import failed
+from rolecases import TRUSTED, failed
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -65,6 +65,7 @@ def there(api):
         "key_id": key["id"],
         "person_id": api.make("/api/v1/people", {"name": "Dana"})["id"],
         "decision_id": deployment["decision_id"],
+        "trusted_key_id": api.make("/api/v1/trusted-keys", TRUSTED)["id"],
         "name": "production",
         "gate_id": api.make("/api/v1/gates", {**GATE, "model": "nothing/*"})["id"],
     }
@@ -101,10 +102,12 @@ def agree(case):
         case.query.pop(name, None)
     case.headers.pop("If-Match", None)
     if isinstance(case.body, dict):
-        for name in ("expires_at", "force", "frozen", "frozen_reason", "frozen_until", "to"):
+        for name in ("expires_at", "not_after", "force", "frozen", "frozen_reason", "frozen_until", "to"):
             case.body.pop(name, None)
         if case.operation.label in NEEDS_REASON:
             case.body["reason"] = "it was wrong"
+        if "public_key" in case.body:
+            case.body["public_key"] = TRUSTED["public_key"]
         if "/webhooks" in case.operation.path and "url" in case.body:
             case.body |= {"url": "https://93.184.215.14/in", "format": "standard"}  # nothing is sent to most addresses
             case.body.pop("active", None)

@@ -68,6 +68,8 @@ PAGES = {
     "the people": "/people",
     "editing a person": "/people/{person}/edit",
     "oneself": "/me",
+    "the trusted keys": "/trusted-keys",
+    "deleting a trusted key": "/trusted-keys/{trusted}/delete",
     "the webhooks": "/webhooks",
     "a webhook": "/webhooks/{hook}",
     "editing a webhook": "/webhooks/{hook}/-/edit",
@@ -91,6 +93,7 @@ PAGES = {
     "a new key": "/new/key",
     "a new person": "/new/person",
     "a new webhook": "/new/webhook",
+    "a new trusted key": "/new/trusted-key",
     "no such page": "/no/such/page",
     "no such model": "/models/no/such/model",
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from signed_files import new_key, pem_of
 from stage import on_server
 from up import ROOT, Start, Up, a_version, at_work, environment, run, until
 
@@ -101,7 +102,9 @@ def prepare(server: Up) -> None:
         caller.made("/api/v1/people", {"name": "Drill", "role": "viewer"})
         version = caller.version(caller.model("drill/approved"), "1.0.0", metadata={"accuracy": 1})
         assert caller.post(f"/api/v1/versions/{version['id']}/promote", json={}).status_code == 409
-        caller.put(f"/api/v1/versions/{version['id']}/artifacts/a.json", json={"a": 1}).raise_for_status()
+        for path in ("a.json", "model.sig"):
+            caller.put(f"/api/v1/versions/{version['id']}/artifacts/{path}", json={"a": 1}).raise_for_status()
+        caller.made("/api/v1/trusted-keys", {"name": "release-2026", "public_key": pem_of(new_key())})
     with server.by("releaser") as other:
         other.made(f"/api/v1/versions/{version['id']}/approvals", {"target": "release", "comment": "ü \u2713"})
         other.made(f"/api/v1/versions/{version['id']}/comments", {"text": "ü \u2713"})

@@ -1,14 +1,19 @@
 """Gates, freezes and rollbacks while many act at once: what they promise holds in every order of the requests."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import psycopg2
 import pytest
 import requests
+from signed_files import new_key, pem_of, signature_of
 from up import Caller, Up, a_version, at_once, problem, statuses
+
+from catapult.actions.locks import GATES
 
 pytestmark = pytest.mark.live
 
@@ -230,6 +235,57 @@ def test_nothing_is_promoted_past_a_gate_that_became_stricter(live: Up, admin: C
         assert live.sql(
             "SELECT count(*) FROM versions WHERE model_id = %s AND version LIKE %s", model["id"], f"{attempt}.r%"
         ) == [(count,)]
+
+
+def test_nothing_is_promoted_by_a_key_that_was_deleted(live: Up, admin: Caller, releaser: Caller) -> None:
+    """A promotion that counts a signature is over before its key is deleted, or else it is blocked."""
+    model, key = admin.model("races/signed"), new_key()
+    a_gate(admin, model, "release", "files_signed")
+    outcomes = set()
+    for n in range(12):
+        version = admin.version(model, f"1.{n}")
+        sign(live, version["id"], signature_of(key, {"a": b"a"}))
+        trusted = admin.made("/api/v1/trusted-keys", {"name": "racer", "public_key": pem_of(key)})
+        promoted, deleted = at_once(
+            partial(releaser.post, f"/api/v1/versions/{version['id']}/promote", json={}),
+            partial(admin.delete, f"/api/v1/trusted-keys/{trusted['id']}"),
+        )
+        assert deleted.status_code == 204
+        outcomes.add(promoted.status_code)
+        if promoted.status_code == 200:
+            ((in_order,),) = live.sql(
+                "SELECT released_at < trusted_keys.deleted_at FROM versions, trusted_keys"
+                " WHERE versions.id = %s AND trusted_keys.id = %s",
+                *(version["id"], trusted["id"]),
+            )
+            assert in_order
+        else:
+            assert "none of the trusted keys" in problem(promoted, "blocked")["detail"]
+    assert outcomes <= {200, 409}
+
+
+def test_a_key_is_deleted_once_no_check_by_it_is_under_way(live: Up, admin: Caller) -> None:
+    trusted = admin.made("/api/v1/trusted-keys", {"name": "waited for", "public_key": pem_of(new_key())})
+    with closing(psycopg2.connect(live.database_url)) as promotion, ThreadPoolExecutor(1) as pool:
+        promotion.cursor().execute("SELECT pg_advisory_xact_lock_shared(%s)", [GATES])
+        deleting = pool.submit(admin.delete, f"/api/v1/trusted-keys/{trusted['id']}")
+        assert not wait([deleting], timeout=1).done
+        promotion.commit()
+        assert deleting.result(20).status_code == 204
+
+
+def sign(live: Up, version_id: str, bundle: bytes) -> None:
+    """Give the version a file `a` and a signature, as their uploads do."""
+    live.sql(
+        "INSERT INTO blobs SELECT sha256(convert_to(x, 'UTF8')), 1 FROM (VALUES ('a'), ('s')) AS t (x) ON CONFLICT DO NOTHING"
+    )
+    live.sql(
+        "WITH added AS (INSERT INTO artifacts (id, version_id, path, media_type, size_bytes, sha256, created_by)"
+        " SELECT gen_random_uuid(), %s, path, 'x/y', 1, sha256(convert_to(x, 'UTF8')), 'x'"
+        " FROM (VALUES ('a', 'a'), ('model.sig', 's')) AS t (path, x) RETURNING id, path)"
+        " INSERT INTO file_signatures SELECT id, %s FROM added WHERE path = 'model.sig'",
+        *(version_id, bundle.decode()),
+    )
 
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["new", "deleted"])

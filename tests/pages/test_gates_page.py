@@ -118,6 +118,7 @@ OWN = {
     "released": {},
     "soaked": {"environment": "Staging", "seconds": "2", "unit": "days"},
     "approved": {"count": "2", "role": "admin"},
+    "files_signed": {},
 }
 STORED = {
     **OWN,

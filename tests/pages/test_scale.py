@@ -68,6 +68,7 @@ PAGES = [
         "/keys",
         "/people",
         "/webhooks",
+        "/trusted-keys",
         "/jobs",
         "/me",
         "/search",

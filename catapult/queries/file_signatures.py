@@ -1,0 +1,76 @@
+"""Whether the files of versions are signed: all that `rules.file_signatures` looks at, in one statement.
+
+It is asked anew each time, so that a key that was added, deleted or has expired counts at once, and a file that was added too.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from catapult.extensions import KEEP_PLAN, db
+from catapult.rules import file_signatures
+from catapult.rules.file_signatures import Signature
+
+MOST_AT_ONCE = 16 * 1024 * 1024
+"""Bytes of signatures that are read for one list. The others are not verified there."""
+
+# All trusted keys, also those of other models and those that have expired, so that the answer can name them: there are few.
+_KEYS = """
+SELECT json_agg(json_build_object('id', key.id, 'name', key.name, 'fingerprint', key.fingerprint,
+    'public_key', key.public_key, 'model', key.model,
+    'applies', key.model IS NULL OR lower(model.name) LIKE replace(replace(lower(key.model), '_', '\\_'), '*', '%'),
+    'expired', coalesce(key.not_after < clock_timestamp(), false),
+    'not_after', to_char(key.not_after AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24\\:MI "UTC"')
+) ORDER BY key.created_at, key.id) FROM trusted_keys AS key WHERE key.deleted_at IS NULL
+"""
+# Walks ix_artifacts_version.
+_FILES = f"""
+SELECT json_object_agg(file.path, encode(file.sha256, 'hex')) FROM (
+    SELECT path, sha256 FROM artifacts WHERE version_id = asked.id AND path <> '{file_signatures.PATH}'
+    LIMIT {file_signatures.MOST_FILES + 1}
+) AS file
+"""  # noqa: S608 - built from constants
+_SQL = f"""
+SELECT asked.id, {{listed}} EXISTS (SELECT FROM artifacts WHERE version_id = asked.id) AS has_files,
+    asked.size_bytes, asked.is_deferred, kept.bundle,
+    CASE WHEN kept.bundle IS NOT NULL THEN ({_FILES}) END AS files,
+    CASE WHEN kept.bundle IS NOT NULL THEN ({_KEYS}) END AS keys
+FROM (
+    SELECT version.id, version.model_id, signature.id AS signature_id, signature.size_bytes,
+        coalesce(sum(signature.size_bytes) FILTER (WHERE signature.size_bytes <= {file_signatures.MOST_BYTES})
+            OVER (ORDER BY version.id) > {MOST_AT_ONCE}, false) AS is_deferred
+    FROM versions AS version LEFT JOIN artifacts AS signature
+        ON signature.version_id = version.id AND signature.path = '{file_signatures.PATH}'
+    WHERE version.id = ANY(CAST(:versions AS uuid[]))
+) AS asked
+JOIN models AS model ON model.id = asked.model_id
+LEFT JOIN file_signatures AS kept ON kept.artifact_id = asked.signature_id AND NOT asked.is_deferred
+"""  # noqa: S608 - built from constants
+# The first files, for the page that shows both: one statement less.
+_LISTED = """(
+    SELECT coalesce(json_agg(file), '[]') FROM (
+        SELECT id, path, size_bytes, encode(sha256, 'hex') AS sha256, CAST(facts AS text) AS facts, created_by, created_at
+        FROM artifacts WHERE version_id = asked.id ORDER BY path, id LIMIT :most
+    ) AS file
+) AS listed,"""
+_FACTS, _WITH_FILES = (text(_SQL.format(listed=listed)).execution_options(**KEEP_PLAN) for listed in ("", _LISTED))
+
+
+def of(version_ids: Iterable[UUID]) -> dict[UUID, Signature]:
+    """Return `{version's id: whether its files are signed}`. Sends one statement, or none without versions."""
+    ids = list(version_ids)
+    rows: Any = db.session.execute(_FACTS, {"versions": ids}) if ids else ()
+    return {row.id: file_signatures.judge(row) for row in rows}
+
+
+def with_files(version_id: UUID, most: int) -> tuple[Signature, list[Any]]:
+    """Return whether the version's files are signed, and the first so many of them by their paths, in one statement."""
+    row = db.session.execute(_WITH_FILES, {"versions": [version_id], "most": most}).one()
+    files = [
+        SimpleNamespace(**{**file, "created_at": datetime.fromisoformat(file["created_at"])}) for file in row.listed
+    ]
+    return file_signatures.judge(row), files
