@@ -19,6 +19,7 @@ from catapult.demo.history import uuid7_at
 from catapult.demo.plans import MODELS
 from catapult.demo.rows import Registry
 from catapult.extensions import db
+from catapult.queries import runs
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, 123456, tzinfo=UTC)
 OURS = {
@@ -151,15 +152,19 @@ def test_no_admin_key_of_the_demo_keeps_the_first_admin_from_getting_one(empty):
 @pytest.mark.parametrize("hours", range(0, 24 * 14, 37))
 def test_at_any_hour_of_any_day_each_action_is_possible_when_it_comes(hours):
     now = NOW + timedelta(hours=hours)
-    times, live, archived, released = [], {}, set(), set()
+    times, live, running, archived, released = [], {}, {}, set(), set()
     for at, written in Registry(MODELS, now, SALT).events():
         times.append(at)
         entry, details = written[-1][1], written[-1][1]["details"]
-        if entry["action"] == "deployment.create":
+        if entry["resource_type"] == "deployment":
+            where = details["model"], details["environment"]
             assert details["version_id"] not in archived
             assert details["environment"] != "production" or details["version_id"] in released
+            assert running.pop(where, entry["resource_id"]) == entry["resource_id"], "two at once"
+            if details["status"] in ("pending", "running"):
+                running[where] = entry["resource_id"]
             if details["status"] == "success":
-                live[details["model"], details["environment"]] = details["version_id"]
+                live[where] = details["version_id"]
         elif entry["action"] == "version.promote":
             assert entry["resource_id"] not in archived | released
             released.add(entry["resource_id"])
@@ -169,6 +174,7 @@ def test_at_any_hour_of_any_day_each_action_is_possible_when_it_comes(hours):
     assert times == sorted(set(times))
     assert max(times) < now
     assert len(live) > 50
+    assert len(running) == sum(bool(plan.under_way) for plan in MODELS)
 
 
 def test_an_id_sorts_with_its_time_to_the_microsecond():
@@ -182,3 +188,30 @@ def test_an_id_sorts_with_its_time_to_the_microsecond():
 def test_it_is_half_a_year(filled):
     (versions,) = filled.sql("SELECT max(created_at) - min(created_at) AS long FROM versions")
     assert timedelta(days=175) < versions["long"] < timedelta(days=184)
+
+
+def test_deployments_take_minutes_and_one_that_runs_has_earlier_ones_to_be_measured_by(filled):
+    spans = """SELECT d.status, s.at - d.deployed_at AS took FROM deployments AS d
+        JOIN deployment_states AS s ON s.deployment_id = d.id AND s.status = d.status
+        WHERE d.environment <> 'development' AND d.status IN ('success', 'failed') AND d.rollback_of IS NULL"""
+    took = {
+        status: [row["took"] for row in filled.sql(spans) if row["status"] == status]
+        for status in ("success", "failed")
+    }
+    assert min(map(len, took.values())) > 5
+    for status, least in {"success": timedelta(minutes=5), "failed": timedelta(minutes=1)}.items():
+        assert all(least <= span < timedelta(minutes=33) for span in took[status]), status
+    (now,) = filled.sql("SELECT id::text FROM deployments WHERE status = 'running'")
+    with filled.app.app_context():
+        usual = runs.of(now["id"]).usual
+        db.session.remove()
+    assert usual is not None
+    assert 8 < usual / 60 < 24
+
+
+def test_a_release_that_went_wrong_was_rolled_back(filled):
+    (back,) = filled.sql("SELECT * FROM deployments WHERE rollback_of IS NOT NULL")
+    (bad,) = filled.sql(f"SELECT * FROM deployments WHERE superseded_by = '{back['id']}'")
+    assert (bad["id"], bad["environment"], bad["ended_at"]) == (back["rollback_of"], "production", back["live_from"])
+    (entry,) = filled.sql("SELECT details FROM audit_logs WHERE action = 'deployment.rollback'")
+    assert entry["details"]["reason"] in {plan.demotion for plan in MODELS}

@@ -173,6 +173,15 @@ class Replay:
         version = self.ids[self.rows[entry.resource_id]["release_id"]]
         return deployments.create(actor=actor, release_id=version, status=details.status, **fields).id
 
+    def deployment_update(self, entry, actor, details):
+        names = {"metadata": "metadata_"}
+        new = {names.get(field, field): change["new"] for field, change in details.changes.items()}
+        deployments.edit(self.ids[entry.resource_id], new, actor=actor)
+
+    def deployment_rollback(self, entry, actor, details):
+        of = {"model_name": details.model, "reason": details.reason}
+        return deployments.rollback(details.environment, actor=actor, **of).id
+
     def session_create(self, entry, actor, details):
         token = self.tokens[entry.resource_id] = sessions.sign_in(actor=actor)
         return stored_sessions.find(token).session_id

@@ -27,12 +27,19 @@ TABLES = (
         "metrics",
         "decisions",
         "deployments",
+        "deployment_states",
         "gates",
         "comments",
         "audit_logs",
     ),
 )
 """The tables that are filled, in an order that their foreign keys allow."""
+
+STATES = """
+UPDATE deployment_states SET at = coalesce(live_from, updated_at) FROM deployments
+WHERE id = deployment_id AND deployment_states.status = deployments.status AND at <> coalesce(live_from, updated_at)
+"""
+"""SQL that sets when deployments reached their last state: the trigger took the time at which they began."""
 
 # Until the transaction ends, nobody registers a model or fills the registry a second time.
 _LOCK = text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE")
@@ -57,6 +64,7 @@ def fill(now: datetime | None = None) -> dict[str, int]:
         key["last_used_at"] = used[key["id"]]
     for table in TABLES:
         db.session.execute(insert(db.metadata.tables[table]), rows[table])
+    db.session.execute(text(STATES))
     counts = {table: len(rows[table]) for table in ("models", "versions", "deployments")}
     first = db.session.get_one(RegisteredModel, rows["models"][0]["id"])
     audit.commit(CLI, first, audit.entry("demo.fill", first, name=first.name, **counts))

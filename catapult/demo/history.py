@@ -17,6 +17,9 @@ EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 MORNING, EVENING, SATURDAY = 8, 17, 5
 HOURS = {DEVELOPMENT: (0.1, 0.8), STAGING: (2, 30), PRODUCTION: (1, 20)}
 """The fewest and the most hours until a version that is ready is deployed to the environment."""
+MINUTES = {STAGING: (9, 18), PRODUCTION: (12, 25)}
+"""The fewest and the most minutes that a model's deployments to the environment usually take. Those to development are recorded
+when they are over."""
 EDITS = {"ceph_path": (0.1, 0.5), "metadata": (0.5, 6), "release_notes": (6, 24)}
 """Fields that may be completed after the version was registered, and the fewest and the most hours until then."""
 CONTENT = ("ceph_path", "metadata")
@@ -62,7 +65,11 @@ class Built:
 
 @dataclass(slots=True, eq=False)
 class Deployed:
-    """A deployment. If it succeeded, it was live until the deployment `superseded_by`. One that failed has no decision."""
+    """A deployment that began `at` and was `done` later; it is done at once if it is recorded with its last status.
+
+    If it succeeded, it was live until the deployment `superseded_by`. `decision_id` is that of its last decision; one that
+    is recorded as failed has none. A rollback has the deployment that it ended as `rollback_of`.
+    """
 
     id: str
     at: datetime
@@ -70,9 +77,16 @@ class Deployed:
     environment: str
     built: Built
     status: str
-    decision_id: str | None
+    done: datetime
+    decision_id: str | None = None
     superseded_by: "Deployed | None" = None
     supersedes: "Deployed | None" = None
+    rollback_of: "Deployed | None" = None
+
+    @property
+    def ran(self) -> bool:
+        """Whether it was recorded as running first."""
+        return self.done > self.at
 
 
 class Event(NamedTuple):
@@ -136,6 +150,9 @@ class History:
         began = timedelta(days=plan.began - self.rng.random() / 10)
         pace = min(1.0, began / max(1, plan.versions) / UNHURRIED)
         self.clock = Clock(self.rng, now, pace)
+        self.runs = Clock(Random(f"{SEED} runs {plan.name}"), now, pace)  # noqa: S311 - as above
+        self.usual = {environment: self.runs.rng.uniform(*MINUTES[environment]) for environment in MINUTES}
+        """How many minutes a deployment to each environment usually takes."""
         self.born = Moment(now - began, self.rng.choice(plan.kind.hosts))
         self.id = uuid7_at(self.born.at, self.rng)
         self.events: list[Event] = []
@@ -233,22 +250,41 @@ class History:
         if environment == PRODUCTION:
             at = self.clock.at_work(at)
         if self.rng.random() < 0.1:
-            self._place(at, by, environment, built, DeploymentStatus.FAILED)
-            at = self.clock.after(at, 0.3, 2)
-        self._place(at, by, environment, built, DeploymentStatus.SUCCESS)
-        return at
+            at = self.clock.after(self._place(at, by, environment, built, DeploymentStatus.FAILED), 0.3, 2)
+        return self._place(at, by, environment, built, DeploymentStatus.SUCCESS)
 
-    def _place(self, at: datetime, by: str, environment: str, built: Built, status: str) -> None:
-        decision_id = None if status == DeploymentStatus.FAILED else uuid7_at(at, self.decisions)
-        deployed = Deployed(uuid7_at(at, self.rng), at, by, environment, built, status, decision_id)
-        if status == DeploymentStatus.SUCCESS:
+    def _place(self, at: datetime, by: str, environment: str, built: Built, status: str) -> datetime:
+        """Deploy the version, with this status in the end. Returns when it has it."""
+        id_, done = uuid7_at(at, self.rng), self._done(at, environment, status)
+        deployed = Deployed(id_, at, by, environment, built, status, done)
+        if deployed.ran or status != DeploymentStatus.FAILED:
+            deployed.decision_id = uuid7_at(at, self.decisions)
+        self._add(at, by, "deployment.create", deployed, decision_id=deployed.decision_id)
+        if deployed.ran:
+            live = uuid7_at(deployed.done, self.decisions) if status == DeploymentStatus.SUCCESS else None
+            deployed.decision_id = live or deployed.decision_id
+            self._add(deployed.done, by, "deployment.update", deployed, decision_id=live)
+        self._use(deployed)
+        return deployed.done
+
+    def _done(self, at: datetime, environment: str, status: str) -> datetime:
+        """When a deployment that begins then has this status: at once, or some minutes later."""
+        if environment not in self.usual or status not in (DeploymentStatus.SUCCESS, DeploymentStatus.FAILED):
+            return at
+        least, most = (0.2, 0.8) if status == DeploymentStatus.FAILED else (0.85, 1.3)
+        hours = self.usual[environment] / 60
+        return self.runs.after(at, least * hours, most * hours)
+
+    def _use(self, deployed: Deployed) -> None:
+        """Note that the deployment used its version, and what it ended if it succeeded."""
+        environment, done = deployed.environment, deployed.done
+        if deployed.status == DeploymentStatus.SUCCESS:
             if before := self.live.get(environment):
                 before.superseded_by, deployed.supersedes = deployed, before
-                before.built.used = max(before.built.used, at)
+                before.built.used = max(before.built.used, done)
             self.live[environment] = deployed
-        self.last[environment] = at
-        built.used = max(built.used, at)
-        self._add(at, by, "deployment.create", deployed, decision_id=decision_id)
+        self.last[environment] = done
+        deployed.built.used = max(deployed.built.used, done)
 
     def _promote(self, built: Built, ready: datetime) -> datetime:
         """Make the version a release, after the previous one. Returns when."""
@@ -260,16 +296,25 @@ class History:
         return at
 
     def _demote(self) -> None:
-        """If the plan says so, production goes back from the last release to the previous one, and it is demoted."""
+        """If the plan says so, production is rolled back from the last release to the previous one, and it is demoted."""
         bad = self.live.get(PRODUCTION)
         if self.plan.demotion and bad and bad.supersedes and bad.built.released:
-            at = self.clock.after(bad.at, 2, 6)
-            self._place(at, "release-eng", PRODUCTION, bad.supersedes.built, DeploymentStatus.SUCCESS)
+            at = self.clock.after(bad.done, 14, 22)
+            self._roll_back(bad, bad.supersedes, at, self.plan.demotion)
             was = {"released_by": bad.built.released.by, "released_at": bad.built.released.at.isoformat()}
             bad.built.released = bad.built.decision_id = None
             details, at = {"reason": self.plan.demotion, **was}, self.clock.after(at, 0.2, 1)
             decision_id = uuid7_at(at, self.decisions)
             self._change(at, "release-eng", "version.demote", bad.built, details, decision_id)
+
+    def _roll_back(self, bad: Deployed, earlier: Deployed, at: datetime, reason: str) -> None:
+        """End what is live: the version of the earlier deployment is live again at once."""
+        id_, decision_id = uuid7_at(at, self.rng), uuid7_at(at, self.decisions)
+        kept = (DeploymentStatus.SUCCESS, at, decision_id)
+        back = Deployed(id_, at, "release-eng", bad.environment, earlier.built, *kept, rollback_of=bad)
+        details = {"reason": reason, "rollback_of": bad.id, "from_version": bad.built.version, "to": earlier.id}
+        self._add(at, back.by, "deployment.rollback", back, details, decision_id)
+        self._use(back)
 
     def _archive(self) -> None:
         """Most of what is worse, and some of what is old, is archived after its last use; never what is live or new."""
@@ -288,7 +333,8 @@ class History:
         if self.plan.under_way:
             environment, status = self.plan.under_way
             good = [built for built in self.versions if built.good and (built.released or environment != PRODUCTION)]
-            at = self.clock.now - timedelta(minutes=self.rng.uniform(2, 9))
+            so_far = self.usual[environment] * self.rng.uniform(0.15, 0.35)
+            at = max(self.clock.now - timedelta(minutes=so_far), self.last[environment] + MICROSECOND)
             self._place(at, "ci-releases", environment, good[-1], status)
 
 

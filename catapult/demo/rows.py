@@ -36,6 +36,8 @@ DECISIONS = {
     "version.promote": DecisionKind.PROMOTE,
     "version.demote": DecisionKind.DEMOTE,
     "deployment.create": DecisionKind.DEPLOY,
+    "deployment.update": DecisionKind.DEPLOY,
+    "deployment.rollback": DecisionKind.ROLLBACK,
 }
 """The kind of decision that an action keeps."""
 TAGS = {"distilled": 0.1, "onnx": 0.3}
@@ -150,6 +152,7 @@ class _Model:
     def __init__(self, history: History, registry: Registry) -> None:
         self.history, self.plan, self.registry = history, history.plan, registry
         self.rng = Random(f"{SEED} rows {self.plan.name}")  # noqa: S311 - as in history.py
+        self.ends = Random(f"{SEED} ends {self.plan.name}")  # noqa: S311 - as in history.py
         self.measurements = Measurements(history, self.rng)
         self.positions = iter(range(self.plan.versions))
         self.later: dict[tuple[str, str], Any] = {}
@@ -158,6 +161,8 @@ class _Model:
         """The number of decisions that are still to come, by version id."""
         self.rows: dict[str, dict[str, Any]] = {}
         """The rows of the versions that decisions are still to come about."""
+        self.running: dict[str, dict[str, Any]] = {}
+        """The rows of the deployments that are still to end, by their ids."""
 
     def events(self) -> Iterator[tuple[datetime, Rows]]:
         """Yield the time and the rows of every action, in order."""
@@ -188,13 +193,9 @@ class _Model:
     def _rows(self, event: Event) -> Iterator[tuple[str, dict[str, Any]]]:
         subject, details, built = event.subject, dict(event.details), _built(event)
         if isinstance(subject, Deployed):
-            yield "deployments", self._deployment(subject)
-            details = {
-                "version_id": built.id,
-                "environment": subject.environment,
-                "status": str(subject.status),
-                "ended_deployment": subject.supersedes.id if subject.supersedes else None,
-            }
+            if event.action != "deployment.update":
+                yield from self._deployed(subject)
+            details |= self._about_deployment(event, subject)
         if event.action == "version.create":
             row = self._version(built)
             if self.undecided[built.id]:
@@ -215,7 +216,8 @@ class _Model:
             details["decision_id"] = event.decision_id
             details["decision_sha256"] = decisions.sha256(*(named[name] for name in decisions.FIELDS))
         entry_details = {"model": self.plan.name, "version": built.version, **details}
-        yield self.registry.entry(event.at, event.by, event.action, subject.id, entry_details, self.rng)
+        rng = self.ends if event.action == "deployment.update" else self.rng
+        yield self.registry.entry(event.at, event.by, event.action, subject.id, entry_details, rng)
 
     def _version(self, built: Built) -> dict[str, Any]:
         """The version as it is now, after all changes."""
@@ -301,6 +303,29 @@ class _Model:
             return None
         return {name: value for name, value in self.later[built.id, field].items() if name not in MEASURED_LATER}
 
+    def _deployed(self, deployed: Deployed) -> Rows:
+        """The deployment's row, and its first state if it has a second one: the trigger writes the last one."""
+        row = self._deployment(deployed)
+        if not deployed.ran:
+            return [("deployments", row)]
+        self.running[deployed.id] = row
+        state = {"deployment_id": deployed.id, "status": DeploymentStatus.RUNNING.value, "at": deployed.at}
+        return [("deployments", row), ("deployment_states", state)]
+
+    def _about_deployment(self, event: Event, deployed: Deployed) -> dict[str, Any]:
+        """What the entry of this action on the deployment says."""
+        began = deployed.ran and event.action == "deployment.create"
+        about: dict[str, Any] = {
+            "version_id": deployed.built.id,
+            "environment": deployed.environment,
+            "status": str(DeploymentStatus.RUNNING if began else deployed.status),
+        }
+        if deployed.supersedes and not began:
+            about["ended_deployment"] = deployed.supersedes.id
+        if event.action == "deployment.update":
+            about["changes"] = _outcome(self.running.pop(deployed.id))
+        return about
+
     def _deployment(self, deployed: Deployed) -> dict[str, Any]:
         success, follower = deployed.status == DeploymentStatus.SUCCESS, deployed.superseded_by
         production = deployed.environment == PRODUCTION
@@ -318,13 +343,25 @@ class _Model:
             "metadata": about,
             "deployed_by": deployed.by,
             "deployed_at": deployed.at,
-            "updated_at": follower.at if follower else deployed.at,
+            "updated_at": follower.done if follower else deployed.done,
             "decision_id": deployed.decision_id,
-            "live_from": deployed.at if success else None,
-            "ended_at": follower and follower.at,
+            "live_from": deployed.done if success else None,
+            "ended_at": follower and follower.done,
             "superseded_by": follower and follower.id,
-            "counter": 2 if follower else 1,
+            "rollback_of": deployed.rollback_of and deployed.rollback_of.id,
+            "counter": 1 + deployed.ran + bool(follower),
         }
+
+
+def _outcome(row: dict[str, Any]) -> dict[str, Any]:
+    """The changes of the deployment's row once it was no longer running."""
+    changes: dict[str, Any] = {"status": {"old": DeploymentStatus.RUNNING.value, "new": row["status"]}}
+    if row["endpoint_url"]:
+        changes["endpoint_url"] = {"old": None, "new": row["endpoint_url"]}
+    if "error" in row["metadata"]:
+        before = {name: value for name, value in row["metadata"].items() if name != "error"}
+        changes["metadata"] = {"old": before, "new": row["metadata"]}
+    return changes
 
 
 def _built(event: Event) -> Built:

@@ -230,7 +230,7 @@ def _in_model(block: str, row: Any, toast: str, done: Verb | None) -> Response:
     """Return the version's row or the head of its model's page; out of band the other one, the count of releases, the chart."""
     model = models.called(row.model_name)
     context = {"model": model, "version": row, **registered_models.version_row(model, row)}
-    beside = ["releases", "standing" if block == "row" else "row", *(["drawing"] if context["drawn"] else [])]
+    beside = ["releases", "line", "standing" if block == "row" else "row", *(["drawing"] if context["drawn"] else [])]
     parts = [fragments.out_of_band(MODEL, name, oob=True, **context) for name in beside]
     return fragments.part(MODEL, block, toast, *parts, done=done, **context)
 
@@ -314,7 +314,7 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],
         "now": datetime.now(UTC),
-        "entries": list(audit_logs.listing(resource_id=UUID(row.id)).page(Page(SHOWN)))[:SHOWN],
+        "entries": audit_logs.about_version(UUID(row.id), SHOWN),
     }
 
 

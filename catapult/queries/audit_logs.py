@@ -6,22 +6,26 @@ from typing import Any
 from unicodedata import normalize
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, cast, func, lateral, select, text, true
+from sqlalchemy import ARRAY, ColumnElement, Text, cast, func, lateral, literal, select, text, true, union_all
 
 from catapult.extensions import db
 from catapult.queries.lists.paging import Listing, Page, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
-from catapult.tables import Action, Approval, AuditLog, Comment, Deployment, Version
+from catapult.tables import Action, Approval, Artifact, AuditLog, Comment, Deployment, Version
 
 A: Any = AuditLog.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 P: Any = Approval.__table__.c
 C: Any = Comment.__table__.c
+F: Any = Artifact.__table__.c
 
 DAYS, MOST_A_DAY = 30, 500
 """The days that `counts_by_day` returns, and up to how many entries it counts of each."""
+
+REMOVED = 1_000
+"""The newest files removed in the registry that `about_version` searches: their entries alone still say whose they were."""
 
 QUIET = ("api_key.", "audit_key.", "audit_log.", "session.", "auth.", "demo.")
 ACTIVITY = tuple(action for action in Action if not action.startswith(QUIET))
@@ -107,6 +111,19 @@ def about(model_id: UUID, name: str) -> Listing:
     owner = func.coalesce(model_of_version, model_of_deployment, model_of_approval, model_of_comment, A.resource_id)
     model_name = func.catapult_entry_model(A.resource_type, A.details, type_=Text())
     return _ENTRIES.with_leading_column(model_name, name).where(not_rare(owner == model_id))
+
+
+def about_version(version_id: UUID, limit: int) -> Sequence[Any]:
+    """Return the newest entries about the version and its files, also removed ones if they are among the last `REMOVED`."""
+    files = select(F.id).where(F.version_id == version_id).order_by(F.created_at.desc()).limit(limit)
+    removals = select(A.resource_id, A.details["version_id"].astext.label("version_id"))
+    last = removals.where(A.action == Action.ARTIFACT_DELETE).order_by(A.created_at.desc(), A.id.desc())
+    removed = last.limit(REMOVED).subquery()
+    gone = select(removed.c.resource_id).where(removed.c.version_id == str(version_id)).limit(limit)
+    about = union_all(select(literal(version_id)), files, gone).subquery(name="about")
+    newest = lateral(_ENTRIES.with_leading_column(A.resource_id, about.c[0]).query(Page(limit - 1))).alias("newest")
+    query = select(newest).select_from(about).join(newest, true())
+    return db.session.execute(query.order_by(newest.c.created_at.desc(), newest.c.id.desc()).limit(limit)).all()
 
 
 def last_actor(resource_id: UUID) -> str:

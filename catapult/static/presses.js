@@ -62,7 +62,7 @@
     const active = document.activeElement;
     if (elt.matches("[data-poll]")) return;
     if (elt.closest(".toast")) {
-      places = [$("[data-done] button, button[id]", target)?.id].filter(Boolean);
+      places = [$("[data-done] button, button[id], #save-view", target)?.id].filter(Boolean);
       return;
     }
     const isDialog = target.id === "dialog-body";

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 from sqlalchemy.dialects.postgresql import JSONB
 
-from catapult.demo import TABLES
+from catapult.demo import STATES, TABLES
 from catapult.demo.rows import Rows
 from catapult.extensions import db
 
@@ -35,6 +35,8 @@ def load(url: str, events: Iterable[tuple[datetime, Rows]]) -> float:
             sent.result()
             sent = pool.submit(_copy, connection, portion)
         sent.result()
+        with connection.cursor() as cursor:
+            cursor.execute(STATES)
     return time.monotonic() - began
 
 

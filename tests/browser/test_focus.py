@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from browser.window import at, focused, row, settled, toast
+from browser.window import PHONE, SCREEN, at, focused, row, settled, toast
 
 LONG = 60_000
 
@@ -139,3 +139,44 @@ def test_a_digest_of_63_digits_is_told_before_it_is_sent(windows, model):
     digest.fill("a" * 64)
     expect(warning).to_contain_text("sha256: and 64 hex digits")
     assert "digest" in focused(page)
+
+
+def test_undo_brings_a_deleted_view_back_and_the_focus_to_the_views(windows):
+    page = windows("publisher")
+    page.goto("/versions?filter=is_release")
+    views = page.locator("#views")
+    views.get_by_role("link", name="Save view…").click()
+    page.locator("#dialog").get_by_label("Name").fill("Releases of all")
+    page.locator("#dialog").get_by_role("button", name="Save the view").click()
+    view = views.get_by_role("link", name="Releases of all")
+    expect(view).to_be_visible()
+    settled(page)
+    views.get_by_role("button", name="Delete the view Releases of all").click()
+    expect(view).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(view).to_have_attribute("aria-current", "page")
+    expect(toast(page).last).to_contain_text("is back.")
+    assert page.evaluate("document.activeElement.closest('#views') !== null")
+
+
+COVERED = """() => {
+  const focus = document.activeElement.getBoundingClientRect();
+  const line = document.querySelector(".brief").getBoundingClientRect();
+  return focus.top < line.bottom && focus.bottom > line.top && !document.activeElement.closest("header, .strip");
+}"""
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
+@pytest.mark.parametrize("size", [PHONE, {"width": 390, "height": 844}, SCREEN], ids=lambda size: f"{size['width']} px")
+def test_the_head_of_a_model_stays_as_a_line_that_covers_no_focus(windows, addresses, size, scripts):
+    page = windows("releaser", viewport=size, java_script_enabled=scripts)
+    page.goto(addresses["a model"])
+    line, strip = page.locator(".brief"), page.locator(".strip")
+    at_rest, around = line.bounding_box(), strip.bounding_box()
+    assert around["y"] < at_rest["y"]
+    assert at_rest["y"] + at_rest["height"] < around["y"] + around["height"], "seen before one scrolls"
+    page.locator("tbody input[type=checkbox]").last.focus()
+    assert line.bounding_box()["y"] == 48
+    for _ in range(40):
+        page.keyboard.press("Shift+Tab")
+        assert not page.evaluate(COVERED), page.evaluate("document.activeElement.outerHTML")

@@ -111,6 +111,10 @@ def test_the_head_has_the_release_what_is_live_and_the_candidate_with_its_gates(
     assert f"{MODEL}/compare?v=1.1.0&v=1.0.0" in Page(page).links
     for tab in ("deployments", "settings"):
         assert "0 of 1 gate" in standing(browser.get(f"{MODEL}/-/{tab}"))
+    in_one_line = Page(page).one("div", id="standing-line")
+    assert in_one_line["aria-hidden"] == "true"
+    assert in_one_line.text.split()[:3] == ["Release", "1.0.0", "0"]
+    assert in_one_line.text.endswith("production 1.0.0 lab 1.0.0 Candidate 1.1.0 0 of 1 gate")
     api.put(f"/api/v1/versions/{new['id']}", {"status": "archived"})
     assert "None newer than the release" in standing(browser.get(MODEL))
 
@@ -149,6 +153,7 @@ def test_promoting_in_the_head_answers_with_the_head_and_out_of_band_with_the_ro
     assert "Promoted by admin-key" in standing(answer)
     assert {element["id"] for element in page.all(hx_swap_oob="true")} == {
         f"version-{version['id']}",
+        "standing-line",
         "release-count",
         "drawing",
     }
@@ -193,6 +198,7 @@ def test_promoting_answers_with_the_row_the_counter_the_chart_and_a_toast(browse
     assert f"{MODEL}/versions/1.0.0/-/demote" in page.actions
     assert {element["id"] for element in page.all(hx_swap_oob="true")} == {
         "standing",
+        "standing-line",
         "release-count",
         "drawing",
     }
@@ -436,7 +442,10 @@ def test_the_chart_has_the_thresholds_of_the_model_s_gates_on_its_number(browser
     page = browser.get(MODEL)
     assert "A gate asks for ≥ 0.94." in page.words
     assert page.text.count("A gate asks for") == page.text.count('<line class="gate"') == 1
+    assert [it.text for it in Page(page).has_class("legend")] == ["release", "gate"]
     assert "A gate asks for &lt; 3." in browser.get(f"{MODEL}?metric=loss").words
+    gate(value=99)
+    assert "gate ≥ 99, off the chart" in browser.get(MODEL).words
 
 
 def test_the_chart_draws_the_versions_that_the_filter_and_the_choice_leave(browser, api, model):

@@ -75,9 +75,45 @@ def test_a_view_is_deleted_in_place_and_only_one_s_own(browser):
     answer = browser.post(form["action"], htmx="views")
     assert answer.text.lstrip().startswith('<nav class="views" id="views"')
     assert shown(answer) == [("Other", ADDRESS)]
-    assert "The view is deleted." in answer.text
+    assert "The view Mine is deleted." in answer.text
     [form] = [form for form in Page(browser.get("/versions")).all("form") if "/me/views/" in (form.get("action") or "")]
     assert browser.post(form["action"]).headers["Location"] == "/versions"
+
+
+def deleted(browser, name):
+    """The answer to deleting the view, and what the Undo in it sends."""
+    button = f"Delete the view {name}"
+    [view] = [it for it in Page(browser.get("/versions")).all("button") if it.get("aria-label") == button]
+    answer = browser.post(f"/me/views/{view['id'].removeprefix('delete-')}/delete", htmx="views")
+    page = Page(answer)
+    sent = {field: page.one("input", type="hidden", name=field)["value"] for field in ("name", "address")}
+    [form] = page.all("form", hx_target="#views", action="/me/views/new")
+    return form["action"], sent
+
+
+def test_undo_makes_a_deleted_view_again_where_it_was(browser):
+    at = {"htmx": "views", "headers": {"HX-Current-URL": "http://localhost/versions"}}
+    name = "“A” & <b>'s"
+    for each in (name, "Other"):
+        save(browser, each)
+    before = shown(browser.get("/versions"))
+    action, sent = deleted(browser, name)
+    assert shown(browser.get("/versions")) == [("Other", ADDRESS)]
+    answer = browser.post(action, sent, **at)
+    assert answer.text.lstrip().startswith('<nav class="views" id="views"')
+    assert shown(answer) == shown(browser.get("/versions")) == before
+    assert "is back." in answer.text
+    assert len(Page(browser.get("/audit?action=saved_view.create")).has_class("said")) == 3
+
+
+def test_undo_tells_that_the_name_was_taken_meanwhile(browser):
+    save(browser, "Mine")
+    action, sent = deleted(browser, "Mine")
+    save(browser, "MINE", "/versions?sort=version")
+    answer = browser.post(action, sent, htmx="views")
+    assert (answer.status_code, answer.headers["HX-Reswap"]) == (409, "none")
+    assert "You have a view with this name already" in answer.text
+    assert shown(browser.get("/versions")) == [("MINE", "/versions?sort=version")]
 
 
 def test_the_search_finds_one_s_own_views_by_name(browser):

@@ -253,6 +253,24 @@ def test_its_own_activity_and_no_other(browser, api, model, version):
     assert "2.0.0" not in feed
 
 
+def test_its_activity_tells_of_its_files_also_of_removed_ones(browser, api, model, version):
+    other = api.version(model, "2.0.0")
+    for of, path in ((version, "weights.bin"), (version, "logs/train.txt"), (other, "other.bin")):
+        made = api.put(f"/api/v1/versions/{of['id']}/artifacts/{path}", {"n": 1})
+        if path != "weights.bin":
+            assert api.delete(f"/api/v1/artifacts/{made.json['id']}").status_code == 204
+    feed = Page(browser.get(AT)).one("ul", class_="feed").text
+    told = (
+        "removed the file logs/train.txt from org/bert 1.0.0",
+        "added the file logs/train.txt to org/bert 1.0.0",
+        "added the file weights.bin to org/bert 1.0.0",
+        "registered org/bert 1.0.0",
+    )
+    assert [feed.index(text) for text in told] == sorted(feed.index(text) for text in told)
+    assert "other.bin" not in feed
+    assert told[0] in Page(browser.get("/audit")).one("ul", class_="feed entries").text
+
+
 # --- overrides, changes of content ------------------------------------------------------------------------------------
 
 METRIC = {"model": "*", "target": "release", "kind": "metric", "path": "accuracy", "op": ">=", "value": 0.99}

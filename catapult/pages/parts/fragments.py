@@ -53,12 +53,12 @@ def out_of_band(template: str, block: str, **context: Any) -> str:
 
 
 def toast(
-    text: str, *, bad: bool = False, undo: dict[str, str] | None = None, link: dict[str, str] | None = None
+    text: str, *, bad: bool = False, undo: dict[str, Any] | None = None, link: dict[str, str] | None = None
 ) -> str:
     """Return the HTML of a toast, out of band.
 
-    `undo` has the `action` and `target` of a form that reverts the change, and the `counter` of what it reverts. `link` has
-    the `address` and `label` of a form that opens in the dialog.
+    `undo` has the `action` and `target` of a form that reverts the change, and the `counter` of what it reverts or other
+    `fields`. `link` has the `address` and `label` of a form that opens in the dialog.
     """
     request_id = auth.request_id() if bad else None
     return str(render_template("_toast.html", text=text, bad=bad, undo=undo, link=link, request_id=request_id))
