@@ -854,6 +854,8 @@ class Artifact(Row):
     sha256: Mapped[bytes] = mapped_column(ForeignKey("blobs.sha256"))
     # What was found in the file: its format, tensors, or why it could not be read (rules/model_files.py).
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    # The text of a model card, for pages (rules/model_cards.py). Lists leave it out: it may have 256 KiB.
+    card: Mapped[str | None] = mapped_column(Text, deferred=True)
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -861,6 +863,7 @@ class Artifact(Row):
         CheckConstraint(r"path <> '' AND path !~ '(^|/)(\.{0,2})(/|$)'", name="path"),
         CheckConstraint("size_bytes >= 0", name="size_bytes"),
         CheckConstraint("jsonb_typeof(facts) = 'object'", name="facts"),
+        CheckConstraint("octet_length(card) <= 262144", name="card"),
         # Names that differ in case alone would be one file on many disks.
         Index("uq_artifacts_path", version_id, text("lower(path)"), unique=True),
         Index("ix_artifacts_version", version_id, path, id),

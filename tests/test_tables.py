@@ -139,7 +139,7 @@ BAD = {
     "approvals": {"target": "A"},
     "decisions": {"kind": "approve", "target": "A"},
     "blobs": {"sha256": b"short", "size_bytes": -1},
-    "artifacts": {"path": "a/../b", "size_bytes": -1, "facts": "[]"},
+    "artifacts": {"path": "a/../b", "size_bytes": -1, "facts": "[]", "card": "x" * 262_145},
     "people": {"name": "", "email": "x", "role": "root"},
     "api_keys": {"name": "", "role": "root", "prefix": "cat_abc", "key_hash": b"short"},
     "audit_logs": {"details": "[]"},

@@ -46,8 +46,11 @@ def add(
     media_type: str,
     is_stored: Callable[[], bool],
     facts: dict[str, Any] | None = None,
+    card: str | None = None,
 ) -> Artifact:
     """Add the file, whose bytes are in the storage. It voids the version's approvals. `facts` are what was found in it.
+
+    `card` is the text of a model card.
 
     Raises what `check_may_add` raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
     """
@@ -68,6 +71,7 @@ def add(
         size_bytes=size_bytes,
         sha256=digest,
         facts=facts or {},
+        card=card,
         created_by=actor.shown,
         created_at=now,
     )

@@ -17,7 +17,7 @@ from catapult.contract.artifacts import ArtifactOut
 from catapult.errors import Conflict, InsufficientStorage, NotFound, RangeNotSatisfiable, Unauthenticated
 from catapult.queries import artifacts, versions
 from catapult.queries.lists.paging import Listing
-from catapult.rules import model_files
+from catapult.rules import model_cards, model_files
 from catapult.tables import Role
 from catapult.web import auth
 from catapult.web.error_handlers import try_again
@@ -56,7 +56,8 @@ def add_artifact(version_id: UUID, path: str) -> Any:
         return taken
     received.keep()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size, "media_type": _media_type(path)}
-    content["facts"] = model_files.facts(path, received.size, received.read)
+    content["card"], facts = model_cards.read(path, received.size, received.read)
+    content["facts"] = facts or model_files.facts(path, received.size, received.read)
     artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_kept, **content)
     return artifacts.get(artifact.id)
 

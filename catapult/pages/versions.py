@@ -15,7 +15,17 @@ from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, PreconditionFailed, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
-from catapult.pages.parts import evidence, file_list, formats, forms, fragments, metadata_groups, samples, verdicts
+from catapult.pages.parts import (
+    evidence,
+    file_list,
+    formats,
+    forms,
+    fragments,
+    metadata_groups,
+    model_card,
+    samples,
+    verdicts,
+)
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.pages.parts.stepper import Step, Way
@@ -282,6 +292,7 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     base = release if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
+    files = artifacts.read(row.files)
     panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.voice)[UUID(row.id)])
     rows = compare(columns, base=len(columns) - 1).rows
     read = [verdict.gate.path for panel in panels for verdict in panel.verdicts if verdict.gate.path]
@@ -306,8 +317,9 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": mine.newest,
-        "files": file_list.shown(artifacts.of_version(UUID(row.id)).page(Page(FILES + 1))) if row.has_files else [],
+        "files": file_list.shown(files[: FILES + 1]),
         "files_shown": FILES,
+        "cards": model_card.of_files(row.id, files),
         "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],
         "now": datetime.now(UTC),

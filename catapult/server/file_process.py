@@ -26,6 +26,8 @@ from catapult.server.handover import HandedOver, Handover
 NAME = b"catapult-files"
 TRANSFERS = 4
 """Transfers at a time; more are asked to come again."""
+WAITING = 16
+"""Requests that wait at a time for one of these to end."""
 PATIENCE = 10.0
 """Seconds for any progress of a transfer."""
 LEAST, GRACE = 8 * 1024, 60.0
@@ -35,6 +37,8 @@ LINGER = 2.0
 STOP = 25.0
 """Seconds that transfers may still take after SIGTERM."""
 PIECE = 256 * 1024
+QUEUE = 2.0
+"""Seconds that a request waits for another to end: a card with ten images asks for all of them at once."""
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
     b'{"type": "/docs/errors/unavailable", "title": "The registry can\'t answer right now", "status": 503, "detail": '
@@ -50,7 +54,7 @@ class FileServer:
         self.app, self.cfg, self.handover, self.parent = app, cfg, handover, parent
         self.stop = threading.Event()
         self.free = threading.BoundedSemaphore(TRANSFERS)
-        self.pool, self.refusals = ThreadPoolExecutor(TRANSFERS), ThreadPoolExecutor(TRANSFERS)
+        self.pool, self.waiting = ThreadPoolExecutor(TRANSFERS), ThreadPoolExecutor(WAITING)
 
     def run(self) -> None:
         """Take connections. At the end, wait for the transfers that run."""
@@ -62,10 +66,17 @@ class FileServer:
                 if self.free.acquire(blocking=False):
                     self.pool.submit(self._serve, taken)
                 else:
-                    self.refusals.submit(_end, taken.sock, BUSY)
+                    self.waiting.submit(self._wait, taken)
         give_up, ended = time.monotonic() + STOP, 0
         while ended < TRANSFERS and time.monotonic() < give_up:
             ended += self.free.acquire(timeout=0.1)
+
+    def _wait(self, taken: HandedOver) -> None:
+        """Serve it once another request has ended, or refuse it."""
+        if self.free.acquire(timeout=QUEUE):
+            self.pool.submit(self._serve, taken)
+        else:
+            _end(taken.sock, BUSY)
 
     def _serve(self, taken: HandedOver) -> None:
         try:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from catapult.rules.comparison import parsed
+from catapult.rules import file_text
 
 
 class File(NamedTuple):
-    """A file, and what is inside it in a line. `is_odd` says that the line is a warning."""
+    """A file, and what is inside it in a line. `is_odd` says that the line is a warning, `has_preview` that pages show it."""
 
     id: str
     path: str
@@ -17,19 +17,20 @@ class File(NamedTuple):
     created_at: Any
     inside: str
     is_odd: bool
+    has_preview: bool
 
 
 def shown(rows: Iterable[Any]) -> list[File]:
-    """Return the files of these rows of `queries.artifacts`."""
-    return [_file(row, parsed(row.facts)) for row in rows]
+    """Return these files of `queries.artifacts.read`."""
+    return [_file(row, row.facts) for row in rows]
 
 
 def _file(row: Any, facts: dict[str, Any]) -> File:
     odd = facts.get("problem") or facts.get("warning")
     inside = f"{facts['format']}, {odd}" if odd else ", ".join(_lines(facts))
-    return File(
-        row.id, row.path, row.size_bytes, row.sha256, row.created_by, row.created_at, inside[:300], odd is not None
-    )
+    has_preview = file_text.kind(row.path, row.media_type) is not None
+    own = (row.id, row.path, row.size_bytes, row.sha256, row.created_by, row.created_at)
+    return File(*own, inside[:300], odd is not None, has_preview)
 
 
 def _lines(facts: dict[str, Any]) -> Iterable[str]:
