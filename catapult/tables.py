@@ -889,6 +889,8 @@ class Artifact(Row):
     checked_at: Mapped[datetime] = mapped_column(server_default=NOW)
     # What was found in the file: its format, tensors, or why it could not be read (rules/model_files.py).
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    # The text of a model card, for pages (rules/model_cards.py). Lists leave it out: it may have 256 KiB.
+    card: Mapped[str | None] = mapped_column(Text, deferred=True)
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -902,6 +904,7 @@ class Artifact(Row):
         CheckConstraint("sha256 IS NOT NULL OR mount_path IS NOT NULL AND state <> 'ready'", name="hashed"),
         *at_most(MOUNT_PATH_LENGTH, "mount_path"),
         CheckConstraint("hashed_bytes >= 0", name="hashed_bytes"),
+        CheckConstraint("octet_length(card) <= 262144", name="card"),
         # Names that differ in case alone would be one file on many disks.
         Index("uq_artifacts_path", version_id, text("lower(path)"), unique=True),
         Index("ix_artifacts_version", version_id, path, id),

@@ -21,6 +21,7 @@ from catapult.server import startup
 from catapult.server.arbiter import Arbiter
 from catapult.server.framing import LONGEST_LINE, MOST_CHUNKED, Framing
 from catapult.server.gunicorn_server import Log
+from catapult.server.handover import is_of_files
 from catapult.server.unsent import IN_MEMORY, Unsent
 from catapult.server.worker import Worker
 
@@ -164,3 +165,29 @@ def test_a_server_that_others_reach_without_a_proxy_says_so_at_its_start(monkeyp
     startup.check_host(settings)
     assert [values for _, values in logged] == [{"host": host}] * warns
     assert all("put nginx in front of it" in event for event, _ in logged)
+
+
+ID = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "expected"),
+    [
+        (f"PUT /api/v1/versions/{ID}/artifacts/a/b.bin", True),
+        (f"GET /api/v1/artifacts/{ID}/content", True),
+        (f"HEAD /mounted/api/v1/artifacts/{ID}/content?x=y", True),
+        (f"GET /artifacts/{ID}/preview", True),
+        (f"GET /mounted/artifacts/{ID}/preview?theme=dark", True),
+        (f"GET http://catapult.test/artifacts/{ID}/preview", True),
+        (f"POST /artifacts/{ID}/preview", False),
+        (f"GET /artifacts/{ID}/preview/", False),
+        (f"GET /artifacts/{ID}/previews", False),
+        ("GET /models/artifacts/x/preview", False),
+        (f"GET /models?next=/artifacts/{ID}/preview", False),
+        (f"GET /api/v1/artifacts/{ID}", False),
+        (f"GET /api/v1/versions/{ID}/artifacts", False),
+        ("GET /models/org/bert/-/card", False),
+    ],
+)
+def test_what_takes_file_io_is_for_the_process_for_files(request_line, expected):
+    assert is_of_files(f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) == expected

@@ -20,9 +20,20 @@ PAGE = 10
 def things(api):
     """One of each, and a key that was used this minute."""
     model = api.model(tags=["nlp"], description="a model")
-    version = api.version(model, metadata={"accuracy": 0.9}, is_release=True)
+    version = api.version(model, metadata={"accuracy": 0.9})
+    files = {
+        "README.md": b"# Card\n![Plot](plot.png) [Notes](notes.md)",
+        "MLmodel": b"run_id: a",
+        "plot.png": b"\x89PNG",
+    }
+    for path, content in files.items():
+        put = api.put(
+            f"/api/v1/versions/{version['id']}/artifacts/{path}", content, content_type="application/octet-stream"
+        )
+    assert api.post(f"/api/v1/versions/{version['id']}/promote").status_code == 200
     deployment = api.deployment(version)
-    return {"model": model["id"], "version": version["id"], "deployment": deployment["id"], "name": model["name"]}
+    ids = {"model": model["id"], "version": version["id"], "deployment": deployment["id"], "file": put.json["id"]}
+    return {**ids, "name": model["name"]}
 
 
 @pytest.mark.parametrize(
@@ -135,6 +146,7 @@ def browser(app, keys):
             "/search?q={name}+9",
         ),
         *("/new/version", "/new/environment", "/docs", "/docs/guides/api", "/docs/errors/conflict"),
+        *("/models/{name}/-/card", "/artifacts/{file}/preview"),
     ],
 )
 def test_a_page_takes_ten_statements_at_most_and_no_transaction(app, browser, things, path):

@@ -147,6 +147,7 @@ BAD = {
         "path": "a/../b",
         "size_bytes": -1,
         "facts": "[]",
+        "card": "x" * 262_145,
         "sha256": b"short",
         "state": "lost",
         "hashed_bytes": -1,

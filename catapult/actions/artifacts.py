@@ -48,10 +48,11 @@ def add(
     is_stored: Callable[[], bool],
     facts: dict[str, Any] | None = None,
     bundle: str | None = None,
+    card: str | None = None,
 ) -> Artifact:
-    """Add the file, whose bytes are in the storage. It voids the version's approvals. `facts` are what was found in it.
+    """Add the file, whose bytes are in the storage. It voids the version's approvals.
 
-    `bundle` is its text if it is the version's signature (`rules.file_signatures.kept`).
+    `facts`, `bundle` and `card` are what was found in it (`rules.file_contents`).
 
     Raises what `check_may_add` raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
     """
@@ -72,6 +73,7 @@ def add(
         size_bytes=size_bytes,
         sha256=digest,
         facts=facts or {},
+        card=card,
         created_by=actor.shown,
         created_at=now,
     )

@@ -15,7 +15,7 @@ from catapult.errors import Invalid
 from catapult.extensions import db
 from catapult.queries import versions
 from catapult.rules import artifact_paths
-from catapult.tables import Approval, Artifact, ArtifactState, Role
+from catapult.tables import Approval, Artifact, ArtifactState, FileSignature, Role
 
 MOST = 1_000
 """Files that are registered together."""
@@ -88,12 +88,14 @@ def read_so_far(artifact_id: UUID, count: int) -> None:
     audit.note(update(Artifact).where(*pending).values(hashed_bytes=count))
 
 
-def read(artifact_id: UUID, sha256: str, facts: dict[str, Any], *, actor: Actor) -> None:
-    """Save the hash of a pending file, which is ready with that."""
+def read(artifact_id: UUID, sha256: str, contents: dict[str, Any], *, actor: Actor) -> None:
+    """Save the hash of a pending file, and what is kept of it (`rules.file_contents`). It is ready with that."""
     artifact = _locked(artifact_id)
     if artifact is None or artifact.state != ArtifactState.PENDING:
         return  # it was removed meanwhile
-    artifact.sha256, artifact.facts = bytes.fromhex(sha256), facts
+    artifact.sha256, artifact.facts, artifact.card = bytes.fromhex(sha256), contents["facts"], contents["card"]
+    if contents["bundle"] is not None:
+        db.session.add(FileSignature(artifact_id=artifact.id, bundle=contents["bundle"]))
     _save(artifact, ArtifactState.READY, actor)
 
 

@@ -24,7 +24,8 @@ def run(_: str, __: dict[str, Any]) -> float | None:
             uploads.forget(upload_id)
         waiting = stored_files.pending(4)
         for file in waiting:
-            answer = files.ask("hash-file", path=file.path, size=file.size, changed=file.changed, rate=None)
+            asked = {"path": file.path, "size": file.size, "changed": file.changed, "name": file.name}
+            answer = files.ask("hash-file", **asked, rate=None)
             _save(file.artifact_id, answer)
     except StorageError:
         return None  # it says so in /readyz?verbose, and is asked again
@@ -33,7 +34,7 @@ def run(_: str, __: dict[str, Any]) -> float | None:
 
 def _save(artifact_id: Any, answer: dict[str, Any]) -> None:
     if "sha256" in answer:
-        mounted_files.read(artifact_id, answer["sha256"], answer["facts"], actor=WORKER)
+        mounted_files.read(artifact_id, answer["sha256"], answer["contents"], actor=WORKER)
     elif "state" in answer:
         mounted_files.mark(artifact_id, ArtifactState(answer["state"]), actor=WORKER)
     else:

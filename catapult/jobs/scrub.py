@@ -33,5 +33,6 @@ def run(_: str, __: dict[str, Any]) -> float | None:
 
 def _ask(files: Files, stored: Stored) -> Any:
     if stored.artifact_id:
-        return files.ask("hash-file", path=stored.path, size=stored.size, changed=stored.changed, rate=RATE)
+        asked = {"path": stored.path, "size": stored.size, "changed": stored.changed, "name": stored.name}
+        return files.ask("hash-file", **asked, rate=RATE)
     return files.ask("hash-blob", sha256=stored.sha256, rate=RATE)

@@ -17,6 +17,7 @@ from catapult.contract.schemas import SEGMENT
 from catapult.pages import (
     all_versions,
     api_keys,
+    artifacts,
     audit_logs,
     comments,
     comparison,
@@ -62,6 +63,7 @@ NOUNS += [
     webhooks,
     jobs,
     docs,
+    artifacts,
 ]
 YEAR = 365 * 86_400
 SOON = timedelta(days=7)

@@ -21,12 +21,13 @@ from catapult.pages.parts import (
     forms,
     fragments,
     lists,
+    model_card,
     verdicts,
     version_files,
 )
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import page, requested_block
-from catapult.queries import audit_logs, deployments, gates, metrics, model_head, registered_models, versions
+from catapult.queries import artifacts, audit_logs, deployments, gates, metrics, model_head, registered_models, versions
 from catapult.queries.lists.paging import Listing, Page
 from catapult.queries.model_head import Candidate, Head
 from catapult.rules.numbers import Number
@@ -133,6 +134,17 @@ def show_gates(name: str) -> Response:
     """The gates that apply to the model, by its name or by a pattern."""
     model = registered_models.called(name)
     return _tab(model, "gates", part=lists.part(gates.of_model(model.name)))
+
+
+@blp.get("/models/<model:name>/-/card")
+@page()
+def show_card(name: str) -> Response:
+    """The model card of the model's release."""
+    model = registered_models.called(name)
+    release = model_head.read(UUID(model.id)).release
+    row = versions.named(model.name, release.version) if release else None
+    cards = model_card.of_files(row.id, artifacts.read(row.files)) if row else []
+    return _tab(model, "card", release=release, cards=cards)
 
 
 @blp.get("/models/<model:name>/-/activity")

@@ -15,15 +15,25 @@ from catapult.contract.schemas import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, PreconditionFailed, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models
-from catapult.pages.parts import evidence, file_list, formats, forms, fragments, metadata_groups, samples, verdicts
+from catapult.pages.parts import (
+    evidence,
+    file_list,
+    formats,
+    forms,
+    fragments,
+    metadata_groups,
+    model_card,
+    samples,
+    verdicts,
+)
 from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.pages.parts.stepper import Step, Way
-from catapult.queries import audit_logs, comments, deployments, file_signatures, gates, versions
+from catapult.queries import artifacts, audit_logs, comments, deployments, file_signatures, gates, versions
 from catapult.queries import registered_models as models
-from catapult.queries.lists.paging import Page
 from catapult.rules import image_reference
 from catapult.rules.comparison import compare, parsed
+from catapult.rules.file_signatures import PATH as SIGNATURE
 from catapult.tables import RELEASE, DeploymentStatus, GateKind, Role, VersionStatus
 from catapult.web import error_handlers
 
@@ -282,7 +292,9 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
     base = release if release is not None and release.id != row.id else None
     metadata = parsed(row.metadata_)
     columns = [metadata, parsed(base.metadata_)] if base else [metadata]
-    signature, files = file_signatures.with_files(UUID(row.id), FILES + 1) if row.has_files else (None, [])
+    files = artifacts.read(row.files)
+    is_signed = any(file.path == SIGNATURE for file in files)
+    signature = file_signatures.of([UUID(row.id)])[UUID(row.id)] if is_signed else None
     signed = {UUID(row.id): signature} if signature else None
     panels = verdicts.panels(gates.verdicts_everywhere([row.id], g.actor.voice, signed)[UUID(row.id)])
     rows = compare(columns, base=len(columns) - 1).rows
@@ -308,9 +320,10 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
         "deployments": mine.newest,
-        "files": file_list.shown(files),
-        "files_shown": FILES,
         "signature": signature,
+        "files": file_list.shown(files[: FILES + 1]),
+        "files_shown": FILES,
+        "cards": model_card.of_files(row.id, files),
         "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],
         "now": datetime.now(UTC),

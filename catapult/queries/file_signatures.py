@@ -4,8 +4,6 @@ It is asked anew each time, so that a key that was added, deleted or has expired
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -30,12 +28,13 @@ SELECT json_agg(json_build_object('id', key.id, 'name', key.name, 'fingerprint',
 # Walks ix_artifacts_version.
 _FILES = f"""
 SELECT json_object_agg(file.path, encode(file.sha256, 'hex')) FROM (
-    SELECT path, sha256 FROM artifacts WHERE version_id = asked.id AND path <> '{file_signatures.PATH}'
+    SELECT path, CASE WHEN state = 'ready' THEN sha256 END AS sha256 FROM artifacts
+    WHERE version_id = asked.id AND path <> '{file_signatures.PATH}'
     LIMIT {file_signatures.MOST_FILES + 1}
 ) AS file
 """  # noqa: S608 - built from constants
 _SQL = f"""
-SELECT asked.id, {{listed}} EXISTS (SELECT FROM artifacts WHERE version_id = asked.id) AS has_files,
+SELECT asked.id, EXISTS (SELECT FROM artifacts WHERE version_id = asked.id) AS has_files,
     asked.size_bytes, asked.is_deferred, kept.bundle,
     CASE WHEN kept.bundle IS NOT NULL THEN ({_FILES}) END AS files,
     CASE WHEN kept.bundle IS NOT NULL THEN ({_KEYS}) END AS keys
@@ -50,14 +49,7 @@ FROM (
 JOIN models AS model ON model.id = asked.model_id
 LEFT JOIN file_signatures AS kept ON kept.artifact_id = asked.signature_id AND NOT asked.is_deferred
 """  # noqa: S608 - built from constants
-# The first files, for the page that shows both: one statement less.
-_LISTED = """(
-    SELECT coalesce(json_agg(file), '[]') FROM (
-        SELECT id, path, size_bytes, encode(sha256, 'hex') AS sha256, CAST(facts AS text) AS facts, created_by, created_at
-        FROM artifacts WHERE version_id = asked.id ORDER BY path, id LIMIT :most
-    ) AS file
-) AS listed,"""
-_FACTS, _WITH_FILES = (text(_SQL.format(listed=listed)).execution_options(**KEEP_PLAN) for listed in ("", _LISTED))
+_FACTS = text(_SQL).execution_options(**KEEP_PLAN)
 
 
 def of(version_ids: Iterable[UUID]) -> dict[UUID, Signature]:
@@ -65,12 +57,3 @@ def of(version_ids: Iterable[UUID]) -> dict[UUID, Signature]:
     ids = list(version_ids)
     rows: Any = db.session.execute(_FACTS, {"versions": ids}) if ids else ()
     return {row.id: file_signatures.judge(row) for row in rows}
-
-
-def with_files(version_id: UUID, most: int) -> tuple[Signature, list[Any]]:
-    """Return whether the version's files are signed, and the first so many of them by their paths, in one statement."""
-    row = db.session.execute(_WITH_FILES, {"versions": [version_id], "most": most}).one()
-    files = [
-        SimpleNamespace(**{**file, "created_at": datetime.fromisoformat(file["created_at"])}) for file in row.listed
-    ]
-    return file_signatures.judge(row), files

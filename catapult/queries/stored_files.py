@@ -14,11 +14,15 @@ B: Any = Blob.__table__.c
 
 
 class Stored(NamedTuple):
-    """A blob, or a file on the mount, which has an id. `sha256` is what it had, None while it was never read."""
+    """A blob, or a file on the mount, which has an id, a `name` in its version and a `path` there.
+
+    `sha256` is what it had, None while it was never read.
+    """
 
     sha256: str | None
     checked_at: datetime
     artifact_id: UUID | None = None
+    name: str = ""
     path: str = ""
     size: int = 0
     changed: int = 0
@@ -31,7 +35,7 @@ def oldest(before: datetime) -> Stored | None:
     ).first()
     known = (A.mount_path.is_not(None), A.state != ArtifactState.PENDING, A.sha256.is_not(None), A.checked_at < before)
     file = db.session.execute(
-        select(A.sha256, A.checked_at, A.id, A.mount_path, A.size_bytes, A.mount_changed)
+        select(A.sha256, A.checked_at, A.id, A.path, A.mount_path, A.size_bytes, A.mount_changed)
         .where(*known)
         .order_by(A.checked_at)
         .limit(1)
@@ -42,7 +46,7 @@ def oldest(before: datetime) -> Stored | None:
 
 def pending(most: int) -> list[Stored]:
     """Return files on the mount that were never read, those first that were registered first."""
-    query = select(A.checked_at, A.id, A.mount_path, A.size_bytes, A.mount_changed).where(
+    query = select(A.checked_at, A.id, A.path, A.mount_path, A.size_bytes, A.mount_changed).where(
         A.state == ArtifactState.PENDING
     )
     return [Stored(None, *row) for row in db.session.execute(query.order_by(A.id).limit(most))]

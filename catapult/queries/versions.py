@@ -15,11 +15,12 @@ from catapult.filters import conditions as filters
 from catapult.filters import nouns
 from catapult.filters.fields import has_any
 from catapult.filters.tree import Node
+from catapult.queries import artifacts
 from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, cached_query, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.registered_models import id_of
-from catapult.tables import Artifact, Deployment, RegisteredModel, Version, VersionStatus, is_live
+from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
@@ -53,7 +54,6 @@ _SHORT = replace(_VERSIONS, rows=_WITH_MODEL)
 _BY_ID = _VERSIONS.rows.where(V.id == bindparam("version_id"))
 _MODEL = select(M.id).where(M.deleted_at.is_(None), func.lower(M.name) == bindparam("name")).scalar_subquery()
 _OF_MODEL = _VERSIONS.rows.where(V.model_id == _MODEL)
-_HAS_FILES = select(Artifact.id).where(Artifact.version_id == V.id).exists().label("has_files")
 _EXISTS = select(V.id).where(NOT_DELETED, V.id == bindparam("version_id"))
 
 Order = Literal["created", "semver"]
@@ -76,8 +76,8 @@ def of_ids(version_ids: Sequence[UUID]) -> list[Any]:
 
 
 def named(model_name: str, version: str) -> Any:
-    """Return this version of this model as a plain row, and whether it `has_files`. Raises NotFound."""
-    query = _OF_MODEL.where(V.version == version).add_columns(_HAS_FILES)
+    """Return this version of this model as a plain row, with its `files` for `artifacts.read`. Raises NotFound."""
+    query = _OF_MODEL.where(V.version == version).add_columns(artifacts.OF_PAGE)
     row = db.session.execute(query, {"name": model_name.lower()}).one_or_none()
     if row is None:
         raise gone(model_name, version)

@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 TAGS = {
@@ -54,6 +56,25 @@ GUIDE_VALUES = {
     "id": re.compile(r"[\w-]+"),
 }
 Address = Callable[[str], str | None]
+MOST_TOKENS = 50_000
+"""The most tokens of a text: one of 256 KiB that somebody wrote has a fifth of them."""
+
+MARKS, MOST_MARKS = re.compile(r"[\[*_~&<\\`\n]"), 10_000
+"""What takes time in a paragraph, the square of their number at worst, and the root of the most of all squares in a text."""
+
+
+COMMENT = re.compile(r"<!--(?:(?!-->).)*+-->", re.DOTALL)
+
+
+class Files(NamedTuple):
+    """Where links lead that name files beside a text: pairs of the link as it is written and our address, and those of images."""
+
+    links: tuple[tuple[str, str], ...] = ()
+    images: tuple[tuple[str, str], ...] = ()
+
+
+class _TooMuch(Exception):
+    """The text has more than `MOST_TOKENS`."""
 
 
 @lru_cache(maxsize=256)
@@ -61,21 +82,66 @@ def to_html(text: str, level: int = 3, address: Address | None = None) -> str:
     """Return the Markdown as HTML that cannot run anything, link outside http(s), or load from another origin.
 
     `level` is that of its first heading: the one below the heading of the page or card that shows it. Results are kept: a page
-    is asked for many times, and text full of brackets may take a second.
+    is asked for many times, and text full of brackets may take a second. What would take longer stays plain text.
 
     `address` is for the guides, a text of ours: it returns where a link leads, or None for words without a link. Headings have
     ids then, and pictures are left out.
     """
-    tokens = _MARKDOWN.parse(text)
+
+    def adapt(tokens: list[Token]) -> None:
+        if address:
+            _name_headings(tokens)
+            _turn_links(tokens, address)
+            _drop_images(tokens)
+
+    return _html(text, level, adapt, GUIDE_VALUES if address else VALUES)
+
+
+@lru_cache(maxsize=16)
+def file_to_html(text: str, level: int, files: Files) -> str:
+    """Return the Markdown of a file as `to_html` does. Links may lead to files beside it, and its images are such files alone.
+
+    Paragraphs that are a comment, as the forms of Hugging Face's cards have them, are left out.
+    """
+    links, images = dict(files.links), dict(files.images)
+
+    def adapt(tokens: list[Token]) -> None:
+        for token in tokens:
+            if token.type == "inline" and COMMENT.fullmatch(token.content):
+                token.children = []
+        for token in _inline(tokens):
+            if token.type == "image" and (ours := images.get(str(token.attrs["src"]))):
+                token.attrs["src"] = ours
+            elif token.type == "image":
+                token.type, token.content = "text", _description(token)
+        _turn_links(tokens, lambda link: link if VALUES["href"].fullmatch(link) else links.get(link))
+
+    href = re.compile("|".join([VALUES["href"].pattern, *map(re.escape, links.values())]), re.IGNORECASE)
+    return _html(text, level, adapt, {**VALUES, "href": href}).replace("<p></p>", "")
+
+
+@lru_cache(maxsize=16)
+def links(text: str) -> tuple[str, ...]:
+    """Return where the links and images of the Markdown lead, as they are written, each once."""
+    try:
+        tokens = list(_inline(_MARKDOWN.parse(text)))
+    except _TooMuch:
+        return ()
+    return tuple(dict.fromkeys(str(token.attrs.get("href", token.attrs.get("src", ""))) for token in tokens))
+
+
+def _html(text: str, level: int, adapt: Callable[[list[Token]], None], values: dict[str, re.Pattern[str]]) -> str:
+    """Return the HTML, after `adapt` has changed its tokens, with attributes that match `values`."""
+    try:
+        tokens = _MARKDOWN.parse(text)
+    except _TooMuch:
+        return f"<pre>{escapeHtml(text)}</pre>"
     _shift_headings(tokens, level)
-    if address:
-        _name_headings(tokens)
-        _turn_links(tokens, address)
-    values = GUIDE_VALUES if address else VALUES
+    adapt(tokens)
     return nh3.clean(
         _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}),
         tags=TAGS,
-        attributes=GUIDE_ATTRIBUTES if address else ATTRIBUTES,
+        attributes=GUIDE_ATTRIBUTES if values is GUIDE_VALUES else ATTRIBUTES,
         attribute_filter=lambda _, name, value: value if name not in values or values[name].fullmatch(value) else None,
         link_rel="nofollow noopener",
         url_schemes={"http", "https"},
@@ -94,14 +160,20 @@ def _name_headings(tokens: Sequence[Token]) -> None:
 
 
 def _turn_links(tokens: Sequence[Token], address: Address) -> None:
-    """Let links lead where `address` says, and leave out links that lead nowhere, and pictures."""
+    """Let links lead where `address` says, and leave out links that lead nowhere."""
     leads = True  # links do not nest
     for token in _inline(tokens):
         if token.type == "link_open":
             target = address(str(token.attrs["href"]))
             leads = target is not None
             token.attrs["href"] = target or ""
-        if token.type == "image" or (token.type in ("link_open", "link_close") and not leads):
+        if token.type in ("link_open", "link_close") and not leads:
+            token.type, token.content = "text", ""
+
+
+def _drop_images(tokens: Sequence[Token]) -> None:
+    for token in _inline(tokens):
+        if token.type == "image":
             token.type, token.content = "text", ""
 
 
@@ -122,13 +194,39 @@ def _shift_headings(tokens: Sequence[Token], level: int) -> None:
             token.tag = f"h{min(level + len(open_levels) - 1, LAST_LEVEL)}"
 
 
+def _description(image: Token) -> str:
+    return RendererHTML().renderInlineAsText(image.children, _MARKDOWN.options, {})
+
+
 def _image(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     """Return an image of this origin, or the description of another one: loading it would tell its host who reads."""
     token = tokens[index]
     if VALUES["src"].fullmatch(str(token.attrs["src"])):
         return renderer.image(tokens, index, options, env)
-    return escapeHtml(renderer.renderInlineAsText(token.children, options, env))
+    return escapeHtml(_description(token))
+
+
+def _check_tokens(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Raise _TooMuch if there are too many. It is asked before every block, and every line of a table or a paragraph."""
+    if len(state.tokens) > MOST_TOKENS:
+        raise _TooMuch
+    return False
+
+
+def _parse_inline(state: StateCore) -> None:
+    """Parse the text of paragraphs, headings and cells, and leave as it is what would take too long."""
+    left = MOST_MARKS**2
+    for token in state.tokens:
+        if token.type == "inline":
+            left -= len(MARKS.findall(token.content)) ** 2
+            token.children = [] if left >= 0 else [Token("text", "", 0, content=token.content)]
+            if left >= 0:
+                state.md.inline.parse(token.content, state.md, state.env, token.children)
 
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
 _MARKDOWN.add_render_rule("image", _image)
+_MARKDOWN.block.ruler.before(
+    "table", "tokens", _check_tokens, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+)
+_MARKDOWN.core.ruler.at("inline", _parse_inline)

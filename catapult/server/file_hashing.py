@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from catapult.rules import model_files
+from catapult.rules import file_contents
 from catapult.storage import BlobMissing, Storage, StorageError
 from catapult.storage.asking import Refused
 from catapult.storage.hashing import sha256_of
@@ -20,9 +20,9 @@ class Reading:
     """One file that is read. `answer` says how far, or how it ended."""
 
     def __init__(
-        self, pieces: Callable[[], Iterator[bytes]], facts: Callable[[], dict[str, Any]], rate: int | None
+        self, pieces: Callable[[], Iterator[bytes]], contents: Callable[[], dict[str, Any]], rate: int | None
     ) -> None:
-        self.pieces, self.facts, self.rate = pieces, facts, rate
+        self.pieces, self.contents, self.rate = pieces, contents, rate
         self.count, self.asked_at = 0, time.monotonic()
         self.ended: dict[str, Any] | None = None
         self.failure: StorageError | None = None
@@ -30,7 +30,7 @@ class Reading:
     def run(self, free: threading.Semaphore) -> None:
         with free:
             try:
-                self.ended = {"sha256": self._hash(), "facts": self.facts()}
+                self.ended = {"sha256": self._hash(), "contents": self.contents()}
             except BlobMissing:
                 self.ended = {"state": "missing"}
             except Refused as refusal:  # a link or another thing is there now, or nothing
@@ -59,8 +59,8 @@ class FileHashing:
         """Return how far the blob is read, or its hash."""
         return self._ask((sha256,), lambda: Reading(lambda: self.storage.read(sha256), dict, rate))
 
-    def file(self, path: str, size: int, changed: int, rate: int | None) -> dict[str, Any]:
-        """Return how far the file on the mount is read, or its hash and what is inside."""
+    def file(self, path: str, size: int, changed: int, name: str, rate: int | None) -> dict[str, Any]:
+        """Return how far the file on the mount is read, or its hash and what is kept of it as a version's file of that name."""
         if self.mount is None:
             raise Refused("No mount is set here.")
         mount = self.mount
@@ -69,7 +69,7 @@ class FileHashing:
             return b"".join(mount.read(path, size, changed, start, stop))
 
         def make() -> Reading:
-            return Reading(lambda: mount.read(path, size, changed), lambda: model_files.facts(path, size, read), rate)
+            return Reading(lambda: mount.read(path, size, changed), lambda: file_contents.of(name, size, read), rate)
 
         return self._ask((path, size, changed), make)
 

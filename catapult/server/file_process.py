@@ -30,7 +30,9 @@ from catapult.storage import asking
 
 NAME = b"catapult-files"
 TRANSFERS, ALONE = 4, 16
-"""Transfers at a time, beside the registry's workers and where `flask files` runs; more are asked to come again."""
+"""Transfers at a time, beside the registry's workers and where `flask files` runs."""
+WAITING = 16
+"""Requests that wait at a time for one of these to end."""
 PATIENCE = 10.0
 """Seconds for any progress of a transfer."""
 LEAST, GRACE = 8 * 1024, 60.0
@@ -42,6 +44,8 @@ STOP = 25.0
 PIECE = 256 * 1024
 QUESTIONS = 8
 """Questions of the registry at a time."""
+QUEUE = 2.0
+"""Seconds that a request waits for another to end: a card with ten images asks for all of them at once."""
 BUSY = "As many files are on their way as may be at a time. Try again in a second."
 log = structlog.get_logger("catapult")
 
@@ -57,7 +61,7 @@ class FileServer:
             asking.token(app.config["SECRET_KEY"]), self.watch, app.extensions[STORAGE], app.extensions.get(MOUNT)
         )
         self.free = threading.BoundedSemaphore(transfers)
-        self.pool, self.refusals = ThreadPoolExecutor(transfers), ThreadPoolExecutor(transfers)
+        self.pool, self.waiting = ThreadPoolExecutor(transfers), ThreadPoolExecutor(WAITING)
         self.asked = ThreadPoolExecutor(QUESTIONS)
 
     def run(self) -> None:
@@ -78,11 +82,18 @@ class FileServer:
         if is_question(taken.received):
             self.asked.submit(self._serve, taken, self._answer_question)
         elif self.watch.hangs():
-            self.refusals.submit(_end, taken.sock, _refusal(f"The storage of files {self.watch.state()['reason']}.", 5))
+            self.waiting.submit(_end, taken.sock, _refusal(f"The storage of files {self.watch.state()['reason']}.", 5))
         elif self.free.acquire(blocking=False):
             self.pool.submit(self._serve, taken, self._transfer)
         else:
-            self.refusals.submit(_end, taken.sock, _refusal(BUSY, 1))
+            self.waiting.submit(self._wait, taken)
+
+    def _wait(self, taken: HandedOver) -> None:
+        """Serve it once another request has ended, or refuse it."""
+        if self.free.acquire(timeout=QUEUE):
+            self.pool.submit(self._serve, taken, self._transfer)
+        else:
+            _end(taken.sock, _refusal(BUSY, 1))
 
     def _serve(self, taken: HandedOver, answer: Callable[[HandedOver], None]) -> None:
         try:

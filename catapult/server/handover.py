@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 LARGEST = 512 * 1024
 """The most bytes of a message: headers of 64 KiB, and what came with them of the body."""
 REQUEST = re.compile(
-    rb"(?:PUT|GET|HEAD) [^ ?]*/api/v1/(?:versions/[^/ ?]+/artifacts/[^ ?]+|artifacts/[^/ ?]+/content)(?:\?[^ ]*)? HTTP/"
-    rb"|[A-Z]+ [^ ?]*/api/v1/uploads[/ ?]|POST /internal/files/"
+    rb"(?:PUT|GET|HEAD) [^ ?]*"
+    rb"(?:/api/v1/versions/[^/ ?]+/artifacts/[^ ?]+|/api/v1/artifacts/[^/ ?]+/content|/artifacts/[0-9a-f-]{36}/preview)"
+    rb"(?:\?[^ ]*)? HTTP/|[A-Z]+ [^ ?]*/api/v1/uploads[/ ?]|POST /internal/files/"
 )
 """The requests that take file I/O, and the registry's own questions about files."""
 

@@ -7,7 +7,9 @@ from flask import Flask, request
 from catapult.errors import NotFound
 from catapult.web.origin import PROBES
 
-FILES = re.compile(r"/api/v1/(versions/[^/]+/artifacts/.+|artifacts/[^/]+/content|uploads(/[^/]*)?)")
+FILES = re.compile(
+    r"/api/v1/(versions/[^/]+/artifacts/.+|artifacts/[^/]+/content|uploads(/[^/]*)?)|/artifacts/[^/]+/preview"
+)
 
 
 def init_app(app: Flask) -> None:

@@ -32,6 +32,7 @@ QUIET = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
+TABLE = "id,text,score\n" + "".join(f'{number},"a text, of {number} words",{number / 7}\n' for number in range(300))
 FOR_PIP = [name for name in ("playwright", "axe_playwright_python") if importlib.util.find_spec(name) is None]
 MISSING = (
     f"The tests in a real browser were skipped: {FOR_PIP[0]} is missing; install it with `pip install -e '.[dev]'`."
@@ -96,7 +97,8 @@ def server(start: Start, make_database: Callable[[], str]) -> Up:
         demo.fill()
         db.session.remove()
         db.engine.dispose()
-    server = start(**for_a_team(url)).ready()
+    storage = f"file://{start.make_folder()}"
+    server = start(**for_a_team(url), STORAGE_URL=storage).ready()
     server.make_keys()
     return server
 
@@ -190,7 +192,27 @@ def addresses(server: Up, admin: Caller) -> dict[str, str]:
         hook=admin.made("/api/v1/webhooks", {"url": "https://93.184.215.14/in", "events": ["version.promoted"]})["id"],
         trusted=admin.made("/api/v1/trusted-keys", {"name": "release-2026", "public_key": pem_of(new_key())})["id"],
         decision=overridden(admin),
+        **files(admin),
     )
+
+
+def files(admin: Caller) -> dict[str, str]:
+    """The ids of a card and a table of a release."""
+    version = admin.version(admin.model("browser/files"), "1.0.0", digest=f"sha256:{next(_numbers):064x}")
+    at = f"/api/v1/versions/{version['id']}/artifacts"
+    ids = {}
+    for name, path in (
+        ("card", "README.md"),
+        ("model", "MLmodel"),
+        ("table", "table.csv"),
+        ("plot", "plots/confusion.png"),
+    ):
+        content = TABLE if name == "table" else (HERE.parent / "cards" / Path(path).name).read_bytes()
+        answer = admin.put(f"{at}/{path}", data=content)
+        answer.raise_for_status()
+        ids[name] = answer.json()["id"]
+    admin.post(f"/api/v1/versions/{version['id']}/promote", json={}).raise_for_status()
+    return ids
 
 
 def overridden(admin: Caller) -> str:

@@ -52,7 +52,7 @@ BROKEN = r"""() => {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const range = document.createRange(), found = [];
   for (let text = walker.nextNode(); text; text = walker.nextNode()) {
-    if (!text.parentElement.checkVisibility() || text.parentElement.closest("a[rel], .guide code")) continue;
+    if (!text.parentElement.checkVisibility() || text.parentElement.closest("a[rel], .guide code, .markdown pre")) continue;
     for (const word of text.data.matchAll(/(?<![\p{L}\d])[\p{L}\d]{2,16}(?![\p{L}\d])/gu)) {
       range.setStart(text, word.index);
       range.setEnd(text, word.index + word[0].length);

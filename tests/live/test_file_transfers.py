@@ -259,6 +259,43 @@ def test_a_process_for_files_that_hangs_holds_nobody_up(server: Up, publisher: C
     assert publisher.put(address(version, "late"), data=b"x").status_code == 200
 
 
+# --- in place
+
+
+def signed_in(server: Up, browser: Caller) -> None:
+    """Sign a browser in, as a viewer."""
+    browser.headers["Sec-Fetch-Site"] = "same-origin"
+    browser.post("/login", data={"key": server.keys["viewer"]}).raise_for_status()
+
+
+def test_a_preview_comes_from_the_process_for_files(server: Up, publisher: Caller, version: dict[str, Any]) -> None:
+    artifact = publisher.put(address(version, "eval.json"), data=b'{"accuracy":0.94}').json()
+    at = f"/artifacts/{artifact['id']}/preview"
+    process = file_process(server)
+    with server.caller() as browser:
+        assert browser.get(at, allow_redirects=False).status_code == 303
+        signed_in(server, browser)
+        assert "&#34;accuracy&#34;: 0.94" in browser.get(at).text
+        assert browser.head(at).status_code == 200
+        process.suspend()
+        try:
+            with pytest.raises(requests.Timeout):
+                browser.get(at, timeout=2)
+            model = publisher.get(f"/api/v1/models/{version['model_id']}").json()["name"]
+            assert browser.get(f"/models/{model}/versions/1.0.0").status_code == 200
+        finally:
+            process.resume()
+
+
+def test_many_images_of_a_card_are_served_at_once(server: Up, publisher: Caller, version: dict[str, Any]) -> None:
+    """A browser asks for all of them, and four transfers run at a time."""
+    images = [publisher.put(address(version, f"{n}.png"), data=b"%d" % n).json() for n in range(12)]
+    with server.caller() as browser:
+        signed_in(server, browser)
+        works = [lambda one=one: content_of(browser, one).status_code for one in images]  # type: ignore[misc]
+        assert at_once(*works) == [200] * 12
+
+
 # --- the SDK
 
 

@@ -29,7 +29,7 @@ def things(api):
 
 LISTED = ["/models?search=bert", "/gates", "/keys", "/people", "/me", "/deployments?live=true", "/audit"]
 TABS = [
-    *(f"{MODEL}{tab}" for tab in ("", "/-/deployments", "/-/gates", "/-/activity", "/-/settings")),
+    *(f"{MODEL}{tab}" for tab in ("", "/-/deployments", "/-/card", "/-/gates", "/-/activity", "/-/settings")),
     *(f"/environments/staging{tab}" for tab in ("", "?at=2100-01-01T00:00", "/-/history")),
 ]
 FORMS = [f"{VERSION}/-/edit", *(f"/new/{noun}" for noun in ("model", "version", "key", "deployment", "gate", "person"))]

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from xss import PAYLOADS
 
-from catapult.rules.markdown import ATTRIBUTES, GUIDE_ATTRIBUTES, TAGS, anchor, to_html
+from catapult.rules.markdown import ATTRIBUTES, GUIDE_ATTRIBUTES, TAGS, Files, anchor, file_to_html, links, to_html
 
 FORMS = ["{}", "text {} text", "# {}", "- {}", "> {}", "[{}](https://a.b)", "![{}](/x.png)", "|a|\n|-|\n|{}|", "**{}**"]
 """Where a payload is put."""
@@ -123,6 +123,68 @@ def test_ten_thousand_characters_of_anything_end(piece):
     html = to_html((piece * 10_000)[:10_000])
     assert len(html) < 100_000
     check_harmless(html)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["[", "![", "*a", "- a\n", "a\n", "&", "|a|\n|-|\n|b|\n", "|a" * 100 + "|\n" + "|-" * 100 + "|\n" + "|\n" * 2000],
+)
+def test_a_quarter_of_a_million_of_anything_ends(piece):
+    html = to_html.__wrapped__((piece * 262_144)[:262_144])
+    assert "a" in html or "[" in html or "&amp;" in html
+    check_harmless(html.replace("<pre>", "<p>"))
+
+
+# --- files
+
+FILES = Files(
+    (("plots/a%20b.png", "/at/1"), ("eval.json", "/at/2"), ("https://evil.test/x.png", "/at/4")),
+    (("plots/a%20b.png", "/at/1"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    [
+        ("![a *b*](<plots/a b.png>)", '<p><img src="/at/1" alt="a b"></p>\n'),
+        ("[a](eval.json)", '<p><a href="/at/2" rel="nofollow noopener">a</a></p>\n'),
+        ("[![a](plots/a%20b.png)][x]\n\n[x]: eval.json", None),
+        ("![a](eval.json)", "<p>a</p>\n"),
+        ("![a <b>](https://evil.test/y.png)", "<p>a &lt;b&gt;</p>\n"),
+        ("![a](/static/icon.svg)", "<p>a</p>\n"),
+        ("[a](/models) [b](gone.md) [c](#d)", "<p>a b c</p>\n"),
+        ("[a](https://b.c)", '<p><a href="https://b.c" rel="nofollow noopener">a</a></p>\n'),
+        ("<!-- Say\nwhat it is. -->\n\na", "<p>a</p>\n"),
+        ("<!-- a --> b -->", "<p>&lt;!-- a --&gt; b --&gt;</p>\n"),
+    ],
+)
+def test_a_file_leads_to_the_files_beside_it_and_shows_their_images_alone(markdown, html):
+    shown = file_to_html(markdown, 3, FILES)
+    assert (
+        shown.strip() == html.strip()
+        if html
+        else Elements(shown).found[1:]
+        == [
+            ("a", {"href": "/at/2", "rel": "nofollow noopener"}),
+            ("img", {"src": "/at/1", "alt": "a"}),
+        ]
+    )
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_file_holds_nothing_else_that_text_cannot(payload):
+    for form in FORMS:
+        html = file_to_html(form.format(payload), 3, FILES)
+        for tag, attributes in Elements(html).found:
+            assert tag in TAGS, html
+            assert attributes.keys() <= ATTRIBUTES.get(tag, set()) | ({"rel"} if tag == "a" else set()), html
+            assert re.match(r"https?://|/at/|$", attributes.get("href", ""), re.IGNORECASE), html
+            assert attributes.get("src", "/at/1") == "/at/1", html
+
+
+def test_the_links_of_a_text_are_those_of_its_links_and_images():
+    text = "[a](b.md) ![c](d.png) <https://e.f> `[g](h)` [i][j] [a](b.md)\n\n[j]: <k l.md>\n"
+    assert [link for link in links(text) if link] == ["b.md", "d.png", "https://e.f", "k%20l.md"]
 
 
 # --- guides

@@ -10,7 +10,7 @@ from catapult.actions import artifacts as actions
 from catapult.api.wire.transfers import Received
 from catapult.errors import Conflict
 from catapult.queries import artifacts
-from catapult.rules import file_signatures, model_files
+from catapult.rules import file_contents
 from catapult.web import auth
 from catapult.web.error_handlers import try_again
 
@@ -33,8 +33,7 @@ def add(version_id: UUID, path: str, media_type: str, received: Received) -> tup
     received.keep()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size}
     content["media_type"] = _media_type(path, media_type.lower())
-    content["bundle"] = file_signatures.kept(path, received.size, received.read)
-    content["facts"] = model_files.facts(path, received.size, received.read)
+    content |= file_contents.of(path, received.size, received.read)
     artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_kept, **content)
     return artifacts.get(artifact.id), True
 

@@ -10,15 +10,11 @@ from uuid import uuid4
 
 from flask import Response, redirect, request
 
-from catapult.actions import mounted_files
-from catapult.audit import WORKER
-from catapult.errors import BadRequest, Conflict, Invalid, Refusal, Unavailable
-from catapult.extensions import current_mount, current_settings, current_storage, db
+from catapult.errors import BadRequest, Invalid, Refusal
+from catapult.extensions import current_settings, current_storage, db
 from catapult.storage import PIECE, BlobMissing, Storage
-from catapult.storage.asking import Refused
 from catapult.storage.folder import Folder
-from catapult.storage.mount import Changed
-from catapult.tables import ArtifactState
+from catapult.web import file_bytes
 
 DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
 ANY_SIZE = 2**63
@@ -144,54 +140,28 @@ class Seekable:
 
 
 def send(artifact: Any) -> Any:
-    """Return the answer with the file, or with the part of it that was asked for.
-
-    Raises Conflict if its bytes are gone, or are not those that were hashed.
-    """
+    """Return the answer with the file, or with the part of it that was asked for. Raises what `file_bytes.reader` raises."""
     db.session.remove()
-    return _send_mounted(artifact) if artifact.mount_path else _send_blob(artifact)
-
-
-def _send_blob(artifact: Any) -> Any:
+    read = file_bytes.reader(artifact)
+    if artifact.mount_path:
+        return _response(artifact, read)
     storage = current_storage()
-    try:
-        storage.size(artifact.sha256)
-    except BlobMissing:
-        raise Conflict("The bytes of this file are not in the storage any more. Upload it again.") from None
     if elsewhere := _elsewhere(storage, artifact.sha256, _name(artifact), artifact.media_type):
         return redirect(elsewhere, 307)
-    response = _response(artifact, lambda start: storage.read(artifact.sha256, start))
+    response = _response(artifact, read)
     if isinstance(storage, Folder) and current_settings().files_by_nginx and response.status_code in (200, 206):
         return _by_nginx(response, storage.name_of(artifact.sha256))
     return response
-
-
-def _send_mounted(artifact: Any) -> Response:
-    """Return the file from the mount, whose size and time are compared before the first byte and after the last."""
-    mount = current_mount()
-    if mount is None:
-        raise Unavailable("This file lies on a mount that the server does not have (CEPH_MOUNT_PATH).", retry_after=60)
-    if artifact.state == ArtifactState.PENDING:
-        raise Conflict("This file is being read for the first time. Try again when it is ready.")
-
-    def read(start: int, stop: int | None = None) -> Iterator[bytes]:
-        return mount.read(artifact.mount_path, artifact.size_bytes, artifact.mount_changed, start, stop)
-
-    try:
-        read(0, 0)
-    except (Changed, Refused) as fault:
-        state = ArtifactState.CHANGED if isinstance(fault, Changed) else ArtifactState.MISSING
-        mounted_files.mark(artifact.id, state, actor=WORKER)
-        raise Conflict(f"{fault} It is not sent. Register it again, as another version's.") from None
-    return _response(artifact, read)
 
 
 def _name(artifact: Any) -> str:
     return str(artifact.path.rpartition("/")[2])
 
 
-def _response(artifact: Any, read: Callable[[int], Iterator[bytes]]) -> Response:
-    response = Response(Seekable(read), content_type=artifact.media_type, direct_passthrough=True)
+def _response(artifact: Any, read: file_bytes.Read) -> Response:
+    response = Response(
+        Seekable(lambda start: read(start, None)), content_type=artifact.media_type, direct_passthrough=True
+    )
     response.content_length = artifact.size_bytes
     response.set_etag(artifact.sha256)
     response.headers["Repr-Digest"] = f"sha-256=:{b64encode(bytes.fromhex(artifact.sha256)).decode()}:"

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from catapult.rules.comparison import parsed
+from catapult.rules import file_text
 from catapult.tables import ArtifactState
 
 
 class File(NamedTuple):
-    """A file, and what is inside it in a line. `is_odd` says that the line is a warning."""
+    """A file, and what is inside it in a line. `is_odd` says that the line is a warning, `has_preview` that pages show it."""
 
     id: str
     path: str
@@ -18,6 +18,7 @@ class File(NamedTuple):
     created_at: Any
     inside: str
     is_odd: bool
+    has_preview: bool
 
 
 SENTENCES = {
@@ -28,22 +29,19 @@ SENTENCES = {
 
 
 def shown(rows: Iterable[Any]) -> list[File]:
-    """Return the files of these rows of `queries.artifacts`."""
-    return [_file(row, parsed(row.facts)) for row in rows]
+    """Return these files of `queries.artifacts.read`."""
+    return [_file(row, row.facts) for row in rows]
 
 
 def _file(row: Any, facts: dict[str, Any]) -> File:
+    own = (row.id, row.path, row.size_bytes, row.sha256, row.created_by, row.created_at)
     if row.state in SENTENCES:
-        return _as_found(row, SENTENCES[row.state].format(percent=100 * row.hashed_bytes // max(row.size_bytes, 1)))
+        percent = 100 * row.hashed_bytes // max(row.size_bytes, 1)
+        return File(*own, SENTENCES[row.state].format(percent=percent), True, False)
     odd = facts.get("problem") or facts.get("warning")
     inside = f"{facts['format']}, {odd}" if odd else ", ".join(_lines(facts))
-    return File(
-        row.id, row.path, row.size_bytes, row.sha256, row.created_by, row.created_at, inside[:300], odd is not None
-    )
-
-
-def _as_found(row: Any, sentence: str) -> File:
-    return File(row.id, row.path, row.size_bytes, row.sha256, row.created_by, row.created_at, sentence, True)
+    has_preview = file_text.kind(row.path, row.media_type) is not None
+    return File(*own, inside[:300], odd is not None, has_preview)
 
 
 def _lines(facts: dict[str, Any]) -> Iterable[str]:

@@ -273,15 +273,15 @@ def _rule(kind: str, text: str) -> str:
 
 def markdown(text: str, level: int = 3) -> Markup:
     """Return the Markdown as HTML, without what is beyond `MARKDOWN`. `level` is that of its first heading."""
-    return Markup(to_html(text[: _end_of_markdown(text)], level))  # noqa: S704 - sanitized there
+    return Markup(to_html(text[: end_of_markdown(text)], level))  # noqa: S704 - sanitized there
 
 
 def beyond_markdown(text: str) -> str:
     """Return the rest of a long text, which pages show as it is: parsing takes the square of its length."""
-    return text[_end_of_markdown(text) :]
+    return text[end_of_markdown(text) :]
 
 
-def _end_of_markdown(text: str) -> int:
+def end_of_markdown(text: str) -> int:
     """Return where the text that is parsed ends: at the end of a line if the text is longer."""
     return len(text) if len(text) <= MARKDOWN else text.rfind("\n", 0, MARKDOWN) + 1 or MARKDOWN
 
