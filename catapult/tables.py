@@ -132,6 +132,7 @@ class GateKind(enum.StrEnum):
     RELEASED = "released"
     SOAKED = "soaked"
     FILES_SIGNED = "files_signed"
+    FILES_INTACT = "files_intact"
     APPROVED = "approved"
 
 

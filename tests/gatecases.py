@@ -287,7 +287,25 @@ FILES_SIGNED = [
     _signed("without one", False, f'{DIFFER} "config.json", "weights/model.bin" are missing', "it gets signature"),
 ]
 
-CASES: list[GateCase] = [*METRIC, *NO_REGRESSION, *METADATA_PRESENT, *RELEASED, *SOAKED, *APPROVED, *FILES_SIGNED]
+
+def _intact(name: str, passed: bool, detail: str, before: str = "", target: str = "release") -> GateCase:
+    return GateCase(f"files_intact {name}", gate("files_intact", target), {}, passed, detail, {}, before)
+
+
+FILES_INTACT = [
+    _intact("they are", True, "its files are as they were added", "it gets files"),
+    _intact("without files", True, "its files are as they were added"),
+    _intact("one is gone", False, "of its files a is missing", "it gets a, it gets b, its a is missing"),
+    _intact(
+        *("two are not", False, "of its files a is changed, b is missing"),
+        "it gets a, it gets b, its a is changed, its b is missing",
+        "production",
+    ),
+]
+
+CASES: list[GateCase] = [
+    *(*METRIC, *NO_REGRESSION, *METADATA_PRESENT, *RELEASED, *SOAKED, *APPROVED, *FILES_SIGNED, *FILES_INTACT),
+]
 
 
 def set_up(case: GateCase, api: Api, sql: Callable[..., Any]) -> dict[str, Any]:
@@ -347,6 +365,8 @@ def _happen(step: str, versions: dict[str, dict[str, Any]], api: Api, sql: Calla
             for path, content in files.items():
                 added = api.put(f"/api/v1/versions/{versions[who]['id']}/artifacts/{path}", content)
                 assert added.status_code == 201, added.text
+        case ["its", path, "is", state]:
+            sql("UPDATE artifacts SET state = :state WHERE path = :path", state=state, path=path)
         case [who, status, "in", environment]:
             api.deployment(versions[who], environment, status="success" if status == "live" else status)
         case _:

@@ -640,7 +640,7 @@ def test_gates_for_signed_files_go_with_what_they_look_at(create):
     gate = (
         "INSERT INTO gates (id, model, target, kind, created_by) VALUES (gen_random_uuid(), '*', 'staging', '{}', 'x')"
     )
-    for kind in ("files_signed", "released"):
+    for kind in ("files_signed", "files_intact", "released"):
         run(url, gate.format(kind))
     run(url, "INSERT INTO gate_refusals SELECT id, '2026-11-23', 1 FROM gates")
     migrated(url, down("0017"))

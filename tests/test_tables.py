@@ -261,6 +261,7 @@ CHECKS = [
     ("gates", "fields", {"path": "a"}),
     ("gates", "fields", {"paths": None}),
     ("gates", "fields", {"kind": "files_signed"}),
+    ("gates", "fields", {"kind": "files_intact"}),
 ]
 UNIQUE = [
     ("models", "uq_models_name", {"name": "ORG/Bert"}),

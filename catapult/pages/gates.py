@@ -28,6 +28,7 @@ KINDS = {
     GateKind.RELEASED: "Releases only",
     GateKind.SOAKED: "Time live in another environment",
     GateKind.FILES_SIGNED: "Files signed by a trusted key",
+    GateKind.FILES_INTACT: "Files as they were added",
     GateKind.APPROVED: "Approval by others",
 }
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}

@@ -141,12 +141,19 @@ _SINCE = """
             SELECT earlier.id, earlier.live_from FROM stretch JOIN deployments AS earlier
                 ON earlier.superseded_by = stretch.id AND earlier.release_id = asked.id
         ) SELECT min(live_from) FROM stretch) END AS since"""
+# Those of the mount that were not read yet, and those that were missing or changed when they were last looked at.
+_UNSOUND = """,
+    CASE WHEN gate.kind = 'files_intact' THEN ARRAY(
+        SELECT left(artifact.path, 200) || ' is ' || replace(artifact.state, 'pending', 'not read yet')
+        FROM artifacts AS artifact WHERE artifact.version_id = asked.id AND artifact.state <> 'ready'
+        ORDER BY artifact.path LIMIT 4) END AS unsound"""
 _WITHOUT = {
     "approved": "NULL AS content_hash, NULL AS editors, NULL AS approvals,",
     "compared": "NULL AS base_id, NULL AS base_version, NULL AS base_number, true AS base_is_present,",
     "edited": "NULL AS edited,",
     "missing": "NULL AS missing,",
     "since": "NULL AS since",
+    "unsound": ", NULL AS unsound",
     "base": "",
 }
 _FACTS = """
@@ -163,6 +170,7 @@ SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release,
         coalesce(asked.metadata -> gate.path, asked.metadata #> {keys})) END AS json_type,
     {missing}
     {since}
+    {unsound}
 FROM versions AS asked
 JOIN models AS model ON model.id = asked.model_id
 JOIN {gates} AS gate ON gate.deleted_at IS NULL AND {target}
@@ -190,6 +198,8 @@ def _sql(gates: str, target: str, kinds: frozenset[str] = ALL, versions: str = "
         parts["missing"] = _MISSING
     if GateKind.SOAKED in kinds:
         parts["since"] = _SINCE
+    if GateKind.FILES_INTACT in kinds:
+        parts["unsound"] = _UNSOUND
     parts |= {"gates": gates, "target": target, "versions": versions}
     return _FACTS.format(voice=_VOICE, number=_NUMBER, keys=_KEYS, **parts)
 

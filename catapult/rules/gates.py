@@ -33,6 +33,7 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
     GateKind.RELEASED: (),
     GateKind.SOAKED: ("environment", "seconds"),
     GateKind.FILES_SIGNED: (),
+    GateKind.FILES_INTACT: (),
     GateKind.APPROVED: ("count", "role"),
 }
 """The fields of each kind of gate, beside `model` and `target`."""
@@ -178,12 +179,20 @@ def _soaked(facts: Any) -> tuple[bool, str]:
     return seconds >= facts.seconds, f"it has been live in {facts.environment} for {span(seconds, parts=2)}; {required}"
 
 
+def _files_intact(facts: Any) -> tuple[bool, str]:
+    if not facts.unsound:
+        return True, "its files are as they were added"
+    shown, more = facts.unsound[:3], len(facts.unsound) - 3
+    return False, f"of its files {', '.join(shown)}{' and others' if more > 0 else ''}"
+
+
 _JUDGES: dict[str, Callable[[Any], tuple[bool, str]]] = {
     GateKind.METRIC: _metric,
     GateKind.NO_REGRESSION: _no_regression,
     GateKind.METADATA_PRESENT: _metadata_present,
     GateKind.RELEASED: _released,
     GateKind.SOAKED: _soaked,
+    GateKind.FILES_INTACT: _files_intact,
 }
 
 
@@ -195,6 +204,7 @@ _RULES: dict[str, Callable[[Any], str]] = {
     GateKind.SOAKED: lambda gate: f"live in {gate.environment} for {span(gate.seconds)} without interruption",
     GateKind.APPROVED: lambda gate: f"approved by {_others(gate.count_)} with the role {_role_or_higher(gate.role)}",
     GateKind.FILES_SIGNED: lambda gate: "all files signed by a trusted key",
+    GateKind.FILES_INTACT: lambda gate: "no file missing, changed or unread",
 }
 
 

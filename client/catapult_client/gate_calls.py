@@ -40,8 +40,8 @@ class GateCalls(Calls[Failed]):
 
         The kind determines the other fields: `metric` (`path`, `op` one of `>= > <= < ==`, `value`), `no_regression`
         (`path`, `direction` `higher` or `lower`, `tolerance`), `metadata_present` (`paths`), `released` (none),
-        `soaked` (`environment`, `seconds`), `approved` (`count`, `role`), `files_signed` (none). Paths are within
-        metadata: `accuracy`, `eval.f1`, `results[0].value`.
+        `soaked` (`environment`, `seconds`), `approved` (`count`, `role`), `files_signed` and `files_intact` (none).
+        Paths are within metadata: `accuracy`, `eval.f1`, `results[0].value`.
 
         Raises Validation, which names every bad field, Conflict (there is the same gate),
         and Forbidden (needs the role `admin`).

@@ -187,7 +187,7 @@ class Gate(Record):
 
     `model` is a name or a pattern such as `myorg/*`. The other fields depend on the kind, and are None for the rest:
     `metric` has `path op value`, `no_regression` `path direction tolerance`, `metadata_present` `paths`,
-    `soaked` `environment seconds`, `approved` `count role`, and `released` and `files_signed` none.
+    `soaked` `environment seconds`, `approved` `count role`, and `released`, `files_signed` and `files_intact` none.
     """
 
     id: str = ""

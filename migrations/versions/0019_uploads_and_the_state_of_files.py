@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 TIME, NOW = sa.DateTime(timezone=True), sa.text("statement_timestamp()")
+KINDS = ("metric", "no_regression", "metadata_present", "released", "soaked", "files_signed")
 BLOB = "CASE WHEN mount_path IS NULL THEN sha256 END"
 
 
@@ -62,10 +63,14 @@ def upgrade() -> None:
         "ix_artifacts_checked_at", "artifacts", ["checked_at"], postgresql_where=sa.text("mount_path IS NOT NULL")
     )
     op.create_index("ix_artifacts_unsound", "artifacts", ["state"], postgresql_where=sa.text("state <> 'ready'"))
+    _allow((*KINDS, "files_intact", "approved"))
 
 
 def downgrade() -> None:
-    """Files on the mount are registered no more; they stay where they are."""
+    """Files on the mount are registered no more; they stay where they are. Gates of the kind files_intact are lost."""
+    op.execute("DELETE FROM gate_refusals WHERE gate_id IN (SELECT id FROM gates WHERE kind = 'files_intact')")
+    op.execute("DELETE FROM gates WHERE kind = 'files_intact'")
+    _allow((*KINDS, "approved"))
     op.execute("DELETE FROM artifacts WHERE mount_path IS NOT NULL")
     op.drop_index("ix_artifacts_unsound", "artifacts")
     op.drop_index("ix_artifacts_checked_at", "artifacts")
@@ -81,3 +86,9 @@ def downgrade() -> None:
     op.drop_index("ix_blobs_checked_at", "blobs")
     op.drop_column("blobs", "checked_at")
     op.drop_table("uploads")
+
+
+def _allow(kinds: tuple[str, ...]) -> None:
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    op.drop_constraint(op.f("ck_gates_kind"), "gates", type_="check")
+    op.create_check_constraint(op.f("ck_gates_kind"), "gates", f"kind IN ({listed})")

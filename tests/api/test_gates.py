@@ -218,6 +218,7 @@ OWN = {
     "soaked": {"environment": "staging", "seconds": 60},
     "approved": {"count": 2, "role": "admin"},
     "files_signed": {},
+    "files_intact": {},
 }
 
 

@@ -119,6 +119,7 @@ OWN = {
     "soaked": {"environment": "Staging", "seconds": "2", "unit": "days"},
     "approved": {"count": "2", "role": "admin"},
     "files_signed": {},
+    "files_intact": {},
 }
 STORED = {
     **OWN,
