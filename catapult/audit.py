@@ -32,6 +32,7 @@ BEFORE_COMMIT = "before_commit"
 
 REFUSALS = {
     "uq_models_name": "A model with this name already exists (case is ignored). Choose another name.",
+    "pk_model_names": "Another model has this name, or had it before (case is ignored). Choose another name.",
     "uq_versions_model_id_version": "This model already has that version. Versions never change: register the next one.",
     "uq_deployments_live": "Another deployment to this environment came first. Check what is live and try again.",
     "uq_approvals_key": "This key has already approved it.",

@@ -44,6 +44,7 @@ NAME_LENGTH, EMAIL_LENGTH, VERSION_LENGTH, TAG_LENGTH, DIGEST_LENGTH, ENVIRONMEN
 TEXT_LENGTH, NOTES_LENGTH, COMMENT_LENGTH = 10_000, 65_536, 2_000
 MAX_RANK = 2**31 - 1
 PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
+SOURCE_LENGTH = 2_000
 METRIC_PATH_LENGTH = 255
 KEY_LENGTH = 4_096  # of a public key in PEM; RSA of 8192 bits has some 1,400
 VIEW_NAME_LENGTH, VIEW_ADDRESS_LENGTH = 80, 3_000
@@ -55,6 +56,11 @@ It begins with one slash and a word of ours, so that it names no other host; no 
 segment begins with a letter, a digit or _: none leads up, and none to a form, which is below `/-/`.
 """
 DEFAULT_PLATFORM = "linux/amd64"
+
+VISIBLE = r"[^\u0001-\u0020\u007f-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
+"""A character that is seen: neither a blank nor a control or formatting character."""
+SOURCE = f"{VISIBLE}+( +{VISIBLE}+)*"
+"""The pattern of a version's source."""
 
 # The clock for all times of a row: when PostgreSQL received the statement that writes it, which is after the locks.
 NOW = func.statement_timestamp()
@@ -80,7 +86,10 @@ ENVIRONMENT_RULE = (
 TARGET_RULE = f"{ENVIRONMENT_RULE} AND {{0}} = lower({{0}})"
 """The rules of an environment's name, and of a target or environment in lower case."""
 
-PATTERN = r"^[A-Za-z0-9*][A-Za-z0-9._*-]*(/[A-Za-z0-9*][A-Za-z0-9._*-]*)*$"
+MODEL_SEGMENT = "[A-Za-z0-9][A-Za-z0-9._-]*(?: [A-Za-z0-9._-]+)*"
+"""A segment of a model's name. Single spaces may be inside."""
+_PART = "[A-Za-z0-9*][A-Za-z0-9._*-]*( [A-Za-z0-9._*-]+)*"
+PATTERN = f"^{_PART}(/{_PART})*$"
 """The pattern of a gate's model: a name in which each `*` matches any text, with slashes."""
 
 
@@ -181,6 +190,7 @@ class Action(enum.StrEnum):
 
     MODEL_CREATE = "model.create"
     MODEL_UPDATE = "model.update"
+    MODEL_RENAME = "model.rename"
     MODEL_DELETE = "model.delete"
     VERSION_CREATE = "version.create"
     VERSION_UPDATE = "version.update"
@@ -323,7 +333,7 @@ def _gin_index(name: str, expression: Any) -> Index:
     return Index(name, expression, postgresql_using="gin", postgresql_where=NOT_DELETED)
 
 
-def _prefix_index(name: str, column: Mapped[str], *rest: Mapped[Any]) -> Index:
+def _prefix_index(name: str, column: Mapped[Any], *rest: Mapped[Any]) -> Index:
     """Return an index that finds equal texts and, in any collation of the database, texts with the same prefix."""
     ops = {name: "varchar_pattern_ops"}
     return Index(f"ix_versions_{name}", column, *rest, postgresql_where=NOT_DELETED, postgresql_ops=ops)
@@ -353,6 +363,8 @@ class RegisteredModel(Editable, Row):
 
     id: Mapped[UUID] = primary_key()
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    # Names that it had before, oldest first. They lead to it while it is not deleted.
+    former_names: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     storage_path: Mapped[str] = mapped_column(Text)
     repository: Mapped[str | None] = mapped_column(Text)
     description: Mapped[str | None] = mapped_column(Text)
@@ -361,17 +373,20 @@ class RegisteredModel(Editable, Row):
     # Updated with every version, so that a page of models counts nothing.
     version_count: Mapped[int] = mapped_column(default=0, server_default="0")
     latest_version: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
+    # The highest `number` that one of its versions was given. Deleted versions keep theirs, so that none is used again.
+    last_number: Mapped[int] = mapped_column(default=0, server_default="0")
     # When its newest version was registered. The next one is later, even if the clock was set back.
     newest_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
     __table_args__ = (
         CheckConstraint(
-            r"name ~ '^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$' AND NOT"
-            r" (string_to_array(lower(name), '/') && ARRAY['versions', 'compare'])",
+            f"name ~ '^{MODEL_SEGMENT}(/{MODEL_SEGMENT})*$' AND NOT"
+            " (string_to_array(lower(name), '/') && ARRAY['versions', 'compare'])",
             name="name",
         ),
         CheckConstraint("version_count >= 0", name="version_count"),
+        CheckConstraint("last_number >= 0", name="last_number"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("cardinality(tags) <= 50", name="tags"),
         *at_most(PLACE_LENGTH, "storage_path", "repository"),
@@ -394,8 +409,22 @@ class RegisteredModel(Editable, Row):
     )
 
 
+class ModelName(Row):
+    """A name that leads to a model, in lower case: its own, or one that it had. A trigger on `models` keeps the rows."""
+
+    __tablename__ = "model_names"
+
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
+
+    __table_args__ = (
+        CheckConstraint("name = lower(name)", name="name"),
+        Index("ix_model_names_model", model_id),
+    )
+
+
 class Version(Editable, Row):
-    """One immutable image of a model. A release is a version that somebody promoted."""
+    """One immutable image, or source, of a model. A release is a version that somebody promoted."""
 
     __tablename__ = "versions"
     kind = Kind.VERSION
@@ -403,10 +432,15 @@ class Version(Editable, Row):
     id: Mapped[UUID] = primary_key()
     model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"))
     version: Mapped[str] = mapped_column(String(VERSION_LENGTH))
+    # 1, 2, 3 … in its model, by registration.
+    number: Mapped[int]
     # The sort key of rules/semver.py; NULL if the version is neither SemVer nor dotted numbers.
     semver_key: Mapped[str | None] = mapped_column(Text(collation="C"))
-    tag: Mapped[str] = mapped_column(String(TAG_LENGTH))
-    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
+    # The image; both are NULL if there is only a source.
+    tag: Mapped[str | None] = mapped_column(String(TAG_LENGTH))
+    digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
+    # A URI or path, as whoever registered the version wrote it. It is shown, and never opened.
+    source: Mapped[str | None] = mapped_column(Text)
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     platform: Mapped[str] = mapped_column(String(VERSION_LENGTH), default=DEFAULT_PLATFORM)
     quantization: Mapped[str | None] = mapped_column(String(VERSION_LENGTH))
@@ -434,8 +468,12 @@ class Version(Editable, Row):
 
     __table_args__ = (
         CheckConstraint(r"version ~ '^[!-.0-~]+$' AND version NOT IN ('.', '..')", name="version"),
+        CheckConstraint("number >= 1", name="number"),
         CheckConstraint(r"tag ~ '^[A-Za-z0-9_][A-Za-z0-9._-]*$'", name="tag"),
         CheckConstraint(r"digest ~ '^[A-Za-z0-9+._-]+:[!-~]{1,200}$'", name="digest"),
+        CheckConstraint(f"source ~ '^{SOURCE}$'", name="source"),
+        CheckConstraint("(tag IS NULL) = (digest IS NULL)", name="image"),
+        CheckConstraint("digest IS NOT NULL OR source IS NOT NULL", name="content"),
         CheckConstraint("size_bytes >= 0", name="size_bytes"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released"),
@@ -443,9 +481,11 @@ class Version(Editable, Row):
         one_of("status", VersionStatus),
         CheckConstraint("cardinality(tags) <= 50", name="tags"),
         *at_most(NOTES_LENGTH, "release_notes"),
+        *at_most(SOURCE_LENGTH, "source"),
         *at_most(PLACE_LENGTH, "ceph_path"),
         # Deployments and metrics refer to both, so that neither can combine a version with another model's id.
         UniqueConstraint("id", "model_id"),
+        UniqueConstraint("model_id", "number"),
         Index("uq_versions_model_id_version", model_id, version, unique=True, postgresql_where=NOT_DELETED),
         Index("ix_versions_newest", created_at, id, postgresql_where=NOT_DELETED),
         Index("ix_versions_model", model_id, created_at, id, postgresql_where=NOT_DELETED),
@@ -760,7 +800,7 @@ class Decision(Row):
     model_name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     version: Mapped[str] = mapped_column(String(VERSION_LENGTH))
     target: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
-    # `{tag digest image hash numbers}` at that moment; `numbers` are those in the metadata, by their dotted paths.
+    # `{tag digest image source hash numbers}` at that moment; `numbers` are those in the metadata, by their dotted paths.
     content: Mapped[dict[str, Any]] = mapped_column(JSONB)
     reason: Mapped[str | None] = mapped_column(Text)
     override: Mapped[bool]

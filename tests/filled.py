@@ -19,9 +19,9 @@ SELECT md5('model' || n)::uuid, 'org' || n % 20 || '/model-' || n, 'docker.io/or
        ARRAY['tag-' || n % 200, 'all'], now() - make_interval(mins => n)
 FROM generate_series(1, {MODELS}) AS n;
 
-INSERT INTO versions (id, model_id, version, semver_key, tag, digest, platform, status, released_at, released_by,
+INSERT INTO versions (id, model_id, version, number, semver_key, tag, digest, platform, status, released_at, released_by,
                       created_by, tags, metadata, created_at)
-SELECT md5('version' || n)::uuid, md5('model' || 1 + n % 50)::uuid, '1.' || n / 50 || '.0',
+SELECT md5('version' || n)::uuid, md5('model' || 1 + n % 50)::uuid, '1.' || n / 50 || '.0', 1 + n / 50,
        '0011' || lpad(length((n / 50)::text)::text, 3, '0') || n / 50 || '0010~', 'v1.' || n / 50, 'sha256:' || md5(n::text),
        'linux/amd64', CASE WHEN n % 20 = 0 THEN 'archived' ELSE 'active' END,
        CASE WHEN n % 50 < 5 THEN now() END, CASE WHEN n % 50 < 5 THEN 'releaser-key' END, 'training',
@@ -29,7 +29,8 @@ SELECT md5('version' || n)::uuid, md5('model' || 1 + n % 50)::uuid, '1.' || n / 
        now() - make_interval(secs => n)
 FROM generate_series(1, {VERSIONS}) AS n;
 
-UPDATE models SET version_count = {VERSIONS} / 50, latest_version = '1.0.0' WHERE id IN (SELECT model_id FROM versions);
+UPDATE models SET version_count = {VERSIONS} / 50, last_number = 1 + {VERSIONS} / 50, latest_version = '1.0.0'
+WHERE id IN (SELECT model_id FROM versions);
 
 INSERT INTO metrics (version_id, model_id, path, value) SELECT id, model_id, 'accuracy', 0.9 FROM versions;
 
@@ -59,9 +60,9 @@ SELECT md5('model' || n)::uuid, rpad('org/heavy-' || n || '-', 255, 'x'), 'docke
        '{}', now() - make_interval(mins => n)
 FROM generate_series(1, 60) AS n;
 
-INSERT INTO versions (id, model_id, version, semver_key, tag, digest, platform, status, released_at, released_by,
+INSERT INTO versions (id, model_id, version, number, semver_key, tag, digest, platform, status, released_at, released_by,
                       created_by, metadata, release_notes, created_at)
-SELECT md5('version' || n)::uuid, md5('model1')::uuid, rpad('1.' || n || '.0-', 128, 'x'), NULL, rpad('v1.' || n, 128, 'x'),
+SELECT md5('version' || n)::uuid, md5('model1')::uuid, rpad('1.' || n || '.0-', 128, 'x'), n, NULL, rpad('v1.' || n, 128, 'x'),
        rpad('sha256:' || n, 207, 'x'), 'linux/amd64', 'active', CASE WHEN n % 3 = 0 THEN now() END,
        CASE WHEN n % 3 = 0 THEN repeat('"', 255) END, repeat('"', 255),
        CASE WHEN n % 2 = 0 THEN keys ELSE words END, repeat('"', 65536),
@@ -70,11 +71,13 @@ FROM generate_series(1, 1100) AS n,
 (SELECT jsonb_object_agg(rpad('key-' || k || '-', 100, 'k'), k + 0.5) AS keys FROM generate_series(1, 2048) AS k) AS a,
 (SELECT jsonb_build_object('text', repeat('"', 131000)) AS words) AS b;
 
-INSERT INTO versions (id, model_id, version, semver_key, tag, digest, platform, status, created_by, metadata, created_at)
-SELECT md5('other' || n)::uuid, md5('model' || n)::uuid, rpad('1.1.0-', 128, 'x'), NULL, 't', 'sha256:x', 'linux/amd64', 'active',
-       repeat('"', 255), '{}', now() - make_interval(mins => n)
+INSERT INTO versions (id, model_id, version, number, semver_key, tag, digest, platform, status, created_by, metadata,
+                      created_at)
+SELECT md5('other' || n)::uuid, md5('model' || n)::uuid, rpad('1.1.0-', 128, 'x'), 1, NULL, 't', 'sha256:x', 'linux/amd64',
+       'active', repeat('"', 255), '{}', now() - make_interval(mins => n)
 FROM generate_series(2, 60) AS n;
-UPDATE models SET version_count = 1100 WHERE id = md5('model1')::uuid;
+UPDATE models SET last_number = 1;
+UPDATE models SET version_count = 1100, last_number = 1100 WHERE id = md5('model1')::uuid;
 
 INSERT INTO metrics (version_id, model_id, path, value)
 SELECT md5('version' || n)::uuid, md5('model1')::uuid, rpad('key-' || k || '-', 100, 'k'), k + random()

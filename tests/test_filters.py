@@ -59,9 +59,9 @@ INSERT INTO metrics (version_id, model_id, path, value, exact) SELECT :id, :mode
 
 
 INSERT = """
-INSERT INTO versions (id, model_id, version, tag, digest, platform, size_bytes, status, quantization, released_at, released_by,
-    created_by, metadata, created_at)
-SELECT gen_random_uuid(), id, 'v' || :number, :tag, 'a:b', 'p', :size_bytes, 'active', :quantization,
+INSERT INTO versions (id, model_id, version, number, tag, digest, platform, size_bytes, status, quantization, released_at,
+    released_by, created_by, metadata, created_at)
+SELECT gen_random_uuid(), id, 'v' || :number, 1 + :number, :tag, 'a:b', 'p', :size_bytes, 'active', :quantization,
     CASE WHEN :is_release THEN now() END, CASE WHEN :is_release THEN 'r' END, 'x', CAST(:metadata AS jsonb),
     now() - make_interval(mins => :number / 3) FROM models RETURNING id, model_id"""
 

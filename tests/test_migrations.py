@@ -4,7 +4,7 @@ import secrets
 import subprocess
 import sys
 from contextlib import closing
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 
 import flask_migrate
@@ -647,3 +647,42 @@ def test_gates_for_signed_files_go_with_what_they_look_at(create):
     assert run(url, "SELECT kind FROM gates JOIN gate_refusals ON gate_id = gates.id") == [("released",)]
     migrated(url, flask_migrate.upgrade, flask_migrate.check)
     run(url, gate.format("files_signed"))
+
+
+# --- 0021: numbers and sources
+
+FILL_0017 = """
+INSERT INTO models (id, name, storage_path, deleted_at)
+SELECT ('00000000-0000-7000-8000-00000000000' || id)::uuid, 'org/' || id, 'x', gone::timestamptz
+FROM (VALUES ('1', NULL), ('2', '2026-02-01Z'), ('3', NULL)) AS listed (id, gone);
+INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, created_at, deleted_at)
+SELECT ('00000000-0000-7000-8000-00000000001' || id)::uuid, ('00000000-0000-7000-8000-00000000000' || model)::uuid, id, 'v', 'a:b',
+    'p', 'active', 'ci', at::timestamptz, gone::timestamptz
+FROM (VALUES ('1', '1', '2026-01-03Z', NULL), ('2', '1', '2026-01-01Z', NULL), ('3', '1', '2026-01-01Z', NULL),
+    ('4', '2', '2026-01-02Z', '2026-02-01Z'), ('5', '1', '2026-01-04Z', '2026-01-05Z')) AS listed (id, model, at, gone);
+"""
+
+
+def test_versions_of_before_are_numbered_by_their_time_and_lose_their_numbers(create):
+    """Deleted ones too, since their numbers are not used again."""
+    url = create()
+    migrated(url, lambda: flask_migrate.upgrade(revision="0017"))
+    run(url, FILL_0017)
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    numbers = "SELECT version, number FROM versions ORDER BY version"
+    assert run(url, numbers) == [("1", 3), ("2", 1), ("3", 2), ("4", 1), ("5", 4)]
+    assert run(url, "SELECT last_number FROM models ORDER BY name") == [(4,), (1,), (0,)]
+    migrated(url, down("0017"), flask_migrate.upgrade, flask_migrate.check)
+    assert run(url, numbers) == [("1", 3), ("2", 1), ("3", 2), ("4", 1), ("5", 4)]
+
+
+def test_a_version_of_a_source_has_a_digest_that_no_image_registry_takes_after_a_downgrade(create):
+    url = create()
+    migrated(url, lambda: flask_migrate.upgrade(revision="0017"))
+    run(url, FILL_0017)
+    migrated(url, flask_migrate.upgrade)
+    run(url, "UPDATE versions SET tag = NULL, digest = NULL, source = 's3://a/1' WHERE version = '1'")
+    migrated(url, down("0017"))
+    rows = run(url, "SELECT tag, digest FROM versions WHERE version IN ('1', '2') ORDER BY version")
+    assert rows == [("source", f"source:{md5(b's3://a/1').hexdigest()}"), ("v", "a:b")]
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)

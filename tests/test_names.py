@@ -1,6 +1,7 @@
 """Names, versions, tags, environments, digests: what is accepted is stored as sent, and nothing is ever a fault of ours."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,16 +25,24 @@ EXAMPLES = settings(
 )
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+WORDS = re.compile(r"[A-Za-z0-9._-]+")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 DIGEST_FORM = re.compile(r"[A-Za-z0-9+._-]+:[!-~]{1,200}")
 VERSION_FORM = re.compile(r"[!-.0-~]{1,128}")
+HIDDEN = {"\u00ad", "\ufeff", *map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)))}
+"""Formatting characters: text that is approved must not look like another."""
 RESERVED = {"live", "rollback", "retire", "-"}
 
 
 def good_name(name):
     segments = name.split("/")
     kept = not {"versions", "compare"} & {segment.lower() for segment in segments}
-    return len(name) <= 255 and kept and all(SEGMENT.fullmatch(segment) for segment in segments)
+    return len(name) <= 255 and kept and all(map(good_segment, segments))
+
+
+def good_segment(segment):
+    first, *others = segment.split(" ")
+    return bool(SEGMENT.fullmatch(first)) and all(WORDS.fullmatch(word) for word in others)
 
 
 def good_version(version):
@@ -42,6 +51,12 @@ def good_version(version):
 
 def good_tag(tag):
     return bool(TAG.fullmatch(tag))
+
+
+def good_source(source):
+    """Python's own idea of what is printable, but for characters that no Unicode of ours has a name for yet."""
+    unseen = [c for c in source if unicodedata.category(c) in ("Cc", "Zs", "Zl", "Zp") and c != " "]
+    return 0 < len(source) <= 2_000 and source == source.strip(" ") and not unseen and not HIDDEN & set(source)
 
 
 def good_environment(name):
@@ -70,10 +85,24 @@ class Kind(NamedTuple):
 KINDS = {
     "name": Kind(
         good_name,
-        st.from_regex(SEGMENT, fullmatch=True) | st.from_regex(r"[a-zA-Z0-9._/-]{0,260}", fullmatch=True),
+        st.from_regex(SEGMENT, fullmatch=True) | st.from_regex(r"[a-zA-Z0-9._/ -]{0,260}", fullmatch=True),
         (
             *("versions", "org/Compare/x", "org/versions2", "a" * 255, "a" * 256, "a/" * 127 + "a"),
             *("a\n", "a/\n", "ａ", "a//b", "../a", "K"),
+            *(
+                "a b",
+                "Team A/my model v2.1",
+                "a  b",
+                " a",
+                "a ",
+                "a /b",
+                "a/ b",
+                "a -b",
+                "a\u00a0b",
+                "a\tb",
+                "compare a",
+                "a b" * 85,
+            ),
         ),
     ),
     "version": Kind(
@@ -97,6 +126,25 @@ KINDS = {
                 "a" * 100 + ":" + "b" * 200,
                 DIGEST + "\n",
             ),
+        ),
+    ),
+    "source": Kind(
+        good_source,
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+        (
+            *(
+                "s3://a/b",
+                "models:/m-1",
+                "C:\\ml runs\\1",
+                "mlruns/é 1/a",
+                "s" * 2_000,
+                "s" * 2_001,
+                " ",
+                " a",
+                "a ",
+                "a\nb",
+            ),
+            *("a\u202eb", "a\u200bb", "a\u00a0b", "a\u3000b", "javascript:alert(1)", "<script>", "'; --", "a\x7fb"),
         ),
     ),
     "environment": Kind(
@@ -161,6 +209,9 @@ def check(api, model, kind, text):
         case "environment":
             path, query = "/api/v1/deployments", {"environment": text.swapcase()}
             body = {"release_id": api.version(model)["id"], "environment": text}
+        case "source":
+            path, query = "/api/v1/versions", {"version": "1"}
+            body = {"model_id": model["id"], "version": "1", "source": text}
         case _:
             path, body, query = "/api/v1/versions", {**version, kind: text}, {kind: text}
     response = api.post(path, body)
@@ -216,10 +267,11 @@ def test_the_database_itself_takes_no_other_names_than_the_api(app, undone, api,
         return
     with undone(), app.app_context(), db.engine.connect() as connection:
         assert taken(connection, MODEL, name) == good_name(name)
-        values = {"model": model["id"], "version": "1", "tag": "t", "digest": "a:b"}
+        values = {"model": model["id"], "version": "1", "tag": "t", "digest": "a:b", "source": None}
         assert taken(connection, VERSION, **{**values, "version": name}) == good_version(name)
         assert taken(connection, VERSION, **{**values, "tag": name}) == good_tag(name)
         assert taken(connection, VERSION, **{**values, "digest": name}) == good_digest(name)
+        assert taken(connection, VERSION, **{**values, "source": name}) == good_source(name)
         assert taken(connection, ENVIRONMENT, name) == good_environment(name)
         assert taken(connection, GATE, name) == (name == "release" or (good_environment(name) and name == name.lower()))
 
@@ -228,8 +280,8 @@ ENVIRONMENT = "INSERT INTO environments (id, name, rank, created_by) VALUES (gen
 GATE = """INSERT INTO gates (id, model, target, kind, count, role, created_by)
 VALUES (gen_random_uuid(), '*', :name, 'approved', 1, 'admin', 'x')"""
 MODEL = "INSERT INTO models (id, name, storage_path) VALUES (gen_random_uuid(), :name, 'x')"
-VERSION = """INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by)
-VALUES (gen_random_uuid(), :model, :version, :tag, :digest, 'linux/amd64', 'active', 'x')"""
+VERSION = """INSERT INTO versions (id, model_id, version, number, tag, digest, source, platform, status, created_by)
+VALUES (gen_random_uuid(), :model, :version, 9, :tag, :digest, :source, 'linux/amd64', 'active', 'x')"""
 
 
 def taken(connection, statement, name=None, **values):

@@ -141,8 +141,8 @@ def test_the_registry_is_asked_in_few_statements_and_not_at_every_scrape(api, sc
 
 MANY = """
     INSERT INTO models (id, name, storage_path) VALUES ('00000000-0000-7000-8000-000000000001', 'org/many', 'x');
-    INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, released_at, released_by)
-    SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000001', n::text, 'v', 'sha256:a', 'p', 'active', 'x',
+    INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, created_by, released_at, released_by)
+    SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000001', n::text, n, 'v', 'sha256:a', 'p', 'active', 'x',
            CASE WHEN n % 2 = 0 THEN now() END, CASE WHEN n % 2 = 0 THEN 'x' END FROM generate_series(1, 60) AS n;
     INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by)
     SELECT gen_random_uuid(), id, model_id, CASE WHEN n % 4 = 0 THEN 'staging' ELSE 'production' END,

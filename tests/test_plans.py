@@ -49,7 +49,7 @@ def test_what_is_asked_often_is_planned_once(asking):
     by_key, by_id, latest = sorted(asking.prepared(), key=lambda row: len(row.statement))
     assert "api_keys.prefix = $1" in by_key.statement
     assert "versions.id = $1" in by_id.statement
-    assert "lower" in latest.statement
+    assert "model_names" in latest.statement
     assert latest.generic_plans >= 4
 
 

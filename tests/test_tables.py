@@ -18,7 +18,8 @@ from catapult.extensions import Row, db
 
 ROWS = {
     "models": "id name=org/other storage_path=x",
-    "versions": "id model_id=@model version=9 tag=t digest=a:b platform=linux/amd64 status=active created_by=x",
+    "model_names": "name=x model_id=@model",
+    "versions": "id model_id=@model version=9 number=9 tag=t digest=a:b platform=linux/amd64 status=active created_by=x",
     "deployments": "id release_id=@version model_id=@model environment=production status=success deployed_by=x",
     "environments": "id name=canary rank=9 created_by=x",
     "gate_refusals": "gate_id=@gate day=2026-11-23 refusals=1",
@@ -124,7 +125,7 @@ def insert(table, there, **changed):
 
 TEXTS = {
     "models": {"storage_path": 1_024, "repository": 1_024, "description": 10_000},
-    "versions": {"release_notes": 65_536, "ceph_path": 1_024},
+    "versions": {"release_notes": 65_536, "ceph_path": 1_024, "source": 2_000},
     "environments": {"description": 10_000},
     "approvals": {"comment": 10_000},
     "jobs": {"last_error": 1_024},
@@ -132,9 +133,10 @@ TEXTS = {
 }
 """The longest texts."""
 BAD = {
-    "models": {"name": "org/Versions", "version_count": -1, "metadata": "[]", "tags": ["x"] * 51},
+    "models": {"name": "org/Versions", "version_count": -1, "last_number": -1, "metadata": "[]", "tags": ["x"] * 51},
+    "model_names": {"name": "X"},
     "versions": {"version": "..", "tag": "-x", "digest": "none", "size_bytes": -1, "metadata": "1", "status": "gone"}
-    | {"tags": ["x"] * 51},
+    | {"number": 0, "source": "a\u200bb", "tags": ["x"] * 51},
     "deployments": {"environment": "Release", "status": "gone", "metadata": "null"}
     | dict.fromkeys(("endpoint_url", "log_url"), "javascript:alert(1)"),
     "environments": {"name": "Release", "rank": -1, "frozen": True, "frozen_until": NOW, "deploy_within": 0},
@@ -209,6 +211,9 @@ CHECKS = [
     ("environments", "name", {"name": "review/Live"}),
     ("deployments", "environment", {"environment": "review/retire"}),
     ("gates", "target", {"target": "review/rollback"}),
+    ("versions", "image", {"tag": None, "source": "s3://a"}),
+    ("versions", "image", {"digest": None, "source": "s3://a"}),
+    ("versions", "content", {"tag": None, "digest": None}),
     ("versions", "released", {"released_at": NOW}),
     ("versions", "released", {"released_by": "x"}),
     ("versions", "decision", {"override": True}),
@@ -266,6 +271,7 @@ CHECKS = [
 UNIQUE = [
     ("models", "uq_models_name", {"name": "ORG/Bert"}),
     ("versions", "uq_versions_model_id_version", {"version": "1.0.0"}),
+    ("versions", "uq_versions_model_id_number", {"number": 1}),
     ("deployments", "uq_deployments_live", {"environment": "Production", "live_from": NOW}),
     ("environments", "uq_environments_place", {"name": "PRODUCTION"}),
     ("approvals", "uq_approvals_key", {"gates_hash": "given"}),
@@ -308,6 +314,7 @@ def test_every_rule_there_is_is_tried_above(app):
         *((table, {}) for table in ROWS),
         ("models", {"name": "org/bert", "deleted_at": NOW}),
         ("versions", {"version": "1.0.0", "deleted_at": NOW}),
+        ("versions", {"tag": None, "digest": None, "source": "C:\\ml runs\\ä/1"}),
         ("deployments", {"environment": "production", "live_from": BEFORE, "ended_at": NOW}),
         ("deployments", {"environment": "production"}),
     ],

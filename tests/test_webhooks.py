@@ -516,7 +516,7 @@ def test_only_admins_without_bounds_see_or_change_webhooks(sending, keys, hook, 
         ({"url": "https://x", "format": "xml"}, "format"),
         ({"url": "https://x", "events": []}, "events"),
         ({"url": "https://x", "events": ["webhook.test"]}, "events"),
-        ({"url": "https://x", "models": ["a b"]}, "models"),
+        ({"url": "https://x", "models": ["a  b"]}, "models"),
         ({"url": "https://x", "environments": ["a b"]}, "environments"),
     ],
 )

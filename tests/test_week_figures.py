@@ -50,8 +50,9 @@ def deploy(sql):
         number = next(numbers)
         values = {"n": str(number), "at": at, "status": status, "place": place, "registered": at - lead, "of": of}
         sql(
-            "INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, created_at)"
-            " VALUES (md5('v' || :n)::uuid, md5('m')::uuid, :n, 't', 'a:b', 'linux/amd64', 'active', 'x', :registered)",
+            "INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, created_by, created_at)"
+            " VALUES (md5('v' || :n)::uuid, md5('m')::uuid, :n, 1 + CAST(:n AS int), 't', 'a:b', 'linux/amd64', 'active', 'x',"
+            " :registered)",
             n=str(number),
             registered=at - lead,
         )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
 from catapult import audit
@@ -14,7 +14,7 @@ from catapult.actions.deployment_states import Previous
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
-from catapult.queries import deployments, history
+from catapult.queries import deployments, history, registered_models
 from catapult.queries import gates as gate_queries
 from catapult.rules import decisions as rules
 from catapult.rules import metadata_limits as limits
@@ -141,7 +141,7 @@ def rollback(
     locks.gates_shared()
     target = environments.lock(environment)
     _check_may_deploy(target, actor)
-    model = locks.model(func.lower(RegisteredModel.name) == model_name.lower())
+    model = locks.model(registered_models.named(model_name))
     actor.bounds.check_model(model.name)
     now = locks.now()
     steps = history.steps_back(model.id, target.place, to)
@@ -201,7 +201,7 @@ def retire(environment: str, *, actor: Actor, model_name: str, reason: str, show
     locks.gates_shared()
     target = environments.lock(environment)
     _check_may_deploy(target, actor)
-    model = locks.model(func.lower(RegisteredModel.name) == model_name.lower())
+    model = locks.model(registered_models.named(model_name))
     actor.bounds.check_model(model.name)
     here = (Deployment.model_id == model.id) & (Deployment.place == target.place)
     row = db.session.scalar(select(Deployment).where(here, is_live()).execution_options(populate_existing=True))

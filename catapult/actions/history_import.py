@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from uuid_utils.compat import uuid7
 
 from catapult import audit
@@ -17,7 +17,7 @@ from catapult.errors import Invalid
 from catapult.extensions import db
 from catapult.rules import metadata_limits
 from catapult.rules.json_text import rfc3339
-from catapult.tables import Deployment, DeploymentStatus, RegisteredModel, Role, Version, WeekFigures
+from catapult.tables import Deployment, DeploymentStatus, ModelName, Role, Version, WeekFigures
 
 MOST = 10_000
 """Lines of a file."""
@@ -98,10 +98,10 @@ def _problems(number: int, line: dict[str, Any], known: Known, now: datetime) ->
 
 def _versions(lines: Sequence[Line]) -> Known:
     wanted = {(line["model"].lower(), line["version"]) for _, line in lines}
-    name: ColumnElement[str] = func.lower(RegisteredModel.name)
-    query = select(name, Version.version, Version.id, Version.model_id).join_from(Version, RegisteredModel)
-    query = query.where(Version.deleted_at.is_(None), RegisteredModel.deleted_at.is_(None))
-    found = db.session.execute(query.where(tuple_(name, Version.version).in_(wanted)))
+    columns = (ModelName.name, Version.version, Version.id, Version.model_id)
+    query = select(*columns).join_from(Version, ModelName, ModelName.model_id == Version.model_id)
+    named = tuple_(ModelName.name, Version.version).in_(wanted)
+    found = db.session.execute(query.where(Version.deleted_at.is_(None), named))
     return {(row[0], row[1]): (row[2], row[3]) for row in found}
 
 

@@ -1,4 +1,4 @@
-"""Register, edit and delete models."""
+"""Register, edit, rename and delete models."""
 
 from typing import Any
 from uuid import UUID
@@ -11,10 +11,11 @@ from catapult.actions import approvals, contents, deployment_states, locks
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
+from catapult.queries import naming
 from catapult.queries.content import MODEL_FIELDS as CONTENT
 from catapult.rules import image_reference
 from catapult.rules import metadata_limits as limits
-from catapult.tables import NOW, Approval, Deployment, RegisteredModel, Role, Version, is_live
+from catapult.tables import NOW, RELEASE, Approval, Deployment, RegisteredModel, Role, Version, is_live
 
 
 def create(
@@ -86,6 +87,32 @@ def edit(
         voided = approvals.void(of_model, contents.why_void(content, actor), locks.now())
     details = {"changes": changed, "reason": reason, "voided_approvals": voided}
     return audit.commit(actor, model, audit.entry("model.update", model, name=model.name, **details))
+
+
+def rename(model_id: UUID, name: str, *, actor: Actor) -> RegisteredModel:
+    """Give the model another name. The old one leads to it as well, and no other model can have it until this one is deleted.
+
+    The row that is returned also has what `naming.change` returns: the gates and keys' bounds that the model is out of, or in, by
+    its new name. The same name changes nothing. Raises NotFound, Forbidden, and Conflict (name taken).
+    """
+    actor.needs(Role.ADMIN)
+    locks.gates_shared()  # so that those that are named are those that there are
+    model = locks.model(RegisteredModel.id == model_id)
+    old = model.name
+    for each in (old, name):
+        actor.bounds.check_model(each)
+    change = naming.change(old, name)
+    for gate in (*change["gates_lost"], *change["gates_gained"]):
+        if gate["target"] != RELEASE:
+            actor.bounds.check_environment(gate["target"])
+    for key, value in change.items():
+        setattr(model, key, value)
+    if name != old:
+        model.former_names = [*(each for each in model.former_names if each not in (old, name)), old]
+        model.name = name
+        shown = {key: value or None for key, value in change.items()}
+        audit.commit(actor, model, audit.entry("model.rename", model, name=name, old_name=old, **shown))
+    return model
 
 
 def _check_repository(repository: str | None) -> None:

@@ -1,8 +1,8 @@
 """The statement that registers a version. Training jobs wait for it, and it holds its model's lock for one round trip.
 
-It locks the model's row; takes the time after that, later than that of the model's newest version; counts the version on
-its model; and inserts the version, the numbers in its metadata and the audit entries. Separate statements would take five
-round trips more under the lock.
+It locks the model's row; takes the time after that, later than that of the model's newest version; counts and numbers the
+version on its model; and inserts the version, the numbers in its metadata and the audit entries. Separate statements would
+take five round trips more under the lock.
 """
 
 import json
@@ -19,10 +19,11 @@ from catapult.errors import Invalid, Refusal
 from catapult.extensions import KEEP_PLAN
 from catapult.queries import registered_models
 from catapult.rules import metadata_limits
+from catapult.rules.bounds import Bounds, like_patterns
 from catapult.rules.numbers import SHARED_FROM
 from catapult.tables import RegisteredModel, Version
 
-_SET_BY_STATEMENT = ("created_at", "updated_at", "deleted_at", "model_id")
+_SET_BY_STATEMENT = ("created_at", "updated_at", "deleted_at", "model_id", "number")
 _OF_RELEASES = ("released_at", "released_by", "decision_id", "override")
 _COLUMNS = {
     attribute.key: attribute.columns[0]
@@ -31,27 +32,32 @@ _COLUMNS = {
 }
 
 
+CALLED = "id = (SELECT model_id FROM model_names WHERE name = lower(:model_name))"
+WITHIN = "lower(name) LIKE ANY (CAST(:bounds AS text[]))"
 UNNESTED = "unnest(CAST(:paths AS varchar[]), CAST(:numbers AS numeric[])) AS sent (path, number)"
-NUMBERS = f"path, CAST(number AS double precision), CASE WHEN abs(number) >= {SHARED_FROM} THEN number END"
+NUMBERS = (
+    f"path, CAST(sent.number AS double precision), CASE WHEN abs(sent.number) >= {SHARED_FROM} THEN sent.number END"
+)
 """The columns `path`, `value` and `exact` of `metrics`, from the numbers in a version's metadata."""
 
 
 class Registered(NamedTuple):
-    """The statement's result: the version's model, and the time of registration."""
+    """The statement's result: the version's model and its number there, and the time of registration."""
 
     model_id: UUID
     name: str
     repository: str | None
     storage_path: str
+    number: int
     now: datetime
 
 
 class Registration:
     """An `audit.Statement` that registers `version`, of the model that `model_id` or `model_name` names, or both."""
 
-    def __init__(self, version: Version, model_id: UUID | None, model_name: str | None) -> None:
+    def __init__(self, version: Version, model_id: UUID | None, model_name: str | None, bounds: Bounds) -> None:
         numbers = dict(metadata_limits.numbers(version.metadata_))
-        self.version = version
+        self.version, self.bounds = version, bounds
         self.values: dict[str, Any] = {
             **{column.name: getattr(version, attribute) for attribute, column in _COLUMNS.items()},
             "metadata": json.dumps(version.metadata_),
@@ -59,20 +65,25 @@ class Registration:
             "numbers": list(numbers.values()),
             "model_id": model_id,
             "model_name": model_name,
+            "bounds": like_patterns(bounds.models or ()),
         }
 
     def sql(self, entries: str | None = None) -> TextClause:
         """Return the statement, with the CTE that inserts the audit entries unless the caller writes them."""
         by_id, by_name = self.values["model_id"] is not None, self.values["model_name"] is not None
-        return _statement(by_id, by_name, entries)
+        return _statement(by_id, by_name, self.bounds.models is not None, entries)
 
     def finish(self, result: Iterable[Any]) -> None:
-        """Give the version its model and its times. Raises NotFound for an unknown model, Invalid if the id is another's."""
+        """Give the version its model, number and times. Raises NotFound for an unknown model, Invalid if the id is another's.
+
+        Raises Forbidden for a model that is beyond the bounds by its present name.
+        """
         row = next(iter(result), None)
         if row is None:
-            raise _unknown_model(self.values["model_id"], self.values["model_name"])
+            raise _unknown_model(self.values["model_id"], self.values["model_name"], self.bounds)
         registered, version = Registered(*row), self.version
-        version.model_id, version.created_at, version.updated_at = registered.model_id, registered.now, registered.now
+        version.model_id, version.number = registered.model_id, registered.number
+        version.created_at = version.updated_at = registered.now
         version.model = RegisteredModel(
             id=registered.model_id,
             name=registered.name,
@@ -82,35 +93,39 @@ class Registration:
 
 
 @cache
-def _statement(by_id: bool, by_name: bool, entries: str | None) -> TextClause:
+def _statement(by_id: bool, by_name: bool, is_bounded: bool, entries: str | None) -> TextClause:
     names = ", ".join(column.name for column in _COLUMNS.values())
     values = ", ".join(f"CAST(:{column.name} AS {audit.sql_type(column)})" for column in _COLUMNS.values())
-    conditions = ["id = :model_id"] * by_id + ["lower(name) = lower(:model_name)"] * by_name
+    conditions = ["id = :model_id"] * by_id + [CALLED] * by_name + [WITHIN] * is_bounded
     return text(
         f"""
         WITH locked AS MATERIALIZED (
-            SELECT id AS model_id, name, repository, storage_path, newest_at FROM models
+            SELECT id AS model_id, name, repository, storage_path, last_number + 1 AS number, newest_at FROM models
             WHERE {" AND ".join(conditions)} AND deleted_at IS NULL FOR NO KEY UPDATE
         ), moment AS MATERIALIZED (
-            SELECT model_id, name, repository, storage_path, jsonb_build_object('model', name) AS details,
+            SELECT model_id, name, repository, storage_path, number, jsonb_build_object('model', name) AS details,
                 greatest(clock_timestamp(), newest_at + interval '1 microsecond') AS now
             FROM locked
         ), counted AS (
-            UPDATE models SET version_count = version_count + 1, latest_version = :version, newest_at = moment.now
+            UPDATE models SET version_count = version_count + 1, latest_version = :version,
+                last_number = moment.number, newest_at = moment.now
             FROM moment WHERE models.id = moment.model_id
         ), registered AS (
-            INSERT INTO versions ({names}, model_id, created_at, updated_at)
-            SELECT {values}, model_id, now, now FROM moment
+            INSERT INTO versions ({names}, model_id, number, created_at, updated_at)
+            SELECT {values}, model_id, number, now, now FROM moment
         ), indexed AS (
             INSERT INTO metrics (version_id, model_id, path, value, exact)
             SELECT :id, model_id, {NUMBERS} FROM moment, {UNNESTED}
         ){f", {entries}" if entries else ""}
-        SELECT model_id, name, repository, storage_path, now FROM moment
+        SELECT model_id, name, repository, storage_path, number, now FROM moment
         """  # noqa: S608 - built from the tables' own names
     ).execution_options(**KEEP_PLAN)
 
 
-def _unknown_model(model_id: UUID | None, model_name: str | None) -> Refusal:
+def _unknown_model(model_id: UUID | None, model_name: str | None, bounds: Bounds) -> Refusal:
+    if bounds.models is not None:
+        model = registered_models.get(model_id) if model_id else registered_models.called(model_name or "")
+        bounds.check_model(model.name)
     if model_id is None or model_name is None:
         return registered_models.missing()
     name = registered_models.get(model_id).name

@@ -16,9 +16,9 @@ from catapult.actions.registration import NUMBERS, UNNESTED, Registration
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import begin, db
-from catapult.queries import registered_models
 from catapult.queries.content import FIELDS as CONTENT
 from catapult.rules import metadata_limits as limits
+from catapult.rules import version_content
 from catapult.rules.semver import semver_key
 from catapult.tables import (
     DEFAULT_PLATFORM,
@@ -56,10 +56,10 @@ def create(
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
     limits.check(metadata)
+    if missing := version_content.missing(fields.get("tag"), fields.get("digest"), fields.get("source")):
+        raise Invalid("Send tag and digest, or source, or all three.", errors=missing)
     if model_id is None and model_name is None:
         raise Invalid("Send model_id or model_name.", errors={"model_name": ["Required without a model_id."]})
-    if actor.bounds.models is not None:
-        actor.bounds.check_model(registered_models.get(model_id).name if model_id else model_name or "")
     version = Version(
         id=uuid7(),
         metadata_=metadata or {},
@@ -70,7 +70,7 @@ def create(
         **{**NEW, **fields},
     )
     version.live_in = []
-    registration = Registration(version, model_id, model_name)
+    registration = Registration(version, model_id, model_name, actor.bounds)
     if is_release:
         return _register_release(version, registration, actor)
     return audit.commit(actor, version, _created(version), statement=registration)
@@ -171,7 +171,13 @@ _INSERT_METRICS = text(
 
 def _created(version: Version, **details: Any) -> Entry:
     return audit.entry(
-        "version.create", version, version=version.version, tag=version.tag, digest=version.digest, **details
+        "version.create",
+        version,
+        version=version.version,
+        tag=version.tag,
+        digest=version.digest,
+        source=version.source,
+        **details,
     )
 
 

@@ -9,6 +9,7 @@ from catapult.actions import registered_models as actions
 from catapult.api.wire import etags
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import DeleteModelQuery, ModelQuery, VersionQuery
+from catapult.contract.renaming import Rename, RenamedOut
 from catapult.contract.schemas import ModelEdit, ModelIn, ModelOut, VersionOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import registered_models, versions
@@ -51,6 +52,14 @@ def edit_model(body: dict[str, Any], model_id: UUID) -> RegisteredModel:
     """Change a model's fields"""
     reason = body.pop("reason", None)
     return actions.edit(model_id, body, actor=g.actor, reason=reason, expected=etags.expected())
+
+
+@blp.post("/<uuid:model_id>/rename", Role.ADMIN)
+@blp.arguments(Rename)
+@blp.answers(200, RenamedOut, etag=True, refuses=(NotFound, Conflict))
+def rename_model(body: dict[str, Any], model_id: UUID) -> RegisteredModel:
+    """Rename a model"""
+    return actions.rename(model_id, body["name"], actor=g.actor)
 
 
 @blp.delete("/<uuid:model_id>", Role.ADMIN)

@@ -10,9 +10,9 @@ from catapult.api import comparison
 from catapult.api.wire import etags
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import CompareQuery, LatestQuery, PageQuery, VersionQuery
+from catapult.contract.comparison import ComparisonOut
 from catapult.contract.control import DecisionOut
 from catapult.contract.schemas import (
-    ComparisonOut,
     DeploymentOut,
     Promotion,
     Reason,

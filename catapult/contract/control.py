@@ -312,7 +312,7 @@ class DecisionOut(RowOut):
     model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
     version = fields.String(metadata=says("The version string.", "1.0.0"))
     target = fields.String(metadata=says("release, or an environment.", "production"))
-    content = fields.Dict(metadata=says("`tag digest image hash numbers` of the version at that moment.", {}))
+    content = fields.Dict(metadata=says("`tag digest image source hash numbers` of the version at that moment.", {}))
     reason = fields.String(allow_none=True, metadata=says("Why."))
     override = fields.Boolean(metadata=says("Whether a gate was overridden.", False))
     override_by_registrant = fields.Boolean(metadata=says("Whether by whoever registered the version.", False))

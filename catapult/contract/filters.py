@@ -9,7 +9,7 @@ from catapult.tables import Action, DeploymentStatus, Kind
 class DeploymentFilters(Query):
     environment = unbroken("The environment, ignoring case.")
     release_id = fields.UUID(metadata=says("The version's id."))
-    model_name = unbroken("The model's name, ignoring case.")
+    model_name = fields.String(metadata=says("The model's name, ignoring case."))
     status = choice(DeploymentStatus, metadata=says("The status."))
     live = QueryFlag(metadata=says("Whether it is live now."))
 

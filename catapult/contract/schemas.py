@@ -5,7 +5,6 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates, validates_schema
 
 from catapult.contract.fields import (
-    OPTIONAL,
     ComputedString,
     Create,
     Flag,
@@ -23,13 +22,16 @@ from catapult.contract.fields import (
     says,
     text,
 )
-from catapult.rules import environment_names, image_reference
+from catapult.rules import environment_names, image_reference, version_content
 from catapult.tables import (
     DIGEST_LENGTH,
     ENVIRONMENT_LENGTH,
+    MODEL_SEGMENT,
     NAME_LENGTH,
     NOTES_LENGTH,
     PLACE_LENGTH,
+    SOURCE,
+    SOURCE_LENGTH,
     TAG_LENGTH,
     TEXT_LENGTH,
     VERSION_LENGTH,
@@ -37,7 +39,6 @@ from catapult.tables import (
     VersionStatus,
 )
 
-SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 MAX_BIGINT = 2**63 - 1
 
 EXAMPLE_ID = "019ab2f0-7c1e-7d52-a1f3-2b7c9d0e4f11"
@@ -54,9 +55,21 @@ class RowOut(Out):
 
 def model_name(**kwargs: Any) -> fields.String:
     error = (
-        "Must be segments joined by /; each starts with a letter or digit and contains only letters, digits and ._-."
+        "Must be segments joined by /; each starts with a letter or digit and contains only letters, digits, ._- and "
+        "single spaces between them."
     )
-    return matching(rf"{SEGMENT}(?:/{SEGMENT})*", NAME_LENGTH, error, **kwargs)
+    return matching(f"{MODEL_SEGMENT}(?:/{MODEL_SEGMENT})*", NAME_LENGTH, error, **kwargs)
+
+
+def _check_segments(name: str) -> None:
+    if {"versions", "compare"} & set(name.lower().split("/")):
+        raise ValidationError("No segment may be versions or compare: they are part of the pages' addresses.")
+
+
+def new_model_name(description: str) -> fields.String:
+    field = model_name(required=True, metadata=says(description, "myorg/bert"))
+    field.validators.append(_check_segments)
+    return field
 
 
 def environment_name(**kwargs: Any) -> fields.String:
@@ -91,7 +104,7 @@ def tags_field() -> Labels:
 class ModelIn(Create):
     """A new model. It needs `storage_path` or `repository`."""
 
-    name = model_name(required=True, metadata=says("Unique, ignoring case; cannot be changed.", "myorg/bert"))
+    name = new_model_name("Unique, ignoring case.")
     storage_path = text(PLACE_LENGTH, metadata=says("Where its images are stored.", "docker.io/myorg/bert"))
     repository = text(
         image_reference.LONGEST, metadata={**says("The repository to pull from.", "ghcr.io/myorg/bert"), **REPOSITORY}
@@ -99,11 +112,6 @@ class ModelIn(Create):
     description = text(TEXT_LENGTH, shortest=0, metadata=says("For people.", "Sentiment of reviews"))
     tags = tags_field()
     metadata = metadata_field()
-
-    @validates("name")
-    def check_segments(self, value: str, **_: Any) -> None:
-        if {"versions", "compare"} & set(value.lower().split("/")):
-            raise ValidationError("No segment may be versions or compare: they are part of the pages' addresses.")
 
     @validates_schema(skip_on_field_errors=False)
     def check_location(self, data: dict[str, Any], **_: Any) -> None:
@@ -127,13 +135,14 @@ class ModelEdit(In):
         TEXT_LENGTH,
         metadata=says("Why. Required if a version is a release or live and its image moves.", "New registry"),
     )
-    name = Immutable("A model's name never changes. Register a new model instead.")
+    name = Immutable("Never changes by a PUT. Rename the model: POST /api/v1/models/{id}/rename.")
 
 
 class ModelOut(RowOut):
     """A registered model."""
 
     name = fields.String(metadata=says("Unique, ignoring case.", "myorg/bert"))
+    former_names = fields.List(fields.String(), metadata=says("Names it had before, which lead to it too.", []))
     storage_path = fields.String(metadata=says("Where its images are stored.", "docker.io/myorg/bert"))
     repository = fields.String(allow_none=True, metadata=says("The repository to pull from."))
     description = fields.String(allow_none=True, metadata=says("For people."))
@@ -166,15 +175,19 @@ class VersionIn(Create):
         r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}",
         TAG_LENGTH,
         "Must be an OCI tag: letters, digits and ._-, not starting with . or -.",
-        required=True,
-        metadata=says("The image's tag.", "v1.0.0"),
+        metadata=says("The image's tag; needed with a digest.", "v1.0.0"),
     )
     digest = matching(
         r"[A-Za-z0-9+._-]+:[!-~]{1,200}",
         DIGEST_LENGTH,
         "Must be algorithm:encoded, such as sha256: and 64 hex digits.",
-        required=True,
-        metadata=says("The image's digest.", EXAMPLE_DIGEST),
+        metadata=says("The image's digest; needed unless there is a source.", EXAMPLE_DIGEST),
+    )
+    source = matching(
+        SOURCE,
+        SOURCE_LENGTH,
+        "Must be visible characters, with blanks only between them.",
+        metadata=says("A URI or path where there is no image, or as well; never opened.", "s3://models/bert/7"),
     )
     size_bytes = Whole(
         validate=validate.Range(0, MAX_BIGINT, error="Must be 0 to 2^63-1."),
@@ -206,6 +219,11 @@ class VersionIn(Create):
         if value is not False or data_key == "build_config":
             raise ValidationError("Catapult builds no images. Leave it out.")
 
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def check_content(self, data: dict[str, Any], sent: dict[str, Any], **_: Any) -> None:
+        if missing := version_content.missing(*map(sent.get, ("tag", "digest", "source"))):
+            raise ValidationError(missing)
+
     @validates_schema(skip_on_field_errors=False)
     def check_model(self, data: dict[str, Any], **_: Any) -> None:
         if data.get("model_id") is None and data.get("model_name") is None:
@@ -226,7 +244,9 @@ class VersionEdit(In):
         TEXT_LENGTH,
         metadata=says("Why; required where the content of a release or a live version changes.", "Typo in f1"),
     )
-    version = tag = digest = size_bytes = platform = Immutable("Never changes. Register a new version instead.")
+    version = tag = digest = source = size_bytes = platform = Immutable(
+        "Never changes. Register a new version instead."
+    )
 
 
 class Reason(In):
@@ -247,13 +267,19 @@ class VersionOut(RowOut):
     model_id = fields.UUID(metadata=says("The model's id.", EXAMPLE_ID))
     model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
     version = fields.String(metadata=says("Unique within the model.", "1.0.0"))
-    tag = fields.String(metadata=says("The image's tag.", "v1.0.0"))
-    digest = fields.String(metadata=says("The image's digest, as sent.", EXAMPLE_DIGEST))
+    number = fields.Integer(
+        metadata=says("1, 2, 3 … within the model; that of a deleted version is not used again.", 7)
+    )
+    tag = fields.String(allow_none=True, metadata=says("The image's tag; null without an image.", "v1.0.0"))
+    digest = fields.String(
+        allow_none=True, metadata=says("The image's digest, as sent; null without an image.", EXAMPLE_DIGEST)
+    )
     digest_status = ComputedString(
         image_reference.digest_status,
         "digest",
+        allow_none=True,
         validate=validate.OneOf(["unverified", "malformed"]),
-        metadata=says("malformed: not a valid OCI digest.", "unverified"),
+        metadata=says("malformed: not a valid OCI digest; null without one.", "unverified"),
     )
     image = ComputedString(
         image_reference.image,
@@ -271,6 +297,7 @@ class VersionOut(RowOut):
         allow_none=True,
         metadata=says("Why there is no image to pull, and what to do; null if there is one.", None),
     )
+    source = fields.String(allow_none=True, metadata=says("A URI or path, as sent; null if there is only an image."))
     size_bytes = fields.Integer(allow_none=True, metadata=says("The image's size in bytes."))
     platform = fields.String(metadata=says("Operating system and architecture.", "linux/amd64"))
     quantization = fields.String(allow_none=True, metadata=says("How the weights are stored."))
@@ -288,41 +315,6 @@ class VersionOut(RowOut):
     created_by = fields.String(metadata=says("The name of the key that registered it.", "training"))
     created_at = Time(metadata=says("When it was registered.", EXAMPLE_TIME))
     updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))
-
-
-class ComparedOut(RowOut):
-    """One of the compared versions."""
-
-    model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
-    version = fields.String(metadata=says("Unique within the model.", "1.0.0"))
-
-
-class CellOut(Out):
-    """A version's value of a key, compared with the first version's."""
-
-    state = fields.String(
-        validate=validate.OneOf(["base", "same", "changed", "new", "gone", "none"]),
-        metadata=says("base: the first version; new: only this one has it; gone: only the first has it.", "changed"),
-    )
-    value = fields.Raw(allow_none=True, metadata=says("Left out if there is none.", 0.95) | OPTIONAL)
-    difference = fields.Float(metadata=says("Between two numbers that differ.", 0.05) | OPTIONAL)
-    percent = fields.Float(metadata=says("The difference in per cent of the first; not if that is 0.", 5.5) | OPTIONAL)
-
-
-class ComparedKeyOut(Out):
-    """One key of the metadata in all versions."""
-
-    path = fields.List(fields.String(), metadata=says("The keys that lead to it.", ["eval", "f1"]))
-    key = fields.String(metadata=says("The path as text.", "eval.f1"))
-    differs = fields.Boolean(metadata=says("Whether any version has another value.", True))
-    cells = fields.List(fields.Nested(CellOut), metadata=says("One for each version, in the same order."))
-
-
-class ComparisonOut(Out):
-    """Versions side by side, each compared with the first."""
-
-    versions = fields.List(fields.Nested(ComparedOut), metadata=says("In the order requested."))
-    keys = fields.List(fields.Nested(ComparedKeyOut), metadata=says("Every key that any of them has, by name."))
 
 
 # --- deployments ------------------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from catapult.filters.metric_index import MetricPath
 from catapult.filters.mistakes import Mistake
 from catapult.filters.tree import Path
 from catapult.rules import metadata_limits
-from catapult.tables import METRIC_PATH_LENGTH, RegisteredModel, Version
+from catapult.tables import METRIC_PATH_LENGTH, ModelName, RegisteredModel, Version
 
 V: Any = Version.__table__.c
 M: Any = RegisteredModel.__table__.c
+N: Any = ModelName.__table__.c
 
 EVERY_MODEL: Any = any_(func.array(select(M.id).correlate(None).scalar_subquery(), type_=ARRAY(M.id.type)))
 """Stands for a model's id. The index of `metrics` begins with the model, and is descended once for each."""
@@ -73,17 +74,18 @@ def _with_names(names: Sequence[str]) -> ColumnElement[bool]:
 
 
 def model_named(name: str) -> Any:
-    """Return a subquery for the id of the model with this name, given in lower case."""
-    matches = (M.deleted_at.is_(None), func.lower(M.name) == name)
-    return select(M.id).where(*matches).correlate(None).scalar_subquery()
+    """Return a subquery for the id of the model that has or had this name, given in lower case."""
+    return select(N.model_id).where(N.name == name).correlate(None).scalar_subquery()
 
 
 _VERSION_FIELDS = {
     "version": fields.VersionNameField(V.version, is_ascii=True, key=V.semver_key),
+    "number": fields.NumberField(V.number),
     "model_name": fields.ModelNameField(M.name, folded=True, is_ascii=True, with_names=_with_names),
     "tag": fields.TextField(V.tag, is_ascii=True),
     "tags": fields.TextListField(V.tags),
     "digest": fields.TextField(V.digest, is_ascii=True),
+    "source": fields.TextField(V.source),
     "platform": fields.TextField(V.platform),
     "quantization": fields.TextField(V.quantization),
     "status": fields.TextField(V.status, is_ascii=True),

@@ -162,7 +162,8 @@ def _secrets(webhook: Webhook) -> list[bytes]:
 
 def event_of(row: Any) -> dict[str, Any]:
     """Return the event as it is told, with a link where people open this registry."""
-    data = {**row.data, "image": row.image, "digest": row.digest or row.data.get("digest"), "url": link(row.data)}
+    content = {"digest": row.digest or row.data.get("digest"), "source": row.source or row.data.get("source")}
+    data = {**row.data, "image": row.image, **content, "url": link(row.data)}
     data = {name: value for name, value in data.items() if value is not None}
     return {"id": str(row.id), "type": row.type, "timestamp": rfc3339(row.at), "data": data}
 

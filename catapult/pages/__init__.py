@@ -13,7 +13,6 @@ from flask import Blueprint, Flask, g, request, url_for
 from werkzeug.routing import BaseConverter
 
 from catapult import version
-from catapult.contract.schemas import SEGMENT
 from catapult.pages import (
     all_versions,
     api_keys,
@@ -45,7 +44,7 @@ from catapult.pages import (
 from catapult.pages.parts import charts, formats, framed, lists
 from catapult.queries.sessions import LONGEST
 from catapult.rules.gates import OWN_REQUEST
-from catapult.tables import Role
+from catapult.tables import MODEL_SEGMENT, Role
 
 NOUNS = [sign_in, overview, search, inbox, registered_models, all_versions, versions, comments, comparison, deployments]
 NOUNS += [
@@ -77,11 +76,11 @@ class ModelName(BaseConverter):
     """A model's name in an address; no segment is a word that the addresses of the pages use."""
 
     part_isolating = False
-    _segment = rf"(?!(?i:versions|compare)(?:/|$)){SEGMENT}"
+    _segment = rf"(?!(?i:versions|compare)(?:/|$)){MODEL_SEGMENT}"
     regex = rf"{_segment}(?:/{_segment})*"
 
     def to_url(self, value: str) -> str:
-        return value
+        return value.replace(" ", "%20")
 
 
 def init_app(app: Flask) -> None:

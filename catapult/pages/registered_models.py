@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import Blueprint, Response, g, redirect, request, url_for
 
 from catapult.actions import registered_models as actions
+from catapult.contract.renaming import Rename
 from catapult.contract.schemas import ModelEdit, ModelIn
 from catapult.filters import nouns
 from catapult.filters.mistakes import Misread
@@ -36,6 +37,7 @@ from catapult.tables import RELEASE, Role, VersionStatus
 blp = Blueprint("registered_models", __name__)
 LIST, MODEL = "registered_models/index.html", "registered_models/show.html"
 NEW, DELETE = "registered_models/new.html", "registered_models/delete.html"
+RENAME = "registered_models/rename.html"
 COLUMNS, MOST_COLUMNS = 2, 6
 """Metrics shown beside a version by default, and at most."""
 
@@ -152,7 +154,7 @@ def show_card(name: str) -> Response:
 def show_activity(name: str) -> Response:
     """The model's audit entries, newest first."""
     model = registered_models.called(name)
-    return _tab(model, "activity", part=lists.part(audit_logs.about(UUID(model.id), model.name)))
+    return _tab(model, "activity", part=lists.part(audit_logs.about(UUID(model.id), [model.name, *model.former_names])))
 
 
 @blp.get("/models/<model:name>/-/settings")
@@ -187,6 +189,32 @@ def create() -> Response:
         return fragments.go(url_for(".show", name=model.name), f"{model.name} is registered.")
 
     return forms.answer(act, partial(fragments.form, NEW))
+
+
+@blp.route("/models/<model:name>/-/rename", methods=forms.METHODS)
+@page(Role.ADMIN)
+def rename(name: str) -> Response:
+    """The form for another name; then the model's page, with what is for it no more by that name."""
+    model = registered_models.called(name)
+
+    def act() -> Response:
+        renamed = actions.rename(UUID(model.id), actor=g.actor, **forms.read(Rename))
+        return fragments.go(
+            url_for(".show_settings", name=renamed.name), f"{model.name} is {renamed.name} now.{_moved(renamed)}"
+        )
+
+    return forms.answer(act, partial(fragments.form, RENAME, model=model))
+
+
+def _moved(renamed: Any) -> str:
+    """Return how many gates and bounded keys are for a model no longer, or are now, as sentences that begin with a space."""
+    counts = {
+        "Gates that no longer apply": len(renamed.gates_lost),
+        "Gates that apply now": len(renamed.gates_gained),
+        "Bounded keys that may no longer change it": len(renamed.keys_lost),
+        "Bounded keys that may change it now": len(renamed.keys_gained),
+    }
+    return "".join(f" {what}: {count}." for what, count in counts.items() if count)
 
 
 @blp.route("/models/<model:name>/-/delete", methods=forms.METHODS)

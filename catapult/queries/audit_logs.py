@@ -99,8 +99,8 @@ def counts_by_day() -> list[tuple[date, int]]:
     return [(day, count) for day, count in db.session.execute(_BY_DAY)]
 
 
-def about(model_id: UUID, name: str) -> Listing:
-    """Return the entries about the model with that id and name, its versions and what is about them, deleted ones too."""
+def about(model_id: UUID, names: Sequence[str]) -> Listing:
+    """Return the entries about the model with that id, by all its names, its versions and what is about them, deleted ones too."""
     # A deleted model may have had the same name: what the entry is about must be this model's.
     model_of_version = select(V.model_id).where(V.id == A.resource_id).scalar_subquery()
     model_of_deployment = select(D.model_id).where(D.id == A.resource_id).scalar_subquery()
@@ -110,7 +110,9 @@ def about(model_id: UUID, name: str) -> Listing:
     model_of_comment = commented.scalar_subquery()
     owner = func.coalesce(model_of_version, model_of_deployment, model_of_approval, model_of_comment, A.resource_id)
     model_name = func.catapult_entry_model(A.resource_type, A.details, type_=Text())
-    return _ENTRIES.with_leading_column(model_name, name).where(not_rare(owner == model_id))
+    if len(names) == 1:
+        return _ENTRIES.with_leading_column(model_name, names[0]).where(not_rare(owner == model_id))
+    return _ENTRIES.where(model_name.in_(names), owner == model_id)  # reads all entries of a model that was renamed
 
 
 def about_version(version_id: UUID, limit: int) -> Sequence[Any]:

@@ -18,7 +18,8 @@ MODEL_FIELDS = ("repository", "storage_path")
 HASH = """encode(sha256(convert_to(CAST(jsonb_build_object(
     'tag', {version}.tag, 'digest', {version}.digest, 'repository', {model}.repository, 'storage_path', {model}.storage_path,
     'metadata', {version}.metadata, 'ceph_path', {version}.ceph_path, 'quantization', {version}.quantization
-) AS text), 'UTF8')), 'hex')"""
+) || CASE WHEN {version}.source IS NULL THEN '{{}}' ELSE jsonb_build_object('source', {version}.source) END
+AS text), 'UTF8')), 'hex')"""
 """The SHA-256 of the content, 64 hex digits, of a row of versions and one of models with these names."""
 
 CHANGED = """(entry.resource_id = {version}.id AND entry.action = 'version.update'

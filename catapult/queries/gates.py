@@ -15,6 +15,7 @@ from catapult.queries import file_signatures, gate_facts
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.rules import gates
+from catapult.rules.bounds import like_patterns
 from catapult.rules.file_signatures import Signature
 from catapult.rules.gates import Verdict
 from catapult.rules.normal_text import normal
@@ -72,7 +73,12 @@ def listing() -> Listing:
 
 def of_model(name: str) -> Listing:
     """Return the gates that apply to the model with that name, newest first."""
-    return _GATES.where(literal(name.lower()).like(_LIKE))
+    return _GATES.where(applies_to(name))
+
+
+def applies_to(name: str) -> ColumnElement[bool]:
+    """Return whether the gate applies to the model with that name."""
+    return literal(name.lower()).like(_LIKE)
 
 
 def contains(words: str) -> ColumnElement[bool]:
@@ -179,8 +185,7 @@ def approval_count(*meant: tuple[str, str]) -> int:
 
 def _applies(pattern: str) -> ColumnElement[bool]:
     """Return whether a gate with this pattern applies to the model, as in `_FACTS`."""
-    like = pattern.lower().replace("_", "\\_").replace("*", "%")
-    return func.lower(M.name).like(like)
+    return func.lower(M.name).like(*like_patterns([pattern]))
 
 
 def facts(version_ids: Sequence[UUID], target: str) -> dict[UUID, list[Any]]:

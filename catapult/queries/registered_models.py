@@ -17,7 +17,7 @@ from catapult.queries.lists.paging import Listing, Page, cached_query, in_order,
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
 from catapult.rules.normal_text import normal
-from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
+from catapult.tables import Deployment, ModelName, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 
@@ -25,12 +25,15 @@ NOT_DELETED = M.deleted_at.is_(None)
 DESCRIPTION = normalized(M.description)
 """As it is searched. A name has ASCII characters alone."""
 
+N: Any = ModelName.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 
 _MODELS = Listing(
     select(
-        *shown(M, "id name storage_path repository description tags metadata version_count latest_version"),
+        *shown(
+            M, "id name former_names storage_path repository description tags metadata version_count latest_version"
+        ),
         *shown(M, "created_at updated_at counter"),
     ).where(NOT_DELETED),
     newest_first(M.created_at, M.id),
@@ -62,7 +65,9 @@ _SORTED = {
     "name": replace(_CARDS, keys=in_order(func.lower(M.name).label("sort_name"), M.id)),
 }
 SORTS = tuple(_SORTED)
-_BY_NAME = _MODELS.rows.where(func.lower(M.name) == bindparam("name"))
+CALLED = select(N.model_id).where(N.name == bindparam("name")).scalar_subquery()
+"""The id of the model that is called `name`, in lower case, or was called so before."""
+_BY_NAME = _MODELS.rows.where(M.id == CALLED)
 _BY_ID = _MODELS.rows.where(M.id == bindparam("model_id"))
 _EXISTS = select(M.id).where(NOT_DELETED, M.id == bindparam("model_id"))
 
@@ -76,7 +81,7 @@ def get(model_id: UUID) -> Any:
 
 
 def called(name: str) -> Any:
-    """Return the model with that name, case ignored, as a plain row. Raises NotFound."""
+    """Return the model that has or had that name, case ignored, as a plain row. Raises NotFound."""
     row = prepared.one_or_none(_BY_NAME, {"name": name.lower()})
     if row is None:
         raise NotFound(f"There is no model {name}, or it was deleted.")
@@ -102,7 +107,9 @@ def listing(
     filter: str | None = None,
     sort: str | None = None,
 ) -> Listing:
-    """Return models, newest first: `search` is anywhere in name or description, `name` is exact, case is ignored.
+    """Return models, newest first: `search` is anywhere in name or description, `name` is exact and present or former.
+
+    Both ignore case.
 
     `filter` and `sort` are texts (`filters.nouns` has the fields). Raises Misread.
     """
@@ -191,10 +198,11 @@ class _Containing:
 
 
 def named(name: str) -> ColumnElement[bool]:
-    """Return whether the model has this name, case ignored."""
-    return func.lower(M.name) == name.lower()
+    """Return whether the model has or had this name, case ignored."""
+    condition: ColumnElement[bool] = M.id == id_of(name)
+    return condition
 
 
 def id_of(name: str) -> ScalarSelect[UUID]:
-    """Return a subquery for the id of the model with that name. It runs once, and keeps index orders usable."""
-    return select(M.id).where(NOT_DELETED, named(name)).scalar_subquery()
+    """Return a subquery for the id of the model that has or had that name. It runs once, and keeps index orders usable."""
+    return select(N.model_id).where(N.name == name.lower()).scalar_subquery()

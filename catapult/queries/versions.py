@@ -19,7 +19,7 @@ from catapult.queries import artifacts
 from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, cached_query, newest_first
 from catapult.queries.lists.raw_columns import shown
-from catapult.queries.registered_models import id_of
+from catapult.queries.registered_models import CALLED, id_of
 from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
@@ -40,8 +40,8 @@ LIVE_IN: ColumnElement[Any] = func.array(
 _LISTED: tuple[Any, ...] = (
     *shown(V, "id model_id"),
     *(M[name].label(f"model_{name}") for name in ("name", "repository", "storage_path")),
-    *shown(V, "version tag tags digest size_bytes platform quantization ceph_path status released_at released_by"),
-    *shown(V, "decision_id override"),
+    *shown(V, "version number tag tags digest source size_bytes platform quantization ceph_path status"),
+    *shown(V, "released_at released_by decision_id override"),
     V.released_at.is_not(None).label("is_release"),
     LIVE_IN,
     *shown(V, "created_by created_at updated_at counter"),
@@ -52,8 +52,7 @@ _WITH_MODEL = (
 _VERSIONS = Listing(_WITH_MODEL.add_columns(*shown(V, "metadata release_notes")), newest_first(V.created_at, V.id))
 _SHORT = replace(_VERSIONS, rows=_WITH_MODEL)
 _BY_ID = _VERSIONS.rows.where(V.id == bindparam("version_id"))
-_MODEL = select(M.id).where(M.deleted_at.is_(None), func.lower(M.name) == bindparam("name")).scalar_subquery()
-_OF_MODEL = _VERSIONS.rows.where(V.model_id == _MODEL)
+_OF_MODEL = _VERSIONS.rows.where(V.model_id == CALLED)
 _EXISTS = select(V.id).where(NOT_DELETED, V.id == bindparam("version_id"))
 
 Order = Literal["created", "semver"]
@@ -222,7 +221,7 @@ def _latest(in_environment: bool, is_release: bool | None, order: Order) -> Any:
 @cache
 def _set_aside(in_environment: bool, is_release: bool | None) -> Any:
     conditions = _considered(in_environment, is_release)
-    rows = select(V.id).where(V.model_id == _MODEL, NOT_DELETED, V.semver_key.is_(None), *conditions)
+    rows = select(V.id).where(V.model_id == CALLED, NOT_DELETED, V.semver_key.is_(None), *conditions)
     return select(func.count()).select_from(rows.limit(literal_column("1000")).subquery())
 
 
@@ -230,7 +229,7 @@ def _considered(in_environment: bool, is_release: bool | None) -> list[ColumnEle
     # The status and the limits are written out: a plan for every value would not be worth keeping.
     conditions: list[ColumnElement[bool]] = [V.status == literal(VersionStatus.ACTIVE.value, literal_execute=True)]
     if in_environment:
-        conditions.append(_live_in(bindparam("environment"), _MODEL))
+        conditions.append(_live_in(bindparam("environment"), CALLED))
     if is_release is not None:
         conditions.append(_released(is_release))
     return conditions

@@ -102,6 +102,7 @@ _TO_SEND = (
         *(E.type, E.data, E.created_at.label("at")),
         _CONTENT["image"].astext.label("image"),
         _CONTENT["digest"].astext.label("digest"),
+        _CONTENT["source"].astext.label("source"),
     )
     .select_from(
         Delivery.__table__.join(Event.__table__, E.id == D.event_id).outerjoin(
@@ -116,8 +117,8 @@ _TO_SEND = (
 def to_send(receiver_id: UUID, most: int) -> list[Any]:
     """Return the oldest deliveries that this webhook or person waits for, as they are to be sent.
 
-    Those that are not due yet are among them while they hold up later ones of their model. `image` and `digest` are those that
-    the decision let through, whatever the version's are by now.
+    Those that are not due yet are among them while they hold up later ones of their model. `image`, `digest` and `source` are those
+    that the decision let through, whatever the version's are by now.
     """
     receiver = func.coalesce(D.webhook_id, D.person_id) == receiver_id
     return list(db.session.execute(_TO_SEND.where(receiver).limit(most)))

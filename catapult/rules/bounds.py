@@ -79,4 +79,9 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, pattern.lower().split("*"))))
 
 
+def like_patterns(patterns: Sequence[str]) -> list[str]:
+    """Return the patterns as LIKE has them, for names in lower case."""
+    return [pattern.lower().replace("_", "\\_").replace("*", "%") for pattern in patterns]
+
+
 UNBOUNDED = Bounds()

@@ -17,7 +17,10 @@ ATTRIBUTES = tuple("kind_" if name == "kind" else name for name in FIELDS)
 
 
 def content_hash(version: Any) -> str:
-    """Return the SHA-256 of the version's content, 64 hex digits, as `queries.content.HASH` does. `version.model` is set."""
+    """Return the SHA-256 of the version's content, 64 hex digits, as `queries.content.HASH` does. `version.model` is set.
+
+    A source is part of it only where there is one, so that the hashes of before sources stay as they were.
+    """
     content = {
         "tag": version.tag,
         "digest": version.digest,
@@ -27,15 +30,16 @@ def content_hash(version: Any) -> str:
         "ceph_path": version.ceph_path,
         "quantization": version.quantization,
     }
-    return _sha256(content)
+    return _sha256(content if version.source is None else {**content, "source": version.source})
 
 
 def content(version: Any) -> dict[str, Any]:
-    """Return `{tag digest image hash numbers}` of the version. `numbers` are those in its metadata, by their dotted paths."""
+    """Return `{tag digest image source hash numbers}` of the version. `numbers` are those in its metadata, by dotted paths."""
     return {
         "tag": version.tag,
         "digest": version.digest,
         "image": image_reference.image(version.model.repository, version.model.storage_path, version.digest),
+        "source": version.source,
         "hash": content_hash(version),
         "numbers": dict(metadata_limits.numbers(version.metadata_)),
     }

@@ -19,8 +19,8 @@ OF_ACTION = {
 """Actions that are always this event. Those of deployments and freezes depend on what the entry says."""
 
 CARRIED = (
-    *("model", "version", "version_id", "environment", "target", "status", "tag", "digest", "from_version", "override"),
-    *("decision_id", "reason", "comment", "webhook"),
+    *("model", "version", "version_id", "environment", "target", "status", "tag", "digest", "source", "from_version"),
+    *("override", "decision_id", "reason", "comment", "webhook"),
 )
 """Details of an entry that its event carries, too."""
 TYPED = ("reason", "comment")

@@ -41,8 +41,10 @@ def is_pullable_digest(digest: str) -> bool:
     return registered is not None and registered.fullmatch(encoded) is not None
 
 
-def digest_status(digest: str) -> str:
-    """Return `malformed` if the digest is not valid for OCI, else `unverified`: the image registry was not asked."""
+def digest_status(digest: str | None) -> str | None:
+    """Return `malformed` if the digest is not valid for OCI, else `unverified`: the image registry was not asked. None for none."""
+    if digest is None:
+        return None
     return "unverified" if is_oci_digest(digest) else "malformed"
 
 
@@ -87,14 +89,18 @@ def _is_host(first: str, reference: str) -> bool:
     return "/" in reference and (first == "localhost" or "." in first or ":" in first)
 
 
-def image(repository: str | None, storage_path: str, digest: str) -> str | None:
+def image(repository: str | None, storage_path: str, digest: str | None) -> str | None:
     """Return `repository@digest`, ready to pull, or None if `image_fault` says why there is none."""
+    if digest is None:
+        return None
     source = pull_from(repository, storage_path)
     return f"{source}@{digest}" if source and is_pullable_digest(digest) else None
 
 
-def image_fault(repository: str | None, storage_path: str, digest: str) -> str | None:
+def image_fault(repository: str | None, storage_path: str, digest: str | None) -> str | None:
     """Return why there is no image to pull, and what to do; None if there is one."""
+    if digest is None:
+        return "The version was registered without an image: use its source."
     if not is_oci_digest(digest):
         return f"No container registry accepts the digest {digest[:80]}; one is sha256: and 64 hex digits."
     if not is_pullable_digest(digest):

@@ -158,8 +158,9 @@ def _register(verbs: Any) -> None:
         verbs, "register", commands.register, "Register a version. Registering the same version again changes nothing."
     )
     _add_version(to)
-    to.add_argument("--tag", required=True, help="the image's tag")
-    to.add_argument("--digest", required=True, help="the image's digest, such as sha256:…")
+    to.add_argument("--tag", help="the image's tag")
+    to.add_argument("--digest", help="the image's digest, such as sha256:…")
+    to.add_argument("--source", metavar="URI", help="where the model is if it has no image; it is not opened")
     to.add_argument("--metadata", metavar="FILE", help="a JSON object; - is standard input")
     to.add_argument("--notes", metavar="TEXT", help="release notes")
     to.add_argument("--tags", nargs="+", metavar="TAG", help="labels of the version, which people can change later")
@@ -212,9 +213,11 @@ def _latest(verbs: Any) -> None:
 
 
 def _live(verbs: Any) -> None:
-    to = _verb(verbs, "live", commands.live, "Print the live image of a model, or all live versions.")
+    to = _verb(verbs, "live", commands.live, "Print the live image or source of a model, or all live versions.")
     to.add_argument("environment", metavar="ENVIRONMENT", help="such as production")
-    to.add_argument("model", metavar="MODEL", nargs="?", help="print only this model's image, repository@sha256:…")
+    to.add_argument(
+        "model", metavar="MODEL", nargs="?", help="print only this model's image, repository@sha256:…, or its source"
+    )
     _add_at(to)
 
 

@@ -33,6 +33,8 @@ class Failed(Exception):
 
 def register(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Register the version unless it exists with this content; with `--release` also promote it."""
+    if (options.tag is None) != (options.digest is None) or options.tag is options.source is None:
+        raise Usage("Pass --tag and --digest, or --source, or all three.")
     metadata = _metadata(options.metadata)
     if options.create_model is not None:
         registry.ensure_model(options.model, options.create_model)
@@ -41,6 +43,7 @@ def register(registry: Registry[Any], options: Options, out: Output) -> bool:
         options.version,
         tag=options.tag,
         digest=options.digest,
+        source=options.source,
         metadata=metadata,
         release_notes=options.notes,
         tags=options.tags,
@@ -121,7 +124,7 @@ def latest(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 
 def live(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """Print the image of the model that is or was live there; without a model, a line for each."""
+    """Print the image, or else the source, of the model that is or was live there; without a model, a line for each."""
     environment_name(options.environment, "environment")
     if options.model is None:
         rows = sorted(registry.live(options.environment, options.at), key=lambda row: row.model_name.lower())
@@ -130,8 +133,9 @@ def live(registry: Registry[Any], options: Options, out: Output) -> bool:
             out.tell(f"Nothing {_was_live(options)}.")
         return True
     deployment = _live_of(registry, options)
-    image = _image(registry, deployment)
-    out.result({**as_json(deployment), "image": image}, image)
+    version = _usable(registry, deployment)
+    shown = {**as_json(deployment), "image": version.image, "source": version.source}
+    out.result(shown, str(version.image or version.source))
     return True
 
 
@@ -180,16 +184,16 @@ def _evidence(decision: Decision) -> list[str]:
     return columns(rows)
 
 
-def _image(registry: Registry[Any], deployment: Deployment) -> str:
-    """Return the image to pull. Raises Failed if there is none."""
+def _usable(registry: Registry[Any], deployment: Deployment) -> Version:
+    """Return the version with its image to pull, or a source instead of an image. Raises Failed if it has neither."""
     try:
         version = registry.get_version(deployment.release_id)
     except NotFound:
         raise Failed(f"{_named(deployment)} was deleted, so its image is not known.") from None
-    if not version.image:
+    if not version.image and (version.digest or not version.source):
         fault = version.image_fault or ""  # an older registry does not say
         raise Failed(f"{_named(version)} in {deployment.environment} has no image to pull. {fault}".rstrip())
-    return str(version.image)
+    return version
 
 
 def gates(registry: Registry[Any], options: Options, out: Output) -> bool:

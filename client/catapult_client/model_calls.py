@@ -9,7 +9,7 @@ from typing import Any
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
-from .records import Model
+from .records import Model, Renamed
 
 
 class ModelCalls(Calls[Failed]):
@@ -124,6 +124,15 @@ class ModelCalls(Calls[Failed]):
         return self._put(Model, f"/v1/models/{identity(model_id, 'model_id')}", changes, if_match)
 
     @call
+    def rename_model(self, model_id: str | uuid.UUID | Model | Failed, name: str) -> Renamed | Failed:
+        """Give a model another name and return it with the gates and keys that are for it no more, or are now.
+
+        The old name leads to it too, and no other model can have it while this one is there. Raises NotFound, Conflict
+        (the name is taken), Validation, Forbidden (needs the role `admin`).
+        """
+        return self._post(Renamed, f"/v1/models/{identity(model_id, 'model_id')}/rename", {"name": name}, None)
+
+    @call
     def delete_model(
         self,
         model_id: str | uuid.UUID | Model | Failed,
@@ -152,4 +161,8 @@ class ModelCalls(Calls[Failed]):
         if not isinstance(name, str) or not name:
             raise InvalidArgument("name must be a non-empty string.")
         models = self._pages(Model, "/v1/models", {"name": name})
-        return next((model for model in models if model.name.lower() == name.lower()), None)
+        return next((model for model in models if _is_called(model, name)), None)
+
+
+def _is_called(model: Model, name: str) -> bool:
+    return name.lower() in (each.lower() for each in (model.name, *model.former_names))

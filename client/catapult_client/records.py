@@ -17,10 +17,11 @@ from .record import PARSE, Record, each
 
 @dataclass(frozen=True)
 class Model(Record):
-    """A registered ML model. `latest_version` is a version string."""
+    """A registered ML model. `latest_version` is a version string. Its `former_names` lead to it as well."""
 
     id: str = ""
     name: str = ""
+    former_names: list[str] = field(default_factory=list, hash=False)
     storage_path: str | None = None
     repository: str | None = None
     description: str | None = None
@@ -34,10 +35,24 @@ class Model(Record):
 
 
 @dataclass(frozen=True)
-class Version(Record):
-    """An immutable image of a model. `is_release` is True after a promotion.
+class Renamed(Model):
+    """A model after a new name, with the gates and the bounds of keys that are for it no more, or are now.
 
-    `image` can be pulled; without one it is None, and `image_fault` says why. `live_in` has names of environments.
+    Gates have `id model target kind`, keys `id name prefix models`.
+    """
+
+    gates_lost: list[dict[str, Any]] = field(default_factory=list, hash=False)
+    gates_gained: list[dict[str, Any]] = field(default_factory=list, hash=False)
+    keys_lost: list[dict[str, Any]] = field(default_factory=list, hash=False)
+    keys_gained: list[dict[str, Any]] = field(default_factory=list, hash=False)
+
+
+@dataclass(frozen=True)
+class Version(Record):
+    """An immutable image, or source, of a model. `is_release` is True after a promotion. `number` counts 1, 2, 3 … in the model.
+
+    `image` can be pulled; without one it is None, and `image_fault` says why. A version that has only a `source`, a URI
+    or path, has no `tag`, `digest` and `digest_status` either. `live_in` has names of environments.
     A release has the `decision_id` of its promotion; `override` is whether that overrode a gate.
     """
 
@@ -45,11 +60,13 @@ class Version(Record):
     model_id: str = ""
     model_name: str = ""
     version: str = ""
-    tag: str = ""
-    digest: str = ""
+    number: int = 0
+    tag: str | None = None
+    digest: str | None = None
     digest_status: str | None = None
     image: str | None = None
     image_fault: str | None = None
+    source: str | None = None
     size_bytes: int | None = None
     platform: str | None = None
     quantization: str | None = None
@@ -75,7 +92,7 @@ class Decision(Record):
     """A promotion, demotion, deployment, rollback or retirement, with everything that let it through. It never changes.
 
     `kind` is `promote`, `demote`, `deploy`, `rollback` or `retire`; `target` is `release` or an environment. `content`
-    has the version's `tag digest image hash numbers` of that moment, each of `verdicts` `gate_id kind rule passed
+    has the version's `tag digest image source hash numbers` of that moment, each of `verdicts` `gate_id kind rule passed
     detail`, each of `approvals` `by at comment`. `freeze` is the reason of a freeze that did not stop it. The audit
     entry has the same `sha256`.
     """

@@ -26,6 +26,7 @@ class VersionCalls(Calls[Failed]):
         digest: str | None = None,
         *,
         model_id: str | uuid.UUID | Model | Failed | None = None,
+        source: str | None = None,
         size_bytes: int | None = None,
         platform: str | None = None,
         quantization: str | None = None,
@@ -36,7 +37,8 @@ class VersionCalls(Calls[Failed]):
         is_release: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Version | Failed:
-        """Register a version and return it. Needs `model_name` or `model_id`, and `version`, `tag` and `digest`.
+        """Register a version and return it. Needs `model_name` or `model_id`, `version`, and `tag` and `digest` or
+        `source`: a URI or path, which the registry never opens.
 
         Numbers in `metadata` may be numpy or torch scalars; InvalidArgument names the key of NaN, infinity, a set or
         bytes. Raises Conflict (the model has this version), Blocked (with `is_release`, by a gate; nothing is
@@ -55,6 +57,7 @@ class VersionCalls(Calls[Failed]):
         digest: str | None = None,
         *,
         model_id: str | uuid.UUID | Model | Failed | None = None,
+        source: str | None = None,
         size_bytes: int | None = None,
         platform: str | None = None,
         quantization: str | None = None,

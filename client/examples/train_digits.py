@@ -86,7 +86,7 @@ def trained(registry: Registry, model: str, run: str, name: str) -> Version:
             release_notes=f"The {name} classifier of run {run}.",
             metadata=metadata,
         )
-    print(f"{version.version}: accuracy {version.metadata['accuracy']:.4f}, {version.digest[:19]}…")
+    print(f"{version.version}: accuracy {version.metadata['accuracy']:.4f}, {str(version.digest)[:19]}…")
     return version
 
 

@@ -17,6 +17,7 @@ ALL = "all"
 CONCERNS = {
     "create a model": ("org/new", None),
     "update a model": (MODEL, None),
+    "rename a model": ("org/other", None),
     "delete a model": ("org/other", None),
     "create a version": (MODEL, None),
     "create a release": (MODEL, None),
@@ -246,6 +247,7 @@ WITHIN = [
     ("POST /api-keys/{bounded}/rotate", {}),
     ("DELETE /api-keys/{bounded}", None),
     ("POST /versions/{version}/promote", {"force": True, "reason": "urgent"}),
+    ("POST /models/{other}/rename", {"name": "org/x other"}),
     ("DELETE /models/{other}", None),
 ]
 BEYOND = [
@@ -280,6 +282,9 @@ BEYOND = [
         {"release_id": "{version}", "environment": "production", "force": True, "reason": "urgent"},
         "environments",
     ),
+    ("POST /models/{other}/rename", {"name": "speech/other"}, "models"),
+    ("POST /models/{other}/rename", {"name": "nlp/bert"}, "environments"),  # out of the gate of production
+    ("POST /models/{speech}/rename", {"name": "org/asr"}, "models"),
     ("DELETE /models/{live}?force=true", None, "environments"),
 ]
 
@@ -302,6 +307,7 @@ def admin(api, ids):
         "wide": api.make(KEYS, {"name": "x", "models": ["org/*"]})["id"],
         "own_key": admin.key["id"],
         "foreign": foreign["id"],
+        "speech": foreign["model_id"],
         "live": live["model_id"],
     }
     return admin

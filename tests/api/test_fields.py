@@ -33,7 +33,7 @@ FIELDS = {
     ("model", "name"): (
         ["a", "9", "org/bert2", "a/b/c/d", "A.b_c-D/x..y", "version", "versionsx/comparer", "new", "x" * 255],
         [
-            "", "/a", "a/", "a//b", ".a", "-a", "_a", "a/.b", "a/-b", "a b", "a\n", "\na", "ä", "a:b", "a@b", "..", "a/../b",
+            "", "/a", "a/", "a//b", ".a", "-a", "_a", "a/.b", "a/-b", "a  b", "a\n", "\na", "ä", "a:b", "a@b", "..", "a/../b",
             "-/edit", "versions", "compare", "org/versions", "versions/x", "org/Compare/x", "VERSIONS", "x" * 256, 7, ["a"],
             {"a": 1}, True,
         ],
@@ -79,7 +79,7 @@ FIELDS = {
     ),
     ("key", "models"): (
         [None, [], ["*"], ["org/*", "nlp/bert"], ["a*b"], ["x"] * 100],
-        ["*", [""], ["/a"], ["a b"], ["a//b"], [1], ["x" * 256], ["x"] * 101, {}],
+        ["*", [""], ["/a"], ["a  b"], ["a//b"], [1], ["x" * 256], ["x"] * 101, {}],
     ),
     ("key", "environments"): (
         [None, [], ["staging"], ["a", "b"]],
@@ -165,6 +165,10 @@ def test_a_put_refuses_what_a_field_cannot_be_and_fields_it_does_not_know(api, t
         ("POST models", {}, {"name", "storage_path"}),
         ("POST models", {"name": None, "repository": None}, {"name", "storage_path"}),
         ("POST versions", {}, {"model_name", "version", "tag", "digest"}),
+        ("POST versions", {"model_name": "a", "version": "1", "tag": "t"}, {"digest"}),
+        ("POST versions", {"model_name": "a", "version": "1", "tag": "t", "source": "s"}, {"digest"}),
+        ("POST versions", {"model_name": "a", "version": "1", "digest": DIGEST, "source": "s"}, {"tag"}),
+        ("POST versions", {"model_name": "a", "version": "1", "tag": "-", "digest": None}, {"tag", "digest"}),
         ("POST versions", {"model_name": "a", "version": None, "tag": "t", "digest": DIGEST}, {"version"}),
         ("POST deployments", {"release_id": None, "environment": None}, {"release_id", "environment"}),
         ("PUT deployments/{deployment}", {"log_url": "x", "metadata": []}, {"log_url", "metadata"}),
@@ -185,7 +189,11 @@ def test_a_put_refuses_what_a_field_cannot_be_and_fields_it_does_not_know(api, t
         ("POST environments/dev/rollback", {}, {"model_name", "reason"}),
         ("POST environments/dev/rollback", {"model_name": "org/bert", "reason": None}, {"reason"}),
         ("POST environments/dev/rollback", {"model_name": "org/bert", "reason": ""}, {"reason"}),
-        ("POST environments/dev/rollback", {"model_name": "a b", "reason": 1, "to": 1}, {"model_name", "reason", "to"}),
+        (
+            "POST environments/dev/rollback",
+            {"model_name": "a  b", "reason": 1, "to": 1},
+            {"model_name", "reason", "to"},
+        ),
         ("POST environments/dev/rollback", {"model_name": "a", "reason": "x", "force": True}, {"force"}),
     ],
 )
@@ -196,7 +204,11 @@ def test_every_missing_or_bad_field_of_a_body_is_named(api, things, call, body, 
 
 @pytest.mark.parametrize(
     ("noun", "fields"),
-    [("model", ["name"]), ("version", ["version", "tag", "digest", "size_bytes", "platform"]), ("gate", ["kind"])],
+    [
+        ("model", ["name"]),
+        ("version", ["version", "tag", "digest", "source", "size_bytes", "platform"]),
+        ("gate", ["kind"]),
+    ],
 )
 def test_what_never_changes_is_refused_by_name_whatever_is_sent(api, things, noun, fields):
     thing = things[noun]

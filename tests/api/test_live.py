@@ -158,8 +158,8 @@ def test_behind_counts_what_was_registered_after_without_archived_and_deleted_on
 def test_behind_is_told_beyond_a_hundred(api, model, sql):
     api.deployment(api.version(model, "0"))
     sql(
-        "INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by)"
-        " SELECT gen_random_uuid(), :model, 'v' || n, 'v', 'a:b', 'linux/amd64', 'active', 'x'"
+        "INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, created_by)"
+        " SELECT gen_random_uuid(), :model, 'v' || n, n + 1, 'v', 'a:b', 'linux/amd64', 'active', 'x'"
         " FROM generate_series(1, 150) AS n",
         model=model["id"],
     )

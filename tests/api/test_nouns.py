@@ -16,6 +16,7 @@ NEW = {
 DEFAULTS = {
     "model": {"repository": None, "description": None, "tags": [], "metadata": {}},
     "version": {
+        "source": None,
         "size_bytes": None,
         "platform": "linux/amd64",
         "quantization": None,
@@ -29,8 +30,9 @@ DEFAULTS = {
     "key": {"role": "publisher", "expires_at": None, "models": None, "environments": None},
 }
 COMPUTED = {
-    "model": {"version_count": 0, "latest_version": None},
+    "model": {"former_names": [], "version_count": 0, "latest_version": None},
     "version": {
+        "number": 2,
         "digest_status": "unverified",
         "image": f"r@{DIGEST}",
         "image_fault": None,

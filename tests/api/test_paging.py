@@ -25,11 +25,13 @@ AN_EXAMPLE_EACH = settings(
 )
 
 FILL = """
-INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, metadata, created_at, updated_at)
-SELECT gen_random_uuid(), :model, :prefix || n, 't', 'sha256:x', 'linux/amd64', 'active', 'x', CAST(:metadata AS jsonb),
-       now() - make_interval(mins => n / 3), now()
-FROM generate_series(1, :count) AS n
+INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, created_by, metadata, created_at,
+    updated_at)
+SELECT gen_random_uuid(), :model, :prefix || n, last_number + n, 't', 'sha256:x', 'linux/amd64', 'active', 'x',
+       CAST(:metadata AS jsonb), now() - make_interval(mins => n / 3), now()
+FROM models, generate_series(1, :count) AS n WHERE models.id = :model
 """
+COUNT = "UPDATE models SET version_count = version_count + :count, last_number = last_number + :count WHERE id = :model"
 
 
 def fill(app, model, count, *, prefix="", metadata=None):
@@ -37,7 +39,7 @@ def fill(app, model, count, *, prefix="", metadata=None):
     with app.app_context():
         values = {"model": model["id"], "count": count, "prefix": prefix, "metadata": json.dumps(metadata or {})}
         db.session.execute(text(FILL), values)
-        db.session.execute(text("UPDATE models SET version_count = version_count + :count WHERE id = :model"), values)
+        db.session.execute(text(COUNT), values)
         db.session.commit()
 
 

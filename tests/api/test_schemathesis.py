@@ -134,6 +134,7 @@ def agree(case):
         case.body.setdefault("storage_path", "docker.io/org/bert")
     if case.operation.label == "POST /api/v1/versions":
         case.body.setdefault("model_name", "org/bert")
+        case.body |= {"tag": "v1", "digest": f"sha256:{'a' * 64}"}  # together, or neither with a source
 
 
 def hold_no_null(case):

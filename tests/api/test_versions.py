@@ -56,6 +56,22 @@ def test_the_same_version_of_a_model_is_a_conflict(api, model, version, trail):
     assert len(api.get(VERSIONS).json) == 1
 
 
+def test_versions_are_numbered_in_their_model_and_no_number_comes_twice(api, model, sql):
+    """Not after a conflict, nor after a version that a gate held back, and not after the newest one is deleted."""
+    other = api.model("org/other")
+    numbers = [api.version(model, "1")["number"], api.version(other, "1")["number"], api.version(model, "2")["number"]]
+    assert numbers == [1, 1, 2]
+    assert api.post(VERSIONS, {**MINIMUM, "version": "2"}).status_code == 409
+    api.make("/api/v1/gates", {"model": "*", "target": "release", "kind": "approved", "count": 1})
+    assert refusal(api.post(VERSIONS, {**MINIMUM, "version": "3", "is_release": True})) == "blocked"
+    third = api.version(model, "3")
+    assert api.delete(at(third)).status_code == 204
+    again = api.version(model, "3")
+    assert (third["number"], again["number"]) == (3, 4)
+    assert [version["number"] for version in api.get(f"{VERSIONS}?model_name=org/bert").json] == [4, 2, 1]
+    assert [row["number"] for row in sql("SELECT number FROM versions WHERE deleted_at IS NOT NULL")] == [3]
+
+
 def test_neither_tag_nor_digest_is_unique_nor_a_version_of_two_models(api, model):
     first = api.version(model, "1", tag="same")
     second = api.version(model, "2", tag="same")

@@ -265,6 +265,20 @@ def test_without_a_model_what_is_live_is_a_line_a_model(catapult, registry, vers
     assert "Nothing was" in past.err
 
 
+def test_a_version_of_a_source_is_registered_and_prints_it_where_it_is_live(catapult, registry, version):
+    source = "s3://models/held/2"
+    for _ in range(2):
+        ended = catapult("register", MODEL, "2.0", "--source", source, "--json")
+        assert {name: json.loads(ended.out)[name] for name in ("tag", "digest", "image", "source", "number")} == {
+            **dict.fromkeys(("tag", "digest", "image")),
+            **{"source": source, "number": 2},
+        }
+    assert catapult("register", MODEL, "2.0", "--source", "elsewhere").status == 1
+    registry.deploy(registry.get_version(model_name=MODEL, version="2.0"), "production")
+    assert catapult("live", "production", MODEL) == (0, f"{source}\n", "")
+    assert json.loads(catapult("live", "production", MODEL, "--json").out)["source"] == source
+
+
 def test_a_version_without_an_image_to_pull_prints_none_and_says_why(catapult, registry, admin, version, sql):
     registry.deploy(registry.create_version(MODEL, "2.0", "t", "sha256:abc"), "production")
     registry.create_model("bare", "bare/path")
@@ -380,6 +394,8 @@ def test_the_key_may_come_from_a_file_and_options_stand_before_or_after_the_comm
         "live production ''",
         "live 'a b' org/held",
         "register org/held 2.0 --digest sha256:abc",
+        "register org/held 2.0 --tag t --source s3://a",
+        "register org/held 2.0",
         "promote org/held",
         "promote org/held 1.0 --force",
         "deploy org/held 1.0 staging --force",

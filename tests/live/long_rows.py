@@ -5,9 +5,9 @@ WITH m AS (
     INSERT INTO models (id, name, storage_path, version_count, latest_version)
     VALUES (md5('long')::uuid, 'org/long', 'docker.io/org/long', 1200, '1.1.0') RETURNING id
 )
-INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, release_notes,
+INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, created_by, release_notes,
                       metadata)
-SELECT md5('long' || n)::uuid, m.id, '1.' || n || '.0', 'v1', 'sha256:' || repeat('a', 64), 'linux/amd64', 'active', 'ci',
+SELECT md5('long' || n)::uuid, m.id, '1.' || n || '.0', n, 'v1', 'sha256:' || repeat('a', 64), 'linux/amd64', 'active', 'ci',
        repeat('long notes ', 800), '{}'
 FROM m, generate_series(1, 1200) AS n
 """
@@ -22,8 +22,8 @@ WITH m AS (
     INSERT INTO models (id, name, storage_path, version_count, latest_version)
     VALUES (md5('long')::uuid, 'org/long', 'docker.io/org/long', 4000, '1.1.0') RETURNING id
 )
-INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by, metadata)
-SELECT md5('long' || n)::uuid, m.id, '1.' || n || '.0', 'v1', 'sha256:' || repeat('a', 64), 'linux/amd64', 'active', 'ci',
+INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, created_by, metadata)
+SELECT md5('long' || n)::uuid, m.id, '1.' || n || '.0', n, 'v1', 'sha256:' || repeat('a', 64), 'linux/amd64', 'active', 'ci',
        jsonb_build_object('note', repeat('as long as a note may be ', 2400))
 FROM m, generate_series(1, 4000) AS n
 """

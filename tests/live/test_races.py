@@ -64,6 +64,17 @@ def test_of_16_equal_changes_at_once_one_is_made(
     assert live.sql("SELECT count(*) FROM audit_logs WHERE action = %s", action) == [(before + 1,)]
 
 
+def test_200_versions_at_once_have_the_numbers_1_to_200(live: Up, admin: Caller) -> None:
+    """Half of them are sent twice; the conflicts leave no hole."""
+    model = admin.model("races/numbers")
+    twice = [a_version(model, f"1.0.{n}") for n in range(200)] + [a_version(model, f"1.0.{n}") for n in range(100)]
+    answers = at_once(*(partial(admin.post, "/api/v1/versions", json=version) for version in twice))
+    assert statuses(answers) == {201: 200, 409: 100}
+    assert sorted(answer.json()["number"] for answer in answers if answer.ok) == [*range(1, 201)]
+    rows = live.sql("SELECT number FROM versions WHERE model_id = %s ORDER BY created_at, id", model["id"])
+    assert [number for (number,) in rows] == [*range(1, 201)]
+
+
 def in_both_orders(groups: list[list[Send]]) -> list[requests.Response]:
     """Run all calls at once; every second group is started in the reverse order."""
     return at_once(*chain(*(group if n % 2 else reversed(group) for n, group in enumerate(groups))))

@@ -20,8 +20,8 @@ def live_everywhere(sql, models, environments):
     for statement in (
         "INSERT INTO models (id, name, storage_path)"
         " SELECT md5('m' || n)::uuid, 'org/m' || n, 'x' FROM generate_series(1, :models) AS n",
-        "INSERT INTO versions (id, model_id, version, tag, digest, platform, status, created_by)"
-        " SELECT id, id, '1.0', 't', 'a:b', 'p', 'active', 'x' FROM models WHERE name LIKE 'org/m%'",
+        "INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, created_by)"
+        " SELECT id, id, '1.0', 1, 't', 'a:b', 'p', 'active', 'x' FROM models WHERE name LIKE 'org/m%'",
         stage.environments(numbered=environments),
         "INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, live_from)"
         " SELECT gen_random_uuid(), md5('m' || n)::uuid, md5('m' || n)::uuid, 'env-' || e, 'success', 'ci',"

@@ -78,8 +78,9 @@ def test_a_page_that_polls_requests_one_block_and_says_that_nobody_asked(browser
 # --- paging -----------------------------------------------------------------------------------------------------------
 
 VERSIONS = """
-INSERT INTO versions (id, model_id, version, tag, digest, platform, status, released_at, released_by, created_by, created_at)
-SELECT gen_random_uuid(), id, '2.' || i, 'v1', 'sha256:x', 'linux/amd64', CASE WHEN i % 3 = 0 THEN 'archived' ELSE 'active' END,
+INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, released_at, released_by, created_by,
+    created_at)
+SELECT gen_random_uuid(), id, '2.' || i, 1000 + i, 'v1', 'sha256:x', 'linux/amd64', CASE WHEN i % 3 = 0 THEN 'archived' ELSE 'active' END,
        CASE WHEN i % 2 = 0 THEN now() END, CASE WHEN i % 2 = 0 THEN 'x' END, 'x', now() + i / 7 * interval '1 second'
 FROM models, generate_series(:first, :last) AS i WHERE name = 'org/bert'"""
 DEPLOYMENTS = """

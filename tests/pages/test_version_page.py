@@ -35,7 +35,7 @@ def test_it_says_what_the_version_is(browser, api, model):
     page = Page(browser.get(AT))
     facts = page.one("dl", class_="facts").text
     pull = f"docker pull docker.io/org/bert@{DIGEST}"
-    for text in (pull, "v1.0.0", DIGEST, "linux/amd64 · 4.1 GB · int8", "s3://weights/bert", "admin-key"):
+    for text in (pull, "v1.0.0", DIGEST, "linux/amd64 · 4.1 GB · int8", "s3://weights/bert", "Number 1", "admin-key"):
         assert text in facts
     assert page.one("a", class_="mono", href=f"https://git.test/org/bert/commit/{'c' * 40}").text == "c" * 12
     assert page.has_class("markdown")[0].text == "Line one Line two"

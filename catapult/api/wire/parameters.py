@@ -33,14 +33,14 @@ SORT = "Fields to sort by; - before a field sorts it in descending order. Rows w
 
 class ModelQuery(PageQuery):
     search = fields.String(metadata=says("Text anywhere in the name or description, ignoring case."))
-    name = unbroken("The exact name, ignoring case.")
+    name = fields.String(metadata=says("The exact name, present or former, ignoring case."))
     tag = fields.String(metadata=says("A label."))
     filter = fields.String(metadata=says("A filter expression.", 'tags = "nlp" and version_count > 3'))
     sort = fields.String(metadata=says(SORT, "name"))
 
 
 class VersionQuery(PageQuery):
-    model_name = unbroken("The model's name, ignoring case.")
+    model_name = fields.String(metadata=says("The model's name, ignoring case."))
     model_id = fields.UUID(metadata=says("The model's id."))
     version = unbroken("The version string.")
     tag = unbroken("The image's tag.")
@@ -76,7 +76,7 @@ class CompareQuery(Query):
 
 
 class LatestQuery(Query):
-    model_name = unbroken("The model's name, ignoring case.", "myorg/bert", required=True)
+    model_name = fields.String(required=True, metadata=says("The model's name, ignoring case.", "myorg/bert"))
     environment = unbroken("Only the one live in this environment.")
     is_release = QueryFlag(metadata=says("Whether it is a release."))
     order = choice(

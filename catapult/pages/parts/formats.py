@@ -210,7 +210,8 @@ def commit_address(metadata: Mapping[str, Any]) -> str | None:
 
 def version_page(model_name: str, version: str) -> str:
     """Return the address of a version's page: what `url_for` returns, in a tenth of its time. Lists have hundreds of them."""
-    return addresses.mounted(f"/models/{model_name}/versions/{quote(version, safe=SEGMENT)}")
+    name = model_name.replace(" ", "%20")
+    return addresses.mounted(f"/models/{name}/versions/{quote(version, safe=SEGMENT)}")
 
 
 def stages_by_name() -> dict[str, Any]:

@@ -44,7 +44,7 @@ registry = Registry(url, os.environ["REGISTRY_API_KEY"])
 version = registry.get_version(
     model_name={model}, version={name}
 )
-print(version.image)"""
+print(version.{"image" if version.digest else "source"})"""
 
 
 def _command_line(version: Any, api: str) -> str:

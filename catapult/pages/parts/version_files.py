@@ -12,15 +12,16 @@ from catapult.queries.lists.paging import Listing
 
 def file(name: str, listing: Listing, paths: list[str], *, of_models: bool = False) -> Response:
     """Return the versions as a file, with their numbers at these paths, and their models if they are `of_models`."""
-    heads = ("version", "is_release", "status", "tag", "digest", *paths, "live_in", "created_at", "created_by")
+    first = ("version", "is_release", "status", "tag", "digest")
+    heads = (*first, *paths, "live_in", "created_at", "created_by", "source")
 
     def cells(rows: list[Any]) -> Iterator[Any]:
         numbers = metrics.of_versions([row.id for row in rows], paths)
         for row in rows:
-            first = [row.model_name] if of_models else []
+            model = [row.model_name] if of_models else []
             own = numbers.get(str(row.id), {})
             yield [
-                *first,
+                *model,
                 row.version,
                 row.is_release,
                 row.status,
@@ -34,4 +35,4 @@ def file(name: str, listing: Listing, paths: list[str], *, of_models: bool = Fal
 
 
 def _last(row: Any) -> tuple[Any, ...]:
-    return " ".join(formats.staged(row.live_in)), row.created_at, row.created_by
+    return " ".join(formats.staged(row.live_in)), row.created_at, row.created_by, row.source
