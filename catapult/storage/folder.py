@@ -67,7 +67,7 @@ class Folder:
         """Rename the file. Its new name is on the disk when this returns."""
         source, blob = self._upload(upload), self._blob(sha256)
         with self._errors():
-            for folder in (blob.parent.parent.parent, blob.parent.parent, blob.parent):
+            for folder in (blob.parent.parent, blob.parent):
                 with suppress(FileExistsError):
                     folder.mkdir()
                     _sync(folder.parent)
@@ -109,10 +109,9 @@ class Folder:
         """Walk the folders, each in the order of its names."""
         with self._errors():
             root = self.root / "blobs"
-            for first in sorted(root.iterdir()) if root.exists() else ():
-                for second in sorted(first.iterdir()):
-                    for blob in sorted(second.iterdir()):
-                        yield blob.name, blob.stat().st_mtime
+            for folder in sorted(root.iterdir()) if root.exists() else ():
+                for blob in sorted(folder.iterdir()):
+                    yield blob.name, blob.stat().st_mtime
 
     def probe(self) -> None:
         """Write and sync a file: on a mount that hangs, to ask for its size still answers."""
@@ -135,7 +134,7 @@ class Folder:
     @staticmethod
     def name_of(sha256: str) -> str:
         """Return the path of a blob in the folder `blobs`."""
-        return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
+        return f"{sha256[:2]}/{sha256}"  # 256 folders are made and synced soon, and then no more
 
     def _pieces(self, path: Path, start: int, stop: int | None) -> Iterator[bytes]:
         """Open the file now, so that a missing one is known before the first byte is sent."""

@@ -1,0 +1,192 @@
+"""Files up and down, each beside what the machine itself does with the same bytes, by turns: ratios of one run."""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+
+import requests
+
+from catapult.embedded import Embedded
+
+from .servers import SALT, free_port, pss
+
+ROOT = Path(__file__).parent.parent.parent
+SMALL, CONNECTIONS = 10_000, 8
+MIB = 1024 * 1024
+
+
+class Deployed:
+    """`flask up` with nginx and `flask files` beside it, all in that folder, and a version to add files to."""
+
+    def __init__(self, folder: Path, database: Embedded) -> None:
+        self.folder, self.ports = folder, {name: free_port() for name in ("registry", "files", "nginx", "static")}
+        (folder / "storage").mkdir()
+        self.settings = {
+            "DATABASE_URL": database.url,
+            "API_KEY_SALT": SALT,
+            "SECRET_KEY": SALT,
+            "TRUSTED_PROXIES": "127.0.0.1",
+            "WEB_CONCURRENCY": "1",
+            "LOG_LEVEL": "ERROR",
+        }
+        self.processes: list[subprocess.Popen[str]] = []
+        at = f"http://127.0.0.1:{self.ports['files']}"
+        self.key = self._start("up", "registry", FILES_URL=at)
+        storage = {"STORAGE_URL": f"file://{folder}/storage", "FILES_BY_NGINX": "true"}
+        self._start("files", "files", **storage)
+        self._nginx()
+        self.version = self._version()
+
+    def _start(self, command: str, name: str, **settings: str) -> str:
+        """Start it, wait until it says where it runs, and return the key that it prints, if it does."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flask", "--app", "wsgi", command],
+            cwd=ROOT,
+            env={**os.environ, **self.settings, **settings, "PORT": str(self.ports[name])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.processes.append(process)
+        key = ""
+        for line in process.stdout or ():
+            key = key or "".join(re.findall(r"Key: (cat_\S+)", line))
+            if "is running at" in line:
+                return key
+        raise SystemExit(f"flask {command} ended")
+
+    def _nginx(self) -> None:
+        variables = {
+            "NGINX_HTTP_PORT": str(self.ports["nginx"]),
+            "NGINX_BACKENDS": f"127.0.0.1:{self.ports['registry']}",
+            "NGINX_FILES": f"127.0.0.1:{self.ports['files']}",
+            "NGINX_BLOBS": f"{self.folder}/storage/blobs",
+            "NGINX_TEMP": str(self.folder),
+            "NGINX_ACCESS_LOG": "off",
+            "NGINX_RATE": "10000r/s",
+            "NGINX_BURST": "10000",
+            "NGINX_CONNECTIONS": "1000",
+        }
+        environment = {**os.environ, **variables}
+        render = [ROOT / "infrastructure/nginx/render.sh", self.folder / "conf"]
+        subprocess.run([str(shutil.which("sh")), *render], env=environment, check=True)
+        static = self.folder / "static.conf"
+        static.write_text(
+            f"events {{}} http {{ access_log off; sendfile on; server {{ listen {self.ports['static']}; root {self.folder}; }} }}"
+        )
+        for name, conf in (("nginx", self.folder / "conf" / "nginx.conf"), ("static", static)):
+            command = [str(shutil.which("nginx")), "-c", str(conf), "-g", f"pid {self.folder}/{name}.pid; daemon off;"]
+            self.processes.append(subprocess.Popen(command, text=True, stderr=subprocess.DEVNULL))
+            _until_open(self.ports[name])
+
+    def _version(self) -> str:
+        headers, url = {"X-API-Key": self.key}, f"http://127.0.0.1:{self.ports['registry']}/api/v1"
+        model = {"name": "bench/files", "storage_path": "docker.io/bench/files"}
+        requests.post(f"{url}/models", json=model, headers=headers, timeout=10).raise_for_status()
+        fields = {"model_name": model["name"], "version": "1.0.0", "tag": "v1", "digest": "sha256:" + "a" * 64}
+        return str(requests.post(f"{url}/versions", json=fields, headers=headers, timeout=10).json()["id"])
+
+    def path(self, name: str) -> str:
+        return f"/api/v1/versions/{self.version}/artifacts/{name}"
+
+    def close(self) -> None:
+        for process in self.processes:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            process.wait(40)
+
+
+@contextmanager
+def deployed(database: Embedded) -> Iterator[Deployed]:
+    with tempfile.TemporaryDirectory(prefix="catapult-bench-files-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)  # nginx reads as another user
+        there = Deployed(Path(name), database)
+        try:
+            yield there
+        finally:
+            there.close()
+
+
+def measure(database: Embedded, size: int, rounds: int) -> None:
+    """Print the ratios of a file of that size, the rate of small ones, and the memory of the process for files."""
+    with deployed(database) as there:
+        source = there.folder / "source"
+        with source.open("wb") as file:
+            for _ in range(size // MIB):
+                file.write(os.urandom(MIB))
+        copy, up, down = (
+            f"{there.folder}/copy",
+            f"http://127.0.0.1:{there.ports['nginx']}",
+            "curl -sS --fail -o /dev/null",
+        )
+        key = f"-H X-API-Key:{there.key}"
+        local = f"cp {source} {copy} && sync {copy} && openssl dgst -sha256 {source}"
+        figures: dict[str, list[float]] = {"local": [], "up": [], "static": [], "down": []}
+        for number in range(rounds):
+            figures["local"].append(_timed(local))
+            figures["up"].append(_timed(f"{down} {key} -T {source} {up}{there.path(f'large{number}')}"))
+            listed = requests.get(
+                f"{up}{there.path('')}".rstrip("/"), headers={"X-API-Key": there.key}, timeout=10
+            ).json()
+            figures["static"].append(_timed(f"{down} http://127.0.0.1:{there.ports['static']}/source"))
+            figures["down"].append(_timed(f"{down} {key} {up}/api/v1/artifacts/{listed[0]['id']}/content"))
+        middle = {name: statistics.median(seconds) for name, seconds in figures.items()}
+        print(
+            f"up   {size // MIB} MiB: {middle['up']:.2f} s, {middle['local'] / middle['up']:.2f} of cp, sync and openssl dgst"
+        )
+        print(
+            f"down {size // MIB} MiB: {middle['down']:.2f} s, {middle['static'] / middle['down']:.2f} of nginx's static files"
+        )
+        print(f"up   {SMALL} bytes, {CONNECTIONS} connections: {_small(there):.0f}/s")
+        print(f"memory of the process for files: {_memory(there) // 1024} MiB")
+
+
+def _timed(command: str) -> float:
+    began = time.monotonic()
+    subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)  # noqa: S602 - our own words
+    return time.monotonic() - began
+
+
+def _small(there: Deployed, seconds: float = 5.0) -> float:
+    """Return how many small files are added a second, by threads of Python, which take from the same processors."""
+    end = time.monotonic() + seconds
+
+    def send(thread: int) -> int:
+        count = 0
+        while time.monotonic() < end:
+            connection = HTTPConnection("127.0.0.1", there.ports["nginx"], timeout=20)
+            body = os.urandom(SMALL)
+            connection.request("PUT", there.path(f"small/{thread}-{count}"), body, {"X-API-Key": there.key})
+            count += connection.getresponse().status == 201
+            connection.close()
+        return count
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return sum(pool.map(send, range(CONNECTIONS))) / seconds
+
+
+def _memory(there: Deployed) -> int:
+    """Return the memory of the process for files in kB, shared pages divided among those that share them."""
+    arbiter = there.processes[1].pid
+    children = Path(f"/proc/{arbiter}/task/{arbiter}/children").read_text().split()
+    return sum(pss(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "catapult-files")
+
+
+def _until_open(port: int) -> None:
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        with suppress(OSError):
+            HTTPConnection("127.0.0.1", port, timeout=1).connect()
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"nothing listens at port {port}")
