@@ -125,14 +125,14 @@ step "Waiting for PostgreSQL" "$LOGS postgres\"." \
 step "Checking the schema" \
   "If the password was refused, restore the POSTGRES_PASSWORD that the database was created with." read_schema
 # The running version cannot use the new schema.
-[[ $SCHEMA == *"(head)"* ]] || step "Stopping the application" "Read the message above." compose stop nginx backend worker
+[[ $SCHEMA == *"(head)"* ]] || step "Stopping the application" "Read the message above." compose stop nginx backend worker files
 # At the newest schema too: the role that the application uses gets its password and its rights.
 step "Migrating" "Read the message above. Nothing was changed, and the application stays stopped until migrating succeeds." \
   compose run --rm -T migrate flask db upgrade
 step "Creating the first key" "Read the message above." first_key
 # It has the old static files. Browsers would cache those for a year under the names that the new pages use.
 step "Stopping nginx" "Read the message above." compose stop nginx
-step "Starting the application" "$LOGS migrate backend worker\"." compose up -d backend worker
+step "Starting the application" "$LOGS migrate backend worker files\"." compose up -d backend worker files
 step "Waiting for /readyz" "$LOGS backend\"." until_it_works compose exec -T backend python -c "$READY"
 # Recreated every time, because it looks for certificates only when it starts.
 step "Starting nginx" "$LOGS nginx\"; if a port is taken, set HTTP_PORT and HTTPS_PORT in .env." \

@@ -27,8 +27,8 @@ from catapult.version import VERSION
 
 OPEN_TO_ALL = {"/tmp", "/var/tmp", "/run/lock"}
 """Folders of Debian's own base that everybody may write to."""
-WORKERS_HOME = "/var/lib/catapult"
-"""A volume is mounted there, for the key that signs the audit log."""
+WORKERS_HOME, FILES = "/var/lib/catapult", "/mnt/ceph"
+"""Volumes are mounted there, for the key that signs the audit log, and for the files of versions."""
 COPIED = ("app", "opt/venv", "srv", "etc/nginx", "docker-entrypoint.d")
 
 
@@ -62,10 +62,10 @@ def test_the_environment_holds_the_locked_packages_and_no_installer(backend: Con
     assert names == {**locked, "catapult-sdk": VERSION}
 
 
-def test_the_application_s_user_can_write_to_temporary_folders_and_its_home_only(backend: Container) -> None:
+def test_the_application_s_user_can_write_to_temporary_folders_and_its_volumes_only(backend: Container) -> None:
     assert backend.output("id").split() == ["uid=10001", "gid=10001", "groups=10001"]
     writable = backend.output("sh", "-c", "find / -xdev -writable -not -type l 2>/dev/null || true")
-    assert set(writable.split()) <= {*OPEN_TO_ALL, WORKERS_HOME}
+    assert set(writable.split()) <= {*OPEN_TO_ALL, WORKERS_HOME, FILES}
 
 
 def test_labels_say_what_was_built(container: Container) -> None:

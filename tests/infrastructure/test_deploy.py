@@ -31,12 +31,12 @@ build: Building failed
 up -d postgres: Starting PostgreSQL failed
 exec -T postgres pg_isready: Waiting for PostgreSQL failed
 run --rm -T migrate flask db current: Checking the schema failed
-stop nginx backend worker: Stopping the application failed
+stop nginx backend worker files: Stopping the application failed
 run --rm -T migrate flask db upgrade: Migrating failed
 run --rm -T backend flask keys list --json: Creating the first key failed
 run --rm -T backend flask keys create --name first-admin --role admin: Creating the first key failed
 stop nginx:
-up -d backend worker: Starting the application failed
+up -d backend worker files: Starting the application failed
 exec -T backend python: Waiting for /readyz failed
 up -d --no-deps --force-recreate nginx: Starting nginx failed
 exec -T nginx curl: Waiting for nginx failed""".splitlines()
@@ -110,8 +110,8 @@ def test_the_second_run_changes_no_secret_and_creates_no_key(checkout: Checkout)
     assert checkout.env_file.read_bytes() == before
     calls = checkout.calls()
     assert not [call for call in calls if "keys create" in call]
-    assert "compose stop nginx backend worker" not in calls  # there is nothing to migrate
-    assert calls.index("compose stop nginx") < calls.index("compose up -d backend worker")
+    assert "compose stop nginx backend worker files" not in calls  # there is nothing to migrate
+    assert calls.index("compose stop nginx") < calls.index("compose up -d backend worker files")
 
 
 def test_an_existing_env_keeps_every_line_and_gets_what_it_lacks(checkout: Checkout) -> None:
