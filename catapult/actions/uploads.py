@@ -1,6 +1,6 @@
-"""Files on their way in several requests: begun, written to by one at a time, ended. Their bytes are in the storage alone.
+"""Resumable uploads: created, written to by one request at a time, completed or cancelled. The storage has their bytes.
 
-None of it is a change that anybody sees, so it has no audit entries; the file that an upload becomes has one.
+They have no audit entries; the file that an upload becomes has one.
 """
 
 import sys
@@ -21,13 +21,13 @@ from catapult.tables import NOW, Upload
 
 QUOTA = "The files of this registry have as many bytes as they may (STORAGE_QUOTA). Ask who runs it to raise that, or remove files."
 KEPT = timedelta(hours=24)
-"""How long an upload is kept after the last byte."""
+"""How long an upload is kept after its last byte arrived."""
 LEASE = timedelta(seconds=30)
-"""For how long an upload stays held by a process that was killed."""
+"""How long an upload stays locked after the process that wrote to it was killed."""
 
 
 def room(quota: int | None) -> tuple[int, InsufficientStorage]:
-    """Return how many bytes may still come, and the refusal of more."""
+    """Return how many bytes may still be added, and the refusal for more."""
     left = sys.maxsize if quota is None else max(0, quota - uploads.used_bytes())
     return left, InsufficientStorage(QUOTA)
 
@@ -42,7 +42,7 @@ def create(
     media_type: str,
     quota: int | None,
 ) -> Any:
-    """Begin an upload. Raises what `artifacts.check_may_add` raises, and InsufficientStorage."""
+    """Create an upload. Raises what `artifacts.check_may_add` raises, and InsufficientStorage."""
     artifacts.check_may_add(version_id, path, actor=actor)
     left, refusal = room(quota)
     if size_bytes > left:
@@ -63,24 +63,24 @@ def create(
     return upload
 
 
-def hold(upload_id: UUID) -> UUID | None:
-    """Become the one who writes to the upload, and return a proof of it; None if somebody else does."""
+def lock(upload_id: UUID) -> UUID | None:
+    """Lock the upload for one writer, and return the writer's id; None while another request is writing."""
     writer = uuid4()
     free = or_(Upload.writer.is_(None), Upload.written_until < NOW)
     held = update(Upload).where(Upload.id == upload_id, free).values(writer=writer, written_until=NOW + LEASE)
     return writer if audit.note(held) else None
 
 
-def go_on(writer: UUID) -> None:
-    """Stay the one who writes, and keep the upload for another 24 hours."""
+def renew(writer: UUID) -> None:
+    """Renew the lock, and keep the upload for another 24 hours."""
     audit.note(update(Upload).where(Upload.writer == writer).values(written_until=NOW + LEASE, expires_at=NOW + KEPT))
 
 
-def let_go(writer: UUID) -> None:
-    """Let others write to the upload."""
+def unlock(writer: UUID) -> None:
+    """Unlock the upload."""
     audit.note(update(Upload).where(Upload.writer == writer).values(writer=None, written_until=None))
 
 
-def forget(upload_id: UUID) -> None:
-    """Delete the row of an upload whose bytes are a file now, or gone."""
+def delete_row(upload_id: UUID) -> None:
+    """Delete the row of an upload that is complete or cancelled."""
     audit.note(delete(Upload).where(Upload.id == upload_id))

@@ -1,6 +1,6 @@
-"""`/api/v1/uploads`: files in several requests, which go on where one broke off. The protocol is tus 1.0, as its clients speak it.
+"""`/api/v1/uploads`: resumable uploads by tus 1.0: a file in several requests, which continue where a connection broke.
 
-All of it is answered by the process for files, as it is about the bytes. Source: https://tus.io/protocols/resumable-upload.
+The process for files answers all of it. Source: https://tus.io/protocols/resumable-upload.
 """
 
 import binascii
@@ -46,27 +46,27 @@ ABOUT = {
     "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
 }
 RENEW = 10.0
-"""Seconds between two signs that this process still writes."""
+"""Seconds between renewals of the lease."""
 KNOWN = 64
 NUMBER = re.compile(r"[0-9]{1,18}")
 blp = Blueprint("uploads", __name__, url_prefix="/api/v1/uploads")
 
 
 class Hashes:
-    """The SHA-256 of what has come of the last uploads, so that their ends need not read all of it again."""
+    """Running SHA-256 of recent uploads, so that the last request need not read the whole upload again."""
 
     def __init__(self) -> None:
         self._hashes = OrderedDict[UUID, tuple[int, Any]]()
         self._lock = Lock()
 
     def take(self, upload_id: UUID, offset: int) -> Any:
-        """Return the hash of the first `offset` bytes, to go on with; None if it is not known."""
+        """Return the running hash of the first `offset` bytes, or None if it is not known."""
         with self._lock:
             size, digest = self._hashes.pop(upload_id, (0, hashlib.sha256()))
         return digest if size == offset else None
 
     def put(self, upload_id: UUID, offset: int, digest: Any) -> None:
-        """Remember it; of more than `KNOWN` the oldest is forgotten."""
+        """Remember the hash; beyond `KNOWN` of them, forget the oldest."""
         with self._lock:
             self._hashes[upload_id] = offset, digest
             if len(self._hashes) > KNOWN:
@@ -81,7 +81,7 @@ def check_client() -> None:
     """Check what every request but OPTIONS has: the protocol's version, and a publisher's key."""
     if request.method != "OPTIONS":
         if request.headers.get("Tus-Resumable") != VERSION:
-            raise PreconditionFailed(f"Send Tus-Resumable: {VERSION}, the version of tus that is spoken here.")
+            raise PreconditionFailed(f"Send Tus-Resumable: {VERSION}. No other version of tus is supported.")
         g.actor = auth.authenticate()
         g.actor.needs(Role.PUBLISHER)
 
@@ -96,20 +96,20 @@ def add_version(response: Response) -> Response:
 @blp.route("", methods=["OPTIONS"], provide_automatic_options=False)
 @blp.route("/<uuid:upload_id>", methods=["OPTIONS"], provide_automatic_options=False)
 def describe(upload_id: UUID | None = None) -> Response:
-    """Answer what of tus is spoken here."""
+    """Answer with the supported version and extensions of tus."""
     return Response(status=204, headers=ABOUT)
 
 
 @blp.post("", provide_automatic_options=False)
 def create() -> Response:
-    """Begin an upload: `Upload-Metadata` has `version_id`, `path` and, if known, `sha256` in hex and `filetype`."""
-    told = _metadata()
+    """Create an upload. `Upload-Metadata` has `version_id`, `path` and, if known, `sha256` in hex and `filetype`."""
+    metadata = _metadata()
     fields = {
         "size_bytes": _number("Upload-Length"),
-        "version_id": _version_id(told),
-        "path": told.get("path", ""),
-        "sha256": _sha256(told),
-        "media_type": told.get("filetype", "")[:255],
+        "version_id": _version_id(metadata),
+        "path": metadata.get("path", ""),
+        "sha256": _sha256(metadata),
+        "media_type": metadata.get("filetype", "")[:255],
         "quota": current_settings().storage_quota,
     }
     upload = try_again(actions.create, actor=g.actor, **fields)
@@ -121,8 +121,8 @@ def create() -> Response:
 
 
 @blp.route("/<uuid:upload_id>", methods=["HEAD"], provide_automatic_options=False)
-def find(upload_id: UUID) -> Response:
-    """Answer how much of the upload is there."""
+def show(upload_id: UUID) -> Response:
+    """Answer with the upload's offset and length."""
     upload = uploads.get(upload_id, g.actor.voice)
     db.session.remove()
     answer = _answer(200, upload.expires_at)
@@ -133,14 +133,14 @@ def find(upload_id: UUID) -> Response:
 
 @blp.patch("/<uuid:upload_id>", provide_automatic_options=False)
 def write(upload_id: UUID) -> Response:
-    """Add the body at `Upload-Offset`. The last one makes the file, whose address is `Location` then."""
+    """Append the body at `Upload-Offset`. After the last one, `Location` is the address of the file."""
     if request.mimetype != "application/offset+octet-stream":
         raise UnsupportedMediaType("Send Content-Type: application/offset+octet-stream.")
     offset, checksum = _number("Upload-Offset"), _checksum()
     upload, storage = uploads.get(upload_id, g.actor.voice), current_storage()
-    writer = actions.hold(upload_id)
+    writer = actions.lock(upload_id)
     if writer is None:
-        raise Locked("Another request writes to this upload.", retry_after=1)
+        raise Locked("Another request is writing to this upload.", retry_after=1)
     try:
         db.session.remove()
         offset, digest = _written(storage, upload, offset, writer, checksum)
@@ -148,21 +148,21 @@ def write(upload_id: UUID) -> Response:
         if offset == upload.size_bytes:
             answer.headers["Location"] = _finished(storage, upload, digest)
         else:
-            actions.go_on(writer)
+            actions.renew(writer)
         answer.headers["Upload-Offset"] = str(offset)
         return answer
     finally:
-        actions.let_go(writer)
+        actions.unlock(writer)
 
 
 @blp.delete("/<uuid:upload_id>", provide_automatic_options=False)
-def give_up(upload_id: UUID) -> Response:
-    """Remove what is there of the upload."""
+def cancel(upload_id: UUID) -> Response:
+    """Cancel the upload and remove its bytes."""
     uploads.get(upload_id, g.actor.voice)
-    if actions.hold(upload_id) is None:
-        raise Locked("Another request writes to this upload.", retry_after=1)
+    if actions.lock(upload_id) is None:
+        raise Locked("Another request is writing to this upload.", retry_after=1)
     current_storage().discard(upload_id.hex)
-    actions.forget(upload_id)
+    actions.delete_row(upload_id)
     return Response(status=204)
 
 
@@ -180,25 +180,25 @@ def _written(
     there = storage.write(upload.id.hex, offset, _renewing(body, writer))
     if checksum and checksum[0].digest() != checksum[1]:
         storage.cut(upload.id.hex, offset)
-        raise ChecksumMismatch("What arrived has another checksum, and was dropped.")
+        raise ChecksumMismatch("The checksum of what arrived differs, so it was discarded.")
     if digest:
         HASHES.put(upload.id, there, digest)
     return there, digest
 
 
 def _renewing(body: Incoming, writer: UUID) -> Iterator[bytes]:
-    """Yield the body's pieces, and say now and then that this process goes on."""
+    """Yield the body's pieces, and renew the lease every `RENEW` seconds."""
     at = time.monotonic() + RENEW
     for piece in body:
         if time.monotonic() > at:
-            actions.go_on(writer)
+            actions.renew(writer)
             db.session.remove()
             at = time.monotonic() + RENEW
         yield piece
 
 
 def _finished(storage: Storage, upload: Any, digest: Any) -> str:
-    """Make the upload a file of its version, and return that one's address."""
+    """Turn the upload into a file of its version, and return the file's address."""
     if upload.size_bytes == 0:
         storage.write(upload.id.hex, 0, [])
     if digest is None:
@@ -207,18 +207,18 @@ def _finished(storage: Storage, upload: Any, digest: Any) -> str:
             digest.update(piece)
     if upload.sha256 not in (None, digest.digest()):
         storage.cut(upload.id.hex, 0)
-        announced = f"The file has the SHA-256 {digest.hexdigest()}, and another was announced. Send all of it again."
-        raise ChecksumMismatch(announced)
+        message = f"The file has the SHA-256 {digest.hexdigest()}, not the announced one. Upload it again."
+        raise ChecksumMismatch(message)
     received = Received(storage, upload.id.hex, digest.hexdigest(), upload.size_bytes)
     artifact, _ = added.add(upload.version_id, upload.path, upload.media_type, received)
-    actions.forget(upload.id)
+    actions.delete_row(upload.id)
     return addresses.mounted(f"/api/v1/artifacts/{artifact.id}")
 
 
 def _length(storage: Storage, upload_id: UUID) -> int:
     try:
         return storage.length(upload_id.hex)
-    except BlobMissing:  # nothing has come yet
+    except BlobMissing:  # nothing has arrived yet
         return 0
 
 
@@ -238,20 +238,20 @@ def _metadata() -> dict[str, str]:
     return pairs
 
 
-def _version_id(told: dict[str, str]) -> UUID:
+def _version_id(metadata: dict[str, str]) -> UUID:
     try:
-        return UUID(told.get("version_id", ""))
+        return UUID(metadata.get("version_id", ""))
     except ValueError:
         problem = "Name the version by its id, in Upload-Metadata."
-        raise Invalid("The upload was not begun.", errors={"version_id": [problem]}) from None
+        raise Invalid("The upload was not created.", errors={"version_id": [problem]}) from None
 
 
-def _sha256(told: dict[str, str]) -> bytes | None:
-    sent = told.get("sha256")
+def _sha256(metadata: dict[str, str]) -> bytes | None:
+    sent = metadata.get("sha256")
     if sent is None:
         return None
     if not re.fullmatch("[0-9a-f]{64}", sent):
-        raise Invalid("The upload was not begun.", errors={"sha256": ["Must be 64 hex digits in lower case."]})
+        raise Invalid("The upload was not created.", errors={"sha256": ["Must be 64 hex digits in lower case."]})
     return bytes.fromhex(sent)
 
 

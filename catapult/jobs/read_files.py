@@ -6,7 +6,7 @@ from catapult.actions import mounted_files, uploads
 from catapult.audit import WORKER
 from catapult.extensions import current_files
 from catapult.queries import stored_files
-from catapult.queries import uploads as begun
+from catapult.queries import uploads as uploads_queries
 from catapult.storage import StorageError
 from catapult.tables import ArtifactState
 
@@ -19,9 +19,9 @@ def run(_: str, __: dict[str, Any]) -> float | None:
     if files is None:
         return None
     try:
-        for upload_id in begun.over(20):
+        for upload_id in uploads_queries.expired(20):
             files.ask("discard", upload=upload_id.hex)
-            uploads.forget(upload_id)
+            uploads.delete_row(upload_id)
         waiting = stored_files.pending(4)
         for file in waiting:
             asked = {"path": file.path, "size": file.size, "changed": file.changed, "name": file.name}

@@ -1,4 +1,4 @@
-"""Files that are on their way in several requests, and how much room there is."""
+"""Uploads in progress, and how many bytes all files have."""
 
 from typing import Any
 from uuid import UUID
@@ -11,24 +11,24 @@ from catapult.tables import NOW, Blob, Upload
 
 
 def get(upload_id: UUID, voice: UUID | None) -> Any:
-    """Return the upload. Raises NotFound, also if another voice began it or its time is over."""
+    """Return the upload. Raises NotFound, also if another voice created it or it has expired."""
     mine = (Upload.id == upload_id, Upload.voice == voice, Upload.expires_at > NOW)
     row = db.session.execute(select(Upload.__table__).where(*mine)).one_or_none()
     if row is None:
         raise NotFound(
-            "There is no such upload of yours: it has ended, was given up, or its 24 hours are over. Begin again."
+            "There is no upload of yours with this id: it is complete, was cancelled, or has expired. Create a new one."
         )
     return row
 
 
-def over(most: int) -> list[UUID]:
-    """Return uploads whose time is over and that nobody writes to."""
+def expired(most: int) -> list[UUID]:
+    """Return expired uploads that no request is writing to, oldest first."""
     idle = Upload.written_until.is_(None) | (Upload.written_until < NOW)
     query = select(Upload.id).where(Upload.expires_at <= NOW, idle).order_by(Upload.expires_at)
     return list(db.session.scalars(query.limit(most)))
 
 
 def used_bytes() -> int:
-    """Return how many bytes all blobs have, and those that are on their way."""
+    """Return the bytes of all blobs, and of the uploads in progress at their full length."""
     stored, coming = (select(func.coalesce(func.sum(table.size_bytes), 0)) for table in (Blob, Upload))
     return int(db.session.scalar(select(stored.scalar_subquery() + coming.scalar_subquery())) or 0)
