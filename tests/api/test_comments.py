@@ -146,7 +146,7 @@ def test_the_activity_of_the_model_has_its_comments_and_that_of_an_older_one_of_
 
     def said(model_id):
         with app.app_context():
-            rows = audit_logs.about(model_id, "org/bert").page(Page(50))
+            rows = audit_logs.about(model_id, ["org/bert"]).page(Page(50))
             return [row.details for row in rows if row.action == "comment.create"]
 
     assert ['"text": "y"' in details for details in said(new["id"])] == [True]
