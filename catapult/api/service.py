@@ -106,7 +106,7 @@ def _each_check() -> Response:
     for name, (check, reason) in WATCHED.items():
         outcomes[name] = _outcome(check, reason) if ready else {"status": "skipped"}
     if files := current_files():
-        outcomes["files"] = _state_of(files)
+        outcomes["files"] = _state_of(files) if ready else {"status": "skipped"}
     return _json({"status": "ready" if ready else "not ready", "checks": outcomes}, ready)
 
 
