@@ -21,6 +21,13 @@ MOST = 1_000
 """Files that are registered together."""
 
 
+ACTIONS = {
+    ArtifactState.READY: "artifact.ready",
+    ArtifactState.MISSING: "artifact.missing",
+    ArtifactState.CHANGED: "artifact.changed",
+}
+
+
 class Found(NamedTuple):
     """A file on the mount: its path there, its size, and its time in nanoseconds since 1970."""
 
@@ -109,7 +116,7 @@ def mark(artifact_id: UUID, state: ArtifactState, *, actor: Actor) -> None:
 def _save(artifact: Artifact, state: ArtifactState, actor: Actor) -> None:
     version = versions.get(artifact.version_id)
     artifact.state, artifact.hashed_bytes, artifact.checked_at = state, 0, locks.now()
-    audit.commit(actor, artifact, artifacts.entry(f"artifact.{state}", version, artifact, None))
+    audit.commit(actor, artifact, artifacts.entry(ACTIONS[state], version, artifact, None))
 
 
 def _locked(artifact_id: UUID) -> Artifact | None:

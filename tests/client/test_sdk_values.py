@@ -220,9 +220,15 @@ def test_what_can_be_no_environment_is_refused_before_it_becomes_another_address
 
 def test_a_record_takes_what_it_knows_and_has_defaults_for_the_rest():
     version = Version.from_json(
-        {"id": "v1", "metadata": None, "tag": None, "is_release": True, "new_field": 1, "etag": 2}
+        {"id": "v1", "metadata": None, "status": None, "is_release": True, "new_field": 1, "etag": 2}
     )
-    assert (version.id, version.metadata, version.tag, version.live_in, version.is_release) == ("v1", {}, "", [], True)
+    assert (version.id, version.metadata, version.status, version.live_in, version.is_release) == (
+        "v1",
+        {},
+        "",
+        [],
+        True,
+    )
     assert version.etag is None
     assert Model.from_json({}) == Model()
     assert len({version, version, Version(id="v1")}) == 2
