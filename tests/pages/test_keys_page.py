@@ -176,7 +176,7 @@ def test_a_key_of_a_person_who_is_not_there_is_refused_in_place(browser, person)
 
 @pytest.mark.parametrize(
     ("data", "field"),
-    [({"models": "a b"}, "models"), ({"environments": "-"}, "environments")],
+    [({"models": "a  b"}, "models"), ({"environments": "-"}, "environments")],
 )
 def test_a_bound_that_cannot_be_is_marked(browser, trail, data, field):
     before = len(trail("api_key.create"))

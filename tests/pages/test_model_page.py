@@ -38,7 +38,7 @@ def test_the_heading_says_what_the_model_is(browser, api, model):
     assert page.one("h1").text == "org/bert"
     assert "/models?tag=nlp" in page.links
     assert "Reads reviews" in page.has_class("markdown")[0].text
-    assert page.texts("nav", class_="tabs") == ["Versions 1 Deployments 0 Gates Activity Settings"]
+    assert page.texts("nav", class_="tabs") == ["Versions 1 Deployments 0 Card Gates Activity Settings"]
     assert page.one("a", id="tab-versions").get("aria-current") == "page"
 
 
