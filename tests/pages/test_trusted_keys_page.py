@@ -54,7 +54,7 @@ def test_a_key_is_added_listed_and_deleted(browser, api):
 
 @pytest.mark.parametrize(
     ("field", "bad", "message"),
-    [("public_key", "x", "openssl pkey"), ("model", "a b", "name"), ("not_after", "soon", "zone"), ("name", "", "")],
+    [("public_key", "x", "openssl pkey"), ("model", "a  b", "name"), ("not_after", "soon", "zone"), ("name", "", "")],
 )
 def test_what_is_wrong_is_said_at_its_field(browser, field, bad, message):
     answer = browser.post("/new/trusted-key", {**FORM, field: bad})
@@ -73,7 +73,7 @@ def test_a_key_with_bounds_gets_no_form(browser, api, app):
 def test_the_page_of_a_version_says_who_signed_its_files(app, browser, add, trusted, version):
     assert "signed by" not in said(browser.get(AT))
     add(FILES)
-    assert "Its files are not signed: there is no model.sig among them." in said(browser.get(AT))
+    assert "signed" not in said(browser.get(AT))  # nothing is said where nobody signs
     add({"model.sig": signature_of(KEY)})
     page = browser.get(AT)
     assert "signed by release-2026" in said(page)
