@@ -16,7 +16,7 @@ def get(upload_id: UUID, voice: UUID | None) -> Any:
     row = db.session.execute(select(Upload.__table__).where(*mine)).one_or_none()
     if row is None:
         raise NotFound(
-            "There is no upload of yours with this id: it is complete, was cancelled, or has expired. Create a new one."
+            "There is no upload of yours with this id: it is complete, was cancelled, or has expired. Start a new one."
         )
     return row
 

@@ -73,7 +73,7 @@ def test_a_key_with_bounds_gets_no_form(browser, api, app):
 def test_the_page_of_a_version_says_who_signed_its_files(app, browser, add, trusted, version):
     assert "signed by" not in said(browser.get(AT))
     add(FILES)
-    assert "signed" not in said(browser.get(AT))  # nothing is said where nobody signs
+    assert "not signed" not in said(browser.get(AT))  # nothing is said where nobody signs
     add({"model.sig": signature_of(KEY)})
     page = browser.get(AT)
     assert "signed by release-2026" in said(page)
