@@ -77,3 +77,24 @@ check_dump() {
   # The list is at the front: this reads all the rest, and a dump that was cut off fails here.
   tool pg_restore --file=/dev/null <"$1" || fail "$1 is cut off or damaged."
 }
+
+# The files in that dump, sorted: `sha256  size`, and of those on the mount `sha256  size  path`. What was never read has no hash.
+manifest_of() {
+  tool pg_restore --data-only --schema=public --table=artifacts --file=- <"$1" | awk -F '\t' '
+    /^COPY public\.artifacts \(/ {
+      columns = $0
+      gsub(/^[^(]*\(|\).*$/, "", columns)
+      count = split(columns, names, ", ")
+      for (i = 1; i <= count; i++) at[names[i]] = i
+      inside = 1
+      next
+    }
+    $0 == "\\." { inside = 0 }
+    inside && $at["sha256"] != "\\N" {
+      hash = substr($at["sha256"], 4)
+      if ($at["sha256"] !~ /^\\\\x[0-9a-f]+$/ || length(hash) != 64) exit 1
+      path = "mount_path" in at && $at["mount_path"] != "\\N" ? "  " $at["mount_path"] : ""
+      gsub(/\\\\/, "\\", path)
+      print hash "  " $at["size_bytes"] path
+    }' | LC_ALL=C sort -u
+}

@@ -1,21 +1,23 @@
 """`flask storage …`."""
 
 import sys
+from collections import Counter
 from datetime import timedelta
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from flask.cli import AppGroup
 
 from catapult.actions import locks, storage_gc, storage_scrub
 from catapult.audit import CLI
-from catapult.commands.running import on_database
+from catapult.commands.running import fail, on_database
 from catapult.config import ConfigError
 from catapult.config.forms import SIZE, bytes_of
 from catapult.extensions import current_settings, db, open_mount, open_storage
 from catapult.queries import stored_files
 from catapult.queries.stored_files import Stored
-from catapult.storage import BlobMissing, Storage
+from catapult.storage import BlobMissing, Storage, StorageError
+from catapult.storage import manifest as manifests
 from catapult.storage.asking import Refused
 from catapult.storage.hashing import sha256_of
 from catapult.storage.mount import Changed, Mount
@@ -74,6 +76,38 @@ def scrub(rate: int | None, hours: int) -> None:
         if state != ArtifactState.READY:
             click.echo(f"{stored.path or stored.sha256}  {state}, in {wrong} files of versions")
     click.echo(f"Read {count}, of which {faults} are missing or changed.")
+    if faults:
+        sys.exit(1)
+
+
+@storage.command("verify")
+@click.argument("manifest", type=click.File(encoding="utf-8"))
+@click.option("--quick", is_flag=True, help="Compare sizes alone, and read nothing.")
+def verify(manifest: TextIO, quick: bool) -> None:
+    """Compare the files that are there with a MANIFEST of scripts/backup.sh; -: standard input.
+
+    The database is not asked. Exits with 1 if any is missing or changed, with 2 if it is not a manifest.
+    """
+    settings, counts = current_settings(), Counter[str | None]()
+    place, mount = open_storage(settings), open_mount(settings)
+    try:
+        for each in list(manifests.read(manifest)):
+            if each.path and mount is None:
+                counts["unseen"] += 1
+                continue
+            wrong = manifests.fault(each, place, mount, quick)
+            counts[wrong] += 1
+            if wrong:
+                click.echo(f"{each.path or each.sha256}  {wrong}")
+    except (manifests.Malformed, UnicodeDecodeError) as error:
+        reason = error if isinstance(error, manifests.Malformed) else "It is not text in UTF-8."
+        fail(f"{manifest.name} is not a manifest of scripts/backup.sh. {reason}", 2)
+    except StorageError as error:
+        fail(f"The storage cannot be read: {error}.")
+    faults = counts["missing"] + counts["changed"]
+    click.echo(f"Compared {faults + counts[None]}, of which {faults} are missing or changed.")
+    if counts["unseen"]:
+        click.echo(f"Not looked at: {counts['unseen']} files on the mount, as CEPH_MOUNT_PATH is not set.")
     if faults:
         sys.exit(1)
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, TypeVar, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import requests
 
 from .calls import Calls, Failed, call, checked_key, identity, listing, warned
 from .errors import ConnectionFailed, InvalidArgument, RegistryError
 from .file_records import Artifact, MountFile
+from .progress import Position, shown
 from .records import Version
 from .transport import Ask, Deadline, decoded
+from .uploading import DAY, PIECE, TRIES, Uploader, sha256_of
 
-PIECE = 1024 * 1024
-DAY = 86_400.0  # seconds of one file, with all its tries
 PART = 1000  # entries of a folder at a time
-TRIES = 8  # without a byte of progress in between
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -97,22 +94,23 @@ class ArtifactCalls(Calls[Failed]):
         path: str | os.PathLike[str],
         *,
         to: str | None = None,
+        progress: bool = False,
     ) -> list[Artifact] | Failed:
         """Add a file, or all files of a folder, to a version, and return them. What is there already is not added again.
 
         `to` is the file's path in the version, or the one above a folder's files; by default the file's name, or nothing.
+        `progress` shows on a terminal how far it is. Four files of a folder are sent at once. Those of 8 MiB or more go on where
+        the connection broke, and for 24 hours where a process that was ended stopped. After a failure no other file is begun.
         Raises InvalidArgument (no such file), NotFound, Validation (path), Conflict (other content at that path, or a version
         that is released or live).
         """
-        source, address = Path(path), _of(version_id)
-        if source.is_dir():
-            inside = sorted(file for file in source.rglob("*") if file.is_file())
-            files = [(file, "/".join([*([to] if to else []), *file.relative_to(source).parts])) for file in inside]
-        elif source.is_file():
-            files = [(source, to or source.name)]
-        else:
-            raise InvalidArgument(f"There is no file or folder {source}.")
-        return [self._upload(address, file, name) for file, name in files]
+        version, files = identity(version_id, "version_id"), _files(Path(path), to)
+
+        def there() -> dict[str, Artifact]:
+            return {artifact.path: artifact for artifact in self.artifacts(version)}
+
+        with shown(progress, _title("Uploading", len(files)), sum(file.stat().st_size for file, _ in files)) as tell:
+            return Uploader(self._transport, self._time_limit, version, there).send_all(files, tell)
 
     @transfer
     def download(
@@ -120,14 +118,18 @@ class ArtifactCalls(Calls[Failed]):
         version_id: str | uuid.UUID | Version | Failed,
         *,
         to: str | os.PathLike[str] = ".",
+        progress: bool = False,
     ) -> list[Path] | Failed:
         """Download all files of a version into a folder, which is made, and return where they are.
 
         Each is received under another name, goes on after a broken connection, and gets its own name once its SHA-256 is right.
-        A file that is there with the same content is not loaded again. Raises NotFound, Conflict (its bytes are gone).
+        A file that is there with the same content is not loaded again. `progress` shows on a terminal how far it is.
+        Raises NotFound, Conflict (its bytes are gone).
         """
-        folder = Path(to)
-        return [self._download(artifact, folder) for artifact in list(self.artifacts(version_id))]
+        artifacts = list(self.artifacts(version_id))
+        total = sum(artifact.size_bytes or 0 for artifact in artifacts)
+        with shown(progress, _title("Downloading", len(artifacts)), total) as tell:
+            return [self._download(artifact, Path(to), Position(tell)) for artifact in artifacts]
 
     @transfer
     def download_artifact(
@@ -135,22 +137,16 @@ class ArtifactCalls(Calls[Failed]):
     ) -> Path | Failed:
         """Download one file into a folder, as `download` does, and return where it is. Raises NotFound, Conflict."""
         known = artifact if isinstance(artifact, Artifact) else self.get_artifact(artifact)
-        return self._download(cast(Artifact, known), Path(to))
+        return self._download(cast(Artifact, known), Path(to), Position(lambda count: None))
 
-    def _upload(self, address: str, file: Path, name: str) -> Artifact:
-        digest = base64.b64encode(_sha256(file)).decode()
-        headers = {"Content-Digest": f"sha-256=:{digest}:", "Content-Type": "application/octet-stream"}
-        ask = Ask("PUT", f"{address}/{quote(name, safe='/')}", headers=headers, file=file)
-        response = self._transport.send(ask, Deadline(DAY))
-        return Artifact.from_json(decoded(ask, response))
-
-    def _download(self, artifact: Artifact, folder: Path) -> Path:
+    def _download(self, artifact: Artifact, folder: Path, position: Position) -> Path:
         if artifact.sha256 is None:
             raise RegistryError(
                 f"{artifact.path} is {artifact.state}: the registry has not read it yet. Try again later."
             )
         goal = folder.joinpath(*_segments(artifact.path))
-        if goal.is_file() and goal.stat().st_size == artifact.size_bytes and _sha256(goal).hex() == artifact.sha256:
+        if goal.is_file() and goal.stat().st_size == artifact.size_bytes and sha256_of(goal).hex() == artifact.sha256:
+            position.at(artifact.size_bytes)
             return goal
         goal.parent.mkdir(parents=True, exist_ok=True)
         part = goal.with_name(f".{goal.name[:200]}.{artifact.sha256[:12]}.part")
@@ -158,13 +154,13 @@ class ArtifactCalls(Calls[Failed]):
         while True:
             before = part.stat().st_size if part.exists() else 0
             try:
-                self._receive(artifact, part)
+                self._receive(artifact, part, position)
                 break
             except (ConnectionFailed, requests.RequestException) as fault:
                 failures = 0 if part.exists() and part.stat().st_size > before else failures + 1
                 if failures >= TRIES:
                     raise _lost(artifact, fault) from None
-        if _sha256(part).hex() != artifact.sha256:
+        if sha256_of(part).hex() != artifact.sha256:
             part.unlink()
             raise RegistryError(
                 f"{artifact.path} is not what the registry has: its SHA-256 differs. Download it again."
@@ -172,7 +168,7 @@ class ArtifactCalls(Calls[Failed]):
         os.replace(part, goal)
         return goal
 
-    def _receive(self, artifact: Artifact, part: Path) -> None:
+    def _receive(self, artifact: Artifact, part: Path, position: Position) -> None:
         """Receive what is missing of the file. Raises the errors of requests for a connection that breaks."""
         size = part.stat().st_size if part.exists() else 0
         if size > 0 and size >= (artifact.size_bytes or 0):
@@ -190,8 +186,23 @@ class ArtifactCalls(Calls[Failed]):
         with response, part.open("ab" if response.status_code == 206 else "wb") as file:
             for piece in response.iter_content(PIECE):
                 file.write(piece)
+                position.at(file.tell())
             file.flush()
             os.fsync(file.fileno())
+
+
+def _files(source: Path, to: str | None) -> list[tuple[Path, str]]:
+    """Return the file, or the files of the folder, each with its path in the version. Raises InvalidArgument."""
+    if source.is_dir():
+        inside = sorted(file for file in source.rglob("*") if file.is_file())
+        return [(file, "/".join([*([to] if to else []), *file.relative_to(source).parts])) for file in inside]
+    if not source.is_file():
+        raise InvalidArgument(f"There is no file or folder {source}.")
+    return [(source, to or source.name)]
+
+
+def _title(doing: str, count: int) -> str:
+    return f"{doing} {count} {'file' if count == 1 else 'files'}"
 
 
 def _lost(artifact: Artifact, fault: Exception) -> RegistryError:
@@ -208,14 +219,6 @@ def _segments(path: str) -> list[str]:
     if any(segment in ("", ".", "..") or "\\" in segment or ":" in segment for segment in segments):
         raise RegistryError("The registry has a file whose path leads out of the folder; nothing of it was written.")
     return segments
-
-
-def _sha256(file: Path) -> bytes:
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        while piece := content.read(PIECE):
-            digest.update(piece)
-    return digest.digest()
 
 
 def _of(version_id: object) -> str:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from .output import Output, columns
+from .progress import size_text
 from .records import Version
 from .registry import Registry
 
@@ -15,8 +16,10 @@ Options = argparse.Namespace
 def upload(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Add files and folders to the version."""
     version = _version(registry, options)
-    added = [artifact for path in options.paths for artifact in registry.upload(version, path, to=options.to)]
-    out.result(added, *columns([(row.path, _size(row.size_bytes), row.sha256 or str(row.state)) for row in added]))
+    added = [
+        artifact for path in options.paths for artifact in registry.upload(version, path, to=options.to, progress=True)
+    ]
+    out.result(added, *columns([(row.path, size_text(row.size_bytes), row.sha256 or str(row.state)) for row in added]))
     if not added:
         out.tell("There are no files in it.")
     return bool(added)
@@ -24,7 +27,7 @@ def upload(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 def download(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Download all files of the version."""
-    files = registry.download(_version(registry, options), to=options.to)
+    files = registry.download(_version(registry, options), to=options.to, progress=True)
     out.result([str(file) for file in files], *map(str, files))
     if not files:
         out.tell("This version has no files.")
@@ -34,7 +37,7 @@ def download(registry: Registry[Any], options: Options, out: Output) -> bool:
 def ls(registry: Registry[Any], options: Options, out: Output) -> bool:
     """List the files of the version."""
     rows = list(registry.artifacts(_version(registry, options)))
-    out.result(rows, *columns([(row.path, _size(row.size_bytes), row.sha256 or str(row.state)) for row in rows]))
+    out.result(rows, *columns([(row.path, size_text(row.size_bytes), row.sha256 or str(row.state)) for row in rows]))
     if not rows:
         out.tell("This version has no files.")
     return True
@@ -43,12 +46,3 @@ def ls(registry: Registry[Any], options: Options, out: Output) -> bool:
 def _version(registry: Registry[Any], options: Options) -> Version:
     version: Version = registry.get_version(model_name=options.model, version=options.version)
     return version
-
-
-def _size(count: int | None) -> str:
-    size, unit = float(count or 0), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

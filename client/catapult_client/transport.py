@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Union
 from urllib.parse import urljoin, urlsplit
 
@@ -29,6 +28,7 @@ from requests.auth import AuthBase
 
 from . import remedies
 from .errors import ConnectionFailed, InvalidArgument, Redirected, RegistryError, TimedOut, UnexpectedAnswer, refusal
+from .file_part import FilePart
 from .record import moment
 
 log = logging.getLogger("catapult")
@@ -74,7 +74,7 @@ class Ask:
     path: str
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    file: Path | None = None
+    file: FilePart | None = None
     stream: bool = False
 
     def __str__(self) -> str:
@@ -131,11 +131,11 @@ class Transport:
             if isinstance(outcome, requests.Response):
                 return outcome
             outcome.maybe_applied = maybe_applied = ask.method != "GET" and (maybe_applied or outcome.maybe_applied)
-            pause = _pause(number, outcome.retry_after)
-            if number >= tries or not outcome.transient or pause >= deadline.left():
+            seconds = pause(number, outcome.retry_after)
+            if number >= tries or not outcome.transient or seconds >= deadline.left():
                 raise outcome
-            log.debug("%s: try %d of %d failed, next in %.1f s: %s", ask, number, tries, pause, outcome)
-            time.sleep(pause)
+            log.debug("%s: try %d of %d failed, next in %.1f s: %s", ask, number, tries, seconds, outcome)
+            time.sleep(seconds)
         raise AssertionError("unreachable")
 
     def _try(self, ask: Ask, content: bytes | None, deadline: Deadline) -> requests.Response | RegistryError:
@@ -150,7 +150,7 @@ class Transport:
         if content is not None:
             headers["Content-Type"] = "application/json"
         try:
-            with ask.file.open("rb") if ask.file else contextlib.nullcontext(content) as data:
+            with ask.file.open() if ask.file else contextlib.nullcontext(content) as data:
                 response = self._own_session().request(
                     ask.method,
                     self.root + ask.path,
@@ -265,7 +265,7 @@ def _open() -> requests.Session:
     return session
 
 
-def _pause(number: int, retry_after: float | None) -> float:
+def pause(number: int, retry_after: float | None) -> float:
     """Return the seconds before the next try: a doubling time, half of it random, but not less than `Retry-After`."""
     step = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (number - 1))
     if retry_after is not None:

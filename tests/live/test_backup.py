@@ -5,8 +5,10 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -17,7 +19,7 @@ import psycopg2
 import pytest
 from signed_files import new_key, pem_of
 from stage import on_server
-from up import ROOT, Start, Up, a_version, at_work, environment, run, until
+from up import ROOT, Start, Up, a_version, at_work, environment, flask, run, until
 
 from catapult.embedded import Embedded, attached
 
@@ -91,7 +93,7 @@ def written_to(server: Up, writers: int = 4) -> Iterator[list[str]]:
 
 
 def prepare(server: Up) -> None:
-    """Create what the writers do not: a gate that they pass, an approval, other keys, a session, a refused sign-in."""
+    """Create what the writers do not: a gate that they pass, an approval, files, other keys, a session, a refused sign-in."""
     with server.caller(server.key) as caller:
         caller.put("/api/v1/environments/production", json={"rank": 1}).raise_for_status()
         gate = {"model": "drill/*", "target": "release", "kind": "metadata_present", "paths": ["accuracy"]}
@@ -103,7 +105,10 @@ def prepare(server: Up) -> None:
         version = caller.version(caller.model("drill/approved"), "1.0.0", metadata={"accuracy": 1})
         assert caller.post(f"/api/v1/versions/{version['id']}/promote", json={}).status_code == 409
         for path in ("a.json", "model.sig"):
-            caller.put(f"/api/v1/versions/{version['id']}/artifacts/{path}", json={"a": 1}).raise_for_status()
+            caller.put(f"/api/v1/versions/{version['id']}/artifacts/{path}", json={"a": path}).raise_for_status()
+        told = f"version_id {b64encode(version['id'].encode()).decode()},path Yi5iaW4="
+        begun = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": told}
+        caller.post("/api/v1/uploads", headers=begun).raise_for_status()
         caller.made("/api/v1/trusted-keys", {"name": "release-2026", "public_key": pem_of(new_key())})
     with server.by("releaser") as other:
         other.made(f"/api/v1/versions/{version['id']}/approvals", {"target": "release", "comment": "ü \u2713"})
@@ -142,6 +147,16 @@ def dump(server: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+FILES = "SELECT DISTINCT encode(sha256, 'hex') || '  ' || size_bytes FROM artifacts ORDER BY 1"
+
+
+def verify(manifest: Path, home: Path) -> tuple[int, str]:
+    """Return the exit status and the output of `flask storage verify`."""
+    done = flask("storage", "verify", str(manifest), CATAPULT_HOME=str(home))
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
 def dumped_at_a_moment(server: Up, folder: Path) -> tuple[Path, Hashes]:
     """Return a dump by `scripts/backup.sh`, and the hashes of every table at the moment of its snapshot."""
     real, tools = Embedded(server.home).bin, folder / "bin"
@@ -167,7 +182,7 @@ def test_a_backup_taken_under_load_restores_every_row_and_a_server_starts_on_it(
         before = list(done)
         path, there = dumped_at_a_moment(server, tmp_path)
         until(lambda: len(done) > len(before) + 4)  # writes went on during the backup
-    assert all(count for table, (count, _) in there.items() if table not in EMPTY), there
+    assert {table for table, (count, _) in there.items() if not count} <= EMPTY
     assert {"deployments", "audit_logs", "gates", "sessions"} < set(there)
     home = make_folder() / "home"
     restored = script("restore.sh", path, CATAPULT_HOME=str(home))
@@ -188,6 +203,12 @@ def test_a_backup_taken_under_load_restores_every_row_and_a_server_starts_on_it(
             assert rows(url, changes.format(what)) == [(there[f"{what}s"][0],)]
         with pytest.raises(psycopg2.Error, match="audit"):
             rows(url, "DELETE FROM audit_logs")
+        files = [line for (line,) in rows(url, FILES)]
+    manifest = path.with_suffix(".manifest")
+    assert (len(files) > 1, manifest.read_text().splitlines()) == (True, files)
+    assert manifest.stat().st_mode & 0o777 == 0o600
+    shutil.copytree(server.home / "files", home / "files")
+    assert verify(manifest, home) == (0, f"Compared {len(files)}, of which 0 are missing or changed.\n")
     for secret in ("api_key_salt", "secret_key"):
         (home / secret).write_text((server.home / secret).read_text())
     again = start(CATAPULT_HOME=str(home)).ready()
@@ -220,14 +241,16 @@ def test_a_truncated_dump_is_not_restored(dump: Path, tmp_path: Path, make_folde
 def test_the_oldest_dumps_are_removed_and_nothing_else(server: Up, tmp_path: Path) -> None:
     old = [tmp_path / f"catapult-2026010{day}T000000Z.dump" for day in range(1, 5)]
     others = [tmp_path / name for name in ("catapult-of-mine.dump", "notes", "catapult-20260101T000000Z.dump.gpg")]
-    for path in (*old, *others):
+    manifests = [path.with_suffix(".manifest") for path in old]
+    for path in (*old, *others, *manifests):
         path.touch()
     backup = script("backup.sh", ".", cwd=tmp_path, CATAPULT_HOME=str(server.home), BACKUP_KEEP="3")
     assert backup.returncode == 0, backup.stderr
     left = set(tmp_path.iterdir())
     assert set(others) <= left
     assert set(old) & left == set(old[-2:])
-    assert not (tmp_path / ".partial").exists()
+    assert set(manifests) & left == set(manifests[-2:])
+    assert not {".partial", ".manifest"} & {path.name for path in left}
 
 
 def test_a_backup_that_fails_leaves_no_dump_and_removes_none(server: Up, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from up import Caller, Start, Up, flask, until
+from up import ROOT, Caller, Start, Up, environment, flask, run, until
 
 pytestmark = pytest.mark.live
 WEIGHTS = os.urandom(3_000_000)
@@ -145,6 +145,22 @@ def test_scrub_finds_a_flipped_bit_a_lost_blob_and_a_changed_file(
     ] == [1, 1, 1, 0]
     again = flask("storage", "scrub", **settings)
     assert (again.returncode, "Read 0, of which 0 are" in again.stdout) == (0, True)
+
+
+def test_a_backup_lists_files_on_the_mount_by_their_paths_there(
+    server: Up, publisher: Caller, version: dict[str, Any], mount: Path, tmp_path: Path
+) -> None:
+    name = "runs/a\\N  ü.bin"
+    (mount / name).write_bytes(WEIGHTS)
+    (file,) = registered(publisher, version, "runs/a\\N  ü.bin", "ü.bin")
+    settings = {name: server.settings[name] for name in ("CATAPULT_HOME", "CEPH_MOUNT_PATH", "MOUNT_FOLDERS")}
+    done = run(["bash", ROOT / "scripts" / "backup.sh", tmp_path], environment(**settings))
+    assert done.returncode == 0, done.stderr
+    (manifest,) = tmp_path.glob("*.manifest")
+    assert f"{file['sha256']}  {len(WEIGHTS)}  {name}\n" in manifest.read_text()
+    assert f"{name}  " not in flask("storage", "verify", str(manifest), **settings).stdout
+    (mount / name).unlink()
+    assert f"{name}  missing\n" in flask("storage", "verify", str(manifest), **settings).stdout
 
 
 def test_the_worker_has_old_files_read_again(server: Up, publisher: Caller, version: dict[str, Any]) -> None:

@@ -1,0 +1,52 @@
+"""A part of a file as the body of a request, read as it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Callable
+
+from .errors import InvalidArgument
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """The `size` bytes of the file from `start` on. `at` gets the position in the file while they are read."""
+
+    path: Path
+    start: int
+    size: int
+    at: Callable[[int], None]
+
+    @contextmanager
+    def open(self) -> Iterator[Body]:
+        """Open the file for one try of the request."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            yield Body(self, file)
+
+
+class Body:
+    """What requests reads: it takes the length as Content-Length, and what can be iterated over as a stream."""
+
+    def __init__(self, part: FilePart, file: IO[bytes]) -> None:
+        self._part, self._file, self._sent = part, file, 0
+
+    def __len__(self) -> int:
+        return self._part.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.read(1024 * 1024):
+            yield piece
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes. Raises InvalidArgument if the file has become too short."""
+        left = self._part.size - self._sent
+        piece = self._file.read(left if size < 0 else min(size, left))
+        if left and size and not piece:
+            raise InvalidArgument(f"{self._part.path} became shorter while it was sent. Upload it again.")
+        self._sent += len(piece)
+        self._part.at(self._part.start + self._sent)
+        return piece
