@@ -205,9 +205,9 @@ def sha256_of(file: Path) -> bytes:
 
 
 def _same(there: Mapping[str, Artifact], name: str, digest: bytes, size: int, position: Position) -> Artifact | None:
-    """Return the file if the version has it with that content."""
+    """Return the file if the version has it with that content, and whole: sending a damaged one again repairs it."""
     artifact = there.get(name)
-    if artifact is None or artifact.sha256 != digest.hex():
+    if artifact is None or artifact.sha256 != digest.hex() or artifact.state != "ready":
         return None
     position.at(size)
     return artifact

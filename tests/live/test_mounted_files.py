@@ -120,8 +120,9 @@ def test_scrub_finds_a_flipped_bit_a_lost_blob_and_a_changed_file(
 ) -> None:
     (mount / "runs" / "soon").write_text("as hashed")
     files = {file["path"]: file for file in registered(publisher, version, "runs/soon")}
-    for name in ("flipped", "lost", "whole"):
-        files[name] = publisher.put(f"{address(version)}/{name}", data=os.urandom(100_000)).json()
+    contents = {name: os.urandom(100_000) for name in ("flipped", "lost", "whole")}
+    for name, data in contents.items():
+        files[name] = publisher.put(f"{address(version)}/{name}", data=data).json()
     blobs = {name: next((server.home / "files" / "blobs").rglob(files[name]["sha256"])) for name in ("flipped", "lost")}
     bits = bytearray(blobs["flipped"].read_bytes())
     bits[70_000] ^= 1
@@ -143,6 +144,9 @@ def test_scrub_finds_a_flipped_bit_a_lost_blob_and_a_changed_file(
         server.entries(f"artifact.{state}", files[name]["id"])
         for name, state in (("flipped", "changed"), ("lost", "missing"), ("soon", "changed"), ("whole", "ready"))
     ] == [1, 1, 1, 0]
+    for name in ("flipped", "lost"):  # the same bytes again repair it
+        assert publisher.put(f"{address(version)}/{name}", data=contents[name]).status_code == 200
+        assert (states()[name], content(publisher, files[name]).content) == ("ready", contents[name])
     again = flask("storage", "scrub", **settings)
     assert (again.returncode, "Read 0, of which 0 are" in again.stdout) == (0, True)
 

@@ -7,10 +7,13 @@ from uuid import UUID
 from flask import g
 
 from catapult.actions import artifacts as actions
+from catapult.actions import storage_scrub
 from catapult.api.wire.transfers import Received
 from catapult.errors import Conflict
 from catapult.queries import artifacts
+from catapult.queries.stored_files import Stored
 from catapult.rules import file_contents
+from catapult.tables import ArtifactState
 from catapult.web import auth
 from catapult.web.error_handlers import try_again
 
@@ -19,7 +22,9 @@ UNKNOWN = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 
 
 def add(version_id: UUID, path: str, media_type: str, received: Received) -> tuple[Any, bool]:
-    """Return the file and whether it is new; the same content may be there already. `media_type` is what the client says it is.
+    """Return the file and whether it is new; the same content may be there already, and repairs a file whose bytes were lost.
+
+    `media_type` is what the client says it is.
 
     Raises Unauthenticated if the key has ended while the bytes flowed, and what `actions.add` raises.
     """
@@ -28,8 +33,12 @@ def add(version_id: UUID, path: str, media_type: str, received: Received) -> tup
     if taken is not None:
         if taken.sha256 != received.sha256:
             raise Conflict(f"{taken.path} has other content. Choose another path, or remove that file first.")
-        received.drop()
-        return taken, False
+        if taken.mount_path or taken.state == ArtifactState.READY:
+            received.drop()
+            return taken, False
+        received.replace()
+        storage_scrub.found(Stored(received.sha256, taken.created_at), ArtifactState.READY, actor=g.actor)
+        return artifacts.get(taken.id), False
     received.keep()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size}
     content["media_type"] = _media_type(path, media_type.lower())

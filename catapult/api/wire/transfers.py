@@ -37,6 +37,11 @@ class Received(NamedTuple):
     def keep(self) -> None:
         self.storage.finish(self.upload, self.sha256)
 
+    def replace(self) -> None:
+        """Store it instead of a blob of that name that is lost or damaged."""
+        self.storage.remove(self.sha256)
+        self.keep()
+
     def drop(self) -> None:
         self.storage.discard(self.upload)
 
