@@ -78,7 +78,7 @@ def shared_app(make_database: Callable[[], str], tmp_path_factory: pytest.TempPa
     mount = tmp_path_factory.mktemp("mount")
     (mount / "runs").mkdir()
     (mount / "runs" / "model.bin").write_bytes(b"weights")
-    with application(settings_for(make_database())) as app:
+    with application(settings_for(make_database(), mount=mount)) as app:
         app.extensions[STORAGE] = Folder(tmp_path_factory.mktemp("files"))
         app.extensions[MOUNT] = Mount(mount, None, ())
         app.extensions[FILES] = FilesHere(app.extensions[STORAGE], app.extensions[MOUNT])

@@ -7,6 +7,7 @@ Addresses and bodies hold `{version}` and the like for the ids of what `set_up` 
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any, NamedTuple
 
 from flask import Flask
@@ -120,6 +121,8 @@ def filled(value: Any, ids: Mapping[str, str]) -> Any:
     """The value with the ids in the place of their names."""
     if isinstance(value, dict):
         return {name: filled(inner, ids) for name, inner in value.items()}
+    if isinstance(value, bytes):  # a file of a form, which is read once
+        return BytesIO(value), "a.json"
     return value.format(**ids) if isinstance(value, str) else value
 
 
@@ -276,9 +279,11 @@ CASES: list[RoleCase] = [
         lambda sdk, ids: sdk.update_person(ids["holder"], name="Sam Hill"),
         Submit("/me/edit", {"name": "Sam Hill"}, ("/me",)), own=True),
     Case("add a file", "publisher", "artifact.create", "PUT /versions/{version}/artifacts/a.json", {"a": 1},
-        lambda sdk, ids: sdk.upload(ids["version"], __file__, to="a.py")),
+        lambda sdk, ids: sdk.upload(ids["version"], __file__, to="a.py"),
+        Submit(f"{AT}/{FREE}/-/files", {"file": b"{}"}, (f"{AT}/{FREE}",))),
     Case("register a file on the mount", "publisher", "artifact.create", "POST /versions/{version}/artifacts",
-        {"mount_path": "runs/model.bin"}, lambda sdk, ids: sdk.register_files(ids["version"], "runs/model.bin")),
+        {"mount_path": "runs/model.bin"}, lambda sdk, ids: sdk.register_files(ids["version"], "runs/model.bin"),
+        Submit(f"{AT}/{FREE}/-/mount", {"mount_path": "runs/model.bin"}, (f"{AT}/{FREE}",))),
     Case("remove a file", "publisher", "artifact.delete", "DELETE /artifacts/{artifact}", None,
         lambda sdk, ids: sdk.delete_artifact(ids["artifact"])),
     Case("trust a key", "admin", "trusted_key.create", "POST /trusted-keys", TRUSTED,

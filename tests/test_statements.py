@@ -146,7 +146,7 @@ def browser(app, keys):
             "/search?q={name}+9",
         ),
         *("/new/version", "/new/environment", "/docs", "/docs/guides/api", "/docs/errors/conflict"),
-        *("/models/{name}/-/card", "/artifacts/{file}/preview"),
+        *("/models/{name}/-/card", "/artifacts/{file}/preview", "/models/{name}/versions/1.0.0/-/mount?path=runs"),
     ],
 )
 def test_a_page_takes_ten_statements_at_most_and_no_transaction(app, browser, things, path):

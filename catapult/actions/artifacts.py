@@ -78,8 +78,8 @@ def add(
         created_at=now,
     )
     db.session.add(artifact)
+    audit.flush()
     if bundle is not None:
-        audit.flush()
         db.session.add(FileSignature(artifact_id=artifact.id, bundle=bundle))
     voided = approvals.void(Approval.version_id == version_id, f"the file {path} was added by {actor.shown}", now)
     return audit.commit(actor, artifact, entry("artifact.create", version, artifact, voided))

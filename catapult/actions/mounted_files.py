@@ -79,6 +79,7 @@ def register(version_id: UUID, folder: str, to: str, found: Sequence[Found], *, 
             )
         )
     db.session.add_all(added)
+    audit.flush()
     voided = approvals.void(Approval.version_id == version_id, f"files were added by {actor.shown}", now)
     entries = [artifacts.entry("artifact.create", version, each, voided) for each in added]
     return audit.commit(actor, added, *entries)

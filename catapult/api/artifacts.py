@@ -11,18 +11,18 @@ from uuid import UUID
 from flask import g, request
 
 from catapult.actions import artifacts as actions
-from catapult.actions import mounted_files, uploads
-from catapult.api.wire import added, transfers
+from catapult.actions import uploads
+from catapult.api.wire import transfers
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import PageQuery
 from catapult.contract.artifacts import ArtifactOut, MountedIn, MountEntryOut, MountQuery, SignatureOut
-from catapult.errors import Conflict, InsufficientStorage, Invalid, NotFound, RangeNotSatisfiable, Unavailable
-from catapult.extensions import current_files, current_settings, db
+from catapult.errors import Conflict, InsufficientStorage, NotFound, RangeNotSatisfiable
+from catapult.extensions import current_settings
 from catapult.queries import artifacts, versions
 from catapult.queries import file_signatures as signatures
 from catapult.queries.lists.paging import Listing
-from catapult.storage.asking import Files, Refused
 from catapult.tables import Role
+from catapult.web import added, mount
 from catapult.web.error_handlers import try_again
 
 blp = Blueprint("artifacts", __name__, url_prefix="/api/v1", description="The files of versions")
@@ -46,11 +46,7 @@ def add_artifact(version_id: UUID, path: str) -> Any:
     """
     try_again(actions.check_may_add, version_id, path, actor=g.actor)
     received = transfers.receive(*uploads.room(current_settings().storage_quota))
-    try:
-        artifact, is_new = added.add(version_id, path, request.mimetype or "", received)
-    except BaseException:
-        received.drop()
-        raise
+    artifact, is_new = added.add_or_drop(version_id, path, request.mimetype or "", received)
     g.status = 201 if is_new else 200
     return artifact
 
@@ -63,17 +59,7 @@ def register_artifacts(body: dict[str, Any], version_id: UUID) -> list[Any]:
 
     They are `pending` until they were read once. Nothing is copied.
     """
-    folder, files = body["mount_path"].strip("/"), _files()
-    mounted_files.check_may_register(version_id, actor=g.actor)
-    db.session.rollback()  # no connection is held while the mount is asked
-    try:
-        found = [
-            mounted_files.Found(path, size, changed)
-            for path, _, size, changed in files.ask("files", path=folder)["files"]
-        ]
-    except Refused as refusal:
-        raise Invalid("Nothing was added.", errors={"mount_path": [str(refusal)]}) from None
-    return mounted_files.register(version_id, folder, body["path"].strip("/"), found, actor=g.actor)
+    return mount.register(version_id, body["mount_path"], body["path"], actor=g.actor)
 
 
 @blp.get("/storage/files", Role.PUBLISHER)
@@ -84,13 +70,6 @@ def list_mount(query: dict[str, Any]) -> list[Any]:
 
     For more than `limit` of them, ask again with `after`, the last name.
     """
-    files = _files()
-    db.session.rollback()  # no connection is held while the mount is asked
-    try:
-        asked = {"path": query["path"].strip("/"), "after": query["after"], "most": query["limit"]}
-        entries = files.ask("folder", **asked)["entries"]
-    except Refused as refusal:
-        raise NotFound(str(refusal)) from None
     return [
         SimpleNamespace(
             path=path,
@@ -98,15 +77,8 @@ def list_mount(query: dict[str, Any]) -> list[Any]:
             size_bytes=None if is_folder else size,
             changed_at=datetime.fromtimestamp(changed / 1e9, UTC),
         )
-        for path, is_folder, size, changed in entries
+        for path, is_folder, size, changed in mount.entries(query["path"], query["after"], query["limit"])
     ]
-
-
-def _files() -> Files:
-    files = current_files()
-    if files is None:
-        raise Unavailable("This server knows of no process for files (FILES_URL).", retry_after=60)
-    return files
 
 
 @blp.get("/versions/<uuid:version_id>/signature", Role.VIEWER)

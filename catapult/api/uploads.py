@@ -19,8 +19,6 @@ from flask import Blueprint, Response, g, request
 from werkzeug.http import http_date
 
 from catapult.actions import uploads as actions
-from catapult.api.wire import added
-from catapult.api.wire.transfers import Incoming, Received
 from catapult.errors import (
     BadRequest,
     ChecksumMismatch,
@@ -35,8 +33,9 @@ from catapult.extensions import current_settings, current_storage, db
 from catapult.queries import uploads
 from catapult.storage import BlobMissing, Storage
 from catapult.tables import Role
-from catapult.web import addresses, auth
+from catapult.web import added, addresses, auth, incoming
 from catapult.web.error_handlers import try_again
+from catapult.web.incoming import Incoming, Received
 
 VERSION = "1.0.0"
 CHECKSUMS = {"sha1": hashlib.sha1, "md5": hashlib.md5, "sha256": hashlib.sha256}
@@ -176,7 +175,8 @@ def _written(
     digest = HASHES.take(upload.id, offset)
     digests = [each for each in (digest, checksum and checksum[0]) if each]
     left = upload.size_bytes - offset
-    body = Incoming(left, TooLarge(f"The upload has {upload.size_bytes} bytes, of which {left} are left."), *digests)
+    refusal = TooLarge(f"The upload has {upload.size_bytes} bytes, of which {left} are left.")
+    body = Incoming(incoming.body(left, refusal), left, refusal, *digests)
     there = storage.write(upload.id.hex, offset, _renewing(body, writer))
     if checksum and checksum[0].digest() != checksum[1]:
         storage.cut(upload.id.hex, offset)

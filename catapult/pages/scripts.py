@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Blueprint, Response, request, url_for
 
 FOLDER = Path(__file__).parent.parent / "static"
-FILES = ("catapult.js", "presses.js", "live.js", "charts.js", "completions.js")
+FILES = ("catapult.js", "presses.js", "live.js", "files.js", "charts.js", "completions.js")
 """In the order in which they run. Each of the others uses what the first one gives to all."""
 YEAR = 365 * 86_400
 blp = Blueprint("scripts", __name__)

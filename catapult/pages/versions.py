@@ -35,7 +35,7 @@ from catapult.rules import image_reference
 from catapult.rules.comparison import compare, parsed
 from catapult.rules.file_signatures import PATH as SIGNATURE
 from catapult.tables import RELEASE, DeploymentStatus, GateKind, Role, VersionStatus
-from catapult.web import error_handlers
+from catapult.web import error_handlers, mount
 
 blp = Blueprint("versions", __name__)
 AT = "/models/<model:name>/versions/<version>"
@@ -259,6 +259,14 @@ def whole(row: Any, status: int = 200, form: Form | None = None) -> Response:
     return fragments.whole(VERSION, status, **_details(row, form))
 
 
+def with_files(row: Any, *more: str, status: int = 200, form: Form | None = None) -> Response:
+    """Return the card with the version's files, or the whole page; with the form that adds a file as it was sent."""
+    context = {**_details(row), "file_form": form or Form()}
+    if is_htmx():
+        return fragments.part(VERSION, "files", *more, status=status, **context)
+    return fragments.whole(VERSION, status, **context)
+
+
 def talk(row: Any, form: Form | None = None) -> dict[str, Any]:
     """Return what the card with the version's comments shows."""
     found = comments.with_voices(UUID(row.id), COMMENTS + 1)
@@ -323,6 +331,8 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "signature": signature,
         "files": file_list.shown(files[: FILES + 1]),
         "files_shown": FILES,
+        "file_form": Form(),
+        "has_mount": mount.is_likely(),
         "cards": model_card.of_files(row.id, files),
         "on_their_way": [deployment for deployment in mine.newest if deployment.status in UNFINISHED],
         "frozen": formats.frozen_environments()[:SHOWN],

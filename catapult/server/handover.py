@@ -13,7 +13,8 @@ LARGEST = 512 * 1024
 REQUEST = re.compile(
     rb"(?:PUT|GET|HEAD) [^ ?]*"
     rb"(?:/api/v1/versions/[^/ ?]+/artifacts/[^ ?]+|/api/v1/artifacts/[^/ ?]+/content|/artifacts/[0-9a-f-]{36}/preview)"
-    rb"(?:\?[^ ]*)? HTTP/|[A-Z]+ [^ ?]*/api/v1/uploads[/ ?]|POST /internal/files/"
+    rb"(?:\?[^ ]*)? HTTP/|POST [^ ?]*/models/[^ ?]+/versions/[^/ ?]+/-/files(?:\?[^ ]*)? HTTP/"
+    rb"|[A-Z]+ [^ ?]*/api/v1/uploads[/ ?]|POST /internal/files/"
 )
 """The requests that take file I/O, and the registry's own questions about files."""
 

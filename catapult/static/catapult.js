@@ -119,7 +119,7 @@
     for (const [name, value] of fields) {
       const field = $(`[name="${CSS.escape(name)}"]`, form);
       if (field?.type === "checkbox") field.checked = true;
-      else if (field) field.value = value;
+      else if (field && field.type !== "file") field.value = value; // a file is chosen again
     }
   };
   const restoreAll = () => $$(POST_FORMS).forEach(restore);
@@ -166,7 +166,7 @@
   const FIELD = "input:not([type=hidden], [type=checkbox], [type=radio], [readonly]), textarea, select";
   const focusFirst = () => {
     const fields = $$(FIELD, $("#dialog-body")).filter((field) => !field.disabled && field.checkVisibility());
-    const first = fields.find((field) => !field.value) || fields[0] || $("footer .button", $("#dialog-body"));
+    const first = $("[data-first]", $("#dialog-body")) || fields.find((field) => !field.value) || fields[0] || $("footer .button", $("#dialog-body"));
     first?.focus();
   };
   on("htmx:afterSwap", (event) => {
@@ -364,7 +364,7 @@
   const on = (event, act) => document.addEventListener(event, act);
   on("htmx:beforeSend", (event) => {
     const { elt, target, xhr } = event.detail;
-    if (elt.matches("[data-poll]")) return;
+    if (elt.matches("[data-poll], [data-upload]")) return; // an upload has a bar of its own, and hides nothing
     const timer = setTimeout(() => {
       document.documentElement.classList.add("waiting");
       target.setAttribute("aria-busy", "true");

@@ -9,6 +9,7 @@ from catapult.web.origin import PROBES
 
 FILES = re.compile(
     r"/api/v1/(versions/[^/]+/artifacts/.+|artifacts/[^/]+/content|uploads(/[^/]*)?)|/artifacts/[^/]+/preview"
+    r"|/models/.+/versions/[^/]+/-/files"
 )
 
 

@@ -98,9 +98,19 @@ def server(start: Start, make_database: Callable[[], str]) -> Up:
         db.session.remove()
         db.engine.dispose()
     storage = f"file://{start.make_folder()}"
-    server = start(**for_a_team(url), STORAGE_URL=storage).ready()
+    server = start(**for_a_team(url), STORAGE_URL=storage, CEPH_MOUNT_PATH=str(mount(start.make_folder()))).ready()
     server.make_keys()
     return server
+
+
+def mount(folder: Path) -> Path:
+    """The folder as a mount with files of two runs."""
+    for run in ("16", "17"):
+        (folder / "runs" / run).mkdir(parents=True)
+        (folder / "runs" / run / "eval.json").write_text('{"accuracy": 0.94}')
+        (folder / "runs" / run / "model.safetensors").write_bytes(bytes(100_000))
+    (folder / "runs" / "notes.txt").write_text("Two runs.")
+    return folder
 
 
 @pytest.fixture(scope="package")

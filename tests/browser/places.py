@@ -39,6 +39,8 @@ PAGES = {
     "a candidate": "{candidate}",
     "an archived version": "{archived}",
     "editing a version": "{candidate}/-/edit",
+    "files on the mount": "{candidate}/-/mount?path=runs",
+    "no such folder of the mount": "{candidate}/-/mount?path=none",
     "deleting a version": "{candidate}/-/delete",
     "overriding gates": "{candidate}/-/override",
     "a comparison": "{at}/compare?v={versions[0]}&v={versions[1]}",
@@ -101,7 +103,13 @@ PAGES = {
     "no such page": "/no/such/page",
     "no such model": "/models/no/such/model",
 }
-REFUSED = {"invalid filters": 422, "a mistake in a filter": 422, "no such page": 404, "no such model": 404}
+REFUSED = {
+    "invalid filters": 422,
+    "a mistake in a filter": 422,
+    "no such folder of the mount": 404,
+    "no such page": 404,
+    "no such model": 404,
+}
 """The pages that are refusals; all others answer with 200."""
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from base64 import b64encode
@@ -262,10 +263,10 @@ def test_a_process_for_files_that_hangs_holds_nobody_up(server: Up, publisher: C
 # --- in place
 
 
-def signed_in(server: Up, browser: Caller) -> None:
-    """Sign a browser in, as a viewer."""
+def signed_in(server: Up, browser: Caller, role: str = "viewer", key: str = "") -> None:
+    """Sign a browser in, with a key of that role or with that key."""
     browser.headers["Sec-Fetch-Site"] = "same-origin"
-    browser.post("/login", data={"key": server.keys["viewer"]}).raise_for_status()
+    browser.post("/login", data={"key": key or server.keys[role]}).raise_for_status()
 
 
 def test_a_preview_comes_from_the_process_for_files(server: Up, publisher: Caller, version: dict[str, Any]) -> None:
@@ -294,6 +295,74 @@ def test_many_images_of_a_card_are_served_at_once(server: Up, publisher: Caller,
         signed_in(server, browser)
         works = [lambda one=one: content_of(browser, one).status_code for one in images]  # type: ignore[misc]
         assert at_once(*works) == [200] * 12
+
+
+# --- by the form of a page
+
+BOUNDARY = "a-form"
+
+
+def form_of(server: Up, browser: Caller, model: str, length: int, first: bytes) -> socket.socket:
+    """Begin to send a file by the form of the version's page, as a browser does, and return the connection."""
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
+    head = (
+        f"POST /models/{model}/versions/1.0.0/-/files HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n"
+        f"Sec-Fetch-Site: same-origin\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
+    )
+    part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="form.bin"\r\n\r\n'.encode()
+    whole = len(part) + length + len(f"\r\n--{BOUNDARY}--\r\n")
+    raw = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    raw.sendall(f"{head}Content-Length: {whole}\r\n\r\n".encode() + part + first)
+    return raw
+
+
+def memory(server: Up) -> int:
+    """The bytes that the server's processes have in memory, but for what they share with the database's."""
+    server_process = psutil.Process(server.process.pid)
+    own = [server_process, *(child for child in server_process.children() if child.name() != "postgres")]
+    return max(process.memory_info().rss for process in own)
+
+
+def test_a_form_streams_its_file_and_holds_neither_memory_nor_a_folder(
+    server: Up, publisher: Caller, version: dict[str, Any]
+) -> None:
+    model = publisher.get(f"/api/v1/models/{version['model_id']}").json()["name"]
+    size, piece = 60_000_000, os.urandom(1_000_000)
+    with server.caller() as browser:
+        signed_in(server, browser, "publisher")
+        before, there = memory(server), set(os.listdir(tempfile.gettempdir()))
+        with form_of(server, browser, model, size, b"") as raw:
+            most = before
+            for _ in range(size // len(piece)):
+                raw.sendall(piece)
+                most = max(most, memory(server))
+            assert not [name for name in set(os.listdir(tempfile.gettempdir())) - there if name.startswith("tmp")]
+            raw.sendall(f"\r\n--{BOUNDARY}--\r\n".encode())
+            assert raw.recv(4096).split()[1] == b"303"
+    assert most - before < 25_000_000
+    (file,) = publisher.get(address(version)).json()
+    assert (file["path"], file["size_bytes"]) == ("form.bin", size)
+    assert file["sha256"] == hashlib.sha256(piece * (size // len(piece))).hexdigest()
+
+
+@pytest.mark.parametrize("revoked", [False, True], ids=["the client leaves", "the key is revoked"])
+def test_a_form_that_is_not_allowed_to_end_leaves_nothing(
+    server: Up, publisher: Caller, version: dict[str, Any], revoked: bool
+) -> None:
+    before = stored(server)
+    model = publisher.get(f"/api/v1/models/{version['model_id']}").json()["name"]
+    with server.caller() as browser, server.by("admin") as admin:
+        key = admin.made("/api/v1/api-keys", {"name": "leaver", "role": "publisher"})
+        signed_in(server, browser, key=key["key"])
+        with form_of(server, browser, model, 3_000_000, bytes(2_500_000)) as raw:
+            until(lambda: stored(server) != before)
+            if revoked:
+                admin.delete(f"/api/v1/api-keys/{key['id']}").raise_for_status()
+                raw.sendall(bytes(500_000) + f"\r\n--{BOUNDARY}--\r\n".encode())
+                answer = raw.recv(4096).decode()
+                assert (answer.split()[1], "Location: /login?" in answer) == ("303", True)
+        until(lambda: stored(server) == before)
+        assert admin.get(address(version)).json() == []
 
 
 # --- the SDK

@@ -3,21 +3,19 @@
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from flask import Response, redirect, request
 
 from catapult.errors import BadRequest, Invalid, Refusal
 from catapult.extensions import current_settings, current_storage, db
-from catapult.storage import PIECE, BlobMissing, Storage
+from catapult.storage import Storage
 from catapult.storage.folder import Folder
-from catapult.web import file_bytes
+from catapult.web import file_bytes, incoming
+from catapult.web.incoming import Received
 
 DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
-ANY_SIZE = 2**63
 SECONDS = 60
 """For which an address at S3 may be used."""
 BY_NGINX = "/-/files/"
@@ -26,73 +24,20 @@ SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """What people uploaded never runs as this site."""
 
 
-class Received(NamedTuple):
-    """What arrived: an upload in the storage, which `keep` makes a blob and `drop` removes."""
-
-    storage: Storage
-    upload: str
-    sha256: str
-    size: int
-
-    def keep(self) -> None:
-        self.storage.finish(self.upload, self.sha256)
-
-    def replace(self) -> None:
-        """Store it instead of a blob of that name that is lost or damaged."""
-        self.storage.remove(self.sha256)
-        self.keep()
-
-    def drop(self) -> None:
-        self.storage.discard(self.upload)
-
-    def is_kept(self) -> bool:
-        """Return whether the storage has it."""
-        try:
-            return self.storage.size(self.sha256) == self.size
-        except BlobMissing:
-            return False
-
-    def read(self, start: int, stop: int) -> bytes:
-        """Return a part of it, once it was kept."""
-        return b"".join(self.storage.read(self.sha256, start, stop))
-
-
-class Incoming:
-    """The request's body, in pieces, which are hashed as they flow. Raises `refusal` once it has more bytes than `most`."""
-
-    def __init__(self, most: int, refusal: Refusal, *digests: Any) -> None:
-        self.most, self.refusal, self.digests, self.size = most, refusal, digests, 0
-        request.max_content_length = ANY_SIZE
-        if (request.content_length or 0) > most:
-            raise refusal
-
-    def __iter__(self) -> Iterator[bytes]:
-        while piece := request.stream.read(PIECE):
-            self.size += len(piece)
-            if self.size > self.most:
-                raise self.refusal
-            for digest in self.digests:
-                digest.update(piece)
-            yield piece
-
-
 def receive(most: int, refusal: Refusal) -> Received:
     """Store the request's body. Raises Invalid if it is not what `Content-Digest` says, and `refusal` for more bytes than `most`.
 
     Nothing is stored then.
     """
-    storage, wanted = current_storage(), _wanted()
-    db.session.remove()
-    upload, digest = uuid4().hex, sha256()
-    body = Incoming(most, refusal, digest)
+    wanted = _wanted()
+    received = incoming.store(incoming.body(most, refusal), most, refusal)
     try:
-        storage.write(upload, 0, body)
-        _check_length(body.size)
-        _check_digest(wanted, digest.hexdigest())
+        _check_length(received.size)
+        _check_digest(wanted, received.sha256)
     except BaseException:
-        storage.discard(upload)
+        received.drop()
         raise
-    return Received(storage, upload, digest.hexdigest(), body.size)
+    return received
 
 
 def _check_length(size: int) -> None:

@@ -19,8 +19,11 @@ from catapult.web.origin import SAFE
 View = Callable[..., Any]
 
 
-def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
-    """Require a signed-in key of this role or a higher one, and our own pages as the source of every change."""
+def page(role: Role = Role.VIEWER, *, streams: bool = False) -> Callable[[View], View]:
+    """Require a signed-in key of this role or a higher one, and our own pages as the source of every change.
+
+    A view that collided with another change is tried again, but not one that `streams` a body, which cannot be read twice.
+    """
 
     def decorator(view: View) -> View:
         @wraps(view)
@@ -36,7 +39,7 @@ def page(role: Role = Role.VIEWER) -> Callable[[View], View]:
             g.actor.needs(role)
             if "\x00" in request.path:  # PostgreSQL cannot store it in a name
                 raise NotFound("There is nothing at this address.")
-            return try_again(view, *args, **kwargs)
+            return view(*args, **kwargs) if streams else try_again(view, *args, **kwargs)
 
         return wrapper
 

@@ -1,5 +1,6 @@
 """The end of an upload, whatever way it came: its bytes become a blob, and then a file of the version."""
 
+from collections.abc import Callable
 from mimetypes import guess_type
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from flask import g
 
 from catapult.actions import artifacts as actions
 from catapult.actions import storage_scrub
-from catapult.api.wire.transfers import Received
+from catapult.audit import Actor
 from catapult.errors import Conflict
 from catapult.queries import artifacts
 from catapult.queries.stored_files import Stored
@@ -16,19 +17,41 @@ from catapult.rules import file_contents
 from catapult.tables import ArtifactState
 from catapult.web import auth
 from catapult.web.error_handlers import try_again
+from catapult.web.incoming import Received
 
 UNKNOWN = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 """Types that clients send who know none."""
 
 
-def add(version_id: UUID, path: str, media_type: str, received: Received) -> tuple[Any, bool]:
+def add_or_drop(
+    version_id: UUID,
+    path: str,
+    media_type: str,
+    received: Received,
+    authenticate: Callable[[], Actor] = auth.authenticate,
+) -> tuple[Any, bool]:
+    """Do what `add` does with what arrived in one request, and drop it if it is refused."""
+    try:
+        return add(version_id, path, media_type, received, authenticate)
+    except BaseException:
+        received.drop()
+        raise
+
+
+def add(
+    version_id: UUID,
+    path: str,
+    media_type: str,
+    received: Received,
+    authenticate: Callable[[], Actor] = auth.authenticate,
+) -> tuple[Any, bool]:
     """Return the file and whether it is new; the same content may be there already, and repairs a file whose bytes were lost.
 
     `media_type` is what the client says it is.
 
-    Raises Unauthenticated if the key has ended while the bytes flowed, and what `actions.add` raises.
+    Raises Unauthenticated if the key or the session has ended while the bytes flowed, and what `actions.add` raises.
     """
-    g.actor = auth.authenticate()
+    g.actor = authenticate()
     taken = try_again(actions.check_may_add, version_id, path, actor=g.actor)
     if taken is not None:
         if taken.sha256 != received.sha256:

@@ -1,0 +1,86 @@
+"""The bytes of files that arrive, at whatever door. They flow into the storage in pieces, and no transaction is open meanwhile."""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from flask import request
+
+from catapult.errors import Refusal
+from catapult.extensions import current_storage, db
+from catapult.storage import PIECE, BlobMissing, Storage
+
+ANY_SIZE = 2**63
+
+
+class Received(NamedTuple):
+    """What arrived: an upload in the storage, which `keep` makes a blob and `drop` removes."""
+
+    storage: Storage
+    upload: str
+    sha256: str
+    size: int
+
+    def keep(self) -> None:
+        self.storage.finish(self.upload, self.sha256)
+
+    def replace(self) -> None:
+        """Store it instead of a blob of that name that is lost or damaged."""
+        self.storage.remove(self.sha256)
+        self.keep()
+
+    def drop(self) -> None:
+        self.storage.discard(self.upload)
+
+    def is_kept(self) -> bool:
+        """Return whether the storage has it."""
+        try:
+            return self.storage.size(self.sha256) == self.size
+        except BlobMissing:
+            return False
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return a part of it, once it was kept."""
+        return b"".join(self.storage.read(self.sha256, start, stop))
+
+
+class Incoming:
+    """A file's pieces, which are hashed as they flow. Raises `refusal` once they have more bytes than `most`."""
+
+    def __init__(self, pieces: Iterable[bytes], most: int, refusal: Refusal, *digests: Any) -> None:
+        self.pieces, self.most, self.refusal, self.digests, self.size = pieces, most, refusal, digests, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            self.size += len(piece)
+            if self.size > self.most:
+                raise self.refusal
+            for digest in self.digests:
+                digest.update(piece)
+            yield piece
+
+
+def body(most: int, refusal: Refusal, beside: int = 0) -> Iterator[bytes]:
+    """Return the request's body, in pieces.
+
+    Raises `refusal` if its length says that it has more bytes than `most`, and than what may come `beside` a file.
+    """
+    request.max_content_length = ANY_SIZE
+    if (request.content_length or 0) - beside > most:
+        raise refusal
+    return iter(lambda: request.stream.read(PIECE), b"")
+
+
+def store(pieces: Iterable[bytes], most: int, refusal: Refusal) -> Received:
+    """Store the pieces as an upload. If they have more bytes than `most`, or raise, nothing is stored."""
+    storage = current_storage()
+    db.session.remove()
+    upload, digest = uuid4().hex, sha256()
+    incoming = Incoming(pieces, most, refusal, digest)
+    try:
+        storage.write(upload, 0, incoming)
+    except BaseException:
+        storage.discard(upload)
+        raise
+    return Received(storage, upload, digest.hexdigest(), incoming.size)
