@@ -9,7 +9,7 @@ import re
 import time
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -145,7 +145,7 @@ def write(upload_id: UUID) -> Response:
         offset, digest = _written(storage, upload, offset, writer, checksum)
         answer = _answer(204, upload.expires_at)
         if offset == upload.size_bytes:
-            answer.headers["Location"] = _finished(storage, upload, digest)
+            answer.headers["Location"] = _finished(storage, upload, digest or _hashed(storage, upload_id, writer))
         else:
             actions.renew(writer)
         answer.headers["Upload-Offset"] = str(offset)
@@ -186,10 +186,10 @@ def _written(
     return there, digest
 
 
-def _renewing(body: Incoming, writer: UUID) -> Iterator[bytes]:
-    """Yield the body's pieces, and renew the lease every `RENEW` seconds."""
+def _renewing(pieces: Iterable[bytes], writer: UUID) -> Iterator[bytes]:
+    """Yield the pieces, and renew the lease every `RENEW` seconds."""
     at = time.monotonic() + RENEW
-    for piece in body:
+    for piece in pieces:
         if time.monotonic() > at:
             actions.renew(writer)
             db.session.remove()
@@ -197,14 +197,18 @@ def _renewing(body: Incoming, writer: UUID) -> Iterator[bytes]:
         yield piece
 
 
+def _hashed(storage: Storage, upload_id: UUID, writer: UUID) -> Any:
+    """Return the hash of the whole upload, which another process, or several requests ago, wrote the beginning of."""
+    digest = hashlib.sha256()
+    for piece in _renewing(storage.written(upload_id.hex), writer):
+        digest.update(piece)
+    return digest
+
+
 def _finished(storage: Storage, upload: Any, digest: Any) -> str:
     """Turn the upload into a file of its version, and return the file's address."""
     if upload.size_bytes == 0:
         storage.write(upload.id.hex, 0, [])
-    if digest is None:
-        digest = hashlib.sha256()
-        for piece in storage.written(upload.id.hex):
-            digest.update(piece)
     if upload.sha256 not in (None, digest.digest()):
         storage.cut(upload.id.hex, 0)
         message = f"The file has the SHA-256 {digest.hexdigest()}, not the announced one. Upload it again."
