@@ -21,7 +21,7 @@ EXAMPLE = (ROOT / ".env.example").read_text()
 SECRETS = {"POSTGRES_PASSWORD", "POSTGRES_SERVER_PASSWORD", "API_KEY_SALT", "SECRET_KEY"}
 WATCHERS = {"prometheus": "METRICS_KEY", "grafana": "GF_SECURITY_ADMIN_PASSWORD"}
 PINNED = re.compile(r"v?\d+\.\d+(\.\d+)?(-[a-z]+)*")
-VARIABLE = r"(?<!\$)\$\{([A-Z_]+)"
+VARIABLE = r"(?<!\$)\$\{([A-Z][A-Z0-9_]*)"
 
 
 def test_every_image_is_pinned_by_version() -> None:
@@ -135,7 +135,7 @@ def explained() -> dict[str, str]:
     """Return each setting of .env.example with the comment above it or its group."""
     settings, comment = {}, ""
     for line in EXAMPLE.splitlines():
-        setting = re.fullmatch(r"#?([A-Z][A-Z_]+)=.*", line)
+        setting = re.fullmatch(r"#?([A-Z][A-Z0-9_]+)=.*", line)
         if setting:
             settings[setting[1]] = comment
         elif line.startswith("# ") or not line:
@@ -145,7 +145,7 @@ def explained() -> dict[str, str]:
 
 def test_every_setting_of_the_application_and_of_compose_is_explained_in_the_example() -> None:
     config = (ROOT / "catapult" / "config" / "__init__.py").read_text()
-    settings = set(re.findall(r'(?:env\.\w+\(|listed\(env, )"([A-Z][A-Z_]+)"', config))
+    settings = set(re.findall(r'(?:env\.\w+\(|listed\(env, )"([A-Z][A-Z0-9_]+)"', config))
     assert len(settings) > 8
     settings = settings - {"AUDIT_KEY"} | {"AUDIT_KEY_FILE"}  # a key has several lines
     for name in ("docker-compose.yml", "docker-compose.dev.yml"):
@@ -156,7 +156,7 @@ def test_every_setting_of_the_application_and_of_compose_is_explained_in_the_exa
 
 def test_the_example_has_the_defaults_of_compose_and_no_secret() -> None:
     defaults = dict(re.findall(VARIABLE + r":-([^}]*)\}", (ROOT / "docker-compose.yml").read_text()))
-    examples = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+    examples = dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     for name, value in examples.items():
         if value and name != "RATE_LIMIT":  # no limit unless it is set
             assert defaults[name] == value, name
