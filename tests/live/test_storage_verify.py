@@ -16,7 +16,7 @@ def home(tmp_path: Path) -> Path:
     """A home with blobs, of which only the first is as it was, and a mount beside it."""
     for content, now in zip(BLOBS, [b"whole", None, b"cu", b"flipped"], strict=True):
         name = sha256(content).hexdigest()
-        blob = tmp_path / "home" / "files" / "blobs" / name[:2] / name[2:4] / name
+        blob = tmp_path / "home" / "files" / "blobs" / name[:2] / name
         blob.parent.mkdir(parents=True)
         if now:
             blob.write_bytes(now)
