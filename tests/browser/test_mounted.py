@@ -84,8 +84,11 @@ def test_dialogs_polls_and_completions_stay_below_the_path(page, shown):
 
 
 def test_the_reference_asks_the_api_below_the_path(page, shown):
+    page.set_default_timeout(30_000)  # Swagger UI draws all operations again at each click
     page.goto(f"{shown.url}/docs")
-    page.locator("#operations-models-list_models, [id*='list_models']").first.click()
+    page.locator("#operations-models-list_models, [id*='list_models']").first.click(
+        timeout=30_000
+    )  # Swagger UI draws all
     page.get_by_role("button", name="Try it out").first.click()
     with page.expect_response(lambda answer: "/api/v1/models" in answer.url) as asked:
         page.get_by_role("button", name="Execute").first.click()

@@ -54,7 +54,7 @@ def server(given: Settings, infra_folder: Callable[[], Path], make_database: Cal
 
 @pytest.fixture(scope="module")
 def front(given: Settings, nginx: Callable[..., Nginx], server: Up) -> Nginx:
-    without_docker = given["nginx"].keys() - {"NGINX_BACKENDS", "NGINX_RESOLVER"}
+    without_docker = given["nginx"].keys() - {"NGINX_BACKENDS", "NGINX_RESOLVER", "NGINX_FILES"}
     return nginx(server.port, **{name: given["nginx"][name] for name in without_docker})
 
 
