@@ -29,7 +29,7 @@ OPEN_TO_ALL = {"/tmp", "/var/tmp", "/run/lock"}
 """Folders of Debian's own base that everybody may write to."""
 WORKERS_HOME, FILES = "/var/lib/catapult", "/mnt/ceph"
 """Volumes are mounted there, for the key that signs the audit log, and for the files of versions."""
-EXAMPLES = re.compile(r"site-packages/(cryptography/|botocore/data/.*/examples-1\.json$)")
+EXAMPLES = re.compile(r"site-packages/(cryptography/|boto3/examples/|botocore/data/.*/examples-1\.json$)")
 COPIED = ("app", "opt/venv", "srv", "etc/nginx", "docker-entrypoint.d")
 
 
