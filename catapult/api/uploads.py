@@ -115,7 +115,7 @@ def create() -> Response:
     answer = _answer(201, upload.expires_at)
     answer.headers["Location"] = addresses.mounted(f"/api/v1/uploads/{upload.id}")
     if upload.size_bytes == 0:
-        answer.headers["Catapult-Artifact"] = _finished(current_storage(), upload, hashlib.sha256())
+        _finished(current_storage(), upload, hashlib.sha256())
     return answer
 
 

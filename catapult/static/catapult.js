@@ -166,7 +166,8 @@
   const FIELD = "input:not([type=hidden], [type=checkbox], [type=radio], [readonly]), textarea, select";
   const focusFirst = () => {
     const fields = $$(FIELD, $("#dialog-body")).filter((field) => !field.disabled && field.checkVisibility());
-    const first = $("[data-first]", $("#dialog-body")) || fields.find((field) => !field.value) || fields[0] || $("footer .button", $("#dialog-body"));
+    const first = $("[data-first]", $("#dialog-body")) || fields.find((field) => !field.value) || fields[0]
+      || $("footer .button", $("#dialog-body"));
     first?.focus();
   };
   on("htmx:afterSwap", (event) => {
