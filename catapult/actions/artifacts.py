@@ -5,21 +5,25 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete
-from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
 from catapult import audit
 from catapult.actions import approvals, locks
-from catapult.audit import Actor
+from catapult.audit import REFUSALS, Actor, Script
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries import artifacts, versions
 from catapult.rules import artifact_paths
-from catapult.tables import NOW, Approval, Artifact, Blob, FileSignature, Role
+from catapult.tables import Approval, Artifact, ArtifactState, FileSignature, Role
+
+_KEEP_BLOB = """
+INSERT INTO blobs (sha256, size_bytes) VALUES (:blob, :blob_bytes)
+ON CONFLICT (sha256) DO UPDATE SET stored_at = statement_timestamp()
+"""
 
 
 def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
-    """Check that the file may be added, before its bytes are read, and return the one that has the path already, or None.
+    """Check that the file may be added, before its bytes are read, and return `artifacts.destination`.
 
     Raises NotFound (version), Forbidden, Invalid (path), and Conflict for a version that is released or live, or for a path that
     differs from that of another file in case alone. `add` checks it again.
@@ -27,14 +31,18 @@ def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
     actor.needs(Role.PUBLISHER)
     if fault := artifact_paths.fault(path):
         raise Invalid("The file was not added.", errors={"path": [fault]})
-    version = versions.get(version_id)
-    actor.bounds.check_model(version.model_name)
-    taken = artifacts.at_path(version_id, path)
-    if taken is None:
-        check_open(version, version.live_in)
-    elif taken.path != path:
-        raise Conflict(f"This version has the file {taken.path} already, whose path differs in case alone.")
-    return taken
+    return _check_open_to(artifacts.destination(version_id, path), path, actor)
+
+
+def _check_open_to(destination: Any, path: str, actor: Actor) -> Any:
+    if destination is None:
+        raise versions.missing()
+    actor.bounds.check_model(destination.model_name)
+    if destination.file_id is None:
+        check_open(destination, destination.live_in)
+    elif destination.path != path:
+        raise Conflict(f"This version has the file {destination.path} already, whose path differs in case alone.")
+    return destination
 
 
 def add(
@@ -56,15 +64,13 @@ def add(
 
     Raises what `check_may_add` raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
     """
-    check_may_add(version_id, path, actor=actor)
-    version, now = locks.version(version_id)
-    check_open(version, version.live_in)
-    locks.blob(sha256)
+    actor.needs(Role.PUBLISHER)
+    version = _check_open_to(locks.destination(version_id, path, sha256), path, actor)
+    if version.file_id is not None:
+        raise Conflict(REFUSALS["uq_artifacts_path"])
     if not is_stored():  # the same bytes were there, not named by any file, and were removed just now
         raise Conflict("The bytes of this file were removed at the same moment. Send it again.")
     digest = bytes.fromhex(sha256)
-    stored = insert(Blob).values(sha256=digest, size_bytes=size_bytes)
-    db.session.execute(stored.on_conflict_do_update(index_elements=["sha256"], set_={"stored_at": NOW}))
     artifact = Artifact(
         id=uuid7(),
         version_id=version_id,
@@ -72,17 +78,24 @@ def add(
         media_type=media_type,
         size_bytes=size_bytes,
         sha256=digest,
+        state=ArtifactState.READY,
+        hashed_bytes=0,
         facts=facts or {},
         card=card,
         created_by=actor.shown,
-        created_at=now,
+        created_at=version.now,
+        checked_at=version.now,
     )
-    db.session.add(artifact)
-    audit.flush()
+    script = Script()
+    script.add(_KEEP_BLOB, blob=digest, blob_bytes=size_bytes)
+    script.insert(artifact)
     if bundle is not None:
-        db.session.add(FileSignature(artifact_id=artifact.id, bundle=bundle))
-    voided = approvals.void(Approval.version_id == version_id, f"the file {path} was added by {actor.shown}", now)
-    return audit.commit(actor, artifact, entry("artifact.create", version, artifact, voided))
+        script.insert(FileSignature(artifact_id=artifact.id, bundle=bundle))
+    voided = None
+    if version.is_approved:
+        why = f"the file {path} was added by {actor.shown}"
+        voided = approvals.void(Approval.version_id == version_id, why, version.now)
+    return audit.commit(actor, artifact, entry("artifact.create", version, artifact, voided), statement=script)
 
 
 def remove(artifact_id: UUID, *, actor: Actor) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from catapult.errors import PreconditionFailed
 from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, db
-from catapult.queries import gate_facts, registered_models, versions
+from catapult.queries import artifacts, gate_facts, registered_models, versions
 from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Role, Version
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
@@ -67,9 +67,12 @@ def webhooks() -> None:
     db.session.execute(select(func.pg_advisory_xact_lock(WEBHOOKS)))
 
 
+_LOCK_BLOB = f"SELECT pg_advisory_xact_lock(hashtextextended(:sha256, {BLOBS}))"
+
+
 def blob(sha256: str) -> None:
     """Take the lock on a blob until the transaction ends: it is neither removed nor named by a file meanwhile."""
-    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(sha256, BLOBS))))
+    db.session.execute(text(_LOCK_BLOB), {"sha256": sha256})
 
 
 def sealing() -> bool:
@@ -128,6 +131,15 @@ _LOCK_MODEL = """
 SELECT model.id FROM models AS model JOIN versions AS version ON version.model_id = model.id
 WHERE version.id = CAST(:version AS uuid) AND model.deleted_at IS NULL FOR NO KEY UPDATE OF model
 """
+
+
+_HOLD_DESTINATION = _planned_once(_LOCK_MODEL, _LOCK_BLOB, artifacts.DESTINATION)
+
+
+def destination(version_id: UUID, path: str, sha256: str) -> Any | None:
+    """Lock the version's model and the blob, and return what `artifacts.destination` returns, in one round trip."""
+    values = {"version": version_id, "path": path, "sha256": sha256}
+    return db.session.execute(_HOLD_DESTINATION, values).one_or_none()
 
 
 def _columns(table: type[Any], name: str) -> str:

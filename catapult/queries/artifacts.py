@@ -5,15 +5,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Text, func, literal_column, select
+from sqlalchemy import Text, bindparam, func, literal_column, select, text
 
 from catapult.errors import NotFound
-from catapult.extensions import db
+from catapult.extensions import KEEP_PLAN, db
+from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, in_order
 from catapult.queries.lists.raw_columns import shown
 from catapult.rules import model_cards
 from catapult.rules.comparison import parsed
-from catapult.tables import Artifact, Version
+from catapult.tables import LIVE, Artifact, Version
 
 A: Any = Artifact.__table__.c
 V: Any = Version.__table__.c
@@ -32,6 +33,23 @@ _ARTIFACTS = Listing(
     ).where(select(V.id).where(V.id == A.version_id, V.deleted_at.is_(None)).exists()),
     in_order(A.path, A.id),
 )
+
+_BY_ID = _ARTIFACTS.rows.where(A.id == bindparam("artifact_id"))
+
+DESTINATION = f"""
+SELECT version.id, version.version, model.name AS model_name, version.released_at IS NOT NULL AS is_release,
+    ARRAY(SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment) AS live_in,
+    EXISTS (
+        SELECT FROM approvals WHERE version_id = version.id AND withdrawn_at IS NULL AND voided_at IS NULL
+    ) AS is_approved,
+    file.id AS file_id, file.path, encode(file.sha256, 'hex') AS sha256, file.mount_path, file.state, file.created_at,
+    clock_timestamp() AS now
+FROM versions AS version JOIN models AS model ON model.id = version.model_id
+LEFT JOIN artifacts AS file ON file.version_id = version.id AND lower(file.path) = lower(:path)
+WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
+"""  # noqa: S608 - built from constants
+"""The version that a file is added to, and, from `file_id` on, its file with that path, whose case may differ; null without one."""
+_DESTINATION: Any = text(DESTINATION).execution_options(**KEEP_PLAN)
 
 
 class File(NamedTuple):
@@ -75,7 +93,7 @@ def of_version(version_id: UUID) -> Listing:
 
 def get(artifact_id: UUID) -> Any:
     """Return the file. Raises NotFound."""
-    row = db.session.execute(_ARTIFACTS.rows.where(A.id == artifact_id)).one_or_none()
+    row = prepared.one_or_none(_BY_ID, {"artifact_id": artifact_id})
     if row is None:
         raise missing()
     return row
@@ -105,7 +123,6 @@ def unsound(version_id: UUID) -> Any:
     return db.session.execute(files.order_by(A.path)).all()
 
 
-def at_path(version_id: UUID, path: str) -> Any:
-    """Return the version's file whose path is that one, or differs from it in case alone; None if there is none."""
-    same = (A.version_id == version_id, func.lower(A.path) == func.lower(path))
-    return db.session.execute(_ARTIFACTS.rows.where(*same)).one_or_none()
+def destination(version_id: UUID, path: str) -> Any | None:
+    """Return the row of `DESTINATION`; None if there is no such version."""
+    return prepared.one_or_none(_DESTINATION, {"version": version_id, "path": path})

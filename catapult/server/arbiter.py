@@ -1,12 +1,13 @@
 """gunicorn's arbiter, the process that starts and stops the workers.
 
-It also starts the process for files and, with the embedded PostgreSQL, the worker of jobs, and each again if it dies.
+It also starts the processes for files and, with the embedded PostgreSQL, the worker of jobs, and each again if it dies.
 """
 
 import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -29,7 +30,10 @@ log = structlog.get_logger("catapult")
 class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
     """An arbiter with a database. Each method says which method of gunicorn it overrides, why, and when it can go."""
 
-    def __init__(self, app: Any, database: Embedded | None, handover: Handover | None, transfers: int) -> None:
+    def __init__(
+        self, app: Any, database: Embedded | None, handover: Handover | None, transfers: Sequence[int]
+    ) -> None:
+        """`transfers` are how many files each of the processes for files may move at a time."""
         super().__init__(app)
         self.database = database
         self.restart_pid = 0
@@ -37,8 +41,8 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
         if database:
             jobs = partial(job_process.serve, app.app)
             self.beside.append(ChildProcess(job_process.NAME, jobs, STOP + 3))
-        if handover:
-            files = partial(file_process.serve, app.app, self.cfg, handover, transfers)
+        for most in transfers if handover else ():
+            files = partial(file_process.serve, app.app, self.cfg, handover, most)
             self.beside.append(ChildProcess(file_process.NAME, files, file_process.STOP + 3))
 
     def stop(self, graceful: bool = True) -> None:

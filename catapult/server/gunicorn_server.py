@@ -67,7 +67,9 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.banner = Banner(settings.url, first_key, settings.workers, settings.public_url)
         self.metrics = metrics.share(app, settings)
         self.handover = Handover() if only_files or _serves_files(settings) else None
-        self.transfers = file_process.ALONE if only_files else file_process.TRANSFERS
+        self.transfers = [file_process.TRANSFERS]
+        if only_files:
+            self.transfers = [max(1, file_process.ALONE // settings.workers)] * settings.workers
         if self.handover:
             app.extensions[FILES] = Files(self.handover.ask, settings.secret_key)
         super().__init__()

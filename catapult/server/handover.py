@@ -29,12 +29,13 @@ class HandedOver(NamedTuple):
 
 
 class Handover:
-    """A pair of sockets whose one end the workers write to; the process for files reads the other. It is made before they start."""
+    """A pair of sockets, made before both sides start: the workers write to one end, the processes for files read the other."""
 
     def __init__(self) -> None:
         self.reading, self.writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * LARGEST)
-        self.writing.setblocking(False)
+        for end in (self.reading, self.writing):
+            end.setblocking(False)
 
     def give(self, connection: Any) -> bool:
         """Give the connection away. Return whether it was taken: the queue may be full while nobody reads it."""
@@ -56,8 +57,11 @@ class Handover:
         return ours
 
     def take(self) -> HandedOver | None:
-        """Return the next connection. Call it when `reading` can be read."""
-        message, descriptors, _, _ = socket.recv_fds(self.reading, LARGEST, 1)
+        """Return the next connection; None if there is none, or another process took it. Call it when `reading` can be read."""
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self.reading, LARGEST, 1)
+        except BlockingIOError:
+            return None
         if not descriptors:
             return None
         addresses, _, received = message.partition(b"\n")

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,8 @@ from uuid import uuid4
 from catapult.storage import PIECE, BlobMissing, StorageDown, StorageFull
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+AHEAD = 64 * 1024 * 1024
+"""Bytes after which a thread has them written to the disk while more arrive: the sync at the end then waits for less."""
 
 
 class Folder:
@@ -21,16 +24,15 @@ class Folder:
     def write(self, upload: str, offset: int, pieces: Iterable[bytes]) -> int:
         """Add the pieces; what could be written is on the disk when this returns or raises."""
         file = self._opened(upload, offset)
+        disk = _Disk(file)
         try:
             for piece in pieces:  # what this raises is the caller's
                 with self._errors():
-                    view = memoryview(piece)
-                    while view:
-                        view = view[os.write(file, view) :]
+                    disk.write(piece)
         finally:
             with self._errors():
                 try:
-                    os.fsync(file)
+                    disk.sync()
                     length = os.fstat(file).st_size
                 finally:
                     os.close(file)
@@ -162,6 +164,35 @@ class Folder:
         except OSError as error:
             kind = StorageFull if error.errno in FULL else StorageDown
             raise kind(str(self.root), error.strerror or type(error).__name__) from None
+
+
+class _Disk:
+    """Writes to the open file, and has what was written brought to the disk meanwhile."""
+
+    def __init__(self, file: int) -> None:
+        self.file, self.behind = file, 0
+        self.thread = ThreadPoolExecutor(1)
+        self.syncing: Future[None] | None = None
+
+    def write(self, piece: bytes) -> None:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self.file, view) :]
+        self.behind += len(piece)
+        if self.behind >= AHEAD and (self.syncing is None or self.syncing.done()):
+            self._check()
+            self.syncing, self.behind = self.thread.submit(os.fdatasync, self.file), 0
+
+    def sync(self) -> None:
+        """Return once all is on the disk. Raises OSError, also for what failed before."""
+        self.thread.shutdown()
+        self._check()
+        os.fsync(self.file)
+
+    def _check(self) -> None:
+        """Raise what the last sync raised: the kernel reports a failed write once."""
+        if self.syncing is not None:
+            self.syncing.result()
 
 
 def _sync(folder: Path) -> None:

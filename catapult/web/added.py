@@ -53,15 +53,15 @@ def add(
     """
     g.actor = authenticate()
     taken = try_again(actions.check_may_add, version_id, path, actor=g.actor)
-    if taken is not None:
+    if taken.file_id is not None:
         if taken.sha256 != received.sha256:
             raise Conflict(f"{taken.path} has other content. Choose another path, or remove that file first.")
         if taken.mount_path or taken.state == ArtifactState.READY:
             received.drop()
-            return taken, False
-        received.replace()
-        storage_scrub.found(Stored(received.sha256, taken.created_at), ArtifactState.READY, actor=g.actor)
-        return artifacts.get(taken.id), False
+        else:
+            received.replace()
+            storage_scrub.found(Stored(received.sha256, taken.created_at), ArtifactState.READY, actor=g.actor)
+        return artifacts.get(taken.file_id), False
     received.keep()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size}
     content["media_type"] = _media_type(path, media_type.lower())

@@ -1,5 +1,6 @@
 """Files up and down, each beside what the machine itself does with the same bytes, by turns: ratios of one run."""
 
+import json
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
@@ -23,6 +24,7 @@ from .servers import SALT, free_port, pss
 ROOT = Path(__file__).parent.parent.parent
 SMALL, CONNECTIONS = 10_000, 8
 MIB = 1024 * 1024
+VERSION = {"model_name": "bench/files", "tag": "v1", "digest": "sha256:" + "a" * 64}
 
 
 class Deployed:
@@ -36,7 +38,7 @@ class Deployed:
             "API_KEY_SALT": SALT,
             "SECRET_KEY": SALT,
             "TRUSTED_PROXIES": "127.0.0.1",
-            "WEB_CONCURRENCY": "1",
+            "WEB_CONCURRENCY": "2",
             "LOG_LEVEL": "ERROR",
         }
         self.processes: list[subprocess.Popen[str]] = []
@@ -91,9 +93,9 @@ class Deployed:
 
     def _version(self) -> str:
         headers, url = {"X-API-Key": self.key}, f"http://127.0.0.1:{self.ports['registry']}/api/v1"
-        model = {"name": "bench/files", "storage_path": "docker.io/bench/files"}
+        model = {"name": VERSION["model_name"], "storage_path": "docker.io/bench/files"}
         requests.post(f"{url}/models", json=model, headers=headers, timeout=10).raise_for_status()
-        fields = {"model_name": model["name"], "version": "1.0.0", "tag": "v1", "digest": "sha256:" + "a" * 64}
+        fields = {**VERSION, "version": "1.0.0"}
         return str(requests.post(f"{url}/versions", json=fields, headers=headers, timeout=10).json()["id"])
 
     def path(self, name: str) -> str:
@@ -147,7 +149,10 @@ def measure(database: Embedded, size: int, rounds: int) -> None:
         print(
             f"down {size // MIB} MiB: {middle['down']:.2f} s, {middle['static'] / middle['down']:.2f} of nginx's static files"
         )
-        print(f"up   {SMALL} bytes, {CONNECTIONS} connections: {_small(there):.0f}/s")
+        small, versions = _rate(there, _put), _rate(there, _register)
+        print(
+            f"up   {SMALL} bytes, {CONNECTIONS} connections: {small:.0f}/s, {small / versions:.2f} of registering versions"
+        )
         print(f"memory of the process for files: {_memory(there) // 1024} MiB")
 
 
@@ -157,22 +162,31 @@ def _timed(command: str) -> float:
     return time.monotonic() - began
 
 
-def _small(there: Deployed, seconds: float = 5.0) -> float:
-    """Return how many small files are added a second, by threads of Python, which take from the same processors."""
+def _rate(there: Deployed, send: Callable[[Deployed, HTTPConnection, str], None], seconds: float = 5.0) -> float:
+    """Return how often a second it is answered with 201, to threads of Python, which take from the same processors."""
     end = time.monotonic() + seconds
 
-    def send(thread: int) -> int:
+    def repeat(thread: int) -> int:
         count = 0
         while time.monotonic() < end:
             connection = HTTPConnection("127.0.0.1", there.ports["nginx"], timeout=20)
-            body = os.urandom(SMALL)
-            connection.request("PUT", there.path(f"small/{thread}-{count}"), body, {"X-API-Key": there.key})
+            send(there, connection, f"{thread}-{count}")
             count += connection.getresponse().status == 201
             connection.close()
         return count
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return sum(pool.map(send, range(CONNECTIONS))) / seconds
+        return sum(pool.map(repeat, range(CONNECTIONS))) / seconds
+
+
+def _put(there: Deployed, connection: HTTPConnection, name: str) -> None:
+    connection.request("PUT", there.path(f"small/{name}"), os.urandom(SMALL), {"X-API-Key": there.key})
+
+
+def _register(there: Deployed, connection: HTTPConnection, name: str) -> None:
+    body = json.dumps({**VERSION, "version": name})
+    headers = {"X-API-Key": there.key, "Content-Type": "application/json"}
+    connection.request("POST", "/api/v1/versions", body, headers)
 
 
 def _memory(there: Deployed) -> int:
