@@ -49,7 +49,11 @@ _OTHERS = text(
     " (SELECT count(*)"
     " FROM (SELECT FROM versions WHERE deleted_at IS NULL AND released_at IS NOT NULL LIMIT :bound) AS part) AS releases,"
     " (SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('ix_versions_releases')) AS estimated,"
-    " (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = 'waiting' LIMIT :bound) AS part) AS waiting"
+    " (SELECT count(*) FROM (SELECT FROM deliveries WHERE state = 'waiting' LIMIT :bound) AS part) AS waiting,"
+    " (SELECT count(*) FROM (SELECT FROM artifacts AS file JOIN versions AS version ON version.id = file.version_id"
+    " WHERE file.state = 'missing' AND version.deleted_at IS NULL LIMIT :bound) AS part) AS missing,"
+    " (SELECT count(*) FROM (SELECT FROM artifacts AS file JOIN versions AS version ON version.id = file.version_id"
+    " WHERE file.state = 'changed' AND version.deleted_at IS NULL LIMIT :bound) AS part) AS changed"
 )
 
 
@@ -67,6 +71,8 @@ class Held(NamedTuple):
     environments: list[str]
     jobs: jobs.Depth
     deliveries_waiting: int
+    files_damaged: dict[str, int]
+    """By state: `missing` and `changed`."""
 
 
 def held() -> Held:
@@ -81,6 +87,7 @@ def held() -> Held:
         environments=list(db.session.scalars(_FIRST, {"named": NAMED})),
         jobs=jobs.depth(),
         deliveries_waiting=others.waiting,
+        files_damaged={"missing": others.missing, "changed": others.changed},
     )
 
 

@@ -41,7 +41,9 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
         if database:
             jobs = partial(job_process.serve, app.app)
             self.beside.append(ChildProcess(job_process.NAME, jobs, STOP + 3))
-        for most in transfers if handover else ():
+        if not handover:
+            return
+        for most in transfers:
             files = partial(file_process.serve, app.app, self.cfg, handover, most)
             self.beside.append(ChildProcess(file_process.NAME, files, file_process.STOP + 3))
 

@@ -157,6 +157,8 @@ def _families(held: Held) -> Iterator[Any]:
     yield _gauge("jobs_oldest_due_seconds", "How long the oldest job has been due.", [], {(): held.jobs.oldest})
     yield _gauge("jobs_failing", "Jobs that fail again and again.", [], {(): held.jobs.failing})
     yield _gauge("jobs_failed", "Jobs that failed for good.", [], {(): held.jobs.failed})
+    damaged = {(state,): number for state, number in held.files_damaged.items()}
+    yield _gauge("files_damaged", "Files that were not as they were added, 10,000 at most.", ["state"], damaged)
     yield _gauge("deliveries_waiting", "Events on their way, 10,000 at most.", [], {(): held.deliveries_waiting})
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from up import Caller, Up, a_model, problem, statuses, until
+from test_resumable_uploads import begun, offset_of, patch
+from up import Caller, Start, Up, a_model, problem, statuses, until
 
 from catapult.embedded import Embedded
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(sys.platform != "linux", reason="a tmpfs is Linux's")]
-MOUNT = ("mount", "-t", "tmpfs", "-o", "size=200m,mode=755", "catapult-disk")
 SEGMENT = 16 * 1024 * 1024
 """Size of a file of PostgreSQL's write-ahead log."""
 
@@ -23,10 +23,11 @@ SEGMENT = 16 * 1024 * 1024
 class Disk:
     """A file system in memory, mounted at that folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: str = "200m") -> None:
         self.folder, self.large = folder, folder / "large"
         folder.mkdir()
-        mounted = subprocess.run([*MOUNT, folder], capture_output=True, text=True, check=False)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "catapult-disk", folder]
+        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
         if mounted.returncode and not os.environ.get("CI"):
             pytest.skip(f"needs to be root, and allowed to mount: {mounted.stderr.strip()}")
         assert mounted.returncode == 0, f"CI has to run this as root that may mount: {mounted.stderr}"
@@ -155,3 +156,32 @@ def test_a_postgresql_that_cannot_log_a_change_ends_and_is_back_once_there_is_ro
         assert writer.admin.get("/livez").status_code == 200
         assert writer.admin.get("/api/v1/models").status_code == 503
         disk.make_room()
+
+
+def test_a_storage_of_files_that_is_full_keeps_nothing_by_half_and_takes_what_has_room(
+    start: Start, make_folder: Callable[[], Path]
+) -> None:
+    disk = Disk(make_folder() / "storage", "1m")
+    try:
+        server = start(STORAGE_URL=f"file://{disk.folder}").ready()
+        with server.caller(server.key) as admin:
+            version = admin.version(admin.model("disk/files"), "1.0.0")
+            files = f"/api/v1/versions/{version['id']}/artifacts"
+            refused = admin.put(f"{files}/large", data=os.urandom(2_000_000))
+            assert refused.status_code == 507
+            assert str(disk.folder) in refused.json()["detail"]
+            assert admin.get(files).json() == []
+            assert admin.put(f"{files}/small", data=os.urandom(500_000)).status_code == 201
+            admin.headers["Tus-Resumable"] = "1.0.0"
+            upload = begun(admin, version, 900_000)
+            content = os.urandom(900_000)
+            assert patch(admin, upload, 0, content).status_code == 507
+            offset = offset_of(admin, upload)
+            assert 0 < offset < len(content)  # what had room is kept, and goes on once there is more
+            admin.delete(f"/api/v1/artifacts/{admin.get(files).json()[0]['id']}").raise_for_status()
+            next((disk.folder / "blobs").rglob("[0-9a-f]" * 64)).unlink()
+            assert patch(admin, upload, offset, content[offset:]).status_code == 204
+            (file,) = admin.get(files).json()
+            assert admin.get(f"/api/v1/artifacts/{file['id']}/content").content == content
+    finally:
+        subprocess.run(["umount", "--lazy", disk.folder], check=True)

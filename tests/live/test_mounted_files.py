@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from test_file_transfers import file_process
 from up import ROOT, Caller, Start, Up, environment, flask, run, until
 
 pytestmark = pytest.mark.live
@@ -51,6 +53,10 @@ def registered(caller: Caller, version: dict[str, Any], mount_path: str, path: s
     assert answer.status_code == 201, answer.text
     until(lambda: all(file["state"] != "pending" for file in caller.get(address(version)).json()))
     return caller.get(address(version)).json()
+
+
+def memory_of(process: psutil.Process) -> int:
+    return int(process.memory_info().rss)
 
 
 def content(caller: Caller, file: dict[str, Any]) -> Any:
@@ -144,11 +150,44 @@ def test_scrub_finds_a_flipped_bit_a_lost_blob_and_a_changed_file(
         server.entries(f"artifact.{state}", files[name]["id"])
         for name, state in (("flipped", "changed"), ("lost", "missing"), ("soon", "changed"), ("whole", "ready"))
     ] == [1, 1, 1, 0]
+    with server.by("admin") as admin:
+        figures = admin.get("/metrics").text
+    damaged = server.sql("SELECT state, count(*) FROM artifacts WHERE state <> 'ready' GROUP BY state")
+    assert {state for state, _ in damaged} == {"changed", "missing"}  # other tests' files are among them
+    for state, count in damaged:
+        assert f'catapult_files_damaged{{state="{state}"}} {count}.0' in figures
     for name in ("flipped", "lost"):  # the same bytes again repair it
         assert publisher.put(f"{address(version)}/{name}", data=contents[name]).status_code == 200
         assert (states()[name], content(publisher, files[name]).content) == ("ready", contents[name])
     again = flask("storage", "scrub", **settings)
     assert (again.returncode, "Read 0, of which 0 are" in again.stdout) == (0, True)
+
+
+def test_five_gigabytes_are_read_and_sent_in_little_memory(
+    server: Up, publisher: Caller, version: dict[str, Any], mount: Path
+) -> None:
+    with (mount / "runs" / "sparse.bin").open("wb") as file:
+        file.truncate(5 * 1024**3)
+    process, before = file_process(server), memory_of(file_process(server))
+    answer = publisher.post(address(version), json={"mount_path": "runs/sparse.bin"})
+    assert answer.status_code == 201
+    most = before
+
+    def is_read() -> bool:
+        nonlocal most
+        most = max(most, memory_of(process))
+        return all(file["state"] == "ready" for file in publisher.get(address(version)).json())
+
+    until(is_read, 120)
+    (file,) = publisher.get(address(version)).json()
+    assert file["sha256"] == "7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5"
+    with publisher.get(f"/api/v1/artifacts/{file['id']}/content", stream=True) as sent:
+        size = 0
+        for piece in sent.iter_content(16 * 1024 * 1024):
+            size, most = size + len(piece), max(most, memory_of(process))
+    assert size == 5 * 1024**3
+    assert most - before < 64 * 1024**2
+    assert file_process(server).pid == process.pid
 
 
 def test_a_backup_lists_files_on_the_mount_by_their_paths_there(
