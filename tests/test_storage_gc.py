@@ -3,7 +3,9 @@
 import os
 import threading
 import time
+from base64 import b64encode
 from hashlib import sha256
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -45,6 +47,25 @@ def remove(app, storage, name):
         removed = storage_gc.remove(storage, name)
         db.session.remove()
     return removed
+
+
+def test_uploads_that_nobody_can_go_on_with_go_after_a_day(app, api, storage):
+    old, fresh = uuid4().hex, uuid4().hex
+    for upload in (old, fresh):
+        storage.write(upload, 0, [b"x"])
+    version = api.version(api.model())
+    metadata = {"version_id": version["id"], "path": "resumed.bin"}
+    told = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in metadata.items())
+    tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": told}
+    begun = UUID(api.post("/api/v1/uploads", headers=tus).headers["Location"].rpartition("/")[2]).hex
+    storage.write(begun, 0, [b"x"])
+    then = time.time() - 2 * DAY
+    for upload in (old, begun):
+        os.utime(storage._upload(upload), (then, then))
+    with app.app_context():
+        abandoned = set(storage_gc.abandoned(storage))
+        db.session.remove()
+    assert abandoned & {old, fresh, begun} == {old}
 
 
 def test_what_a_file_names_stays_and_what_none_names_goes_after_a_day(app, api, add, storage, sql):

@@ -1,8 +1,9 @@
-"""Remove blobs that no file names. They are what removed files, and uploads that were refused at their end, leave behind."""
+"""Remove blobs that no file names, and uploads that were abandoned: what removed files, refusals and killed processes leave."""
 
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import delete, exists, select
 
@@ -10,7 +11,7 @@ from catapult import audit
 from catapult.actions import locks
 from catapult.extensions import db
 from catapult.storage import BlobMissing, Storage
-from catapult.tables import Artifact, Blob
+from catapult.tables import Artifact, Blob, Upload
 
 KEPT = timedelta(days=1)
 """How long a blob stays that nothing names: an upload has its bytes before it has its row."""
@@ -35,6 +36,13 @@ def remove(storage: Storage, sha256: str) -> bool:
             db.session.execute(delete(Blob).where(Blob.sha256 == bytes.fromhex(sha256)))
             storage.remove(sha256)
     return is_unused
+
+
+def abandoned(storage: Storage) -> Iterator[str]:
+    """Yield the uploads that nobody has written to for a day, and nobody can go on with."""
+    for upload, written_at in storage.uploads():
+        if _is_old(written_at) and not db.session.scalar(select(exists().where(Upload.id == UUID(hex=upload)))):
+            yield upload
 
 
 def _is_old(stored_at: float) -> bool:

@@ -30,7 +30,7 @@ storage = AppGroup("storage", help="Look after the bytes of files.")
 @click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
 @on_database
 def gc(delete: bool) -> None:
-    """List the blobs that no file has named for a day, with their sizes, or remove them."""
+    """List the blobs that no file has named for a day, with their sizes, and abandoned uploads, or remove them."""
     place = open_storage(current_settings())
     count = size = 0
     for sha256 in storage_gc.unused(place):
@@ -38,8 +38,11 @@ def gc(delete: bool) -> None:
         if not delete or storage_gc.remove(place, sha256):
             click.echo(f"{sha256}  {bytes_}")
             count, size = count + 1, size + bytes_
+    abandoned = set(storage_gc.abandoned(place))
+    for upload in abandoned if delete else ():
+        place.discard(upload)
     click.echo(
-        f"{'Removed' if delete else 'Unused:'} {count} blobs, {size} bytes."
+        f"{'Removed' if delete else 'Unused:'} {count} blobs, {size} bytes; {len(abandoned)} abandoned uploads."
         + ("" if delete else " --delete removes them.")
     )
 

@@ -80,5 +80,8 @@ class Storage(Protocol):
     def blobs(self) -> Iterator[tuple[str, float]]:
         """Yield the name of every blob and when it was written last or counted as new, in seconds since 1970."""
 
+    def uploads(self) -> Iterator[tuple[str, float]]:
+        """Yield the name of every upload and when it was last written to, in seconds since 1970. One may come twice."""
+
     def probe(self) -> None:
         """Write something small to the storage itself, and remove it. Raises StorageDown or StorageFull."""

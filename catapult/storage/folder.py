@@ -115,6 +115,14 @@ class Folder:
                 for blob in sorted(folder.iterdir()):
                     yield blob.name, blob.stat().st_mtime
 
+    def uploads(self) -> Iterator[tuple[str, float]]:
+        """Walk the folder."""
+        with self._errors():
+            root = self.root / "uploads"
+            for upload in sorted(root.iterdir()) if root.exists() else ():
+                with suppress(FileNotFoundError):  # it has just become a blob
+                    yield upload.name, upload.stat().st_mtime
+
     def probe(self) -> None:
         """Write and sync a file: on a mount that hangs, to ask for its size still answers."""
         path = self.root / f".probe-{uuid4().hex}"

@@ -169,6 +169,14 @@ class S3:
         for item in self._pages("list_objects_v2", "Contents", Prefix=self._key("blobs/")):
             yield item["Key"].rpartition("/")[2], item["LastModified"].timestamp()
 
+    def uploads(self) -> Iterator[tuple[str, float]]:
+        """List the bucket: the objects, and what was begun in parts, by when that was."""
+        prefix = self._key("uploads/")
+        for item in self._pages("list_objects_v2", "Contents", Prefix=prefix):
+            yield item["Key"].removeprefix(prefix), item["LastModified"].timestamp()
+        for item in self._pages("list_multipart_uploads", "Uploads", Prefix=prefix):
+            yield item["Key"].removeprefix(prefix), item["Initiated"].timestamp()
+
     def probe(self) -> None:
         """Put a small object and delete it."""
         key = self._key(f".probe-{uuid4().hex}")

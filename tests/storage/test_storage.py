@@ -147,6 +147,20 @@ def test_blobs_are_listed_and_uploads_are_not(storage):
     assert all(len(name) == 64 for name, _ in storage.blobs())
 
 
+def test_uploads_are_listed_until_they_are_blobs_or_discarded(storage):
+    finished, small, large = uuid4().hex, uuid4().hex, uuid4().hex
+    for upload in (finished, small):
+        storage.write(upload, 0, [b"x"])
+    storage.write(large, 0, [bytes(12 * 1024 * 1024)])
+    storage.finish(finished, named(b"x"))
+    listed = dict(storage.uploads())
+    assert {finished, small, large} & set(listed) == {small, large}
+    assert all(abs(time.time() - written) < 600 for written in listed.values())
+    for upload in (small, large):
+        storage.discard(upload)
+    assert not {small, large} & set(dict(storage.uploads()))
+
+
 def test_a_probe_leaves_nothing(storage):
     before = set(storage.blobs())
     storage.probe()
