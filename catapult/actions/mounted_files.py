@@ -28,7 +28,7 @@ ACTIONS = {
 }
 
 
-class Found(NamedTuple):
+class MountedFile(NamedTuple):
     """A file on the mount: its path there, its size, and its time in nanoseconds since 1970."""
 
     path: str
@@ -44,24 +44,24 @@ def check_may_register(version_id: UUID, *, actor: Actor) -> None:
     artifacts.check_open(version, version.live_in)
 
 
-def register(version_id: UUID, folder: str, to: str, found: Sequence[Found], *, actor: Actor) -> list[Artifact]:
+def register(version_id: UUID, folder: str, to: str, files: Sequence[MountedFile], *, actor: Actor) -> list[Artifact]:
     """Add these files, pending until they are read, and return them. It voids the version's approvals.
 
     A path in the version is `to` and the file's path below `folder`, which is a file's own path if there is one file. Raises what
     `check_may_register` raises, Invalid for a path, and Conflict for one that is taken.
     """
-    if len(found) > MOST:
+    if len(files) > MOST:
         raise Invalid(
-            "Nothing was added.", errors={"mount_path": [f"Has {len(found)} files; {MOST} at most are added at once."]}
+            "Nothing was added.", errors={"mount_path": [f"Has {len(files)} files; {MOST} at most are added at once."]}
         )
-    paths = [_path_of(file, folder, to) for file in found]
+    paths = [_path_of(file, folder, to) for file in files]
     if fault := next(filter(None, map(artifact_paths.fault, paths)), ""):
         raise Invalid("Nothing was added.", errors={"path": [f"A file would have a path that is not allowed. {fault}"]})
     check_may_register(version_id, actor=actor)
     version, now = locks.version(version_id)
     artifacts.check_open(version, version.live_in)
     added = []
-    for file, path in zip(found, paths, strict=True):
+    for file, path in zip(files, paths, strict=True):
         added.append(
             Artifact(
                 id=uuid7(),
@@ -85,7 +85,7 @@ def register(version_id: UUID, folder: str, to: str, found: Sequence[Found], *, 
     return audit.commit(actor, added, *entries)
 
 
-def _path_of(file: Found, folder: str, to: str) -> str:
+def _path_of(file: MountedFile, folder: str, to: str) -> str:
     below = file.path.removeprefix(folder).strip("/")
     return "/".join(filter(None, [to, below])) or file.path.rpartition("/")[2]
 

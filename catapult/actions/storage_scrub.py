@@ -1,4 +1,4 @@
-"""Save what was found when the bytes of files were read again: all as it was, changed, or gone."""
+"""Record the result of reading the bytes of files again: as they were, changed, or missing."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ def next_due() -> Stored | None:
     return stored_files.oldest(locks.now() - EVERY)
 
 
-def found(stored: Stored, state: ArtifactState, *, actor: Actor) -> int:
+def record(stored: Stored, state: ArtifactState, *, actor: Actor) -> int:
     """Save the state of everything that has these bytes, and when that was. Return how many files are not as they were."""
     if stored.artifact_id:
         ids = [stored.artifact_id]

@@ -74,7 +74,7 @@ def scrub(rate: int | None, hours: int) -> None:
     while stored := stored_files.oldest(before):
         db.session.remove()
         state = _state(place, mount, stored, rate)
-        wrong = storage_scrub.found(stored, state, actor=CLI)
+        wrong = storage_scrub.record(stored, state, actor=CLI)
         count, faults = count + 1, faults + (state != ArtifactState.READY)
         if state != ArtifactState.READY:
             click.echo(f"{stored.path or stored.sha256}  {state}, in {wrong} files of versions")

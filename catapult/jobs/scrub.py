@@ -27,7 +27,7 @@ def run(_: str, __: dict[str, Any]) -> float | None:
         return SOON
     same = answer.get("sha256") == stored.sha256
     state = ArtifactState(answer.get("state") or (ArtifactState.READY if same else ArtifactState.CHANGED))
-    storage_scrub.found(stored, state, actor=WORKER)
+    storage_scrub.record(stored, state, actor=WORKER)
     return 0
 
 

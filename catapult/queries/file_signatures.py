@@ -35,9 +35,9 @@ SELECT json_object_agg(file.path, encode(file.sha256, 'hex')) FROM (
 """  # noqa: S608 - built from constants
 _SQL = f"""
 SELECT asked.id, EXISTS (SELECT FROM artifacts WHERE version_id = asked.id) AS has_files,
-    asked.size_bytes, asked.is_deferred, kept.bundle,
-    CASE WHEN kept.bundle IS NOT NULL THEN ({_FILES}) END AS files,
-    CASE WHEN kept.bundle IS NOT NULL THEN ({_KEYS}) END AS keys
+    asked.size_bytes, asked.is_deferred, signature.bundle,
+    CASE WHEN signature.bundle IS NOT NULL THEN ({_FILES}) END AS files,
+    CASE WHEN signature.bundle IS NOT NULL THEN ({_KEYS}) END AS keys
 FROM (
     SELECT version.id, version.model_id, signature.id AS signature_id, signature.size_bytes,
         coalesce(sum(signature.size_bytes) FILTER (WHERE signature.size_bytes <= {file_signatures.MOST_BYTES})
@@ -47,7 +47,7 @@ FROM (
     WHERE version.id = ANY(CAST(:versions AS uuid[]))
 ) AS asked
 JOIN models AS model ON model.id = asked.model_id
-LEFT JOIN file_signatures AS kept ON kept.artifact_id = asked.signature_id AND NOT asked.is_deferred
+LEFT JOIN file_signatures AS signature ON signature.artifact_id = asked.signature_id AND NOT asked.is_deferred
 """  # noqa: S608 - built from constants
 _FACTS = text(_SQL).execution_options(**KEEP_PLAN)
 

@@ -10,4 +10,4 @@ def of(path: str, size: int, read: Read) -> dict[str, Any]:
     """Return `facts`, what is inside; `card`, the text of a model card; and `bundle`, that of the version's signature."""
     card, problem = model_cards.read(path, size, read)
     facts = problem or model_files.facts(path, size, read)
-    return {"facts": facts, "card": card, "bundle": file_signatures.kept(path, size, read)}
+    return {"facts": facts, "card": card, "bundle": file_signatures.bundle(path, size, read)}

@@ -80,7 +80,7 @@ class Head:
         self.piece, self._start, self.index = rest + more, self.position, 0
 
 
-def kept(text: str) -> str:
+def storable(text: str) -> str:
     """Return the text as it is stored: cut, and without NUL, which PostgreSQL refuses. Who shows it escapes the rest."""
     return text[:LONGEST_TEXT].replace("\0", "\ufffd")
 

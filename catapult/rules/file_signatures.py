@@ -47,7 +47,7 @@ class _Statement(NamedTuple):
     ignored: set[str]
 
 
-def kept(path: str, size: int, read: Read) -> str | None:
+def bundle(path: str, size: int, read: Read) -> str | None:
     """Return the text of a file that is a version's signature, for `judge`; None if it is none, or too large.
 
     It is empty if the file is no text that PostgreSQL can hold, and therefore no bundle.
@@ -171,9 +171,9 @@ def _compare(files: Mapping[str, str], signed: _Statement, signer: str) -> list[
         "not signed": sorted(files.keys() - common - set(ignored)),
         "missing": [path for path in signed.files if path not in common],
     }
-    found = [_named(paths, fault) for fault, paths in faults.items() if paths]
-    if found:
-        raise _Unverified(f"its files are not those that {signer} signed: {', '.join(found)}")
+    wrong = [_named(paths, fault) for fault, paths in faults.items() if paths]
+    if wrong:
+        raise _Unverified(f"its files are not those that {signer} signed: {', '.join(wrong)}")
     return ignored
 
 

@@ -9,7 +9,7 @@ import math
 import struct
 from typing import Any
 
-from catapult.rules.file_head import LONGEST_NAME, LONGEST_TEXT, Facts, Head, Unreadable, kept, quoted
+from catapult.rules.file_head import LONGEST_NAME, LONGEST_TEXT, Facts, Head, Unreadable, quoted, storable
 from catapult.rules.gguf_types import GUESSED, QUANTIZATIONS, TYPES
 
 MAGIC = b"GGUF"
@@ -98,7 +98,7 @@ class _Reader:
         length = self.number("Q")
         start = self.head.take(min(length, 4 * LONGEST_TEXT))  # a character has at most 4 bytes
         self.head.skip(length - len(start))
-        return kept(start.decode(errors="replace"))
+        return storable(start.decode(errors="replace"))
 
     def value(self, kind: int) -> Any:
         """Return the next value, if it is a number or a string, and None for an array."""

@@ -8,7 +8,7 @@ string, as the description says; and there are limits.
 import math
 from typing import Any
 
-from catapult.rules.file_head import LONGEST_TEXT, MOST_READ, Budget, Facts, Head, Unreadable, kept, quoted
+from catapult.rules.file_head import LONGEST_TEXT, MOST_READ, Budget, Facts, Head, Unreadable, quoted, storable
 from catapult.rules.strict_json import StrictJson, check_utf8
 
 MOST_TENSORS = 100_000
@@ -73,7 +73,7 @@ def _metadata(header: StrictJson) -> dict[str, str]:
     for count, key in enumerate(header.fields()):
         if count == MOST_ENTRIES:
             raise Unreadable(f"it has more than {MOST_ENTRIES:,} entries of metadata")
-        name, text = kept(key.decode()), header.text("string of metadata")
+        name, text = storable(key.decode()), header.text("string of metadata")
         if budget.has_room([name, text]):
             metadata[name] = text
     return metadata
@@ -102,7 +102,9 @@ class _Tensors:
         self._dtypes[dtype] = self._dtypes.get(dtype, 0) + 1
         self._parameters += math.prod(shape)
         if len(self._list) < MOST_LISTED:
-            self._keep({"name": kept(name[: 4 * LONGEST_TEXT].decode(errors="ignore")), "dtype": dtype, "shape": shape})
+            self._keep(
+                {"name": storable(name[: 4 * LONGEST_TEXT].decode(errors="ignore")), "dtype": dtype, "shape": shape}
+            )
 
     def _keep(self, item: Facts) -> None:
         if self._budget.has_room(item):

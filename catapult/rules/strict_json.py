@@ -12,7 +12,7 @@ import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 
-from catapult.rules.file_head import LONGEST_NAME, LONGEST_TEXT, Unreadable, kept
+from catapult.rules.file_head import LONGEST_NAME, LONGEST_TEXT, Unreadable, storable
 
 MOST_NUMBERS = 64
 """The most numbers in an array: as many dimensions as NumPy and PyTorch have."""
@@ -135,9 +135,9 @@ def _name(string: bytes) -> bytes:
 def _kept(string: bytes) -> str:
     """Return what is kept of a JSON string, without decoding the rest."""
     if len(string) <= LONGEST_TEXT:
-        return kept(_name(string).decode())
+        return storable(_name(string).decode())
     first = _FIRST.match(string, 1, len(string) - 1)
-    return kept(json.loads(b'"' + (first[0] if first else b"") + b'"'))
+    return storable(json.loads(b'"' + (first[0] if first else b"") + b'"'))
 
 
 def check_utf8(text: bytes) -> None:

@@ -53,7 +53,7 @@ def _blob(storage: Storage, sha256: str) -> tuple[int, Iterator[bytes]]:
 
 
 def _on_mount(mount: Mount, path: str) -> tuple[int, Iterator[bytes]]:
-    found = {entry.path: entry for entry in mount.files(path)}.get(path)
-    if found is None:
+    entry = {each.path: each for each in mount.files(path)}.get(path)
+    if entry is None:
         raise Refused(f"{path} is a folder now.")
-    return found.size, mount.read(path, found.size, found.changed)
+    return entry.size, mount.read(path, entry.size, entry.changed)

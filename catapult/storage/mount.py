@@ -1,4 +1,4 @@
-"""Files that lie on the team's mount already, such as a CephFS: found, looked at and read, and never outside of it.
+"""Files that lie on the team's mount already, such as a CephFS: listed, checked and read, and never outside of it.
 
 Every path is opened segment by segment below the mount, and no link is followed, so that one put there between a check and a read
 leads nowhere.
@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,21 +48,15 @@ class Mount:
             return [Entry(folder, True, 0, 0) for folder in sorted(self.folders) if folder > after][:most]
         with self._opened(path, os.O_DIRECTORY) as folder:
             names = sorted(name for name in os.listdir(folder) if name > after and self._is_shown(_join(path, name)))
-            found = (self._entry(folder, _join(path, name), name) for name in names)
-            shown: list[Entry] = []
-            for entry in found:
-                if entry is not None:
-                    shown.append(entry)
-                if len(shown) == most:
-                    break
-            return shown
+            entries = (self._entry(folder, _join(path, name), name) for name in names)
+            return list(islice(filter(None, entries), most))
 
     def files(self, path: str) -> list[Entry]:
         """Return the file of that path, or all files of the folder and of those in it. Raises Refused, StorageDown."""
         with self._opened(path) as file:
-            found = os.fstat(file)
-            if stat.S_ISREG(found.st_mode):
-                return [_entry(path, found)]
+            status = os.fstat(file)
+            if stat.S_ISREG(status.st_mode):
+                return [_entry(path, status)]
         files: list[Entry] = []
         folders = [path]
         while folders:
@@ -124,35 +119,35 @@ class Mount:
     def _entry(self, folder: int, path: str, name: str) -> Entry | None:
         """Return what can be registered, or looked into; None for links, devices and what is gone already."""
         try:
-            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return None
-        return _entry(path, found) if _is_plain(found) else None
+        return _entry(path, status) if _is_plain(status) else None
 
     def _is_shown(self, path: str) -> bool:
         segments = path.split("/") if path else []
         if not path.isprintable() or any(segment in ("", ".", "..", SNAPSHOTS) for segment in segments):
             return False
-        place = self.root / path
-        return not any(place == hidden or hidden in place.parents for hidden in self.hidden)
+        file = self.root / path
+        return not any(file == hidden or hidden in file.parents for hidden in self.hidden)
 
     def _is_allowed(self, path: str) -> bool:
         return not self.folders or any(f"{path}/".startswith(f"{folder}/") for folder in self.folders)
 
 
 def _check_unchanged(file: int, path: str, size: int, changed: int) -> None:
-    found = os.fstat(file)
-    if not stat.S_ISREG(found.st_mode) or (found.st_size, found.st_mtime_ns) != (size, changed):
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode) or (status.st_size, status.st_mtime_ns) != (size, changed):
         raise Changed(f"{path} was changed on the mount since it was registered.")
 
 
-def _is_plain(found: os.stat_result) -> bool:
-    return stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+def _is_plain(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
 
 
-def _entry(path: str, found: os.stat_result) -> Entry:
-    is_folder = stat.S_ISDIR(found.st_mode)
-    return Entry(path, is_folder, 0 if is_folder else found.st_size, found.st_mtime_ns)
+def _entry(path: str, status: os.stat_result) -> Entry:
+    is_folder = stat.S_ISDIR(status.st_mode)
+    return Entry(path, is_folder, 0 if is_folder else status.st_size, status.st_mtime_ns)
 
 
 def _join(folder: str, name: str) -> str:

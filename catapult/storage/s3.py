@@ -289,8 +289,8 @@ class S3:
     def _copy(self, source: str, target: str, size: int) -> None:
         """Copy within the bucket. Nothing of the target is visible before all of it is."""
         if size <= COPY_WHOLE:
-            place = {"Bucket": self.bucket, "Key": source}
-            self._call("copy_object", Key=target, CopySource=place, MetadataDirective="REPLACE")
+            copied = {"Bucket": self.bucket, "Key": source}
+            self._call("copy_object", Key=target, CopySource=copied, MetadataDirective="REPLACE")
             self._check(target, size)
             return
         for multipart in self._multiparts(target):  # of a process that was killed, not one that may still run

@@ -60,7 +60,7 @@ def add(
             received.drop()
         else:
             received.replace()
-            storage_scrub.found(Stored(received.sha256, taken.created_at), ArtifactState.READY, actor=g.actor)
+            storage_scrub.record(Stored(received.sha256, taken.created_at), ArtifactState.READY, actor=g.actor)
         return artifacts.get(taken.file_id), False
     received.keep()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size}

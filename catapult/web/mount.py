@@ -21,10 +21,10 @@ def entries(path: str, after: str, most: int) -> list[Any]:
     files = _files()
     db.session.rollback()
     try:
-        found: list[Any] = files.ask("folder", path=path.strip("/"), after=after, most=most)["entries"]
+        listed: list[Any] = files.ask("folder", path=path.strip("/"), after=after, most=most)["entries"]
     except Refused as refusal:
         raise NotFound(str(refusal)) from None
-    return found
+    return listed
 
 
 def register(version_id: UUID, mount_path: str, path: str, *, actor: Actor) -> list[Any]:
@@ -36,11 +36,11 @@ def register(version_id: UUID, mount_path: str, path: str, *, actor: Actor) -> l
     mounted_files.check_may_register(version_id, actor=actor)
     db.session.rollback()
     try:
-        asked = files.ask("files", path=folder)["files"]
+        listed = files.ask("files", path=folder)["files"]
     except Refused as refusal:
         raise Invalid("Nothing was added.", errors={"mount_path": [str(refusal)]}) from None
-    found = [mounted_files.Found(path, size, changed) for path, _, size, changed in asked]
-    return mounted_files.register(version_id, folder, path.strip("/"), found, actor=actor)
+    mounted = [mounted_files.MountedFile(path, size, changed) for path, _, size, changed in listed]
+    return mounted_files.register(version_id, folder, path.strip("/"), mounted, actor=actor)
 
 
 def _files() -> Files:

@@ -115,8 +115,8 @@ class Uploader:
         raise AssertionError("unreachable")
 
     def _begin(self, name: str, size: int, digest: bytes) -> str:
-        told = {"version_id": self._version_id, "path": name, "sha256": digest.hex()}
-        metadata = ",".join(f"{key} {_base64(value.encode())}" for key, value in told.items())
+        fields = {"version_id": self._version_id, "path": name, "sha256": digest.hex()}
+        metadata = ",".join(f"{key} {_base64(value.encode())}" for key, value in fields.items())
         headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
         ask = Ask("POST", "/v1/uploads", headers=headers)
         return _id_in(ask, self._transport.send(ask, Deadline(self._time_limit)))
@@ -173,8 +173,8 @@ class Begun:
     def read(self) -> str | None:
         """Return the id, or None."""
         with suppress(OSError, ValueError, RuntimeError):
-            found = self._file().read_text("ascii")
-            return found if re.fullmatch(r"[0-9a-f-]{36}", found) else None
+            upload = self._file().read_text("ascii")
+            return upload if re.fullmatch(r"[0-9a-f-]{36}", upload) else None
         return None
 
     def write(self, upload: str) -> None:
@@ -219,10 +219,10 @@ def _base64(content: bytes) -> str:
 
 def _id_in(ask: Ask, response: requests.Response) -> str:
     """Return the id at the end of the answer's Location."""
-    found = response.headers.get("Location", "").rpartition("/")[2]
-    if not re.fullmatch(r"[0-9a-f-]{36}", found):
+    resource_id = response.headers.get("Location", "").rpartition("/")[2]
+    if not re.fullmatch(r"[0-9a-f-]{36}", resource_id):
         raise UnexpectedAnswer(f"{ask}: the answer has no Location of the registry's.", status=response.status_code)
-    return found
+    return resource_id
 
 
 def _offset_in(ask: Ask, response: requests.Response) -> int:

@@ -319,11 +319,13 @@ def test_only_a_signature_at_the_root_is_kept():
         return content[start:stop]
 
     content = WHOLE.encode()
-    assert file_signatures.kept("model.sig", len(content), read) == WHOLE
-    assert [file_signatures.kept(path, 9, read) for path in ("a/model.sig", "Model.sig", "model.sig.bak")] == [None] * 3
-    assert file_signatures.kept("model.sig", 4 * MIB + 1, read) is None
+    assert file_signatures.bundle("model.sig", len(content), read) == WHOLE
+    assert [file_signatures.bundle(path, 9, read) for path in ("a/model.sig", "Model.sig", "model.sig.bak")] == [
+        None
+    ] * 3
+    assert file_signatures.bundle("model.sig", 4 * MIB + 1, read) is None
     for content in (b"\xff\xfe", b"{\0}"):
-        assert file_signatures.kept("model.sig", len(content), read) == ""
+        assert file_signatures.bundle("model.sig", len(content), read) == ""
 
 
 def test_the_largest_signature_takes_a_moment():

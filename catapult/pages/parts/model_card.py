@@ -151,14 +151,14 @@ def _column(column: dict[str, Any]) -> str:
 
 def _results(value: Any) -> list[str] | None:
     """Return the measurements of `model-index`, as Hugging Face has it: each metric with its value and the data set."""
-    found = []
+    results = []
     for model in _dicts(value):
         for result in _dicts(model.get("results")):
             data = next(_dicts([result.get("dataset")]), {})
             for metric in _dicts(result.get("metrics")):
                 name, of = metric.get("name") or metric.get("type"), _texts(data.get("name"))
-                found.append(" ".join([*_texts(name), *_texts(metric.get("value")), *(f"on {data}" for data in of)]))
-    return found or None
+                results.append(" ".join([*_texts(name), *_texts(metric.get("value")), *(f"on {data}" for data in of)]))
+    return results or None
 
 
 def _dicts(value: Any) -> Iterator[dict[str, Any]]:
@@ -181,11 +181,11 @@ def to_html(text: str, path: str, version_id: str, files: Sequence[File] = ()) -
 
     `files` are those of its files that were read already: all, if they are no more than `artifacts.MOST_OF_PAGE`.
     """
-    wanted = {link: found for link in links(text)[:MOST_LINKS] if (found := _path(link, path))}
+    wanted = {link: target for link in links(text)[:MOST_LINKS] if (target := _path(link, path))}
     rows: dict[str, Any] = {file.path: file for file in files}
     if not 0 < len(files) < artifacts.MOST_OF_PAGE:
         rows |= artifacts.at_paths(version_id, set(wanted.values()) - rows.keys())
-    rows_by_link = [(link, rows[found]) for link, found in wanted.items() if found in rows]
+    rows_by_link = [(link, rows[target]) for link, target in wanted.items() if target in rows]
     addresses = [
         (link, url_for("artifacts.get_artifact_content", artifact_id=row.id), row) for link, row in rows_by_link
     ]
@@ -201,6 +201,6 @@ def _path(link: str, path: str) -> str | None:
         parts = urlsplit(link)
     except ValueError:
         return None
-    found = normpath(join(dirname(path), unquote(parts.path)))
+    target = normpath(join(dirname(path), unquote(parts.path)))
     is_elsewhere = parts.scheme or parts.netloc or not parts.path or link.startswith("/")
-    return None if is_elsewhere or "\0" in found else found
+    return None if is_elsewhere or "\0" in target else target
