@@ -73,7 +73,7 @@ LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
 OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
 
 RELEASE = "release"
-"""The target of gates and approvals that means becoming a release. Every other target is an environment."""
+"""The target of gates and approvals that means becoming a release. Others are environments, and aliases: `@champion`."""
 
 RESERVED_SEGMENTS = ("live", "rollback", "retire")
 """What no segment of an environment's name after the first is: addresses have these words after a name, and `-`."""
@@ -83,8 +83,13 @@ ENVIRONMENT_RULE = (
     "{0} ~ '^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$'"
     f" AND NOT (string_to_array(lower({{0}}), '/'))[2:] && ARRAY[{_RESERVED}]"
 )
-TARGET_RULE = f"{ENVIRONMENT_RULE} AND {{0}} = lower({{0}})"
-"""The rules of an environment's name, and of a target or environment in lower case."""
+ALIAS_LENGTH = ENVIRONMENT_LENGTH - 1  # with its @ it is a target
+ALIAS = "(?!(?:[Ll][Aa][Tt][Ee][Ss][Tt]|[Vv][0-9]+)$)[A-Za-z0-9_-]+"
+"""The pattern of an alias. `latest` and `v7` mean something else to those who load models."""
+
+PLACE_RULE = f"{ENVIRONMENT_RULE} AND {{0}} = lower({{0}})"
+TARGET_RULE = f"({ENVIRONMENT_RULE} OR {{0}} ~ '^@{ALIAS}$') AND {{0}} = lower({{0}})"
+"""The rules of an environment's name, of one in lower case, and of a target, which may also be an alias."""
 
 MODEL_SEGMENT = "[A-Za-z0-9][A-Za-z0-9._-]*(?: [A-Za-z0-9._-]+)*"
 """A segment of a model's name. Single spaces may be inside."""
@@ -117,6 +122,8 @@ class DecisionKind(enum.StrEnum):
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
     RETIRE = "retire"
+    MOVE = "move"
+    REMOVE = "remove"
 
 
 class VersionStatus(enum.StrEnum):
@@ -197,6 +204,8 @@ class Action(enum.StrEnum):
     VERSION_PROMOTE = "version.promote"
     VERSION_DEMOTE = "version.demote"
     VERSION_DELETE = "version.delete"
+    ALIAS_MOVE = "alias.move"
+    ALIAS_REMOVE = "alias.remove"
     DEPLOYMENT_CREATE = "deployment.create"
     DEPLOYMENT_UPDATE = "deployment.update"
     DEPLOYMENT_ROLLBACK = "deployment.rollback"
@@ -252,6 +261,8 @@ class EventType(enum.StrEnum):
     VERSION_CREATED = "version.created"
     VERSION_PROMOTED = "version.promoted"
     VERSION_DEMOTED = "version.demoted"
+    ALIAS_MOVED = "alias.moved"
+    ALIAS_REMOVED = "alias.removed"
     DEPLOYMENT_PENDING = "deployment.pending"
     DEPLOYMENT_RUNNING = "deployment.running"
     DEPLOYMENT_SUCCESS = "deployment.success"
@@ -463,8 +474,11 @@ class Version(Editable, Row):
     override: Mapped[bool] = mapped_column(default=False, server_default="false")
 
     model: Mapped[RegisteredModel] = relationship(lazy="raise")
-    if TYPE_CHECKING:  # not a column: set by whoever reads the row (`queries.versions.LIVE_IN`)
+    if (
+        TYPE_CHECKING
+    ):  # not columns: set by whoever reads the row (`queries.versions.LIVE_IN`, `queries.aliases.OF_VERSION`)
         live_in: list[str]
+        aliases: list[str]
 
     __table_args__ = (
         CheckConstraint(r"version ~ '^[!-.0-~]+$' AND version NOT IN ('.', '..')", name="version"),
@@ -718,7 +732,7 @@ class WeekFigures(Row):
 
 
 class Gate(Editable, Row):
-    """A rule for becoming a release or for reaching an environment. Its kind decides which fields are set."""
+    """A rule on the way to a target: a release, an environment or an alias. Its kind decides which fields are set."""
 
     __tablename__ = "gates"
     kind = Kind.GATE
@@ -751,7 +765,7 @@ class Gate(Editable, Row):
         CheckConstraint("tolerance >= 0 AND tolerance < 'infinity'", name="tolerance"),
         CheckConstraint("cardinality(paths) BETWEEN 1 AND 50", name="paths"),
         CheckConstraint(
-            f"{TARGET_RULE.format('environment')} AND environment NOT IN ('release', target)", name="environment"
+            f"{PLACE_RULE.format('environment')} AND environment NOT IN ('release', target)", name="environment"
         ),
         CheckConstraint("seconds > 0", name="seconds"),
         CheckConstraint("count BETWEEN 1 AND 20", name="count"),
@@ -785,7 +799,8 @@ class GateRefusal(Row):
 
 
 class Decision(Row):
-    """A promotion, demotion, deployment, rollback or retirement, with everything that let it through. Never changed."""
+    """A promotion, demotion, deployment, rollback or retirement, or a change of an alias that gates guard, with everything that
+    let it through. Never changed."""
 
     __tablename__ = "decisions"
 
@@ -818,6 +833,42 @@ class Decision(Row):
         Index("ix_decisions_version", version_id, at, id),
         # Finds the last release of a model, or what was let into an environment last.
         Index("ix_decisions_model", model_id, target, at, id),
+    )
+
+
+class Alias(Row):
+    """That an alias points, or pointed, at a version: from `since` until just before `until`, which is NULL for now."""
+
+    __tablename__ = "aliases"
+
+    id: Mapped[UUID] = primary_key()
+    model_id: Mapped[UUID] = mapped_column()
+    name: Mapped[str] = mapped_column(String(ALIAS_LENGTH))
+    version_id: Mapped[UUID] = mapped_column()
+    since: Mapped[datetime] = mapped_column()
+    until: Mapped[datetime | None]
+    set_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    set_by_key: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    reason: Mapped[str | None] = mapped_column(Text)
+    # The decision that let it point there, where gates guard it, and whether that one overrode a gate.
+    decision_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("decisions.id", deferrable=True, initially="DEFERRED")  # both are written in one transaction
+    )
+    override: Mapped[bool] = mapped_column(default=False, server_default="false")
+    if TYPE_CHECKING:  # not columns: set by whoever reads the row
+        model_name: str
+        version: str
+
+    __table_args__ = (
+        ForeignKeyConstraint([version_id, model_id], [Version.id, Version.model_id], name="fk_aliases_version_id"),
+        CheckConstraint(f"name ~ '^{ALIAS}$'", name="name"),
+        CheckConstraint("until >= since", name="until"),
+        CheckConstraint("decision_id IS NOT NULL OR NOT override", name="override"),
+        *at_most(TEXT_LENGTH, "reason"),
+        Index("uq_aliases_name", model_id, text("lower(name)"), unique=True, postgresql_where=text("until IS NULL")),
+        Index("ix_aliases_version", version_id, postgresql_where=text("until IS NULL")),
+        # What an alias points at now or pointed at last, and the aliases of a model at a time.
+        Index("ix_aliases_history", model_id, text("lower(name)"), since),
     )
 
 

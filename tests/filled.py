@@ -11,8 +11,8 @@ from catapult.actions import sessions
 from catapult.extensions import db
 from catapult.web import auth
 
-VERSIONS, DEPLOYMENTS, ENTRIES, MODELS = 20_000, 3_000, 20_000, 5_000
-BIG = {"models", "versions", "deployments", "audit_logs", "metrics"}
+VERSIONS, DEPLOYMENTS, ENTRIES, MODELS, ALIASES = 20_000, 3_000, 20_000, 5_000, 5_000
+BIG = {"models", "versions", "deployments", "audit_logs", "metrics", "aliases"}
 FILL = f"""{environments("lab", "canary", "staging", "production")}
 INSERT INTO models (id, name, storage_path, description, tags, created_at)
 SELECT md5('model' || n)::uuid, 'org' || n % 20 || '/model-' || n, 'docker.io/org/m', 'Sentiment of reviews, number ' || n,
@@ -33,6 +33,11 @@ UPDATE models SET version_count = {VERSIONS} / 50, last_number = 1 + {VERSIONS} 
 WHERE id IN (SELECT model_id FROM versions);
 
 INSERT INTO metrics (version_id, model_id, path, value) SELECT id, model_id, 'accuracy', 0.9 FROM versions;
+
+INSERT INTO aliases (id, model_id, name, version_id, since, until, set_by)
+SELECT md5('alias' || n)::uuid, model_id, 'champion', id, now() - make_interval(secs => n),
+       CASE WHEN n > 50 THEN now() - make_interval(secs => n - 50) END, 'releaser-key'
+FROM generate_series(1, {ALIASES}) AS n JOIN versions ON id = md5('version' || n)::uuid;
 
 INSERT INTO deployments (id, release_id, model_id, environment, status, deployed_by, deployed_at, live_from, ended_at)
 SELECT md5('deployment' || n)::uuid, v.id, v.model_id,

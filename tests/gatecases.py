@@ -113,10 +113,13 @@ METRIC = [
 
 
 def _against(name: str, number: float, other: float, passed: bool, than: str, **how: Any) -> GateCase:
-    """`than` follows the two numbers' words. The older version is the release, or live in production."""
+    """`than` follows the two numbers' words. The older version is the release, live in production, or what an alias is at."""
     target = how.pop("target", "release")
-    before = "other released" if target == "release" else f"other live in {target}"
-    present = "the current release" if target == "release" else f"what is live in {target}"
+    before, present = {
+        "release": ("other released", "the current release"),
+        "production": ("other live in production", "what is live in production"),
+        "@champion": ("other at Champion", "what @champion points at"),
+    }[target]
     path = how.pop("path", "accuracy")
     detail = f"{path} is {number}; it must not be {than} the {other} of {present}, {OTHER}"
     body = gate("no_regression", target, path=path, **{"direction": "higher", **how})
@@ -126,7 +129,7 @@ def _against(name: str, number: float, other: float, passed: bool, than: str, **
 
 def _alone(name: str, metadata: Any, passed: bool, detail: str, other: Any, before: str = "") -> GateCase:
     """Without a number to compare with."""
-    target = "production" if "live" in name else "release"
+    target = "production" if "live" in name else "@champion" if "alias" in name else "release"
     body = gate("no_regression", target, path="accuracy", direction="higher")
     return GateCase(f"no_regression {name}", body, metadata, passed, detail, other, before)
 
@@ -152,6 +155,8 @@ NO_REGRESSION = [
     _against("live, better", 0.92, 0.91, True, "lower than", target="production"),
     _against("live, worse", 0.9, 0.91, False, "lower than", target="production"),
     _against("live, lower, worse", 0.6, 0.5, False, "higher than", target="production", direction="lower"),
+    _against("at an alias, better", 0.92, 0.91, True, "lower than", target="@champion"),
+    _against("at an alias, worse", 0.9, 0.91, False, "lower than", target="@champion"),
     _alone("without a release", LOW, True, "accuracy is 0.1; there is no release yet", HIGH),
     _alone(
         *("nothing live", LOW, True, "accuracy is 0.1; nothing is live in production yet", HIGH),
@@ -161,6 +166,12 @@ NO_REGRESSION = [
     _alone(
         *("what is live has none", LOW, True, f"accuracy is 0.1; what is live in production, {LACKS}", {}),
         "other live in production",
+    ),
+    _alone("nothing at an alias", LOW, True, "accuracy is 0.1; @champion points at nothing yet", HIGH, "other at next"),
+    _alone(
+        *("no more at an alias", LOW, False),
+        f"accuracy is 0.1; it must not be lower than the 0.9 of what @champion pointed at last, {OTHER}",
+        *(HIGH, "other at Champion, champion removed"),
     ),
     _alone("missing", {}, False, NONE, HIGH, "other released"),
     _alone("missing, no release", {}, False, NONE, None),
@@ -204,6 +215,7 @@ def _released(name: str, passed: bool, before: str) -> GateCase:
 RELEASED = [
     _released("it is", True, "it released"),
     _released("it is not", False, "other released"),
+    GateCase(*("released, at an alias", gate("released", "@champion"), {}, True, "it is a release", {}, "it released")),
     _released("it was", False, "it released, it demoted"),
 ]
 
@@ -262,6 +274,8 @@ APPROVED = [
     _approved("by two", 2, "releaser", "second releaser", count=2),
     _approved("by one and the key that asks", 1, "releaser", "admin", void=ASKS, count=2),
     _approved("for an environment", 1, "releaser", target="production"),
+    _approved("for an alias", 1, "releaser", target="@champion"),
+    _approved("for an alias, by nobody", 0, target="@champion"),
 ]
 
 
@@ -365,6 +379,12 @@ def _happen(step: str, versions: dict[str, dict[str, Any]], api: Api, sql: Calla
             for path, content in files.items():
                 added = api.put(f"/api/v1/versions/{versions[who]['id']}/artifacts/{path}", content)
                 assert added.status_code == 201, added.text
+        case [who, "at", alias]:
+            path = f"/api/v1/models/{versions['it']['model_id']}/aliases/{alias}"
+            assert api.put(path, {"version_id": versions[who]["id"]}).status_code == 200
+        case [alias, "removed"]:
+            path = f"/api/v1/models/{versions['it']['model_id']}/aliases/{alias}"
+            assert api.delete(path).status_code == 204
         case ["its", path, "is", state]:
             sql("UPDATE artifacts SET state = :state WHERE path = :path", state=state, path=path)
         case [who, status, "in", environment]:

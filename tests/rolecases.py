@@ -15,7 +15,7 @@ from signed_files import new_key, pem_of
 from stage import Api
 from uuid_utils.compat import uuid7
 
-from catapult import Registry
+from catapult import Model, Registry
 from catapult.extensions import db
 from catapult.tables import Delivery, Event, Job
 
@@ -75,6 +75,10 @@ def set_up(api: Api) -> dict[str, str]:
     api.post(f"/api/v1/versions/{versions[LIVE]['id']}/promote")
     api.put(f"/api/v1/versions/{versions[ARCHIVED]['id']}", {"status": "archived"})
     api.make("/api/v1/gates", {"model": MODEL, "target": "empty", "kind": "released"})
+    for alias in ("old", "champion"):
+        pointed = {"version_id": versions["0.9.0"]["id"]}
+        assert api.put(f"/api/v1/models/{model['id']}/aliases/{alias}", pointed).status_code == 200
+    api.make("/api/v1/gates", {"model": MODEL, "target": "@champion", "kind": "approved", "role": "publisher"})
     api.make("/api/v1/gates", {"model": MODEL, "target": "empty", "kind": "approved", "role": "publisher"})
     holder = api.make("/api/v1/people", {"name": "Sam Field", "role": "admin"})
     desk = api.make("/api/v1/api-keys", {"name": "desk", "person_id": holder["id"]})
@@ -129,7 +133,7 @@ def filled(value: Any, ids: Mapping[str, str]) -> Any:
 def operation_of(case: RoleCase) -> str:
     """The method and the path of the case as the OpenAPI document has them, with `{id}` for each parameter."""
     method, path = case.call.split()
-    path = re.sub(r"(?<=/environments/)\w+|(?<=/artifacts/)a\.json|\{\w+\}", "{id}", path)
+    path = re.sub(r"(?<=/environments/)\w+|(?<=/aliases/)\w+|(?<=/artifacts/)a\.json|\{\w+\}", "{id}", path)
     return f"{method} /api/v1{path}"
 
 
@@ -177,6 +181,16 @@ CASES: list[RoleCase] = [
     Case("promote by force", "admin", "version.promote", "POST /versions/{version}/promote", FORCE,
         lambda sdk, ids: sdk.promote(ids["version"], "urgent", force=True),
         Submit(f"{AT}/{FREE}/-/override", {"reason": "urgent"})),
+    Case("point an alias", "publisher", "alias.move", "PUT /models/{model}/aliases/next", {"version_id": "{version}"},
+        lambda sdk, ids: sdk.set_alias(Model(id=ids["model"]), "next", ids["version"]),
+        Submit(f"{AT}/{FREE}/-/alias", {"alias": "next"}, (f"{AT}/{FREE}",))),
+    Case("point an alias by force", "admin", "alias.move", "PUT /models/{model}/aliases/champion",
+        {"version_id": "{version}", **FORCE},
+        lambda sdk, ids: sdk.set_alias(Model(id=ids["model"]), "champion", ids["version"], **FORCE),
+        Submit(f"{AT}/{FREE}/-/alias", {"alias": "champion", "force": "true", "reason": "urgent"})),
+    Case("remove an alias", "publisher", "alias.remove", "DELETE /models/{model}/aliases/old", None,
+        lambda sdk, ids: sdk.delete_alias(Model(id=ids["model"]), "old"),
+        Submit(f"/models/{MODEL}/-/aliases/old/remove", {}, (f"{AT}/0.9.0",))),
     Case("demote a version", "releaser", "version.demote", "POST /versions/{live}/demote", {},
         lambda sdk, ids: sdk.demote(ids["live"]),
         Submit(f"{AT}/{LIVE}/-/demote", {}, (f"{AT}/{LIVE}", f"/models/{MODEL}"))),

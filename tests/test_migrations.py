@@ -686,3 +686,31 @@ def test_a_version_of_a_source_has_a_digest_that_no_image_registry_takes_after_a
     rows = run(url, "SELECT tag, digest FROM versions WHERE version IN ('1', '2') ORDER BY version")
     assert rows == [("source", f"source:{md5(b's3://a/1').hexdigest()}"), ("v", "a:b")]
     migrated(url, flask_migrate.upgrade, flask_migrate.check)
+
+
+# --- 0022: aliases
+
+FILL_0022 = """
+INSERT INTO decisions (id, kind, at, by, version_id, model_id, model_name, version, target, content, override,
+    override_by_registrant, verdicts, approvals)
+SELECT gen_random_uuid(), 'move', now(), 'x', id, model_id, 'org/bert', version, '@champion', '{}', true, false, '[]', '[]'
+FROM versions WHERE version = '3';
+INSERT INTO aliases (id, model_id, name, version_id, since, set_by, decision_id, override)
+SELECT gen_random_uuid(), model_id, 'champion', version_id, now(), 'x', id, true FROM decisions WHERE kind = 'move';
+"""
+ALIAS_GATE = (
+    "INSERT INTO gates (id, model, target, kind, created_by) VALUES (gen_random_uuid(), '*', '@{}', 'released', 'x')"
+)
+
+
+def test_aliases_are_lost_on_the_way_down_and_what_was_decided_about_them_stays(create, under_control):
+    url = create(under_control)
+    run(url, FILL_0022 + ALIAS_GATE.format("champion"))
+    migrated(url, down("0021"))
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        run(url, ALIAS_GATE.format("next"))
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    run(url, ALIAS_GATE.format("next"))
+    assert run(url, "SELECT count(*) FROM aliases") == [(0,)]
+    assert run(url, "SELECT target FROM decisions WHERE kind = 'move'") == [("@champion",)]
+    assert run(url, "SELECT target FROM gates ORDER BY target") == [("@champion",), ("@next",)]

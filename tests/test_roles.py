@@ -19,7 +19,15 @@ ROLES = ["viewer", "publisher", "releaser", "admin"]
 READERS = {
     None: ["health"],
     "viewer": [
-        *("v1/info", "v1/models", "v1/models/{id}", "v1/models/{id}/versions", "v1/versions", "v1/versions/latest"),
+        *(
+            "v1/info",
+            "v1/models",
+            "v1/models/{id}",
+            "v1/models/{id}/versions",
+            "v1/models/{id}/aliases",
+            "v1/versions",
+            "v1/versions/latest",
+        ),
         *("v1/versions/compare", "v1/versions/{id}", "v1/versions/{id}/deployments", "v1/versions/{id}/gates"),
         *("v1/versions/{id}/decisions", "v1/decisions/{id}", "v1/people", "v1/people/{id}", "v1/me", "v1/me/keys"),
         "v1/me/views",

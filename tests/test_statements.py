@@ -32,6 +32,7 @@ def things(api):
         )
     assert api.post(f"/api/v1/versions/{version['id']}/promote").status_code == 200
     deployment = api.deployment(version)
+    assert api.put(f"/api/v1/models/{model['id']}/aliases/champion", {"version_id": version["id"]}).status_code == 200
     ids = {"model": model["id"], "version": version["id"], "deployment": deployment["id"], "file": put.json["id"]}
     return {**ids, "name": model["name"]}
 
@@ -48,7 +49,8 @@ def things(api):
         "/api/v1/versions?model_name={name}&filter=metadata.accuracy>0.5&count=true",
         "/api/v1/models/{model}/versions?filter=metadata.accuracy>0.5&sort=-metadata.accuracy&count=true",
         "/api/v1/models?filter=version_count>0&sort=-metadata.accuracy&count=true",
-        "/api/v1/versions/latest?model_name={name}",
+        *("/api/v1/versions/latest?model_name={name}", "/api/v1/versions/latest?model_name={name}&alias=champion"),
+        "/api/v1/models/{model}/aliases",
         "/api/v1/versions/latest?model_name={name}&environment=production&order=semver&is_release=true",
         *("/api/v1/versions/{version}", "/api/v1/versions/{version}/deployments", "/api/v1/deployments"),
         "/api/v1/deployments?environment=production&release_id={version}&model_name={name}&live=true&count=true",

@@ -28,6 +28,7 @@ ROWS = {
     "gates": "id model=* target=release kind=metadata_present paths={a} created_by=x",
     "decisions": "id kind=deploy at=2026-11-23T10:00:00Z by=x version_id=@version model_id=@model model_name=org/bert"
     " version=1.0.0 target=production content={} override=false override_by_registrant=false verdicts=[] approvals=[]",
+    "aliases": "id model_id=@model name=champion version_id=@version since=2026-11-23T10:00:00Z set_by=x",
     "approvals": "id version_id=@version target=release gates_hash=x content_hash=x api_key_id=@key approved_by=x",
     "comments": "id version_id=@version text=x api_key_id=@key created_by=x",
     "saved_views": "id key_id=@key name=n address=/models",
@@ -81,6 +82,7 @@ def there(api, sql):
     given = {
         "sessions": {"token_hash": TOKEN_HASH},
         "approvals": {"gates_hash": "given"},
+        "aliases": {"name": "taken"},
         "saved_views": {"name": "taken"},
         "blobs": {"sha256": b"y" * 32},
         "artifacts": {"path": "taken/a", "id": ids["@artifact"]},
@@ -128,6 +130,7 @@ TEXTS = {
     "versions": {"release_notes": 65_536, "ceph_path": 1_024, "source": 2_000},
     "environments": {"description": 10_000},
     "approvals": {"comment": 10_000},
+    "aliases": {"reason": 10_000},
     "jobs": {"last_error": 1_024},
     "delivery_tries": {"answer": 1_024},
 }
@@ -143,6 +146,7 @@ BAD = {
     "deployment_states": {"status": "done"},
     "gates": {"model": "org/", "target": "A", "paths": "{}"},
     "approvals": {"target": "A"},
+    "aliases": {"name": "V7", "until": BEFORE, "override": True},
     "decisions": {"kind": "approve", "target": "A"},
     "blobs": {"sha256": b"short", "size_bytes": -1},
     "artifacts": {
@@ -211,6 +215,9 @@ CHECKS = [
     ("environments", "name", {"name": "review/Live"}),
     ("deployments", "environment", {"environment": "review/retire"}),
     ("gates", "target", {"target": "review/rollback"}),
+    *(("gates", "target", {"target": target}) for target in ("@", "@Champion", "@v7", "@latest", "@a.b")),
+    *(("aliases", "name", {"name": name}) for name in ("LATEST", "a.b", "a b", "")),
+    ("gates", "environment", gate("soaked", environment="@champion", seconds=1)),
     ("versions", "image", {"tag": None, "source": "s3://a"}),
     ("versions", "image", {"digest": None, "source": "s3://a"}),
     ("versions", "content", {"tag": None, "digest": None}),
@@ -275,6 +282,7 @@ UNIQUE = [
     ("deployments", "uq_deployments_live", {"environment": "Production", "live_from": NOW}),
     ("environments", "uq_environments_place", {"name": "PRODUCTION"}),
     ("approvals", "uq_approvals_key", {"gates_hash": "given"}),
+    ("aliases", "uq_aliases_name", {"name": "Taken"}),
     ("api_keys", "uq_api_keys_prefix", {"prefix": "@prefix"}),
     ("saved_views", "uq_saved_views_name", {"name": "TAKEN"}),
     ("people", "uq_people_email", {"email": "DANA@example.com"}),
@@ -317,6 +325,8 @@ def test_every_rule_there_is_is_tried_above(app):
         ("versions", {"tag": None, "digest": None, "source": "C:\\ml runs\\ä/1"}),
         ("deployments", {"environment": "production", "live_from": BEFORE, "ended_at": NOW}),
         ("deployments", {"environment": "production"}),
+        ("aliases", {"name": "taken", "until": NOW}),
+        ("gates", {"target": "@champion-1_b"}),
     ],
 )
 def test_a_good_row_is_taken_and_what_is_deleted_or_over_is_not_in_its_way(refused, there, table, changed):
@@ -325,7 +335,11 @@ def test_a_good_row_is_taken_and_what_is_deleted_or_over_is_not_in_its_way(refus
 
 
 @pytest.mark.parametrize(
-    ("table", "column"), [("deployments", "release_id"), ("metrics", "version_id"), ("decisions", "version_id")]
+    ("table", "column"),
+    [
+        *(("deployments", "release_id"), ("metrics", "version_id")),
+        *(("decisions", "version_id"), ("aliases", "version_id")),
+    ],
 )
 def test_nothing_names_one_model_and_a_version_of_another(api, refused, there, table, column):
     statement, values = insert(table, there, model_id=api.model("org/second")["id"])
@@ -409,6 +423,7 @@ FILTERS = {
     "models/{model}/versions": OF_VERSIONS,
     "deployments": "environment=Staging&release_id={version}&model_name=ORG18/model-18&status=failed&live=true",
     "versions/{version}/deployments": "",
+    "models/{model}/aliases": "at={lately}",
     "audit-logs": "action=version.create&resource_type=version&resource_id={version}&api_key_name=key-7"
     "&since={lately}&until={long_ago}",
     "api-keys": "",
@@ -519,6 +534,7 @@ OF_MODEL_18 = ("", "&is_release=false", "&environment=Canary", "&environment=can
     ("path", "query"),
     [
         *((path, "") for path in ("models/{model}", "versions/{version}", "deployments/{deployment}", "info")),
+        ("versions/latest", "model_name=ORG18/model-18&alias=Champion"),
         *(
             ("versions/latest", f"order={order}&model_name={which}")
             for order in ("created", "semver")
@@ -544,6 +560,8 @@ def test_one_thing_is_found_by_an_index(filled, path, query):
         ("POST", "/api/v1/deployments", {"release_id": "{version}", "environment": "production"}),
         ("POST", "/api/v1/versions/{version}/promote", {}),
         ("PUT", "/api/v1/versions/{other}", {"status": "archived", "metadata": {"accuracy": 1}, "reason": "typo"}),
+        ("PUT", "/api/v1/models/{model}/aliases/champion", {"version_id": "{version}"}),
+        ("DELETE", "/api/v1/models/{model}/aliases/champion", None),
         ("PUT", "/api/v1/models/{model}", {"storage_path": "elsewhere", "reason": "moved"}),
         ("POST", "/api/v1/environments/production/retire", {"model_name": "ORG18/model-18", "reason": "replaced"}),
         ("DELETE", "/api/v1/versions/{other}", None),

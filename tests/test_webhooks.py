@@ -105,6 +105,9 @@ def test_every_event_is_told_once_by_the_change_that_it_is_about(desk, hook, wor
     approver.delete(f"/api/v1/versions/{first['id']}/approvals/{approval['id']}")
     desk.post(f"/api/v1/versions/{first['id']}/promote", {"force": True, "reason": "now"})
     desk.post(f"/api/v1/versions/{first['id']}/demote")
+    alias = f"/api/v1/models/{model['id']}/aliases/champion"
+    desk.put(alias, {"version_id": first["id"]})
+    desk.delete(alias)
     pending = desk.deployment(first, "staging", status="pending")
     for status in ("running", "success"):
         desk.put(f"/api/v1/deployments/{pending['id']}", {"status": status})
@@ -120,6 +123,7 @@ def test_every_event_is_told_once_by_the_change_that_it_is_about(desk, hook, wor
     work()
     assert kinds(receiver) == [
         *("approval.given", "approval.withdrawn", "version.promoted", "gate.overridden", "version.demoted"),
+        *("alias.moved", "alias.removed"),
         *("deployment.pending", "deployment.running", "deployment.success"),
         *("deployment.pending", "deployment.success", "deployment.cancelled", "deployment.failed"),
         *("deployment.rolled_back", "deployment.retired", "environment.frozen", "environment.thawed"),

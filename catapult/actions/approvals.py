@@ -15,8 +15,8 @@ from catapult.errors import Conflict, Forbidden, NotFound
 from catapult.extensions import db
 from catapult.queries import api_keys, environments
 from catapult.queries import gates as queries
-from catapult.rules import gates
-from catapult.tables import RELEASE, Approval, GateKind, Role, Version, VersionStatus
+from catapult.rules import gates, targets
+from catapult.tables import Approval, GateKind, Role, Version, VersionStatus
 
 
 def create(version_id: UUID, *, actor: Actor, target: str, comment: str | None = None) -> Approval:
@@ -95,7 +95,7 @@ def _check_counts(version: Version, target: str, facts: Sequence[Any], voice: UU
 
 def _check_bounds(actor: Actor, version: Version, target: str) -> None:
     actor.bounds.check_model(version.model_name)
-    if target != RELEASE:
+    if targets.is_environment(target):
         actor.bounds.check_environment(target)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import approvals, locks
+from catapult.actions import aliases, approvals, locks
 from catapult.audit import REFUSALS, Actor, Script
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
@@ -121,8 +121,9 @@ def remove(artifact_id: UUID, *, actor: Actor) -> None:
 
 def check_open(version: Any, live_in: Any) -> None:
     """Raise Conflict if what the version consists of can no longer change."""
-    if version.is_release or live_in:
-        state = "a release" if version.is_release else f"live in {', '.join(live_in)}"
+    live = [f"live in {', '.join(live_in)}"] if live_in else []
+    state = "a release" if version.is_release else next(iter(live or aliases.evidence(version)), None)
+    if state is not None:
         raise Conflict(f"{version.version} is {state}: no file is added to it or removed. Register a new version.")
 
 

@@ -33,10 +33,10 @@ def keep(
 ) -> Kept:
     """Return the decision, for the caller to write. The caller's entry names it by these `details`.
 
-    `verdicts` are those of all gates of the target, `freeze` is the reason of a freeze that did not stop it. A promotion or
-    deployment past a gate that fails is an override; rollbacks are free to do so.
+    `verdicts` are those of all gates of the target, `freeze` is the reason of a freeze that did not stop it. What passes a gate
+    that fails is an override; rollbacks are free to do so.
     """
-    override = kind in (DecisionKind.PROMOTE, DecisionKind.DEPLOY) and not all(it.passed for it in verdicts)
+    override = kind != DecisionKind.ROLLBACK and not all(it.passed for it in verdicts)
     row = Decision(
         id=uuid7(),
         kind_=kind,

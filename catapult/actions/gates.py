@@ -15,7 +15,7 @@ from catapult.errors import Blocked, Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries import environments
 from catapult.queries import gates as queries
-from catapult.rules import reasons
+from catapult.rules import reasons, targets
 from catapult.rules.gates import OWN_FIELDS, Verdict, rule
 from catapult.tables import NOW, RELEASE, Gate, GateKind, GateRefusal, Role
 
@@ -100,7 +100,7 @@ def checked(*, model: str, target: str, kind: str, **own: Any) -> dict[str, Any]
 def _check_bounds(actor: Actor, fields: Mapping[str, Any]) -> None:
     """Raise Forbidden if the gate concerns a model or environment beyond the actor's bounds."""
     actor.bounds.check_model(fields["model"])
-    if fields["target"] != RELEASE:
+    if targets.is_environment(fields["target"]):
         actor.bounds.check_environment(fields["target"])
 
 
@@ -162,8 +162,13 @@ def failed(verdicts: Sequence[Verdict]) -> list[Verdict]:
 def blocked(verdicts: Sequence[Verdict], target: str) -> Blocked:
     """Return the refusal that names each gate that failed and holds all verdicts."""
     reasons = "; ".join(verdict.detail for verdict in verdicts if not verdict.passed)
-    goal = "become a release" if target == RELEASE else f"go to {target}"
-    return Blocked(f"It may not {goal}: {reasons}.", gates=list(verdicts))
+    return Blocked(f"It may not {_goal(target)}: {reasons}.", gates=list(verdicts))
+
+
+def _goal(target: str) -> str:
+    if target == RELEASE:
+        return "become a release"
+    return f"go to {target}" if targets.is_environment(target) else f"be {target}"
 
 
 def count_refusals(verdicts: Sequence[Verdict]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from catapult.errors import PreconditionFailed
 from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, db
-from catapult.queries import artifacts, gate_facts, registered_models, versions
+from catapult.queries import aliases, artifacts, gate_facts, registered_models, versions
 from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Role, Version
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
@@ -96,7 +96,7 @@ def models(model_ids: Sequence[UUID]) -> None:
 
 
 def version(version_id: UUID) -> tuple[Version, datetime]:
-    """Lock the version's model and return the version, with `model` and `live_in` set, and the time after the lock.
+    """Lock the version's model and return the version, with `model`, `live_in` and `aliases` set, and the time after the lock.
 
     The model's lock is enough: every change of a version takes it. Raises NotFound.
     """
@@ -104,14 +104,14 @@ def version(version_id: UUID) -> tuple[Version, datetime]:
     owner = db.session.scalar(_locked(query.where(Version.id == version_id)))
     if owner is None:
         raise versions.missing()
-    columns = select(Version, versions.LIVE_IN, func.clock_timestamp())
+    columns = select(Version, versions.LIVE_IN, aliases.OF_VERSION, func.clock_timestamp())
     active = columns.where(Version.id == version_id, versions.NOT_DELETED)
     result = db.session.execute(active, execution_options={"populate_existing": True}).one_or_none()
     if result is None:
         raise versions.missing()
     row: Version = result[0]
-    row.model, row.live_in = owner, result[1]
-    return row, result[2]
+    row.model, row.live_in, row.aliases = owner, result[1], result[2]
+    return row, result[3]
 
 
 class Held(NamedTuple):
@@ -162,6 +162,7 @@ def _hold(kinds: frozenset[str]) -> TextClause:
         f"""
         SELECT {_columns(Version, "version")}, {_columns(RegisteredModel, "model")}, clock_timestamp() AS now,
             ARRAY(SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment) AS live_in,
+            ARRAY(SELECT name FROM aliases WHERE version_id = version.id AND until IS NULL ORDER BY lower(name)) AS aliases,
             {gate_facts.as_json(kinds)} AS facts, last.id AS last_id, last.live_from, last.ended_at,
             ARRAY(SELECT id FROM deployments WHERE model_id = version.model_id AND place = :target AND {OPEN}) AS unfinished
         FROM versions AS version JOIN models AS model ON model.id = version.model_id
@@ -186,7 +187,7 @@ def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> Held:
         raise versions.missing()
     version: Version = _loaded(Version, row, "version")
     set_committed_value(version, "model", _loaded(RegisteredModel, row, "model"))
-    version.live_in = row.live_in
+    version.live_in, version.aliases = row.live_in, row.aliases
     last = SimpleNamespace(id=row.last_id, live_from=row.live_from, ended_at=row.ended_at) if row.last_id else None
     return Held(version, row.now, gate_facts.from_json(row.facts), last, row.unfinished)
 

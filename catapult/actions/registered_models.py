@@ -7,15 +7,15 @@ from sqlalchemy import select, update
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import approvals, contents, deployment_states, locks
+from catapult.actions import aliases, approvals, contents, deployment_states, locks
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries import naming
 from catapult.queries.content import MODEL_FIELDS as CONTENT
-from catapult.rules import image_reference
+from catapult.rules import image_reference, targets
 from catapult.rules import metadata_limits as limits
-from catapult.tables import NOW, RELEASE, Approval, Deployment, RegisteredModel, Role, Version, is_live
+from catapult.tables import NOW, Alias, Approval, Deployment, RegisteredModel, Role, Version, is_live
 
 
 def create(
@@ -82,7 +82,9 @@ def edit(
     voided = None
     if content := {name: changed[name] for name in CONTENT if name in changed}:
         if _has_evidence(model):
-            contents.check_may_change(actor, reason, f"A version of {model.name} is a release or live")
+            contents.check_may_change(
+                actor, reason, f"A version of {model.name} is a release, live or what a guarded alias points at"
+            )
         of_model = Approval.version_id.in_(select(Version.id).where(Version.model_id == model.id))
         voided = approvals.void(of_model, contents.why_void(content, actor), locks.now())
     details = {"changes": changed, "reason": reason, "voided_approvals": voided}
@@ -103,7 +105,7 @@ def rename(model_id: UUID, name: str, *, actor: Actor) -> RegisteredModel:
         actor.bounds.check_model(each)
     change = naming.change(old, name)
     for gate in (*change["gates_lost"], *change["gates_gained"]):
-        if gate["target"] != RELEASE:
+        if targets.is_environment(gate["target"]):
             actor.bounds.check_environment(gate["target"])
     for key, value in change.items():
         setattr(model, key, value)
@@ -123,16 +125,18 @@ def _check_repository(repository: str | None) -> None:
 
 
 def _has_evidence(model: RegisteredModel) -> bool:
-    """Return whether a version of the model is a release or live."""
+    """Return whether a version of the model is a release, live, or what a guarded alias points at."""
     released = select(Version.id).where(
         Version.model_id == model.id, Version.released_at.is_not(None), Version.deleted_at.is_(None)
     )
     live = select(Deployment.id).where((Deployment.model_id == model.id) & is_live())
-    return bool(db.session.scalar(select(released.exists() | live.exists())))
+    decided = (Alias.until.is_(None), Alias.decision_id.is_not(None))
+    pointed_at = select(Alias.id).where(Alias.model_id == model.id, *decided)
+    return bool(db.session.scalar(select(released.exists() | live.exists() | pointed_at.exists())))
 
 
 def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[int] | None = None) -> None:
-    """Remove the model, its versions and their deployments from every list. Its name is free again.
+    """Remove the model, its versions and their deployments from every list, and its aliases. Its name is free again.
 
     Raises NotFound, PreconditionFailed, and Conflict while a version is live, unless `force` ends those deployments.
     """
@@ -146,6 +150,7 @@ def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[i
     model.deleted_at = NOW
     removed = {"versions": _remove(Version, model), "deployments": _remove(Deployment, model)}
     ends = {"ended_deployments": ended or None, "cancelled_deployments": cancelled or None}
+    ends["ended_aliases"] = aliases.end_of_model(model.id) or None
     audit.commit(actor, model, audit.entry("model.delete", model, name=model.name, **removed, **ends))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import approvals, contents, decisions, deployment_states, gates, locks
+from catapult.actions import aliases, approvals, contents, decisions, deployment_states, gates, locks
 from catapult.actions.registration import NUMBERS, UNNESTED, Registration
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid
@@ -69,7 +69,7 @@ def create(
         created_by_key=actor.key_id,
         **{**NEW, **fields},
     )
-    version.live_in = []
+    version.live_in, version.aliases = [], []
     registration = Registration(version, model_id, model_name, actor.bounds)
     if is_release:
         return _register_release(version, registration, actor)
@@ -87,9 +87,9 @@ def edit(
 ) -> Version:
     """Set these fields, and promote or demote the version if `is_release` is given, in one transaction.
 
-    A change of content voids the approvals; on a release or a live version it takes a releaser and a reason. Archiving a release
-    takes a releaser. Raises NotFound, PreconditionFailed, Forbidden, Blocked, Invalid (reason), and Conflict for archiving a live
-    version or promoting an archived one.
+    A change of content voids the approvals; on a release, a live version, or one that a guarded alias points at, it takes a
+    releaser and a reason. Archiving a release takes a releaser. Raises NotFound, PreconditionFailed, Forbidden, Blocked, Invalid
+    (reason), and Conflict for archiving a version that is live or has an alias, or promoting an archived one.
     """
     actor.needs(Role.PUBLISHER if is_release is None else Role.RELEASER)
     limits.check(fields.get("metadata_"))
@@ -137,16 +137,19 @@ def demote(version_id: UUID, *, actor: Actor, reason: str | None = None, expecte
     return _save(held, _demote(held.version, actor, held.now, reason), actor)
 
 
-def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) -> None:
+def delete(version_id: UUID, *, actor: Actor, with_aliases: bool = False, expected: set[int] | None = None) -> None:
     """Remove the version and its deployments from every list. Its version string is free again.
 
-    Raises NotFound, PreconditionFailed, and Conflict while it is live somewhere.
+    Raises NotFound, PreconditionFailed, and Conflict while it is live somewhere or an alias points at it. `with_aliases` removes
+    its aliases too, except one that a gate guards.
     """
     actor.needs(Role.ADMIN)
-    version, _ = locks.version(version_id)
+    locks.gates_shared()  # they may guard its aliases
+    version, now = locks.version(version_id)
     actor.bounds.check_model(version.model_name)
     locks.check_counter(version, expected)
     _check_not_live(version, "deleted")
+    removed_aliases = aliases.end_of_version(version, now) if with_aliases else aliases.check_none(version)
     deployment_states.check_bounds(actor, Deployment.release_id == version.id)
     cancelled = [str(deployment_id) for deployment_id in deployment_states.cancel(Deployment.release_id == version.id)]
     version.deleted_at = NOW
@@ -159,6 +162,7 @@ def delete(version_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
     audit.commit(
         actor,
         version,
+        *removed_aliases,
         _entry("version.delete", version, None, deployments=removed.rowcount, cancelled_deployments=cancelled or None),
     )
 
@@ -186,7 +190,7 @@ def _register_release(version: Version, registration: Registration, actor: Actor
     locks.gates_shared()  # before the model's lock, which the registration takes
     registration.finish(audit.execute(registration.sql(), registration.values))
     release = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
-    release.live_in = []
+    release.live_in, release.aliases = [], []
     created = _created(release, model=release.model_name)
     decided = _promote(release, actor, release.created_at)
     assert decided is not None, "a new version is not a release"
@@ -289,6 +293,7 @@ def _change(version: Version, fields: dict[str, Any], actor: Actor, now: datetim
     if "status" in changed:
         if version.status == VersionStatus.ARCHIVED:
             _check_not_live(version, "archived")
+            aliases.check_none(version)
             actor.needs(Role.RELEASER if version.is_release else Role.PUBLISHER)
         audit.flush()
         _update_count(version, by=0)
@@ -296,8 +301,8 @@ def _change(version: Version, fields: dict[str, Any], actor: Actor, now: datetim
     if content := {name: changed[name] for name in CONTENT if name in changed}:
         for environment in version.live_in:
             actor.bounds.check_environment(environment)
-        if version.is_release or version.live_in:
-            contents.check_may_change(actor, reason, f"{version.version} is {_state(version)}")
+        if state := _state(version):
+            contents.check_may_change(actor, reason, f"{version.version} is {state}")
         voided = approvals.void(Approval.version_id == version.id, contents.why_void(content, actor), now)
     if "metadata" in changed:
         db.session.execute(delete_rows(Metric).where(Metric.version_id == version.id))
@@ -306,9 +311,9 @@ def _change(version: Version, fields: dict[str, Any], actor: Actor, now: datetim
 
 
 def _state(version: Version) -> str:
-    """Return what makes the version's content evidence: `a release and live in production`."""
+    """Return what makes the version's content evidence: `a release and live in production`. An empty text if nothing does."""
     live = [f"live in {', '.join(version.live_in)}"] if version.live_in else []
-    return " and ".join([*(["a release"] if version.is_release else []), *live])
+    return " and ".join([*(["a release"] if version.is_release else []), *live, *aliases.evidence(version)])
 
 
 def _check_not_live(version: Version, verb: str) -> None:

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from catapult.api import (
+    aliases,
     api_keys,
     artifacts,
     audit_logs,
@@ -28,6 +29,7 @@ NOUNS = (
     service,
     registered_models,
     versions,
+    aliases,
     artifacts,
     comments,
     deployments,

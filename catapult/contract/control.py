@@ -28,13 +28,16 @@ from catapult.contract.schemas import (
     EXAMPLE_TIME,
     DeploymentOut,
     RowOut,
+    check_not_reserved,
     description_field,
     environment_name,
 )
 from catapult.contract.schemas import model_name as name_of_a_model
-from catapult.rules import decisions, numbers
+from catapult.rules import decisions, environment_names, numbers, targets
 from catapult.tables import (
+    ALIAS,
     COMMENT_LENGTH,
+    ENVIRONMENT_LENGTH,
     MAX_RANK,
     METRIC_PATH_LENGTH,
     NAME_LENGTH,
@@ -49,6 +52,7 @@ from catapult.tables import (
 )
 
 MAX_SECONDS = 10 * 365 * 86_400
+TARGETS = "release, an environment, or an alias with @ before it."
 
 
 class Number(fields.Float):
@@ -167,7 +171,15 @@ def _model(**kwargs: Any) -> fields.String:
 
 
 def _target(**kwargs: Any) -> fields.String:
-    return environment_name(metadata=says("release, or an environment.", "production"), **kwargs)
+    field = matching(
+        f"{environment_names.PATTERN}|@{ALIAS}",
+        ENVIRONMENT_LENGTH,
+        f"{environment_names.RULE} An alias begins with @. {targets.ALIAS_RULE}",
+        metadata=says(TARGETS, "production"),
+        **kwargs,
+    )
+    field.validators.append(check_not_reserved)
+    return field
 
 
 class _GateFields(In):
@@ -191,7 +203,7 @@ class _GateFields(In):
 
 
 class GateIn(_GateFields, Create):
-    """A rule for becoming a release or for reaching an environment, with the fields of its kind."""
+    """A rule on the way to a target, with the fields of its kind."""
 
     model = _model(required=True)
     target = _target(required=True)
@@ -207,10 +219,10 @@ class GateEdit(_GateFields):
 
 
 class GateOut(RowOut):
-    """A rule for becoming a release or for reaching an environment. Fields of other kinds are null."""
+    """A rule on the way to a target. Fields of other kinds are null."""
 
     model = fields.String(metadata=says("The models it applies to.", "myorg/*"))
-    target = fields.String(metadata=says("release, or an environment.", "production"))
+    target = fields.String(metadata=says(TARGETS, "production"))
     kind = choice(GateKind, attribute="kind_", metadata=says("What it checks.", "metric"))
     path = fields.String(
         allow_none=True, metadata=says("A path within metadata, such as eval.f1 or results[0].value.", "eval.f1")
@@ -271,7 +283,7 @@ class ApprovalOut(RowOut):
     """An approval of a version for a target."""
 
     version_id = fields.UUID(metadata=says("The version's id.", EXAMPLE_ID))
-    target = fields.String(metadata=says("release, or an environment.", "production"))
+    target = fields.String(metadata=says(TARGETS, "production"))
     comment = fields.String(allow_none=True, metadata=says("For people."))
     approved_by = fields.String(metadata=says("The name of the key that gave it.", "releaser"))
     created_at = Time(metadata=says("When it was given.", EXAMPLE_TIME))
@@ -301,7 +313,8 @@ class CommentOut(RowOut):
 
 
 class DecisionOut(RowOut):
-    """A promotion, demotion, deployment, rollback or retirement, and everything that let it through. It never changes."""
+    """A promotion, demotion, deployment, rollback or retirement, or a change of an alias that gates guard, and everything that
+    let it through. It never changes."""
 
     kind = choice(DecisionKind, attribute="kind_", metadata=says("What was decided.", "promote"))
     at = Time(metadata=says("When.", EXAMPLE_TIME))
@@ -311,7 +324,7 @@ class DecisionOut(RowOut):
     version_id = fields.UUID(metadata=says("The version's id.", EXAMPLE_ID))
     model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
     version = fields.String(metadata=says("The version string.", "1.0.0"))
-    target = fields.String(metadata=says("release, or an environment.", "production"))
+    target = fields.String(metadata=says(TARGETS, "production"))
     content = fields.Dict(metadata=says("`tag digest image source hash numbers` of the version at that moment.", {}))
     reason = fields.String(allow_none=True, metadata=says("Why."))
     override = fields.Boolean(metadata=says("Whether a gate was overridden.", False))

@@ -74,11 +74,12 @@ def new_model_name(description: str) -> fields.String:
 
 def environment_name(**kwargs: Any) -> fields.String:
     field = matching(environment_names.PATTERN, ENVIRONMENT_LENGTH, environment_names.RULE, **kwargs)
-    field.validators.append(_check_not_reserved)
+    field.validators.append(check_not_reserved)
     return field
 
 
-def _check_not_reserved(name: str) -> None:
+def check_not_reserved(name: str) -> None:
+    """Raise ValidationError if a segment after the first is a word of the addresses."""
     if environment_names.is_reserved(name):
         raise ValidationError(environment_names.RESERVED)
 
@@ -312,6 +313,7 @@ class VersionOut(RowOut):
     decision_id = fields.UUID(allow_none=True, metadata=says("The decision that made it a release."))
     override = fields.Boolean(metadata=says("Whether that decision overrode a gate.", False))
     live_in = fields.List(fields.String(), metadata=says("The environments it is live in.", ["production"]))
+    aliases = fields.List(fields.String(), metadata=says("The aliases that point at it.", ["champion"]))
     created_by = fields.String(metadata=says("The name of the key that registered it.", "training"))
     created_at = Time(metadata=says("When it was registered.", EXAMPLE_TIME))
     updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))

@@ -125,7 +125,7 @@ class MessageOut(Out):
     data = fields.Dict(
         metadata=says(
             "What it is about, as far as there is that: `model version version_id environment deployment_id target status tag "
-            "digest image source from_version override decision_id by reason comment until webhook url`.",
+            "digest image source alias from_version override decision_id by reason comment until webhook url`.",
             {"model": "org/bert", "version": "1.0.0", "target": "release", "by": "Dana Ortiz"},
         )
     )

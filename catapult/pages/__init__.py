@@ -14,6 +14,7 @@ from werkzeug.routing import BaseConverter
 
 from catapult import version
 from catapult.pages import (
+    aliases,
     all_versions,
     api_keys,
     artifacts,
@@ -63,6 +64,7 @@ NOUNS += [
     jobs,
     docs,
     artifacts,
+    aliases,
 ]
 YEAR = 365 * 86_400
 SOON = timedelta(days=7)

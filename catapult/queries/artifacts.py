@@ -39,6 +39,7 @@ _BY_ID = _ARTIFACTS.rows.where(A.id == bindparam("artifact_id"))
 DESTINATION = f"""
 SELECT version.id, version.version, model.name AS model_name, version.released_at IS NOT NULL AS is_release,
     ARRAY(SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment) AS live_in,
+    ARRAY(SELECT name FROM aliases WHERE version_id = version.id AND until IS NULL ORDER BY lower(name)) AS aliases,
     EXISTS (
         SELECT FROM approvals WHERE version_id = version.id AND withdrawn_at IS NULL AND voided_at IS NULL
     ) AS is_approved,

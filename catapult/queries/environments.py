@@ -8,6 +8,7 @@ from catapult.errors import Invalid, NotFound
 from catapult.extensions import db
 from catapult.queries.lists.paging import Listing, in_order
 from catapult.queries.lists.raw_columns import shown
+from catapult.rules import targets
 from catapult.tables import NOW, OPEN, RELEASE, Deployment, Environment, is_live
 
 E: Any = Environment.__table__.c
@@ -96,8 +97,14 @@ def check(name: str, field: str = "environment") -> None:
 
 
 def check_target(target: str) -> None:
-    """Raise Invalid, with the names of all environments, if the target is neither `release` nor an environment."""
-    if target != RELEASE:
+    """Raise Invalid, with the names of all environments, if the target is neither `release`, an environment nor an alias.
+
+    An alias need not point at anything yet.
+    """
+    alias = targets.alias_of(target)
+    if alias is not None and not targets.is_alias(alias):
+        raise Invalid("That cannot be the name of an alias.", errors={"target": [f"After @: {targets.ALIAS_RULE}"]})
+    if targets.is_environment(target):
         check(target, "target")
 
 
@@ -106,4 +113,5 @@ def unknown(name: str, field: str) -> Invalid:
     names = list(db.session.scalars(select(E.name).where(NOT_DELETED).order_by(E.rank, E.place).limit(LISTED)))
     known = ", ".join([RELEASE, *names] if field == "target" else names)
     message = f"There is no environment {name}. Valid values: {known}." if known else "There is no environment yet."
+    message += " An alias has @ before it: @champion." if field == "target" else ""
     return Invalid(f"{field} is not an environment: {message}", errors={field: [message]})

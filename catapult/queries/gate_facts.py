@@ -68,7 +68,8 @@ _COMPARED = f"""
         THEN (SELECT {_NUMBER} FROM metrics WHERE version_id = base.id AND path = gate.path) END AS base_number,
     base.is_present AS base_is_present,"""  # noqa: S608 - built from constants
 # Of a release the newest one is the base, else the newest that was archived or deleted, else the last that was demoted; of an
-# environment what is live there, or was last. Each is only looked for where those before it found none.
+# environment what is live there, or was last; of an alias what it points at, or pointed at last. Each is only looked for where
+# those before it found none.
 _BASE = """
 LEFT JOIN LATERAL (
     SELECT release.id, release.version, release.decision_id FROM versions AS release
@@ -108,11 +109,19 @@ LEFT JOIN LATERAL (
         AND deployments.place = gate.target AND deployments.live_from IS NOT NULL
     ORDER BY deployments.live_from DESC LIMIT 1
 ) AS there ON true
+LEFT JOIN LATERAL (
+    SELECT version.id, version.version, alias.decision_id, alias.until IS NULL AS is_current
+    FROM aliases AS alias JOIN versions AS version ON version.id = alias.version_id
+    WHERE gate.kind = 'no_regression' AND starts_with(gate.target, '@') AND alias.model_id = asked.model_id
+        AND lower(alias.name) = substr(gate.target, 2)
+    ORDER BY alias.since DESC, alias.id DESC LIMIT 1
+) AS pointed ON true
 CROSS JOIN LATERAL (
-    SELECT coalesce(newest.id, former.id, demoted.id, there.id) AS id,
-        coalesce(newest.version, former.version, demoted.version, there.version) AS version,
-        coalesce(newest.decision_id, former.decision_id, demoted.decision_id, there.decision_id) AS decision_id,
-        coalesce(there.is_live, newest.id IS NOT NULL) AS is_present
+    SELECT coalesce(newest.id, former.id, demoted.id, there.id, pointed.id) AS id,
+        coalesce(newest.version, former.version, demoted.version, there.version, pointed.version) AS version,
+        coalesce(newest.decision_id, former.decision_id, demoted.decision_id, there.decision_id, pointed.decision_id)
+            AS decision_id,
+        coalesce(there.is_live, pointed.is_current, newest.id IS NOT NULL) AS is_present
 ) AS base
 LEFT JOIN decisions AS decision ON decision.id = base.decision_id
 """

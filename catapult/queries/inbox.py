@@ -20,7 +20,8 @@ MOST = 50
 """The number of newest candidates that are looked at."""
 
 # Of the newest versions: for `release`, those newer than their model's release; for an environment, the latest
-# version and the newest release of a model, unless it or a newer version is live there. Walks ix_versions_newest.
+# version and the newest release of a model, unless it or a newer version is live there; and for an alias the same, unless it
+# points at it or at a newer version. Walks ix_versions_newest.
 _CANDIDATES = f"""
 SELECT recent.id, model.name AS model_name, recent.version, recent.created_at, recent.created_by, asked.target,
     CASE WHEN release.id <> recent.id THEN release.version END AS release
@@ -40,9 +41,13 @@ LEFT JOIN LATERAL (
         AND other.status = 'active' ORDER BY other.created_at DESC, other.id DESC LIMIT 1
 ) AS release ON true
 LEFT JOIN LATERAL (
-    SELECT there.created_at FROM deployments JOIN versions AS there ON there.id = deployments.release_id
+    (SELECT there.created_at FROM deployments JOIN versions AS there ON there.id = deployments.release_id
     WHERE deployments.model_id = recent.model_id AND deployments.place = asked.target
-        AND deployments.live_from IS NOT NULL AND deployments.ended_at IS NULL LIMIT 1
+        AND deployments.live_from IS NOT NULL AND deployments.ended_at IS NULL LIMIT 1)
+    UNION ALL
+    (SELECT there.created_at FROM aliases AS alias JOIN versions AS there ON there.id = alias.version_id
+    WHERE starts_with(asked.target, '@') AND alias.model_id = recent.model_id
+        AND lower(alias.name) = substr(asked.target, 2) AND alias.until IS NULL LIMIT 1)
 ) AS live ON asked.target <> 'release'
 WHERE NOT EXISTS (
     SELECT FROM api_keys AS key WHERE key.id = recent.created_by_key AND coalesce(key.person_id, key.line_id, key.id) = :voice

@@ -15,7 +15,7 @@ from catapult.filters import conditions as filters
 from catapult.filters import nouns
 from catapult.filters.fields import has_any
 from catapult.filters.tree import Node
-from catapult.queries import artifacts
+from catapult.queries import aliases, artifacts
 from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, cached_query, newest_first
 from catapult.queries.lists.raw_columns import shown
@@ -44,6 +44,7 @@ _LISTED: tuple[Any, ...] = (
     *shown(V, "released_at released_by decision_id override"),
     V.released_at.is_not(None).label("is_release"),
     LIVE_IN,
+    aliases.OF_VERSION,
     *shown(V, "created_by created_at updated_at counter"),
 )
 _WITH_MODEL = (
@@ -191,11 +192,22 @@ def _filtered(listing: Listing, node: Node, model: Any) -> Listing:
 
 
 def latest(
-    model_name: str, *, environment: str | None = None, is_release: bool | None = None, order: Order = "created"
+    model_name: str,
+    *,
+    environment: str | None = None,
+    alias: str | None = None,
+    is_release: bool | None = None,
+    order: Order = "created",
 ) -> Any:
-    """Return the model's newest version that is not archived, or the highest by number. Raises NotFound."""
-    query = _latest(environment is not None, is_release, order)
-    row = prepared.one_or_none(query, {"name": model_name.lower(), "environment": environment})
+    """Return the model's newest version that is not archived, or the highest by number. Raises NotFound.
+
+    At most one has an alias, or is live in an environment.
+    """
+    query = _latest(environment is not None, alias is not None, is_release, order)
+    values = {"name": model_name.lower(), "environment": environment, "alias": alias}
+    row = prepared.one_or_none(query, values)
+    if row is None and alias is not None:
+        raise NotFound(f"No version of a model {model_name!r} matches that has the alias {alias}.")
     if row is None:
         raise NotFound(
             f"No version of a model {model_name!r} matches; archived ones are left out. "
@@ -204,32 +216,36 @@ def latest(
     return row
 
 
-def set_aside(model_name: str, *, environment: str | None = None, is_release: bool | None = None) -> int:
+def set_aside(
+    model_name: str, *, environment: str | None = None, alias: str | None = None, is_release: bool | None = None
+) -> int:
     """Return how many versions `latest` by number left aside, since their names are no numbers; 1,000 at most."""
-    query = _set_aside(environment is not None, is_release)
-    return int(db.session.scalar(query, {"name": model_name.lower(), "environment": environment}))
+    query = _set_aside(environment is not None, alias is not None, is_release)
+    return int(db.session.scalar(query, {"name": model_name.lower(), "environment": environment, "alias": alias}))
 
 
 @cache
-def _latest(in_environment: bool, is_release: bool | None, order: Order) -> Any:
-    """Return the query for `name` and `environment`. Each of the twelve is built once: deploy scripts ask often."""
+def _latest(in_environment: bool, by_alias: bool, is_release: bool | None, order: Order) -> Any:
+    """Return the query for `name`, `environment` and `alias`. Each of the 24 is built once: deploy scripts ask often."""
     highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
-    conditions = _considered(in_environment, is_release)
+    conditions = _considered(in_environment, by_alias, is_release)
     return _OF_MODEL.where(*conditions).order_by(*highest, *_VERSIONS.order()).limit(literal_column("1"))
 
 
 @cache
-def _set_aside(in_environment: bool, is_release: bool | None) -> Any:
-    conditions = _considered(in_environment, is_release)
+def _set_aside(in_environment: bool, by_alias: bool, is_release: bool | None) -> Any:
+    conditions = _considered(in_environment, by_alias, is_release)
     rows = select(V.id).where(V.model_id == CALLED, NOT_DELETED, V.semver_key.is_(None), *conditions)
     return select(func.count()).select_from(rows.limit(literal_column("1000")).subquery())
 
 
-def _considered(in_environment: bool, is_release: bool | None) -> list[ColumnElement[bool]]:
+def _considered(in_environment: bool, by_alias: bool, is_release: bool | None) -> list[ColumnElement[bool]]:
     # The status and the limits are written out: a plan for every value would not be worth keeping.
     conditions: list[ColumnElement[bool]] = [V.status == literal(VersionStatus.ACTIVE.value, literal_execute=True)]
     if in_environment:
         conditions.append(_live_in(bindparam("environment"), CALLED))
+    if by_alias:
+        conditions.append(aliases.is_pointed_at(bindparam("alias"), CALLED))
     if is_release is not None:
         conditions.append(_released(is_release))
     return conditions

@@ -19,6 +19,8 @@ _SENTENCES = {
     EventType.VERSION_CREATED: "{by} registered {it}",
     EventType.VERSION_PROMOTED: "{by} promoted {it}",
     EventType.VERSION_DEMOTED: "{by} demoted {it}",
+    EventType.ALIAS_MOVED: "{by} pointed {alias} at {it}{former}",
+    EventType.ALIAS_REMOVED: "{by} removed {alias} from {it}",
     EventType.DEPLOYMENT_PENDING: "The deployment of {it} to {environment} is pending",
     EventType.DEPLOYMENT_RUNNING: "The deployment of {it} to {environment} is running",
     EventType.DEPLOYMENT_SUCCESS: "{by} deployed {it} to {environment}",
@@ -51,6 +53,7 @@ def headline(event: Event) -> str:
     names = {
         "by": one_line(data.get("by")) or "Catapult",
         "it": f"{one_line(data.get('version')) or 'a version'} of {one_line(data.get('model')) or 'a model'}",
+        "alias": f"@{one_line(data.get('alias')) or '?'}",
         "environment": one_line(data.get("environment")) or target or "an environment",
         "purpose": f" for {target}" if target and target != RELEASE else "",
         "former": f" from {one_line(data['from_version'])}" if data.get("from_version") else "",

@@ -9,6 +9,8 @@ OF_ACTION = {
     Action.VERSION_CREATE: EventType.VERSION_CREATED,
     Action.VERSION_PROMOTE: EventType.VERSION_PROMOTED,
     Action.VERSION_DEMOTE: EventType.VERSION_DEMOTED,
+    Action.ALIAS_MOVE: EventType.ALIAS_MOVED,
+    Action.ALIAS_REMOVE: EventType.ALIAS_REMOVED,
     Action.DEPLOYMENT_ROLLBACK: EventType.DEPLOYMENT_ROLLED_BACK,
     Action.DEPLOYMENT_RETIRE: EventType.DEPLOYMENT_RETIRED,
     Action.GATE_OVERRIDE: EventType.GATE_OVERRIDDEN,
@@ -20,7 +22,7 @@ OF_ACTION = {
 
 CARRIED = (
     *("model", "version", "version_id", "environment", "target", "status", "tag", "digest", "source", "from_version"),
-    *("override", "decision_id", "reason", "comment", "webhook"),
+    *("alias", "override", "decision_id", "reason", "comment", "webhook"),
 )
 """Details of an entry that its event carries, too."""
 TYPED = ("reason", "comment")
@@ -38,7 +40,7 @@ class NewEvent(NamedTuple):
 def of(action: Action, resource_id: UUID | None, details: dict[str, Any], by: str) -> list[NewEvent]:
     """Return the events of an entry; most actions have none. `by` is who acted."""
     data = {name: _cut(name, details[name]) for name in CARRIED if details.get(name) is not None} | {"by": by}
-    if action.startswith("version."):
+    if action.startswith(("version.", "alias.")):
         data["version_id"] = str(resource_id)
     if action.startswith("environment."):
         data["environment"] = details["name"]

@@ -1,6 +1,6 @@
 """The verdict of a gate on a version, in a sentence with its numbers. Judged from facts that `queries.gates` reads.
 
-A gate is a rule for becoming a release, or for reaching an environment.
+A gate is a rule for becoming a release, for reaching an environment, or for what an alias points at.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from catapult.rules import targets
 from catapult.rules.file_signatures import Signature
 from catapult.rules.metadata_limits import MOST_LISTED
 from catapult.rules.numbers import EXACT, as_number, exact, written
@@ -134,8 +135,7 @@ def _no_regression(facts: Any) -> tuple[bool, str]:
         return False, _no_number(facts)
     present, base = _present(facts), _base(facts, facts.base_is_present)
     if facts.base_id is None:
-        none = "there is no release yet" if facts.target == RELEASE else f"nothing is live in {facts.target} yet"
-        return True, f"{present}; {none}"
+        return True, f"{present}; {_no_base(facts.target)}"
     if facts.base_number is None:
         return True, f"{present}; {base}, {facts.base_version}, has no {facts.path}"
     higher = facts.direction == Direction.HIGHER
@@ -212,7 +212,15 @@ def _base(gate: Any, is_present: bool = True) -> str:
     """Return what a version is compared with on its way to the gate's target: what is there, or was there last."""
     if gate.target == RELEASE:
         return "the current release" if is_present else "the last release"
+    if targets.alias_of(gate.target) is not None:
+        return f"what {gate.target} {'points at' if is_present else 'pointed at last'}"
     return f"what {'is' if is_present else 'was last'} live in {gate.target}"
+
+
+def _no_base(target: str) -> str:
+    if target == RELEASE:
+        return "there is no release yet"
+    return f"nothing is live in {target} yet" if targets.is_environment(target) else f"{target} points at nothing yet"
 
 
 def _worse(gate: Any) -> str:

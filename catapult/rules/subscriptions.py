@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from catapult.rules import targets
 from catapult.rules.bounds import Bounds
-from catapult.tables import RELEASE, EventType, Webhook
+from catapult.tables import EventType, Webhook
 
 SUBSCRIBED = [kind for kind in EventType if kind != EventType.WEBHOOK_TEST]
 """The events that one can subscribe to. A test is sent to the one webhook that is tried."""
@@ -24,5 +25,5 @@ def wants(webhook: Webhook, kind: str, data: Mapping[str, Any]) -> bool:
         None if webhook.environments is None else tuple(webhook.environments),
     )
     return ("model" not in data or bounds.has_model(data["model"])) and (
-        environment in (None, RELEASE) or bounds.has_environment(environment)
+        environment is None or not targets.is_environment(environment) or bounds.has_environment(environment)
     )

@@ -35,6 +35,7 @@ from .errors import (
 )
 from .file_records import Artifact, FileSignature, MountFile, TrustedKey
 from .records import (
+    Alias,
     ApiKey,
     Approval,
     AuditEntry,
@@ -67,6 +68,7 @@ from .records import (
 from .registry import Registry
 
 __all__ = [
+    "Alias",
     "ApiKey",
     "Approval",
     "Artifact",

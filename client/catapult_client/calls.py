@@ -304,6 +304,22 @@ def environment_name(environment: Any, name: str) -> str:
     return str(environment)
 
 
+def alias_name(alias: Any) -> str:
+    """Return the name of an alias, which becomes part of an address. Raises InvalidArgument for anything else."""
+    if not isinstance(alias, str) or not re.fullmatch("[A-Za-z0-9_-]{1,62}", alias):
+        raise InvalidArgument(
+            f"alias is {alias!r:.80}, which is not an alias: 1 to 62 letters, digits, _ and -, without @."
+        )
+    return alias
+
+
+def target_name(target: Any) -> str:
+    """Return a target: `release`, an environment's name or `@` and an alias. Raises InvalidArgument for anything else."""
+    if isinstance(target, str) and target.startswith("@"):
+        return f"@{alias_name(target[1:])}"
+    return environment_name(target, "target")
+
+
 def checked_key(idempotency_key: str | None) -> str:
     """Return the caller's idempotency key, or a new one. Raises InvalidArgument."""
     if idempotency_key is None:

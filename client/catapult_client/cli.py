@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import artifact_commands, audit_commands, commands, webhook_commands
+from . import alias_commands, artifact_commands, audit_commands, commands, webhook_commands
 from .errors import InvalidArgument, RegistryError
 from .output import Output
 from .record import moment
@@ -110,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
         _rollback,
         _retire,
         _latest,
+        _alias,
         _live,
         _why,
         _gates,
@@ -206,10 +207,27 @@ def _latest(verbs: Any) -> None:
     to = _verb(verbs, "latest", commands.latest, "Print a model's newest version that is not archived.")
     to.add_argument("model", metavar="MODEL", help="the model's name")
     to.add_argument("--live-in", dest="environment", metavar="ENVIRONMENT", help="the one that is live there")
+    to.add_argument("--alias", metavar="ALIAS", help="the one that this alias points at")
     to.add_argument("--release", action="store_true", help="the newest release")
     to.add_argument(
         "--semver", action="store_true", help="the highest number instead of the newest: 1.10.0, 2026.01.15"
     )
+
+
+def _alias(verbs: Any) -> None:
+    says = "Work with aliases: names that point at versions of a model."
+    group = verbs.add_parser("alias", help=says, description=says, epilog=_ENDS)
+    acts = group.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="act")
+    listing = _verb(acts, "list", alias_commands.listing, "List a model's aliases, with what they point at.")
+    point = _verb(acts, "set", alias_commands.point, "Point an alias at a version.")
+    remove = _verb(acts, "remove", alias_commands.remove, "Remove an alias.")
+    for to in (listing, point, remove):
+        to.add_argument("model", metavar="MODEL", help="the model's name")
+    for to in (point, remove):
+        to.add_argument("alias", metavar="ALIAS", help="such as champion")
+        _add_force(to)
+    point.add_argument("version", metavar="VERSION", help="the version, such as 1.0.0")
+    _add_at(listing, "what they pointed at")
 
 
 def _live(verbs: Any) -> None:
@@ -228,8 +246,8 @@ def _why(verbs: Any) -> None:
     _add_at(to)
 
 
-def _add_at(to: argparse.ArgumentParser) -> None:
-    to.add_argument("--at", type=_time, metavar="TIME", help="what was live at that time, such as 2026-11-23T10:15:30Z")
+def _add_at(to: argparse.ArgumentParser, what: str = "what was live") -> None:
+    to.add_argument("--at", type=_time, metavar="TIME", help=f"{what} at that time, such as 2026-11-23T10:15:30Z")
 
 
 def _gates(verbs: Any) -> None:
@@ -240,14 +258,14 @@ def _gates(verbs: Any) -> None:
         "Print the verdict of each gate on a version; fail if one does not pass.",
     )
     _add_version(to)
-    to.add_argument("--target", required=True, help="release or an environment")
+    to.add_argument("--target", required=True, help="release, an environment, or @ and an alias")
 
 
 def _wait(verbs: Any) -> None:
     to = _verb(verbs, "wait", commands.wait, "Wait until all gates pass, or until a version is live.")
     _add_version(to)
     goal = to.add_mutually_exclusive_group(required=True)
-    goal.add_argument("--target", help="wait for the gates of release or an environment")
+    goal.add_argument("--target", help="wait for the gates of release, an environment, or @ and an alias")
     goal.add_argument("--live-in", metavar="ENVIRONMENT", help="wait until it is live there")
     to.add_argument("--timeout", type=_seconds, default=600.0, metavar="SECONDS", help="when to give up (%(default)g)")
     to.add_argument(

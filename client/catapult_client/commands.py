@@ -6,15 +6,13 @@ import argparse
 import json
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from .calls import environment_name
 from .errors import NotFound, RegistryError
 from .output import Output, columns
-from .plain import rfc3339
-from .record import as_json
+from .record import as_json, second
 from .records import Decision, Deployment, Gate, Verdict, Version
 from .registry import Registry
 
@@ -69,7 +67,7 @@ def _released(registry: Registry[Any], version: Version, out: Output) -> Version
 
 def promote(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Promote the version."""
-    _check_force(options)
+    check_force(options)
     version = registry.promote(_version(registry, options), options.reason, force=options.force)
     out.result(version, f"{_named(version)} is a release")
     return True
@@ -77,7 +75,7 @@ def promote(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 def deploy(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Record the deployment."""
-    _check_force(options)
+    check_force(options)
     metadata = _metadata(options.metadata)
     deployment = registry.deploy(
         _version(registry, options),
@@ -113,6 +111,7 @@ def latest(registry: Registry[Any], options: Options, out: Output) -> bool:
     version = registry.get_latest_version(
         options.model,
         environment=options.environment,
+        alias=options.alias,
         is_release=options.release or None,
         order="semver" if options.semver else None,
     )
@@ -161,7 +160,7 @@ def why(registry: Registry[Any], options: Options, out: Output) -> bool:
     if options.at is None:  # the records of a list have no decision
         deployment = registry.get_deployment(deployment)
     decision = deployment.decision
-    lines = [f"{_named(deployment)} {_was_live(options)}, since {_second(deployment.live_from)}"]
+    lines = [f"{_named(deployment)} {_was_live(options)}, since {second(deployment.live_from)}"]
     out.result(deployment, *lines, *(["No evidence was kept then."] if decision is None else _evidence(decision)))
     if decision is not None and not out.as_json:
         verdicts = [(Gate(kind=verdict.get("kind", "")), verdict) for verdict in decision.verdicts]
@@ -173,7 +172,7 @@ def why(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 def _evidence(decision: Decision) -> list[str]:
     """Return who let it through, the reason, and the approvals as lines."""
-    rows = [("let through by", f"{decision.by}, {_second(decision.at)} ({decision.kind})")]
+    rows = [("let through by", f"{decision.by}, {second(decision.at)} ({decision.kind})")]
     by = ", by whoever registered it" if decision.override_by_registrant else ""
     rows += [("override", f"a gate did not stop it{by}")] if decision.override else []
     rows += [("freeze", decision.freeze)] if decision.freeze else []
@@ -300,7 +299,8 @@ def _refused(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON: leave it out, or write null")
 
 
-def _check_force(options: Options) -> None:
+def check_force(options: Options) -> None:
+    """Raise Usage for a force without a reason."""
     if options.force and not options.reason:
         raise Usage("--force needs a --reason, which the audit log keeps.")
 
@@ -310,11 +310,7 @@ def _named(record: Version | Deployment) -> str:
 
 
 def _line(deployment: Deployment) -> tuple[str, ...]:
-    return deployment.model_name, deployment.version, _second(deployment.live_from), f"by {deployment.deployed_by}"
-
-
-def _second(at: datetime | None) -> str:
-    return rfc3339(at, "")[:19] + "Z" if at else ""
+    return deployment.model_name, deployment.version, second(deployment.live_from), f"by {deployment.deployed_by}"
 
 
 def _was_live(options: Options) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 
-from .calls import UNSET, Calls, Failed, Unset, arguments, call, environment_name, identity, listing
+from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing, target_name
 from .records import Approval, Decision, Gate, Verdict, Version
 
 
 class GateCalls(Calls[Failed]):
-    """The methods of a Registry for gates and decisions. A `target` is `release` or an environment's name."""
+    """The methods of a Registry for gates and decisions. A `target` is `release`, an environment's name or `@champion`."""
 
     @listing
     def list_gates(self, *, limit: int | None = None) -> Iterator[Gate]:
@@ -89,7 +89,7 @@ class GateCalls(Calls[Failed]):
         Raises NotFound (version), Validation (target).
         """
         path = f"/v1/versions/{identity(version_id, 'version_id')}/gates"
-        return self._all(Verdict, path, {"target": environment_name(target, "target")})
+        return self._all(Verdict, path, {"target": target_name(target)})
 
     @call
     def approve(

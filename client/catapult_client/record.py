@@ -76,6 +76,11 @@ def as_json(value: Any) -> Any:
     return value
 
 
+def second(at: datetime | None) -> str:
+    """Return the time to the second, as people read it; an empty text for None."""
+    return rfc3339(at, "")[:19] + "Z" if at else ""
+
+
 def _parsed(kind: str, name: str, value: Any, parse: Any) -> Any:
     try:
         return parse(value) if parse else value

@@ -52,7 +52,8 @@ class Version(Record):
     """An immutable image, or source, of a model. `is_release` is True after a promotion. `number` counts 1, 2, 3 … in the model.
 
     `image` can be pulled; without one it is None, and `image_fault` says why. A version that has only a `source`, a URI
-    or path, has no `tag`, `digest` and `digest_status` either. `live_in` has names of environments.
+    or path, has no `tag`, `digest` and `digest_status` either. `live_in` has names of environments, `aliases` those that point
+    at it.
     A release has the `decision_id` of its promotion; `override` is whether that overrode a gate.
     """
 
@@ -81,6 +82,7 @@ class Version(Record):
     decision_id: str | None = None
     override: bool = False
     live_in: list[str] = field(default_factory=list, hash=False)
+    aliases: list[str] = field(default_factory=list, hash=False)
     created_by: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -88,13 +90,35 @@ class Version(Record):
 
 
 @dataclass(frozen=True)
-class Decision(Record):
-    """A promotion, demotion, deployment, rollback or retirement, with everything that let it through. It never changes.
+class Alias(Record):
+    """A name that points at a version: from `since` until just before `until`, which is None for now.
 
-    `kind` is `promote`, `demote`, `deploy`, `rollback` or `retire`; `target` is `release` or an environment. `content`
-    has the version's `tag digest image source hash numbers` of that moment, each of `verdicts` `gate_id kind rule passed
-    detail`, each of `approvals` `by at comment`. `freeze` is the reason of a freeze that did not stop it. The audit
-    entry has the same `sha256`.
+    `decision_id` is the decision that let it point there where gates guard it; `override` is whether that overrode one.
+    """
+
+    id: str = ""
+    model_id: str = ""
+    model_name: str = ""
+    name: str = ""
+    version_id: str = ""
+    version: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    set_by: str = ""
+    reason: str | None = None
+    override: bool = False
+    decision_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision(Record):
+    """A promotion, demotion, deployment, rollback or retirement, or a change of an alias that gates guard, with everything
+    that let it through. It never changes.
+
+    `kind` is `promote`, `demote`, `deploy`, `rollback`, `retire`, `move` or `remove` (of an alias); `target` is `release`,
+    an environment or `@` and an alias. `content` has the version's `tag digest image source hash numbers` of that moment,
+    each of `verdicts` `gate_id kind rule passed detail`, each of `approvals` `by at comment`. `freeze` is the reason of a
+    freeze that did not stop it. The audit entry has the same `sha256`.
     """
 
     id: str = ""
@@ -200,7 +224,7 @@ class LiveModel(Record):
 
 @dataclass(frozen=True)
 class Gate(Record):
-    """A rule for promotions (`target` is `release`) or for deployments to an environment.
+    """A rule for promotions (`target` is `release`), for deployments to an environment, or for an alias (`@champion`).
 
     `model` is a name or a pattern such as `myorg/*`. The other fields depend on the kind, and are None for the rest:
     `metric` has `path op value`, `no_regression` `path direction tolerance`, `metadata_present` `paths`,

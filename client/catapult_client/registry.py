@@ -9,6 +9,7 @@ from typing import Any, Literal, NoReturn, TypeVar, overload
 import requests
 
 from .access_calls import AccessCalls
+from .alias_calls import AliasCalls
 from .artifact_calls import ArtifactCalls
 from .calls import Failed, call
 from .comment_calls import CommentCalls
@@ -16,7 +17,6 @@ from .deployment_calls import DeploymentCalls
 from .environment_calls import EnvironmentCalls
 from .errors import InvalidArgument, Unavailable
 from .gate_calls import GateCalls
-from .model_calls import ModelCalls
 from .records import Health, Info
 from .transport import Ask, Timeout, Transport, api_root, checked_timeout, decoded, secret
 from .trusted_key_calls import TrustedKeyCalls
@@ -36,7 +36,7 @@ SETTINGS = {
 
 
 class Registry(
-    ModelCalls[Failed],
+    AliasCalls[Failed],
     VersionCalls[Failed],
     DeploymentCalls[Failed],
     EnvironmentCalls[Failed],

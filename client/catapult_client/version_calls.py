@@ -111,14 +111,15 @@ class VersionCalls(Calls[Failed]):
         model_name: str,
         *,
         environment: str | None = None,
+        alias: str | None = None,
         is_release: bool | None = None,
         order: str | None = None,
     ) -> Version | Failed | None:
         """Return the newest version that is not archived, or None if there is none.
 
-        `environment` gives the version that is live there, `is_release=True` the newest release. `order` is `created`
-        (the registry's default) or `semver`: the highest by number, of SemVer and dotted numbers. How many versions have
-        other names is logged; they come last. Raises Validation.
+        `environment` gives the version that is live there, `alias` the one that it points at, `is_release=True` the newest
+        release. `order` is `created` (the registry's default) or `semver`: the highest by number, of SemVer and dotted
+        numbers. How many versions have other names is logged; they come last. Raises Validation.
         """
         query = arguments(locals())
         try:

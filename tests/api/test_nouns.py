@@ -40,6 +40,7 @@ COMPUTED = {
         "released_at": None,
         "released_by": None,
         "live_in": [],
+        "aliases": [],
         "created_by": "admin-key",
         "decision_id": None,
         "override": False,

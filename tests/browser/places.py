@@ -39,6 +39,7 @@ PAGES = {
     "a candidate": "{candidate}",
     "an archived version": "{archived}",
     "editing a version": "{candidate}/-/edit",
+    "pointing an alias": "{candidate}/-/alias",
     "files on the mount": "{candidate}/-/mount?path=runs",
     "no such folder of the mount": "{candidate}/-/mount?path=none",
     "deleting a version": "{candidate}/-/delete",

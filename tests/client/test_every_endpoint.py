@@ -9,7 +9,7 @@ import pytest
 from peer import Answer
 from rolecases import CASES
 
-from catapult import Artifact, RegistryError
+from catapult import Artifact, Model, RegistryError
 
 ID = "0190f1a2-0000-7000-8000-000000000000"
 READS = [
@@ -19,6 +19,8 @@ READS = [
     lambda sdk: sdk.get_model(ID),
     lambda sdk: list(sdk.list_model_versions(ID)),
     lambda sdk: list(sdk.list_versions()),
+    lambda sdk: list(sdk.aliases(Model(id=ID))),
+    lambda sdk: sdk.version_of("a/b", "champion"),
     lambda sdk: sdk.get_latest_version("a/b"),
     lambda sdk: sdk.compare_versions(ID, ID),
     lambda sdk: sdk.get_version(ID),
@@ -73,7 +75,7 @@ LISTS = re.compile(r"(s|/live|/gates|/people|/deliveries)$")
 
 def asked_for(asked):
     path = unquote(urlsplit(asked.path).path).replace(ID, "{}")
-    return f"{asked.method} {re.sub('(?<=/environments/)[a-z]+|(?<=/artifacts/)a.py', '{}', path)}"
+    return f"{asked.method} {re.sub('(?<=/environments/)[a-z]+|(?<=/aliases/)[a-z]+|(?<=/artifacts/)a.py', '{}', path)}"
 
 
 def answer(asked):

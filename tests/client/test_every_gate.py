@@ -56,11 +56,11 @@ def to_hold():
 @pytest.mark.parametrize("case", list(to_hold()), ids=lambda case: case.name)
 def test_every_door_holds_to_the_verdict(api, sql, admin, by_admin, undone, case):
     version = set_up(case, api, sql)
-    reached = (
-        "SELECT 1 FROM versions WHERE version LIKE '1.0.%' AND released_at IS NOT NULL"
-        if case.target == "release"
-        else "SELECT 1 FROM deployments WHERE place = 'production' AND release_id = :id"
-    )
+    reached = {
+        "release": "SELECT 1 FROM versions WHERE version LIKE '1.0.%' AND released_at IS NOT NULL",
+        "production": "SELECT 1 FROM deployments WHERE place = 'production' AND release_id = :id",
+        "@champion": "SELECT 1 FROM aliases WHERE lower(name) = 'champion' AND version_id = :id AND until IS NULL",
+    }[case.target]
     for attempt in attempts(case, version, api, admin, by_admin):
         with undone():
             before = sql("SELECT id FROM versions"), len(sql(reached, id=version["id"]))
@@ -86,6 +86,11 @@ def attempts(case, version, api, admin, by_admin):
             content = {"tag": "v1", "digest": version["digest"], "metadata": case.metadata, "is_release": True}
             new = {"model_name": MODEL, "version": "1.0.1", **content}
             yield lambda: by_api(api, "POST", "/api/v1/versions", new)
+    elif case.target == "@champion":
+        address = f"/api/v1/models/{version['model_id']}/aliases/CHAMPION"
+        yield lambda: by_api(api, "PUT", address, {"version_id": version["id"]})
+        yield lambda: by_sdk(lambda: admin.set_alias(MODEL, "champion", version["id"]))
+        yield lambda: by_cli(case, by_admin("alias", "set", MODEL, "champion", IT))
     else:
         yield lambda: by_api(api, "POST", "/api/v1/deployments", deployment)
         yield lambda: by_api(api, "POST", "/api/v1/deployments", {**deployment, "status": "pending"})

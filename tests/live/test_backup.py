@@ -104,6 +104,8 @@ def prepare(server: Up) -> None:
         caller.made("/api/v1/people", {"name": "Drill", "role": "viewer"})
         version = caller.version(caller.model("drill/approved"), "1.0.0", metadata={"accuracy": 1})
         assert caller.post(f"/api/v1/versions/{version['id']}/promote", json={}).status_code == 409
+        pointed = {"version_id": version["id"]}
+        caller.put(f"/api/v1/models/{version['model_id']}/aliases/next", json=pointed).raise_for_status()
         for path in ("a.json", "model.sig"):
             caller.put(f"/api/v1/versions/{version['id']}/artifacts/{path}", json={"a": path}).raise_for_status()
         told = f"version_id {b64encode(version['id'].encode()).decode()},path Yi5iaW4="

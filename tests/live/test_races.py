@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
@@ -36,6 +36,11 @@ def promotion(admin: Caller, model: dict[str, Any], version: dict[str, Any]) -> 
     return [partial(admin.post, f"/api/v1/versions/{version['id']}/promote", json={})] * 16
 
 
+def alias(admin: Caller, model: dict[str, Any], version: dict[str, Any]) -> list[Send]:
+    address, pointed = f"/api/v1/models/{model['id']}/aliases/champion", {"version_id": version["id"]}
+    return [partial(admin.put, address, json=pointed)] * 16
+
+
 def deletion(admin: Caller, model: dict[str, Any], version: dict[str, Any]) -> list[Send]:
     return [partial(admin.delete, f"/api/v1/versions/{version['id']}")] * 16
 
@@ -47,6 +52,7 @@ def deletion(admin: Caller, model: dict[str, Any], version: dict[str, Any]) -> l
         (new_version, "version.create", {201: 1, 409: 15}),
         (edit, "model.update", {200: 1, 412: 15}),
         (promotion, "version.promote", {200: 16}),
+        (alias, "alias.move", {200: 16}),
         (deletion, "version.delete", {204: 1, 404: 15}),
     ],
 )
@@ -73,6 +79,33 @@ def test_200_versions_at_once_have_the_numbers_1_to_200(live: Up, admin: Caller)
     assert sorted(answer.json()["number"] for answer in answers if answer.ok) == [*range(1, 201)]
     rows = live.sql("SELECT number FROM versions WHERE model_id = %s ORDER BY created_at, id", model["id"])
     assert [number for (number,) in rows] == [*range(1, 201)]
+
+
+def test_an_alias_that_many_move_at_once_goes_from_one_version_to_the_next(live: Up, admin: Caller) -> None:
+    """Each entry begins where the one before ended, and so do the times."""
+    model = admin.model("races/aliases")
+    versions = [admin.version(model, f"1.0.{n}") for n in range(16)]
+    address = f"/api/v1/models/{model['id']}/aliases/champion"
+    moves = [partial(admin.put, address, json={"version_id": version["id"]}) for version in versions]
+    removals = [partial(admin.delete, f"/api/v1/versions/{version['id']}") for version in versions[:8]]
+    answers = at_once(*chain(*zip(moves[:8], removals, strict=True)), *moves[8:])
+    assert set(statuses(answers)) <= {200, 204, 404, 409}
+    assert statuses(answers)[200] >= 8
+    rows = live.sql(
+        "SELECT since, until, a.version_id, v.deleted_at IS NULL OR until IS NOT NULL FROM aliases AS a"
+        " JOIN versions AS v ON v.id = a.version_id WHERE a.model_id = %s ORDER BY since",
+        model["id"],
+    )
+    assert all(before[1] == after[0] for before, after in pairwise(rows))
+    assert [row[1] for row in rows].count(None) == 1
+    assert all(kept for *_, kept in rows)
+    entries = live.sql(
+        "SELECT details ->> 'from_version', details ->> 'version' FROM audit_logs"
+        " WHERE action = 'alias.move' AND details ->> 'model' = %s ORDER BY created_at, id",
+        model["name"],
+    )
+    assert [before for before, _ in entries] == [None, *(after for _, after in entries[:-1])]
+    assert len(entries) == len(rows)
 
 
 def in_both_orders(groups: list[list[Send]]) -> list[requests.Response]:

@@ -104,6 +104,12 @@ def test_every_event_can_be_sent_in_every_format(kind, format):
         ("environment.thawed", {}, "Dana Ortiz ended the freeze of production"),
         ("environment.thawed", {"by": None}, "The freeze of production ended"),
         ("webhook.test", {}, "Dana Ortiz sent this as a test of a webhook"),
+        (
+            "alias.moved",
+            {"alias": "champion", "from_version": "2.4.0", "override": True},
+            "Dana Ortiz pointed @champion at 2.5.0 of nlp/sentiment_model from 2.4.0 (override)",
+        ),
+        ("alias.removed", {"alias": "champion"}, "Dana Ortiz removed @champion from 2.5.0 of nlp/sentiment_model"),
         ("version.demoted", {"by": None, "version": "{by}", "model": "{0}%s"}, "Catapult demoted {by} of {0}%s"),
     ],
 )

@@ -78,6 +78,7 @@ class CompareQuery(Query):
 class LatestQuery(Query):
     model_name = fields.String(required=True, metadata=says("The model's name, ignoring case.", "myorg/bert"))
     environment = unbroken("Only the one live in this environment.")
+    alias = unbroken("Only the one that this alias points at, ignoring case.", "champion")
     is_release = QueryFlag(metadata=says("Whether it is a release."))
     order = choice(
         ["created", "semver"],
@@ -116,5 +117,9 @@ class LiveQuery(PageQuery):
     at = Time(metadata=says("What was live at this time. Default: now."))
 
 
+class AliasQuery(PageQuery):
+    at = Time(metadata=says("What they pointed at at this time. Default: now."))
+
+
 class TargetQuery(Query):
-    target = fields.String(required=True, metadata=says("release, or an environment.", "release"))
+    target = fields.String(required=True, metadata=says("release, an environment, or an alias.", "@champion"))

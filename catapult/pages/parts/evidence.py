@@ -23,6 +23,8 @@ DID = {
     DecisionKind.DEPLOY: "deployed it",
     DecisionKind.ROLLBACK: "rolled back to it",
     DecisionKind.RETIRE: "retired it",
+    DecisionKind.MOVE: "pointed the alias at it",
+    DecisionKind.REMOVE: "removed the alias from it",
 }
 
 
