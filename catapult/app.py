@@ -8,12 +8,13 @@ from flask.sessions import NullSession, SessionInterface
 from flask_cors import CORS
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult import api, commands, config, pages
+from catapult import api, commands, config, mlflow, pages
 from catapult.api import registered_models
 from catapult.api.wire import problems
 from catapult.config import Settings
 from catapult.errors import Refusal
 from catapult.extensions import FILES, check_connections, db, engine_options, migrate
+from catapult.mlflow.wire import refusals
 from catapult.pages.parts import error_pages as page_errors
 from catapult.queries import schema_version
 from catapult.queries.lists import prepared
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     error_handlers.init_app(app, _answer)
     environment_name.init_app(app)
     api.init_app(app)
+    mlflow.init_app(app)
     pages.init_app(app)
     commands.init_app(app)
     if settings.cors_origins:
@@ -83,7 +85,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _answer(refusal: Refusal) -> Response:
-    """Return a page for people, a problem document for programs."""
+    """Return a page for people, a problem document for programs, and what clients of MLflow understand for these."""
+    if refusals.answers_here():
+        return refusals.answer(refusal)
     return page_errors.answer(refusal) if pages.answers_here() else problems.answer(refusal)
 
 

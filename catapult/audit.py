@@ -29,6 +29,8 @@ R = TypeVar("R")
 _INSERT = insert(cast(Table, AuditLog.__table__))
 BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
+TOGETHER = "together"
+"""The key in `session.info` that is there while several actions are saved together."""
 
 REFUSALS = {
     "uq_models_name": "A model with this name already exists (case is ignored). Choose another name.",
@@ -51,7 +53,8 @@ class Actor:
     """Who acts, and from where.
 
     `name` is that of the key, `person_name` that of the person who holds it, None for a service's. `voice` is the same for all
-    keys of a person, and for a service's key and those it was rotated to. `expires_at` is the key's.
+    keys of a person, and for a service's key and those it was rotated to. `expires_at` is the key's. `door` is named in the
+    entries where another protocol than Catapult's own was used.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Actor:
     voice: UUID | None = None
     bounds: Bounds = UNBOUNDED
     expires_at: datetime | None = None
+    door: str | None = None
 
     @property
     def shown(self) -> str:
@@ -190,12 +194,29 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
     sql = statement.sql(_INSERT_ENTRIES)
     # A plan may be lost behind a pooler, and not every door of such changes tries again, as signing in does not.
     statement.finish(execute(sql.execution_options(keep_plan=False) if is_session else sql, values))
+    if db.session.info.get(TOGETHER):
+        return row
     before_commit: Callable[[R], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
     if before_commit:
         check_in_transaction()
         before_commit(row)
     db.session.commit()
     return row
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Save the changes of several actions, which each write an entry, in one transaction, all or none."""
+    check_in_transaction()
+    db.session.info[TOGETHER] = True
+    try:
+        yield
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        del db.session.info[TOGETHER]
+    db.session.commit()
 
 
 def flush() -> None:
@@ -317,7 +338,7 @@ def _values(actor: Actor, entry: Entry) -> dict[str, Any]:
         "action": entry.action,
         "resource_type": entry.resource_type,
         "resource_id": entry.resource_id,
-        "details": entry.details,
+        "details": {**entry.details, **({"door": actor.door} if actor.door else {})},
         "api_key_id": actor.key_id,
         "api_key_name": actor.name or None,
         "person_id": actor.person_id,

@@ -67,6 +67,7 @@ NOW = func.statement_timestamp()
 NOT_DELETED, DELETED = text("deleted_at IS NULL"), text("deleted_at IS NOT NULL")
 ACTIVE_VERSIONS, ARCHIVED = (text(f"deleted_at IS NULL AND status = '{status}'") for status in ("active", "archived"))
 TAGGED = text("deleted_at IS NULL AND tags <> '{}'")
+OF_RUN = text("deleted_at IS NULL AND ((metadata -> 'mlflow') ->> 'run_id') IS NOT NULL")
 RELEASES = text("deleted_at IS NULL AND released_at IS NOT NULL")
 ACTIVE_RELEASES = text("deleted_at IS NULL AND status = 'active' AND released_at IS NOT NULL")
 LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
@@ -530,6 +531,10 @@ class Version(Editable, Row):
         Index("ix_versions_model_releases", model_id, created_at, id, postgresql_where=RELEASES),
         Index("ix_versions_archived", created_at, id, postgresql_where=ARCHIVED),
         Index("ix_versions_model_archived", model_id, created_at, id, postgresql_where=ARCHIVED),
+        # Searches of MLflow's clients: newest change first, in all models or in one, and by the run.
+        Index("ix_versions_updated", "updated_at", id, postgresql_where=NOT_DELETED),
+        Index("ix_versions_model_updated", model_id, "updated_at", id, postgresql_where=NOT_DELETED),
+        Index("ix_versions_run", text("((metadata -> 'mlflow') ->> 'run_id')"), postgresql_where=OF_RUN),
         Index("ix_versions_gone", model_id, created_at, id, postgresql_where=DELETED),
     )
 

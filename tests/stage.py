@@ -50,6 +50,7 @@ SETTINGS = (
         "METRICS_KEY",
         "KEY_MAX_AGE",
         "ENVIRONMENT_ROLE",
+        "MLFLOW_UI_URL",
         "AUDIT_KEY",
         "CHECKPOINT_FOLDER",
         "SYSLOG_URL",

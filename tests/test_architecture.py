@@ -28,17 +28,17 @@ FLOORS = [
     {"demo", "jobs"},
     {"contract"},
     {"web"},
-    {"api", "pages", "commands"},
+    {"api", "mlflow", "pages", "commands"},
     {"app"},
     {"server", "wsgi"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-MACHINERY = {"api": "wire", "pages": "parts", "queries": "lists"}
+MACHINERY = {"api": "wire", "mlflow": "wire", "pages": "parts", "queries": "lists"}
 LOOSE_FILES = 12
 LOADED_WHEN_CALLED = {("commands", "server")}
 """`flask up` loads the server, and gunicorn with it, when it is called: the one import that runs upwards."""
 
-USES_FLASK = {"web", "api", "pages", "commands", "app", "server", "extensions", "config", "jobs"}
+USES_FLASK = {"web", "api", "mlflow", "pages", "commands", "app", "server", "extensions", "config", "jobs"}
 """The rooms that know the request, those that set up Flask's extensions or its context, and the one that finds its folder."""
 NETWORK = {"requests", "urllib3", "http.client", "urllib.request", "smtplib", "ftplib", "httpx", "aiohttp", "pycurl"}
 """Libraries that reach others. Only `egress` judges where to."""

@@ -114,6 +114,7 @@ def test_secrets_are_created_once_and_readable_by_their_owner_alone(load, tmp_pa
         *(("RATE_LIMIT", rate, "rate_limit", rate) for rate in RATES),
         ("KEY_MAX_AGE", "90d", "key_max_age", timedelta(days=90)),
         ("ENVIRONMENT_ROLE", "admin", "environment_role", "admin"),
+        ("MLFLOW_UI_URL", "https://mlflow.example.com/", "mlflow_ui_url", "https://mlflow.example.com"),
         (
             "EGRESS_ALLOW",
             "10.0.0.0/8, hooks.corp,",
@@ -231,6 +232,7 @@ INVALID = {
     "LOG_LEVEL": ["LOUD"],
     "KEY_MAX_AGE": ["90", "0d", "-1d"],
     "ENVIRONMENT_ROLE": ["viewer", "Admin", "owner"],
+    "MLFLOW_UI_URL": ["mlflow.example.com", "javascript:alert(1)", "https://u:pw@h", "https://h/#/x"],
     "CORS_ORIGINS": [
         *("example.com", "https://example.com/", "https://example.com/path", "ftp://x", "https://"),
         *("https://*.example.com", "https://a.example.com(:8080)?", "^https://a.com$"),  # patterns to flask-cors
@@ -261,7 +263,7 @@ INVALID = {
 }
 QUOTED = (
     *("LOG_LEVEL", "CORS_ORIGINS", "TRUSTED_PROXIES", "TRUSTED_HOSTS", "PUBLIC_URL", "RATE_LIMIT", "KEY_MAX_AGE"),
-    *("ENVIRONMENT_ROLE", "EGRESS_ALLOW"),
+    *("ENVIRONMENT_ROLE", "MLFLOW_UI_URL", "EGRESS_ALLOW"),
 )
 
 

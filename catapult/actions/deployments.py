@@ -47,11 +47,13 @@ def create(
     log_url: str | None = None,
     force: bool = False,
     reason: str | None = None,
+    ends_last: bool = True,
 ) -> Deployment:
     """Record that this version went to this environment. With success it is live there, and the one before has ended.
 
-    The environment is created if it does not exist. `force`, with a reason and by an admin, overrides the gates. Raises NotFound
-    (version), Forbidden, Frozen, Blocked, and Conflict if the version is archived.
+    The environment is created if it does not exist. `force`, with a reason and by an admin, overrides the gates. Without
+    `ends_last`, the client did not ask for the end of the one before, and the entry says so. Raises NotFound (version), Forbidden,
+    Frozen, Blocked, and Conflict if the version is archived.
     """
     actor.needs(Role.PUBLISHER)
     gates.check_force(actor, force, reason)
@@ -72,6 +74,8 @@ def create(
     script, ended = _written(deployment, now, previous, let.decision if let else None)
     details = {**_details(deployment), **ended, "made_environment": created or None, "reason": reason}
     details |= let.details if let else {}
+    if not ends_last and previous.live:
+        details["ended_unasked"] = True
     entry = audit.entry("deployment.create", deployment, **details)
     return audit.commit(actor, deployment, entry, *(let.entries if let else ()), statement=script)
 

@@ -13,7 +13,7 @@ from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries import naming
 from catapult.queries.content import MODEL_FIELDS as CONTENT
-from catapult.rules import image_reference, targets
+from catapult.rules import image_reference, mlflow_tags, targets
 from catapult.rules import metadata_limits as limits
 from catapult.tables import NOW, Alias, Approval, Deployment, RegisteredModel, Role, Version, is_live
 
@@ -74,7 +74,7 @@ def edit(
     model = locks.model(RegisteredModel.id == model_id)
     actor.bounds.check_model(model.name)
     locks.check_counter(model, expected)
-    changed = audit.changes(model, fields)
+    changed = mlflow_tags.apart(audit.changes(model, fields))
     if not changed:
         return model
     if "repository" in changed:

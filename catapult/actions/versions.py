@@ -18,7 +18,7 @@ from catapult.errors import Conflict, Invalid
 from catapult.extensions import begin, db
 from catapult.queries.content import FIELDS as CONTENT
 from catapult.rules import metadata_limits as limits
-from catapult.rules import version_content
+from catapult.rules import mlflow_tags, version_content
 from catapult.rules.semver import semver_key
 from catapult.tables import (
     DEFAULT_PLATFORM,
@@ -287,7 +287,7 @@ def _entry(action: str, version: Version, reason: str | None, **details: Any) ->
 
 def _change(version: Version, fields: dict[str, Any], actor: Actor, now: datetime, reason: str | None) -> list[Entry]:
     """Set the fields and update what is derived from them. Return the audit entry, if anything changed."""
-    changed = audit.changes(version, fields)
+    changed = mlflow_tags.apart(audit.changes(version, fields))
     if not changed:
         return []
     if "status" in changed:

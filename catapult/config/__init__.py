@@ -58,6 +58,7 @@ class Settings:
     metrics_folder: Path | None = None
     key_max_age: timedelta | None = None
     environment_role: str = "publisher"
+    mlflow_ui_url: str = ""
     webhook_tries: tuple[int, ...] = WEBHOOK_TRIES
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
@@ -105,6 +106,7 @@ def load() -> Settings:
     values["egress_allow"] = tuple(Allowed.of(text) for text in values["egress_allow"])
     values["egress_ca"] = certificates(values["egress_ca"])
     values["public_url"] = _normalized(values["public_url"])
+    values["mlflow_ui_url"] = _normalized(values["mlflow_ui_url"])
     if values["public_url"] and values["trusted_hosts"]:
         values["trusted_hosts"] += (re.sub(r":\d+$", "", urlsplit(values["public_url"]).netloc),)
     values["key_max_age"] = timedelta(days=int(values["key_max_age"][:-1])) if values["key_max_age"] else None
@@ -137,6 +139,7 @@ def _values(env: Env) -> dict[str, Any]:
         "key_max_age": env.str("KEY_MAX_AGE", ""),
         "server_database_url": env.str("SERVER_DATABASE_URL", ""),
         "environment_role": env.str("ENVIRONMENT_ROLE", "") or "publisher",
+        "mlflow_ui_url": env.str("MLFLOW_UI_URL", ""),
         "webhook_tries": list_of(env, "WEBHOOK_TRIES"),
         "smtp_url": env.str("SMTP_URL", ""),
         "mail_from": env.str("MAIL_FROM", ""),

@@ -48,6 +48,11 @@ def _invalid(values: dict[str, Any]) -> list[str]:
             f"PUBLIC_URL is {values['public_url']!r}; use the address that people open, such as https://ml.example.com "
             "or https://ml.example.com/catapult, without user, query and fragment."
         )
+    if values["mlflow_ui_url"] and not PUBLIC_URL.fullmatch(values["mlflow_ui_url"]):
+        problems.append(
+            f"MLFLOW_UI_URL is {values['mlflow_ui_url']!r}; use the address where people open MLflow, such as "
+            "https://mlflow.example.com, without user, query and fragment."
+        )
     problems += _invalid_rates(values["rate_limit"], values["rate_limit_storage"])
     if values["key_max_age"] and not re.fullmatch(r"[1-9]\d{0,3}d", values["key_max_age"], re.ASCII):
         problems.append(f"KEY_MAX_AGE is {values['key_max_age']!r}; use a number of days such as 90d.")

@@ -71,7 +71,7 @@ SOON = timedelta(days=7)
 """How long before its end every page tells the holder of a key about it."""
 
 STATIC = Path(__file__).parent.parent / "static"
-JSON_DOOR = ("/api/", "/openapi.json", "/livez", "/readyz")
+JSON_DOOR = ("/api/", "/ajax-api/", "/openapi.json", "/livez", "/readyz")
 
 
 class ModelName(BaseConverter):

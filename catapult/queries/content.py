@@ -11,13 +11,13 @@ from sqlalchemy import ARRAY, Uuid, bindparam, text
 from catapult.extensions import db
 
 FIELDS = ("metadata", "ceph_path", "quantization")
-"""The fields of a version's content that may change."""
+"""The fields of a version's content that may change. Of metadata all but the tags of MLflow (`rules.mlflow_tags`)."""
 MODEL_FIELDS = ("repository", "storage_path")
 """The fields of its model that are part of its content: they make the image's reference."""
 
 HASH = """encode(sha256(convert_to(CAST(jsonb_build_object(
     'tag', {version}.tag, 'digest', {version}.digest, 'repository', {model}.repository, 'storage_path', {model}.storage_path,
-    'metadata', {version}.metadata, 'ceph_path', {version}.ceph_path, 'quantization', {version}.quantization
+    'metadata', {version}.metadata - 'mlflow_tags', 'ceph_path', {version}.ceph_path, 'quantization', {version}.quantization
 ) || CASE WHEN {version}.source IS NULL THEN '{{}}' ELSE jsonb_build_object('source', {version}.source) END
 AS text), 'UTF8')), 'hex')"""
 """The SHA-256 of the content, 64 hex digits, of a row of versions and one of models with these names."""

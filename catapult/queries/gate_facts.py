@@ -127,14 +127,15 @@ LEFT JOIN decisions AS decision ON decision.id = base.decision_id
 """
 _MISSING = """
     CASE WHEN gate.kind = 'metadata_present' THEN ARRAY(
-        SELECT wanted FROM unnest(gate.paths) WITH ORDINALITY AS listed (wanted, position)
+        SELECT wanted FROM unnest(gate.paths) WITH ORDINALITY AS listed (wanted, position),
+            LATERAL (SELECT asked.metadata - 'mlflow_tags' AS metadata) AS content
         WHERE coalesce(jsonb_typeof(
-            coalesce(asked.metadata -> wanted, asked.metadata #> string_to_array(translate(wanted, '[]', '.'), '.'))
+            coalesce(content.metadata -> wanted, content.metadata #> string_to_array(translate(wanted, '[]', '.'), '.'))
         ), 'null') = 'null'
         AND NOT (strpos(wanted, '.') > 0 AND EXISTS (
             -- A key may contain dots: try every beginning of the path that is a key.
             WITH RECURSIVE below (value, rest) AS (
-                SELECT asked.metadata, string_to_array(wanted, '.')
+                SELECT content.metadata, string_to_array(wanted, '.')
                 UNION ALL
                 SELECT value -> array_to_string(rest[1:taken], '.'), rest[taken + 1:]
                 FROM below, generate_series(1, cardinality(rest)) AS taken

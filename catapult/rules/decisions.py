@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from catapult.rules import gates, image_reference, metadata_limits
+from catapult.rules import gates, image_reference, metadata_limits, mlflow_tags
 from catapult.rules.gates import Verdict
 from catapult.rules.json_text import JsonText, as_stored, rfc3339
 
@@ -26,7 +26,7 @@ def content_hash(version: Any) -> str:
         "digest": version.digest,
         "repository": version.model.repository,
         "storage_path": version.model.storage_path,
-        "metadata": version.metadata_,
+        "metadata": mlflow_tags.without(version.metadata_),
         "ceph_path": version.ceph_path,
         "quantization": version.quantization,
     }

@@ -6,6 +6,7 @@ from heapq import nsmallest
 from typing import Any
 
 from catapult.errors import Invalid
+from catapult.rules import mlflow_tags
 from catapult.rules.numbers import Number
 from catapult.tables import METRIC_PATH_LENGTH
 
@@ -20,8 +21,9 @@ ODD = frozenset(".[")
 
 
 def problems(metadata: dict[str, Any]) -> list[str]:
-    """Return what exceeds the limits, a sentence each; an empty list if nothing does."""
-    exceeded = []
+    """Return what exceeds the limits, a sentence each; an empty list if nothing does. The tags of MLflow have their own."""
+    exceeded = mlflow_tags.problems(metadata)
+    metadata = mlflow_tags.without(metadata)
     size = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode())
     if size > MAX_BYTES:
         exceeded.append(

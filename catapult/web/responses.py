@@ -27,7 +27,7 @@ def add_headers(response: Response) -> None:
     )
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    if request.path.startswith("/api/"):
+    if request.path.startswith(("/api/", "/ajax-api/")):
         if auth.sent_token() is not None:
             response.headers.setdefault("Cache-Control", "private, no-cache")
             response.vary.update(("Cookie", *auth.KEY_HEADERS))

@@ -253,6 +253,13 @@ def test_without_the_application_programs_get_a_problem_and_people_a_page(alone:
     assert alone.get(style).status_code == 200
 
 
+@pytest.mark.parametrize("prefix", ["/api", "/ajax-api"])
+def test_without_the_application_clients_of_mlflow_get_their_own_form(alone: Nginx, prefix: str) -> None:
+    answer = alone.get(f"{prefix}/2.0/mlflow/registered-models/get?name=x")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (502, "2")
+    assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+
+
 @pytest.mark.parametrize("path", ['/api/v1/"x', "/api/v1/\\x", "/api/<script>"])
 def test_quotation_marks_keep_the_problem_valid(alone: Nginx, path: str) -> None:
     body = problem(alone.get("/api/v1/models", headers={"X-Request-ID": 'a"b\\'}), "unavailable")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from markup import Page
@@ -87,3 +88,36 @@ def test_the_form_registers_a_version_of_a_source(browser, api, version):
     refused = browser.post("/new/version", data={**fields, "version": "4", "source": ""})
     assert refused.status_code == 422
     assert refused.text.count("Required unless source is given.") == 2
+
+
+@pytest.mark.parametrize(
+    ("ui", "origin", "address"),
+    [
+        ("", {"run_id": "a b"}, None),
+        ("https://mlflow.test/x", {"run_id": "a b"}, "https://mlflow.test/x/#/runs/a%20b"),
+        ("https://mlflow.test", {"run_id": "r", "run_link": "https://other.test/r"}, "https://other.test/r"),
+        ("https://mlflow.test", {"run_id": 7, "run_link": "javascript:alert(1)"}, None),
+        ("https://mlflow.test", "r", None),
+    ],
+)
+def test_a_run_of_mlflow_is_a_link_where_its_pages_are_known(api, app, browser, monkeypatch, ui, origin, address):
+    monkeypatch.setitem(app.extensions, "catapult", replace(app.extensions["catapult"], mlflow_ui_url=ui))
+    body = {
+        "model_id": api.model("org/bert")["id"],
+        "version": "2",
+        "source": "s3://m/2",
+        "metadata": {"mlflow": origin},
+    }
+    api.make("/api/v1/versions", body)
+    page = Page(browser.get(AT))
+    links = [link["href"] for link in page.all("a") if link.text == "of MLflow"]
+    assert links == ([address] if address else [])
+
+
+@pytest.mark.parametrize(("name", "address"), [("fraud", "models:/fraud/1"), ("org/fraud", "s3://m/2")])
+def test_a_version_shows_how_mlflow_loads_it(api, browser, name, address):
+    api.make("/api/v1/versions", {"model_id": api.model(name)["id"], "version": "2", "source": "s3://m/2"})
+    page = Page(browser.get(f"/models/{name}/versions/2"))
+    (sample,) = [text for text in page.texts("pre") if "mlflow" in text]
+    assert 'mlflow.set_registry_uri("http://localhost")' in sample
+    assert f'load_model("{address}")' in sample

@@ -4,17 +4,15 @@ Replaces webargs below flask-smorest, which accepts unknown and repeated paramet
 U+0000 and a nesting of thousands.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from flask import g, request
 from marshmallow import Schema
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from catapult.contract.strict import bad_text, fault, load, parse
-from catapult.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
-from catapult.web.error_handlers import TOO_LARGE
+from catapult.errors import Invalid, UnsupportedMediaType
+from catapult.web import body_bytes
 
 NO_QUERY = Schema()
 
@@ -38,7 +36,7 @@ def check_no_query() -> None:
 def body() -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return the request's JSON object and what is wrong in it. A missing body is an empty object."""
     check_no_query()
-    raw = _raw()
+    raw = body_bytes.read()
     if raw or request.mimetype:
         _check_type()
     data = parse(raw) if raw else {}
@@ -60,20 +58,6 @@ def query(schema: Schema) -> tuple[dict[str, Any], dict[str, list[str]]]:
         elif problem := bad_text(values[0]):
             errors[name] = [problem]
     return request.args.to_dict(), errors
-
-
-def _raw() -> bytes:
-    try:
-        raw = request.get_data(cache=True)
-    except RequestEntityTooLarge as error:
-        raise TooLarge(TOO_LARGE) from error
-    except HTTPException:
-        raise
-    except Exception as error:  # whatever the server raises for a bad chunk or a client that went away
-        raise BadRequest("The body could not be read to its end. Send the whole body again.") from error
-    if request.content_length is None and len(raw) >= (request.max_content_length or math.inf):
-        raise TooLarge(TOO_LARGE)  # werkzeug cuts a chunked body off at the limit without an error
-    return raw
 
 
 def _check_type() -> None:

@@ -208,6 +208,17 @@ def commit_address(metadata: Mapping[str, Any]) -> str | None:
     return f"{address}/commit/{quote(commit, safe='')}"
 
 
+def run_address(metadata: Mapping[str, Any]) -> str | None:
+    """Return the address of the run of MLflow that metadata names: the one it has, or else below `MLFLOW_UI_URL`."""
+    origin = metadata.get("mlflow")
+    if not isinstance(origin, dict):
+        return None
+    link, run, ui = origin.get("run_link"), origin.get("run_id"), current_settings().mlflow_ui_url
+    if is_link(link):
+        return str(link)
+    return f"{ui}/#/runs/{quote(run, safe='')}" if ui and isinstance(run, str) and run else None
+
+
 def version_page(model_name: str, version: str) -> str:
     """Return the address of a version's page: what `url_for` returns, in a tenth of its time. Lists have hundreds of them."""
     name = model_name.replace(" ", "%20")

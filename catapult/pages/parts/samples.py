@@ -25,6 +25,8 @@ def of(version: Any, image: str | None, api: str) -> list[Sample]:
         Sample("curl", "curl", f'curl -fsS -H "X-API-Key: $REGISTRY_API_KEY" {api}/v1/versions/{version.id}'),
         Sample("cli", "Command line", _command_line(version, api)),
     ]
+    if version.source:
+        samples.append(Sample("mlflow", "MLflow", _mlflow(version, api)))
     if image:
         samples += [
             Sample("docker", "docker pull", f"docker pull {shlex.quote(image)}"),
@@ -45,6 +47,19 @@ version = registry.get_version(
     model_name={model}, version={name}
 )
 print(version.{"image" if version.digest else "source"})"""
+
+
+def _mlflow(version: Any, api: str) -> str:
+    """Return lines for MLflow. There a model whose name has slashes has no address, but the source of its versions has one."""
+    name, root = version.model_name, json.dumps(api.removesuffix("/api"))
+    address = version.source if "/" in name else f"models:/{name}/{version.number}"
+    return f"""import os
+
+import mlflow
+
+os.environ["MLFLOW_TRACKING_TOKEN"] = os.environ["REGISTRY_API_KEY"]
+mlflow.set_registry_uri({root})
+model = mlflow.pyfunc.load_model({json.dumps(address)})"""
 
 
 def _command_line(version: Any, api: str) -> str:

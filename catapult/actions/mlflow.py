@@ -1,0 +1,84 @@
+"""What clients of MLflow do in one call, made of the actions that everybody has: number a version, set a tag, move to a stage."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from catapult import audit
+from catapult.actions import deployments, environments, locks, registered_models, versions
+from catapult.audit import Actor
+from catapult.extensions import db
+from catapult.queries import mlflow
+from catapult.rules import mlflow_stages, mlflow_tags
+from catapult.tables import RegisteredModel, Role, Version, VersionStatus
+
+REASON = "MLflow moved it to the stage {}."
+
+
+def register(*, actor: Actor, model_id: UUID, version: str | None = None, **fields: Any) -> Version:
+    """Register a version, which is called by its number if it has no name. Raises what `versions.create` does.
+
+    Where another version of the model is called so, it is called `<number>.mlflow`.
+    """
+    actor.needs(Role.PUBLISHER)
+    name = version or _next_name(locks.model(RegisteredModel.id == model_id))
+    return versions.create(actor=actor, model_id=model_id, version=name, **fields)
+
+
+def _next_name(model: RegisteredModel) -> str:
+    """Return the name of the model's next version. The model is locked, so that nobody else takes its number."""
+    number = str(model.last_number + 1)
+    same = select(Version.id).where(
+        Version.model_id == model.id, Version.version == number, Version.deleted_at.is_(None)
+    )
+    return number if db.session.scalar(same) is None else f"{number}.mlflow"
+
+
+def tag_model(model_id: UUID, key: str, value: str | None, *, actor: Actor) -> None:
+    """Set a tag of MLflow, or remove it where the value is None. Raises NotFound, Forbidden, Invalid."""
+    actor.needs(Role.PUBLISHER)
+    model = locks.model(RegisteredModel.id == model_id)
+    metadata = mlflow_tags.with_tag(model.metadata_, key, value)
+    registered_models.edit(model_id, {"metadata_": metadata}, actor=actor)
+
+
+def tag_version(version_id: UUID, key: str, value: str | None, *, actor: Actor) -> None:
+    """Set a tag of MLflow, or remove it where the value is None. Raises NotFound, Forbidden, Invalid."""
+    actor.needs(Role.PUBLISHER)
+    version, _ = locks.version(version_id)
+    metadata = mlflow_tags.with_tag(version.metadata_, key, value)
+    versions.edit(version_id, {"metadata_": metadata}, actor=actor)
+
+
+def move(version_id: UUID, stage: str, *, actor: Actor, ends_last: bool) -> None:
+    """Move the version to a stage of MLflow, in one transaction, with an entry for each thing that this changes.
+
+    Production and Staging make it live in the environment of that name, Archived ends what is live of it and archives it, None
+    ends what is live of it. Without `ends_last`, the client did not ask for the end of what was live there. Raises NotFound,
+    Forbidden, Frozen, Blocked.
+    """
+    actor.needs(Role.PUBLISHER)
+    environment = mlflow_stages.ENVIRONMENTS.get(stage)
+    with audit.together():
+        locks.gates_shared()
+        live = mlflow.live(version_id)
+        if environment is None:
+            _retire(live, stage, actor)
+        status = VersionStatus.ARCHIVED if stage == mlflow_stages.ARCHIVED else VersionStatus.ACTIVE
+        versions.edit(version_id, {"status": str(status)}, actor=actor)
+        if environment is not None and environment not in {row.place for row in live}:
+            reason = REASON.format(stage)
+            deployments.create(
+                actor=actor, release_id=version_id, environment=environment, reason=reason, ends_last=ends_last
+            )
+
+
+def _retire(live: list[Any], stage: str, actor: Actor) -> None:
+    """End these live deployments. Their environments are locked first, before any model is."""
+    for row in live:
+        environments.lock(row.environment)
+    for row in live:
+        deployments.retire(
+            row.environment, actor=actor, model_name=row.model_name, reason=REASON.format(stage), shown=row.id
+        )

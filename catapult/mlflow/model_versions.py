@@ -1,0 +1,117 @@
+"""`/mlflow/model-versions`."""
+
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, g
+
+from catapult.actions import mlflow as mlflow_actions
+from catapult.actions import versions as actions
+from catapult.contract import mlflow as contract
+from catapult.contract import strict
+from catapult.contract.schemas import VersionEdit, VersionIn
+from catapult.errors import Invalid
+from catapult.mlflow.wire import messages, searching
+from catapult.mlflow.wire.endpoints import endpoint
+from catapult.mlflow.wire.refusals import already_exists
+from catapult.queries import mlflow
+from catapult.rules import mlflow_tags
+from catapult.rules.mlflow_stages import ENVIRONMENTS
+from catapult.tables import Role
+
+PATH = "/model-versions"
+NAME = "catapult.version"
+"""The tag that has the name of a version, where it should have another than its number."""
+
+blp = Blueprint("versions", __name__)
+on = partial(endpoint, blp)
+
+
+def shown(name: str, number: int) -> dict[str, Any]:
+    """Return the answer with this version."""
+    row = mlflow.version(name, number)
+    return {"model_version": messages.version(row, mlflow.aliases([row.model_id])[row.model_id])}
+
+
+@on("POST", "/create", Role.PUBLISHER, contract.NewVersion)
+def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fields: str) -> dict[str, Any]:  # noqa: B006
+    """Register a version. `metadata.mlflow` has its run, and a key beside it the tags."""
+    model = mlflow.model(name)
+    sent = {tag["key"]: tag["value"] for tag in tags}
+    origin = {key: fields[key] for key in messages.ORIGIN if fields.get(key)}
+    metadata = {**({"mlflow": origin} if origin else {}), **({mlflow_tags.KEY: sent} if sent else {})}
+    body = {
+        "model_id": str(model.id),
+        "source": source,
+        "metadata": metadata,
+        "release_notes": fields.get("description"),
+    }
+    if NAME in sent:
+        body["version"] = sent[NAME]
+    loaded = strict.load(VersionIn(partial=("version",)), body, {})
+    with already_exists(f"Model Version (name={name}, version={sent.get(NAME)}) already exists."):
+        version = mlflow_actions.register(actor=g.actor, **loaded)
+    return shown(model.name, version.number)
+
+
+@on("PATCH", "/update", Role.PUBLISHER, contract.VersionDescription)
+def update_version(name: str, version: int, description: str) -> dict[str, Any]:
+    """Change a version's description."""
+    fields = strict.load(VersionEdit(), {"release_notes": description}, {})
+    actions.edit(mlflow.version(name, version).id, fields, actor=g.actor)
+    return shown(name, version)
+
+
+@on("POST", "/transition-stage", Role.PUBLISHER, contract.Transition)
+def transition_stage(name: str, version: int, stage: str, archive_existing_versions: bool) -> dict[str, Any]:
+    """Move a version to a stage."""
+    if archive_existing_versions and stage not in ENVIRONMENTS:
+        raise Invalid(f"archive_existing_versions goes with Staging and Production, not with {stage}.")
+    row = mlflow.version(name, version)
+    mlflow_actions.move(row.id, stage, actor=g.actor, ends_last=archive_existing_versions)
+    return shown(name, version)
+
+
+@on("DELETE", "/delete", Role.ADMIN, contract.Numbered)
+def delete_version(name: str, version: int) -> None:
+    """Delete a version."""
+    actions.delete(mlflow.version(name, version).id, actor=g.actor)
+
+
+@on("GET", "/get", Role.VIEWER, contract.Numbered)
+def get_version(name: str, version: int) -> dict[str, Any]:
+    """Return a version."""
+    return shown(name, version)
+
+
+@on("GET", "/get-download-uri", Role.VIEWER, contract.Numbered)
+def get_download_uri(name: str, version: int) -> dict[str, Any]:
+    """Return the source: clients find what it names by themselves."""
+    row = mlflow.version(name, version)
+    if row.source is None:
+        raise Invalid(
+            f"Version {row.version} of {row.name} is a container image and has no source that MLflow can load."
+        )
+    return {"artifact_uri": row.source}
+
+
+@on("GET POST", "/search", Role.VIEWER, contract.VersionSearch)
+def search_versions(max_results: int, **search: Any) -> dict[str, Any]:
+    """Return a page of the versions that pass a filter."""
+    listing = mlflow.search_versions(search["filter"], search["order_by"])
+    rows, token = searching.page(listing, max_results, **search)
+    aliases = mlflow.aliases({row.model_id for row in rows})
+    versions = [messages.version(row, aliases[row.model_id]) for row in rows]
+    return {"model_versions": versions, **({"next_page_token": token} if token else {})}
+
+
+@on("POST", "/set-tag", Role.PUBLISHER, contract.SetVersionTag)
+def set_version_tag(name: str, version: int, key: str, value: str) -> None:
+    """Set a version's tag."""
+    mlflow_actions.tag_version(mlflow.version(name, version).id, key, value, actor=g.actor)
+
+
+@on("DELETE", "/delete-tag", Role.PUBLISHER, contract.VersionTagKey)
+def delete_version_tag(name: str, version: int, key: str) -> None:
+    """Remove a version's tag, if it has it."""
+    mlflow_actions.tag_version(mlflow.version(name, version).id, key, None, actor=g.actor)
