@@ -144,3 +144,13 @@ class VersionTagKey(Numbered, TagKey):
 class Transition(Numbered):
     stage = Stage(required=True, error_messages=REQUIRED)
     archive_existing_versions = fields.Boolean(load_default=False)
+
+
+class Alias(Named):
+    """An alias of a model."""
+
+    alias = needed()
+
+
+class SetAlias(Numbered, Alias):
+    """An alias, and the version that it is to point at."""

@@ -74,8 +74,8 @@ def transition_stage(name: str, version: int, stage: str, archive_existing_versi
 
 @on("DELETE", "/delete", Role.ADMIN, contract.Numbered)
 def delete_version(name: str, version: int) -> None:
-    """Delete a version."""
-    actions.delete(mlflow.version(name, version).id, actor=g.actor)
+    """Delete a version, and its aliases where no gate guards them."""
+    actions.delete(mlflow.version(name, version).id, actor=g.actor, with_aliases=True)
 
 
 @on("GET", "/get", Role.VIEWER, contract.Numbered)

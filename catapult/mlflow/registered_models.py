@@ -1,16 +1,19 @@
 """`/mlflow/registered-models`."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, g
 
+from catapult.actions import aliases as alias_actions
 from catapult.actions import mlflow as mlflow_actions
 from catapult.actions import registered_models as actions
 from catapult.contract import mlflow as contract
 from catapult.contract import strict
 from catapult.contract.renaming import Rename
 from catapult.contract.schemas import ModelEdit, ModelIn
+from catapult.errors import NotFound
 from catapult.mlflow.wire import messages, searching
 from catapult.mlflow.wire.endpoints import endpoint
 from catapult.mlflow.wire.refusals import already_exists
@@ -103,3 +106,25 @@ def set_model_tag(name: str, key: str, value: str) -> None:
 def delete_model_tag(name: str, key: str) -> None:
     """Remove a model's tag, if it has it."""
     mlflow_actions.tag_model(mlflow.model(name).id, key, None, actor=g.actor)
+
+
+@on("POST", "/alias", Role.PUBLISHER, contract.SetAlias)
+def set_alias(name: str, alias: str, version: int) -> None:
+    """Point an alias at a version."""
+    row = mlflow.version(name, version)
+    alias_actions.move(row.model_id, alias, actor=g.actor, version_id=row.id)
+
+
+@on("DELETE", "/alias", Role.PUBLISHER, contract.Alias)
+def delete_alias(name: str, alias: str) -> None:
+    """Remove an alias. One that the model does not have is none the less gone, as with MLflow's own server."""
+    model = mlflow.model(name)
+    with suppress(NotFound):
+        alias_actions.remove(model.id, alias, actor=g.actor)
+
+
+@on("GET", "/alias", Role.VIEWER, contract.Alias)
+def get_version_by_alias(name: str, alias: str) -> dict[str, Any]:
+    """Return the version that an alias points at."""
+    row = mlflow.version_of_alias(name, alias)
+    return {"model_version": messages.version(row, mlflow.aliases([row.model_id])[row.model_id])}

@@ -33,11 +33,12 @@ from catapult.queries.lists.paging import Listing, in_order, newest_first
 from catapult.queries.registered_models import CALLED
 from catapult.rules.mlflow_stages import ALL, ARCHIVED, ENVIRONMENTS, NONE
 from catapult.rules.mlflow_tags import KEY
-from catapult.tables import Deployment, RegisteredModel, Version, VersionStatus, is_live
+from catapult.tables import Alias, Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
+A: Any = Alias.__table__.c
 
 PROMPT = "mlflow.prompt.is_prompt"
 """The tag of what MLflow keeps prompts in. Searches leave these out unless their filter names the tag."""
@@ -139,8 +140,24 @@ def _latest(stages: tuple[str, ...]) -> Any:
 
 
 def aliases(model_ids: Iterable[UUID]) -> dict[UUID, list[tuple[str, int]]]:
-    """Return `{model's id: its aliases, each with the number of the version that it points at}`; models have none yet."""
-    return {model_id: [] for model_id in model_ids}
+    """Return `{model's id: its aliases, each with the number of the version that it points at}`."""
+    query = select(A.model_id, A.name, V.number).join_from(Alias.__table__, Version.__table__, V.id == A.version_id)
+    current = query.where(A.model_id.in_(list(model_ids)), A.until.is_(None)).order_by(func.lower(A.name))
+    rows: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
+    for row in db.session.execute(current):
+        rows[row.model_id].append((row.name, row.number))
+    return rows
+
+
+def version_of_alias(name: str, alias: str) -> Any:
+    """Return the version that the alias points at as a plain row. Raises NotFound, or Invalid as MLflow's own server does."""
+    there = select(A.version_id).where(A.model_id == CALLED, func.lower(A.name) == alias.lower(), A.until.is_(None))
+    query = _VERSIONS.where(V.id == there.scalar_subquery())
+    row = db.session.execute(query, {"name": name.lower()}).one_or_none()
+    if row is None:
+        model(name)
+        raise Invalid(f"Registered model alias {alias} not found.")
+    return row
 
 
 def _in(stage: str, asked: Any) -> ColumnElement[bool]:

@@ -35,6 +35,9 @@ CALLS = [
         "publisher", "model.update", "POST registered-models/set-tag", {"name": MODEL, "key": "a", "value": ""}, MODEL
     ),
     Call("publisher", "model.update", "DELETE registered-models/delete-tag", {"name": MODEL, "key": "old"}, MODEL),
+    Call("publisher", "alias.move", "POST registered-models/alias", {**FREE, "alias": "next"}, MODEL),
+    Call("viewer", None, "GET registered-models/alias", {"name": MODEL, "alias": "old"}),
+    Call("publisher", "alias.remove", "DELETE registered-models/alias", {"name": MODEL, "alias": "old"}, MODEL),
     Call("viewer", None, "GET registered-models/get", {"name": MODEL}),
     Call("viewer", None, "GET registered-models/search", {}),
     Call("viewer", None, "POST registered-models/search", {"max_results": "5"}),
@@ -59,10 +62,11 @@ EVERY_CALL = pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.cal
 
 @pytest.fixture
 def registry(door: Door) -> None:
-    """The registry of `rolecases`, and a fifth version with a source, whose tag and whose model's tag may be removed."""
+    """The registry of `rolecases`, and a fifth version with a source, whose tag, alias and model's tag may be removed."""
     set_up(door.api)
     door.version(MODEL, tags=tags(old="1"))
     door.ok("POST", "registered-models/set-tag", name=MODEL, key="old", value="1")
+    door.ok("POST", "registered-models/alias", name=MODEL, alias="old", version="5")
 
 
 def test_every_endpoint_has_its_row_at_both_addresses(app):

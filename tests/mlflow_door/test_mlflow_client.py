@@ -24,8 +24,9 @@ with mlflow.start_run():
 version = mlflow.register_model(info.model_uri, "{name}", tags={{"task": "maths"}})
 client = mlflow.MlflowClient()
 client.transition_model_version_stage("{name}", version.version, "Production")
-for suffix in ("1", "latest", "Production"):
-    assert mlflow.pyfunc.load_model(f"models:/{name}/{{suffix}}").predict([1.5]) == [3.0], suffix
+client.set_registered_model_alias("{name}", "champion", version.version)
+for suffix in ("/1", "/latest", "/Production", "@champion"):
+    assert mlflow.pyfunc.load_model(f"models:/{name}{{suffix}}").predict([1.5]) == [3.0], suffix
 assert client.get_model_version("{name}", "1").run_id == info.run_id or version.source == info.model_uri
 """
 REGISTER = """
@@ -113,12 +114,38 @@ def test_every_call_of_the_client(client):
         len(client.search_model_versions("run_id = 'r1' AND tags.checked = 'yes'", order_by=["version_number DESC"]))
         == 1
     )
+    client.set_registered_model_alias("calls", "champion", "1")
+    assert client.get_model_version_by_alias("calls", "champion").aliases == ["champion"]
+    assert client.get_registered_model("calls").aliases == {"champion": "1"}
+    client.delete_registered_model_alias("calls", "champion")
+    with pytest.raises(MlflowException, match="alias champion not found"):
+        client.get_model_version_by_alias("calls", "champion")
+    client.set_registered_model_alias("calls", "goes-along", "1")
     client.rename_registered_model("calls", "called")
     client.delete_model_version("called", "1")
     client.delete_registered_model("called")
     with pytest.raises(MlflowException, match="Registered Model with name=called not found") as refused:
         client.get_registered_model("called")
     assert refused.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+
+def test_a_guarded_alias_moves_once_somebody_else_approved(server, client):
+    client.create_registered_model("guarded")
+    for number in "12":
+        client.create_model_version("guarded", f"s3://guarded/{number}")
+    client.set_registered_model_alias("guarded", "champion", "1")
+    with server.by("admin") as admin, server.by("releaser") as approver:
+        admin.made("/api/v1/gates", {"model": "guarded", "target": "@champion", "kind": "approved"})
+        with pytest.raises(MlflowException, match="[Aa]pprov") as refused:
+            client.set_registered_model_alias("guarded", "champion", "2")
+        assert refused.value.error_code == "PERMISSION_DENIED"
+        assert client.get_model_version_by_alias("guarded", "champion").version == "1"
+        second = admin.get("/api/v1/versions", params={"model_name": "guarded", "version": "2"}).json()[0]
+        approver.made(f"/api/v1/versions/{second['id']}/approvals", {"target": "@champion"})
+        client.set_registered_model_alias("guarded", "champion", "2")
+        decision = admin.get(f"/api/v1/models/{second['model_id']}/aliases").json()[0]["decision_id"]
+        assert [given["by"] for given in admin.get(f"/api/v1/decisions/{decision}").json()["approvals"]]
+    assert client.get_model_version_by_alias("guarded", "champion").version == "2"
 
 
 def test_pages_of_the_client(client):

@@ -13,7 +13,7 @@ from catapult.web import auth
 
 HERE = re.compile(r"/(ajax-)?api/[0-9.]+/mlflow(/|\Z)")
 ELSEWHERE = (
-    "Catapult has no {}: it is the registry of MLflow's clients and has models, versions and tags. Runs, experiments, "
+    "Catapult has no {}: it is the registry of MLflow's clients and has models, versions, tags and aliases. Runs, experiments, "
     "logged models, traces and webhooks are at the tracking server: set MLFLOW_TRACKING_URI to that."
 )
 
