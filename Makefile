@@ -12,7 +12,7 @@ serve: $(VENV)/.serve ## Install what is missing and serve; settings such as POR
 	@exec $(BIN)/flask --app wsgi up
 
 # A file's tests stay together, since they share servers; files stay in order, so that each process starts one browser.
-test: $(VENV)/.test ## Install what is missing and run every test, in one process per core, at most four
+test: $(VENV)/.test $(VENV)/mlflow/.made ## Install what is missing and run every test, in one process per core, at most four
 	@echo 'Running every test. On two cores this takes about 15 minutes.'
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
@@ -42,6 +42,17 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Catapult needs Python 3.11 or newer: make PYTHON=python3.11")'
 	@echo 'Creating $(VENV) …'
 	@$(PYTHON) -m venv $(VENV)
+
+# MLflow's own server, as the source of an import, in an environment of its own: it needs an older gunicorn than we do.
+# --no-deps leaves out what its models alone need, 500 MB of it.
+$(VENV)/mlflow/.made:
+	@echo "Installing MLflow's server into $(VENV)/mlflow, for the tests …"
+	@$(PYTHON) -m venv $(VENV)/mlflow
+	@$(VENV)/mlflow/bin/python -m pip install --quiet --disable-pip-version-check \
+	  mlflow-skinny==3.17.2 sqlalchemy 'flask<4' flask-cors alembic graphene pandas aiohttp
+	@$(VENV)/mlflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  mlflow==3.17.2 mlflow-tracing==3.17.2
+	@touch $@
 
 $(VENV)/.serve: extras = server,embedded
 $(VENV)/.serve: setup.cfg pyproject.toml | $(BIN)/python

@@ -6,13 +6,13 @@ from typing import Any
 from unicodedata import normalize
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, cast, func, lateral, literal, select, text, true, union_all
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, cast, func, lateral, literal, select, text, true, union_all
 
 from catapult.extensions import db
 from catapult.queries.lists.paging import Listing, Page, newest_first
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
-from catapult.tables import Action, Approval, Artifact, AuditLog, Comment, Deployment, Version
+from catapult.tables import Action, Approval, Artifact, AuditLog, Comment, Deployment, Kind, Version
 
 A: Any = AuditLog.__table__.c
 V: Any = Version.__table__.c
@@ -108,7 +108,12 @@ def about(model_id: UUID, names: Sequence[str]) -> Listing:
     model_of_approval = approved.scalar_subquery()
     commented = select(V.model_id).join(Comment.__table__, C.version_id == V.id).where(C.id == A.resource_id)
     model_of_comment = commented.scalar_subquery()
-    owner = func.coalesce(model_of_version, model_of_deployment, model_of_approval, model_of_comment, A.resource_id)
+    version_of_file = cast(A.details["version_id"].astext, Uuid)  # the file itself may be gone
+    model_of_file = (
+        select(V.model_id).where(A.resource_type == Kind.ARTIFACT, V.id == version_of_file).scalar_subquery()
+    )
+    owners = (model_of_version, model_of_deployment, model_of_approval, model_of_comment, model_of_file)
+    owner = func.coalesce(*owners, A.resource_id)
     model_name = func.catapult_entry_model(A.resource_type, A.details, type_=Text())
     if len(names) == 1:
         return _ENTRIES.with_leading_column(model_name, names[0]).where(not_rare(owner == model_id))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import alias_commands, artifact_commands, audit_commands, commands, webhook_commands
+from . import alias_commands, artifact_commands, audit_commands, commands, mlflow_commands, webhook_commands
 from .errors import InvalidArgument, RegistryError
 from .output import Output
 from .record import moment
@@ -120,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
         _download,
         _ls,
         _webhook,
+        _import,
         _audit,
     ):
         add(verbs)
@@ -319,6 +320,22 @@ def _webhook(verbs: Any) -> None:
         _verb(acts, name, run, what).add_argument("id", metavar="WEBHOOK", help="its id")
     replay = _verb(acts, "replay", webhook_commands.replay, "Send a delivery again.")
     replay.add_argument("id", metavar="DELIVERY", help="its id")
+
+
+def _import(verbs: Any) -> None:
+    says = "Bring what another registry has."
+    sources = verbs.add_parser("import", help=says, description=says, epilog=_ENDS).add_subparsers(
+        title="commands", metavar="COMMAND", required=True, dest="import_command"
+    )
+    to = _verb(
+        sources,
+        "mlflow",
+        mlflow_commands.bring,
+        "Bring the models of an MLflow server. Running it again goes on; MLFLOW_TRACKING_TOKEN has its token.",
+    )
+    to.add_argument("--from", dest="source", metavar="URL", required=True, help="MLflow's address")
+    to.add_argument("--models", metavar="PATTERN", default="*", help="only these, such as 'nlp*'")
+    to.add_argument("--dry-run", action="store_true", help="change nothing, and print what would come")
 
 
 def _audit(verbs: Any) -> None:

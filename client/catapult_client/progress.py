@@ -16,12 +16,15 @@ Tell = Callable[[int], None]
 
 
 @contextmanager
-def shown(wanted: bool, title: str, total: int) -> Iterator[Tell]:
-    """Show the progress during the block. Yields what gets the bytes that are done since the last call, from any thread."""
+def shown(wanted: bool, title: str, total: int, unit: str = "B") -> Iterator[Tell]:
+    """Show the progress during the block. Yields what gets the bytes that are done since the last call, from any thread.
+
+    Without a `unit`, things are counted instead of bytes.
+    """
     if not wanted or not sys.stderr or not sys.stderr.isatty():
         yield lambda count: None
         return
-    bar, lock = _bar(title, total), Lock()
+    bar, lock = _bar(title, total, unit), Lock()
 
     def tell(count: int) -> None:
         with lock:
@@ -48,8 +51,9 @@ class Position:
 class Line:
     """One line, written again and again."""
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, unit: str = "B") -> None:
         self._title, self._total, self._done = title, total, 0
+        self._text: Callable[[int], str] = size_text if unit else str
         self._written, self._width = 0.0, 0
 
     def update(self, count: int) -> None:
@@ -62,7 +66,7 @@ class Line:
 
     def _write(self, end: str = "") -> None:
         share = 100 * self._done // self._total if self._total else 100
-        text = f"{self._title}: {size_text(self._done)} of {size_text(self._total)}, {share} %"
+        text = f"{self._title}: {self._text(self._done)} of {self._text(self._total)}, {share} %"
         sys.stderr.write(f"\r{text.ljust(self._width)}{end}")
         sys.stderr.flush()
         self._written, self._width = time.monotonic(), len(text)
@@ -78,9 +82,10 @@ def size_text(count: int | None) -> str:
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 
-def _bar(title: str, total: int) -> Any:
+def _bar(title: str, total: int, unit: str) -> Any:
     try:
         tqdm = importlib.import_module("tqdm").tqdm
     except (ImportError, AttributeError):
-        return Line(title, total)
-    return tqdm(desc=title, total=total, unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr)
+        return Line(title, total, unit)
+    scale = {"unit": unit, "unit_scale": True, "unit_divisor": 1024} if unit else {"unit": ""}
+    return tqdm(desc=title, total=total, file=sys.stderr, **scale)

@@ -136,7 +136,7 @@ def test_a_guarded_alias_moves_once_somebody_else_approved(server, client):
     client.set_registered_model_alias("guarded", "champion", "1")
     with server.by("admin") as admin, server.by("releaser") as approver:
         admin.made("/api/v1/gates", {"model": "guarded", "target": "@champion", "kind": "approved"})
-        with pytest.raises(MlflowException, match="[Aa]pprov") as refused:
+        with pytest.raises(MlflowException, match=r"[Aa]pprov") as refused:
             client.set_registered_model_alias("guarded", "champion", "2")
         assert refused.value.error_code == "PERMISSION_DENIED"
         assert client.get_model_version_by_alias("guarded", "champion").version == "1"
