@@ -175,7 +175,9 @@ def definitions(url):
             collation_name, is_nullable) FROM information_schema.columns WHERE table_schema = 'public'
         """,
     )
-    return {(name, text) for name, text in rows if not name.startswith("alembic_version")}  # a key is in two of the three
+    return {
+        (name, text) for name, text in rows if not name.startswith("alembic_version")
+    }  # a key is in two of the three
 
 
 def test_a_server_that_starts_migrates_its_database_and_creates_the_first_key_once(create):
