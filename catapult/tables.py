@@ -534,7 +534,12 @@ class Version(Editable, Row):
         # Searches of MLflow's clients: newest change first, in all models or in one, and by the run.
         Index("ix_versions_updated", "updated_at", id, postgresql_where=NOT_DELETED),
         Index("ix_versions_model_updated", model_id, "updated_at", id, postgresql_where=NOT_DELETED),
-        Index("ix_versions_run", text("((metadata -> 'mlflow') ->> 'run_id')"), postgresql_where=OF_RUN),
+        Index(
+            "ix_versions_run",
+            text("((metadata -> 'mlflow') ->> 'run_id')"),
+            postgresql_using="hash",
+            postgresql_where=OF_RUN,
+        ),
         Index("ix_versions_gone", model_id, created_at, id, postgresql_where=DELETED),
     )
 

@@ -3,6 +3,7 @@
 
     python scripts/bench.py [--seconds 1] [--rounds 3] [--connections 1,8,32] [--workers own:2x8,sync:2x1] [--large]
     python scripts/bench.py --files 1024 [--rounds 3]
+    python scripts/bench.py --mlflow .venv/mlflow/bin/mlflow [--seconds 3] [--rounds 3]
     python scripts/bench.py --sizes [--scale 0.1 | --small-only] [--keep FOLDER] [--write docs/benchmark.md]
 
 Every rate is also shown as a ratio to the floor of the same run: a bare Flask route under the same gunicorn and database, with one
@@ -30,7 +31,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))  # a file that is run finds only the modules beside it
 
 from catapult.embedded import Embedded, serving
-from scripts.benchmark import files, measuring, report
+from scripts.benchmark import files, measuring, mlflow, report
 
 
 def main() -> None:
@@ -45,6 +46,9 @@ def main() -> None:
         with _server(options.keep) as server:
             if options.files:
                 files.measure(server, options.files * files.MIB, options.rounds)
+                return
+            if options.mlflow:
+                mlflow.measure(server, options.mlflow, options.rounds, options.seconds)
                 return
             if not options.sizes:
                 measuring.floors(server, options)
@@ -73,6 +77,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="a folder that keeps the registries for the next run")
     parser.add_argument(
         "--files", type=int, metavar="MIB", help="measure files, with one of so many MiB, through nginx"
+    )
+    parser.add_argument(
+        "--mlflow", type=Path, metavar="PROGRAM", help="measure MLflow's door beside MLflow's own server"
     )
     parser.add_argument("--write", type=Path, help="a file for the page")
     options = parser.parse_args()

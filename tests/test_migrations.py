@@ -716,3 +716,31 @@ def test_aliases_are_lost_on_the_way_down_and_what_was_decided_about_them_stays(
     assert run(url, "SELECT count(*) FROM aliases") == [(0,)]
     assert run(url, "SELECT target FROM decisions WHERE kind = 'move'") == [("@champion",)]
     assert run(url, "SELECT target FROM gates ORDER BY target") == [("@champion",), ("@next",)]
+
+
+# --- 0023: the key of MLflow's tags
+
+FILL_0023 = """
+INSERT INTO models (id, name, storage_path, metadata)
+VALUES ('00000000-0000-7000-8000-000000000001', 'org/m', 'x', '{"mlflow_tags": ["a"]}');
+INSERT INTO versions (id, model_id, version, number, tag, digest, platform, status, created_by, metadata)
+SELECT gen_random_uuid(), '00000000-0000-7000-8000-000000000001', name, name::int, 'v', 'a:b', 'p', 'active', 'ci',
+    jsonb_build_object('mlflow_tags', sent::jsonb, 'mlflow', jsonb_build_object('run_id', repeat('x', 9000)))
+FROM (VALUES ('1', '{"task": "nlp"}'), ('2', '{"acc": 3}'), ('3', '"text"'), ('4', 'null')) AS listed (name, sent);
+INSERT INTO metrics (version_id, model_id, path, value) SELECT id, model_id, 'mlflow_tags.acc', 3 FROM versions WHERE version = '2';
+"""
+
+
+def test_what_is_no_tag_of_mlflow_goes_on_below_another_key(create):
+    url = create()
+    migrated(url, lambda: flask_migrate.upgrade(revision="0022"))
+    run(url, FILL_0023)
+    migrated(url, flask_migrate.upgrade, flask_migrate.check)
+    assert run(url, "SELECT version, metadata - 'mlflow' FROM versions ORDER BY version") == [
+        ("1", {"mlflow_tags": {"task": "nlp"}}),
+        ("2", {"former_mlflow_tags": {"acc": 3}}),
+        ("3", {"former_mlflow_tags": "text"}),
+        ("4", {"former_mlflow_tags": None}),
+    ]
+    assert run(url, "SELECT path FROM metrics") == [("former_mlflow_tags.acc",)]
+    assert run(url, "SELECT metadata FROM models") == [({"former_mlflow_tags": ["a"]},)]

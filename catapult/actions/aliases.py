@@ -90,8 +90,14 @@ def check_none(version: Version) -> list[Entry]:
 
 
 def evidence(version: Any) -> list[str]:
-    """Return what makes the version's content evidence: `what @champion points at`, if a decision let it; else nothing."""
-    names = queries.let_through(UUID(str(version.id))) if version.aliases else []
+    """Return what makes the version's content evidence, `what @champion points at`: a decision let it, or a gate guards it now."""
+    version_id = UUID(str(version.id))
+    decided = set(queries.let_through(version_id)) if version.aliases else set()
+    names = [
+        target
+        for target in (f"@{name}" for name in version.aliases)
+        if target in decided or gate_queries.facts([version_id], target.lower()).get(version_id)
+    ]
     return [f"what {', '.join(names)} {'points' if len(names) == 1 else 'point'} at"] if names else []
 
 

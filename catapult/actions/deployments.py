@@ -194,11 +194,20 @@ def way_back(steps: history.Steps, model: RegisteredModel, target: Environment, 
     return steps.live, steps.target
 
 
-def retire(environment: str, *, actor: Actor, model_name: str, reason: str, shown: UUID | None = None) -> Deployment:
+def retire(
+    environment: str,
+    *,
+    actor: Actor,
+    model_name: str,
+    reason: str,
+    shown: UUID | None = None,
+    cancels_others: bool = True,
+) -> Deployment:
     """End what is live of the model in the environment, with no successor, and cancel what is unfinished there.
 
-    `shown` is as in `rollback`. Needs the role to deploy there; neither gates nor a freeze stop it. Returns the deployment that
-    ended. Raises NotFound, Forbidden, PreconditionFailed, and Conflict if nothing was live.
+    Without `cancels_others`, unfinished deployments of other versions go on. `shown` is as in `rollback`. Needs the role to deploy
+    there; neither gates nor a freeze stop it. Returns the deployment that ended. Raises NotFound, Forbidden, PreconditionFailed,
+    and Conflict if nothing was live.
     """
     actor.needs(Role.PUBLISHER)
     reasons.check(reason, "Retiring a model needs a reason: the audit log keeps it.")
@@ -216,7 +225,8 @@ def retire(environment: str, *, actor: Actor, model_name: str, reason: str, show
     version.model = model
     freeze = environments.freeze_reason(target)
     deployment_states.end_live(here)
-    cancelled = [str(deployment_id) for deployment_id in deployment_states.cancel(here)]
+    unfinished = here if cancels_others else here & (Deployment.release_id == row.release_id)
+    cancelled = [str(deployment_id) for deployment_id in deployment_states.cancel(unfinished)]
     db.session.refresh(row)
     row.release, row.model = version, model
     row.decision = deployments.get(row.id).decision

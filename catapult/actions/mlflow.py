@@ -1,15 +1,17 @@
 """What clients of MLflow do in one call, made of the actions that everybody has: number a version, set a tag, move to a stage."""
 
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from catapult import audit
 from catapult.actions import deployments, environments, locks, registered_models, versions
 from catapult.audit import Actor
 from catapult.extensions import db
 from catapult.queries import mlflow
+from catapult.queries import versions as version_queries
 from catapult.rules import mlflow_stages, mlflow_tags
 from catapult.tables import RegisteredModel, Role, Version, VersionStatus
 
@@ -19,7 +21,7 @@ REASON = "MLflow moved it to the stage {}."
 def register(*, actor: Actor, model_id: UUID, version: str | None = None, **fields: Any) -> Version:
     """Register a version, which is called by its number if it has no name. Raises what `versions.create` does.
 
-    Where another version of the model is called so, it is called `<number>.mlflow`.
+    Where another version of the model is called so, it is called `<number>.mlflow`, or else `<number>.mlflow.2` and so on.
     """
     actor.needs(Role.PUBLISHER)
     name = version or _next_name(locks.model(RegisteredModel.id == model_id))
@@ -29,10 +31,12 @@ def register(*, actor: Actor, model_id: UUID, version: str | None = None, **fiel
 def _next_name(model: RegisteredModel) -> str:
     """Return the name of the model's next version. The model is locked, so that nobody else takes its number."""
     number = str(model.last_number + 1)
-    same = select(Version.id).where(
-        Version.model_id == model.id, Version.version == number, Version.deleted_at.is_(None)
+    names = chain([number, f"{number}.mlflow"], (f"{number}.mlflow.{count}" for count in range(2, 1_000_000)))
+    of_model = select(Version.version).where(Version.model_id == model.id, Version.deleted_at.is_(None))
+    taken = set(
+        db.session.scalars(of_model.where(or_(Version.version == number, Version.version.like(f"{number}.mlflow%"))))
     )
-    return number if db.session.scalar(same) is None else f"{number}.mlflow"
+    return next(name for name in names if name not in taken)
 
 
 def tag_model(model_id: UUID, key: str, value: str | None, *, actor: Actor) -> None:
@@ -62,23 +66,31 @@ def move(version_id: UUID, stage: str, *, actor: Actor, ends_last: bool) -> None
     environment = mlflow_stages.ENVIRONMENTS.get(stage)
     with audit.together():
         locks.gates_shared()
-        live = mlflow.live(version_id)
         if environment is None:
-            _retire(live, stage, actor)
-        status = VersionStatus.ARCHIVED if stage == mlflow_stages.ARCHIVED else VersionStatus.ACTIVE
-        versions.edit(version_id, {"status": str(status)}, actor=actor)
-        if environment is not None and environment not in {row.place for row in live}:
+            _retire(version_id, stage, actor)
+            status = VersionStatus.ARCHIVED if stage == mlflow_stages.ARCHIVED else VersionStatus.ACTIVE
+            versions.edit(version_id, {"status": str(status)}, actor=actor)
+        elif environment not in {row.place for row in mlflow.live(version_id)}:
+            if version_queries.get(version_id).status == VersionStatus.ARCHIVED:
+                environments.get_or_create(environment, actor)  # locked before the model is
+                versions.edit(version_id, {"status": str(VersionStatus.ACTIVE)}, actor=actor)
             reason = REASON.format(stage)
             deployments.create(
                 actor=actor, release_id=version_id, environment=environment, reason=reason, ends_last=ends_last
             )
 
 
-def _retire(live: list[Any], stage: str, actor: Actor) -> None:
-    """End these live deployments. Their environments are locked first, before any model is."""
-    for row in live:
+def _retire(version_id: UUID, stage: str, actor: Actor) -> None:
+    """End what is live of the version. The environments are locked first, and what is live is read once its model is locked."""
+    for row in mlflow.live(version_id):
         environments.lock(row.environment)
-    for row in live:
+    locks.version(version_id)
+    for row in mlflow.live(version_id):
         deployments.retire(
-            row.environment, actor=actor, model_name=row.model_name, reason=REASON.format(stage), shown=row.id
+            row.environment,
+            actor=actor,
+            model_name=row.model_name,
+            reason=REASON.format(stage),
+            shown=row.id,
+            cancels_others=False,
         )

@@ -11,7 +11,7 @@ from catapult.actions import aliases, approvals, contents, deployment_states, lo
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import db
-from catapult.queries import naming
+from catapult.queries import gates, naming
 from catapult.queries.content import MODEL_FIELDS as CONTENT
 from catapult.rules import image_reference, mlflow_tags, targets
 from catapult.rules import metadata_limits as limits
@@ -130,9 +130,13 @@ def _has_evidence(model: RegisteredModel) -> bool:
         Version.model_id == model.id, Version.released_at.is_not(None), Version.deleted_at.is_(None)
     )
     live = select(Deployment.id).where((Deployment.model_id == model.id) & is_live())
-    decided = (Alias.until.is_(None), Alias.decision_id.is_not(None))
-    pointed_at = select(Alias.id).where(Alias.model_id == model.id, *decided)
-    return bool(db.session.scalar(select(released.exists() | live.exists() | pointed_at.exists())))
+    if db.session.scalar(select(released.exists() | live.exists())):
+        return True
+    current = select(Alias).where(Alias.model_id == model.id, Alias.until.is_(None))
+    return any(
+        row.decision_id or gates.facts([row.version_id], targets.of_alias(row.name)).get(row.version_id)
+        for row in db.session.scalars(current)
+    )
 
 
 def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[int] | None = None) -> None:

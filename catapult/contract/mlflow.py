@@ -17,8 +17,8 @@ class Message(Schema):
         unknown = EXCLUDE
 
     @pre_load
-    def drop_nulls(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if value is not None}
+    def drop_nulls(self, data: Any, **_: Any) -> Any:
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
 class Number(fields.Integer):
@@ -114,11 +114,15 @@ class VersionSearch(Search):
     max_results = max_results(10_000, MOST_VERSIONS)
 
 
+def of_run() -> fields.String:
+    return fields.String(validate=validate.Length(max=2_000, error="Must have at most 2000 characters."))
+
+
 class NewVersion(Named):
     source = needed()
-    run_id = fields.String()
-    run_link = fields.String()
-    model_id = fields.String()
+    run_id = of_run()
+    run_link = of_run()
+    model_id = of_run()
     description = fields.String()
     tags = fields.List(fields.Nested(Tag))
 

@@ -28,6 +28,8 @@ NUMBER: /-?[0-9]{1,18}\b/
 %ignore /[ \t\r\n]+/
 """
 ORDER = re.compile(r"\s*(?:attributes?\.)?`?([a-z_]+)`?(?:\s+(asc|desc))?\s*", re.IGNORECASE)
+UNFINISHED = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
+"""A pattern that ends in an escape of nothing."""
 LONGEST, MOST_COMPARISONS = 10_000, 50
 ANY_ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -58,15 +60,19 @@ class Comparison(NamedTuple):
     def on(self, column: Any, is_number: bool = False) -> ColumnElement[bool]:
         """Return the condition on that column. NULL is neither equal to a text nor different from it. Raises Invalid."""
         wanted = int if is_number else str
-        if wrong := next((value for value in self.values if not isinstance(value, wanted)), None):
+        if wrong := [value for value in self.values if not isinstance(value, wanted)]:
             kind = "a number" if is_number else "text in quotes"
-            raise Invalid(f"Invalid filter: {self.named} is compared with {kind}, not with {wrong!r}.")
+            raise Invalid(f"Invalid filter: {self.named} is compared with {kind}, not with {wrong[0]!r}.")
         if self.operator == "IN":
             chosen: ColumnElement[bool] = column.in_(self.values)
             return chosen
         compare = (ANY_ORDER if is_number else OF_TEXT).get(self.operator)
         if compare is None:
             raise Invalid(f"Invalid filter: {self.named} is not compared with {self.text!r}.")
+        if self.operator.endswith("LIKE") and UNFINISHED.search(str(self.values[0])):
+            raise Invalid(
+                f"Invalid filter: the pattern {self.values[0]!r} ends in \\, which escapes the character after it."
+            )
         condition: ColumnElement[bool] = compare(column, self.values[0])
         return condition
 
@@ -86,7 +92,7 @@ class Builder(Transformer[Token, Any]):
         before, dot, name = str(field).partition(".")
         is_tag = bool(dot) and before in ("tag", "tags")
         name = name if dot and (is_tag or before in ("attribute", "attributes")) else str(field)
-        name = name[1:-1] if name[0] in '`"' else name
+        name = name[1:-1] if name.startswith(("`", '"')) else name
         plain = [int(value) if value.type == "NUMBER" else _unquoted(str(value)) for value in values]
         return Comparison("tags" if is_tag else name, name if is_tag else None, compared.upper(), plain, str(compared))
 

@@ -38,7 +38,7 @@ def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fi
     """Register a version. `metadata.mlflow` has its run, and a key beside it the tags."""
     model = mlflow.model(name)
     sent = {tag["key"]: tag["value"] for tag in tags}
-    origin = {key: fields[key] for key in messages.ORIGIN if fields.get(key)}
+    origin = {key: fields[key] for key in mlflow_tags.ORIGIN if fields.get(key)}
     metadata = {**({"mlflow": origin} if origin else {}), **({mlflow_tags.KEY: sent} if sent else {})}
     body = {
         "model_id": str(model.id),
@@ -49,7 +49,7 @@ def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fi
     if NAME in sent:
         body["version"] = sent[NAME]
     loaded = strict.load(VersionIn(partial=("version",)), body, {})
-    with already_exists(f"Model Version (name={name}, version={sent.get(NAME)}) already exists."):
+    with already_exists(f"Model Version (name={name}, version={sent.get(NAME, '')}) already exists."):
         version = mlflow_actions.register(actor=g.actor, **loaded)
     return shown(model.name, version.number)
 

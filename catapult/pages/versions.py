@@ -327,7 +327,7 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "metadata": metadata_groups.of(rows, columns, read, KEYS),
         "commit": str(metadata.get("git_commit") or "")[: formats.LONGEST_COMMIT],
         "commit_address": formats.commit_address(metadata),
-        "run_address": formats.run_address(metadata),
+        "run": formats.run_of(metadata),
         "deployments": mine.newest,
         "signature": signature,
         "files": file_list.shown(files[: FILES + 1]),

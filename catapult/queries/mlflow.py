@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     select,
     true,
     union_all,
@@ -32,7 +34,7 @@ from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, in_order, newest_first
 from catapult.queries.registered_models import CALLED
 from catapult.rules.mlflow_stages import ALL, ARCHIVED, ENVIRONMENTS, NONE
-from catapult.rules.mlflow_tags import KEY
+from catapult.rules.mlflow_tags import KEY, ORIGIN
 from catapult.tables import Alias, Deployment, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
@@ -61,6 +63,18 @@ def _run_id(version: Any) -> Any:
     return _text(_below(version.metadata, "mlflow"), "run_id")
 
 
+_LONGEST = 2_000
+_ORIGIN: Any = func.jsonb_strip_nulls(
+    func.jsonb_build_object(
+        *chain.from_iterable(
+            (literal_column(f"'{name}'"), func.left(_text(_below(V.metadata, "mlflow"), name), _LONGEST))
+            for name in ORIGIN
+        )
+    ),
+    type_=JSONB(),
+)
+
+
 def _is_live_in(place: str) -> ColumnElement[bool]:
     return exists().where(D.release_id == V.id, D.place == place, is_live()).correlate(Version.__table__)
 
@@ -81,7 +95,7 @@ _MODELS = select(
 ).where(M.deleted_at.is_(None))
 _COLUMNS = (
     *(V.id, V.model_id, V.number, V.version, V.source, V.release_notes, V.created_by, V.created_at, V.updated_at),
-    *(_tags(V.metadata).label("tags"), _below(V.metadata, "mlflow").label("origin")),
+    *(_tags(V.metadata).label("tags"), _ORIGIN.label("origin")),
 )
 _VERSIONS = (
     select(M.name, *_COLUMNS, _STAGE.label("stage"))
@@ -215,7 +229,7 @@ def _conditions(filter: str, fields: dict[str, Any], by_name: Any) -> list[Colum
     if all(comparison.tag != PROMPT for comparison in comparisons):
         conditions.append(func.coalesce(_text(fields["tags"], PROMPT), "false") != "true")
     for comparison in comparisons:
-        if comparison.field not in fields:
+        if comparison.field not in fields or (comparison.field == "tags") != bool(comparison.tag):
             known = ", ".join(fields).replace("tags", "tags.<key>")
             raise Invalid(f"Invalid filter: there is no {comparison.field!r} to filter by. There are {known}.")
         if comparison.field == "name":

@@ -65,7 +65,7 @@ def _kinds(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dic
 
 
 def _ended(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dict[str, Any]]]:
-    """Return the events of deployments that another action ended: a newer deployment, a deletion, a retirement."""
+    """Return the events of deployments and aliases that another action ended: a newer deployment, a deletion, a retirement."""
     retired = details.get("ended_deployments") or []
     cancelled = details.get("cancelled_deployments") or []
     return [
@@ -74,6 +74,7 @@ def _ended(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dic
             for it in retired
         ),
         *((EventType.DEPLOYMENT_CANCELLED, {"deployment_id": deployment_id}) for deployment_id in cancelled),
+        *((EventType.ALIAS_REMOVED, {"alias": alias}) for alias in details.get("ended_aliases") or ()),
     ]
 
 

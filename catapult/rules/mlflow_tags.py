@@ -5,6 +5,8 @@ from typing import Any
 from catapult.rules.json_text import as_stored
 
 KEY = "mlflow_tags"
+ORIGIN = ("run_id", "run_link", "model_id")
+"""What `metadata.mlflow` has of where a version comes from. It is content."""
 KEY_LENGTH, VALUE_LENGTH = 250, 5_000
 MOST, MAX_CHARACTERS = 1_000, 256 * 1024
 

@@ -372,3 +372,23 @@ def test_a_key_bounded_to_environments_changes_aliases_and_their_gates(api, path
     approval = api.post(f"/api/v1/versions/{versions[0]['id']}/approvals", {"target": "@champion"}, **bounded)
     assert approval.status_code == 201, approval.text
     assert point(api.by("releaser"), path, versions[0]).status_code == 200
+
+
+def test_what_an_alias_pointed_at_before_its_gate_came_is_evidence_too(api, path, model, versions):
+    publisher, first = api.by("publisher"), f"/api/v1/versions/{versions[0]['id']}"
+    pointed(publisher, path, versions[0])
+    assert publisher.put(first, {"metadata": {"accuracy": 0.9}}).status_code == 200
+    api.make(
+        "/api/v1/gates",
+        {"model": "*", "target": "@champion", "kind": "no_regression", "path": "accuracy", "direction": "higher"},
+    )
+    for address, change in (
+        (first, {"metadata": {"accuracy": 0.05}}),
+        (first, {"ceph_path": "/elsewhere"}),
+        (f"/api/v1/models/{model['id']}", {"storage_path": "docker.io/elsewhere"}),
+    ):
+        assert publisher.put(address, change).status_code == 403, address
+    assert publisher.put(f"{first}/artifacts/new.bin", b"x").status_code == 409
+    assert (
+        api.by("releaser").put(first, {"metadata": {"accuracy": 0.91}, "reason": "Measured again"}).status_code == 200
+    )

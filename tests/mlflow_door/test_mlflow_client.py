@@ -3,12 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from up import Up, environment
+from up import Up, at_once, environment
 
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore::FutureWarning")]
 TRAIN = """
@@ -165,3 +166,33 @@ def test_pages_of_the_client(client):
 def test_what_this_server_does_not_have_is_told_as_such(server, monkeypatch):
     with pytest.raises(MlflowException, match="tracking server"):
         MlflowClient(tracking_uri=server.url).search_runs(["0"])
+
+
+def test_stages_deployments_and_environments_at_once_neither_wait_for_each_other_nor_fail(server, client):
+    client.create_registered_model("busy")
+    for number in "12":
+        client.create_model_version("busy", f"s3://busy/{number}")
+    with server.by("admin") as admin:
+        versions = admin.get("/api/v1/versions", params={"model_name": "busy"}).json()
+
+    def stage(number: str) -> list[int]:
+        fields = {"name": "busy", "version": number, "stage": "Production", "archive_existing_versions": True}
+        with server.by("admin") as caller:
+            answers = [caller.post("/api/2.0/mlflow/model-versions/transition-stage", json=fields) for _ in range(8)]
+        return [answer.status_code for answer in answers]
+
+    def deploy(version_id: str) -> list[int]:
+        fields = {"release_id": version_id, "environment": "production"}
+        with server.by("admin") as caller:
+            return [caller.post("/api/v1/deployments", json=fields).status_code for _ in range(8)]
+
+    def edit() -> list[int]:
+        address = "/api/v1/environments/production"
+        with server.by("admin") as caller:
+            return [caller.put(address, json={"description": f"{count}"}).status_code for count in range(8)]
+
+    works = [*(partial(stage, number) for number in "12"), *(partial(deploy, row["id"]) for row in versions), edit]
+    for statuses in at_once(*works):
+        assert set(statuses) <= {200, 201}
+    deadlocks = [path for path in server.home.rglob("*.log") if "deadlock detected" in path.read_text(errors="ignore")]
+    assert deadlocks == []

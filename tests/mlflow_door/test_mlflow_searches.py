@@ -102,6 +102,16 @@ def test_models_are_found_by_name_and_tags(filled, filter, expected):
         ("name IS NULL", "'IS'"),
         ("tags.a = 'b", '"\'b"'),
         ("(name = 'a')", "'('"),
+        ("name LIKE 'fr\\'", "ends in"),
+        ("run_id ILIKE '%\\\\\\'", "ends in"),
+        ("name = 0", "not with 0"),
+        ("run_id IN ('', 0)", "not with 0"),
+        ("tags.x != 0", "not with 0"),
+        ("version_number = ''", "not with ''"),
+        ("version_number IN (1, '')", "not with ''"),
+        ("tags = 'x'", "'tags'"),
+        ("attributes.tags LIKE 'x'", "'tags'"),
+        ("tags. = 'x'", "'tags'"),
     ],
 )
 def test_any_other_filter_is_refused_by_its_token(door, filter, token):

@@ -100,3 +100,24 @@ def test_what_is_live_is_not_deleted(two):
     assert two.ok("DELETE", "model-versions/delete", name="m", version="1") == {}
     assert two.ok("DELETE", "registered-models/delete", name="m") == {}
     two.refused("RESOURCE_DOES_NOT_EXIST", "GET", "registered-models/get", name="m")
+
+
+def test_the_end_of_one_version_leaves_the_rollout_of_another_alone(two, api):
+    two.move("m", "1", "Production")
+    two.move("m", "1", "Staging")
+    second = api.get("/api/v1/versions?model_name=m&version=2").json[0]
+    rollout = api.deployment(second, "production", status="running")
+    two.move("m", "1", "None")
+    assert api.get(f"/api/v1/deployments/{rollout['id']}").json["status"] == "running"
+    assert api.put(f"/api/v1/deployments/{rollout['id']}", {"status": "success"}).status_code == 200
+    assert stages(two) == ["None", "Production"]
+
+
+def test_a_version_keeps_a_name_whatever_others_are_called(two):
+    for name in ("5", "5.mlflow"):
+        two.version("m", tags=[{"key": "catapult.version", "value": name}])
+    fifth = two.version("m")
+    assert fifth["version"] == "5"
+    two.version("m")
+    names = {row["version"] for row in two.api.get("/api/v1/versions?model_name=m").json}
+    assert names == {"1", "2", "5", "5.mlflow", "5.mlflow.2", "6"}

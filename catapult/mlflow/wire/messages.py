@@ -31,7 +31,6 @@ def model(row: Any, latest: Sequence[Any], aliases: Aliases) -> dict[str, Any]:
 
 def version(row: Any, aliases: Aliases) -> dict[str, Any]:
     """Return the version. Its `version` is its number, which MLflow's clients count on."""
-    origin = row.origin if isinstance(row.origin, dict) else {}
     return {
         "name": row.name,
         "version": str(row.number),
@@ -41,18 +40,16 @@ def version(row: Any, aliases: Aliases) -> dict[str, Any]:
         "current_stage": row.stage,
         "status": "READY",
         **_present(description=row.release_notes, source=row.source),
-        **_present(**{name: text for name, text in origin.items() if name in ORIGIN and isinstance(text, str)}),
+        **row.origin,
         "tags": _tags(row.tags),
         "aliases": [name for name, number in aliases if number == row.number],
     }
 
 
-ORIGIN = ("run_id", "run_link", "model_id")
-"""What `metadata.mlflow` has of where a version comes from."""
-
-
-def _tags(tags: dict[str, str] | None) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in (tags or {}).items()]
+def _tags(tags: Any) -> list[dict[str, str]]:
+    """Return the tags. A row of before they were checked may have anything else there."""
+    pairs = tags.items() if isinstance(tags, dict) else ()
+    return [{"key": key, "value": value} for key, value in pairs if isinstance(value, str)]
 
 
 def _present(**fields: str | None) -> dict[str, str]:

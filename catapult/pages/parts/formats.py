@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import isinf
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from zlib import crc32
 
@@ -208,15 +208,23 @@ def commit_address(metadata: Mapping[str, Any]) -> str | None:
     return f"{address}/commit/{quote(commit, safe='')}"
 
 
-def run_address(metadata: Mapping[str, Any]) -> str | None:
-    """Return the address of the run of MLflow that metadata names: the one it has, or else below `MLFLOW_UI_URL`."""
+class Run(NamedTuple):
+    """A run of MLflow: its id, "" if only its address is known, and where a browser finds it."""
+
+    id: str
+    address: str
+
+
+def run_of(metadata: Mapping[str, Any]) -> Run | None:
+    """Return the run that metadata names, at the address it has, or else below `MLFLOW_UI_URL`; None without either."""
     origin = metadata.get("mlflow")
     if not isinstance(origin, dict):
         return None
     link, run, ui = origin.get("run_link"), origin.get("run_id"), current_settings().mlflow_ui_url
+    run = run if isinstance(run, str) else ""
     if is_link(link):
-        return str(link)
-    return f"{ui}/#/runs/{quote(run, safe='')}" if ui and isinstance(run, str) and run else None
+        return Run(run, str(link))
+    return Run(run, f"{ui}/#/runs/{quote(run, safe='')}") if ui and run else None
 
 
 def version_page(model_name: str, version: str) -> str:
