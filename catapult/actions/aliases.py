@@ -11,7 +11,7 @@ from catapult import audit
 from catapult.actions import decisions, gates, locks
 from catapult.actions.deployment_states import INSTANT
 from catapult.audit import Actor, Entry
-from catapult.errors import Conflict, Invalid
+from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
 from catapult.queries import aliases as queries
 from catapult.queries import gates as gate_queries
@@ -62,10 +62,19 @@ def move(
     return _shown(audit.commit(actor, alias, entry, *let.entries), version)
 
 
-def remove(model_id: UUID, name: str, *, actor: Actor, reason: str | None = None, force: bool = False) -> None:
+def remove(
+    model_id: UUID,
+    name: str,
+    *,
+    actor: Actor,
+    reason: str | None = None,
+    force: bool = False,
+    shown: UUID | None = None,
+) -> None:
     """Remove the alias: from now on it points at nothing. The gates that guard it judge the version that it pointed at.
 
-    `force` is as in `move`. Raises NotFound, Forbidden, Blocked.
+    `force` is as in `move`; `shown` is the version that the caller saw it point at, None for any. Raises NotFound, Forbidden,
+    Blocked, PreconditionFailed.
     """
     actor.needs(Role.PUBLISHER)
     gates.check_force(actor, force, reason)
@@ -75,6 +84,8 @@ def remove(model_id: UUID, name: str, *, actor: Actor, reason: str | None = None
     alias = queries.newest(model_id, name) if targets.is_alias(name) else None
     if alias is None or alias.until is not None:
         raise queries.missing(name)
+    if shown not in (None, alias.version_id):
+        raise PreconditionFailed(f"@{alias.name} was pointed at another version meanwhile.")
     version, now = locks.version(alias.version_id)
     let = _let_through(DecisionKind.REMOVE, version, alias.name, actor=actor, now=now, reason=reason, force=force)
     alias.until = max(now, alias.since)

@@ -33,6 +33,12 @@ class AliasForm(Promotion):
     alias = fields.String(required=True, error_messages={"required": "Name the alias."})
 
 
+class RemovalForm(Promotion):
+    """The removal of an alias, from the version that the page showed."""
+
+    shown = fields.UUID()
+
+
 @blp.route(f"{versions.AT}/-/alias", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def point(name: str, version: str) -> Response:
@@ -56,7 +62,7 @@ def remove(name: str, alias: str) -> Response:
     row = aliases.of_name(UUID(model.id), alias)
 
     def act() -> Response:
-        actions.remove(UUID(model.id), alias, actor=g.actor, **forms.read(Promotion))
+        actions.remove(UUID(model.id), alias, actor=g.actor, **forms.read(RemovalForm))
         address = url_for("pages.versions.show", name=model.name, version=row.version)
         return fragments.go(address, f"@{row.name} of {model.name} is removed.")
 

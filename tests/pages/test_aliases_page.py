@@ -58,6 +58,16 @@ def test_an_alias_is_removed_with_the_reason(browser, champion, trail):
     assert browser.get(REMOVE).status_code == browser.post(REMOVE).status_code == 404
 
 
+def test_a_page_that_is_old_does_not_remove_what_it_did_not_show(browser, api, model, champion, trail):
+    shown = Page(browser.get(REMOVE)).one("input", name="shown")["value"]
+    other = api.version(model, "2.0.0")
+    api.put(f"/api/v1/models/{model['id']}/aliases/champion", {"version_id": other["id"]})
+    answer = browser.post(REMOVE, {"shown": shown, "reason": "Over"})
+    assert answer.status_code == 412
+    assert "in the meantime" in answer.words
+    assert trail()[0]["action"] == "alias.move"
+
+
 def test_the_gates_before_an_alias_are_shown_and_an_admin_overrides_them(browser, gate, version, trail):
     gate("approved", target="@champion")
     card = Page(browser.get(AT)).one("section", id="elsewhere").text
