@@ -1,14 +1,15 @@
 """What clients of MLflow do in one call, made of the actions that everybody has: number a version, set a tag, move to a stage."""
 
-from itertools import chain
+import itertools
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from catapult import audit
 from catapult.actions import deployments, environments, locks, registered_models, versions
 from catapult.audit import Actor
+from catapult.errors import Conflict
 from catapult.extensions import db
 from catapult.queries import mlflow
 from catapult.queries import versions as version_queries
@@ -24,19 +25,21 @@ def register(*, actor: Actor, model_id: UUID, version: str | None = None, **fiel
     Where another version of the model is called so, it is called `<number>.mlflow`, or else `<number>.mlflow.2` and so on.
     """
     actor.needs(Role.PUBLISHER)
-    name = version or _next_name(locks.model(RegisteredModel.id == model_id))
+    try:
+        return versions.create(actor=actor, model_id=model_id, version=version, **fields)
+    except Conflict:
+        db.session.rollback()
+        if version is not None:
+            raise
+    name = _free_name(locks.model(RegisteredModel.id == model_id))
     return versions.create(actor=actor, model_id=model_id, version=name, **fields)
 
 
-def _next_name(model: RegisteredModel) -> str:
-    """Return the name of the model's next version. The model is locked, so that nobody else takes its number."""
-    number = str(model.last_number + 1)
-    names = chain([number, f"{number}.mlflow"], (f"{number}.mlflow.{count}" for count in range(2, 1_000_000)))
-    of_model = select(Version.version).where(Version.model_id == model.id, Version.deleted_at.is_(None))
-    taken = set(
-        db.session.scalars(of_model.where(or_(Version.version == number, Version.version.like(f"{number}.mlflow%"))))
-    )
-    return next(name for name in names if name not in taken)
+def _free_name(model: RegisteredModel) -> str:
+    """Return a name of the model's next version that none has. The model is locked, so that nobody else takes its number."""
+    of_model = select(Version.id).where(Version.model_id == model.id, Version.deleted_at.is_(None))
+    names = (f"{model.last_number + 1}.mlflow.{count}" for count in itertools.count(2))
+    return next(name for name in names if db.session.scalar(of_model.where(Version.version == name)) is None)
 
 
 def tag_model(model_id: UUID, key: str, value: str | None, *, actor: Actor) -> None:

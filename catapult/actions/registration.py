@@ -41,6 +41,13 @@ NUMBERS = (
 """The columns `path`, `value` and `exact` of `metrics`, from the numbers in a version's metadata."""
 
 
+_BY_NUMBER = """CAST(number AS text) || CASE WHEN EXISTS (
+    SELECT FROM versions WHERE model_id = locked.model_id AND version = CAST(locked.number AS text) AND deleted_at IS NULL
+) THEN '.mlflow' ELSE '' END"""
+_KEY_OF_NUMBER = "lpad(CAST(length(called) AS text), 3, '0') || called || '00100010~'"
+"""`rules.semver.semver_key` of a number."""
+
+
 class Registered(NamedTuple):
     """The statement's result: the version's model and its number there, and the time of registration."""
 
@@ -49,11 +56,15 @@ class Registered(NamedTuple):
     repository: str | None
     storage_path: str
     number: int
+    version: str
     now: datetime
 
 
 class Registration:
-    """An `audit.Statement` that registers `version`, of the model that `model_id` or `model_name` names, or both."""
+    """An `audit.Statement` that registers `version`, of the model that `model_id` or `model_name` names, or both.
+
+    One whose `version` is None is called by its number, or `<number>.mlflow` where another one is called so.
+    """
 
     def __init__(self, version: Version, model_id: UUID | None, model_name: str | None, bounds: Bounds) -> None:
         numbers = dict(metadata_limits.numbers(version.metadata_))
@@ -71,7 +82,7 @@ class Registration:
     def sql(self, entries: str | None = None) -> TextClause:
         """Return the statement, with the CTE that inserts the audit entries unless the caller writes them."""
         by_id, by_name = self.values["model_id"] is not None, self.values["model_name"] is not None
-        return _statement(by_id, by_name, self.bounds.models is not None, entries)
+        return _statement(by_id, by_name, self.bounds.models is not None, self.version.version is not None, entries)
 
     def finish(self, result: Iterable[Any]) -> None:
         """Give the version its model, number and times. Raises NotFound for an unknown model, Invalid if the id is another's.
@@ -82,7 +93,7 @@ class Registration:
         if row is None:
             raise _unknown_model(self.values["model_id"], self.values["model_name"], self.bounds)
         registered, version = Registered(*row), self.version
-        version.model_id, version.number = registered.model_id, registered.number
+        version.model_id, version.number, version.version = registered.model_id, registered.number, registered.version
         version.created_at = version.updated_at = registered.now
         version.model = RegisteredModel(
             id=registered.model_id,
@@ -93,9 +104,13 @@ class Registration:
 
 
 @cache
-def _statement(by_id: bool, by_name: bool, is_bounded: bool, entries: str | None) -> TextClause:
+def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, entries: str | None) -> TextClause:
     names = ", ".join(column.name for column in _COLUMNS.values())
-    values = ", ".join(f"CAST(:{column.name} AS {audit.sql_type(column)})" for column in _COLUMNS.values())
+    sent = {column.name: f"CAST(:{column.name} AS {audit.sql_type(column)})" for column in _COLUMNS.values()}
+    called = sent["version"]
+    if not is_named:
+        called, sent["semver_key"] = _BY_NUMBER, f"CASE WHEN called = CAST(number AS text) THEN {_KEY_OF_NUMBER} END"
+    values = ", ".join((sent | {"version": "called"}).values())
     conditions = ["id = :model_id"] * by_id + [CALLED] * by_name + [WITHIN] * is_bounded
     return text(
         f"""
@@ -103,11 +118,12 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, entries: str | None
             SELECT id AS model_id, name, repository, storage_path, last_number + 1 AS number, newest_at FROM models
             WHERE {" AND ".join(conditions)} AND deleted_at IS NULL FOR NO KEY UPDATE
         ), moment AS MATERIALIZED (
-            SELECT model_id, name, repository, storage_path, number, jsonb_build_object('model', name) AS details,
+            SELECT model_id, name, repository, storage_path, number, called,
+                jsonb_build_object('model', name, 'version', called) AS details,
                 greatest(clock_timestamp(), newest_at + interval '1 microsecond') AS now
-            FROM locked
+            FROM locked, LATERAL (SELECT {called} AS called) AS naming
         ), counted AS (
-            UPDATE models SET version_count = version_count + 1, latest_version = :version,
+            UPDATE models SET version_count = version_count + 1, latest_version = moment.called,
                 last_number = moment.number, newest_at = moment.now
             FROM moment WHERE models.id = moment.model_id
         ), registered AS (
@@ -117,7 +133,7 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, entries: str | None
             INSERT INTO metrics (version_id, model_id, path, value, exact)
             SELECT :id, model_id, {NUMBERS} FROM moment, {UNNESTED}
         ){f", {entries}" if entries else ""}
-        SELECT model_id, name, repository, storage_path, number, now FROM moment
+        SELECT model_id, name, repository, storage_path, number, called, now FROM moment
         """  # noqa: S608 - built from the tables' own names
     ).execution_options(**KEEP_PLAN)
 

@@ -51,8 +51,8 @@ def create(
 ) -> Version:
     """Register a version of the model that `model_id` or `model_name` names, and promote it if `is_release`.
 
-    `fields` are the version's own. Raises NotFound (model), Conflict (the model has this version), Forbidden, and Blocked if a
-    gate does not let it become a release; then it is not registered either.
+    `fields` are the version's own; one whose `version` is None is called by its number. Raises NotFound (model), Conflict (the
+    model has this version), Forbidden, and Blocked if a gate does not let it become a release; then it is not registered either.
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
     limits.check(metadata)
@@ -64,7 +64,7 @@ def create(
         id=uuid7(),
         metadata_=metadata or {},
         tags=tags or [],
-        semver_key=semver_key(fields["version"]),
+        semver_key=semver_key(fields["version"]) if fields["version"] is not None else None,
         created_by=actor.shown,
         created_by_key=actor.key_id,
         **{**NEW, **fields},

@@ -1,6 +1,7 @@
 """`/mlflow/model-versions`."""
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from flask import Blueprint, g
@@ -16,7 +17,7 @@ from catapult.mlflow.wire.endpoints import endpoint
 from catapult.mlflow.wire.refusals import already_exists
 from catapult.queries import mlflow
 from catapult.rules import mlflow_tags
-from catapult.rules.mlflow_stages import ENVIRONMENTS
+from catapult.rules.mlflow_stages import ENVIRONMENTS, NONE
 from catapult.tables import Role
 
 PATH = "/model-versions"
@@ -30,7 +31,7 @@ on = partial(endpoint, blp)
 def shown(name: str, number: int) -> dict[str, Any]:
     """Return the answer with this version."""
     row = mlflow.version(name, number)
-    return {"model_version": messages.version(row, mlflow.aliases([row.model_id])[row.model_id])}
+    return {"model_version": messages.version(row)}
 
 
 @on("POST", "/create", Role.PUBLISHER, contract.NewVersion)
@@ -51,7 +52,10 @@ def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fi
     loaded = strict.load(VersionIn(partial=("version",)), body, {})
     with already_exists(f"Model Version (name={name}, version={sent.get(NAME, '')}) already exists."):
         version = mlflow_actions.register(actor=g.actor, **loaded)
-    return shown(model.name, version.number)
+    columns = ("number", "source", "release_notes", "created_by", "created_at", "updated_at")
+    row = {column: getattr(version, column) for column in columns}
+    new = SimpleNamespace(**row, name=model.name, stage=NONE, origin=origin, tags=sent, aliases=[])
+    return {"model_version": messages.version(new)}
 
 
 @on("PATCH", "/update", Role.PUBLISHER, contract.VersionDescription)
@@ -100,8 +104,7 @@ def search_versions(max_results: int, **search: Any) -> dict[str, Any]:
     """Return a page of the versions that pass a filter."""
     listing = mlflow.search_versions(search["filter"], search["order_by"])
     rows, token = searching.page(listing, max_results, **search)
-    aliases = mlflow.aliases({row.model_id for row in rows})
-    versions = [messages.version(row, aliases[row.model_id]) for row in rows]
+    versions = [messages.version(row) for row in rows]
     return {"model_versions": versions, **({"next_page_token": token} if token else {})}
 
 

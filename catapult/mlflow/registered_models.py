@@ -92,8 +92,7 @@ def get_latest_versions(name: str, stages: list[str] | None = None) -> dict[str,
     """Return the latest version of each stage."""
     model = mlflow.model(name)
     rows = mlflow.latest([model.id], list(dict.fromkeys(stages or ALL)))[model.id]
-    aliases = mlflow.aliases([model.id])[model.id]
-    return {"model_versions": [messages.version(row, aliases) for row in rows]}
+    return {"model_versions": [messages.version(row) for row in rows]}
 
 
 @on("POST", "/set-tag", Role.PUBLISHER, contract.SetTag)
@@ -127,4 +126,4 @@ def delete_alias(name: str, alias: str) -> None:
 def get_version_by_alias(name: str, alias: str) -> dict[str, Any]:
     """Return the version that an alias points at."""
     row = mlflow.version_of_alias(name, alias)
-    return {"model_version": messages.version(row, mlflow.aliases([row.model_id])[row.model_id])}
+    return {"model_version": messages.version(row)}

@@ -30,6 +30,7 @@ from catapult.errors import Invalid, NotFound
 from catapult.extensions import db
 from catapult.filters import mlflow as filters
 from catapult.filters.fields import SortKey
+from catapult.queries.aliases import OF_VERSION
 from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, in_order, newest_first
 from catapult.queries.registered_models import CALLED
@@ -95,7 +96,7 @@ _MODELS = select(
 ).where(M.deleted_at.is_(None))
 _COLUMNS = (
     *(V.id, V.model_id, V.number, V.version, V.source, V.release_notes, V.created_by, V.created_at, V.updated_at),
-    *(_tags(V.metadata).label("tags"), _ORIGIN.label("origin")),
+    *(_tags(V.metadata).label("tags"), _ORIGIN.label("origin"), OF_VERSION),
 )
 _VERSIONS = (
     select(M.name, *_COLUMNS, _STAGE.label("stage"))
@@ -106,6 +107,10 @@ _VERSIONS = (
 
 _MODEL = _MODELS.where(M.id == CALLED)
 _VERSION = _VERSIONS.where(V.model_id == CALLED, V.number == bindparam("number"))
+_POINTED_AT = select(A.version_id).where(
+    A.model_id == CALLED, func.lower(A.name) == bindparam("alias", type_=Text), A.until.is_(None)
+)
+_BY_ALIAS = _VERSIONS.where(V.id == _POINTED_AT.scalar_subquery())
 
 
 def model(name: str) -> Any:
@@ -165,9 +170,7 @@ def aliases(model_ids: Iterable[UUID]) -> dict[UUID, list[tuple[str, int]]]:
 
 def version_of_alias(name: str, alias: str) -> Any:
     """Return the version that the alias points at as a plain row. Raises NotFound, or Invalid as MLflow's own server does."""
-    there = select(A.version_id).where(A.model_id == CALLED, func.lower(A.name) == alias.lower(), A.until.is_(None))
-    query = _VERSIONS.where(V.id == there.scalar_subquery())
-    row = db.session.execute(query, {"name": name.lower()}).one_or_none()
+    row = prepared.one_or_none(_BY_ALIAS, {"name": name.lower(), "alias": alias.lower()})
     if row is None:
         model(name)
         raise Invalid(f"Registered model alias {alias} not found.")

@@ -1,13 +1,13 @@
 """Our door for MLflow's clients beside MLflow's own server, on one PostgreSQL, by turns: ratios of one run."""
 
+import json
 import os
 import secrets
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,82 +17,63 @@ import requests
 
 from catapult.embedded import Embedded
 
+from .asking import Asked, Client
 from .servers import SALT, free_port
 
 ROOT = Path(__file__).parent.parent.parent
-CONNECTIONS, MANY = 8, 100_000
+API = "/api/2.0/mlflow/"
+CONNECTIONS, FEW, MANY = 8, 1_000, 100_000
 MODEL = "bench"
+VERSION = {"name": MODEL, "source": "s3://models/1"}
 
 
 class Side:
     """One of both servers, as its clients reach it."""
 
-    def __init__(self, url: str, key: str = "") -> None:
-        self.root, self.headers = f"{url}/api/2.0/mlflow", {"Authorization": f"Bearer {key}"} if key else {}
+    def __init__(self, port: int, key: str = "") -> None:
+        self.root, self.key = f"http://127.0.0.1:{port}", key
+        self.client = Client(port, key)
 
-    def session(self) -> requests.Session:
-        session = requests.Session()
-        session.headers.update(self.headers)
-        return session
+    def post(self, path: str, **fields: Any) -> None:
+        headers = {"X-API-Key": self.key}
+        requests.post(f"{self.root}{API}{path}", json=fields, headers=headers, timeout=60).raise_for_status()
 
-    def call(self, session: requests.Session, method: str, path: str, **fields: Any) -> Any:
-        sent = {"params": fields} if method == "GET" else {"json": fields}
-        answer = session.request(method, f"{self.root}/{path}", timeout=60, **sent)  # type: ignore[arg-type]
-        answer.raise_for_status()
-        return answer.json()
-
-    def rate(self, seconds: float, call: Callable[[requests.Session], Any]) -> float:
-        """Return how often a second the call is answered, over 8 connections."""
-        end = time.monotonic() + seconds
-
-        def repeat(_: int) -> int:
-            count = 0
-            with self.session() as session:
-                while time.monotonic() < end:
-                    call(session)
-                    count += 1
-            return count
-
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            return sum(pool.map(repeat, range(CONNECTIONS))) / seconds
+    def rate(self, seconds: int, asked: Asked) -> float:
+        """Return how often a second it is answered, over 8 connections."""
+        figures = self.client.ask(asked, seconds, CONNECTIONS)
+        if figures.faults:
+            raise SystemExit(f"{figures.faults} of {figures.requests} requests failed: {asked.paths}")
+        return figures.rate
 
 
-def measure(database: Embedded, program: Path, rounds: int, seconds: float) -> None:
+def measure(database: Embedded, program: Path, rounds: int, seconds: int) -> None:
     """Print how many times as fast ours is. `program` is `mlflow` of an environment with MLflow's server and psycopg2."""
     with _ours(database) as ours, _theirs(database, program) as theirs:
-        sides = {"ours": ours, "theirs": theirs}
-        for side in sides.values():
-            with side.session() as session:
-                side.call(session, "POST", "registered-models/create", name=MODEL)
-                side.call(session, "POST", "model-versions/create", name=MODEL, source="s3://models/1")
-                side.call(session, "POST", "registered-models/alias", name=MODEL, alias="champion", version="1")
+        for side in (ours, theirs):
+            side.post("registered-models/create", name=MODEL)
+            side.post("model-versions/create", **VERSION)
+            side.post("registered-models/alias", name=MODEL, alias="champion", version="1")
         calls = {
-            "create version": ("POST", "model-versions/create", {"name": MODEL, "source": "s3://models/1"}),
-            "get by alias": ("GET", "registered-models/alias", {"name": MODEL, "alias": "champion"}),
+            "create version": Asked([f"{API}model-versions/create"], [json.dumps(VERSION)]),
+            "get by alias": Asked([f"{API}registered-models/alias?name={MODEL}&alias=champion"]),
         }
-        for what, (method, path, fields) in calls.items():
-            rates: dict[str, list[float]] = {name: [] for name in sides}
-            for _ in range(rounds):
-                for name, side in sides.items():
-                    rates[name].append(side.rate(seconds, lambda session: side.call(session, method, path, **fields)))  # noqa: B023
-            mine, other = (statistics.median(rates[name]) for name in ("ours", "theirs"))
+        for what, asked in calls.items():
+            mine, other = _by_turns(rounds, seconds, [(ours, asked), (theirs, asked)])
             print(f"{what}: {mine:.0f}/s, MLflow's server {other:.0f}/s, {mine / other:.1f} times")
-        _search(database, ours, rounds, seconds)
+        for count in (FEW, MANY):
+            _load(database, f"bench/{count}", count)
+        searches = [
+            Asked([f"{API}model-versions/search?filter=name%3D%27bench%2F{count}%27&max_results=50"])
+            for count in (FEW, MANY)
+        ]
+        few, many = _by_turns(rounds, seconds, [(ours, asked) for asked in searches])
+        print(f"search by name: {many:.0f}/s in {MANY} versions, {few:.0f}/s in {FEW}, {many / few:.2f} of it")
 
 
-def _search(database: Embedded, ours: Side, rounds: int, seconds: float) -> None:
-    """Print the rate of a search by name in few versions, and in many."""
-    for count in (1_000, MANY):
-        _load(database, f"bench/{count}", count)
-    wanted = {count: {"filter": f"name = 'bench/{count}'", "max_results": "50"} for count in (1_000, MANY)}
-    rates: dict[int, list[float]] = {count: [] for count in wanted}
-    for _ in range(rounds):
-        for count, fields in wanted.items():
-            rates[count].append(
-                ours.rate(seconds, lambda session: ours.call(session, "GET", "model-versions/search", **fields))  # noqa: B023
-            )
-    few, many = (statistics.median(rates[count]) for count in (1_000, MANY))
-    print(f"search by name: {many:.0f}/s in {MANY} versions, {few:.0f}/s in 1000, {many / few:.2f} of it")
+def _by_turns(rounds: int, seconds: int, asked: list[tuple[Side, Asked]]) -> list[float]:
+    """Return the median rate of each."""
+    rates = [[side.rate(seconds, each) for side, each in asked] for _ in range(rounds)]
+    return [statistics.median(of_one) for of_one in zip(*rates, strict=True)]
 
 
 def _load(database: Embedded, name: str, count: int) -> None:
@@ -101,8 +82,8 @@ def _load(database: Embedded, name: str, count: int) -> None:
             "WITH model AS (INSERT INTO models (id, name, storage_path, last_number, version_count, latest_version)"
             " VALUES (gen_random_uuid(), %(name)s, 'mlflow', %(count)s, %(count)s, %(count)s) RETURNING id),"
             " named AS (INSERT INTO model_names (name, model_id) SELECT lower(%(name)s), id FROM model)"
-            " INSERT INTO versions (id, model_id, version, number, source, created_by)"
-            " SELECT gen_random_uuid(), id, number, number, 's3://models/' || number, 'bench'"
+            " INSERT INTO versions (id, model_id, version, number, source, platform, status, created_by)"
+            " SELECT gen_random_uuid(), id, number, number, 's3://models/' || number, 'linux/amd64', 'active', 'bench'"
             " FROM model, generate_series(1, %(count)s) AS number",
             {"name": name, "count": count},
         )
@@ -122,7 +103,7 @@ def _ours(database: Embedded) -> Iterator[Side]:
     with _process(command, {**settings, "LOG_LEVEL": "ERROR"}, f"http://127.0.0.1:{port}/livez") as process:
         lines = iter(process.stdout or ())
         key = next(line.split("Key: ")[1].split()[0] for line in lines if "Key: cat_" in line)
-        yield Side(f"http://127.0.0.1:{port}", key)
+        yield Side(port, key)
 
 
 @contextmanager
@@ -135,11 +116,11 @@ def _theirs(database: Embedded, program: Path) -> Iterator[Side]:
         cursor.execute(f"CREATE DATABASE {name}")
     parts = connection.get_dsn_parameters()
     connection.close()
-    store = f"postgresql://{parts['user']}@/{name}?host={parts['host']}&port={parts['port']}"
+    store = f"postgresql+psycopg2://{parts['user']}@/{name}?host={parts['host']}&port={parts['port']}"
     command = [str(program), "server", "--backend-store-uri", store, "--port", str(port), "--workers", "2"]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with _process(command, quiet, f"http://127.0.0.1:{port}/health"):
-        yield Side(f"http://127.0.0.1:{port}")
+        yield Side(port)
 
 
 @contextmanager

@@ -183,4 +183,5 @@ def test_a_search_walks_an_index(door, app, sql, filter):
         plan = "\n".join(row[0] for row in connection.exec_driver_sql("EXPLAIN " + sent[0].replace("%", "%%")))
     assert "Seq Scan on versions" not in plan, plan
     assert "ix_versions_run" in plan if "run" in filter else "_updated on versions" in plan, plan
-    assert "run" in filter or "Sort" not in plan, plan
+    of_rows = plan.partition("SubPlan")[0]  # the aliases of a version are sorted there
+    assert "run" in filter or "Sort" not in of_rows, plan

@@ -23,13 +23,13 @@ def model(row: Any, latest: Sequence[Any], aliases: Aliases) -> dict[str, Any]:
         "creation_timestamp": _milliseconds(row.created_at),
         "last_updated_timestamp": _milliseconds(row.updated_at),
         **_present(description=row.description),
-        "latest_versions": [version(each, aliases) for each in latest],
+        "latest_versions": [version(each) for each in latest],
         "tags": _tags(row.tags),
         "aliases": [{"alias": name, "version": str(number)} for name, number in aliases],
     }
 
 
-def version(row: Any, aliases: Aliases) -> dict[str, Any]:
+def version(row: Any) -> dict[str, Any]:
     """Return the version. Its `version` is its number, which MLflow's clients count on."""
     return {
         "name": row.name,
@@ -42,7 +42,7 @@ def version(row: Any, aliases: Aliases) -> dict[str, Any]:
         **_present(description=row.release_notes, source=row.source),
         **row.origin,
         "tags": _tags(row.tags),
-        "aliases": [name for name, number in aliases if number == row.number],
+        "aliases": row.aliases,
     }
 
 
