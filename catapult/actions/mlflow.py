@@ -9,9 +9,10 @@ from sqlalchemy import select
 from catapult import audit
 from catapult.actions import deployments, environments, locks, registered_models, versions
 from catapult.audit import Actor
-from catapult.errors import Conflict
+from catapult.errors import Conflict, NotFound
 from catapult.extensions import db
 from catapult.queries import mlflow
+from catapult.queries import registered_models as model_queries
 from catapult.queries import versions as version_queries
 from catapult.rules import mlflow_stages, mlflow_tags
 from catapult.tables import RegisteredModel, Role, Version, VersionStatus
@@ -19,20 +20,25 @@ from catapult.tables import RegisteredModel, Role, Version, VersionStatus
 REASON = "MLflow moved it to the stage {}."
 
 
-def register(*, actor: Actor, model_id: UUID, version: str | None = None, **fields: Any) -> Version:
-    """Register a version, which is called by its number if it has no name. Raises what `versions.create` does.
+def register(*, actor: Actor, model_name: str, version: str | None = None, **fields: Any) -> Version:
+    """Register a version, which is called by its number if it has no name. Raises NotFound in MLflow's words, and what
+    `versions.create` raises.
 
     Where another version of the model is called so, it is called `<number>.mlflow`, or else `<number>.mlflow.2` and so on.
     """
     actor.needs(Role.PUBLISHER)
     try:
-        return versions.create(actor=actor, model_id=model_id, version=version, **fields)
+        return versions.create(actor=actor, model_name=model_name, version=version, **fields)
+    except NotFound:
+        db.session.rollback()
+        mlflow.model(model_name)
+        raise
     except Conflict:
         db.session.rollback()
         if version is not None:
             raise
-    name = _free_name(locks.model(RegisteredModel.id == model_id))
-    return versions.create(actor=actor, model_id=model_id, version=name, **fields)
+    name = _free_name(locks.model(model_queries.named(model_name)))
+    return versions.create(actor=actor, model_name=model_name, version=name, **fields)
 
 
 def _free_name(model: RegisteredModel) -> str:

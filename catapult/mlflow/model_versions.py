@@ -37,12 +37,11 @@ def shown(name: str, number: int) -> dict[str, Any]:
 @on("POST", "/create", Role.PUBLISHER, contract.NewVersion)
 def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fields: str) -> dict[str, Any]:  # noqa: B006
     """Register a version. `metadata.mlflow` has its run, and a key beside it the tags."""
-    model = mlflow.model(name)
     sent = {tag["key"]: tag["value"] for tag in tags}
     origin = {key: fields[key] for key in mlflow_tags.ORIGIN if fields.get(key)}
     metadata = {**({"mlflow": origin} if origin else {}), **({mlflow_tags.KEY: sent} if sent else {})}
     body = {
-        "model_id": str(model.id),
+        "model_name": "any",  # a name that no model of ours can have is a model that is not there
         "source": source,
         "metadata": metadata,
         "release_notes": fields.get("description"),
@@ -51,10 +50,10 @@ def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fi
         body["version"] = sent[NAME]
     loaded = strict.load(VersionIn(partial=("version",)), body, {})
     with already_exists(f"Model Version (name={name}, version={sent.get(NAME, '')}) already exists."):
-        version = mlflow_actions.register(actor=g.actor, **loaded)
+        version = mlflow_actions.register(actor=g.actor, **{**loaded, "model_name": name})
     columns = ("number", "source", "release_notes", "created_by", "created_at", "updated_at")
     row = {column: getattr(version, column) for column in columns}
-    new = SimpleNamespace(**row, name=model.name, stage=NONE, origin=origin, tags=sent, aliases=[])
+    new = SimpleNamespace(**row, name=version.model_name, stage=NONE, origin=origin, tags=sent, aliases=[])
     return {"model_version": messages.version(new)}
 
 

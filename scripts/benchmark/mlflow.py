@@ -23,8 +23,8 @@ from .servers import SALT, free_port
 ROOT = Path(__file__).parent.parent.parent
 API = "/api/2.0/mlflow/"
 CONNECTIONS, FEW, MANY = 8, 1_000, 100_000
-MODEL = "bench"
-VERSION = {"name": MODEL, "source": "s3://models/1"}
+MODELS = [f"bench-{number}" for number in range(8)]
+VERSIONS = [{"name": name, "source": "s3://models/1"} for name in MODELS]
 
 
 class Side:
@@ -50,12 +50,14 @@ def measure(database: Embedded, program: Path, rounds: int, seconds: int) -> Non
     """Print how many times as fast ours is. `program` is `mlflow` of an environment with MLflow's server and psycopg2."""
     with _ours(database) as ours, _theirs(database, program) as theirs:
         for side in (ours, theirs):
-            side.post("registered-models/create", name=MODEL)
-            side.post("model-versions/create", **VERSION)
-            side.post("registered-models/alias", name=MODEL, alias="champion", version="1")
+            for version in VERSIONS:
+                side.post("registered-models/create", name=version["name"])
+                side.post("model-versions/create", **version)
+                side.post("registered-models/alias", name=version["name"], alias="champion", version="1")
         calls = {
-            "create version": Asked([f"{API}model-versions/create"], [json.dumps(VERSION)]),
-            "get by alias": Asked([f"{API}registered-models/alias?name={MODEL}&alias=champion"]),
+            "create version, of one model": Asked([f"{API}model-versions/create"], [json.dumps(VERSIONS[0])]),
+            "create version, of eight": Asked([f"{API}model-versions/create"], [json.dumps(each) for each in VERSIONS]),
+            "get by alias": Asked([f"{API}registered-models/alias?name={name}&alias=champion" for name in MODELS]),
         }
         for what, asked in calls.items():
             mine, other = _by_turns(rounds, seconds, [(ours, asked), (theirs, asked)])
