@@ -69,7 +69,15 @@ class Ceph:
             time.sleep(0.01)
 
     def start_disk(self) -> None:
-        self.run("ceph-osd", "-i", "0")
+        """Start the daemon of the disk. One that ended again, as the one before still held the disk, is started once more."""
+        for _ in range(5):
+            self.run("ceph-osd", "-i", "0")
+            time.sleep(1)
+            pid = (self.folder / "run" / "osd.0.pid").read_text().strip()
+            with suppress(FileNotFoundError):
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "ceph-osd":
+                    return
+        raise AssertionError("the daemon of the disk does not start")
 
     @contextmanager
     def hung_disk(self) -> Iterator[None]:
