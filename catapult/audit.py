@@ -215,7 +215,7 @@ def together() -> Iterator[None]:
         db.session.rollback()
         raise
     finally:
-        del db.session.info[TOGETHER]
+        db.session.info.pop(TOGETHER, None)
     db.session.commit()
 
 

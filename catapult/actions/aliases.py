@@ -156,10 +156,10 @@ def _let_through(
         return Let(None, {}, [])
     actor.needs(Role.RELEASER)
     verdicts = gates.judge(facts, target, actor=actor, force=force)
-    kept = decisions.keep(kind, version, target, actor=actor, now=now, verdicts=verdicts, reason=reason)
-    db.session.add(kept.row)
-    overridden = gates.override(version, verdicts, target, reason, **_named(version, name), **kept.details)
-    return Let(kept.row, {"override": kept.row.override or None, **kept.details}, overridden)
+    decided = decisions.keep(kind, version, target, actor=actor, now=now, verdicts=verdicts, reason=reason)
+    db.session.add(decided.row)
+    overridden = gates.override(version, verdicts, target, reason, **_named(version, name), **decided.details)
+    return Let(decided.row, {"override": decided.row.override or None, **decided.details}, overridden)
 
 
 def _guards(version: Version, name: str) -> list[Any]:

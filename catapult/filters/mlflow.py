@@ -124,9 +124,9 @@ def _problem(text: str, error: UnexpectedInput) -> str:
         return f"{text!r} ends too early."
     if isinstance(error, UnexpectedCharacters | UnexpectedToken):
         at = error.pos_in_stream or 0
-        word = re.match(r"[\w.`]+|['\"].*|[^\w\s]+", text[at:])
+        token = re.match(r"[\w.`]+|['\"].*|[^\w\s]+", text[at:])
         return (
-            f"unexpected {word[0] if word else text[at]!r} at column {at + 1}. Comparisons with =, !=, LIKE, ILIKE and IN are "
+            f"unexpected {token[0] if token else text[at]!r} at column {at + 1}. Comparisons with =, !=, LIKE, ILIKE and IN are "
             "joined by AND; text is in quotes."
         )
     return f"{text!r} cannot be read."
@@ -134,13 +134,13 @@ def _problem(text: str, error: UnexpectedInput) -> str:
 
 def orders(texts: list[str], fields: Mapping[str, Any]) -> list[tuple[str, bool]]:
     """Return the fields to sort by, each with whether it descends. Raises Invalid, naming the text that cannot be read."""
-    found: list[tuple[str, bool]] = []
+    order: list[tuple[str, bool]] = []
     for text in texts:
         match = ORDER.fullmatch(text)
         name = match[1].lower() if match else ""
         if match is None or name not in fields:
             raise Invalid(f"Invalid order_by {text!r}. Sort by {', '.join(fields)}, with ASC or DESC.")
-        if name in dict(found):
+        if name in dict(order):
             raise Invalid(f"Invalid order_by: {name} is there twice.")
-        found.append((name, (match[2] or "asc").lower() == "desc"))
-    return found
+        order.append((name, (match[2] or "asc").lower() == "desc"))
+    return order

@@ -249,7 +249,7 @@ def _conditions(filter: str, fields: dict[str, Any], by_name: Any) -> list[Colum
 
 
 def _of_name(comparison: filters.Comparison) -> ColumnElement[bool]:
-    """Return the condition on a model's name. Beside it is one on the name in lower case, which has indexes."""
+    """Return the condition on a model's name, with one on the name in lower case, which has indexes."""
     condition = comparison.on(M.name)
     if comparison.operator == "!=":
         return condition
@@ -277,5 +277,5 @@ def _of_run(comparison: filters.Comparison) -> ColumnElement[bool]:
     """
     table: Any = Version.__table__.alias("of_run")
     ids = select(table.c.id).where(table.c.deleted_at.is_(None), comparison.on(_run_id(table.c)))
-    found: ColumnElement[bool] = V.id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(V.id.type)))
-    return found
+    condition: ColumnElement[bool] = V.id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(V.id.type)))
+    return condition
