@@ -69,15 +69,20 @@ class Ceph:
             time.sleep(0.01)
 
     def start_disk(self) -> None:
-        """Start the daemon of the disk. One that ended again, as the one before still held the disk, is started once more."""
+        """Start the daemon of the disk. One that ends again, as while the disk is still held, is started once more."""
         for _ in range(5):
             self.run("ceph-osd", "-i", "0")
-            time.sleep(1)
-            pid = (self.folder / "run" / "osd.0.pid").read_text().strip()
-            with suppress(FileNotFoundError):
-                if Path(f"/proc/{pid}/comm").read_text().strip() == "ceph-osd":
-                    return
-        raise AssertionError("the daemon of the disk does not start")
+            if all(self._has_disk() for _ in range(5)):
+                return
+        raise AssertionError("the daemon of the disk does not stay")
+
+    def _has_disk(self) -> bool:
+        """Return whether the daemon runs, a second later."""
+        time.sleep(1)
+        pid = (self.folder / "run" / "osd.0.pid").read_text().strip()
+        with suppress(FileNotFoundError):
+            return Path(f"/proc/{pid}/comm").read_text().strip() == "ceph-osd"
+        return False
 
     @contextmanager
     def hung_disk(self) -> Iterator[None]:
