@@ -23,6 +23,8 @@ from catapult.tables import Role
 PATH = "/model-versions"
 NAME = "catapult.version"
 """The tag that has the name of a version, where it should have another than its number."""
+NEW_VERSION = VersionIn(partial=("version",))
+"""A version that may be without a name."""
 
 blp = Blueprint("versions", __name__)
 on = partial(endpoint, blp)
@@ -34,7 +36,7 @@ def shown(name: str, number: int) -> dict[str, Any]:
     return {"model_version": messages.version(row)}
 
 
-@on("POST", "/create", Role.PUBLISHER, contract.NewVersion)
+@on("POST", "/create", Role.PUBLISHER, contract.NewVersion, one_statement=True)
 def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fields: str) -> dict[str, Any]:  # noqa: B006
     """Register a version. `metadata.mlflow` has its run, and a key beside it the tags."""
     sent = {tag["key"]: tag["value"] for tag in tags}
@@ -48,7 +50,7 @@ def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fi
     }
     if NAME in sent:
         body["version"] = sent[NAME]
-    loaded = strict.load(VersionIn(partial=("version",)), body, {})
+    loaded = strict.load(NEW_VERSION, body, {})
     with already_exists(f"Model Version (name={name}, version={sent.get(NAME, '')}) already exists."):
         version = mlflow_actions.register(actor=g.actor, **{**loaded, "model_name": name})
     columns = ("number", "source", "release_notes", "created_by", "created_at", "updated_at")

@@ -55,9 +55,9 @@ def measure(database: Embedded, program: Path, rounds: int, seconds: int) -> Non
                 side.post("model-versions/create", **version)
                 side.post("registered-models/alias", name=version["name"], alias="champion", version="1")
         calls = {
+            "get by alias": Asked([f"{API}registered-models/alias?name={name}&alias=champion" for name in MODELS]),
             "create version, of one model": Asked([f"{API}model-versions/create"], [json.dumps(VERSIONS[0])]),
             "create version, of eight": Asked([f"{API}model-versions/create"], [json.dumps(each) for each in VERSIONS]),
-            "get by alias": Asked([f"{API}registered-models/alias?name={name}&alias=champion" for name in MODELS]),
         }
         for what, asked in calls.items():
             mine, other = _by_turns(rounds, seconds, [(ours, asked), (theirs, asked)])
@@ -102,7 +102,8 @@ def _ours(database: Embedded) -> Iterator[Side]:
     port = free_port()
     settings = {"DATABASE_URL": database.url, "API_KEY_SALT": SALT, "SECRET_KEY": SALT, "PORT": str(port)}
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "up"]
-    with _process(command, {**settings, "LOG_LEVEL": "ERROR"}, f"http://127.0.0.1:{port}/livez") as process:
+    quiet = {**settings, "LOG_LEVEL": "ERROR"}
+    with _process(command, quiet, f"http://127.0.0.1:{port}/livez", subprocess.PIPE) as process:
         lines = iter(process.stdout or ())
         key = next(line.split("Key: ")[1].split()[0] for line in lines if "Key: cat_" in line)
         yield Side(port, key)
@@ -126,10 +127,12 @@ def _theirs(database: Embedded, program: Path) -> Iterator[Side]:
 
 
 @contextmanager
-def _process(command: list[str], settings: dict[str, str], ready: str) -> Iterator[subprocess.Popen[str]]:
+def _process(
+    command: list[str], settings: dict[str, str], ready: str, output: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, **settings}
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.DEVNULL, text=True
     ) as process:
         try:
             give_up = time.monotonic() + 90

@@ -22,19 +22,19 @@ View = Callable[..., dict[str, Any] | None]
 
 
 def endpoint(
-    blp: Blueprint, methods: str, path: str, role: Role, schema: type[Schema]
+    blp: Blueprint, methods: str, path: str, role: Role, schema: type[Schema], *, one_statement: bool = False
 ) -> Callable[[View], Callable[[], Response]]:
     """Return a decorator for a view of these methods that needs this role or a higher one.
 
     The view gets the fields of the message and returns the answer's, or None for an empty one. One that can be asked by `GET` only
-    reads.
+    reads. `one_statement` says that its change is a single statement, which needs no transaction.
     """
     message = schema()
 
     def decorator(view: View) -> Callable[[], Response]:
         @wraps(view)
         def wrapper() -> Response:
-            if "GET" in methods:
+            if "GET" in methods or one_statement:
                 autocommit()
             g.actor = replace(auth.authenticate(), door=DOOR)
             g.actor.needs(role)
