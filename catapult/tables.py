@@ -47,6 +47,9 @@ PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 SOURCE_LENGTH = 2_000
 METRIC_PATH_LENGTH = 255
 KEY_LENGTH = 4_096  # of a public key in PEM; RSA of 8192 bits has some 1,400
+SECRET_NAME_LENGTH = 128
+SECRET_NAME = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+"""The pattern of the name of a secret, of a file or a variable: it leads out of no folder."""
 VIEW_NAME_LENGTH, VIEW_ADDRESS_LENGTH = 80, 3_000
 
 VIEW_ADDRESS = r"/(models|versions|deployments|audit)(/[0-9A-Za-z_][!$-.0->@-\[\]-~]*)*(\?[!$-\[\]-~]*)?"
@@ -150,6 +153,8 @@ class GateKind(enum.StrEnum):
     SOAKED = "soaked"
     FILES_SIGNED = "files_signed"
     FILES_INTACT = "files_intact"
+    DIGEST_VERIFIED = "digest_verified"
+    SIGNED = "signed"
     APPROVED = "approved"
 
 
@@ -189,6 +194,7 @@ class Kind(enum.StrEnum):
     JOB = "job"
     ARTIFACT = "artifact"
     TRUSTED_KEY = "trusted_key"
+    REGISTRY = "registry"
     AUDIT_KEY = "audit_key"
     AUDIT_LOG = "audit_log"
 
@@ -205,6 +211,7 @@ class Action(enum.StrEnum):
     VERSION_PROMOTE = "version.promote"
     VERSION_DEMOTE = "version.demote"
     VERSION_DELETE = "version.delete"
+    VERSION_VERIFY = "version.verify"
     ALIAS_MOVE = "alias.move"
     ALIAS_REMOVE = "alias.remove"
     DEPLOYMENT_CREATE = "deployment.create"
@@ -231,6 +238,9 @@ class Action(enum.StrEnum):
     TRUSTED_KEY_CREATE = "trusted_key.create"
     TRUSTED_KEY_UPDATE = "trusted_key.update"
     TRUSTED_KEY_DELETE = "trusted_key.delete"
+    REGISTRY_CREATE = "registry.create"
+    REGISTRY_UPDATE = "registry.update"
+    REGISTRY_DELETE = "registry.delete"
     PERSON_CREATE = "person.create"
     PERSON_UPDATE = "person.update"
     API_KEY_CREATE = "api_key.create"
@@ -262,6 +272,7 @@ class EventType(enum.StrEnum):
     VERSION_CREATED = "version.created"
     VERSION_PROMOTED = "version.promoted"
     VERSION_DEMOTED = "version.demoted"
+    IMAGE_MOVED = "image.moved"
     ALIAS_MOVED = "alias.moved"
     ALIAS_REMOVED = "alias.removed"
     DEPLOYMENT_PENDING = "deployment.pending"
@@ -307,6 +318,24 @@ class ArtifactState(enum.StrEnum):
     READY = "ready"
     MISSING = "missing"
     CHANGED = "changed"
+
+
+class DigestStatus(enum.StrEnum):
+    """What the image registry last answered about a version's digest."""
+
+    UNVERIFIED = "unverified"
+    VERIFIED = "verified"
+    MISSING = "missing"
+    MISMATCH = "mismatch"
+    UNREACHABLE = "unreachable"
+
+
+class TagStatus(enum.StrEnum):
+    """Whether a version's tag still leads to its digest at the image registry."""
+
+    CURRENT = "current"
+    MOVED = "moved"
+    GONE = "gone"
 
 
 class JobState(enum.StrEnum):
@@ -380,6 +409,8 @@ class RegisteredModel(Editable, Row):
     storage_path: Mapped[str] = mapped_column(Text)
     repository: Mapped[str | None] = mapped_column(Text)
     description: Mapped[str | None] = mapped_column(Text)
+    # A pattern of image tags: one that is pushed to the repository is registered as a version. NULL registers none.
+    register_tags: Mapped[str | None] = mapped_column(String(TAG_LENGTH))
     tags: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default="{}")
     # Updated with every version, so that a page of models counts nothing.
@@ -399,6 +430,7 @@ class RegisteredModel(Editable, Row):
         ),
         CheckConstraint("version_count >= 0", name="version_count"),
         CheckConstraint("last_number >= 0", name="last_number"),
+        CheckConstraint("register_tags ~ '^[A-Za-z0-9_*][A-Za-z0-9._*-]*$'", name="register_tags"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("cardinality(tags) <= 50", name="tags"),
         *at_most(PLACE_LENGTH, "storage_path", "repository"),
@@ -761,6 +793,9 @@ class Gate(Editable, Row):
     seconds: Mapped[int | None] = mapped_column(BigInteger)
     count_: Mapped[int | None] = mapped_column("count")
     role: Mapped[str | None] = mapped_column(String(16))
+    # Seconds since the image registry confirmed the digest, and whether the tag must still lead to it.
+    max_age: Mapped[int | None] = mapped_column(BigInteger)
+    tag: Mapped[bool | None]
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -779,16 +814,19 @@ class Gate(Editable, Row):
         ),
         CheckConstraint("seconds > 0", name="seconds"),
         CheckConstraint("count BETWEEN 1 AND 20", name="count"),
+        CheckConstraint("max_age > 0", name="max_age"),
         CheckConstraint("kind <> 'released' OR target <> 'release'", name="released"),
         CheckConstraint(
             "CASE kind WHEN 'metric' THEN num_nonnulls(path, op, value) = 3"
             " WHEN 'no_regression' THEN num_nonnulls(path, direction, tolerance) = 3"
             " WHEN 'metadata_present' THEN paths IS NOT NULL"
             " WHEN 'soaked' THEN num_nonnulls(environment, seconds) = 2"
-            " WHEN 'approved' THEN num_nonnulls(count, role) = 2 ELSE true END"
-            " AND num_nonnulls(path, op, value, direction, tolerance, paths, environment, seconds, count, role)"
+            " WHEN 'approved' THEN num_nonnulls(count, role) = 2"
+            " WHEN 'digest_verified' THEN num_nonnulls(max_age, tag) = 2"
+            " WHEN 'signed' THEN count IS NOT NULL ELSE true END"
+            " AND num_nonnulls(path, op, value, direction, tolerance, paths, environment, seconds, count, role, max_age, tag)"
             " = CASE kind WHEN 'metric' THEN 3 WHEN 'no_regression' THEN 3 WHEN 'metadata_present' THEN 1"
-            " WHEN 'soaked' THEN 2 WHEN 'approved' THEN 2 ELSE 0 END",
+            " WHEN 'soaked' THEN 2 WHEN 'approved' THEN 2 WHEN 'digest_verified' THEN 2 WHEN 'signed' THEN 1 ELSE 0 END",
             name="fields",
         ),
         Index("ix_gates_newest", created_at, id, postgresql_where=NOT_DELETED),
@@ -1084,6 +1122,70 @@ class TrustedKey(Editable, Row):
         *at_most(KEY_LENGTH, "public_key"),
         Index("uq_trusted_keys_name", text("lower(name)"), unique=True, postgresql_where=NOT_DELETED),
         Index("ix_trusted_keys_newest", created_at, id, postgresql_where=NOT_DELETED),
+    )
+
+
+class ImageRegistry(Editable, Row):
+    """How an image registry is asked about some of its repositories. A secret is named here, and never stored."""
+
+    __tablename__ = "registries"
+    kind = Kind.REGISTRY
+
+    id: Mapped[UUID] = primary_key()
+    host: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    # Patterns: `*` matches any text, with slashes. The first registry of a host by `created_at` that matches is used.
+    repositories: Mapped[list[str]]
+    allow_http: Mapped[bool] = mapped_column(default=False, server_default="false")
+    # Names of files in REGISTRY_SECRETS, or of variables REGISTRY_SECRET_…: a certificate authority, and a password or token.
+    ca: Mapped[str | None] = mapped_column(String(SECRET_NAME_LENGTH))
+    username: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    secret: Mapped[str | None] = mapped_column(String(SECRET_NAME_LENGTH))
+    created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+    __table_args__ = (
+        CheckConstraint("host ~ '^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?$'", name="host"),
+        CheckConstraint("cardinality(repositories) BETWEEN 1 AND 50", name="repositories"),
+        CheckConstraint(f"ca ~ '{SECRET_NAME}'", name="ca"),
+        CheckConstraint(f"secret ~ '{SECRET_NAME}'", name="secret"),
+        CheckConstraint("username IS NULL OR secret IS NOT NULL", name="username"),
+        Index("ix_registries_newest", created_at, id, postgresql_where=NOT_DELETED),
+        Index("ix_registries_host", host, postgresql_where=NOT_DELETED),
+    )
+
+
+class ImageCheck(Row):
+    """What the image registry last answered about a version's image, and whose signatures of it verified.
+
+    `repository` is where it was asked: an answer about another repository than the model's present one counts for nothing.
+    """
+
+    __tablename__ = "image_checks"
+
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"), primary_key=True)
+    repository: Mapped[str] = mapped_column(Text)
+    digest_status: Mapped[str] = mapped_column(String(16))
+    # NULL while it is not known.
+    tag_status: Mapped[str | None] = mapped_column(String(16))
+    # The digest that the tag leads to, where it was moved.
+    tag_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
+    detail: Mapped[str] = mapped_column(Text)
+    checked_at: Mapped[datetime]
+    # When the registry last confirmed the digest; NULL if it never did.
+    verified_at: Mapped[datetime | None]
+    # `{media_type artifact_type size_bytes platforms created revision source labels}` of the manifest, NULL if it was never read.
+    image: Mapped[dict[str, Any] | None]
+    # `[{key_id key layout verified_at}]` of the trusted keys whose signatures of the digest verified.
+    signatures: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list, server_default="[]")
+
+    __table_args__ = (
+        one_of("digest_status", DigestStatus),
+        one_of("tag_status", TagStatus),
+        CheckConstraint("digest_status <> 'verified' OR verified_at IS NOT NULL", name="verified"),
+        CheckConstraint("jsonb_typeof(signatures) = 'array'", name="signatures"),
+        CheckConstraint("jsonb_typeof(image) = 'object'", name="image"),
+        *at_most(PLACE_LENGTH, "repository"),
+        *at_most(SOURCE_LENGTH, "detail"),
     )
 
 
