@@ -16,7 +16,7 @@ from catapult.extensions import db
 from catapult.queries import environments
 from catapult.queries import gates as queries
 from catapult.rules import reasons, targets
-from catapult.rules.gates import OWN_FIELDS, Verdict, rule
+from catapult.rules.gates import DEFAULTS, OWN_FIELDS, Verdict, rule
 from catapult.tables import NOW, RELEASE, Gate, GateKind, GateRefusal, Role
 
 MOST = 100
@@ -77,10 +77,7 @@ def checked(*, model: str, target: str, kind: str, **own: Any) -> dict[str, Any]
     """Return the gate's fields as they are stored. Raises Invalid, naming every field that is missing or of another kind."""
     given = {name: value for name, value in own.items() if value is not None}
     required = OWN_FIELDS[kind]
-    if kind == GateKind.NO_REGRESSION:
-        given.setdefault("tolerance", 0)
-    if kind == GateKind.APPROVED:
-        given = {"count": 1, "role": Role.RELEASER.value, **given}
+    given = {**DEFAULTS.get(kind, {}), **given}
     errors = {name: [f"Required for a gate of kind {kind}."] for name in required if name not in given}
     takes = ", ".join(required) or "no field of its own"
     errors |= {name: [f"A gate of kind {kind} takes {takes}."] for name in given if name not in required}

@@ -34,6 +34,7 @@ from catapult.contract.schemas import (
 )
 from catapult.contract.schemas import model_name as name_of_a_model
 from catapult.rules import decisions, environment_names, numbers, targets
+from catapult.rules.gates import OWN_FIELDS
 from catapult.tables import (
     ALIAS,
     COMMENT_LENGTH,
@@ -198,8 +199,13 @@ class _GateFields(In):
     )
     environment = environment_name(metadata=says("Where it must be live.", "staging"))
     seconds = Whole(validate=between(1, MAX_SECONDS), metadata=says("For how long without interruption.", 86_400))
-    count = Whole(validate=between(1, 20), metadata=says("The number of approvals. Default: 1.", 2))
+    count = Whole(validate=between(1, 20), metadata=says("The number of approvals, or of keys. Default: 1.", 2))
     role = choice(Role, metadata=says("The lowest role that may approve. Default: releaser.", "releaser"))
+    max_age = Whole(
+        validate=between(1, MAX_SECONDS),
+        metadata=says("Seconds within which the image registry must have confirmed the digest. Default: a day.", 3_600),
+    )
+    tag = Flag(metadata=says("Whether the tag must still lead to the digest. Default: false.", True))
 
 
 class GateIn(_GateFields, Create):
@@ -234,8 +240,10 @@ class GateOut(RowOut):
     paths = fields.List(fields.String(), allow_none=True, metadata=says("What metadata must contain."))
     environment = fields.String(allow_none=True, metadata=says("Where it must be live."))
     seconds = fields.Integer(allow_none=True, metadata=says("For how long without interruption."))
-    count = fields.Integer(allow_none=True, attribute="count_", metadata=says("The number of approvals."))
+    count = fields.Integer(allow_none=True, attribute="count_", metadata=says("The number of approvals, or of keys."))
     role = fields.String(allow_none=True, metadata=says("The lowest role that may approve."))
+    max_age = fields.Integer(allow_none=True, metadata=says("Seconds within which the digest must have been confirmed."))
+    tag = fields.Boolean(allow_none=True, metadata=says("Whether the tag must still lead to the digest."))
     created_by = fields.String(metadata=says("The name of the key that created it.", "admin"))
     created_at = Time(metadata=says("When it was created.", EXAMPLE_TIME))
     updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))
@@ -243,8 +251,8 @@ class GateOut(RowOut):
 
 def _gate(gate: Any) -> dict[str, Any]:
     """Return the gate as a verdict names it, with the fields of its own kind."""
-    own = ("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds", "count_", "role")
-    values = {name.rstrip("_"): getattr(gate, name) for name in own if getattr(gate, name) is not None}
+    own = [f"{name}_" if name == "count" else name for name in OWN_FIELDS[gate.kind_]]
+    values = {name.rstrip("_"): getattr(gate, name) for name in own}
     return {"id": str(gate.id), "model": gate.model, "target": gate.target, "kind": gate.kind_, **values}
 
 

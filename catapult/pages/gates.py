@@ -29,9 +29,13 @@ KINDS = {
     GateKind.SOAKED: "Time live in another environment",
     GateKind.FILES_SIGNED: "Files signed by a trusted key",
     GateKind.FILES_INTACT: "Files as they were added",
+    GateKind.DIGEST_VERIFIED: "Digest verified at the image registry",
+    GateKind.SIGNED: "Image signed by trusted keys",
     GateKind.APPROVED: "Approval by others",
 }
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+LENGTHS = {"seconds", "max_age"}
+"""Fields that are a length of time, typed with a unit."""
 OFFERED, TRIED = 50, 20
 """Environments that the form offers, and versions that a dry run judges."""
 
@@ -117,10 +121,10 @@ def delete(gate_id: UUID) -> Response:
 def _fields() -> dict[str, Any]:
     """Return the gate's fields as they were typed. Raises Invalid."""
     fields = forms.read(GateIn)
-    if "seconds" in fields:
-        fields["seconds"] *= UNITS.get(request.form.get("unit", ""), 1)
-        if fields["seconds"] > MAX_SECONDS:
-            raise Invalid("That is too long.", errors={"seconds": ["May be ten years at most."]})
+    for name in LENGTHS & fields.keys():
+        fields[name] *= UNITS.get(request.form.get("unit", ""), 1)
+        if fields[name] > MAX_SECONDS:
+            raise Invalid("That is too long.", errors={name: ["May be ten years at most."]})
     return actions.checked(**fields)
 
 
@@ -168,13 +172,15 @@ def _stored(gate: Any) -> dict[str, str]:
     """Return the gate's values as its form shows them."""
     own = {name: getattr(gate, "count_" if name == "count" else name) for name in OWN_FIELDS[gate.kind_]}
     shown = {name: _text(value) for name, value in own.items()}
-    if "seconds" in own:
-        unit = next(unit for unit, size in UNITS.items() if own["seconds"] % size == 0)
-        shown |= {"seconds": str(own["seconds"] // UNITS[unit]), "unit": unit}
+    for name in LENGTHS & own.keys():
+        unit = next(unit for unit, size in UNITS.items() if own[name] % size == 0)
+        shown |= {name: str(own[name] // UNITS[unit]), "unit": unit}
     return {"model": gate.model, "target": gate.target, "kind": gate.kind_, **shown}
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return written(value) if isinstance(value, int | float) else str(value)

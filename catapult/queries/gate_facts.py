@@ -157,6 +157,24 @@ _UNSOUND = """,
         SELECT left(artifact.path, 200) || ' is ' || replace(artifact.state, 'pending', 'not read yet')
         FROM artifacts AS artifact WHERE artifact.version_id = asked.id AND artifact.state <> 'ready'
         ORDER BY artifact.path LIMIT 4) END AS unsound"""
+# What the image registry answered last, of this repository or another one.
+_CHECKED = """,
+    CASE WHEN gate.kind = 'digest_verified' THEN (
+        SELECT jsonb_build_object('digest_status', checked.digest_status, 'tag_status', checked.tag_status,
+            'detail', checked.detail, 'age', extract(epoch FROM statement_timestamp() - checked.verified_at),
+            'tag_fault', CASE checked.tag_status
+                WHEN 'moved' THEN format('its tag %s was moved: it leads to %s now', asked.tag, checked.tag_digest)
+                WHEN 'gone' THEN format('its tag %s is gone', asked.tag) END,
+            'is_elsewhere', checked.repository <> coalesce(nullif(model.repository, ''), model.storage_path))
+        FROM image_checks AS checked WHERE checked.version_id = asked.id) END AS checked"""
+# The trusted keys, each once however often it was added, whose signatures of the digest verified and count now.
+_SIGNERS = """,
+    CASE WHEN gate.kind = 'signed' THEN ARRAY(
+        SELECT min(trusted.name) FROM image_checks AS checked, jsonb_to_recordset(checked.signatures) AS signature (key_id uuid)
+        JOIN trusted_keys AS trusted ON trusted.id = signature.key_id AND trusted.deleted_at IS NULL
+            AND coalesce(trusted.not_after, 'infinity') > statement_timestamp()
+            AND lower(model.name) LIKE replace(replace(lower(coalesce(trusted.model, '*')), '_', '\\_'), '*', '%')
+        WHERE checked.version_id = asked.id GROUP BY trusted.fingerprint ORDER BY 1) END AS signers"""
 _WITHOUT = {
     "approved": "NULL AS content_hash, NULL AS editors, NULL AS approvals,",
     "compared": "NULL AS base_id, NULL AS base_version, NULL AS base_number, true AS base_is_present,",
@@ -164,6 +182,8 @@ _WITHOUT = {
     "missing": "NULL AS missing,",
     "since": "NULL AS since",
     "unsound": ", NULL AS unsound",
+    "checked": ", NULL AS checked",
+    "signers": ", NULL AS signers",
     "base": "",
 }
 _FACTS = """
@@ -172,7 +192,7 @@ SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release,
     {approved}
     gate.id, gate.counter, gate.model, gate.target, gate.kind AS kind_, gate.path, gate.op, to_jsonb(gate.value) AS value,
     gate.direction, to_jsonb(gate.tolerance) AS tolerance, gate.paths, gate.environment, gate.seconds, gate.count AS count_,
-    gate.role, gate.created_by, gate.created_at, gate.updated_at, statement_timestamp() AS now,
+    gate.role, gate.max_age, gate.tag, asked.digest IS NOT NULL AS has_image, gate.created_by, gate.created_at, gate.updated_at, statement_timestamp() AS now,
     (SELECT {number} FROM metrics WHERE version_id = asked.id AND path = gate.path) AS number,
     {compared}
     {edited}
@@ -181,6 +201,8 @@ SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release,
     {missing}
     {since}
     {unsound}
+    {checked}
+    {signers}
 FROM versions AS asked
 JOIN models AS model ON model.id = asked.model_id
 JOIN {gates} AS gate ON gate.deleted_at IS NULL AND {target}
@@ -210,6 +232,10 @@ def _sql(gates: str, target: str, kinds: frozenset[str] = ALL, versions: str = "
         parts["since"] = _SINCE
     if GateKind.FILES_INTACT in kinds:
         parts["unsound"] = _UNSOUND
+    if GateKind.DIGEST_VERIFIED in kinds:
+        parts["checked"] = _CHECKED
+    if GateKind.SIGNED in kinds:
+        parts["signers"] = _SIGNERS
     parts |= {"gates": gates, "target": target, "versions": versions}
     return _FACTS.format(voice=_VOICE, number=_NUMBER, keys=_KEYS, **parts)
 

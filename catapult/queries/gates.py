@@ -36,7 +36,10 @@ REFUSED_WITHIN = 90
 MOST_DIRECTED = 200
 """The newest gates of a model that say in which direction its numbers are better."""
 
-OWN = ("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds", "count", "role")
+OWN = (
+    *("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds", "count", "role"),
+    *("max_age", "tag"),
+)
 _COLUMNS: tuple[Any, ...] = (
     *shown(G, "id model target created_by created_at updated_at counter"),
     *(G[name].label(f"{name}_" if name == "count" else name) for name in OWN),

@@ -35,9 +35,18 @@ OWN_FIELDS: dict[str, tuple[str, ...]] = {
     GateKind.SOAKED: ("environment", "seconds"),
     GateKind.FILES_SIGNED: (),
     GateKind.FILES_INTACT: (),
+    GateKind.DIGEST_VERIFIED: ("max_age", "tag"),
+    GateKind.SIGNED: ("count",),
     GateKind.APPROVED: ("count", "role"),
 }
 """The fields of each kind of gate, beside `model` and `target`."""
+DEFAULTS: dict[str, dict[str, Any]] = {
+    GateKind.NO_REGRESSION: {"tolerance": 0},
+    GateKind.DIGEST_VERIFIED: {"max_age": 86_400, "tag": False},
+    GateKind.SIGNED: {"count": 1},
+    GateKind.APPROVED: {"count": 1, "role": Role.RELEASER.value},
+}
+"""What the fields of a gate are where they are not given."""
 
 CHANGED = "a gate has changed since"
 CONTENT_CHANGED = "the content has changed since"
@@ -186,6 +195,40 @@ def _files_intact(facts: Any) -> tuple[bool, str]:
     return False, f"of its files {', '.join(shown)}{' and others' if more > 0 else ''}"
 
 
+def _digest_verified(facts: Any) -> tuple[bool, str]:
+    if not facts.has_image:
+        return False, "it was registered without an image"
+    checked = facts.checked
+    if checked is None:
+        return False, "the image registry was not asked for its digest yet; verify it"
+    if checked["is_elsewhere"]:
+        return False, "its digest was verified in another repository than the model's present one; verify it again"
+    if checked["digest_status"] in ("missing", "mismatch") or checked["age"] is None:
+        return False, checked["detail"]
+    age = max(0, int(checked["age"]))  # negative if the clock was set back
+    required = f"its digest must have been verified within {span(facts.max_age)}"
+    if age > facts.max_age:
+        why = f" ({checked['detail']})" if checked["digest_status"] == "unreachable" else ""
+        return False, f"{required}, and was {span(age, parts=2)} ago{why}; verify it again"
+    if facts.tag and checked["tag_status"] != "current":
+        return False, checked["tag_fault"] or "it is not known where its tag leads; verify it again"
+    tag = "; its tag leads to it" if facts.tag else ""
+    return True, f"its digest was verified {span(age, parts=1)} ago{tag}; {required}"
+
+
+def _signed(facts: Any) -> tuple[bool, str]:
+    if not facts.has_image:
+        return False, "it was registered without an image"
+    signers = facts.signers or []
+    by = f"signed by {', '.join(signers)}" if signers else "not signed by a trusted key, as far as is known"
+    passed = len(signers) >= facts.count_
+    return passed, f"its image is {by}; it needs {_keys(facts.count_)}{'' if passed else '; verify it once it is signed'}"
+
+
+def _keys(count: int) -> str:
+    return "the signature of a trusted key" if count == 1 else f"the signatures of {count} trusted keys"
+
+
 _JUDGES: dict[str, Callable[[Any], tuple[bool, str]]] = {
     GateKind.METRIC: _metric,
     GateKind.NO_REGRESSION: _no_regression,
@@ -193,6 +236,8 @@ _JUDGES: dict[str, Callable[[Any], tuple[bool, str]]] = {
     GateKind.RELEASED: _released,
     GateKind.SOAKED: _soaked,
     GateKind.FILES_INTACT: _files_intact,
+    GateKind.DIGEST_VERIFIED: _digest_verified,
+    GateKind.SIGNED: _signed,
 }
 
 
@@ -205,6 +250,10 @@ _RULES: dict[str, Callable[[Any], str]] = {
     GateKind.APPROVED: lambda gate: f"approved by {_others(gate.count_)} with the role {_role_or_higher(gate.role)}",
     GateKind.FILES_SIGNED: lambda gate: "all files signed by a trusted key",
     GateKind.FILES_INTACT: lambda gate: "no file missing, changed or unread",
+    GateKind.DIGEST_VERIFIED: lambda gate: (
+        f"digest verified at the image registry within {span(gate.max_age)}{', and its tag not moved' if gate.tag else ''}"
+    ),
+    GateKind.SIGNED: lambda gate: f"image with {_keys(gate.count_)}",
 }
 
 

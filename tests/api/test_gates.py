@@ -7,6 +7,7 @@ from stage import audited, faults, refusal
 GATES = "/api/v1/gates"
 ENVIRONMENTS = "/api/v1/environments"
 FIELDS = {
+    *("max_age", "tag"),
     "id", "model", "target", "kind", "path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds",
     "count", "role", "created_by", "created_at", "updated_at",
 }  # fmt: skip
@@ -219,6 +220,8 @@ OWN = {
     "approved": {"count": 2, "role": "admin"},
     "files_signed": {},
     "files_intact": {},
+    "digest_verified": {"max_age": 3_600, "tag": True},
+    "signed": {"count": 2},
 }
 
 
@@ -228,7 +231,7 @@ def test_a_gate_answers_with_every_field_and_no_other(api, places, kind):
     assert made.status_code == 201, made.text
     assert set(made.json) == FIELDS
     others = dict.fromkeys(("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds"))
-    rest = {**others, "count": None, "role": None, **OWN[kind]}
+    rest = {**others, "count": None, "role": None, "max_age": None, "tag": None, **OWN[kind]}
     meant = {"model": MODEL, "target": "production", "kind": kind, "created_by": "admin-key", **rest}
     assert {name: made.json[name] for name in meant} == meant
     assert api.get(GATES).json == [made.json]
@@ -246,7 +249,7 @@ def test_a_gate_needs_the_fields_of_its_kind_and_no_other(api, places, kind):
     foreign = {name: value for own in OWN.values() for name, value in own.items() if name not in OWN[kind]}
     refused = api.post(GATES, gate(kind, "production", **foreign))
     assert refused.status_code == 422
-    optional = {"tolerance", "count", "role"}
+    optional = {"tolerance", "count", "role", "max_age", "tag"}
     assert set(refused.json["errors"]) == set(foreign) | (set(OWN[kind]) - optional)
 
 

@@ -120,6 +120,8 @@ OWN = {
     "approved": {"count": "2", "role": "admin"},
     "files_signed": {},
     "files_intact": {},
+    "digest_verified": {"max_age": "2", "unit": "hours", "tag": "true"},
+    "signed": {"count": "2"},
 }
 STORED = {
     **OWN,
@@ -128,6 +130,8 @@ STORED = {
     "metadata_present": {"paths": ["data.sha256", "git_commit", "a, b"]},
     "soaked": {"environment": "staging", "seconds": 172_800},
     "approved": {"count": 2, "role": "admin"},
+    "digest_verified": {"max_age": 7_200, "tag": True},
+    "signed": {"count": 2},
 }
 
 
