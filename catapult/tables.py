@@ -48,7 +48,7 @@ SOURCE_LENGTH = 2_000
 METRIC_PATH_LENGTH = 255
 KEY_LENGTH = 4_096  # of a public key in PEM; RSA of 8192 bits has some 1,400
 SECRET_NAME_LENGTH = 128
-SECRET_NAME = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+SECRET_NAME = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"  # noqa: S105 - a pattern
 """The pattern of the name of a secret, of a file or a variable: it leads out of no folder."""
 VIEW_NAME_LENGTH, VIEW_ADDRESS_LENGTH = 80, 3_000
 
@@ -509,9 +509,10 @@ class Version(Editable, Row):
     model: Mapped[RegisteredModel] = relationship(lazy="raise")
     if (
         TYPE_CHECKING
-    ):  # not columns: set by whoever reads the row (`queries.versions.LIVE_IN`, `queries.aliases.OF_VERSION`)
+    ):  # not columns: set by whoever reads the row (`OF_VERSION` of queries/aliases.py and image_checks.py)
         live_in: list[str]
         aliases: list[str]
+        image_check: dict[str, Any] | None
 
     __table_args__ = (
         CheckConstraint(r"version ~ '^[!-.0-~]+$' AND version NOT IN ('.', '..')", name="version"),

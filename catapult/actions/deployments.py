@@ -14,7 +14,7 @@ from catapult.actions.deployment_states import Previous
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
-from catapult.queries import deployments, history, registered_models
+from catapult.queries import deployments, history, image_checks, registered_models
 from catapult.queries import gates as gate_queries
 from catapult.rules import decisions as rules
 from catapult.rules import metadata_limits as limits
@@ -153,6 +153,7 @@ def rollback(
         _check_shown(shown, steps.live.id)
     live, earlier = way_back(steps, model, target, to)
     version = db.session.get_one(Version, earlier.release_id, populate_existing=True)
+    version.image_check = image_checks.of(version.id)
     version.model = model
     _check_active(version)
     verdicts = gate_queries.verdicts([version.id], target.place, actor.voice)[version.id]
@@ -222,6 +223,7 @@ def retire(
         raise Conflict(f"Nothing of {model.name} is live in {target.name}, so there is nothing to retire.")
     _check_shown(shown, row.id)
     version = db.session.get_one(Version, row.release_id, populate_existing=True)
+    version.image_check = image_checks.of(version.id)
     version.model = model
     freeze = environments.freeze_reason(target)
     deployment_states.end_live(here)

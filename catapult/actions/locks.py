@@ -17,7 +17,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from catapult.errors import PreconditionFailed
 from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, db
-from catapult.queries import aliases, artifacts, gate_facts, registered_models, versions
+from catapult.queries import aliases, artifacts, gate_facts, image_checks, registered_models, versions
 from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Role, Version
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
@@ -96,7 +96,7 @@ def models(model_ids: Sequence[UUID]) -> None:
 
 
 def version(version_id: UUID) -> tuple[Version, datetime]:
-    """Lock the version's model and return the version, with `model`, `live_in` and `aliases` set, and the time after the lock.
+    """Lock the version's model and return the version, with all but its columns set, and the time after the lock.
 
     The model's lock is enough: every change of a version takes it. Raises NotFound.
     """
@@ -104,14 +104,16 @@ def version(version_id: UUID) -> tuple[Version, datetime]:
     owner = db.session.scalar(_locked(query.where(Version.id == version_id)))
     if owner is None:
         raise versions.missing()
-    columns = select(Version, versions.LIVE_IN, aliases.OF_VERSION, func.clock_timestamp())
+    columns = select(
+        Version, versions.LIVE_IN, aliases.OF_VERSION, image_checks.OF_VERSION, func.clock_timestamp().label("now")
+    )
     active = columns.where(Version.id == version_id, versions.NOT_DELETED)
     result = db.session.execute(active, execution_options={"populate_existing": True}).one_or_none()
     if result is None:
         raise versions.missing()
     row: Version = result[0]
-    row.model, row.live_in, row.aliases = owner, result[1], result[2]
-    return row, result[3]
+    row.model, row.live_in, row.aliases, row.image_check = owner, result.live_in, result.aliases, result.image_check
+    return row, result.now
 
 
 class Held(NamedTuple):
@@ -163,6 +165,7 @@ def _hold(kinds: frozenset[str]) -> TextClause:
         SELECT {_columns(Version, "version")}, {_columns(RegisteredModel, "model")}, clock_timestamp() AS now,
             ARRAY(SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment) AS live_in,
             ARRAY(SELECT name FROM aliases WHERE version_id = version.id AND until IS NULL ORDER BY lower(name)) AS aliases,
+            {image_checks.JSON.format(version="version")} AS image_check,
             {gate_facts.as_json(kinds)} AS facts, last.id AS last_id, last.live_from, last.ended_at,
             ARRAY(SELECT id FROM deployments WHERE model_id = version.model_id AND place = :target AND {OPEN}) AS unfinished
         FROM versions AS version JOIN models AS model ON model.id = version.model_id
@@ -187,7 +190,7 @@ def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> Held:
         raise versions.missing()
     version: Version = _loaded(Version, row, "version")
     set_committed_value(version, "model", _loaded(RegisteredModel, row, "model"))
-    version.live_in, version.aliases = row.live_in, row.aliases
+    version.live_in, version.aliases, version.image_check = row.live_in, row.aliases, row.image_check
     last = SimpleNamespace(id=row.last_id, live_from=row.live_from, ended_at=row.ended_at) if row.last_id else None
     return Held(version, row.now, gate_facts.from_json(row.facts), last, row.unfinished)
 

@@ -69,7 +69,7 @@ def create(
         created_by_key=actor.key_id,
         **{**NEW, **fields},
     )
-    version.live_in, version.aliases = [], []
+    version.live_in, version.aliases, version.image_check = [], [], None
     registration = Registration(version, model_id, model_name, actor.bounds)
     if is_release:
         return _register_release(version, registration, actor)
@@ -190,7 +190,7 @@ def _register_release(version: Version, registration: Registration, actor: Actor
     locks.gates_shared()  # before the model's lock, which the registration takes
     registration.finish(audit.execute(registration.sql(), registration.values))
     release = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
-    release.live_in, release.aliases = [], []
+    release.live_in, release.aliases, release.image_check = [], [], version.image_check
     created = _created(release, model=release.model_name)
     decided = _promote(release, actor, release.created_at)
     assert decided is not None, "a new version is not a release"

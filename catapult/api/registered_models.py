@@ -10,7 +10,8 @@ from catapult.api.wire import etags
 from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import DeleteModelQuery, ModelQuery, VersionQuery
 from catapult.contract.renaming import Rename, RenamedOut
-from catapult.contract.schemas import ModelEdit, ModelIn, ModelOut, VersionOut
+from catapult.contract.schemas import ModelEdit, ModelIn, ModelOut
+from catapult.contract.versions import VersionOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import registered_models, versions
 from catapult.queries.lists.paging import Listing

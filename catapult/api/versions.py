@@ -12,14 +12,8 @@ from catapult.api.wire.blueprint import Blueprint
 from catapult.api.wire.parameters import CompareQuery, LatestQuery, PageQuery, VersionQuery
 from catapult.contract.comparison import ComparisonOut
 from catapult.contract.control import DecisionOut
-from catapult.contract.schemas import (
-    DeploymentOut,
-    Promotion,
-    Reason,
-    VersionEdit,
-    VersionIn,
-    VersionOut,
-)
+from catapult.contract.schemas import DeploymentOut
+from catapult.contract.versions import Promotion, Reason, VersionEdit, VersionIn, VersionOut
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import decisions, deployments, versions
 from catapult.queries.lists.paging import Listing

@@ -3,7 +3,8 @@
 from marshmallow import fields
 
 from catapult.contract.fields import Id, Query, QueryFlag, Time, says, text
-from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, Promotion, RowOut
+from catapult.contract.schemas import EXAMPLE_ID, EXAMPLE_TIME, RowOut
+from catapult.contract.versions import Promotion
 from catapult.tables import TEXT_LENGTH
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from catapult.contract.fields import (
-    Computed,
+    ComputedList,
     ComputedObject,
     ComputedString,
     Create,
@@ -69,12 +69,6 @@ class Number(fields.Float):
         if not math.isfinite(number):
             raise ValidationError("Is beyond the range of a 64-bit float.")
         return numbers.plain(value)
-
-
-class ComputedList(Computed, fields.List[Any]):
-    def __init__(self, function: Any, *sources: str, **kwargs: Any) -> None:
-        self.inner = fields.Dict()
-        Computed.__init__(self, function, *sources, cls_or_instance=self.inner, **kwargs)
 
 
 # --- environments -----------------------------------------------------------------------------------------------------
@@ -242,7 +236,9 @@ class GateOut(RowOut):
     seconds = fields.Integer(allow_none=True, metadata=says("For how long without interruption."))
     count = fields.Integer(allow_none=True, attribute="count_", metadata=says("The number of approvals, or of keys."))
     role = fields.String(allow_none=True, metadata=says("The lowest role that may approve."))
-    max_age = fields.Integer(allow_none=True, metadata=says("Seconds within which the digest must have been confirmed."))
+    max_age = fields.Integer(
+        allow_none=True, metadata=says("Seconds within which the digest must have been confirmed.")
+    )
     tag = fields.Boolean(allow_none=True, metadata=says("Whether the tag must still lead to the digest."))
     created_by = fields.String(metadata=says("The name of the key that created it.", "admin"))
     created_at = Time(metadata=says("When it was created.", EXAMPLE_TIME))

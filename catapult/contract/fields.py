@@ -170,6 +170,14 @@ class ComputedObject(Computed, fields.Dict):
     pass
 
 
+class ComputedList(Computed, fields.List[Any]):
+    """A list of objects."""
+
+    def __init__(self, function: Callable[..., Any], *sources: str, **kwargs: Any) -> None:
+        self.inner = fields.Dict()
+        Computed.__init__(self, function, *sources, cls_or_instance=self.inner, **kwargs)
+
+
 OPTIONAL = {"x-optional": True}
 """In a field's metadata: the answer may omit it."""
 

@@ -5,7 +5,6 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates, validates_schema
 
 from catapult.contract.fields import (
-    ComputedString,
     Create,
     Flag,
     Id,
@@ -15,28 +14,20 @@ from catapult.contract.fields import (
     Metadata,
     Out,
     Time,
-    Whole,
     choice,
     link,
     matching,
     says,
     text,
 )
-from catapult.rules import environment_names, image_reference, version_content
+from catapult.rules import environment_names, image_reference
 from catapult.tables import (
-    DIGEST_LENGTH,
     ENVIRONMENT_LENGTH,
     MODEL_SEGMENT,
     NAME_LENGTH,
-    NOTES_LENGTH,
     PLACE_LENGTH,
-    SOURCE,
-    SOURCE_LENGTH,
-    TAG_LENGTH,
     TEXT_LENGTH,
-    VERSION_LENGTH,
     DeploymentStatus,
-    VersionStatus,
 )
 
 MAX_BIGINT = 2**63 - 1
@@ -153,170 +144,6 @@ class ModelOut(RowOut):
     latest_version = fields.String(allow_none=True, metadata=says("The newest version that is not archived.", "1.2.0"))
     created_at = Time(metadata=says("When it was registered.", EXAMPLE_TIME))
     updated_at = Time(metadata=says("When its own fields last changed.", EXAMPLE_TIME))
-
-
-# --- versions ---------------------------------------------------------------------------------------------------------
-
-
-class VersionIn(Create):
-    """A new version of the model given by `model_id` or `model_name`."""
-
-    model_id = Id(metadata=says("The model's id.", EXAMPLE_ID))
-    model_name = fields.String(metadata=says("The model's name, ignoring case.", "myorg/bert"))
-    version = matching(
-        r"[!-.0-~]+",
-        VERSION_LENGTH,
-        "Must be visible ASCII characters without /.",
-        required=True,
-        metadata=says(
-            "Unique within the model; SemVer and dotted numbers such as 2026.01.15 are ordered by number.", "1.0.0"
-        ),
-    )
-    tag = matching(
-        r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}",
-        TAG_LENGTH,
-        "Must be an OCI tag: letters, digits and ._-, not starting with . or -.",
-        metadata=says("The image's tag; needed with a digest.", "v1.0.0"),
-    )
-    digest = matching(
-        r"[A-Za-z0-9+._-]+:[!-~]{1,200}",
-        DIGEST_LENGTH,
-        "Must be algorithm:encoded, such as sha256: and 64 hex digits.",
-        metadata=says("The image's digest; needed unless there is a source.", EXAMPLE_DIGEST),
-    )
-    source = matching(
-        SOURCE,
-        SOURCE_LENGTH,
-        "Must be visible characters, with blanks only between them.",
-        metadata=says("A URI or path where there is no image, or as well; never opened.", "s3://models/bert/7"),
-    )
-    size_bytes = Whole(
-        validate=validate.Range(0, MAX_BIGINT, error="Must be 0 to 2^63-1."),
-        metadata=says("The image's size in bytes.", 4_831_838_208),
-    )
-    platform = text(VERSION_LENGTH, metadata=says("Default: linux/amd64.", "linux/arm64"))
-    quantization = text(VERSION_LENGTH, metadata=says("How the weights are stored.", "int8"))
-    release_notes = text(NOTES_LENGTH, shortest=0, metadata=says("For people.", "Retrained on October's data"))
-    tags = tags_field()
-    ceph_path = text(PLACE_LENGTH, metadata=says("Where the weights are in shared storage.", "models/bert/1.0.0"))
-    metadata = metadata_field()
-    is_release = Flag(metadata=says("Promote it at once; needs the role releaser.", False))
-    auto_build = Flag(
-        load_only=True, metadata=says("Sent by older clients; only false.") | {"deprecated": True, "enum": [False]}
-    )
-    build_config = fields.Raw(
-        allow_none=True,
-        load_only=True,
-        metadata=says("Sent by older clients; only null.") | {"deprecated": True, "enum": [None]},
-    )
-
-    @validates("version")
-    def check_version(self, value: str, **_: Any) -> None:
-        if value in (".", ".."):
-            raise ValidationError("Must not be . or ..: it is part of an address.")
-
-    @validates("auto_build", "build_config")
-    def check_no_build(self, value: Any, data_key: str) -> None:
-        if value is not False or data_key == "build_config":
-            raise ValidationError("Catapult builds no images. Leave it out.")
-
-    @validates_schema(skip_on_field_errors=False, pass_original=True)
-    def check_content(self, data: dict[str, Any], sent: dict[str, Any], **_: Any) -> None:
-        if missing := version_content.missing(*map(sent.get, ("tag", "digest", "source"))):
-            raise ValidationError(missing)
-
-    @validates_schema(skip_on_field_errors=False)
-    def check_model(self, data: dict[str, Any], **_: Any) -> None:
-        if data.get("model_id") is None and data.get("model_name") is None:
-            raise ValidationError("Required unless model_id is given.", "model_name")
-
-
-class VersionEdit(In):
-    """The fields to change; the others stay as they are."""
-
-    release_notes = description_field(NOTES_LENGTH)
-    tags = tags_field()
-    metadata = metadata_field(attribute="metadata_")
-    status = choice(VersionStatus, metadata=says("An archived version can't be promoted or deployed.", "archived"))
-    quantization = text(VERSION_LENGTH, allow_none=True, metadata=says("How the weights are stored; null clears it."))
-    ceph_path = text(PLACE_LENGTH, allow_none=True, metadata=says("Where the weights are; null clears it."))
-    is_release = Flag(metadata=says("Promote or demote; needs the role releaser.", True))
-    reason = text(
-        TEXT_LENGTH,
-        metadata=says("Why; required where the content of a release or a live version changes.", "Typo in f1"),
-    )
-    version = tag = digest = source = size_bytes = platform = Immutable(
-        "Never changes. Register a new version instead."
-    )
-
-
-class Reason(In):
-    """The reason, for the audit log."""
-
-    reason = text(TEXT_LENGTH, allow_none=True, metadata=says("Why.", "Best recall so far"))
-
-
-class Promotion(Reason):
-    """The reason, and whether to override gates."""
-
-    force = Flag(metadata=says("Override the gates; needs the role admin and a reason.", False))
-
-
-class VersionOut(RowOut):
-    """A version of a model; a release if it was promoted."""
-
-    model_id = fields.UUID(metadata=says("The model's id.", EXAMPLE_ID))
-    model_name = fields.String(metadata=says("The model's name.", "myorg/bert"))
-    version = fields.String(metadata=says("Unique within the model.", "1.0.0"))
-    number = fields.Integer(
-        metadata=says("1, 2, 3 … within the model; that of a deleted version is not used again.", 7)
-    )
-    tag = fields.String(allow_none=True, metadata=says("The image's tag; null without an image.", "v1.0.0"))
-    digest = fields.String(
-        allow_none=True, metadata=says("The image's digest, as sent; null without an image.", EXAMPLE_DIGEST)
-    )
-    digest_status = ComputedString(
-        image_reference.digest_status,
-        "digest",
-        allow_none=True,
-        validate=validate.OneOf(["unverified", "malformed"]),
-        metadata=says("malformed: not a valid OCI digest; null without one.", "unverified"),
-    )
-    image = ComputedString(
-        image_reference.image,
-        "model_repository",
-        "model_storage_path",
-        "digest",
-        allow_none=True,
-        metadata=says("The image to pull; null if it can't be told.", f"ghcr.io/myorg/bert@{EXAMPLE_DIGEST}"),
-    )
-    image_fault = ComputedString(
-        image_reference.image_fault,
-        "model_repository",
-        "model_storage_path",
-        "digest",
-        allow_none=True,
-        metadata=says("Why there is no image to pull, and what to do; null if there is one.", None),
-    )
-    source = fields.String(allow_none=True, metadata=says("A URI or path, as sent; null if there is only an image."))
-    size_bytes = fields.Integer(allow_none=True, metadata=says("The image's size in bytes."))
-    platform = fields.String(metadata=says("Operating system and architecture.", "linux/amd64"))
-    quantization = fields.String(allow_none=True, metadata=says("How the weights are stored."))
-    release_notes = fields.String(allow_none=True, metadata=says("For people."))
-    tags = fields.List(fields.String(), metadata=says("Labels; the image's tag is `tag`.", ["candidate"]))
-    ceph_path = fields.String(allow_none=True, metadata=says("Where the weights are in shared storage."))
-    metadata = fields.Dict(attribute="metadata_", metadata=says("Free metadata.", {"accuracy": 0.95}))
-    status = choice(VersionStatus, metadata=says("active or archived.", "active"))
-    is_release = fields.Boolean(metadata=says("Whether it is a release.", True))
-    released_at = Time(allow_none=True, metadata=says("When it was promoted."))
-    released_by = fields.String(allow_none=True, metadata=says("The name of the key that promoted it."))
-    decision_id = fields.UUID(allow_none=True, metadata=says("The decision that made it a release."))
-    override = fields.Boolean(metadata=says("Whether that decision overrode a gate.", False))
-    live_in = fields.List(fields.String(), metadata=says("The environments it is live in.", ["production"]))
-    aliases = fields.List(fields.String(), metadata=says("The aliases that point at it.", ["champion"]))
-    created_by = fields.String(metadata=says("The name of the key that registered it.", "training"))
-    created_at = Time(metadata=says("When it was registered.", EXAMPLE_TIME))
-    updated_at = Time(metadata=says("When it last changed.", EXAMPLE_TIME))
 
 
 # --- deployments ------------------------------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ class _Model:
         row = {**row, **{field: self._before(built, field) for field in CONTENT if (built.id, field) in self.later}}
         plan = self.plan
         model = SimpleNamespace(repository=plan.repository, storage_path=plan.storage or plan.repository)
-        return SimpleNamespace(**row, metadata_=row["metadata"], model=model)
+        return SimpleNamespace(**row, metadata_=row["metadata"], model=model, image_check=None)
 
     def _digest(self, position: int) -> str:
         if position in self.plan.malformed:

@@ -10,7 +10,7 @@ from catapult.actions import mlflow as mlflow_actions
 from catapult.actions import versions as actions
 from catapult.contract import mlflow as contract
 from catapult.contract import strict
-from catapult.contract.schemas import VersionEdit, VersionIn
+from catapult.contract.versions import VersionEdit, VersionIn
 from catapult.errors import Invalid
 from catapult.mlflow.wire import messages, searching
 from catapult.mlflow.wire.endpoints import endpoint

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, url_for
 from marshmallow import fields
 
 from catapult.actions import aliases as actions
-from catapult.contract.schemas import Promotion
+from catapult.contract.versions import Promotion
 from catapult.errors import Blocked
 from catapult.pages import versions
 from catapult.pages.parts import forms, fragments, verdicts

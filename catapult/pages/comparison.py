@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
-from catapult.contract.schemas import VersionIn
+from catapult.contract.versions import VersionIn
 from catapult.pages.parts import changes, fragments, lists, values, verdicts
 from catapult.pages.parts.dot_plot import plot
 from catapult.pages.parts.page_request import page, requested_block

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, g, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 
 from catapult.actions import versions as actions
-from catapult.contract.schemas import Reason, VersionEdit, VersionIn
+from catapult.contract.versions import Reason, VersionEdit, VersionIn
 from catapult.errors import Blocked, Conflict, NotFound, PreconditionFailed, Refusal
 from catapult.extensions import db
 from catapult.pages import overview, registered_models

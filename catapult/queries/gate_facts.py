@@ -192,7 +192,8 @@ SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release,
     {approved}
     gate.id, gate.counter, gate.model, gate.target, gate.kind AS kind_, gate.path, gate.op, to_jsonb(gate.value) AS value,
     gate.direction, to_jsonb(gate.tolerance) AS tolerance, gate.paths, gate.environment, gate.seconds, gate.count AS count_,
-    gate.role, gate.max_age, gate.tag, asked.digest IS NOT NULL AS has_image, gate.created_by, gate.created_at, gate.updated_at, statement_timestamp() AS now,
+    gate.role, gate.max_age, gate.tag, asked.digest IS NOT NULL AS has_image,
+    gate.created_by, gate.created_at, gate.updated_at, statement_timestamp() AS now,
     (SELECT {number} FROM metrics WHERE version_id = asked.id AND path = gate.path) AS number,
     {compared}
     {edited}

@@ -15,7 +15,7 @@ from catapult.filters import conditions as filters
 from catapult.filters import nouns
 from catapult.filters.fields import has_any
 from catapult.filters.tree import Node
-from catapult.queries import aliases, artifacts
+from catapult.queries import aliases, artifacts, image_checks
 from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, cached_query, newest_first
 from catapult.queries.lists.raw_columns import shown
@@ -45,6 +45,7 @@ _LISTED: tuple[Any, ...] = (
     V.released_at.is_not(None).label("is_release"),
     LIVE_IN,
     aliases.OF_VERSION,
+    image_checks.OF_VERSION,
     *shown(V, "created_by created_at updated_at counter"),
 )
 _WITH_MODEL = (

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from catapult.rules import gates, image_reference, metadata_limits, mlflow_tags
+from catapult.rules import gates, image_checks, image_reference, metadata_limits, mlflow_tags
 from catapult.rules.gates import Verdict
 from catapult.rules.json_text import JsonText, as_stored, rfc3339
 
@@ -34,7 +34,10 @@ def content_hash(version: Any) -> str:
 
 
 def content(version: Any) -> dict[str, Any]:
-    """Return `{tag digest image source hash numbers}` of the version. `numbers` are those in its metadata, by dotted paths."""
+    """Return `{tag digest image source hash numbers verification}` of the version.
+
+    `numbers` are those in its metadata, by dotted paths. `verification` is there if the image registry was asked.
+    """
     return {
         "tag": version.tag,
         "digest": version.digest,
@@ -42,6 +45,7 @@ def content(version: Any) -> dict[str, Any]:
         "source": version.source,
         "hash": content_hash(version),
         "numbers": dict(metadata_limits.numbers(version.metadata_)),
+        **image_checks.evidence(version),
     }
 
 

@@ -222,7 +222,10 @@ def _signed(facts: Any) -> tuple[bool, str]:
     signers = facts.signers or []
     by = f"signed by {', '.join(signers)}" if signers else "not signed by a trusted key, as far as is known"
     passed = len(signers) >= facts.count_
-    return passed, f"its image is {by}; it needs {_keys(facts.count_)}{'' if passed else '; verify it once it is signed'}"
+    return (
+        passed,
+        f"its image is {by}; it needs {_keys(facts.count_)}{'' if passed else '; verify it once it is signed'}",
+    )
 
 
 def _keys(count: int) -> str:

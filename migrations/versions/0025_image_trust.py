@@ -11,7 +11,7 @@ depends_on = None
 
 TIME, NOW = sa.DateTime(timezone=True), sa.text("statement_timestamp()")
 NOT_DELETED = sa.text("deleted_at IS NULL")
-SECRET = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+SECRET = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"  # noqa: S105 - a pattern
 KINDS = ("metric", "no_regression", "metadata_present", "released", "soaked", "files_signed", "files_intact")
 OLD_FIELDS = (
     "CASE kind WHEN 'metric' THEN num_nonnulls(path, op, value) = 3"

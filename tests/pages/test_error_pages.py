@@ -23,7 +23,18 @@ def page_after(address):
 # --- nobody is signed in ----------------------------------------------------------------------------------------------
 
 
-OPEN = ("/api/", "/ajax-api/", "/docs", "/openapi.json", "/login", "/livez", "/readyz", "/metrics", "/static/", "/scripts.js")
+OPEN = (
+    "/api/",
+    "/ajax-api/",
+    "/docs",
+    "/openapi.json",
+    "/login",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/static/",
+    "/scripts.js",
+)
 NO_ID = "00000000-0000-7000-8000-000000000000"
 ODD = ["/models?search=a%20b&tag=c%26d", "/models/org/bert/versions/a%3Fb%23c%25", "/search?q=%D7%A9"]
 VALUES = {"model_name": "org/bert", "status": "success"}
