@@ -14,8 +14,10 @@ Refusal
 ├── UnsupportedMediaType       415
 ├── RangeNotSatisfiable        416
 ├── Invalid                    422
-│   └── IdempotencyMismatch    422
+│   ├── IdempotencyMismatch    422
+│   └── RegistryUnreachable    422   this server has no way to the image registry
 ├── RateLimited                429
+├── RegistryFailed             502   the image registry answered with an error or with rubbish
 ├── Unavailable                503
 └── InsufficientStorage        507
 """
@@ -142,6 +144,14 @@ class IdempotencyMismatch(Invalid):
     advice = "Use a new key for each new request, and the same key only to repeat the same request."
 
 
+class RegistryUnreachable(Invalid):
+    code, title = "registry-unreachable", "This server cannot reach the image registry"
+    advice = (
+        "Resolve the tag yourself, and send `image` with the digest and `resolved_by_client`, as the SDK does; or let whoever "
+        "runs this registry open the way."
+    )
+
+
 class RateLimited(Refusal):
     code, title, status = "rate-limited", "Too many requests", 429
     advice = "Wait for the number of seconds in `Retry-After`."
@@ -149,6 +159,11 @@ class RateLimited(Refusal):
 
 class Internal(Refusal):
     code, title, status = "internal", Refusal.title, 500
+
+
+class RegistryFailed(Refusal):
+    code, title, status = "registry-failed", "The image registry failed", 502
+    advice = "The fault is in the image registry, or in what stands before it. Try again, or ask whoever runs it."
 
 
 class Unavailable(Refusal):

@@ -321,13 +321,12 @@ class ArtifactState(enum.StrEnum):
 
 
 class DigestStatus(enum.StrEnum):
-    """What the image registry last answered about a version's digest."""
+    """What the image registry answered about a version's digest when it was last reached."""
 
     UNVERIFIED = "unverified"
     VERIFIED = "verified"
     MISSING = "missing"
     MISMATCH = "mismatch"
-    UNREACHABLE = "unreachable"
 
 
 class TagStatus(enum.StrEnum):
@@ -480,7 +479,7 @@ class Version(Editable, Row):
     number: Mapped[int]
     # The sort key of rules/semver.py; NULL if the version is neither SemVer nor dotted numbers.
     semver_key: Mapped[str | None] = mapped_column(Text(collation="C"))
-    # The image; both are NULL if there is only a source.
+    # The image; both are NULL if there is only a source, and the tag is if it was named by its digest alone.
     tag: Mapped[str | None] = mapped_column(String(TAG_LENGTH))
     digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
     # A URI or path, as whoever registered the version wrote it. It is shown, and never opened.
@@ -520,7 +519,7 @@ class Version(Editable, Row):
         CheckConstraint(r"tag ~ '^[A-Za-z0-9_][A-Za-z0-9._-]*$'", name="tag"),
         CheckConstraint(r"digest ~ '^[A-Za-z0-9+._-]+:[!-~]{1,200}$'", name="digest"),
         CheckConstraint(f"source ~ '^{SOURCE}$'", name="source"),
-        CheckConstraint("(tag IS NULL) = (digest IS NULL)", name="image"),
+        CheckConstraint("tag IS NULL OR digest IS NOT NULL", name="image"),
         CheckConstraint("digest IS NOT NULL OR source IS NOT NULL", name="content"),
         CheckConstraint("size_bytes >= 0", name="size_bytes"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
@@ -1166,6 +1165,8 @@ class ImageCheck(Row):
     version_id: Mapped[UUID] = mapped_column(ForeignKey("versions.id"), primary_key=True)
     repository: Mapped[str] = mapped_column(Text)
     digest_status: Mapped[str] = mapped_column(String(16))
+    # Whether it could not be asked the last time. All else but `detail` and `checked_at` is what it answered before then.
+    unreachable: Mapped[bool] = mapped_column(default=False, server_default="false")
     # NULL while it is not known.
     tag_status: Mapped[str | None] = mapped_column(String(16))
     # The digest that the tag leads to, where it was moved.
@@ -1175,7 +1176,7 @@ class ImageCheck(Row):
     # When the registry last confirmed the digest; NULL if it never did.
     verified_at: Mapped[datetime | None]
     # `{media_type artifact_type size_bytes platforms created revision source labels}` of the manifest, NULL if it was never read.
-    image: Mapped[dict[str, Any] | None]
+    image: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     # `[{key_id key layout verified_at}]` of the trusted keys whose signatures of the digest verified.
     signatures: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list, server_default="[]")
 

@@ -60,6 +60,7 @@ SETTINGS = (
         "EGRESS_ALLOW",
         "EGRESS_PROXY",
         "EGRESS_CA",
+        "DRIFT_EVERY",
     ),
 )
 """The variables of the environment, except CATAPULT_HOME."""
@@ -104,6 +105,7 @@ def settings_for(url: str, **changed: Any) -> Settings:
         "secret_key": SECRET,
         "audit_key": AUDIT_KEY,
         "log_level": "ERROR",
+        "drift_every": 0,
     }
     return Settings(**{**values, **changed})
 

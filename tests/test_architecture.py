@@ -22,8 +22,8 @@ FLOORS = [
     {"tables"},
     {"rules"},
     {"audit"},
-    {"filters"},
-    {"queries", "egress"},
+    {"filters", "egress"},
+    {"queries", "oci"},
     {"actions"},
     {"demo", "jobs"},
     {"contract"},
@@ -132,6 +132,12 @@ def test_only_egress_reaches_the_network():
         used = {library for library in NETWORK if any(f"{name}.".startswith(f"{library}.") for name in names)}
         assert not used or (room(path), used) == ("egress", {"http.client"}) or path.name in SET, (path, used)
     assert "http.client" in set(imports(ROOT / "catapult" / "egress" / "__init__.py"))
+
+
+def test_image_registries_are_asked_without_a_database_and_settings():
+    for path in (ROOT / "catapult" / "oci").glob("*.py"):
+        rooms = {name.split(".")[1] for name in imports(path) if name.startswith("catapult.")}
+        assert rooms <= {"oci", "egress", "rules", "errors", "version"}, path
 
 
 def test_the_client_imports_only_requests_and_the_standard_library():

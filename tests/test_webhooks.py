@@ -130,7 +130,7 @@ def test_every_event_is_told_once_by_the_change_that_it_is_about(desk, hook, wor
     ]
     cancelled = next(got for got in receiver.got if got.json["type"] == "deployment.cancelled")
     assert cancelled.json["data"]["deployment_id"] == old["id"]
-    others = {"version.created", "approval.wanted", "webhook.test", "webhook.ended", "audit.checkpoint"}
+    others = {"version.created", "image.moved", "approval.wanted", "webhook.test", "webhook.ended", "audit.checkpoint"}
     told = {*kinds(receiver), *others}
     assert told == set(EventType)
 

@@ -1,7 +1,7 @@
 """Write the deliveries of events, and how each try to send one ended. The worker's bookkeeping, without audit entries."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -48,15 +48,12 @@ class Outcome(NamedTuple):
     seconds: float | None
 
 
-def dispatch() -> bool:
-    """Write the deliveries of up to `BATCH` events, oldest first, in the session's transaction.
-
-    Return whether there may be more events.
-    """
+def dispatch() -> Sequence[Event]:
+    """Write the deliveries of up to `BATCH` events, oldest first, in the session's transaction. Return the events."""
     waiting = select(Event).where(Event.dispatched_at.is_(None)).order_by(Event.created_at, Event.id).limit(BATCH)
     events = db.session.scalars(waiting.with_for_update(skip_locked=True)).all()
     if not events:
-        return False
+        return []
     webhooks = db.session.scalars(select(Webhook).where(Webhook.deleted_at.is_(None), Webhook.ended_at.is_(None))).all()
     by_mail = select(Person).where(Person.active, Person.email.is_not(None), Person.notices != [])
     people = db.session.scalars(by_mail.order_by(Person.id)).all()
@@ -71,7 +68,7 @@ def dispatch() -> bool:
     if rows:
         db.session.execute(insert(Delivery), rows)
     db.session.execute(update(Event).where(Event.id.in_([event.id for event in events])).values(dispatched_at=NOW))
-    return len(events) == BATCH
+    return events
 
 
 def receivers() -> list[str]:

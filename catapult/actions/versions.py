@@ -11,11 +11,13 @@ from sqlalchemy.orm import joinedload
 from uuid_utils.compat import uuid7
 
 from catapult import audit
-from catapult.actions import aliases, approvals, contents, decisions, deployment_states, gates, locks
+from catapult.actions import aliases, approvals, contents, decisions, deployment_states, gates, image_checks, locks
+from catapult.actions.images import Resolved
 from catapult.actions.registration import NUMBERS, UNNESTED, Registration
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import begin, db
+from catapult.queries import image_checks as image_check_queries
 from catapult.queries.content import FIELDS as CONTENT
 from catapult.rules import metadata_limits as limits
 from catapult.rules import mlflow_tags, version_content
@@ -47,16 +49,21 @@ def create(
     is_release: bool = False,
     metadata: dict[str, Any] | None = None,
     tags: list[str] | None = None,
+    resolved: Resolved | None = None,
     **fields: Any,
 ) -> Version:
     """Register a version of the model that `model_id` or `model_name` names, and promote it if `is_release`.
 
-    `fields` are the version's own; one whose `version` is None is called by its number. Raises NotFound (model), Conflict (the
-    model has this version), Forbidden, and Blocked if a gate does not let it become a release; then it is not registered either.
+    `fields` are the version's own; one whose `version` is None is called by its number. `resolved` is its image, instead of a
+    tag and a digest. Raises NotFound (model), Conflict (the model has this version), Forbidden, Invalid, and Blocked if a gate
+    does not let it become a release; then it is not registered either.
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
     limits.check(metadata)
-    if missing := version_content.missing(fields.get("tag"), fields.get("digest"), fields.get("source")):
+    if resolved is not None:
+        fields = {**_of_image(resolved), **fields}
+    content = (fields.get(name) for name in ("tag", "digest", "source"))
+    if resolved is None and (missing := version_content.missing(*content)):
         raise Invalid("Send tag and digest, or source, or all three.", errors=missing)
     if model_id is None and model_name is None:
         raise Invalid("Send model_id or model_name.", errors={"model_name": ["Required without a model_id."]})
@@ -71,8 +78,8 @@ def create(
     )
     version.live_in, version.aliases, version.image_check = [], [], None
     registration = Registration(version, model_id, model_name, actor.bounds)
-    if is_release:
-        return _register_release(version, registration, actor)
+    if is_release or resolved is not None:
+        return _register_in_steps(version, registration, actor, resolved, is_release)
     return audit.commit(actor, version, _created(version), statement=registration)
 
 
@@ -185,18 +192,37 @@ def _created(version: Version, **details: Any) -> Entry:
     )
 
 
-def _register_release(version: Version, registration: Registration, actor: Actor) -> Version:
+def _of_image(resolved: Resolved) -> dict[str, Any]:
+    """Return the fields of a version that its image says."""
+    fields: dict[str, Any] = {"tag": resolved.name.tag, "digest": resolved.digest}
+    if resolved.image is None:
+        return fields
+    platform = {"platform": resolved.image.platforms[0]} if resolved.image.platforms else {}
+    return {**fields, "size_bytes": resolved.image.size_bytes, **platform}
+
+
+def _register_in_steps(
+    version: Version, registration: Registration, actor: Actor, resolved: Resolved | None, is_release: bool
+) -> Version:
+    """Register the version in one transaction with what is known of its image, and with its promotion if `is_release`."""
     begin()
-    locks.gates_shared()  # before the model's lock, which the registration takes
+    if is_release:
+        locks.gates_shared()  # before the model's lock, which the registration takes
     registration.finish(audit.execute(registration.sql(), registration.values))
-    release = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
-    release.live_in, release.aliases, release.image_check = [], [], version.image_check
-    created = _created(release, model=release.model_name)
-    decided = _promote(release, actor, release.created_at)
-    assert decided is not None, "a new version is not a release"
-    _set(release, decided)
-    db.session.add(decided.decision)
-    return audit.commit(actor, release, created, *decided.entries)
+    row = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
+    row.live_in, row.aliases, row.image_check = [], [], None
+    if resolved is not None:
+        db.session.add(image_checks.of_new(row, resolved, row.created_at, actor=actor))
+        audit.flush()
+        row.image_check = image_check_queries.of(row.id)
+    entries = [_created(row, model=row.model_name, image=resolved and str(resolved.name))]
+    if is_release:
+        decided = _promote(row, actor, row.created_at)
+        assert decided is not None, "a new version is not a release"
+        _set(row, decided)
+        db.session.add(decided.decision)
+        entries += decided.entries
+    return audit.commit(actor, row, *entries)
 
 
 class Decided(NamedTuple):

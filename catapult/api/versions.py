@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import g
 
+from catapult.actions import image_checks
 from catapult.actions import versions as actions
 from catapult.api import comparison
 from catapult.api.wire import etags
@@ -18,6 +19,8 @@ from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import decisions, deployments, versions
 from catapult.queries.lists.paging import Listing
 from catapult.tables import Role, Version
+from catapult.web import slots
+from catapult.web.asked_images import resolved
 
 blp = Blueprint("versions", __name__, url_prefix="/api/v1/versions", description="Immutable versions of models")
 
@@ -37,7 +40,16 @@ def create_version(body: dict[str, Any]) -> Version:
     """Register a version"""
     for dropped in ("auto_build", "build_config"):
         body.pop(dropped, None)
-    return actions.create(actor=g.actor, **body)
+    return actions.create(actor=g.actor, resolved=resolved(body), **body)
+
+
+@blp.post("/<uuid:version_id>/verify", Role.PUBLISHER)
+@blp.answers(200, VersionOut, etag=True, refuses=(NotFound, Conflict))
+def verify_version(version_id: UUID) -> Any:
+    """Ask the image registry about a version's image now"""
+    with slots.IMAGES.taken():
+        image_checks.verify(version_id, actor=g.actor)
+    return versions.get(version_id)
 
 
 @blp.get("/latest", Role.VIEWER)

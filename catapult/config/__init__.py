@@ -65,6 +65,7 @@ class Settings:
     egress_allow: tuple[Allowed, ...] = ()
     egress_proxy: str = field(default="", repr=False)
     egress_ca: str = field(default="", repr=False)
+    drift_every: int = 900
     audit_key: str = field(default="", repr=False)
     storage_url: str = ""
     storage_quota: int | None = None
@@ -146,6 +147,7 @@ def _values(env: Env) -> dict[str, Any]:
         "egress_allow": list_of(env, "EGRESS_ALLOW"),
         "egress_proxy": env.str("EGRESS_PROXY", ""),
         "egress_ca": env.str("EGRESS_CA", ""),
+        "drift_every": env.int("DRIFT_EVERY", 900, validate=validate.Range(0, 86_400)),
         "audit_key": env.str("AUDIT_KEY", ""),
         "storage_url": env.str("STORAGE_URL", ""),
         "storage_quota": env.str("STORAGE_QUOTA", ""),

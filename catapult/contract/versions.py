@@ -74,6 +74,20 @@ class VersionIn(Create):
         "Must be algorithm:encoded, such as sha256: and 64 hex digits.",
         metadata=says("The image's digest; needed unless there is a source.", EXAMPLE_DIGEST),
     )
+    image = text(
+        PLACE_LENGTH,
+        load_only=True,
+        metadata=says(
+            "The image, instead of tag and digest: host/repository with :tag, @digest or both. The registry is asked for it.",
+            "ghcr.io/myorg/bert:v1.0.0",
+        ),
+    )
+    resolved_by_client = Flag(
+        load_only=True,
+        metadata=says(
+            "The client looked up the digest in `image`, because this server cannot reach the registry.", False
+        ),
+    )
     source = matching(
         SOURCE,
         SOURCE_LENGTH,
@@ -112,7 +126,13 @@ class VersionIn(Create):
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def check_content(self, data: dict[str, Any], sent: dict[str, Any], **_: Any) -> None:
-        if missing := version_content.missing(*map(sent.get, ("tag", "digest", "source"))):
+        if sent.get("image") is None:
+            missing = version_content.missing(*map(sent.get, ("tag", "digest", "source")))
+            if sent.get("resolved_by_client"):
+                missing["image"] = ["Required with resolved_by_client."]
+        else:
+            missing = {name: ["Leave it out: image says it."] for name in ("tag", "digest") if name in sent}
+        if missing:
             raise ValidationError(missing)
 
     @validates_schema(skip_on_field_errors=False)
@@ -170,7 +190,7 @@ class VersionOut(RowOut):
         "digest",
         *CHECK,
         allow_none=True,
-        validate=validate.OneOf([*DigestStatus, "malformed"]),
+        validate=validate.OneOf([*DigestStatus, image_checks.UNREACHABLE, "malformed"]),
         metadata=says(
             "What the image registry last answered about it; malformed: not a valid OCI digest; null without one.",
             "verified",

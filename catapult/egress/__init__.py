@@ -24,11 +24,11 @@ from urllib.parse import unquote, urlsplit
 
 import certifi
 
-from catapult.egress.judging import Policy, SocketAddress, Target, Unsent, host_of, judged, resolved
+from catapult.egress.judging import NotHttp, Policy, SocketAddress, Target, Unsent, host_of, judged, resolved
 from catapult.egress.wire import HEAD_LIMIT, Pool, Wire
 from catapult.version import VERSION
 
-__all__ = ["Answer", "Policy", "Unsent", "host_of", "send"]
+__all__ = ["Answer", "NotHttp", "Policy", "Target", "Unsent", "host_of", "send"]
 
 HEADER_NAME, HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -80,7 +80,7 @@ def send(
                 raise ConnectionResetError
             is_reusable = response.isclosed() and not response.will_close and response.status >= 200
     except (OSError, HTTPException, ValueError) as error:
-        raise Unsent(_fault(error, target.authority, total)) from None
+        raise _fault(error, target.authority, total) from None
     finally:
         if is_reusable:
             _pool.put(key, wire)
@@ -111,7 +111,7 @@ def _open(policy: Policy, target: Target, timeout: float) -> Wire:
     except (OSError, HTTPException, ValueError, Unsent) as error:
         if wire:
             wire.close()
-        raise (error if isinstance(error, Unsent) else Unsent(_fault(error, peer, timeout))) from None
+        raise (error if isinstance(error, Unsent) else _fault(error, peer, timeout)) from None
     return wire
 
 
@@ -174,21 +174,22 @@ def _request(policy: Policy, method: str, target: Target, headers: Mapping[str, 
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def _fault(error: Exception, peer: str, seconds: float) -> str:
-    """Return the error as a sentence. Texts of libraries may repeat what a receiver sent, and are left out."""
+def _fault(error: Exception, peer: str, seconds: float) -> Unsent:
+    """Return the error with a sentence. Texts of libraries may repeat what a receiver sent, and are left out."""
     match error:
         case ssl.SSLCertVerificationError():
             message = error.verify_message.rstrip(".")
-            return f"The certificate of {peer} was refused: {message}. EGRESS_CA can name a private authority."
+            reason = f"The certificate of {peer} was refused: {message}. EGRESS_CA can name a private authority."
         case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
-            return f"No TLS with {peer}: {error.reason or 'unknown error'}."
+            reason = f"No TLS with {peer}: {error.reason or 'unknown error'}."
         case TimeoutError():
-            return f"{peer} did not answer completely within {seconds:g} s."
+            reason = f"{peer} did not answer completely within {seconds:g} s."
         case ConnectionRefusedError():
-            return f"{peer} accepts no connection."
+            reason = f"{peer} accepts no connection."
         case ConnectionError() | ssl.SSLEOFError():  # HTTPResponse raises a ConnectionError where nothing was received
-            return f"{peer} closed the connection before its answer was complete."
+            reason = f"{peer} closed the connection before its answer was complete."
         case OSError():
-            return f"The connection to {peer} failed: {error.strerror or 'network error'}."
+            reason = f"The connection to {peer} failed: {error.strerror or 'network error'}."
         case _:
-            return f"{peer} answered with something that is not HTTP, or with too much of it."
+            return NotHttp(f"{peer} answered with something that is not HTTP, or with too much of it.")
+    return Unsent(reason)

@@ -59,6 +59,10 @@ class Unsent(Exception):
         self.reason = reason
 
 
+class NotHttp(Unsent):
+    """What answered does not speak HTTP, or sent more than it may."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """Where requests may go, through which proxy, and which authorities are trusted beside the public ones (in PEM)."""

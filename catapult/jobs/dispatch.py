@@ -1,14 +1,17 @@
-"""Write the deliveries of new events, and make a job for each receiver to whom something is due."""
+"""Write the deliveries of new events, and make a job for each receiver to whom something is due, and for images to ask about."""
 
 from typing import Any
 
 from catapult import audit
 from catapult.actions import deliveries
-from catapult.jobs import queue
+from catapult.extensions import current_settings
+from catapult.jobs import queue, verify
 
 
 def run(_: str, __: dict[str, Any]) -> float | None:
     with audit.bookkeeping():
-        more = deliveries.dispatch()
+        events = deliveries.dispatch()
         queue.add("deliver", deliveries.receivers())
-    return 0 if more else None
+        if current_settings().drift_every:
+            queue.add("verify", [event.data["version_id"] for event in events if event.type in verify.EVENTS])
+    return 0 if len(events) == deliveries.BATCH else None

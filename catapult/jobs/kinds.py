@@ -14,6 +14,7 @@ from catapult.jobs import (
     sweep,
     tell_checkpoint,
     thaw,
+    verify,
     write_checkpoint,
 )
 
@@ -22,11 +23,13 @@ class Kind(NamedTuple):
     """A kind of job.
 
     `run` gets the job's key and payload. It returns the seconds after which the job runs again, None if it is done. A job with
-    `every` is there once, and runs again after so many seconds at the latest.
+    `every` is there once, and runs again after so many seconds at the latest. Of a kind with `at_once` a worker runs only so many
+    jobs at a time, so that others find a thread while a network hangs.
     """
 
     run: Callable[[str, dict[str, Any]], float | None]
     every: float | None = None
+    at_once: int | None = None
 
 
 KINDS = {
@@ -38,6 +41,7 @@ KINDS = {
     "write_checkpoint": Kind(write_checkpoint.run, every=86_400),
     "dispatch": Kind(dispatch.run, every=1),
     "deliver": Kind(deliver.run),
+    "verify": Kind(verify.run, at_once=2),
     "read_files": Kind(read_files.run, every=2),
     "scrub": Kind(scrub.run, every=60),
     "sweep": Kind(sweep.run, every=600),

@@ -99,7 +99,14 @@ class Worker:
             queue.repeat(kind)
 
     def _claim(self) -> list[Held]:
-        return queue.claim(self.kinds, self.threads - len(self.running), self.running)
+        free = self.threads - len(self.running)
+        claimed = queue.claim([kind for kind in self.kinds if KINDS[kind].at_once is None], free, self.running)
+        for kind in self.kinds:
+            at_once, free_now = KINDS[kind].at_once, free - len(claimed)
+            if at_once is not None and free_now > 0:
+                most = min(at_once - sum(job.kind == kind for job in list(self.running.values())), free_now)
+                claimed += queue.claim([kind], most, self.running) if most > 0 else []
+        return claimed
 
     def _repeat(self) -> None:
         for kind in self.kinds:

@@ -26,6 +26,7 @@ from catapult.pages import (
     docs,
     environments,
     gates,
+    image_trust,
     inbox,
     jobs,
     me,
@@ -43,6 +44,7 @@ from catapult.pages import (
     webhooks,
 )
 from catapult.pages.parts import charts, formats, framed, lists
+from catapult.pages.parts import image_trust as trust
 from catapult.queries.sessions import LONGEST
 from catapult.rules.gates import OWN_REQUEST
 from catapult.tables import MODEL_SEGMENT, Role
@@ -65,6 +67,7 @@ NOUNS += [
     docs,
     artifacts,
     aliases,
+    image_trust,
 ]
 YEAR = 365 * 86_400
 SOON = timedelta(days=7)
@@ -94,7 +97,7 @@ def init_app(app: Flask) -> None:
         door.register_blueprint(part.blp)
     app.register_blueprint(door)
     app.jinja_env.filters.update(formats.FILTERS, point_links=charts.point_links)
-    app.jinja_env.globals.update(asks=OWN_REQUEST, version_page=formats.version_page)
+    app.jinja_env.globals.update(asks=OWN_REQUEST, trust_of=trust.of, version_page=formats.version_page)
     app.jinja_env.tests.update(formats.TESTS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_shell)

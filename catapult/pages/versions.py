@@ -36,6 +36,7 @@ from catapult.rules.comparison import compare, parsed
 from catapult.rules.file_signatures import PATH as SIGNATURE
 from catapult.tables import RELEASE, DeploymentStatus, GateKind, Role, VersionStatus
 from catapult.web import error_handlers, mount
+from catapult.web.asked_images import resolved
 
 blp = Blueprint("versions", __name__)
 AT = "/models/<model:name>/versions/<version>"
@@ -148,7 +149,8 @@ def create() -> Response:
 
     def act() -> Response:
         try:
-            row = actions.create(actor=g.actor, **forms.read(VersionIn))
+            body = forms.read(VersionIn)
+            row = actions.create(actor=g.actor, resolved=resolved(body), **body)
         except NotFound as missing:
             raise Conflict(missing.detail, errors={"model_name": ["There is no such model."]}) from missing
         return fragments.go(address(row), f"{row.version} is registered.")
@@ -318,7 +320,6 @@ def _details(row: Any, form: Form | None = None) -> dict[str, Any]:
         "image": image,
         "image_fault": image_reference.image_fault(*reference),
         "samples": samples.of(row, image, f"{request.root_url}api"),
-        "malformed": image_reference.digest_status(row.digest) == "malformed",
         "base": base,
         "promotion": next((panel for panel in panels if panel.target == RELEASE), None),
         "directions": verdicts.directions(verdict for panel in panels for verdict in panel.verdicts),

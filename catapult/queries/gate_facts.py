@@ -160,7 +160,8 @@ _UNSOUND = """,
 # What the image registry answered last, of this repository or another one.
 _CHECKED = """,
     CASE WHEN gate.kind = 'digest_verified' THEN (
-        SELECT jsonb_build_object('digest_status', checked.digest_status, 'tag_status', checked.tag_status,
+        SELECT jsonb_build_object('digest_status', checked.digest_status, 'unreachable', checked.unreachable,
+            'has_tag', asked.tag IS NOT NULL, 'tag_status', checked.tag_status,
             'detail', checked.detail, 'age', extract(epoch FROM statement_timestamp() - checked.verified_at),
             'tag_fault', CASE checked.tag_status
                 WHEN 'moved' THEN format('its tag %s was moved: it leads to %s now', asked.tag, checked.tag_digest)

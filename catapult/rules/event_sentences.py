@@ -19,6 +19,7 @@ _SENTENCES = {
     EventType.VERSION_CREATED: "{by} registered {it}",
     EventType.VERSION_PROMOTED: "{by} promoted {it}",
     EventType.VERSION_DEMOTED: "{by} demoted {it}",
+    EventType.IMAGE_MOVED: "The tag {tag} of {it} {led}",
     EventType.ALIAS_MOVED: "{by} pointed {alias} at {it}{former}",
     EventType.ALIAS_REMOVED: "{by} removed {alias} from {it}",
     EventType.DEPLOYMENT_PENDING: "The deployment of {it} to {environment} is pending",
@@ -53,6 +54,8 @@ def headline(event: Event) -> str:
     names = {
         "by": one_line(data.get("by")) or "Catapult",
         "it": f"{one_line(data.get('version')) or 'a version'} of {one_line(data.get('model')) or 'a model'}",
+        "tag": one_line(data.get("tag")) or "?",
+        "led": f"leads to {data['tag_digest']} now" if data.get("tag_digest") else "is gone from the image registry",
         "alias": f"@{one_line(data.get('alias')) or '?'}",
         "environment": one_line(data.get("environment")) or target or "an environment",
         "purpose": f" for {target}" if target and target != RELEASE else "",

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from catapult.tables import Action, EventType
+from catapult.tables import Action, EventType, TagStatus
 
 OF_ACTION = {
     Action.VERSION_CREATE: EventType.VERSION_CREATED,
@@ -22,7 +22,7 @@ OF_ACTION = {
 
 CARRIED = (
     *("model", "version", "version_id", "environment", "target", "status", "tag", "digest", "source", "from_version"),
-    *("alias", "override", "decision_id", "reason", "comment", "webhook"),
+    *("alias", "override", "decision_id", "reason", "comment", "webhook", "tag_digest"),
 )
 """Details of an entry that its event carries, too."""
 TYPED = ("reason", "comment")
@@ -58,6 +58,9 @@ def _kinds(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dic
         status = details["changes"].get("status", {}).get("new")
     if status:
         return [(EventType(f"deployment.{status}"), {"status": status})]
+    if action == Action.VERSION_VERIFY:
+        new = details["changes"].get("tag_status", {}).get("new")
+        return [(EventType.IMAGE_MOVED, {})] if new in (TagStatus.MOVED, TagStatus.GONE) else []
     if freeze := details.get("freeze"):
         kind = EventType.ENVIRONMENT_FROZEN if freeze["frozen"] else EventType.ENVIRONMENT_THAWED
         return [(kind, {"reason": _cut("reason", freeze["reason"]), "until": freeze["until"]})]

@@ -6,12 +6,12 @@ statement, which has the name and the SHA-256 of every file. No other file is re
 
 import hashlib
 import json
-from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from catapult.rules import public_keys
+from catapult.rules import sigstore_bundle
 from catapult.rules.file_head import Read
+from catapult.rules.sigstore_bundle import MALFORMED, STATEMENT_TYPE, Envelope
 
 PATH = "model.sig"
 MOST_BYTES = 4 * 1024 * 1024
@@ -20,12 +20,8 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_FILES = 100_000
 """Of a version whose signature is verified."""
 
-MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT_TYPE, PREDICATE_TYPE = "https://in-toto.io/Statement/v1", "https://model_signing/signature/v1.0"
-BY_CERTIFICATE = {"certificate", "x509CertificateChain"}
+PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 _SHOWN = 3
-_MALFORMED = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 
 
 class Signature(NamedTuple):
@@ -64,9 +60,9 @@ def bundle(path: str, size: int, read: Read) -> str | None:
 def judge(facts: Any) -> Signature:
     """Return whether the files are signed. `facts` are what `queries.file_signatures` reads of the version."""
     try:
-        payload, signature = _opened(_bundle(facts))
-        key = _signer(facts.keys or (), payload, signature)
-        ignored = _compare(facts.files or {}, _statement(payload), key["name"])
+        envelope = _opened(_bundle(facts))
+        key = _signer(facts.keys or (), envelope)
+        ignored = _compare(facts.files or {}, _statement(envelope.payload), key["name"])
     except _Unverified as reason:
         return Signature(False, str(reason))
     detail = f"its files are signed by {key['name']}, key {key['fingerprint']}"
@@ -92,31 +88,19 @@ def _bundle(facts: Any) -> str:
     return str(facts.bundle)
 
 
-def _opened(bundle: str) -> tuple[bytes, bytes]:
-    """Return the payload and the one signature of the bundle's envelope."""
+def _opened(bundle: str) -> Envelope:
+    """Return the bundle's envelope."""
     try:
-        content = _json(bundle)
-        if content["mediaType"] != MEDIA_TYPE:
-            raise _Unverified(f"its {PATH} is not a Sigstore bundle of version 0.3")
-        if BY_CERTIFICATE & set(content["verificationMaterial"]):
-            raise _Unverified(
-                f"its {PATH} is signed with a certificate (keyless), which no key here verifies; sign with a key"
-            )
-        envelope = content["dsseEnvelope"]
-        [signature] = envelope["signatures"]
-        if envelope["payloadType"] != PAYLOAD_TYPE:
-            raise _Unverified(f"its {PATH} has no in-toto statement")
-        return b64decode(envelope["payload"], validate=True), b64decode(signature["sig"], validate=True)
-    except _MALFORMED as error:
-        raise _Unverified(f"its {PATH} is not a Sigstore bundle with one signature") from error
+        return sigstore_bundle.opened(bundle)
+    except sigstore_bundle.Unopened as reason:
+        raise _Unverified(f"its {PATH} {reason}") from reason
 
 
-def _signer(keys: Iterable[Mapping[str, Any]], payload: bytes, signature: bytes) -> Mapping[str, Any]:
-    """Return the trusted key that made the signature. The bundle's own hint of the key proves nothing, and is not read."""
-    message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+def _signer(keys: Iterable[Mapping[str, Any]], envelope: Envelope) -> Mapping[str, Any]:
+    """Return the trusted key that made the signature."""
     by_use = sorted(keys, key=lambda key: (not key["applies"], key["expired"]))
     for key in by_use:
-        if public_keys.has_signed(key["public_key"], signature, message):
+        if envelope.is_signed_by(key["public_key"]):
             break
     else:
         raise _Unverified(f"its {PATH} is signed by none of the trusted keys")
@@ -132,7 +116,7 @@ def _signer(keys: Iterable[Mapping[str, Any]], payload: bytes, signature: bytes)
 def _statement(payload: bytes) -> _Statement:
     """Return what was signed."""
     try:
-        statement = _json(payload.decode())
+        statement = sigstore_bundle.parsed(payload)
         if (statement["_type"], statement["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
             raise _Unverified(f"its {PATH} is not of OpenSSF Model Signing 1.0")
         predicate = statement["predicate"]
@@ -151,7 +135,7 @@ def _statement(payload: bytes) -> _Statement:
         if not files or len(files) < len(digests):
             raise _Unverified(f"its {PATH} names {'a file twice' if files else 'no file'}")
         return _Statement(files, {path.rstrip("/") for path in how.get("ignore_paths", ())})
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise _Unverified(f"its {PATH} is signed, but its statement is malformed") from error
 
 
@@ -188,15 +172,3 @@ def _named(paths: list[str], fault: str) -> str:
     first = ", ".join(json.dumps(str(path)[:200]) for path in sorted(paths, key=str)[:_SHOWN])
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return f"{first}{more} {'is' if len(paths) == 1 else 'are'} {fault}"
-
-
-def _json(text: str) -> Any:
-    """Return the value. Raises ValueError, also for an object that has a name twice, and RecursionError."""
-    return json.loads(text, object_pairs_hook=_without_duplicates)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise ValueError
-    return fields

@@ -203,17 +203,27 @@ def _digest_verified(facts: Any) -> tuple[bool, str]:
         return False, "the image registry was not asked for its digest yet; verify it"
     if checked["is_elsewhere"]:
         return False, "its digest was verified in another repository than the model's present one; verify it again"
-    if checked["digest_status"] in ("missing", "mismatch") or checked["age"] is None:
-        return False, checked["detail"]
+    if checked["digest_status"] != "verified":
+        return False, _not_verified(checked)
     age = max(0, int(checked["age"]))  # negative if the clock was set back
     required = f"its digest must have been verified within {span(facts.max_age)}"
     if age > facts.max_age:
-        why = f" ({checked['detail']})" if checked["digest_status"] == "unreachable" else ""
+        why = f" ({checked['detail'].rstrip('.')})" if checked["unreachable"] else ""
         return False, f"{required}, and was {span(age, parts=2)} ago{why}; verify it again"
-    if facts.tag and checked["tag_status"] != "current":
+    if facts.tag and checked["has_tag"] and checked["tag_status"] != "current":
         return False, checked["tag_fault"] or "it is not known where its tag leads; verify it again"
-    tag = "; its tag leads to it" if facts.tag else ""
+    tag = "; its tag led to it" if facts.tag and checked["has_tag"] else ""
     return True, f"its digest was verified {span(age, parts=1)} ago{tag}; {required}"
+
+
+def _not_verified(checked: dict[str, Any]) -> str:
+    """Return why the digest is not verified; what a registry that is not reached now said before counts too."""
+    faults = {
+        "missing": "the image registry does not have its digest",
+        "mismatch": "the image registry has another content under its digest",
+        "unverified": "its digest was never verified at the image registry",
+    }
+    return f"{faults[checked['digest_status']]} ({checked['detail'].rstrip('.')})"
 
 
 def _signed(facts: Any) -> tuple[bool, str]:

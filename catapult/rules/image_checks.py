@@ -11,6 +11,8 @@ from catapult.rules.image_reference import digest_status, pull_from
 from catapult.rules.json_text import rfc3339
 
 Check = dict[str, Any]
+UNREACHABLE = "unreachable"
+"""The `digest_status` of a version whose image registry could not be asked the last time."""
 MANIFEST = ("media_type", "artifact_type", "size_bytes", "platforms", "created", "revision", "source", "labels")
 """The fields of `image` in an answer, read from the manifest and the configuration of the image."""
 
@@ -23,7 +25,9 @@ def counted(check: Check | None, repository: str | None, storage_path: str) -> C
 def status(digest: str | None, check: Check | None, repository: str | None, storage_path: str) -> str | None:
     """Return the version's `digest_status`; None without a digest."""
     known = counted(check, repository, storage_path)
-    return str(known["digest_status"]) if known else digest_status(digest)
+    if known is None:
+        return digest_status(digest)
+    return UNREACHABLE if known["unreachable"] else str(known["digest_status"])
 
 
 def tag_status(check: Check | None, repository: str | None, storage_path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Image references: valid OCI digests, and the repository that an image is pulled from.
+"""Image references: valid OCI digests, the repository that an image is pulled from, and the parts of an image's name.
 
 Source: the OCI image and distribution specifications, and the reference grammar of `distribution/reference`, which docker,
 podman and skopeo share. It knows the digest algorithms of `go-digest` alone, and counts Docker Hub's host with a name.
@@ -6,6 +6,7 @@ podman and skopeo share. It knows the digest algorithms of `go-digest` alone, an
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 _HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 _REGISTERED = {name: re.compile(rf"[a-f0-9]{{{length}}}") for name, length in _HEX.items()}
@@ -17,12 +18,66 @@ _PART = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 LONGEST = 255
 HUB = ("", "docker.io", "index.docker.io")
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}"
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _UNDOTTED = r"[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*"
 PATTERN = (
     rf"^(?:(?:{_LABEL}(?:\.{_LABEL})+(?::(?:{_PORT}))?|{_LABEL}:(?:{_PORT}))/{_PART.pattern}(?:/{_PART.pattern})*"
     rf"|{_UNDOTTED}(?:/{_PART.pattern})*|{_PART.pattern})$"
 )
 """A pattern of ECMA-262 for what `repository_fault` accepts; ports above 59999 are left out."""
+
+
+class ImageName(NamedTuple):
+    """The parts of an image's name. `tag` or `digest` is None where the name has none; it has one of them."""
+
+    host: str
+    """In lower case, `docker.io` by default."""
+    repository: str
+    """As its registry knows it: `library/redis` of `redis`."""
+    tag: str | None
+    digest: str | None
+
+    @property
+    def name(self) -> str:
+        """The repository with its host, without tag and digest."""
+        return f"{self.host}/{self.repository}"
+
+    def __str__(self) -> str:
+        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def parse(image: str) -> ImageName:
+    """Return the parts of `repository:tag`, `repository@digest`, or both in one. Raises ValueError, with what to write."""
+    if scheme := _SCHEME.match(image):
+        raise ValueError(f"Must have no scheme, as {image[scheme.end() :][:300] or 'ghcr.io/acme/bert:v1'} has none.")
+    repository, at, digest = image.partition("@")
+    path, colon, tag = repository.rpartition(":")
+    if not colon or "/" in tag:
+        path, tag = repository, ""
+    if not path or ":" in path.rpartition("/")[2]:
+        raise ValueError("Must be a repository with a tag or a digest, such as ghcr.io/acme/bert:v1.")
+    if fault := repository_fault(path):
+        raise ValueError(fault)
+    if at and not is_pullable_digest(digest):
+        raise ValueError(
+            "Must have a digest of sha256, sha384 or sha512 after the @, such as sha256: and 64 hex digits."
+        )
+    if tag and not is_tag(tag):
+        raise ValueError(
+            "Must have a tag of at most 128 letters, digits and _ . - after the colon, not begun by . or -."
+        )
+    if not tag and not at:
+        raise ValueError(f"Must have a tag or a digest, such as {path}:v1 or {path}@sha256:….")
+    first, _, rest = path.partition("/")
+    host, rest = (first.lower(), rest) if _is_host(first, path) else ("", path)
+    if host in HUB:
+        host, rest = HUB[1], rest if "/" in rest else f"library/{rest}"
+    return ImageName(host, rest, tag or None, digest or None)
+
+
+def is_tag(tag: str) -> bool:
+    """Return whether the tag is valid for OCI."""
+    return _TAG.fullmatch(tag) is not None
 
 
 def is_oci_digest(digest: str) -> bool:

@@ -47,6 +47,8 @@ class Slots:
 FILES = Slots("files", 3, 2)
 SLOW_LISTS = Slots("slow lists", 3, 2)
 """Of the eight threads of a process, these two kinds leave two to everything else."""
+IMAGES = Slots("images", 2, 2)
+"""Image registries are asked by two requests at once: one that hangs holds a thread for ten seconds."""
 
 
 def dear(listing: Listing, read: Callable[[Listing], T]) -> T:

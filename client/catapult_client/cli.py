@@ -106,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     for add in (
         _register,
         _promote,
+        _verify,
         _deploy,
         _rollback,
         _retire,
@@ -160,6 +161,7 @@ def _register(verbs: Any) -> None:
         verbs, "register", commands.register, "Register a version. Registering the same version again changes nothing."
     )
     _add_version(to)
+    to.add_argument("--image", metavar="IMAGE", help="host/repository:tag; its registry is asked for the digest")
     to.add_argument("--tag", help="the image's tag")
     to.add_argument("--digest", help="the image's digest, such as sha256:…")
     to.add_argument("--source", metavar="URI", help="where the model is if it has no image; it is not opened")
@@ -176,6 +178,10 @@ def _promote(verbs: Any) -> None:
     to = _verb(verbs, "promote", commands.promote, "Make a version a release.")
     _add_version(to)
     _add_force(to)
+
+
+def _verify(verbs: Any) -> None:
+    _add_version(_verb(verbs, "verify", commands.verify, "Ask the image registry about a version's image."))
 
 
 def _deploy(verbs: Any) -> None:

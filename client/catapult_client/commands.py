@@ -31,14 +31,18 @@ class Failed(Exception):
 
 def register(registry: Registry[Any], options: Options, out: Output) -> bool:
     """Register the version unless it exists with this content; with `--release` also promote it."""
-    if (options.tag is None) != (options.digest is None) or options.tag is options.source is None:
-        raise Usage("Pass --tag and --digest, or --source, or all three.")
+    by_hand = options.tag is not None or options.digest is not None
+    if (options.tag is None) != (options.digest is None) or (options.image is not None and by_hand):
+        raise Usage("Pass --image, or --tag and --digest.")
+    if not (by_hand or options.image or options.source):
+        raise Usage("Pass --image, --tag and --digest, or --source.")
     metadata = _metadata(options.metadata)
     if options.create_model is not None:
         registry.ensure_model(options.model, options.create_model)
     version = registry.ensure_version(
         options.model,
         options.version,
+        image=options.image,
         tag=options.tag,
         digest=options.digest,
         source=options.source,
@@ -71,6 +75,21 @@ def promote(registry: Registry[Any], options: Options, out: Output) -> bool:
     version = registry.promote(_version(registry, options), options.reason, force=options.force)
     out.result(version, f"{_named(version)} is a release")
     return True
+
+
+def verify(registry: Registry[Any], options: Options, out: Output) -> bool:
+    """Let the server ask the image registry now. Succeed if it has the digest and the tag still leads to it."""
+    version = registry.verify_version(_version(registry, options))
+    lines = [f"{_named(version)}: the digest is {version.digest_status}"]
+    if version.tag_status:
+        lines.append(f"the tag {version.tag} is {version.tag_status}")
+    signers = sorted({each["key"] for each in version.signatures})
+    lines.append(f"signed by {', '.join(signers)}" if signers else "not signed by a trusted key")
+    out.result(version, "; ".join(lines))
+    is_good = version.digest_status == "verified" and version.tag_status in (None, "current")
+    if not is_good and version.verification:
+        out.tell(version.verification["detail"])
+    return is_good
 
 
 def deploy(registry: Registry[Any], options: Options, out: Output) -> bool:

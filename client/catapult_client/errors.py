@@ -13,7 +13,9 @@ RegistryError
 │   ├── Blocked
 │   └── Frozen
 ├── IdempotencyInProgress, IdempotencyMismatch
-├── PreconditionFailed, TooLarge, UnsupportedMediaType, RangeNotSatisfiable, Validation, RateLimited
+├── PreconditionFailed, TooLarge, UnsupportedMediaType, RangeNotSatisfiable, RateLimited
+├── Validation
+│   └── RegistryUnreachable
 └── ServerError
     ├── Internal
     ├── Unavailable
@@ -171,6 +173,10 @@ class Validation(RegistryError):
     """422: `errors` names every bad field."""
 
 
+class RegistryUnreachable(Validation):
+    """422: the server has no way to the image registry."""
+
+
 class RateLimited(RegistryError):
     """429"""
 
@@ -184,7 +190,7 @@ class Internal(ServerError):
 
 
 class Unavailable(ServerError):
-    """502, 503, 504: the registry, its database or a proxy is down."""
+    """502, 503, 504: the registry, its database or a proxy is down; or the image registry failed, which 502 may mean too."""
 
 
 class InsufficientStorage(ServerError):
@@ -207,9 +213,11 @@ _PROBLEMS: list[tuple[str, int, type[RegistryError]]] = [
     ("range-not-satisfiable", 416, RangeNotSatisfiable),
     ("validation", 422, Validation),
     ("idempotency-mismatch", 422, IdempotencyMismatch),
+    ("registry-unreachable", 422, RegistryUnreachable),
     ("rate-limited", 429, RateLimited),
     ("internal", 500, Internal),
     ("unavailable", 503, Unavailable),
+    ("registry-failed", 502, Unavailable),
     ("insufficient-storage", 507, InsufficientStorage),
 ]
 BY_TYPE: dict[str, type[RegistryError]] = {name: kind for name, _, kind in _PROBLEMS}

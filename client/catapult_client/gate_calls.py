@@ -33,6 +33,8 @@ class GateCalls(Calls[Failed]):
         environment: str | None = None,
         seconds: int | None = None,
         count: int | None = None,
+        max_age: int | None = None,
+        tag: bool | None = None,
         role: str | None = None,
         idempotency_key: str | None = None,
     ) -> Gate | Failed:
@@ -40,7 +42,9 @@ class GateCalls(Calls[Failed]):
 
         The kind determines the other fields: `metric` (`path`, `op` one of `>= > <= < ==`, `value`), `no_regression`
         (`path`, `direction` `higher` or `lower`, `tolerance`), `metadata_present` (`paths`), `released` (none),
-        `soaked` (`environment`, `seconds`), `approved` (`count`, `role`), `files_signed` and `files_intact` (none).
+        `soaked` (`environment`, `seconds`), `approved` (`count`, `role`), `digest_verified` (`max_age` in
+        seconds, `tag`: whether the tag must not have moved), `signed` (`count` of trusted keys), `files_signed` and
+        `files_intact` (none).
         Paths are within metadata: `accuracy`, `eval.f1`, `results[0].value`.
 
         Raises Validation, which names every bad field, Conflict (there is the same gate),
@@ -65,6 +69,8 @@ class GateCalls(Calls[Failed]):
         environment: str | Unset = UNSET,
         seconds: int | Unset = UNSET,
         count: int | Unset = UNSET,
+        max_age: int | Unset = UNSET,
+        tag: bool | Unset = UNSET,
         role: str | Unset = UNSET,
         if_match: str | Gate | None = None,
     ) -> Gate | Failed:

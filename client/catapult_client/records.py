@@ -54,6 +54,9 @@ class Version(Record):
     `image` can be pulled; without one it is None, and `image_fault` says why. A version that has only a `source`, a URI
     or path, has no `tag`, `digest` and `digest_status` either. `live_in` has names of environments, `aliases` those that point
     at it.
+    `digest_status` and `tag_status` are what the image registry answered last: `verified`, `missing`, `mismatch`,
+    `unreachable`, `unverified` or `malformed`, and `current`, `moved` or `gone`. `verification` has `detail checked_at
+    verified_at tag_digest`, each of `signatures` `key layout verified_at` of a trusted key whose signature verified.
     A release has the `decision_id` of its promotion; `override` is whether that overrode a gate.
     """
 
@@ -65,6 +68,10 @@ class Version(Record):
     tag: str | None = None
     digest: str | None = None
     digest_status: str | None = None
+    tag_status: str | None = None
+    verification: dict[str, Any] | None = field(default=None, hash=False)
+    manifest: dict[str, Any] | None = field(default=None, hash=False)
+    signatures: list[dict[str, Any]] = field(default_factory=list, hash=False)
     image: str | None = None
     image_fault: str | None = None
     source: str | None = None
@@ -228,7 +235,8 @@ class Gate(Record):
 
     `model` is a name or a pattern such as `myorg/*`. The other fields depend on the kind, and are None for the rest:
     `metric` has `path op value`, `no_regression` `path direction tolerance`, `metadata_present` `paths`,
-    `soaked` `environment seconds`, `approved` `count role`, and `released`, `files_signed` and `files_intact` none.
+    `soaked` `environment seconds`, `approved` `count role`, `digest_verified` `max_age tag`, `signed` `count`, and `released`,
+    `files_signed` and `files_intact` none.
     """
 
     id: str = ""
@@ -244,6 +252,8 @@ class Gate(Record):
     environment: str | None = None
     seconds: int | None = None
     count: int | None = None
+    max_age: int | None = None
+    tag: bool | None = None
     role: str | None = None
     created_by: str | None = None
     created_at: datetime | None = None

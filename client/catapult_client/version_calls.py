@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from . import images
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
 from .comparison import Comparison
 from .ensure import ensured
-from .errors import InvalidArgument, NotFound
+from .errors import InvalidArgument, NotFound, RegistryUnreachable
 from .records import Deployment, Model, Version
 
 
@@ -25,6 +26,7 @@ class VersionCalls(Calls[Failed]):
         tag: str | None = None,
         digest: str | None = None,
         *,
+        image: str | None = None,
         model_id: str | uuid.UUID | Model | Failed | None = None,
         source: str | None = None,
         size_bytes: int | None = None,
@@ -37,8 +39,11 @@ class VersionCalls(Calls[Failed]):
         is_release: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Version | Failed:
-        """Register a version and return it. Needs `model_name` or `model_id`, `version`, and `tag` and `digest` or
-        `source`: a URI or path, which the registry never opens.
+        """Register a version and return it. Needs `model_name` or `model_id`, `version`, and `image`, `tag` and `digest`,
+        or `source`: a URI or path, which the registry never opens.
+
+        Of an `image`, `host/repository:tag`, the server asks its registry for the digest. Where the server has no way there,
+        it is asked from here, with what `docker login` stored; its `digest_status` is `unverified` then.
 
         Numbers in `metadata` may be numpy or torch scalars; InvalidArgument names the key of NaN, infinity, a set or
         bytes. Raises Conflict (the model has this version), Blocked (with `is_release`, by a gate; nothing is
@@ -46,7 +51,15 @@ class VersionCalls(Calls[Failed]):
         `releaser` with `is_release`).
         """
         fields = arguments(locals(), "model_name", "model_id", "idempotency_key") | _model(model_name, model_id)
-        return self._post(Version, "/v1/versions", fields, idempotency_key)
+        return self._registered(fields, idempotency_key)
+
+    def _registered(self, fields: dict[str, Any], idempotency_key: str | None = None) -> Version:
+        """Return the new version. An image whose registry the server cannot reach is looked up from here."""
+        try:
+            return self._post(Version, "/v1/versions", fields, idempotency_key)
+        except RegistryUnreachable:
+            fields = {**fields, "image": images.with_digest(fields["image"]), "resolved_by_client": True}
+            return self._post(Version, "/v1/versions", fields, idempotency_key)
 
     @call
     def ensure_version(
@@ -56,6 +69,7 @@ class VersionCalls(Calls[Failed]):
         tag: str | None = None,
         digest: str | None = None,
         *,
+        image: str | None = None,
         model_id: str | uuid.UUID | Model | Failed | None = None,
         source: str | None = None,
         size_bytes: int | None = None,
@@ -71,16 +85,17 @@ class VersionCalls(Calls[Failed]):
         """Return this version of the model, registering it if needed, so that a job can be run again.
 
         A version that exists must have the same content: the fields that are not None are compared, `metadata` as a
-        whole, and `1` is `1.0`; not `release_notes` and `tags`, which people edit. `compare` names the fields that are compared
+        whole, and `1` is `1.0`; not `release_notes` and `tags`, which people edit. Of an `image` the tag and the digest are
+        compared, as far as it names them. `compare` names the fields that are compared
         instead. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_version` raises.
         """
         content = self._plain(arguments(locals(), "model_name", "model_id", "version", "compare"), None)
         model = _model(model_name, model_id)
         return ensured(
             f"Version {version}",
-            lambda: self._post(Version, "/v1/versions", {**model, "version": version, **content}, None),
+            lambda: self._registered({**model, "version": version, **content}),
             lambda: self._find_version(model, version),
-            content,
+            _compared(content),
             compare,
         )
 
@@ -239,6 +254,15 @@ class VersionCalls(Calls[Failed]):
         self._delete(f"/v1/versions/{identity(version_id, 'version_id')}", {}, if_match)
 
     @call
+    def verify_version(self, version_id: str | uuid.UUID | Version | Failed) -> Version | Failed:
+        """Let the server ask the image registry now, and return the version with the answer.
+
+        See its `digest_status`, `tag_status`, `verification` and `signatures`. Raises NotFound, Conflict (it has no image),
+        Unavailable (too many ask at once), Forbidden (needs the role `publisher`).
+        """
+        return self._post(Version, f"/v1/versions/{identity(version_id, 'version_id')}/verify", {}, None)
+
+    @call
     def promote_version(
         self,
         version_id: str | uuid.UUID | Version | Failed,
@@ -279,3 +303,12 @@ def _model(name: str | None, id_: object) -> dict[str, Any]:
     if (name is None) == (id_ is None):
         raise InvalidArgument("Pass model_name or model_id, one of the two.")
     return {"model_id": identity(id_, "model_id")} if name is None else {"model_name": name}
+
+
+def _compared(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what of the content is compared with a version that exists: of an image the tag and the digest that it names."""
+    if "image" not in content:
+        return content
+    tag, digest = images.parts(content["image"])
+    named = {name: value for name, value in (("tag", tag), ("digest", digest)) if value is not None}
+    return {**{name: value for name, value in content.items() if name != "image"}, **named}

@@ -73,6 +73,7 @@ def upgrade() -> None:
         sa.Column("version_id", sa.Uuid(), nullable=False),
         sa.Column("repository", sa.Text(), nullable=False),
         sa.Column("digest_status", sa.String(16), nullable=False),
+        sa.Column("unreachable", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("tag_status", sa.String(16), nullable=True),
         sa.Column("tag_digest", sa.String(300), nullable=True),
         sa.Column("detail", sa.Text(), nullable=False),
@@ -81,7 +82,7 @@ def upgrade() -> None:
         sa.Column("image", JSONB(), nullable=True),
         sa.Column("signatures", JSONB(), server_default="[]", nullable=False),
         sa.CheckConstraint(
-            "digest_status IN ('unverified', 'verified', 'missing', 'mismatch', 'unreachable')",
+            "digest_status IN ('unverified', 'verified', 'missing', 'mismatch')",
             name=op.f("ck_image_checks_digest_status"),
         ),
         sa.CheckConstraint("tag_status IN ('current', 'moved', 'gone')", name=op.f("ck_image_checks_tag_status")),
@@ -95,6 +96,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name=op.f("fk_image_checks_version_id")),
         sa.PrimaryKeyConstraint("version_id", name=op.f("pk_image_checks")),
     )
+    op.drop_constraint(op.f("ck_versions_image"), "versions", type_="check")
+    op.create_check_constraint(op.f("ck_versions_image"), "versions", "tag IS NULL OR digest IS NOT NULL")
     op.add_column("models", sa.Column("register_tags", sa.String(128), nullable=True))
     op.create_check_constraint(
         op.f("ck_models_register_tags"), "models", "register_tags ~ '^[A-Za-z0-9_*][A-Za-z0-9._*-]*$'"
@@ -107,7 +110,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What image registries answered is lost, and gates that ask for it are."""
+    """What image registries answered is lost, and gates that ask for it are. An image without a tag gets one of its digest."""
     op.execute("DELETE FROM jobs WHERE kind IN ('verify', 'register_image')")
     lost = "kind IN ('digest_verified', 'signed')"
     op.execute(f"DELETE FROM gate_refusals WHERE gate_id IN (SELECT id FROM gates WHERE {lost})")  # noqa: S608
@@ -118,6 +121,11 @@ def downgrade() -> None:
     op.drop_column("gates", "max_age")
     op.drop_constraint(op.f("ck_models_register_tags"), "models", type_="check")
     op.drop_column("models", "register_tags")
+    op.execute(
+        "UPDATE versions SET tag = left(replace(digest, ':', '-'), 128) WHERE tag IS NULL AND digest IS NOT NULL"
+    )
+    op.drop_constraint(op.f("ck_versions_image"), "versions", type_="check")
+    op.create_check_constraint(op.f("ck_versions_image"), "versions", "(tag IS NULL) = (digest IS NULL)")
     op.drop_table("image_checks")
     op.drop_table("registries")
 

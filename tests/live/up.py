@@ -46,13 +46,15 @@ SETTINGS = (
         "AWS_",
         "FILES_",
         "MLFLOW_",
+        "DRIFT_EVERY",
     ),
 )
 
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment with these settings and none of the machine's."""
-    return {**{name: value for name, value in os.environ.items() if not name.upper().startswith(SETTINGS)}, **settings}
+    own = {name: value for name, value in os.environ.items() if not name.upper().startswith(SETTINGS)}
+    return {**own, "DRIFT_EVERY": "0", **settings}
 
 
 def for_a_team(database_url: str) -> dict[str, str]:

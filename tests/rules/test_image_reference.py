@@ -1,6 +1,13 @@
 import pytest
 
-from catapult.rules.image_reference import digest_status, image, image_fault, is_oci_digest, repository_fault
+from catapult.rules.image_reference import (
+    digest_status,
+    image,
+    image_fault,
+    is_oci_digest,
+    parse,
+    repository_fault,
+)
 
 A, DIGEST = "a" * 64, "sha256:" + "0123456789abcdef" * 4
 KNOWN = [DIGEST, "sha384:" + "a" * 96, "sha512:" + "a" * 128]
@@ -105,3 +112,55 @@ def test_a_repository_is_one_that_container_tools_pull_from_or_is_told_what_to_w
 @pytest.mark.parametrize("repository", ["ghcr.io/a/b\ncurl evil", "ghcr.io/a/b; rm", "$(id)", "ghcr.io/a b", "-v/:/x"])
 def test_what_a_shell_would_take_for_more_than_an_image_is_none(repository):
     assert image(repository, "docker.io/a/b", DIGEST) is None
+
+
+NAMES = {
+    "redis:7": ("docker.io", "library/redis", "7", None),
+    "myorg/bert:v1": ("docker.io", "myorg/bert", "v1", None),
+    "docker.io/redis:7": ("docker.io", "library/redis", "7", None),
+    "index.docker.io/myorg/bert:v1": ("docker.io", "myorg/bert", "v1", None),
+    "registry-1.docker.io/library/redis:7": ("registry-1.docker.io", "library/redis", "7", None),
+    "localhost/bert:v1": ("localhost", "bert", "v1", None),
+    "localhost:5000/bert:v1": ("localhost:5000", "bert", "v1", None),
+    "Registry.Example.com:443/a/b/c:V_1.-x": ("registry.example.com:443", "a/b/c", "V_1.-x", None),
+    f"ghcr.io/acme/bert@{DIGEST}": ("ghcr.io", "acme/bert", None, DIGEST),
+    f"ghcr.io/acme/bert:v1@{KNOWN[2]}": ("ghcr.io", "acme/bert", "v1", KNOWN[2]),
+    "ghcr.io/acme/bert:" + "a" * 128: ("ghcr.io", "acme/bert", "a" * 128, None),
+}
+NO_NAMES = {
+    "https://ghcr.io/acme/bert:v1": "no scheme, as ghcr.io/acme/bert:v1 has none.",
+    "docker://bert:v1": "no scheme, as bert:v1 has none.",
+    "ghcr.io/acme/Bert:v1": "lower case after the host: ghcr.io/acme/bert.",
+    "ghcr.io/acme/bert": "a tag or a digest, such as ghcr.io/acme/bert:v1",
+    "ghcr.io/acme/bert:": "a tag or a digest, such as ghcr.io/acme/bert:v1",
+    "ghcr.io/acme/bert:-v": "a tag of at most 128",
+    "ghcr.io/acme/bert:v 1": "a tag of at most 128",
+    "ghcr.io/acme/bert:v1\n": "a tag of at most 128",
+    "ghcr.io/acme/bert:" + "a" * 129: "a tag of at most 128",
+    **{f"ghcr.io/acme/bert@{digest}": "a digest of sha256" for digest in [*UNKNOWN, *REFUSED]},
+    f"ghcr.io/acme/bert@{DIGEST}@{DIGEST}": "a digest of sha256",
+    f"ghcr.io/acme/bert@{DIGEST}:v1": "a digest of sha256",
+    "ghcr.io/acme/bert:v1:v2": "a repository with a tag",
+    "host:99999/x:v1": "'host:99999' is not",
+    "ghcr.io/acme/:v1": "none at the end",
+    "ghcr.io//bert:v1": "a name after each slash",
+    f"@{DIGEST}": "a repository with a tag",
+    "": "a repository with a tag",
+    ":v1": "a repository with a tag",
+    "a" * 238 + ":v1": "at most 237 characters",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_has_its_parts(name):
+    parsed = parse(name)
+    assert parsed == NAMES[name]
+    assert parse(str(parsed)) == parsed
+    assert str(parsed).startswith(f"{parsed.name}:" if parsed.tag else f"{parsed.name}@")
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_what_is_no_name_says_what_to_write(name):
+    with pytest.raises(ValueError) as error:
+        parse(name)
+    assert NO_NAMES[name] in str(error.value)

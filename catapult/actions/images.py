@@ -1,0 +1,133 @@
+"""Ask image registries about images. No transaction is open and nothing is locked while the network is asked."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from catapult import oci
+from catapult.egress import Policy
+from catapult.errors import Invalid, RegistryFailed, RegistryUnreachable, Unavailable
+from catapult.extensions import current_settings, db
+from catapult.oci import Fault, RegistryError
+from catapult.queries import registries
+from catapult.queries.image_checks import Subject
+from catapult.rules import image_reference
+from catapult.rules.image_reference import ImageName
+from catapult.rules.json_text import rfc3339
+from catapult.tables import DigestStatus, TagStatus
+
+MOST_LABELS, LABEL_LENGTH = 50, 500
+"""What is kept of an image's labels."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An image as its registry knows it, or, where `image` is None, as the client named it."""
+
+    name: ImageName
+    digest: str
+    image: oci.Image | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a registry answered about a version's image.
+
+    `status` is None if it could not be asked, and `signatures` where it gave no answer about them.
+    """
+
+    status: DigestStatus | None
+    detail: str
+    tag_status: TagStatus | None = None
+    tag_digest: str | None = None
+    image: dict[str, Any] | None = None
+    signatures: list[oci.Signature] | None = None
+    retry_after: int = 0
+
+
+def parsed(image: str) -> ImageName:
+    """Return the parts of `host/repository:tag@digest`. Raises Invalid."""
+    try:
+        return image_reference.parse(image)
+    except ValueError as error:
+        raise Invalid("This is not the name of an image.", errors={"image": [str(error)]}) from error
+
+
+def as_named(image: str) -> Resolved:
+    """Return the image as the client named it, with a digest that nobody here has asked for. Raises Invalid."""
+    name = parsed(image)
+    if name.digest is None:
+        reason = "Must have the digest, host/repository:tag@sha256:…, where resolved_by_client is true."
+        raise Invalid("An image that you resolved needs its digest.", errors={"image": [reason]})
+    return Resolved(name, name.digest)
+
+
+def resolve(image: str) -> Resolved:
+    """Ask the registry for this image. Ends the session's transaction.
+
+    Raises Invalid if there is no such image or its tag leads to another digest than the one named, RegistryUnreachable,
+    RegistryFailed, and Unavailable while the registry takes no more requests.
+    """
+    name = parsed(image)
+    try:
+        registry = _registry(name)
+        found = registry.resolve(name)
+        led_to = registry.digest_of(name.repository, name.tag) if name.tag and name.digest else found.digest
+    except RegistryError as error:
+        raise _refusal(error) from error
+    if led_to != found.digest:
+        reason = f"The tag {name.tag} leads to {led_to}, not to the digest that you named."
+        raise Invalid("The tag and the digest are of two images.", errors={"image": [reason]})
+    return Resolved(name, found.digest, found)
+
+
+def look(subject: Subject) -> Answer:
+    """Ask the registry for the version's digest, for where its tag leads, and for signatures. Ends the session's transaction."""
+    tag = f":{subject.tag}" if subject.tag else ""
+    name = image_reference.parse(f"{subject.pull_from}{tag}@{subject.digest}")
+    try:
+        registry = _registry(name)
+        image = registry.resolve(name)
+    except RegistryError as error:
+        status = {Fault.MISSING: DigestStatus.MISSING, Fault.MISMATCH: DigestStatus.MISMATCH}.get(error.fault)
+        if status is None:
+            return Answer(None, error.reason, retry_after=error.retry_after or 0)
+        return Answer(status, error.reason, *_tag(registry, name))
+    detail, signatures = f"{name.host} has this digest.", None
+    try:
+        signatures = registry.signatures(name.repository, image.digest, subject.keys) if subject.keys else []
+    except RegistryError as error:
+        detail = f"{detail} Its signatures could not be looked up: {error.reason}"
+    return Answer(DigestStatus.VERIFIED, detail, *_tag(registry, name), described(image), signatures)
+
+
+def described(image: oci.Image) -> dict[str, Any]:
+    """Return what is kept of an image's manifest: `rules.image_checks.MANIFEST`."""
+    labels = {name[:LABEL_LENGTH]: text[:LABEL_LENGTH] for name, text in sorted(image.labels.items())[:MOST_LABELS]}
+    kept = {name: value for name, value in asdict(image).items() if name != "digest"}
+    return {**kept, "labels": labels, "created": image.created and rfc3339(image.created)}
+
+
+def _tag(registry: oci.Registry, name: ImageName) -> tuple[TagStatus | None, str | None]:
+    """Return where the tag leads: its status, and the other digest where it was moved. Unknown is None."""
+    if name.tag is None:
+        return None, None
+    try:
+        led_to = registry.digest_of(name.repository, name.tag)
+    except RegistryError as error:
+        return (TagStatus.GONE if error.fault == Fault.MISSING else None), None
+    return (TagStatus.CURRENT, None) if led_to == name.digest else (TagStatus.MOVED, led_to)
+
+
+def _registry(name: ImageName) -> oci.Registry:
+    """Return the registry to ask. Raises RegistryError if it is not known how."""
+    access = registries.access(name.host, name.repository)
+    db.session.rollback()
+    return oci.Registry(Policy.of(current_settings()), access, name.host)
+
+
+def _refusal(error: RegistryError) -> Exception:
+    if error.fault in (Fault.MISSING, Fault.MISMATCH, Fault.UNAUTHORIZED, Fault.FORBIDDEN):
+        return Invalid(error.reason, errors={"image": [error.reason]})
+    if error.fault == Fault.LIMITED:
+        return Unavailable(error.reason, retry_after=error.retry_after or 60)
+    return RegistryUnreachable(error.reason) if error.fault == Fault.UNREACHABLE else RegistryFailed(error.reason)

@@ -1,0 +1,210 @@
+"""What a registry is asked: which image a name means, and who has signed it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, zip_longest
+from typing import Any, TypeVar
+
+from catapult.egress import Answer, Policy
+from catapult.oci.authorization import Access
+from catapult.oci.conversation import MOST_BYTES, Conversation
+from catapult.oci.faults import Fault, RegistryError, malformed, mismatched
+from catapult.rules import image_manifests, image_signatures, sigstore_bundle
+from catapult.rules.image_manifests import ACCEPTED, Descriptor, Image, Malformed, Manifest, digest_of, is_content_of
+from catapult.rules.image_reference import ImageName, is_pullable_digest, is_tag
+from catapult.rules.image_signatures import BUNDLE, SIMPLE, Claim, SimpleClaim
+
+PAGES, LOOKED_AT, TRIED = 3, 16, 3
+"""The pages of referrers that are read, the signatures that are looked at, and the images of an index that are tried."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature of the image with this digest, by a key that the caller named; `layout` is `simple` or `bundle`."""
+
+    key_id: Any
+    key: str
+    layout: str
+    digest: str
+
+
+class Registry:
+    """One conversation with one registry. Each method ends within ten seconds, and raises RegistryError.
+
+    `host` is as people write it: `docker.io` is asked where its API is. It is for one thread at a time.
+    """
+
+    def __init__(self, policy: Policy, access: Access, host: str) -> None:
+        self._talk = Conversation(policy, access, host)
+
+    def resolve(self, name: ImageName) -> Image:
+        """Return what the name's digest names, or its tag if it has none. What comes has that digest."""
+        self._talk.start()
+        reference = name.digest or name.tag or ""
+        digest, named = self._manifest(name.repository, reference)
+        if named.manifests is None:
+            image: Manifest | None = named
+        else:
+            image = self._representative(name.repository, named)
+        config = image.config if image and image.has_known_config else None
+        content = self._blob(name.repository, config) if config else None
+        with _reported(self._talk.who, _what(name.repository, reference)):
+            return image_manifests.described(digest, named, image, content)
+
+    def digest_of(self, repository: str, reference: str) -> str:
+        """Return the digest that the tag leads to now, or the digest itself if it is there."""
+        self._talk.start()
+        what = _what(repository, reference)
+        path = f"manifests/{_checked(reference)}"
+        answer = self._talk.get(repository, path, what, ACCEPTED, "HEAD")
+        digest = answer.headers.get("docker-content-digest", "")
+        if (answer.status == 200 and not digest) or answer.status == 405:
+            return self._manifest(repository, reference)[0]
+        if answer.status != 200:
+            raise self._talk.refusal(answer, what)
+        if not is_pullable_digest(digest) or (":" in reference and digest != reference):
+            raise malformed(self._talk.who, what, "another digest, or none that is known")
+        return digest
+
+    def signatures(self, repository: str, digest: str, keys: Iterable[Mapping[str, Any]]) -> list[Signature]:
+        """Return each key, of `id name public_key`, that signed the image of this digest, once for each layout.
+
+        A signature that cannot be read counts for nothing, so that it hides no other. One of the image of one platform does not
+        count for the index. Of images with a SHA-512, only bundles are looked for.
+        """
+        self._talk.start()
+        _checked(digest)
+        keys, signatures = list(keys), dict[tuple[Any, str], Signature]()
+        if not keys:
+            return []
+        both = zip_longest(self._simple(repository, digest), self._bundles(repository, digest))
+        candidates = (candidate for pair in both for candidate in pair if candidate)  # many of one layout hide none
+        for layout, read in islice(candidates, LOOKED_AT):
+            claim = _unless_unreadable(read)
+            if claim and image_signatures.is_of(layout, claim.payload, digest):
+                for key in keys:
+                    if (key["id"], layout) not in signatures and claim.is_signed_by(key["public_key"]):
+                        signatures[key["id"], layout] = Signature(key["id"], key["name"], layout, digest)
+        return list(signatures.values())
+
+    def _simple(self, repository: str, digest: str) -> Iterator[tuple[str, Callable[[], Claim | None]]]:
+        """Yield how to read each signature of the layout "simple"."""
+        tag = image_signatures.signature_tag(digest)
+        found = _unless_unreadable(partial(self._manifest, repository, tag)) if tag else None
+        contents: dict[str, bytes] = {}
+
+        def claim(layer: Descriptor, signature: bytes) -> SimpleClaim:
+            if layer.digest not in contents:  # signatures by several keys are of the same claim
+                contents[layer.digest] = self._blob(repository, layer)
+            return SimpleClaim(contents[layer.digest], signature)
+
+        for layer, signature in image_signatures.simple_layers(found[1]) if found else ():
+            yield SIMPLE, partial(claim, layer, signature)
+
+    def _bundles(self, repository: str, digest: str) -> Iterator[tuple[str, Callable[[], Claim | None]]]:
+        """Yield how to read each bundle that refers to the image."""
+
+        def claim(referrer: Descriptor) -> Claim | None:
+            layer = image_signatures.bundle_layer(self._manifest(repository, referrer.digest)[1])
+            try:
+                return sigstore_bundle.opened(self._blob(repository, layer)) if layer else None
+            except sigstore_bundle.Unopened:
+                return None
+
+        for referrer in self._referrers(repository, digest):
+            if image_signatures.may_be_bundle(referrer):
+                yield BUNDLE, partial(claim, referrer)
+
+    def _referrers(self, repository: str, digest: str) -> Iterator[Descriptor]:
+        """Yield what refers to the image, by the API for it or else by the index with the tag for it."""
+        path: str | None = f"referrers/{digest}"
+        what = f"the referrers of {_what(repository, digest)}"
+        for page in range(PAGES):
+            if path is None:
+                return
+            answer = self._talk.get(repository, path, what, ACCEPTED)
+            index = self._index(answer, what)
+            if index is None and page == 0:
+                tag = image_signatures.referrers_tag(digest)
+                found = _unless_unreadable(partial(self._manifest, repository, tag))
+                index = found[1] if found else None
+            yield from (index.manifests or ()) if index else ()
+            path = self._talk.next_page(answer, repository, path)
+
+    def _index(self, answer: Answer, what: str) -> Manifest | None:
+        """Return the index that was answered, or None if the registry has none there."""
+        if answer.status in (401, 403, 429) or answer.status >= 500:
+            raise self._talk.refusal(answer, what)
+        try:
+            index = image_manifests.read(answer.body, answer.headers.get("content-type", ""))
+        except Malformed:
+            return None
+        return index if answer.status == 200 and index.manifests is not None else None
+
+    def _manifest(self, repository: str, reference: str) -> tuple[str, Manifest]:
+        """Return a manifest and its digest."""
+        what = _what(repository, reference)
+        answer = self._talk.content(repository, f"manifests/{_checked(reference)}", what, ACCEPTED)
+        said = answer.headers.get("docker-content-digest")
+        for digest in (said, reference if ":" in reference else None):
+            if digest is not None and not (is_pullable_digest(digest) and is_content_of(digest, answer.body)):
+                raise mismatched(self._talk.who, what)
+        digest = reference if ":" in reference else said or digest_of(answer.body)
+        with _reported(self._talk.who, what):
+            return digest, image_manifests.read(answer.body, answer.headers.get("content-type", ""))
+
+    def _representative(self, repository: str, index: Manifest) -> Manifest | None:
+        """Return the image that stands for the index. An index may name images that its registry does not have."""
+        candidates = image_manifests.by_preference(index)[:TRIED]
+        for number, descriptor in enumerate(candidates, start=1):
+            try:
+                return self._manifest(repository, descriptor.digest)[1]
+            except RegistryError as error:
+                if error.fault != Fault.MISSING or number == len(candidates):
+                    raise
+        return None
+
+    def _blob(self, repository: str, descriptor: Descriptor) -> bytes:
+        """Return the content of a blob."""
+        what = _what(repository, descriptor.digest)
+        if descriptor.size > MOST_BYTES:
+            raise malformed(self._talk.who, what, f"a size of more than {MOST_BYTES // 1024**2} MiB")
+        content = self._talk.content(repository, f"blobs/{descriptor.digest}", what).body
+        if not is_content_of(descriptor.digest, content):
+            raise malformed(self._talk.who, what, "a blob that does not have the digest it should have")
+        return content
+
+
+@contextmanager
+def _reported(who: str, what: str) -> Iterator[None]:
+    """Raise RegistryError for what is malformed."""
+    try:
+        yield
+    except Malformed as error:
+        raise malformed(who, what, str(error)) from None
+
+
+def _unless_unreadable(read: Callable[[], T]) -> T | None:
+    """Return what is read, or None if it is not there or is malformed."""
+    try:
+        return read()
+    except RegistryError as error:
+        if error.fault in (Fault.MISSING, Fault.MALFORMED, Fault.MISMATCH):
+            return None
+        raise
+
+
+def _checked(reference: str) -> str:
+    """Return the tag or digest. Raises ValueError if it is neither: some registries fail over what is not."""
+    if not (is_pullable_digest(reference) if ":" in reference else is_tag(reference)):
+        raise ValueError(f"{reference[:80]!r} is neither a tag nor a digest.")
+    return reference
+
+
+def _what(repository: str, reference: str) -> str:
+    """Return the name of a manifest or blob within its registry."""
+    return f"{repository}{'@' if ':' in reference else ':'}{reference}"

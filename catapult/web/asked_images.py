@@ -1,0 +1,21 @@
+"""The image that a request names for a new version."""
+
+from typing import Any
+
+from catapult.actions import images
+from catapult.actions.images import Resolved
+from catapult.web import slots
+
+
+def resolved(body: dict[str, Any]) -> Resolved | None:
+    """Take `image` and `resolved_by_client` out of the body, and return the image; None if there is none.
+
+    At most a few requests ask registries at once. Raises Unavailable beyond, and what `images.resolve` raises.
+    """
+    image, by_client = body.pop("image", None), body.pop("resolved_by_client", False)
+    if image is None:
+        return None
+    if by_client:
+        return images.as_named(image)
+    with slots.IMAGES.taken():
+        return images.resolve(image)
