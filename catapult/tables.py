@@ -74,6 +74,7 @@ OF_RUN = text("deleted_at IS NULL AND ((metadata -> 'mlflow') ->> 'run_id') IS N
 RELEASES = text("deleted_at IS NULL AND released_at IS NOT NULL")
 ACTIVE_RELEASES = text("deleted_at IS NULL AND status = 'active' AND released_at IS NOT NULL")
 LIVE = "live_from IS NOT NULL AND ended_at IS NULL"
+UNSOUND_IMAGE = "digest_status IN ('missing', 'mismatch') OR tag_status IN ('moved', 'gone')"
 OPEN = "status IN ('pending', 'running') AND deleted_at IS NULL"
 
 RELEASE = "release"
@@ -1188,6 +1189,7 @@ class ImageCheck(Row):
         CheckConstraint("jsonb_typeof(image) = 'object'", name="image"),
         *at_most(PLACE_LENGTH, "repository"),
         *at_most(SOURCE_LENGTH, "detail"),
+        Index("ix_image_checks_unsound", version_id, postgresql_where=text(UNSOUND_IMAGE)),
     )
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from catapult.extensions import db
 from catapult.queries import jobs, registry
+from catapult.tables import LIVE, UNSOUND_IMAGE
 
 BOUND = {"bound": registry.EXACT_UP_TO + 1}
 SAMPLED_PAGES = 400
@@ -53,7 +54,11 @@ _OTHERS = text(
     " (SELECT count(*) FROM (SELECT FROM artifacts AS file JOIN versions AS version ON version.id = file.version_id"
     " WHERE file.state = 'missing' AND version.deleted_at IS NULL LIMIT :bound) AS part) AS missing,"
     " (SELECT count(*) FROM (SELECT FROM artifacts AS file JOIN versions AS version ON version.id = file.version_id"
-    " WHERE file.state = 'changed' AND version.deleted_at IS NULL LIMIT :bound) AS part) AS changed"
+    " WHERE file.state = 'changed' AND version.deleted_at IS NULL LIMIT :bound) AS part) AS changed,"
+    " (SELECT json_object_agg(state, number) FROM (SELECT state, count(*) AS number FROM (SELECT"
+    " CASE WHEN digest_status IN ('missing', 'mismatch') THEN digest_status ELSE tag_status END AS state"
+    f" FROM image_checks AS checked WHERE ({UNSOUND_IMAGE}) AND EXISTS (SELECT FROM deployments"
+    f" WHERE release_id = checked.version_id AND {LIVE}) LIMIT :bound) AS part GROUP BY state) AS counted) AS images"  # noqa: S608
 )
 
 
@@ -73,6 +78,8 @@ class Held(NamedTuple):
     deliveries_waiting: int
     files_damaged: dict[str, int]
     """By state: `missing` and `changed`."""
+    images_changed: dict[str, int]
+    """Versions that are live, by what became of their images: `missing` and `mismatch` digests, `moved` and `gone` tags."""
 
 
 def held() -> Held:
@@ -88,6 +95,7 @@ def held() -> Held:
         jobs=jobs.depth(),
         deliveries_waiting=others.waiting,
         files_damaged={"missing": others.missing, "changed": others.changed},
+        images_changed=dict.fromkeys(("missing", "mismatch", "moved", "gone"), 0) | (others.images or {}),
     )
 
 

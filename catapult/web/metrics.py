@@ -159,6 +159,8 @@ def _families(held: Held) -> Iterator[Any]:
     yield _gauge("jobs_failed", "Jobs that failed for good.", [], {(): held.jobs.failed})
     damaged = {(state,): number for state, number in held.files_damaged.items()}
     yield _gauge("files_damaged", "Files that were not as they were added, 10,000 at most.", ["state"], damaged)
+    changed = {(state,): number for state, number in held.images_changed.items()}
+    yield _gauge("live_images_changed", "Live versions whose image is not as it was registered.", ["state"], changed)
     yield _gauge("deliveries_waiting", "Events on their way, 10,000 at most.", [], {(): held.deliveries_waiting})
 
 

@@ -35,6 +35,7 @@ FIELDS = (
     " = CASE kind WHEN 'metric' THEN 3 WHEN 'no_regression' THEN 3 WHEN 'metadata_present' THEN 1"
     " WHEN 'soaked' THEN 2 WHEN 'approved' THEN 2 WHEN 'digest_verified' THEN 2 WHEN 'signed' THEN 1 ELSE 0 END"
 )
+UNSOUND = "digest_status IN ('missing', 'mismatch') OR tag_status IN ('moved', 'gone')"
 LIVE_NOW = """
 INSERT INTO jobs (id, kind, key)
 SELECT gen_random_uuid(), 'verify', CAST(id AS text) FROM versions
@@ -96,6 +97,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name=op.f("fk_image_checks_version_id")),
         sa.PrimaryKeyConstraint("version_id", name=op.f("pk_image_checks")),
     )
+    op.create_index("ix_image_checks_unsound", "image_checks", ["version_id"], postgresql_where=sa.text(UNSOUND))
     op.drop_constraint(op.f("ck_versions_image"), "versions", type_="check")
     op.create_check_constraint(op.f("ck_versions_image"), "versions", "tag IS NULL OR digest IS NOT NULL")
     op.add_column("models", sa.Column("register_tags", sa.String(128), nullable=True))

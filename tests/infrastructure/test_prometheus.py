@@ -120,7 +120,7 @@ def test_every_alert_is_healthy_and_the_expected_ones_are_raised(prometheus: Pro
 
     until(lambda: all(rule["health"] == "ok" for rule in rules()))
     assert not [rule["lastError"] for rule in rules() if rule.get("lastError")]
-    assert len(rules()) == 13
+    assert len(rules()) == 14
     states = {rule["name"]: rule["state"] for rule in rules()}
     assert states.pop("CatapultKeysExpire") == "pending"  # for an hour before it fires
     assert states.pop("CatapultRateLimited") in ("inactive", "pending")
