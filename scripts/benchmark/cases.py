@@ -38,6 +38,21 @@ OPEN = ("development", "integration", "canary", "staging")
 """Environments without a gate."""
 
 CHOICE = "SELECT {} FROM {} WHERE {} ORDER BY md5(id::text) LIMIT 1000"
+SIGNED = """
+WITH key AS (
+    INSERT INTO trusted_keys (id, name, public_key, fingerprint, created_by)
+    VALUES (gen_random_uuid(), 'bench', '-----BEGIN PUBLIC KEY-----', repeat('a', 64), 'bench')
+    ON CONFLICT (lower(name)) WHERE deleted_at IS NULL DO NOTHING RETURNING id
+), gate AS (
+    INSERT INTO gates (id, model, target, kind, count, created_by)
+    SELECT gen_random_uuid(), '*', '{environment}', 'signed', 1, 'bench' FROM key
+)
+INSERT INTO image_checks (version_id, repository, digest_status, detail, checked_at, verified_at, signatures)
+SELECT version.id, '', 'verified', '', now(), now(), jsonb_build_array(
+    jsonb_build_object('key_id', key.id, 'key', 'bench', 'layout', 'bundle', 'verified_at', now()))
+FROM versions AS version, key WHERE version.model_id = '{model}' ON CONFLICT DO NOTHING RETURNING version_id
+"""
+"""A gate before an environment that asks for signed images, and the signatures of a model's versions."""
 CHANGEABLE = "status = 'active' AND released_at IS NULL"
 BIGGEST = "SELECT name FROM models ORDER BY version_count DESC LIMIT 1"
 LIVE = """
@@ -103,6 +118,8 @@ def basic_cases(url: str, _: Access) -> list[Case]:
     model = run(url, "SELECT id FROM models ORDER BY version_count DESC LIMIT 1")[0][0]
     changeable = _chosen(url, "id", "versions", f"model_id = '{model}' AND {CHANGEABLE}")
     deployed = _bodies({"release_id": version, "environment": OPEN[-1]} for version in changeable)
+    signed = _bodies({"release_id": version, "environment": OPEN[-2]} for version in changeable)
+    run(url, SIGNED.format(model=model, environment=OPEN[-2]))
     return [
         _bare_read(url),
         Case("GET one version", Asked([f"/api/v1/versions/{version}" for version in versions]), READ, 0.5),
@@ -111,6 +128,7 @@ def basic_cases(url: str, _: Access) -> list[Case]:
         _bare_write(),
         Case("POST a version", Asked(["/api/v1/versions"], _new_versions([model])), WRITE, 0.25),
         Case("deploy one model", Asked(["/api/v1/deployments"], deployed), WRITE, 0.15),
+        Case("deploy it signed", Asked(["/api/v1/deployments"], signed), WRITE, 0.14),
         Case("promote one model", Asked(_verbs(changeable), ["{}"]), WRITE, 0.15),
     ]
 
