@@ -47,6 +47,10 @@ PLACE_LENGTH = 1_024  # storage paths, repositories, URLs
 SOURCE_LENGTH = 2_000
 METRIC_PATH_LENGTH = 255
 KEY_LENGTH = 4_096  # of a public key in PEM; RSA of 8192 bits has some 1,400
+PULL_FROM = "lower(coalesce(nullif(repository, ''), storage_path))"
+"""SQL for where a model's images are, as `ix_models_register_tags` has it."""
+TAG_PATTERN = "^[A-Za-z0-9_*][A-Za-z0-9._*-]*$"
+"""The pattern of a pattern of image tags."""
 SECRET_NAME_LENGTH = 128
 SECRET_NAME = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"  # noqa: S105 - a pattern
 """The pattern of the name of a secret, of a file or a variable: it leads out of no folder."""
@@ -430,7 +434,7 @@ class RegisteredModel(Editable, Row):
         ),
         CheckConstraint("version_count >= 0", name="version_count"),
         CheckConstraint("last_number >= 0", name="last_number"),
-        CheckConstraint("register_tags ~ '^[A-Za-z0-9_*][A-Za-z0-9._*-]*$'", name="register_tags"),
+        CheckConstraint(f"register_tags ~ '{TAG_PATTERN}'", name="register_tags"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("cardinality(tags) <= 50", name="tags"),
         *at_most(PLACE_LENGTH, "storage_path", "repository"),
@@ -448,6 +452,13 @@ class RegisteredModel(Editable, Row):
         Index("ix_models_updated", "updated_at", id, postgresql_where=NOT_DELETED),
         _gin_index("ix_models_tags", tags),
         _gin_index("ix_models_search", text("catapult_grams(name, description)")),
+        # Where the images are that are registered when they are pushed. A hash, as the text may be long.
+        Index(
+            "ix_models_register_tags",
+            text(PULL_FROM),
+            postgresql_using="hash",
+            postgresql_where=text("register_tags IS NOT NULL AND deleted_at IS NULL"),
+        ),
         # Every new version updates its model's count. With free space in the page no index has to change.
         {"postgresql_with": {"fillfactor": 70}},
     )

@@ -29,6 +29,7 @@ NOTES, SETTINGS = {"release_notes": "slow"}, {"storage_path": f"docker.io/{MODEL
 ASK = {"text": "Too slow", "asks_for_changes": True}
 HOOK = {"url": "https://93.184.215.14/in"}
 TRUSTED = {"name": "release-2026", "public_key": pem_of(new_key())}
+REGISTRY = {"host": "93.184.215.14:5000", "repositories": ["team/*"]}
 VIEW = {"name": "Releases", "address": "/versions?filter=is_release"}
 FORM = {"model": MODEL, "version": FREE, "status": "success"}
 
@@ -100,6 +101,7 @@ def set_up(api: Api) -> dict[str, str]:
         "person": api.make("/api/v1/people", {"name": "Dana Ortiz"}),
         "hook": api.make("/api/v1/webhooks", HOOK),
         "trusted_key": api.make("/api/v1/trusted-keys", {**TRUSTED, "name": "release-2025"}),
+        "registry": api.make("/api/v1/registries", REGISTRY),
         "artifact": api.put(f"/api/v1/versions/{versions[ARCHIVED]['id']}/artifacts/old.json", {"a": 1}).json,
     }
     ids = {name: row["id"] for name, row in created.items()}
@@ -308,6 +310,15 @@ CASES: list[RoleCase] = [
     Case("delete a trusted key", "admin", "trusted_key.delete", "DELETE /trusted-keys/{trusted_key}", None,
         lambda sdk, ids: sdk.delete_trusted_key(ids["trusted_key"]),
         Submit("/trusted-keys/{trusted_key}/delete", {}, ("/trusted-keys",))),
+    Case("add a registry", "admin", "registry.create", "POST /registries", REGISTRY,
+        lambda sdk, ids: sdk.create_registry(**REGISTRY),
+        Submit("/new/registry", REGISTRY | {"repositories": "team/*"}, ("/registries",))),
+    Case("update a registry", "admin", "registry.update", "PUT /registries/{registry}", {"repositories": ["*"]},
+        lambda sdk, ids: sdk.update_registry(ids["registry"], repositories=["*"]),
+        Submit("/registries/{registry}/edit", {"repositories": "*"}, ("/registries",))),
+    Case("delete a registry", "admin", "registry.delete", "DELETE /registries/{registry}", None,
+        lambda sdk, ids: sdk.delete_registry(ids["registry"]),
+        Submit("/registries/{registry}/delete", {}, ("/registries",))),
     Case("create a webhook", "admin", "webhook.create", "POST /webhooks", HOOK,
         lambda sdk, ids: sdk.create_webhook(**HOOK),
         Submit("/new/webhook", {**HOOK, "format": "standard"}, ("/webhooks",))),

@@ -61,6 +61,7 @@ SETTINGS = (
         "EGRESS_PROXY",
         "EGRESS_CA",
         "DRIFT_EVERY",
+        "REGISTRY_SECRETS",
     ),
 )
 """The variables of the environment, except CATAPULT_HOME."""

@@ -38,7 +38,10 @@ READERS = {
         *("v1/audit-logs/checkpoint", "v1/audit-logs/key", "v1/audit-logs/{id}/proof", "v1/audit-logs/consistency"),
     ],
     "publisher": ["v1/storage/files"],
-    "admin": ["v1/api-keys", "v1/webhooks", "v1/webhooks/{id}", "v1/webhooks/{id}/deliveries", "v1/jobs"],
+    "admin": [
+        *("v1/api-keys", "v1/webhooks", "v1/webhooks/{id}", "v1/webhooks/{id}/deliveries", "v1/jobs"),
+        *("v1/registries", "v1/registries/{id}"),
+    ],
 }
 READS = {f"GET /api/{path}": role for role, paths in READERS.items() for path in paths}
 WITHDRAW = {"DELETE /api/v1/versions/{id}/approvals/{id}": "publisher"}  # and only the key that gave it
@@ -65,6 +68,7 @@ PAGES = {
     "releaser": ["/environments/staging/-/rollback?model_name=org/bert"],
     "admin": [
         *("/webhooks", "/new/webhook", "/jobs", "/new/trusted-key"),
+        *("/registries", "/new/registry"),
         *("/keys", "/new/key", "/new/gate", "/new/environment", "/models/org/bert/-/delete"),
         *(f"/environments/staging/-/{form}" for form in ("freeze", "settings", "delete")),
     ],
@@ -79,7 +83,8 @@ def writes():
     return {call: min(roles, key=ROLES.index) for call, roles in least.items()}
 
 
-TABLE = {**READS, **WITHDRAW, **writes()}
+TOLD = {"POST /api/v1/registry-events": "publisher"}  # makes jobs alone, which write the entries
+TABLE = {**READS, **WITHDRAW, **TOLD, **writes()}
 GUARDED = {call: role for call, role in TABLE.items() if role}
 
 

@@ -37,6 +37,9 @@ ROWS = {
     "uploads": "id version_id=@version path=a/b media_type=text/plain size_bytes=1 voice=@key expires_at=2026-11-24",
     "file_signatures": "artifact_id=@artifact bundle={}",
     "trusted_keys": f"id name=n public_key=-----BEGIN|PUBLIC|KEY----- fingerprint={'a' * 64} model=nlp/* created_by=x",
+    "registries": "id host=registry.corp:5000 repositories={team/*} ca=corp-ca username=puller secret=corp.pw created_by=x",
+    "image_checks": "version_id=@version repository=docker.io/org/bert digest_status=verified tag_status=moved detail=x"
+    " tag_digest=sha256:b checked_at=2026-11-23T10:00:00Z verified_at=2026-11-23T10:00:00Z image={}",
     "people": "id name=n role=viewer created_by=x",
     "metrics": "version_id=@version model_id=@model path=a value=1",
     "api_keys": f"id name=n role=viewer prefix=cat_abcdefgh key_hash={'x' * 32} salt_mark=x created_by=x",
@@ -133,10 +136,12 @@ TEXTS = {
     "aliases": {"reason": 10_000},
     "jobs": {"last_error": 1_024},
     "delivery_tries": {"answer": 1_024},
+    "image_checks": {"repository": 1_024, "detail": 2_000},
 }
 """The longest texts."""
 BAD = {
-    "models": {"name": "org/Versions", "version_count": -1, "last_number": -1, "metadata": "[]", "tags": ["x"] * 51},
+    "models": {"name": "org/Versions", "version_count": -1, "last_number": -1, "metadata": "[]", "tags": ["x"] * 51}
+    | {"register_tags": "-v*"},
     "model_names": {"name": "X"},
     "versions": {"version": "..", "tag": "-x", "digest": "none", "size_bytes": -1, "metadata": "1", "status": "gone"}
     | {"number": 0, "source": "a\u200bb", "tags": ["x"] * 51},
@@ -161,6 +166,8 @@ BAD = {
     "uploads": {"size_bytes": -1, "sha256": b"short", "writer": "@key"},
     "file_signatures": {"bundle": "x" * (4 * 1024 * 1024 + 1)},
     "trusted_keys": {"name": "", "public_key": "-----BEGIN CERTIFICATE-----", "fingerprint": "a" * 63, "model": "a/"},
+    "registries": {"host": "Registry.corp", "repositories": "{}", "ca": "../ca", "secret": ".env"},
+    "image_checks": {"digest_status": "malformed", "tag_status": "lost", "image": "[]", "signatures": "{}"},
     "people": {"name": "", "email": "x", "role": "root"},
     "api_keys": {"name": "", "role": "root", "prefix": "cat_abc", "key_hash": b"short"},
     "audit_logs": {"details": "[]"},
@@ -200,6 +207,7 @@ METRIC = gate("metric", path="a", op=">", value=1)
 NO_REGRESSION = gate("no_regression", path="a", direction="lower", tolerance=0)
 SOAKED = gate("soaked", environment="staging", seconds=1)
 APPROVED = gate("approved", count=1, role="admin")
+DIGEST_VERIFIED = gate("digest_verified", max_age=60, tag=True)
 CHECKS = [
     *(
         (table, f"{name}_length", {name: "x" * (most + 1)})
@@ -246,6 +254,12 @@ CHECKS = [
     *(("saved_views", "address", {"address": address}) for address in ELSEWHERE),
     ("saved_views", "address_length", {"address": "/models?" + "x" * 3_000}),
     ("trusted_keys", "public_key_length", {"public_key": "-----BEGIN PUBLIC KEY-----" + "x" * 4_096}),
+    ("registries", "username", {"secret": None}),
+    ("registries", "repositories", {"repositories": ["x"] * 51}),
+    ("image_checks", "verified", {"verified_at": None}),
+    ("gates", "max_age", DIGEST_VERIFIED | {"max_age": 0}),
+    ("gates", "fields", DIGEST_VERIFIED | {"tag": None}),
+    ("gates", "fields", gate("signed")),
     ("webhooks", "ended", {"ended_at": NOW}),
     ("webhooks", "ended_because_length", {"ended_at": NOW, "ended_because": "x" * 1_025}),
     ("webhooks", "old_secret", {"old_secret_until": NOW}),

@@ -22,6 +22,7 @@ from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Ro
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
 WEBHOOKS = 0x63617461_686F6F6B  # "catahook"
+REGISTRIES = 0x63617461_72656773  # "cataregs"
 SEALING = 0x63617461_7365616C
 BLOBS = 0x63617461_626C6F62
 
@@ -65,6 +66,11 @@ def gates_exclusive() -> None:
 def webhooks() -> None:
     """Take the exclusive lock on creating webhooks, so that they are counted one after the other."""
     db.session.execute(select(func.pg_advisory_xact_lock(WEBHOOKS)))
+
+
+def registries() -> None:
+    """Take the exclusive lock on creating image registries, so that they are counted one after the other."""
+    db.session.execute(select(func.pg_advisory_xact_lock(REGISTRIES)))
 
 
 _LOCK_BLOB = f"SELECT pg_advisory_xact_lock(hashtextextended(:sha256, {BLOBS}))"

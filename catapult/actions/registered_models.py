@@ -25,6 +25,7 @@ def create(
     storage_path: str | None = None,
     repository: str | None = None,
     description: str | None = None,
+    register_tags: str | None = None,
     tags: list[str] | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> RegisteredModel:
@@ -48,11 +49,13 @@ def create(
         storage_path=path,
         repository=repository,
         description=description,
+        register_tags=register_tags,
         tags=tags or [],
         metadata_=metadata or {},
     )
     db.session.add(model)
-    return audit.commit(actor, model, audit.entry("model.create", model, name=name, storage_path=path))
+    details = {"name": name, "storage_path": path, "register_tags": register_tags}
+    return audit.commit(actor, model, audit.entry("model.create", model, **details))
 
 
 def edit(

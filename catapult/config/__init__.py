@@ -20,9 +20,10 @@ from sqlalchemy.engine import make_url
 from catapult.config.forms import Allowed, ConfigError, bytes_of, certificates
 from catapult.config.home import default_home, stored_secret
 from catapult.config.problems import all_problems
+from catapult.config.registry_secrets import PREFIX, RegistrySecrets, SecretMissing
 from catapult.embedded import Embedded
 
-__all__ = ["Allowed", "ConfigError", "Settings", "load"]
+__all__ = ["Allowed", "ConfigError", "RegistrySecrets", "SecretMissing", "Settings", "load"]
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 FOREIGN = (
@@ -66,6 +67,7 @@ class Settings:
     egress_proxy: str = field(default="", repr=False)
     egress_ca: str = field(default="", repr=False)
     drift_every: int = 900
+    registry_secrets: RegistrySecrets = field(default_factory=RegistrySecrets)
     audit_key: str = field(default="", repr=False)
     storage_url: str = ""
     storage_quota: int | None = None
@@ -148,6 +150,7 @@ def _values(env: Env) -> dict[str, Any]:
         "egress_proxy": env.str("EGRESS_PROXY", ""),
         "egress_ca": env.str("EGRESS_CA", ""),
         "drift_every": env.int("DRIFT_EVERY", 900, validate=validate.Range(0, 86_400)),
+        "registry_secrets": _registry_secrets(env.str("REGISTRY_SECRETS", "")),
         "audit_key": env.str("AUDIT_KEY", ""),
         "storage_url": env.str("STORAGE_URL", ""),
         "storage_quota": env.str("STORAGE_QUOTA", ""),
@@ -166,6 +169,11 @@ def _values(env: Env) -> dict[str, Any]:
         else None,
         "metrics_folder": Path(env.str(METRICS_FOLDER, "")).absolute() if env.str(METRICS_FOLDER, "") else None,
     }
+
+
+def _registry_secrets(folder: str) -> RegistrySecrets:
+    variables = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return RegistrySecrets(Path(folder).absolute() if folder else None, variables)
 
 
 def list_of(env: Env, name: str) -> tuple[str, ...]:

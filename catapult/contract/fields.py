@@ -221,9 +221,10 @@ def _compile(schema: Schema, names: tuple[str, ...] | None) -> Callable[[Any], s
     functions = [(field.function, reader(*field.sources), len(field.sources) == 1) for field in computed.values()]
     template = "{" + ",".join(f'"{name}":%s' for name in (*plain, *computed)) + "}"
     read, writer, other = reader(*plain.values()), WRITERS.get, ENCODER.encode
+    single_field = len(plain) == 1
 
     def encode(row: Any) -> str:
-        values = [*read(row)]
+        values = [read(row)] if single_field else [*read(row)]
         for function, arguments, single in functions:
             values.append(function(arguments(row)) if single else function(*arguments(row)))
         return template % tuple([writer(type(value), other)(value) for value in values])
@@ -257,6 +258,8 @@ WRITERS: dict[type, Callable[[Any], str]] = {
 
 class In(Schema):
     """A body. Unknown fields are refused."""
+
+    media_types: ClassVar[tuple[str, ...]] = ("application/json",)
 
     class Meta:
         unknown = RAISE

@@ -26,6 +26,8 @@ from catapult.tables import (
     MODEL_SEGMENT,
     NAME_LENGTH,
     PLACE_LENGTH,
+    TAG_LENGTH,
+    TAG_PATTERN,
     TEXT_LENGTH,
     DeploymentStatus,
 )
@@ -90,6 +92,12 @@ def tags_field() -> Labels:
     return Labels(tag, allow_none=True, validate=rules, metadata=says("Labels; null means none.", ["nlp", "gpu"]))
 
 
+def register_tags_field(**kwargs: Any) -> fields.String:
+    about = says("A pattern of tags: one that is pushed is registered as a version; null registers none.", "v*")
+    error = "Must be a tag, in which * stands for any text, such as v*."
+    return matching(TAG_PATTERN[1:-1], TAG_LENGTH, error, metadata=about, **kwargs)
+
+
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
@@ -102,6 +110,7 @@ class ModelIn(Create):
         image_reference.LONGEST, metadata={**says("The repository to pull from.", "ghcr.io/myorg/bert"), **REPOSITORY}
     )
     description = text(TEXT_LENGTH, shortest=0, metadata=says("For people.", "Sentiment of reviews"))
+    register_tags = register_tags_field()
     tags = tags_field()
     metadata = metadata_field()
 
@@ -121,6 +130,7 @@ class ModelEdit(In):
         metadata={**says("The repository to pull from; null clears it."), **REPOSITORY},
     )
     description = description_field()
+    register_tags = register_tags_field(allow_none=True)
     tags = tags_field()
     metadata = metadata_field(attribute="metadata_")
     reason = text(
@@ -138,6 +148,9 @@ class ModelOut(RowOut):
     storage_path = fields.String(metadata=says("Where its images are stored.", "docker.io/myorg/bert"))
     repository = fields.String(allow_none=True, metadata=says("The repository to pull from."))
     description = fields.String(allow_none=True, metadata=says("For people."))
+    register_tags = fields.String(
+        allow_none=True, metadata=says("The tags that are registered when they are pushed; null is none.", "v*")
+    )
     tags = fields.List(fields.String(), metadata=says("Labels.", ["nlp"]))
     metadata = fields.Dict(attribute="metadata_", metadata=says("Free metadata.", {}))
     version_count = fields.Integer(metadata=says("Number of versions, including archived ones.", 3))

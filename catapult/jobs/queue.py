@@ -3,7 +3,8 @@
 A job runs at least once: one whose worker was killed is taken again when its lease ends.
 """
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,9 +68,9 @@ _RENEW = text(
 )
 _ADD = text(
     """
-    INSERT INTO jobs (id, kind, key) SELECT id, :kind, key
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:keys AS varchar[])) AS wanted (id, key)
-    ON CONFLICT (kind, key) WHERE state = 'open' DO UPDATE SET run_at = CASE
+    INSERT INTO jobs (id, kind, key, payload) SELECT id, :kind, key, CAST(payload AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:keys AS varchar[]), CAST(:payloads AS text[])) AS wanted (id, key, payload)
+    ON CONFLICT (kind, key) WHERE state = 'open' DO UPDATE SET payload = excluded.payload, run_at = CASE
         WHEN jobs.leased_until IS NULL THEN least(jobs.run_at, excluded.run_at) ELSE excluded.run_at END
     """
 )
@@ -101,11 +102,16 @@ class Held:
         return {"id": self.id, "claimed_at": self.claimed_at}
 
 
-def add(kind: str, keys: Collection[str]) -> None:
-    """Make a job of each key due now, in the session's transaction. One that is open already stays the only one."""
+def add(kind: str, keys: Collection[str] | Mapping[str, dict[str, Any]]) -> None:
+    """Make a job of each key due now, in the session's transaction. One that is open already stays the only one.
+
+    A mapping has the payload of each, which replaces that of one that is open.
+    """
     if keys:
         ordered = sorted(set(keys))  # two transactions that add the same must lock them in one order
-        db.session.execute(_ADD, {"kind": kind, "ids": [uuid7() for _ in ordered], "keys": ordered})
+        payloads = [json.dumps(keys[key] if isinstance(keys, Mapping) else {}) for key in ordered]
+        values = {"ids": [uuid7() for _ in ordered], "keys": ordered, "payloads": payloads}
+        db.session.execute(_ADD, {"kind": kind, **values})
 
 
 def repeat(kind: str) -> None:

@@ -25,9 +25,10 @@ _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 @dataclass(frozen=True)
 class Access:
-    """How one registry is reached. `ca` has the authorities, in PEM, that are trusted for it beside the public ones.
+    """How one registry is reached. `ca` has the authorities, in PEM, that are trusted beside the public ones.
 
-    With `allow_http` it is asked by http, without encryption, and so may its token server be.
+    They are trusted for the registry, and for where it sends people: its token server and its store of blobs. With `allow_http` it
+    is asked by http, without encryption, and so may those be.
     """
 
     allow_http: bool = False

@@ -15,6 +15,7 @@ MOST_BYTES = 4 * 1024 * 1024
 """Of a manifest, and of every other answer."""
 CONNECT_SECONDS, SECONDS = 5, 10
 REDIRECTS = 3
+TRY_AGAIN = "Check that it runs and that this server reaches it, and try again later."
 HUB_API = "registry-1.docker.io"
 
 
@@ -109,6 +110,8 @@ class Conversation:
             if authorization and url.startswith(f"{self._origin}/"):
                 headers["Authorization"] = authorization
             answer = self._sent(method, url, self.who, what, headers)
+            if answer.status == 401 and not url.startswith(f"{self._origin}/"):
+                raise refused(self.who, what, answer)  # where it redirects to does not choose a token server
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
             url = urljoin(url, answer.headers.get("location", ""))
@@ -134,8 +137,9 @@ class Conversation:
             raise malformed(who, what, "something that is not HTTP, or more than it may") from None
         except Unsent as fault:
             is_late = time.monotonic() >= self._deadline
-            late = f"it did not answer completely within {SECONDS} s. Try again later."
-            raise unreachable(who, what, late if is_late else fault.reason) from None
+            reason = f"it did not answer completely within {SECONDS} s." if is_late else fault.reason
+            says_what_to_do = "EGRESS_" in reason or "try again" in reason
+            raise unreachable(who, what, reason if says_what_to_do else f"{reason} {TRY_AGAIN}") from None
         if answer.truncated:
             raise malformed(who, what, f"more than {MOST_BYTES // 1024**2} MiB")
         return answer

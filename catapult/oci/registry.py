@@ -16,6 +16,9 @@ from catapult.rules.image_manifests import ACCEPTED, Descriptor, Image, Malforme
 from catapult.rules.image_reference import ImageName, is_pullable_digest, is_tag
 from catapult.rules.image_signatures import BUNDLE, SIMPLE, Claim, SimpleClaim
 
+MOST_SIGNED = 256 * 1024
+"""The bytes of a signature of either layout. Every key hashes them again."""
+
 PAGES, LOOKED_AT, TRIED = 3, 16, 3
 """The pages of referrers that are read, the signatures that are looked at, and the images of an index that are tried."""
 
@@ -99,7 +102,7 @@ class Registry:
 
         def claim(layer: Descriptor, signature: bytes) -> SimpleClaim:
             if layer.digest not in contents:  # signatures by several keys are of the same claim
-                contents[layer.digest] = self._blob(repository, layer)
+                contents[layer.digest] = self._blob(repository, layer, MOST_SIGNED)
             return SimpleClaim(contents[layer.digest], signature)
 
         for layer, signature in image_signatures.simple_layers(found[1]) if found else ():
@@ -111,7 +114,7 @@ class Registry:
         def claim(referrer: Descriptor) -> Claim | None:
             layer = image_signatures.bundle_layer(self._manifest(repository, referrer.digest)[1])
             try:
-                return sigstore_bundle.opened(self._blob(repository, layer)) if layer else None
+                return sigstore_bundle.opened(self._blob(repository, layer, MOST_SIGNED)) if layer else None
             except sigstore_bundle.Unopened:
                 return None
 
@@ -168,14 +171,14 @@ class Registry:
                     raise
         return None
 
-    def _blob(self, repository: str, descriptor: Descriptor) -> bytes:
+    def _blob(self, repository: str, descriptor: Descriptor, most: int = MOST_BYTES) -> bytes:
         """Return the content of a blob."""
         what = _what(repository, descriptor.digest)
-        if descriptor.size > MOST_BYTES:
-            raise malformed(self._talk.who, what, f"a size of more than {MOST_BYTES // 1024**2} MiB")
+        if descriptor.size > most:
+            raise malformed(self._talk.who, what, f"a size of more than {most // 1024} KiB")
         content = self._talk.content(repository, f"blobs/{descriptor.digest}", what).body
-        if not is_content_of(descriptor.digest, content):
-            raise malformed(self._talk.who, what, "a blob that does not have the digest it should have")
+        if len(content) != descriptor.size or not is_content_of(descriptor.digest, content):
+            raise malformed(self._talk.who, what, "a blob that does not have the digest and the size it should have")
         return content
 
 

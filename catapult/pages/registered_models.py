@@ -371,6 +371,7 @@ def _stored(model: Any) -> dict[str, str]:
         "storage_path": model.storage_path,
         "repository": model.repository or "",
         "description": model.description or "",
+        "register_tags": model.register_tags or "",
         "tags": "\n".join(model.tags),
         "metadata": indented(model.metadata_),
     }

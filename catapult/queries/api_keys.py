@@ -11,7 +11,8 @@ from catapult.extensions import db
 from catapult.queries.lists import prepared
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import shown
-from catapult.tables import ApiKey, Person
+from catapult.rules.bounds import Bounds
+from catapult.tables import ApiKey, Person, Role
 
 K: Any = ApiKey.__table__.c
 P: Any = Person.__table__.c
@@ -23,7 +24,7 @@ HOLDER: tuple[Any, ...] = (
     *(K.id, K.name, K.role, K.revoked_at, K.expires_at, K.last_used_at, K.models, K.environments),
     *(K.person_id, P.name.label("person_name"), VOICE.label("voice"), K.asks_name, func.now().label("now")),
 )
-"""The columns of a key, its person and the time, for `web.auth`."""
+"""The columns of a key, its person and the time, from which `actor_of` and `ended` read."""
 
 _HELD = join(ApiKey, Person, P.id == K.person_id, isouter=True)
 _BY_PREFIX = select(*HOLDER, K.key_hash).select_from(_HELD).where(K.prefix == bindparam("prefix"))
@@ -42,6 +43,38 @@ _KEYS = Listing(
 def find(prefix: str) -> Any | None:
     """Return the key with that prefix as a plain row with the database's `now`; None if there is none."""
     return prepared.one_or_none(_BY_PREFIX, {"prefix": prefix})
+
+
+def holder(key_id: UUID) -> Any:
+    """Return `HOLDER` of the key with that id. Keys are never deleted."""
+    return db.session.execute(select(*HOLDER).select_from(_HELD).where(K.id == key_id)).one()
+
+
+def actor_of(row: Any, *, ip_address: str | None = None, request_id: str | None = None) -> Actor:
+    """Return the actor with that key, a row of `HOLDER`."""
+    return Actor(
+        name=row.name,
+        role=Role(row.role),
+        key_id=row.id,
+        ip_address=ip_address,
+        request_id=request_id,
+        person_id=row.person_id,
+        person_name=row.person_name,
+        voice=row.voice,
+        bounds=Bounds(_bound(row.models), _bound(row.environments)),
+        expires_at=row.expires_at,
+    )
+
+
+def _bound(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def ended(row: Any) -> str | None:
+    """Return why that key, a row of `HOLDER`, works no more: `revoked` or `expired`; None if it works."""
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.expires_at is not None and row.expires_at <= row.now else None
 
 
 def get(key_id: UUID) -> Any:

@@ -1,10 +1,24 @@
 """Models: one by its id or name, and lists of them."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, ScalarSelect, Text, Uuid, bindparam, func, null, or_, select, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    ScalarSelect,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    text,
+)
 
 from catapult.errors import NotFound
 from catapult.extensions import db
@@ -17,7 +31,7 @@ from catapult.queries.lists.paging import Listing, Page, cached_query, in_order,
 from catapult.queries.lists.raw_columns import shown
 from catapult.queries.lists.sorting import not_rare
 from catapult.rules.normal_text import normal
-from catapult.tables import Deployment, ModelName, RegisteredModel, Version, VersionStatus, is_live
+from catapult.tables import PULL_FROM, Deployment, ModelName, RegisteredModel, Version, VersionStatus, is_live
 
 M: Any = RegisteredModel.__table__.c
 
@@ -31,10 +45,8 @@ D: Any = Deployment.__table__.c
 
 _MODELS = Listing(
     select(
-        *shown(
-            M, "id name former_names storage_path repository description tags metadata version_count latest_version"
-        ),
-        *shown(M, "created_at updated_at counter"),
+        *shown(M, "id name former_names storage_path repository description register_tags tags metadata"),
+        *shown(M, "version_count latest_version created_at updated_at counter"),
     ).where(NOT_DELETED),
     newest_first(M.created_at, M.id),
 )
@@ -92,6 +104,16 @@ def check(model_id: UUID) -> None:
     """Raise NotFound if there is no such model."""
     if db.session.scalar(_EXISTS, {"model_id": model_id}) is None:
         raise missing()
+
+
+def registering(repositories: Collection[str]) -> Sequence[Any]:
+    """Return `id name repository storage_path register_tags` of the models whose images these are, if pushes register any.
+
+    The repositories have their hosts, and are in lower case. Walks ix_models_register_tags.
+    """
+    columns = select(*shown(M, "id name repository storage_path register_tags"))
+    asking = columns.where(NOT_DELETED, M.register_tags.is_not(None), literal_column(PULL_FROM).in_(list(repositories)))
+    return db.session.execute(asking).all()
 
 
 def missing() -> NotFound:

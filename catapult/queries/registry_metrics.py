@@ -43,7 +43,7 @@ _LIVE = text(
 )
 
 _OTHERS = text(
-    "SELECT (SELECT count(*)"
+    "SELECT (SELECT count(*)"  # noqa: S608 - built from constants
     " FROM (SELECT expires_at, revoked_at FROM api_keys ORDER BY created_at DESC, id DESC LIMIT :bound) AS part"
     " WHERE revoked_at IS NULL AND expires_at > statement_timestamp()"
     " AND expires_at <= statement_timestamp() + interval '14 days') AS expiring,"
@@ -58,7 +58,7 @@ _OTHERS = text(
     " (SELECT json_object_agg(state, number) FROM (SELECT state, count(*) AS number FROM (SELECT"
     " CASE WHEN digest_status IN ('missing', 'mismatch') THEN digest_status ELSE tag_status END AS state"
     f" FROM image_checks AS checked WHERE ({UNSOUND_IMAGE}) AND EXISTS (SELECT FROM deployments"
-    f" WHERE release_id = checked.version_id AND {LIVE}) LIMIT :bound) AS part GROUP BY state) AS counted) AS images"  # noqa: S608
+    f" WHERE release_id = checked.version_id AND {LIVE}) LIMIT :bound) AS part GROUP BY state) AS counted) AS images"
 )
 
 

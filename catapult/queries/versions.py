@@ -95,6 +95,12 @@ def identify(model_name: str, version: str) -> Any:
     return row
 
 
+def is_there(model_id: UUID, version: str) -> bool:
+    """Return whether the model has this version."""
+    query = select(V.id).where(NOT_DELETED, V.model_id == model_id, V.version == version)
+    return db.session.scalar(query) is not None
+
+
 def gone(model_name: str, version: str) -> NotFound:
     return NotFound(f"There is no version {version} of {model_name}, or it was deleted.")
 

@@ -16,7 +16,6 @@ from catapult.errors import Unauthenticated
 from catapult.extensions import current_settings
 from catapult.queries import api_keys, sessions
 from catapult.rules import key_format
-from catapult.rules.bounds import Bounds
 from catapult.tables import ApiKey, Role, Session
 from catapult.web import origin
 
@@ -86,7 +85,7 @@ def bearer_of(key: str) -> Actor:
             g.refused = nobody, {"prefix": prefix, "reason": "unknown"}
         raise Unauthenticated(NO_KEY)
     actor = _actor_of(row)
-    reason = _ended(row)
+    reason = api_keys.ended(row)
     if reason:
         g.refused = actor, {"prefix": prefix, "reason": reason}
         raise Unauthenticated(NO_KEY)
@@ -98,7 +97,7 @@ def signed_in() -> Actor:
     """Return the holder of the browser's session and set `g.session`. Raises Unauthenticated."""
     token = sent_token()
     row = sessions.find(token) if token else None
-    if row is None or _ended(row):
+    if row is None or api_keys.ended(row):
         raise Unauthenticated("Your session has ended. Sign in again.")
     g.session, g.last_used_at, g.used_at, g.asks_name = row, row.last_used_at, row.now, row.asks_name
     return _actor_of(row)
@@ -129,30 +128,8 @@ def sent_key() -> str:
     return key.strip()
 
 
-def _ended(row: Any) -> str | None:
-    if row.revoked_at is not None:
-        return "revoked"
-    return "expired" if row.expires_at is not None and row.expires_at <= row.now else None
-
-
 def _actor_of(row: Any) -> Actor:
-    """Return the actor with that key, a row of `queries.api_keys.HOLDER`."""
-    return Actor(
-        name=row.name,
-        role=Role(row.role),
-        key_id=row.id,
-        ip_address=request.remote_addr,
-        request_id=request_id(),
-        person_id=row.person_id,
-        person_name=row.person_name,
-        voice=row.voice,
-        bounds=Bounds(_bound(row.models), _bound(row.environments)),
-        expires_at=row.expires_at,
-    )
-
-
-def _bound(values: list[str] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values)
+    return api_keys.actor_of(row, ip_address=request.remote_addr, request_id=request_id())
 
 
 def _used(key_id: UUID, at: datetime) -> Any:

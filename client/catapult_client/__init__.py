@@ -34,6 +34,7 @@ from .errors import (
     Validation,
 )
 from .file_records import Artifact, FileSignature, MountFile, TrustedKey
+from .image_records import ImageRegistry
 from .records import (
     Alias,
     ApiKey,
@@ -98,6 +99,7 @@ __all__ = [
     "Health",
     "IdempotencyInProgress",
     "IdempotencyMismatch",
+    "ImageRegistry",
     "Info",
     "InsufficientStorage",
     "Internal",

@@ -23,11 +23,15 @@ class ModelCalls(Calls[Failed]):
         *,
         repository: str | None = None,
         description: str | None = None,
+        register_tags: str | None = None,
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Model | Failed:
         """Register a model and return it. Needs `storage_path`, `repository` or both.
+
+        `register_tags` is a pattern of image tags, `"v*"`: one that is pushed to the repository becomes a version, where
+        the image registry tells of it.
 
         Raises Conflict (the name is taken), Validation, Forbidden (needs the role `publisher`).
         """
@@ -42,6 +46,7 @@ class ModelCalls(Calls[Failed]):
         *,
         repository: str | None = None,
         description: str | None = None,
+        register_tags: str | None = None,
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         compare: Iterable[str] | None = None,
@@ -108,6 +113,7 @@ class ModelCalls(Calls[Failed]):
         storage_path: str | Unset = UNSET,
         repository: str | Unset | None = UNSET,
         description: str | Unset | None = UNSET,
+        register_tags: str | Unset | None = UNSET,
         tags: Sequence[str] | Unset = UNSET,
         metadata: Mapping[str, Any] | Unset = UNSET,
         reason: str | None = None,

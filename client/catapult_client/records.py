@@ -17,7 +17,10 @@ from .record import PARSE, Record, each
 
 @dataclass(frozen=True)
 class Model(Record):
-    """A registered ML model. `latest_version` is a version string. Its `former_names` lead to it as well."""
+    """A registered ML model. `latest_version` is a version string. Its `former_names` lead to it as well.
+
+    `register_tags` is a pattern of image tags that become versions when they are pushed; None is no tag.
+    """
 
     id: str = ""
     name: str = ""
@@ -25,6 +28,7 @@ class Model(Record):
     storage_path: str | None = None
     repository: str | None = None
     description: str | None = None
+    register_tags: str | None = None
     tags: list[str] = field(default_factory=list, hash=False)
     metadata: dict[str, Any] = field(default_factory=dict, hash=False)
     version_count: int = 0

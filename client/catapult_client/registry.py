@@ -18,6 +18,7 @@ from .environment_calls import EnvironmentCalls
 from .errors import InvalidArgument, Unavailable
 from .gate_calls import GateCalls
 from .records import Health, Info
+from .registry_calls import RegistryCalls
 from .transport import Ask, Timeout, Transport, api_root, checked_timeout, decoded, secret
 from .trusted_key_calls import TrustedKeyCalls
 from .version_calls import VersionCalls
@@ -43,6 +44,7 @@ class Registry(
     GateCalls[Failed],
     ArtifactCalls[Failed],
     TrustedKeyCalls[Failed],
+    RegistryCalls[Failed],
     CommentCalls[Failed],
     AccessCalls[Failed],
     WebhookCalls[Failed],

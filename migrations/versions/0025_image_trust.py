@@ -104,6 +104,13 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_models_register_tags"), "models", "register_tags ~ '^[A-Za-z0-9_*][A-Za-z0-9._*-]*$'"
     )
+    op.create_index(
+        "ix_models_register_tags",
+        "models",
+        [sa.text("lower(coalesce(nullif(repository, ''), storage_path))")],
+        postgresql_using="hash",
+        postgresql_where=sa.text("register_tags IS NOT NULL AND deleted_at IS NULL"),
+    )
     op.add_column("gates", sa.Column("max_age", sa.BigInteger(), nullable=True))
     op.add_column("gates", sa.Column("tag", sa.Boolean(), nullable=True))
     op.create_check_constraint(op.f("ck_gates_max_age"), "gates", "max_age > 0")
@@ -122,6 +129,7 @@ def downgrade() -> None:
     op.drop_column("gates", "tag")
     op.drop_column("gates", "max_age")
     op.drop_constraint(op.f("ck_models_register_tags"), "models", type_="check")
+    op.drop_index("ix_models_register_tags", "models")
     op.drop_column("models", "register_tags")
     op.execute(
         "UPDATE versions SET tag = left(replace(digest, ':', '-'), 128) WHERE tag IS NULL AND digest IS NOT NULL"

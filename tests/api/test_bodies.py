@@ -22,6 +22,8 @@ BODIES = [
     for method, path, operation in OPERATIONS
     if "application/json" in operation.get("requestBody", {}).get("content", ())
 ]
+TOLD = "/api/v1/registry-events"
+"""It takes the formats of other programs, which may gain fields."""
 LISTS = [
     path
     for _, path, operation in OPERATIONS
@@ -190,7 +192,7 @@ def test_a_name_that_stands_twice_is_refused(api, raw):
     problem(api.post(MODELS, raw), 422, "validation")
 
 
-@pytest.mark.parametrize(("method", "path"), BODIES)
+@pytest.mark.parametrize(("method", "path"), [body for body in BODIES if body[1] != TOLD])
 def test_every_field_nobody_knows_is_named_at_once(api, method, path):
     errors = problem(api.request(method, path, {"descripton": "x", "tagz": [], "": 1}), 422, "validation")["errors"]
     assert {"descripton", "tagz", ""} <= errors.keys()

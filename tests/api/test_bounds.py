@@ -74,6 +74,9 @@ CONCERNS = {
     "trust a key": (ALL, ALL),
     "update a trusted key": (ALL, ALL),
     "delete a trusted key": (ALL, ALL),
+    "add a registry": (ALL, ALL),
+    "update a registry": (ALL, ALL),
+    "delete a registry": (ALL, ALL),
     "create a webhook": (ALL, ALL),
     "update a webhook": (ALL, ALL),
     "rotate a webhook's secret": (ALL, ALL),
@@ -186,7 +189,8 @@ def operations(api):
 
 def test_every_operation_that_changes_something_has_its_row(api):
     there = {f"{method} {re.sub('{[a-z_]+}', '{id}', path)}" for method, path, _ in operations(api) if method != "GET"}
-    assert {operation_of(case) for case in TABLE} == there
+    told = {"POST /api/v1/registry-events"}  # changes nothing itself; test_registry_events.py has its bounds
+    assert {operation_of(case) for case in TABLE} == there - told
     assert {case.name for case in TABLE} == set(CONCERNS)
 
 
@@ -208,9 +212,10 @@ def test_reading_is_never_bounded(api, ids, role):
     free, bounded = (
         with_key(api, role, person_id=ids["holder"], **bounds) for bounds in ({}, {"models": [], "environments": []})
     )
+    unbounded = ("/api/v1/webhooks", "/api/v1/registries")  # those take a key without bounds
     others = {"/api/v1/me", "/api/v1/info", "/api/health"}  # the key itself, and times
     for method, path, operation in operations(api):
-        if method != "GET" or path in others or path.startswith("/api/v1/webhooks"):  # those take a key without bounds
+        if method != "GET" or path in others or path.startswith(unbounded):
             continue
         if operation["x-role"] == "viewer" or role == "admin":
             address = path.format(**parameters) + query.get(path, "")

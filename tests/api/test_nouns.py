@@ -14,7 +14,7 @@ NEW = {
     "key": {"name": "training"},
 }
 DEFAULTS = {
-    "model": {"repository": None, "description": None, "tags": [], "metadata": {}},
+    "model": {"repository": None, "description": None, "register_tags": None, "tags": [], "metadata": {}},
     "version": {
         "source": None,
         "size_bytes": None,

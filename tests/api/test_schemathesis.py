@@ -3,7 +3,7 @@
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, assume, given, settings
-from rolecases import TRUSTED, failed
+from rolecases import REGISTRY, TRUSTED, failed
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -65,6 +65,7 @@ def there(api):
         "key_id": key["id"],
         "person_id": api.make("/api/v1/people", {"name": "Dana"})["id"],
         "decision_id": deployment["decision_id"],
+        "registry_id": api.make("/api/v1/registries", REGISTRY)["id"],
         "trusted_key_id": api.make("/api/v1/trusted-keys", TRUSTED)["id"],
         "name": "production",
         "gate_id": api.make("/api/v1/gates", {**GATE, "model": "nothing/*"})["id"],

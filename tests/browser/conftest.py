@@ -200,6 +200,7 @@ def addresses(server: Up, admin: Caller) -> dict[str, str]:
         key=admin.made("/api/v1/api-keys", {"name": "revoked some day", "role": "viewer"})["id"],
         person=admin.made("/api/v1/people", {"name": "Dana Ortiz", "email": "dana@example.com"})["id"],
         hook=admin.made("/api/v1/webhooks", {"url": "https://93.184.215.14/in", "events": ["version.promoted"]})["id"],
+        registry=admin.made("/api/v1/registries", {"host": "93.184.215.14", "repositories": ["team/*"]})["id"],
         trusted=admin.made("/api/v1/trusted-keys", {"name": "release-2026", "public_key": pem_of(new_key())})["id"],
         decision=overridden(admin),
         **files(admin),

@@ -111,12 +111,17 @@ def prepare(server: Up) -> None:
         told = f"version_id {b64encode(version['id'].encode()).decode()},path Yi5iaW4="
         begun = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": told}
         caller.post("/api/v1/uploads", headers=begun).raise_for_status()
+        caller.made("/api/v1/registries", {"host": "93.184.215.14", "repositories": ["team/*"]})
         caller.made("/api/v1/trusted-keys", {"name": "release-2026", "public_key": pem_of(new_key())})
     with server.by("releaser") as other:
         other.made(f"/api/v1/versions/{version['id']}/approvals", {"target": "release", "comment": "ü \u2713"})
         other.made(f"/api/v1/versions/{version['id']}/comments", {"text": "ü \u2713"})
     server.sql(
         "INSERT INTO week_figures (week, place, deployments, failures) VALUES ('2026-01-05Z', 'production', 2, 1)"
+    )
+    server.sql(
+        "INSERT INTO image_checks (version_id, repository, digest_status, detail, checked_at)"
+        f" VALUES ('{version['id']}', 'docker.io/drill/approved', 'unverified', 'x', now()) ON CONFLICT DO NOTHING"
     )
     server.sql("INSERT INTO audit_streams (name, next_seq) VALUES ('syslog', 0)")
     with server.caller() as browser:

@@ -1,13 +1,27 @@
 """A server that answers as a test wants, such as no registry should, and keeps what it was asked."""
 
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+from image_layouts import MANIFEST, digest_of, image
+from image_registry import LOCAL, PASSWORD, USER, asking
+
 from catapult import egress
+from catapult.egress import Policy
+from catapult.oci import Access, Image, RegistryError
+from catapult.rules.image_reference import ImageName
+
+CONTENT = image(labels={"a": "b"})
+ACCESS = Access(True, "", USER, PASSWORD)
+BASIC = f"Basic {b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+TYPE = {"Content-Type": MANIFEST}
+OTHER = digest_of(b"other")
 
 
 @dataclass
@@ -89,3 +103,32 @@ def hostile(answer: Callable[[Got], Any], host: str = "localhost", tls: Any = No
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def serve(got: Got, headers: dict[str, str] = TYPE) -> tuple[int, dict[str, str], bytes]:
+    """Answer as a registry with one image would."""
+    kind, _, reference = got.path.rpartition("/")
+    if kind.endswith("manifests"):
+        return 200, headers, CONTENT.manifest
+    return 200, {}, next((blob for blob in CONTENT.blobs if digest_of(blob) == reference), b"")
+
+
+def resolve(server: Hostile, reference: str = "v1", access: Access = ACCESS, policy: Policy = LOCAL) -> Image:
+    """What the image is, by a tag or a digest."""
+    digest = reference if ":" in reference else None
+    return asking(server.host, access, policy).resolve(ImageName(server.host, "a", "v1", digest))
+
+
+def fault_of(answer: Callable[[Got], Any], ask: Callable[..., Any] = resolve, **more: Any) -> RegistryError:
+    """The error that comes of a server that answers so."""
+    with hostile(answer) as server:
+        return error_of(lambda: ask(server, **more))
+
+
+def error_of(ask: Callable[[], Any]) -> RegistryError:
+    """The error, which tells no secret and nothing that the server wrote."""
+    with pytest.raises(RegistryError) as error:
+        ask()
+    assert PASSWORD not in f"{error.value!r} {error.value.__cause__} {error.value.__context__!r}"
+    assert "secret words" not in error.value.reason
+    return error.value

@@ -229,7 +229,7 @@ def test_a_bundle_is_found_whatever_its_index_calls_it(memory, more):
 def test_statements_of_other_kinds_take_no_place_where_the_index_says_it(memory):
     digest = DIGESTS["sha256"]
     flaws = {"annotations": {"dev.sigstore.bundle.predicateType": "https://slsa.dev/provenance/v1"}}
-    others = [memory.refer(digest, bundle(OTHER, statement(digest)), **flaws) for _ in range(40)]
+    others = [memory.refer(digest, bundle(KEY, statement(digest, "other")), **flaws) for _ in range(40)]
     memory.list(f"referrers/{digest}", *others, memory.refer(digest, bundle(KEY, statement(digest))))
     assert len(asking(memory.server.host).signatures("a", digest, KEYS)) == 1
 
@@ -261,6 +261,7 @@ def test_the_next_page_of_referrers_is_not_elsewhere(memory):
         memory.list(f"referrers/{digest}", Link=f'<http://{other.host}/v2/a/referrers/{digest}>; rel="next"')
         assert asking(memory.server.host).signatures("a", digest, KEYS) == []
         assert other.got == []
+    assert len([got for got in memory.server.got if "referrers" in got.path]) == 1
 
 
 def test_a_manifest_of_signatures_may_have_a_layer_of_another_kind(memory):
@@ -297,6 +298,13 @@ def test_an_image_is_not_unsigned_because_its_registry_does_not_tell(status, fau
                 with pytest.raises(RegistryError) as error:
                     registry.signatures("a", digest, KEYS)
                 assert error.value.fault == fault
+
+
+@pytest.mark.parametrize(("more", "counts"), [(0, True), (300_000, False)])
+def test_a_signature_is_small(images, repository, digest, signers, more, counts):
+    images.sign_simple(repository, digest, KEY, payload=claim("x" * more, digest))
+    images.sign_bundle(repository, digest, KEY, payload={**statement(digest), "predicate": {"x": "x" * more}})
+    assert len(signers()) == 2 * counts
 
 
 def test_without_keys_nothing_is_asked(memory):

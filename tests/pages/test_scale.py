@@ -68,6 +68,7 @@ PAGES = [
         "/keys",
         "/people",
         "/webhooks",
+        "/registries",
         "/trusted-keys",
         "/jobs",
         "/me",

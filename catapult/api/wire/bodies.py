@@ -10,6 +10,7 @@ from typing import Any
 from flask import g, request
 from marshmallow import Schema
 
+from catapult.contract.fields import In
 from catapult.contract.strict import bad_text, fault, load, parse
 from catapult.errors import Invalid, UnsupportedMediaType
 from catapult.web import body_bytes
@@ -23,7 +24,7 @@ def receiver(schema: Schema, location: str) -> Callable[[], dict[str, Any]]:
     It raises BadRequest, UnsupportedMediaType, TooLarge or Invalid.
     """
     if location == "json":
-        return lambda: load(schema, *body())
+        return lambda: load(schema, *body(getattr(schema, "media_types", In.media_types)))
     return lambda: load(schema, *query(schema)) if request.query_string or schema.load_fields else {}
 
 
@@ -33,12 +34,12 @@ def check_no_query() -> None:
         load(NO_QUERY, *query(NO_QUERY))
 
 
-def body() -> tuple[dict[str, Any], dict[str, list[str]]]:
+def body(media_types: tuple[str, ...] = In.media_types) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return the request's JSON object and what is wrong in it. A missing body is an empty object."""
     check_no_query()
     raw = body_bytes.read()
     if raw or request.mimetype:
-        _check_type()
+        _check_type(media_types)
     data = parse(raw) if raw else {}
     if not isinstance(data, dict):
         raise Invalid("Send a JSON object.", errors={"_schema": [f"Is {_kind(data)}; it must be an object."]})
@@ -60,9 +61,9 @@ def query(schema: Schema) -> tuple[dict[str, Any], dict[str, list[str]]]:
     return request.args.to_dict(), errors
 
 
-def _check_type() -> None:
+def _check_type(media_types: tuple[str, ...]) -> None:
     charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+    if request.mimetype not in media_types or charset not in ("utf-8", "utf8"):
         raise UnsupportedMediaType("Send the body as Content-Type: application/json, in UTF-8.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body uncompressed, without Content-Encoding.")

@@ -1,0 +1,28 @@
+"""What the registry tells about image registries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .record import Record
+
+
+@dataclass(frozen=True)
+class ImageRegistry(Record):
+    """How an image registry is asked about the repositories that match a pattern of `repositories`.
+
+    `secret` and `ca` are names of secrets that the server has: those of a password or token, and of certificates.
+    """
+
+    id: str = ""
+    host: str = ""
+    repositories: list[str] = field(default_factory=list, hash=False)
+    allow_http: bool = False
+    ca: str | None = None
+    username: str | None = None
+    secret: str | None = None
+    created_by: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    etag: str | None = field(default=None, compare=False, repr=False)
