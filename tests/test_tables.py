@@ -226,7 +226,6 @@ CHECKS = [
     *(("gates", "target", {"target": target}) for target in ("@", "@Champion", "@v7", "@latest", "@a.b")),
     *(("aliases", "name", {"name": name}) for name in ("LATEST", "a.b", "a b", "")),
     ("gates", "environment", gate("soaked", environment="@champion", seconds=1)),
-    ("versions", "image", {"tag": None, "source": "s3://a"}),
     ("versions", "image", {"digest": None, "source": "s3://a"}),
     ("versions", "content", {"tag": None, "digest": None}),
     ("versions", "released", {"released_at": NOW}),

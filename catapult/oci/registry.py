@@ -153,9 +153,10 @@ class Registry:
         what = _what(repository, reference)
         answer = self._talk.content(repository, f"manifests/{_checked(reference)}", what, ACCEPTED)
         said = answer.headers.get("docker-content-digest")
-        for digest in (said, reference if ":" in reference else None):
-            if digest is not None and not (is_pullable_digest(digest) and is_content_of(digest, answer.body)):
-                raise mismatched(self._talk.who, what)
+        if ":" in reference and not is_content_of(reference, answer.body):
+            raise mismatched(self._talk.who, what)
+        if said is not None and not (is_pullable_digest(said) and is_content_of(said, answer.body)):
+            raise malformed(self._talk.who, what, "a manifest that does not have the digest it should have")
         digest = reference if ":" in reference else said or digest_of(answer.body)
         with _reported(self._talk.who, what):
             return digest, image_manifests.read(answer.body, answer.headers.get("content-type", ""))

@@ -69,7 +69,7 @@ def _download(sdk):
         sdk.download_artifact(Artifact(id=ID, path="a", sha256="0" * 64, size_bytes=1), to=folder)
 
 
-WRITES = [lambda sdk: sdk.withdraw_approval(ID, ID)]
+WRITES = [lambda sdk: sdk.withdraw_approval(ID, ID), lambda sdk: sdk.verify_version(ID)]
 """Calls that `rolecases` does not have."""
 PROBES = {"GET /livez", "GET /readyz"}
 TOLD = {"POST /api/v1/registry-events"}

@@ -140,7 +140,7 @@ def test_a_digest_that_is_not_that_of_the_content_is_not_believed(digest):
         error = fault_of(said(digest), reference=reference)
         assert error.fault == Fault.MALFORMED
         assert "does not have the digest it should have" in error.reason
-    assert fault_of(said(CONTENT.digest), reference=OTHER).fault == Fault.MALFORMED
+    assert fault_of(said(CONTENT.digest), reference=OTHER).fault == Fault.MISMATCH
     error = fault_of(said(digest), lambda server: asking(server.host).digest_of("a", CONTENT.digest))
     assert error.fault == Fault.MALFORMED
 
@@ -153,7 +153,7 @@ def test_every_algorithm_is_verified(algorithm):
         assert asking(server.host).digest_of("a", "v1") == digest
         assert asking(server.host).digest_of("a", digest) == digest
     error = fault_of(said(digest), reference=digest_of(b"other", algorithm))
-    assert error.fault == Fault.MALFORMED
+    assert error.fault == Fault.MISMATCH
 
 
 @pytest.mark.parametrize("head", [200, 405])
@@ -161,7 +161,7 @@ def test_a_registry_that_says_no_digest_is_asked_for_the_content(head):
     with hostile(lambda got: serve(got) if got.method == "GET" else (head, {}, b"")) as server:
         for reference in ("v1", CONTENT.digest):
             assert asking(server.host).digest_of("a", reference) == CONTENT.digest
-        assert error_of(lambda: asking(server.host).digest_of("a", OTHER)).fault == Fault.MALFORMED
+        assert error_of(lambda: asking(server.host).digest_of("a", OTHER)).fault == Fault.MISMATCH
         assert [got.method for got in server.got] == ["HEAD", "GET"] * 3
         assert {got.accept for got in server.got} == {", ".join([INDEX, MANIFEST, DOCKER[INDEX], DOCKER[MANIFEST]])}
 
