@@ -134,7 +134,7 @@ def test_a_version_that_is_there_already_stays_as_it_is(desk, images, model, pub
     assert desk.get("/api/v1/versions").json == [made]
 
 
-def test_an_image_that_is_not_there_ends_the_job(desk, images, model, publisher, work, jobs, capfd):
+def test_an_image_that_is_not_there_ends_the_job(desk, images, model, publisher, work, jobs):
     publisher.post(AT, told(images, "v5-gone", FIRST.digest))
     work()
     assert (versions(desk), jobs()) == ([], [])

@@ -126,8 +126,11 @@ def _registry(name: ImageName) -> oci.Registry:
 
 
 def _refusal(error: RegistryError) -> Exception:
-    if error.fault in (Fault.MISSING, Fault.MISMATCH, Fault.UNAUTHORIZED, Fault.FORBIDDEN):
-        return Invalid(error.reason, errors={"image": [error.reason]})
+    fields = {"image": [error.reason]}
+    if error.fault in (Fault.MISSING, Fault.MISMATCH):
+        return Invalid(error.reason, errors=fields)
+    if error.fault in (Fault.UNREACHABLE, Fault.UNAUTHORIZED, Fault.FORBIDDEN):
+        return RegistryUnreachable(error.reason, errors=fields)
     if error.fault == Fault.LIMITED:
         return Unavailable(error.reason, retry_after=error.retry_after or 60)
-    return RegistryUnreachable(error.reason) if error.fault == Fault.UNREACHABLE else RegistryFailed(error.reason)
+    return RegistryFailed(error.reason)

@@ -40,7 +40,7 @@ KINDS = {
     "stream": Kind(stream.run, every=2),
     "checkpoint": Kind(tell_checkpoint.run, every=86_400),
     "write_checkpoint": Kind(write_checkpoint.run, every=86_400),
-    "register_image": Kind(register_image.run),
+    "register_image": Kind(register_image.run, at_once=2),
     "dispatch": Kind(dispatch.run, every=1),
     "deliver": Kind(deliver.run),
     "verify": Kind(verify.run, at_once=2),

@@ -114,6 +114,12 @@ def agree(case):
             case.body.pop("active", None)
         elif "/webhooks/" in case.operation.path:
             case.body.pop("format", None)
+    if case.operation.path.startswith("/api/v1/registries") and isinstance(case.body, dict):
+        case.body |= {"host": REGISTRY["host"], "allow_http": False}  # nothing is sent to most addresses
+        for name in ("ca", "username", "secret"):
+            case.body.pop(name, None)  # they name what this server does not have
+    if case.operation.path.endswith("/registry-events"):
+        case.body.setdefault("events", [])
     if case.operation.path.endswith("/comments") and isinstance(case.body, dict):
         case.body["text"] = f"x{case.body['text']}"[:2_000]  # it must show something
     if case.operation.label == "PUT /api/v1/environments/{name}":
