@@ -15,6 +15,7 @@ from stage import Api, faults
 
 from catapult import Registry, RegistryError
 from catapult.config import Allowed
+from catapult.jobs import verify
 from catapult.jobs.kinds import KINDS
 from catapult.jobs.worker import Worker
 from catapult.tables import Action
@@ -107,6 +108,15 @@ def test_nobody_types_a_digest(desk, images, repository, pushed):
     assert desk.get(f"{VERSIONS}/{version['id']}").json == version
     [entry] = entries(desk, "version.create")
     assert (entry["details"]["digest"], entry["details"]["image"]) == (digest, name)
+
+
+def test_a_registration_that_is_repeated_by_its_key_is_answered_as_before(desk, images, repository, pushed):
+    pushed("v1")
+    body = {"model_name": MODEL, "version": "1.0.0", "image": f"{images.host}/{repository}:v1"}
+    first, again = (desk.post(VERSIONS, body, headers={"Idempotency-Key": "a"}) for _ in range(2))
+    assert (first.status_code, again.status_code, again.json) == (201, 201, first.json)
+    assert "Idempotency-Replayed" in again.headers
+    assert len(entries(desk, "version.create")) == 1
 
 
 def test_an_image_may_be_named_by_its_digest_alone_or_by_both(desk, images, repository, pushed):
@@ -334,6 +344,8 @@ def test_a_decision_keeps_what_was_verified_and_signed(desk, images, repository,
     verified(desk, version)
     released = desk.post(f"{VERSIONS}/{version['id']}/promote").json
     decision = desk.get(f"/api/v1/decisions/{released['decision_id']}").json
+    page = Browser(desk.app, desk.keys).get(f"/decisions/{decision['id']}").words
+    assert "Digest verified, tag current, signed by <bdi>release-2026</bdi>" in page
     evidence = decision["content"]["verification"]
     assert (evidence["digest_status"], evidence["tag_status"]) == ("verified", "current")
     assert [signature["key"] for signature in evidence["signatures"]] == ["release-2026"]
@@ -373,6 +385,20 @@ def test_what_is_registered_is_asked_about_by_itself_and_what_is_live_again(
     work(asking)
     assert not sql("SELECT FROM jobs WHERE kind = 'verify'")
     assert second["digest_status"] == "unverified"
+
+
+def test_a_registry_that_is_down_is_not_asked_about_every_version(desk, asking, repository, monkeypatch, sql):
+    monkeypatch.setattr(verify, "_down", {})
+    sql("UPDATE models SET repository = 'localhost:1/team/bert'")
+    for number in range(3):
+        by_hand(desk, "sha256:" + f"{number}" * 64, version=f"{number}.0.0")
+    work(asking)
+    statuses = [row["digest_status"] for row in desk.get(VERSIONS).json]
+    assert sorted(statuses) == ["unreachable", "unverified", "unverified"]
+    pauses = sql("SELECT run_at - statement_timestamp() AS pause FROM jobs WHERE kind = 'verify'")
+    assert len(pauses) == 3
+    assert all(timedelta(seconds=30) < row["pause"] for row in pauses)
+    assert not entries(desk)
 
 
 def test_an_answer_to_an_earlier_question_does_not_replace_a_later_one(desk, repository, pushed, sql):

@@ -13,5 +13,6 @@ def run(_: str, __: dict[str, Any]) -> float | None:
         events = deliveries.dispatch()
         queue.add("deliver", deliveries.receivers())
         if current_settings().drift_every:
-            queue.add("verify", [event.data["version_id"] for event in events if event.type in verify.EVENTS])
+            about = [event.data.get("version_id") for event in events if event.type in verify.EVENTS]
+            queue.add("verify", [version_id for version_id in about if version_id])
     return 0 if len(events) == deliveries.BATCH else None

@@ -1,5 +1,6 @@
 """Ask the image registry about one version: after it was registered, and every `DRIFT_EVERY` seconds while it is live."""
 
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,12 @@ EVENTS = ("version.created", "deployment.success", "deployment.rolled_back")
 NEW, AGAIN = timedelta(hours=1), 300.0
 """For how long a new version is asked about again where the registry was not reached, and after how many seconds each time."""
 ANOTHER = 1.0
+DOWN, MOST_DOWN = 60.0, 1_000
+"""Seconds for which a host that was not reached is not asked again, and how many such hosts are remembered.
+
+A registry that hangs would otherwise hold each version that it has for ten seconds, and those of other registries wait.
+"""
+_down: dict[str, float] = {}
 
 
 def run(key: str, _: dict[str, Any]) -> float | None:
@@ -23,7 +30,14 @@ def run(key: str, _: dict[str, Any]) -> float | None:
     subject = queries.subject(UUID(key)) if every else None
     if subject is None or image_reference.image_fault(subject.repository, subject.storage_path, subject.digest):
         return None
+    host = str(subject.pull_from).partition("/")[0]
+    if (wait := _down.get(host, 0) - time.monotonic()) > 0:
+        return wait + ANOTHER
     answer = images.look(subject)
+    if answer.status is None:
+        if len(_down) >= MOST_DOWN:
+            _down.clear()
+        _down[host] = time.monotonic() + max(DOWN, answer.retry_after)
     try:
         image_checks.record(subject, answer, actor=WORKER)
     except NotFound:
