@@ -15,6 +15,7 @@ from catapult.contract.comparison import ComparisonOut
 from catapult.contract.control import DecisionOut
 from catapult.contract.schemas import DeploymentOut
 from catapult.contract.versions import Promotion, Reason, VersionEdit, VersionIn, VersionOut
+from catapult.contract.webhooks import NoFields
 from catapult.errors import Conflict, NotFound, PreconditionFailed
 from catapult.queries import decisions, deployments, versions
 from catapult.queries.lists.paging import Listing
@@ -44,8 +45,9 @@ def create_version(body: dict[str, Any]) -> Version:
 
 
 @blp.post("/<uuid:version_id>/verify", Role.PUBLISHER)
+@blp.arguments(NoFields)
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound, Conflict))
-def verify_version(version_id: UUID) -> Any:
+def verify_version(_: dict[str, Any], version_id: UUID) -> Any:
     """Ask the image registry about a version's image now"""
     with slots.IMAGES.taken():
         image_checks.verify(version_id, actor=g.actor)

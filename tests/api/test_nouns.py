@@ -34,6 +34,10 @@ COMPUTED = {
     "version": {
         "number": 2,
         "digest_status": "unverified",
+        "tag_status": None,
+        "verification": None,
+        "manifest": None,
+        "signatures": [],
         "image": f"r@{DIGEST}",
         "image_fault": None,
         "status": "active",
