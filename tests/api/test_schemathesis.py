@@ -35,7 +35,20 @@ CHECKS = [
     response_headers_conformance,
 ]
 GATE = {"target": "release", "kind": "metadata_present", "paths": ["accuracy"]}
-OWN = ("path", "op", "value", "direction", "tolerance", "paths", "environment", "seconds", "count", "role")
+OWN = (
+    "path",
+    "op",
+    "value",
+    "direction",
+    "tolerance",
+    "paths",
+    "environment",
+    "seconds",
+    "count",
+    "role",
+    "max_age",
+    "tag",
+)
 EXAMPLES = settings(
     max_examples=15,
     deadline=None,
@@ -145,6 +158,8 @@ def agree(case):
     if case.operation.label == "POST /api/v1/versions":
         case.body.setdefault("model_name", "org/bert")
         case.body |= {"tag": "v1", "digest": f"sha256:{'a' * 64}"}  # together, or neither with a source
+        for name in ("image", "resolved_by_client"):
+            case.body.pop(name, None)  # instead of both
 
 
 def hold_no_null(case):
