@@ -61,10 +61,10 @@ def register(model_id: UUID, image: str, key_id: UUID) -> Version | None:
 
 
 def _actor(key_id: UUID) -> Actor:
-    """Return who told of the push. Raises Forbidden if their key does not work any more, or may not register."""
+    """Return who sent the notification of the push. Raises Forbidden if their key does not work any more, or may not register."""
     row = api_keys.holder(key_id)
     if reason := api_keys.ended(row):
-        raise Forbidden(f"The key that told of it is {reason}.")
+        raise Forbidden(f"The key that sent the notification is {reason}.")
     actor = replace(api_keys.actor_of(row), door=DOOR)
     actor.needs(Role.PUBLISHER)
     return actor

@@ -70,14 +70,14 @@ def resolve(image: str) -> Resolved:
     name = parsed(image)
     try:
         registry = _registry(name)
-        found = registry.resolve(name)
-        led_to = registry.digest_of(name.repository, name.tag) if name.tag and name.digest else found.digest
+        answered = registry.resolve(name)
+        led_to = registry.digest_of(name.repository, name.tag) if name.tag and name.digest else answered.digest
     except RegistryError as error:
         raise _refusal(error) from error
-    if led_to != found.digest:
+    if led_to != answered.digest:
         reason = f"The tag {name.tag} leads to {led_to}, not to the digest that you named."
         raise Invalid("The tag and the digest are of two images.", errors={"image": [reason]})
-    return Resolved(name, found.digest, found)
+    return Resolved(name, answered.digest, answered)
 
 
 def look(subject: Subject) -> Answer:
@@ -103,8 +103,8 @@ def look(subject: Subject) -> Answer:
 def described(image: oci.Image) -> dict[str, Any]:
     """Return what is kept of an image's manifest: `rules.image_checks.MANIFEST`."""
     labels = {name[:LABEL_LENGTH]: text[:LABEL_LENGTH] for name, text in sorted(image.labels.items())[:MOST_LABELS]}
-    kept = {name: value for name, value in asdict(image).items() if name != "digest"}
-    return {**kept, "labels": labels, "created": image.created and rfc3339(image.created)}
+    fields = {name: value for name, value in asdict(image).items() if name != "digest"}
+    return {**fields, "labels": labels, "created": image.created and rfc3339(image.created)}
 
 
 def _tag(registry: oci.Registry, name: ImageName) -> tuple[TagStatus | None, str | None]:

@@ -232,7 +232,7 @@ class VersionOut(RowOut):
         "model_storage_path",
         "digest",
         allow_none=True,
-        metadata=says("The image to pull; null if it can't be told.", f"ghcr.io/myorg/bert@{EXAMPLE_DIGEST}"),
+        metadata=says("The image to pull; null if there is none to pull.", f"ghcr.io/myorg/bert@{EXAMPLE_DIGEST}"),
     )
     image_fault = ComputedString(
         image_reference.image_fault,

@@ -1,4 +1,4 @@
-"""Register what was pushed to an image registry, as that registry says; whoever told of it is not believed."""
+"""Register what was pushed to an image registry, as that registry answers; the notification is not believed."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -29,7 +29,7 @@ class Fault(StrEnum):
 class RegistryError(Exception):
     """What a registry did not tell, and why. `reason` is for people: which registry, what happened, and what to do; no secrets.
 
-    `retry_after` is the seconds after which to ask again, if the registry said it.
+    `retry_after` is the seconds after which to ask again, if the registry names them.
     """
 
     def __init__(self, fault: Fault, reason: str, retry_after: int | None = None) -> None:

@@ -97,7 +97,7 @@ class Registry:
     def _simple(self, repository: str, digest: str) -> Iterator[tuple[str, Callable[[], Claim | None]]]:
         """Yield how to read each signature of the layout "simple"."""
         tag = image_signatures.signature_tag(digest)
-        found = _unless_unreadable(partial(self._manifest, repository, tag)) if tag else None
+        result = _unless_unreadable(partial(self._manifest, repository, tag)) if tag else None
         contents: dict[str, bytes] = {}
 
         def claim(layer: Descriptor, signature: bytes) -> SimpleClaim:
@@ -105,7 +105,7 @@ class Registry:
                 contents[layer.digest] = self._blob(repository, layer, MOST_SIGNED)
             return SimpleClaim(contents[layer.digest], signature)
 
-        for layer, signature in image_signatures.simple_layers(found[1]) if found else ():
+        for layer, signature in image_signatures.simple_layers(result[1]) if result else ():
             yield SIMPLE, partial(claim, layer, signature)
 
     def _bundles(self, repository: str, digest: str) -> Iterator[tuple[str, Callable[[], Claim | None]]]:
@@ -133,8 +133,8 @@ class Registry:
             index = self._index(answer, what)
             if index is None and page == 0:
                 tag = image_signatures.referrers_tag(digest)
-                found = _unless_unreadable(partial(self._manifest, repository, tag))
-                index = found[1] if found else None
+                result = _unless_unreadable(partial(self._manifest, repository, tag))
+                index = result[1] if result else None
             yield from (index.manifests or ()) if index else ()
             path = self._talk.next_page(answer, repository, path)
 
@@ -152,17 +152,17 @@ class Registry:
         """Return a manifest and its digest."""
         what = _what(repository, reference)
         answer = self._talk.content(repository, f"manifests/{_checked(reference)}", what, ACCEPTED)
-        said = answer.headers.get("docker-content-digest")
+        named = answer.headers.get("docker-content-digest")
         if ":" in reference and not is_content_of(reference, answer.body):
             raise mismatched(self._talk.who, what)
-        if said is not None and not (is_pullable_digest(said) and is_content_of(said, answer.body)):
+        if named is not None and not (is_pullable_digest(named) and is_content_of(named, answer.body)):
             raise malformed(self._talk.who, what, "a manifest that does not have the digest it should have")
-        digest = reference if ":" in reference else said or digest_of(answer.body)
+        digest = reference if ":" in reference else named or digest_of(answer.body)
         with _reported(self._talk.who, what):
             return digest, image_manifests.read(answer.body, answer.headers.get("content-type", ""))
 
     def _representative(self, repository: str, index: Manifest) -> Manifest | None:
-        """Return the image that stands for the index. An index may name images that its registry does not have."""
+        """Return the image that represents the index. An index may name images that its registry does not have."""
         candidates = image_manifests.by_preference(index)[:TRIED]
         for number, descriptor in enumerate(candidates, start=1):
             try:

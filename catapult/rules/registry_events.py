@@ -25,10 +25,10 @@ class Push(NamedTuple):
 
 def pushes(body: dict[str, Any]) -> list[Push]:
     """Return the pushes of tags that a notification tells of, each once."""
-    told = [*_of_docker(body.get("events") or ()), *_of_harbor(body.get("type"), body.get("event_data"))]
+    events = [*_of_docker(body.get("events") or ()), *_of_harbor(body.get("type"), body.get("event_data"))]
     return [
         Push(f"{host.lower()}/{repository}:{tag}", tag, digest)
-        for host, repository, tag, digest in dict.fromkeys(told)
+        for host, repository, tag, digest in dict.fromkeys(events)
         if all(0 < len(part) < LONGEST for part in (host, repository, tag, digest)) and not BESIDE_IMAGE.fullmatch(tag)
     ]
 
