@@ -1,10 +1,14 @@
 """What a real image registry answers, from the registration to the gate, the page, the job and the decision."""
 
+import json
 import secrets
 from datetime import timedelta
 
 import pytest
 import requests
+from catapult_client import cli
+from catapult_client.commands import Usage
+from catapult_client.output import Output
 from client.wsgi_adapter import WSGIAdapter
 from image_layouts import image, index
 from image_registry import image_registry
@@ -440,3 +444,34 @@ def test_the_page_says_what_was_verified_and_asks_by_its_button(desk, asking, ke
     verified(desk, version)
     assert "tag moved" in browser.get(at).words
     assert "tag moved" in browser.get(f"/models/{MODEL}").words
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def test_the_command_registers_an_image_and_ends_with_1_once_its_tag_was_moved(
+    desk, asking, keys, images, repository, pushed, capsys
+):
+    digest = pushed("v1")
+    image_name = f"{images.host}/{repository}:v1"
+    with requests.Session() as session:
+        session.mount("http://catapult", WSGIAdapter(asking))
+        registry = Registry("http://catapult/api", keys["publisher"], session=session)
+
+        def run(*arguments):
+            options, output = cli.parser().parse_args(arguments), Output()
+            output.as_json = True
+            succeeded = options.run(registry, options, output)
+            written = capsys.readouterr()
+            return succeeded, json.loads(written.out), written.err
+
+        for _ in range(2):
+            succeeded, version, _ = run("register", MODEL, "1.0.0", "--image", image_name)
+            assert (succeeded, version["digest"], version["digest_status"]) == (True, digest, "verified")
+        assert run("verify", MODEL, "1.0.0")[0]
+        other = pushed("v1")
+        succeeded, version, warning = run("verify", MODEL, "1.0.0")
+        assert (succeeded, version["tag_status"], version["verification"]["tag_digest"]) == (False, "moved", other)
+        assert images.host in warning
+        with pytest.raises(Usage, match="Pass --image, or --tag and --digest"):
+            run("register", MODEL, "2.0.0", "--image", image_name, "--tag", "v1", "--digest", digest)

@@ -63,6 +63,7 @@ def record(subject: Subject, answer: Answer, *, actor: Actor) -> None:
         return
     if not audit.execute(_save(values), {}).rowcount:
         raise Conflict("The image registry was asked again meanwhile, and that answer is saved.")
+    version.image_check = queries.of(version.id)  # an answer that is stored for repetitions is rendered before the commit
     shown = {name: getattr(version, name) for name in ("version", "tag", "digest")}
     details = {"model": version.model_name, **shown, "detail": values["detail"], "tag_digest": values["tag_digest"]}
     audit.commit(actor, version, audit.entry("version.verify", version, **details, changes=changes))
