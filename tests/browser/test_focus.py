@@ -130,6 +130,7 @@ def test_the_same_filter_twice_is_one_entry_of_the_history(windows, model):
 def test_a_digest_of_63_digits_is_told_before_it_is_sent(windows, model):
     page = windows("publisher")
     page.goto(f"/new/version?model_name={model['name']}")
+    page.get_by_text("Tag and digest by hand").click()
     digest = page.get_by_label("Image digest")
     digest.fill("sha256:" + "a" * 63)
     warning = page.locator("[data-digest]")
