@@ -46,6 +46,7 @@ def test_registering_changing_and_deleting_a_model_and_its_version(windows, page
     assert at(page) == "/models/plain/model"
 
     page.get_by_role("link", name="New version").click()
+    page.get_by_text("Tag and digest by hand").click()
     for label, text in (("Version", "1.0.0"), ("Image tag", "v1"), ("Image digest", DIGEST)):
         page.get_by_label(re.compile(f"^{label}")).fill(text)
     page.get_by_role("button", name="Register").click()
