@@ -64,6 +64,7 @@ def test_who_asks_for_changes_in_the_inbox_stays_there_and_says_what(windows, ap
     item.get_by_placeholder("Comment, optional").fill("The German slice looks wrong")
     item.get_by_role("button", name="Ask for changes").click()
     assert is_marked(page)
+    settled(page)
     page.goto("/inbox")  # only what was pressed changes at once
     expect(item.locator(".ask")).to_contain_text("“The German slice looks wrong”")
     expect(item.get_by_role("button", name="Approve")).to_be_enabled()
