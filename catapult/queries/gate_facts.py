@@ -60,6 +60,10 @@ _EDITED = f"""
         WHERE entry.resource_id = asked.id AND entry.action = 'version.update' AND number.old IS DISTINCT FROM number.new
         ORDER BY entry.created_at DESC, entry.id DESC LIMIT 1
     ) END AS edited,"""  # noqa: S608 - built from constants
+_MEASURED = f"""
+    (SELECT {_NUMBER} FROM metrics WHERE version_id = asked.id AND path = gate.path) AS number,
+    CASE WHEN gate.path IS NOT NULL THEN jsonb_typeof(
+        coalesce(asked.metadata -> gate.path, asked.metadata #> {_KEYS})) END AS json_type,"""  # noqa: S608
 _COMPARED = f"""
     base.id AS base_id, base.version AS base_version,
     -- Decisions from before migration 0012 have no numbers of lists.
@@ -179,6 +183,7 @@ _SIGNERS = """,
 _WITHOUT = {
     "approved": "NULL AS content_hash, NULL AS editors, NULL AS approvals,",
     "compared": "NULL AS base_id, NULL AS base_version, NULL AS base_number, true AS base_is_present,",
+    "measured": "NULL AS number, NULL AS json_type,",
     "edited": "NULL AS edited,",
     "missing": "NULL AS missing,",
     "since": "NULL AS since",
@@ -195,11 +200,9 @@ SELECT asked.id AS version_id, asked.released_at IS NOT NULL AS is_release,
     gate.direction, to_jsonb(gate.tolerance) AS tolerance, gate.paths, gate.environment, gate.seconds, gate.count AS count_,
     gate.role, gate.max_age, gate.tag, asked.digest IS NOT NULL AS has_image,
     gate.created_by, gate.created_at, gate.updated_at, statement_timestamp() AS now,
-    (SELECT {number} FROM metrics WHERE version_id = asked.id AND path = gate.path) AS number,
+    {measured}
     {compared}
     {edited}
-    CASE WHEN gate.path IS NOT NULL THEN jsonb_typeof(
-        coalesce(asked.metadata -> gate.path, asked.metadata #> {keys})) END AS json_type,
     {missing}
     {since}
     {unsound}
@@ -225,7 +228,7 @@ def _sql(gates: str, target: str, kinds: frozenset[str] = ALL, versions: str = "
     if GateKind.APPROVED in kinds:
         parts["approved"] = _APPROVED
     if kinds & {GateKind.METRIC, GateKind.NO_REGRESSION}:
-        parts["edited"] = _EDITED
+        parts |= {"measured": _MEASURED, "edited": _EDITED}
     if GateKind.NO_REGRESSION in kinds:
         parts |= {"compared": _COMPARED, "base": _BASE}
     if GateKind.METADATA_PRESENT in kinds:
@@ -239,7 +242,7 @@ def _sql(gates: str, target: str, kinds: frozenset[str] = ALL, versions: str = "
     if GateKind.SIGNED in kinds:
         parts["signers"] = _SIGNERS
     parts |= {"gates": gates, "target": target, "versions": versions}
-    return _FACTS.format(voice=_VOICE, number=_NUMBER, keys=_KEYS, **parts)
+    return _FACTS.format(voice=_VOICE, **parts)
 
 
 OF_TARGET = "gate.target = :target"
