@@ -159,6 +159,19 @@ def test_what_is_no_image_of_the_model_is_refused_by_its_field(desk, images, rep
     assert not desk.get(VERSIONS).json
 
 
+def test_nobody_learns_of_other_images_by_the_servers_credentials(desk, asking, images, repository, pushed):
+    """Neither whether a tag of another repository is there, nor where it leads; and a bounded key asks for nothing beyond."""
+    images.push("team/secret", image(), "v1")
+    body = {"model_name": MODEL, "version": "1.0.0", "image": f"{images.host}/team/secret:"}
+    there, absent = (desk.post(VERSIONS, {**body, "image": body["image"] + tag}) for tag in ("v1", "none"))
+    assert (there.status_code, there.json["errors"]) == (422, absent.json["errors"])
+    assert "is in" in there.json["errors"]["image"][0].lower()
+    pushed("v1")
+    own = {**body, "image": f"{images.host}/{repository}:v1"}
+    bound = desk.make("/api/v1/api-keys", {"name": "bound", "role": "publisher", "models": ["other/*"]})
+    assert Api(asking, {"bound": bound["key"]}, "bound").post(VERSIONS, own).status_code == 403
+
+
 def test_where_the_server_has_no_way_the_sdk_resolves(app, keys, images, repository, pushed):
     digest = pushed("v1")
     with requests.Session() as session:

@@ -14,9 +14,11 @@ from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import begin
 from catapult.queries import image_checks as queries
+from catapult.queries import registered_models
 from catapult.queries import versions as version_queries
 from catapult.queries.image_checks import Subject
 from catapult.rules import image_reference
+from catapult.rules.image_reference import ImageName
 from catapult.rules.json_text import rfc3339
 from catapult.tables import DigestStatus, ImageCheck, Role, TagStatus, Version
 
@@ -49,6 +51,19 @@ def verify(version_id: UUID, *, actor: Actor) -> None:
     record(subject, images.look(subject), actor=actor)
 
 
+def resolve(image: str, model_id: UUID | None, model_name: str | None, *, actor: Actor) -> Resolved:
+    """Ask the registry for an image of this model. Nothing else is asked for: the server's credentials open more than that.
+
+    Raises NotFound (model), Forbidden, and what `images.resolve` raises.
+    """
+    actor.needs(Role.PUBLISHER)
+    name = images.parsed(image)
+    model = registered_models.get(model_id) if model_id else registered_models.called(model_name or "")
+    actor.bounds.check_model(model.name)
+    _repository_of(model, name)
+    return images.resolve(image)
+
+
 def record(subject: Subject, answer: Answer, *, actor: Actor) -> None:
     """Save the answer, unless one to a later question is there. Raises NotFound if the version was deleted."""
     begin()
@@ -63,7 +78,9 @@ def record(subject: Subject, answer: Answer, *, actor: Actor) -> None:
         return
     if not audit.execute(_save(values), {}).rowcount:
         raise Conflict("The image registry was asked again meanwhile, and that answer is saved.")
-    version.image_check = queries.of(version.id)  # an answer that is stored for repetitions is rendered before the commit
+    version.image_check = queries.of(
+        version.id
+    )  # an answer that is stored for repetitions is rendered before the commit
     shown = {name: getattr(version, name) for name in ("version", "tag", "digest")}
     details = {"model": version.model_name, **shown, "detail": values["detail"], "tag_digest": values["tag_digest"]}
     audit.commit(actor, version, audit.entry("version.verify", version, **details, changes=changes))
@@ -74,14 +91,8 @@ def of_new(version: Version, resolved: Resolved, now: datetime, *, actor: Actor)
 
     Raises Invalid if the image is not in the model's repository.
     """
-    model, name = version.model, resolved.name
-    repository = image_reference.pull_from(model.repository, model.storage_path)
-    if repository is None or image_reference.parse(f"{repository}@{resolved.digest}").name != name.name:
-        reason = (
-            f"Is in {name.name}; the images of {model.name} are in {repository or 'no repository yet'}. Set the model's "
-            "repository to that one, or register the image for another model."
-        )
-        raise Invalid("The image is not in the model's repository.", errors={"image": [reason]})
+    name = resolved.name
+    repository = _repository_of(version.model, name)
     row = ImageCheck(version_id=version.id, repository=repository, checked_at=now, **NOTHING)
     row.detail = f"The client of {actor.shown} looked up the digest; this server has not asked the registry yet."
     if resolved.image is not None:
@@ -91,8 +102,20 @@ def of_new(version: Version, resolved: Resolved, now: datetime, *, actor: Actor)
     return row
 
 
+def _repository_of(model: Any, name: ImageName) -> str:
+    """Return the model's repository. Raises Invalid if the image is in another one."""
+    repository = image_reference.pull_from(model.repository, model.storage_path)
+    if repository is None or image_reference.parse(f"{repository}:any").name != name.name:
+        reason = (
+            f"Is in {name.name}; the images of {model.name} are in {repository or 'no repository yet'}. Set the model's "
+            "repository to that one, or register the image for another model."
+        )
+        raise Invalid("The image is not in the model's repository.", errors={"image": [reason]})
+    return repository
+
+
 def _values(known: Values, subject: Subject, answer: Answer) -> Values:
-    """Return the row with the answer. What a registry said before stays where it is not reached now."""
+    """Return the row with the answer. What a registry answered before stays where it is not reached now."""
     values = {name: known[name] for name in NOTHING}
     values |= {"version_id": subject.id, "repository": subject.pull_from, "checked_at": subject.now}
     values |= {"unreachable": answer.status is None, "detail": answer.detail[:2_000]}

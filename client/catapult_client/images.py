@@ -54,10 +54,10 @@ def with_digest(image: str) -> str:
         answer = _head(url, host)
     except requests.RequestException as error:
         raise ConnectionFailed(f"{host} could not be asked for {image}: {type(error).__name__}.") from error
-    found = answer.headers.get("Docker-Content-Digest", "")
-    if answer.status_code != 200 or not DIGEST.fullmatch(found):
+    digest = answer.headers.get("Docker-Content-Digest", "")
+    if answer.status_code != 200 or not DIGEST.fullmatch(digest):
         raise UnexpectedAnswer(f"{host} did not tell the digest of {image} (status {answer.status_code}).")
-    return f"{image}@{found}"
+    return f"{image}@{digest}"
 
 
 def _address(name: str) -> tuple[str, str]:
