@@ -60,9 +60,8 @@ def add(
 ) -> Artifact:
     """Add the file, whose bytes are in the storage. It voids the version's approvals.
 
-    `facts`, `bundle` and `card` are what was found in it (`rules.file_contents`).
-
-    Raises what `check_may_add` raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
+    `facts`, `bundle` and `card` are its content (`rules.file_contents`). Raises what `check_may_add`
+    raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
     """
     actor.needs(Role.PUBLISHER)
     version = _check_open_to(locks.destination(version_id, path, sha256), path, actor)
