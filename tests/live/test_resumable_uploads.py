@@ -95,7 +95,9 @@ def test_an_upload_goes_on_where_it_broke(server: Up, publisher: Caller, version
             f"Content-Type: {TYPE['Content-Type']}\r\nUpload-Offset: 0\r\nContent-Length: {len(LARGE)}\r\n\r\n"
         )
         raw.sendall(head.encode() + LARGE[:3_000_000])
-        until(lambda: publisher.patch(upload, data=b"", headers={**TYPE, "Upload-Offset": "0"}).status_code == 423)
+        written = "SELECT writer IS NOT NULL FROM uploads WHERE id = %s"
+        until(lambda: server.sql(written, upload.rpartition("/")[2]) == [(True,)])  # a request could get in before this one
+        assert patch(publisher, upload, 0, b"").status_code == 423
     until(lambda: offset_of(publisher, upload) == 3_000_000)
     assert paths(publisher, version) == []
     assert patch(publisher, upload, 0, LARGE).status_code == 409
