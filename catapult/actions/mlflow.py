@@ -24,7 +24,8 @@ def register(*, actor: Actor, model_name: str, version: str | None = None, **fie
     """Register a version, which is called by its number if it has no name. Raises NotFound in MLflow's words, and what
     `versions.create` raises.
 
-    Where another version of the model is called so, it is called `<number>.mlflow`, or else `<number>.mlflow.2` and so on.
+    Where another version of the model is called so, it is called `<number>.mlflow`, or else `<number>.mlflow.2` and so on. That
+    is looked up only once the number is refused: a look-up in the statement that registers would be paid for by every version.
     """
     actor.needs(Role.PUBLISHER)
     try:
@@ -42,9 +43,11 @@ def register(*, actor: Actor, model_name: str, version: str | None = None, **fie
 
 
 def _free_name(model: RegisteredModel) -> str:
-    """Return a name of the model's next version that none has. The model is locked, so that nobody else takes its number."""
+    """Return a name for the model's next version that none has. The model is locked, so that nobody else takes its number."""
     of_model = select(Version.id).where(Version.model_id == model.id, Version.deleted_at.is_(None))
-    names = (f"{model.last_number + 1}.mlflow.{count}" for count in itertools.count(2))
+    number = str(model.last_number + 1)
+    suffixes = itertools.chain(("", ".mlflow"), (f".mlflow.{count}" for count in itertools.count(2)))
+    names = (number + suffix for suffix in suffixes)
     return next(name for name in names if db.session.scalar(of_model.where(Version.version == name)) is None)
 
 

@@ -41,9 +41,6 @@ NUMBERS = (
 """The columns `path`, `value` and `exact` of `metrics`, from the numbers in a version's metadata."""
 
 
-_BY_NUMBER = """CAST(number AS text) || CASE WHEN EXISTS (
-    SELECT FROM versions WHERE model_id = locked.model_id AND version = CAST(locked.number AS text) AND deleted_at IS NULL
-) THEN '.mlflow' ELSE '' END"""
 _KEY_OF_NUMBER = "lpad(CAST(length(called) AS text), 3, '0') || called || '00100010~'"
 """`rules.semver.semver_key` of a number."""
 
@@ -63,7 +60,7 @@ class Registered(NamedTuple):
 class Registration:
     """An `audit.Statement` that registers `version`, of the model that `model_id` or `model_name` names, or both.
 
-    One whose `version` is None is called by its number, or `<number>.mlflow` where another one is called so.
+    One whose `version` is None is called by its number.
     """
 
     def __init__(self, version: Version, model_id: UUID | None, model_name: str | None, bounds: Bounds) -> None:
@@ -109,7 +106,7 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, ent
     sent = {column.name: f"CAST(:{column.name} AS {audit.sql_type(column)})" for column in _COLUMNS.values()}
     called = sent["version"]
     if not is_named:
-        called, sent["semver_key"] = _BY_NUMBER, f"CASE WHEN called = CAST(number AS text) THEN {_KEY_OF_NUMBER} END"
+        called, sent["semver_key"] = "CAST(number AS text)", _KEY_OF_NUMBER
     values = ", ".join((sent | {"version": "called"}).values())
     conditions = ["id = :model_id"] * by_id + [CALLED] * by_name + [WITHIN] * is_bounded
     return text(
