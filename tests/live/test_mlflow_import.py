@@ -26,10 +26,10 @@ class Server:
         command = [MLFLOW, "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--port", str(port)]
         command += ["--default-artifact-root", str(folder), "--workers", "1"]
         quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        self.log = (folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **quiet}, stdout=self.log, stderr=self.log, start_new_session=True
-        )
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=folder, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True
+            )
 
     def answers(self) -> bool:
         assert self.process.poll() is None, "MLflow's server ended"
@@ -58,7 +58,6 @@ class Server:
     def close(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
-        self.log.close()
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,12 @@ def offset_of(caller: Caller, upload: str) -> int:
     return int(caller.head(upload).headers["Upload-Offset"])
 
 
+def is_written(server: Up, upload: str) -> bool:
+    """Whether a request is writing to the upload."""
+    ((result,),) = server.sql("SELECT writer IS NOT NULL FROM uploads WHERE id = %s", upload.rpartition("/")[2])
+    return bool(result)
+
+
 def paths(caller: Caller, version: dict[str, Any]) -> list[str]:
     return [artifact["path"] for artifact in caller.get(f"/api/v1/versions/{version['id']}/artifacts").json()]
 
@@ -95,10 +101,10 @@ def test_an_upload_goes_on_where_it_broke(server: Up, publisher: Caller, version
             f"Content-Type: {TYPE['Content-Type']}\r\nUpload-Offset: 0\r\nContent-Length: {len(LARGE)}\r\n\r\n"
         )
         raw.sendall(head.encode() + LARGE[:3_000_000])
-        written = "SELECT writer IS NOT NULL FROM uploads WHERE id = %s"
-        until(lambda: server.sql(written, upload.rpartition("/")[2]) == [(True,)])  # a request could get in before this one
+        until(lambda: is_written(server, upload))  # a second request that came first would be the writer
         assert patch(publisher, upload, 0, b"").status_code == 423
-    until(lambda: offset_of(publisher, upload) == 3_000_000)
+    until(lambda: not is_written(server, upload))
+    assert offset_of(publisher, upload) == 3_000_000
     assert paths(publisher, version) == []
     assert patch(publisher, upload, 0, LARGE).status_code == 409
     last = patch(publisher, upload, 3_000_000, LARGE[3_000_000:])
