@@ -135,9 +135,13 @@ def move(deployment_id: UUID, status: str) -> Response:
 
 def about(environment: Any) -> str:
     """Return what to know before deploying there: `protected · frozen until 2026-11-30 08:00:00 UTC: Sale`."""
+    return " · ".join(filter(None, ["protected" if environment.protected else "", freeze(environment)]))
+
+
+def freeze(environment: Any) -> str:
+    """Return `frozen until 2026-11-30 08:00:00 UTC: Sale`; an empty text if it is not frozen."""
     until = f" until {formats.exact(environment.frozen_until)}" if environment.frozen_until else ""
-    frozen = f"frozen{until}: {values.short(environment.frozen_reason, REASON)}" if environment.frozen else ""
-    return " · ".join(filter(None, ["protected" if environment.protected else "", frozen]))
+    return f"frozen{until}: {values.short(environment.frozen_reason, REASON)}" if environment.frozen else ""
 
 
 def _message(row: Any, *, is_live: bool = False) -> str:

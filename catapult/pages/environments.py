@@ -21,7 +21,7 @@ from catapult.web import addresses
 blp = Blueprint("environments", __name__)
 AT = "/environments/<environment:name>"
 BOARD, SHOW = "environments/index.html", "environments/show.html"
-NEW, FREEZE, SETTINGS, DELETE = (f"environments/{form}.html" for form in ("new", "freeze", "settings", "delete"))
+FORM, FREEZE, DELETE = "environments/form.html", "environments/freeze.html", "environments/delete.html"
 REASON = 200
 """Shown characters of a reason."""
 
@@ -97,7 +97,7 @@ def create() -> Response:
         actions.put(name, sent, actor=g.actor, new=True)
         return done(f"{name} is created.")
 
-    return forms.answer(act, partial(_form, NEW))
+    return forms.answer(act, partial(_form, FORM))
 
 
 @blp.route(f"{AT}/-/freeze", methods=forms.METHODS)
@@ -133,7 +133,7 @@ def settings(name: str) -> Response:
         actions.put(environment.name, sent, actor=g.actor, expected=forms.counter())
         return done(f"{environment.name} is changed.")
 
-    return forms.answer(act, partial(_form, SETTINGS, environment=environment))
+    return forms.answer(act, partial(_form, FORM, environment=environment))
 
 
 @blp.route(f"{AT}/-/delete", methods=forms.METHODS)

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, request
 from catapult.actions import deployments as actions
 from catapult.contract.control import Retirement
 from catapult.errors import Conflict
-from catapult.pages.deployments import about
+from catapult.pages.deployments import freeze
 from catapult.pages.environments import done
 from catapult.pages.parts import forms, fragments
 from catapult.pages.parts.forms import Form
@@ -55,5 +55,5 @@ def _form(name: str, form: Form, status: int) -> Response:
         model=model,
         live=live,
         unfinished=deployments.unfinished(UUID(model.id), environment.place),
-        about=about(environment),
+        freeze=freeze(environment),
     )

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, g, request
 from catapult.actions import deployments as actions
 from catapult.contract.control import Rollback
 from catapult.errors import Conflict
-from catapult.pages.deployments import about
+from catapult.pages.deployments import freeze
 from catapult.pages.environments import done
 from catapult.pages.parts import differences, forms, fragments, verdicts
 from catapult.pages.parts.forms import Form
@@ -49,7 +49,7 @@ def _form(name: str, form: Form, status: int) -> Response:
     steps = history.steps_back(UUID(model.id), environment.place, forms.as_id(form.values.get("to", "")))
     if steps.target is None:
         steps = history.steps_back(UUID(model.id), environment.place, None)
-    context = {"environment": environment, "model": model, "about": about(environment), "now": datetime.now(UTC)}
+    context = {"environment": environment, "model": model, "freeze": freeze(environment), "now": datetime.now(UTC)}
     try:
         actions.way_back(steps, model, environment, None)
     except Conflict as conflict:
