@@ -99,7 +99,8 @@ def init_app(app: Flask) -> None:
         door.register_blueprint(part.blp)
     app.register_blueprint(door)
     app.jinja_env.filters.update(formats.FILTERS, point_links=charts.point_links)
-    app.jinja_env.globals.update(asks=OWN_REQUEST, trust_of=trust.of, version_page=formats.version_page)
+    app.jinja_env.globals.update(asks=OWN_REQUEST, trust_of=trust.of)
+    app.jinja_env.globals.update(unsound_image=trust.unsound, version_page=formats.version_page)
     app.jinja_env.tests.update(formats.TESTS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_shell)

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from catapult.errors import NotFound
 from catapult.extensions import db
+from catapult.queries import image_checks
 from catapult.queries.decisions import OF_DEPLOYMENT
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import shown
@@ -75,7 +76,9 @@ def _of_version() -> "Select[*tuple[Any, ...]]":
     return rows.order_by(*order)
 
 
-_BY_ID = _DEPLOYMENTS.rows.add_columns(OF_DEPLOYMENT).where(D.id == bindparam("deployment_id"))
+_BY_ID = _DEPLOYMENTS.rows.add_columns(OF_DEPLOYMENT, image_checks.UNSOUND_OF_DEPLOYMENT).where(
+    D.id == bindparam("deployment_id")
+)
 
 
 def get(deployment_id: UUID) -> Any:

@@ -9,11 +9,25 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from catapult.extensions import db
 from catapult.rules import image_reference
-from catapult.tables import LIVE
+from catapult.tables import LIVE, UNSOUND_IMAGE
 
 JSON = "(SELECT to_jsonb(checked) - 'version_id' FROM image_checks AS checked WHERE checked.version_id = {version}.id)"
 """The answer as one object with the columns of `image_checks`, of a row of versions with that name; NULL if there is none."""
 OF_VERSION: ColumnElement[Any] = literal_column(JSON.format(version="versions"), JSONB).label("image_check")
+
+UNSOUND = f"""
+(SELECT jsonb_build_object('repository', checked.repository, 'digest_status', checked.digest_status,
+    'tag_status', checked.tag_status, 'tag_digest', checked.tag_digest,
+    'model_repository', model.repository, 'model_storage_path', model.storage_path)
+ FROM image_checks AS checked JOIN models AS model ON model.id = {{deployment}}.model_id
+ WHERE checked.version_id = {{deployment}}.release_id AND ({UNSOUND_IMAGE}))
+"""  # noqa: S608 - built from constants
+"""The answer about the version of a deployment, a row with that name, if its tag or digest leads to another image or to none.
+
+NULL for all other versions. Read with ix_image_checks_unsound.
+"""
+_UNSOUND = UNSOUND.format(deployment="deployments")
+UNSOUND_OF_DEPLOYMENT: ColumnElement[Any] = literal_column(_UNSOUND, JSONB).label("unsound_image")
 
 _SUBJECT = text(
     f"""

@@ -12,6 +12,7 @@ from sqlalchemy import Select, func, literal_column, or_, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from catapult.extensions import db
+from catapult.queries import image_checks
 from catapult.queries.environments import FROZEN
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import as_json, as_text, shown
@@ -92,6 +93,7 @@ _COLUMNS: tuple[Any, ...] = (
     V.released_at.is_not(None).label("is_release"),
     or_(D.override, V.override).label("override"),
     _newer(),
+    image_checks.UNSOUND_OF_DEPLOYMENT,
 )
 _LIVE = Listing(
     select(*_COLUMNS)

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from catapult.extensions import db
-from catapult.queries import environments
+from catapult.queries import environments, image_checks
 from catapult.queries.lists.paging import Listing, newest_first
 from catapult.queries.lists.raw_columns import as_text
 from catapult.queries.live import BEHIND
@@ -145,6 +145,7 @@ SELECT cell.id::text, cell.model_id::text, cell.release_id::text, cell.place, ce
     cell.deployed_at, cell.live_from, cell.live_from IS NOT NULL AS live, version.version,
     version.released_at IS NOT NULL AS is_release, cell.override OR version.override AS override,
     cell.rollback_of IS NOT NULL AS is_rollback, origin.version AS from_version,
+    {image_checks.UNSOUND.format(deployment="cell")} AS unsound_image,
     CASE WHEN cell.live_from IS NOT NULL THEN (
         SELECT count(*) FROM (
             SELECT 1 FROM versions WHERE model_id = cell.model_id AND created_at > version.created_at

@@ -1,4 +1,4 @@
-"""What is known of a version's image, as its page and lists show it."""
+"""What is known of a version's image, as its page and lists show it, and pages of what is live."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -36,6 +36,12 @@ def of(row: Any) -> Trust:
         manifest=manifest,
         built_at=_time(manifest["created"]) if manifest else None,
     )
+
+
+def unsound(row: Any) -> dict[str, Any] | None:
+    """Return the answer about the image of the deployment in this row; None unless its tag or digest needs attention."""
+    check = row.unsound_image
+    return image_checks.counted(check, check["model_repository"], check["model_storage_path"]) if check else None
 
 
 def _time(text: str | None) -> datetime | None:
