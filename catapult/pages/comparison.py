@@ -68,22 +68,22 @@ def _context(model: Any, given: Sequence[str]) -> dict[str, Any]:
     names, left_out = list(counts)[:MOST], list(counts)[MOST : 2 * MOST]
     valid = [name for name in names if "version" not in VERSION.validate({"version": name})]
     rows = versions.compared(model.name, valid)
-    found = [row.version for row in rows]
+    existing = [row.version for row in rows]
     base = request.args.get("base", "").strip()
-    chosen = base if base in found else None
+    chosen = base if base in existing else None
     columns = _base_first(rows, chosen)
     return {
         "model": model,
         "only": _only(),
         "left_out": left_out,
-        "unknown": [name for name in names if name not in found],
-        "repeated": [name for name in found if counts[name] > 1],
+        "unknown": [name for name in names if name not in existing],
+        "repeated": [name for name in existing if counts[name] > 1],
         "other_base": base if base and not chosen else None,
         "base": chosen,
         "versions": columns,
         "pages": [url_for("pages.versions.show", name=model.name, version=row.version) for row in columns],
         "labels": [values.short(row.version, LABEL) for row in columns],
-        **_chooser(model, found, chosen),
+        **_chooser(model, existing, chosen),
         **(_table(model, columns) if len(rows) >= FEWEST else {}),
     }
 
@@ -100,17 +100,17 @@ def _base_first(rows: Sequence[Any], chosen: str | None) -> list[Any]:
     return [*bases[-1:], *(row for row in by_age if row not in bases[-1:])]
 
 
-def _chooser(model: Any, found: list[str], base: str | None) -> dict[str, Any]:
+def _chooser(model: Any, existing: list[str], base: str | None) -> dict[str, Any]:
     """Return the versions to choose from, and the addresses that remove a version or make it the base."""
     newest = versions.listing(whole=False, model_id=UUID(model.id)).page(Page(OFFERED))
-    names = (row.version for row in newest if row.version not in found)
+    names = (row.version for row in newest if row.version not in existing)
     return {
-        "blanks": max(FEWEST - len(found), 1) if len(found) < MOST else 0,
+        "blanks": max(FEWEST - len(existing), 1) if len(existing) < MOST else 0,
         "offered": list(names)[:OFFERED],
         "version_count": model.version_count,
-        "address": _address(model, found, base),
-        "fewer": {name: _address(model, [other for other in found if other != name], base) for name in found},
-        "as_base": {name: _address(model, found, name) for name in found},
+        "address": _address(model, existing, base),
+        "fewer": {name: _address(model, [other for other in existing if other != name], base) for name in existing},
+        "as_base": {name: _address(model, existing, name) for name in existing},
     }
 
 

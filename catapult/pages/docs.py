@@ -1,4 +1,4 @@
-"""`/docs` with a bundled Swagger UI, the guides, and a page for each kind of error: for everybody, in the shell for a session."""
+"""`/docs`: a bundled Swagger UI, the guides, and a page for each kind of error. They need no session."""
 
 from flask import Blueprint, Response
 

@@ -74,8 +74,8 @@ def show(name: str) -> Response:
         return _tab(environment, "live", form=form, part=part, at=None, going=going)
     part = lists.part(history.live(name, at))
     gone = rollbacks.with_deleted_version(part.rows)
-    kept = {row.id: evidence.of(row.decision) for row in part.rows}
-    return _tab(environment, "live", form=form, part=part, at=at, gone=gone, kept=kept)
+    decisions = {row.id: evidence.of(row.decision) for row in part.rows}
+    return _tab(environment, "live", form=form, part=part, at=at, gone=gone, decisions=decisions)
 
 
 @blp.get(f"{AT}/-/history")

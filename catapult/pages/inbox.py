@@ -14,7 +14,7 @@ from catapult.extensions import db
 from catapult.pages import versions
 from catapult.pages.parts import evidence, forms, fragments, verdicts
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
-from catapult.queries import comments as said
+from catapult.queries import comments as comment_queries
 from catapult.queries import inbox
 from catapult.queries import versions as stored
 from catapult.tables import RELEASE, Approval, Role
@@ -130,11 +130,11 @@ def _waiting() -> dict[str, Any]:
     rows = [(row, verdicts.panel(row.target, row.verdicts)) for row in inbox.waiting(g.actor)]
     sentences_by_id = evidence.content_changes_of(row.id for row, _ in rows) if rows else {}
     changes = {str(version_id): sentences for version_id, sentences in sentences_by_id.items()}
-    asks_by_id = {str(version_id): ask for version_id, ask in said.latest_asks(row.id for row, _ in rows).items()}
+    latest_asks = comment_queries.latest_asks(row.id for row, _ in rows)
     return {
         "rows": rows[:ROWS],
         "changes": changes,
-        "latest_asks": asks_by_id,
+        "latest_asks": {str(version_id): ask for version_id, ask in latest_asks.items()},
         "more": len(rows[ROWS:]),
         "asks": None if rows else inbox.any_gate_needs_approval(),
     }

@@ -33,7 +33,7 @@ def show() -> Response:
 @blp.route("/me/edit", methods=forms.METHODS)
 @page()
 def edit() -> Response:
-    """The form for one's own name, email address, and the events that one is told of by mail."""
+    """The form for your own name, email address, and the events that you get by mail."""
     _check_person()
     person = people.get(g.actor.person_id, g.actor)
     stored = {"name": person.name, "email": person.email or ""}

@@ -8,7 +8,7 @@ import structlog
 from flask import Blueprint, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from catapult.actions import week_figures as keeper
+from catapult.actions import week_figures as actions
 from catapult.extensions import db
 from catapult.pages.parts import figures as drawn
 from catapult.pages.parts import first_steps, fragments, pipeline, verdicts
@@ -16,7 +16,7 @@ from catapult.pages.parts.days import by_day
 from catapult.pages.parts.needs import Need, most_urgent
 from catapult.pages.parts.page_request import page, requested_block
 from catapult.queries import audit_logs, gates, inbox, live, needs, week_figures
-from catapult.queries import first_steps as so_far
+from catapult.queries import first_steps as steps_so_far
 from catapult.tables import RELEASE, Role
 from catapult.web import auth
 
@@ -43,7 +43,7 @@ def show() -> Response:
 def _keep(counted: week_figures.Figures) -> None:
     """Keep the weeks that are over. A failure, as of a database that is read-only, is logged and does not fail the page."""
     try:
-        keeper.keep(counted)
+        actions.keep(counted)
     except SQLAlchemyError as error:
         db.session.rollback()
         log.warning("a week's figures were not kept", error=type(error).__name__, request_id=auth.request_id())
@@ -57,15 +57,15 @@ def figures() -> dict[str, Any]:
 
 def matrix() -> dict[str, Any]:
     """Return the pipeline: one row a model, one column an environment, with what is live, under way and failed."""
-    found = live.matrix(live.ALL if "all" in request.args else live.MODELS)
+    live_now = live.matrix(live.ALL if "all" in request.args else live.MODELS)
     attempts = {(it.model_id, it.place): it for it in _needs() if it.kind != "frozen"}
-    start = {} if found.rows else first_release()
-    return {"matrix": found, "pipeline": pipeline.rows(found, attempts), "now": datetime.now(UTC), **start}
+    start = {} if live_now.rows else first_release()
+    return {"matrix": live_now, "pipeline": pipeline.rows(live_now, attempts), "now": datetime.now(UTC), **start}
 
 
 def first_release() -> dict[str, Any]:
-    """Return the steps to the first release; none once something was live, whatever was left out on the way there."""
-    done = so_far.done(g.actor.key_id)
+    """Return the steps to the first release; none once something was live, even if a step was left out."""
+    done = steps_so_far.done(g.actor.key_id)
     if done.deployment:
         return {}
     language = first_steps.language(request.args.get("language"))
@@ -85,17 +85,17 @@ def ready() -> dict[str, Any]:
     panels = [(row, verdicts.panel(RELEASE, judged[UUID(row.id)].get(RELEASE, []))) for row in newer]
     approvals = inbox.of_candidates(g.actor, asked, judged)
     mine = {str(row.id) for row in approvals if row.target == RELEASE}
-    found = [
+    everything = [
         *(Need(row.kind, row) for row in _needs() if row.kind != "under way"),
         *(Need("approve", row, verdicts.panel(row.target, row.verdicts)) for row in approvals),
         *(Need("promote", row, panel) for row, panel in panels if not panel.missing and may_promote()),
     ]
-    shown = most_urgent(found)
+    shown = most_urgent(everything)
     waiting = [(row, panel) for row, panel in panels if panel.waits_for_approval and row.id not in mine]
     return {
         "held": sum(bool(panel.missing) for _, panel in panels),
         "needs": shown,
-        "needed": len(found),
+        "needed": len(everything),
         "waiting": waiting[:WAITING],
         "now": datetime.now(UTC),
     }

@@ -19,7 +19,7 @@ DESCRIBED, CUT = 80, 80
 
 
 class Hit(NamedTuple):
-    """A link: `name` is a model's or another noun's, `code` a version, and `detail` says why it was found."""
+    """A link: `name` is a model's or another noun's, `code` a version, and `detail` why it matches."""
 
     address: str
     name: str
@@ -100,7 +100,7 @@ def _acts(row: Any) -> Iterator[Hit]:
 
 
 def _named(offered: tuple[tuple[str, str, Role], ...], words: str) -> list[Hit]:
-    """Return those that this person may open, of whose name a word begins so."""
+    """Return those that this person may open and whose name has a word that begins with `words`."""
     sought = f" {words.lower()}"
     return [
         Hit(url_for(f"pages.{endpoint}"), label)

@@ -271,13 +271,13 @@ def with_files(row: Any, *more: str, status: int = 200, form: Form | None = None
 
 def talk(row: Any, form: Form | None = None) -> dict[str, Any]:
     """Return what the card with the version's comments shows."""
-    found = comments.with_voices(UUID(row.id), COMMENTS + 1)
+    newest = comments.with_voices(UUID(row.id), COMMENTS + 1)
     return {
         "version": row,
-        "comments": found[:COMMENTS],
-        "more_comments": len(found) > COMMENTS,
+        "comments": newest[:COMMENTS],
+        "more_comments": len(newest) > COMMENTS,
         "comment_form": form or Form(),
-        "latest_ask": next((comment for comment in found if comment.asks_for_changes), None),
+        "latest_ask": next((comment for comment in newest if comment.asks_for_changes), None),
     }
 
 

@@ -61,10 +61,10 @@ def _texts(row: Row) -> Iterator[str | None]:
 
 def _padded(texts: Sequence[str | None], like: Sequence[str] = ()) -> list[str | None]:
     """Return the texts with as many decimals as the longest has; unchanged if one is in scientific notation."""
-    found = [PLAIN.fullmatch(text) for text in (*texts, *like) if text]
-    if not all(found):
+    matches = [PLAIN.fullmatch(text) for text in (*texts, *like) if text]
+    if not all(matches):
         return list(texts)
-    most = max((len(match[1] or "") for match in found if match), default=0)
+    most = max((len(match[1] or "") for match in matches if match), default=0)
     return [text and _pad(text, most) for text in texts]
 
 

@@ -97,9 +97,9 @@ def _track(row: Row, direction: int, names: Sequence[str], top: float) -> Track:
         verdict = verdict_of(cell, direction)
         words = f"{names[number]} {percent(_share(cell.percent))}{f', {verdict}' if verdict else ''}"
         dots.append(Dot(number, x, _free_lane(dots, x), verdict, words))
-    said = "; ".join(dot.words for dot in sorted(dots, key=lambda dot: dot.number))
+    label = "; ".join(dot.words for dot in sorted(dots, key=lambda dot: dot.number))
     height = 2 * TOP + max(dot.y for dot in dots) - TOP
-    return Track(row.key, tuple(dots), height, said, bool(direction))
+    return Track(row.key, tuple(dots), height, label, bool(direction))
 
 
 def _free_lane(dots: Sequence[Dot], x: float) -> int:

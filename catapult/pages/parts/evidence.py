@@ -123,8 +123,8 @@ def of_ids(decision_ids: Iterable[str | None]) -> dict[str, Evidence]:
 
 def content_changes_of(version_ids: Iterable[Any]) -> dict[UUID, list[str]]:
     """Return `{version's id: a sentence for each change of content since registration}`, oldest first."""
-    found = content.changes([UUID(str(version_id)) for version_id in version_ids])
-    return {version_id: list(_sentences(changes)) for version_id, changes in found.items()}
+    changes_by_id = content.changes([UUID(str(version_id)) for version_id in version_ids])
+    return {version_id: list(_sentences(changes)) for version_id, changes in changes_by_id.items()}
 
 
 def _sentences(changes: list[Change]) -> Iterator[str]:

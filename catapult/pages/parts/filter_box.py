@@ -87,7 +87,7 @@ def _near_path(paths: Iterable[str]) -> Guess | None:
 
 
 def field(path: str) -> str:
-    """Return the field that a filter or an order names this number by: unusual keys stand in quotes."""
+    """Return the field that a filter or an order names this number by: unusual keys are in quotes."""
     return f"metadata.{'.'.join(map(_key, path.split('.')))}"
 
 

@@ -50,7 +50,7 @@ def span(seconds: float) -> str:
 
 
 def coded(text: str) -> Markup:
-    """Return the text with what stands between backticks as code."""
+    """Return the text with everything between backticks as code."""
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped
 
 

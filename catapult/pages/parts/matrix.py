@@ -60,8 +60,8 @@ def rows(models: Sequence[Any], stages: Sequence[Any], cells: Cells) -> list[Row
     return [_row(model, stages, path, cells[model.model_id]) for model in models]
 
 
-def _row(model: Any, stages: Sequence[Any], path: list[str], found: dict[str, list[Any]]) -> Row:
-    cells = [cell(stage, found.get(stage.place, [])) for stage in stages]
+def _row(model: Any, stages: Sequence[Any], path: list[str], by_environment: dict[str, list[Any]]) -> Row:
+    cells = [cell(stage, by_environment.get(stage.place, [])) for stage in stages]
     steps = []
     for index, (here, following) in enumerate(pairwise(cells)):
         if here.live is None or following.stage.place not in path:

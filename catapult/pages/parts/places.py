@@ -56,7 +56,7 @@ def board_then(at: datetime) -> dict[str, Any]:
     return {
         **_shown(every, columns, chosen),
         "rows": matrix.rows(part.rows, columns, stages.cells_then(ids, places, at)),
-        "kept": {row.model_id: evidence.of(row.decision) for row in part.rows},
+        "decisions": {row.model_id: evidence.of(row.decision) for row in part.rows},
         "now_live": now_live,
         "differ": sum(now_live[row.model_id] != [row.version] for row in part.rows),
         "gone": {row.model_id for row in part.rows if row.id in gone},

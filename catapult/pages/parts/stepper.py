@@ -46,7 +46,7 @@ class Step:
     deployment_id: str | None = None
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """The state in words."""
         return WORDS[self.state]
 
@@ -116,13 +116,13 @@ class Way:
 
     def _soak(self, target: str) -> Step | None:
         if self._is_through(target):
-            return _kept(self.evidence.get(target), GateKind.SOAKED, "Soak")
+            return _from_evidence(self.evidence.get(target), GateKind.SOAKED, "Soak")
         verdicts = self._verdicts(target, GateKind.SOAKED)
         return _soaking(max(verdicts, key=_seconds_left)) if verdicts else None
 
     def _approval(self, target: str) -> Step | None:
         if self._is_through(target):
-            return _kept(self.evidence.get(target), GateKind.APPROVED, "Approved")
+            return _from_evidence(self.evidence.get(target), GateKind.APPROVED, "Approved")
         verdicts = self._verdicts(target, GateKind.APPROVED)
         return _approving(min(verdicts, key=lambda verdict: verdict.passes_for_others)) if verdicts else None
 
@@ -138,7 +138,7 @@ def _done(row: Any) -> tuple[State, str, datetime]:
     return ("overridden" if row.override else "done"), row.deployed_by, row.live_from
 
 
-def _kept(evidence: Evidence | None, kind: GateKind, what: str) -> Step | None:
+def _from_evidence(evidence: Evidence | None, kind: GateKind, what: str) -> Step | None:
     """Return the step as the evidence has it; None if there was no such gate then."""
     verdicts = [verdict for verdict in evidence.verdicts if verdict["kind"] == kind] if evidence else []
     if evidence is None or not verdicts:
@@ -155,7 +155,7 @@ def _kept(evidence: Evidence | None, kind: GateKind, what: str) -> Step | None:
 
 
 def _beginning(detail: str) -> str:
-    """Return what the sentence of a verdict says of the version: `live in staging for 18 hours`."""
+    """Return the beginning of a verdict's sentence: `live in staging for 18 hours`."""
     return detail.partition(";")[0].removeprefix("it has been ").removeprefix("it has ")
 
 

@@ -52,7 +52,7 @@ class Bar:
 
     @property
     def label(self) -> str:
-        """The version, or how many they are."""
+        """The version, or how many versions there are."""
         return str(len(self.rows)) if len(self.rows) > 1 else str(self.first.version)
 
 
@@ -86,7 +86,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The lanes of an environment in a window of so many days that ends now, and how many `others` are not shown.
+    """The lanes of an environment in the last `days`, and how many `others` are not shown.
 
     `cursor` is None if no time is chosen.
     """
@@ -149,9 +149,9 @@ def timeline(
 
 
 def _lane(model: Any, rows: Sequence[Any], start: datetime, now: datetime, x: Any) -> Lane:
-    left = {row.rollback_of for row in rows}
+    rolled_back = {row.rollback_of for row in rows}
     live = [row for row in rows if row.live_from is not None]
-    bars = [_bar(group, start, now, x, left) for group in _groups(live, now, x)]
+    bars = [_bar(group, start, now, x, rolled_back) for group in _groups(live, now, x)]
     marks = tuple(Mark(x(row.ended_at), row) for row in rows if row.live_from is None)
     return Lane(model.model_id, model.model_name, tuple(bars), marks)
 
@@ -172,11 +172,11 @@ def _groups(rows: Sequence[Any], now: datetime, x: Any) -> Iterator[list[Any]]:
         yield thin
 
 
-def _bar(rows: list[Any], start: datetime, now: datetime, x: Any, left: set[str | None]) -> Bar:
+def _bar(rows: list[Any], start: datetime, now: datetime, x: Any, rolled_back: set[str | None]) -> Bar:
     begin, end = x(rows[0].live_from), x(rows[-1].ended_at or now)
     width = max(round(end - begin, 2), round(100 * THINNEST / NARROWEST, 2))
     begin = min(begin, round(100 - width, 2))
-    back = any(row.id in left for row in rows)
+    back = any(row.id in rolled_back for row in rows)
     state = "back" if back else "live" if rows[-1].ended_at is None else "past"
     text = str(len(rows)) if len(rows) > 1 else rows[0].version
     needed = len(text) * LETTER + MARGIN + (MARGIN if back else 0)
@@ -185,7 +185,7 @@ def _bar(rows: list[Any], start: datetime, now: datetime, x: Any, left: set[str 
 
 
 def _ticks(start: datetime, now: datetime, days: int, x: Any) -> Iterator[Tick]:
-    """Yield midnights in UTC, so many days apart, the last of which is today's or before it."""
+    """Yield midnights in UTC, `days` apart. The last is today's."""
     step = timedelta(days=days)
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     times = []

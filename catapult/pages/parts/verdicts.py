@@ -50,7 +50,7 @@ class Panel:
 
     @property
     def ratio(self) -> str:
-        """How many gates pass: `2 of 4 gates`, where the verb stands that they hold."""
+        """How many gates pass: `2 of 4 gates`. Shown instead of the button that they block."""
         count = len(self.verdicts)
         return f"{count - len(self.missing)} of {count} gate{'s' if count > 1 else ''}"
 
@@ -94,11 +94,11 @@ def directions(verdicts: Iterable[Verdict]) -> dict[str, int]:
 
 def directions_of(gates: Iterable[Any]) -> dict[str, int]:
     """Return `{path: 1 or -1}`: whether higher or lower numbers are better, where all gates on the path agree."""
-    found: dict[str, set[int]] = defaultdict(set)
+    by_path: dict[str, set[int]] = defaultdict(set)
     for gate in gates:
         if towards := TOWARDS.get(gate.op or gate.direction):
-            found[gate.path].add(towards)
-    return {path: signs.pop() for path, signs in found.items() if len(signs) == 1}
+            by_path[gate.path].add(towards)
+    return {path: signs.pop() for path, signs in by_path.items() if len(signs) == 1}
 
 
 def toast(blocked: Blocked, override: str) -> str:
