@@ -1,4 +1,4 @@
-"""`/versions`: the versions of all models, and what their filter may go on with."""
+"""`/versions`: the versions of all models, and completions for their filter."""
 
 from typing import Any
 from uuid import UUID

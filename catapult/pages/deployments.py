@@ -87,7 +87,7 @@ def export() -> Response:
 @blp.route("/new/deployment", methods=forms.METHODS)
 @page(Role.PUBLISHER)
 def create() -> Response:
-    """The form to deploy the version in the address; then the page that one was on, with a link to the deployment."""
+    """The form to deploy the version in the address; then the page that it was opened on, with a link to the deployment."""
 
     def act() -> Response:
         sent = forms.read(DeploymentForm)
@@ -204,7 +204,7 @@ def _before(form: Form, environment: Any) -> dict[str, Any]:
 
 
 def _replaced(version: Any, live: Any) -> dict[str, Any]:
-    """Return the version that is live there and what differs from it; nothing if there is none or it is this one."""
+    """Return the version that is live there and what differs from it; empty if nothing or this very version is live."""
     rows = versions.compared(version.model_name, [live.version]) if live and live.release_id != version.id else []
     return {"replaced": rows[0], **differences.between(rows[0], version)} if rows else {}
 

@@ -47,7 +47,7 @@ def approve(name: str, version: str) -> Response:
 @blp.post(f"{versions.AT}/-/ask")
 @page(Role.PUBLISHER)
 def ask(name: str, version: str) -> Response:
-    """Ask for changes of the version: a comment, which holds nothing back."""
+    """Ask for changes of the version: a comment that blocks nothing."""
 
     def act(row: Any) -> tuple[str, None]:
         text = forms.read(Ask)["comment"]

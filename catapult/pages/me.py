@@ -59,7 +59,7 @@ def edit() -> Response:
 @blp.route("/new/own-key", methods=forms.METHODS)
 @page()
 def create_key() -> Response:
-    """The form to create another key of one's own, never above the one that asks."""
+    """The form to create another key of your own, with no more rights than the key in use."""
     _check_person()
     first = keys.WITH_THIS_KEY if g.actor.expires_at else keys.NEVER
 
@@ -69,7 +69,7 @@ def create_key() -> Response:
         return keys.created(key_actions.create_own(actor=g.actor, salt=salt, **fields))
 
     context: dict[str, Any] = {"roles": [role for role in Role if g.actor.role.holds(role)], "own": True}
-    return forms.answer(act, partial(fragments.form, keys.NEW, ends=keys.ends(first), stored=_like_mine(), **context))
+    return forms.answer(act, partial(fragments.form, keys.NEW, ends=keys.ends(first), stored=_own_rights(), **context))
 
 
 def _ticked() -> list[str]:
@@ -82,8 +82,8 @@ def _keys() -> lists.Part:
     return lists.part(api_keys.of_actor(g.actor))
 
 
-def _like_mine() -> dict[str, str]:
-    """Return the values of the form before anything is typed: what the key that asks may do."""
+def _own_rights() -> dict[str, str]:
+    """Return the first values of the form: what the key in use may do."""
     bounds = {name: "\n".join(bound or ()) for name, bound in g.actor.bounds._asdict().items()}
     nothing = {f"no_{name}": "true" for name, bound in g.actor.bounds._asdict().items() if bound == ()}
     return {"role": str(g.actor.role), **bounds, **nothing}

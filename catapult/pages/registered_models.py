@@ -194,7 +194,7 @@ def create() -> Response:
 @blp.route("/models/<model:name>/-/rename", methods=forms.METHODS)
 @page(Role.ADMIN)
 def rename(name: str) -> Response:
-    """The form for another name; then the model's page, with what is for it no more by that name."""
+    """The form to rename the model; then its page, with the gates and keys that no longer match its name."""
     model = registered_models.called(name)
 
     def act() -> Response:
@@ -207,7 +207,7 @@ def rename(name: str) -> Response:
 
 
 def _moved(renamed: Any) -> str:
-    """Return how many gates and bounded keys are for a model no longer, or are now, as sentences that begin with a space."""
+    """Return how many gates and bounded keys no longer match the model, or match now, as sentences after a space."""
     counts = {
         "Gates that no longer apply": len(renamed.gates_lost),
         "Gates that apply now": len(renamed.gates_gained),
@@ -351,11 +351,11 @@ def _limits(directed: list[Any]) -> list[tuple[Number, str]]:
 
 def _tab(model: Any, tab: str, status: int = 200, **context: Any) -> Response:
     block = requested_block("tab", "versions", "more") if tab == "versions" else requested_block("tab")
-    beside = {} if tab == "versions" else _standing(model, is_whole=block is None)
+    beside = {} if tab == "versions" else _head(model, is_whole=block is None)
     return fragments.whole_or(block, MODEL, status, **{"model": model, "tab": tab, **beside, **context})
 
 
-def _standing(model: Any, *, is_whole: bool) -> dict[str, Any]:
+def _head(model: Any, *, is_whole: bool) -> dict[str, Any]:
     """Return what the head of the model's page shows; the verdicts on the candidate only for a whole page."""
     head = model_head.read(UUID(model.id))
     return {"head": head, "panels": _panels([], head.candidate) if is_whole else {}}

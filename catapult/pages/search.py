@@ -29,7 +29,7 @@ class Hit(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Hits of one kind. Only a hit of what is stored, and no page or action, is opened at once if it is the only one."""
+    """Hits of one kind. A single hit is opened at once if it is stored, and not a page or an action."""
 
     label: str
     hits: list[Hit]

@@ -197,13 +197,13 @@ def _in_place(name: str, version: str, verb: Verb) -> Response:
 
 
 def _to_undo() -> set[int] | None:
-    """Return the counter that the version has to have to be undone: that of what the button reverts."""
+    """Return the counter that the version must still have: the one after the change that the button reverts."""
     counter = request.form.get("undo", "")
     return {int(counter)} if re.fullmatch(r"[0-9]{1,18}", counter) else None
 
 
 def _not_undone(row: Any, target: str) -> Response:
-    """Show the version as somebody else has changed it since, and say who: Undo reverts one's own change alone."""
+    """Show the version with somebody else's later change, and who made it: Undo reverts only your own change."""
     db.session.rollback()
     if not is_htmx():
         return fragments.back(address(row))

@@ -91,7 +91,7 @@ def shown_id(name: str) -> UUID | None:
 
 
 def as_id(text: str) -> UUID | None:
-    """Return the text as an id, or None if it is none."""
+    """Return the text as an id; None if it is not one."""
     return UUID(text) if ID.fullmatch(text) else None
 
 

@@ -36,11 +36,11 @@ def listed() -> list[Guide]:
 def read(name: str) -> Guide:
     """Return the guide with that name, one of `NAMES`."""
     title, _, text = (FOLDER / f"{name}.md").read_text("utf-8").partition("\n")
-    return Guide(name, title.removeprefix("# "), _tidy(to_html(text, 2, address)))
+    return Guide(name, title.removeprefix("# "), _without_empty(to_html(text, 2, address)))
 
 
-def _tidy(html: str) -> str:
-    """Return the HTML without what held a picture alone, and with empty heads of columns as cells."""
+def _without_empty(html: str) -> str:
+    """Return the HTML without paragraphs that held only a picture, and with empty heads of columns as cells."""
     return html.replace("<p></p>", "").replace("<th></th>", "<td></td>")
 
 

@@ -82,7 +82,7 @@ def _requested_path(query: str) -> str:
 
 
 def current_address(query: bool = False) -> str:
-    """Return the path of the page that HTMX runs on, or that the form was on; the overview's if it is none of ours."""
+    """Return the path of the page that HTMX runs on, or that the form was on; the overview's if it is not one of ours."""
     try:
         current = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
     except ValueError:

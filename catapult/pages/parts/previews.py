@@ -1,4 +1,4 @@
-"""What a page shows of a file's content. It reads the storage, so it is called in the process for files alone."""
+"""What a page shows of a file's content. It reads the storage, so only the process for files calls it."""
 
 from typing import Any, NamedTuple
 
