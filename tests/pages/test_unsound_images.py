@@ -10,7 +10,7 @@ FAULTS = {
     ("verified", "moved"): [MOVED],
     ("verified", "gone"): [("tag gone", "The image registry no longer has this tag")],
     ("missing", None): [("digest missing", "The image registry does not have this digest")],
-    ("mismatch", None): [("digest does not match", "The image registry sends other content for this digest")],
+    ("mismatch", None): [("digest differs", "The image registry sends other content for this digest")],
     ("missing", "moved"): [("digest missing", "The image registry does not have this digest"), MOVED],
     ("verified", "current"): [],
     ("unverified", None): [],
