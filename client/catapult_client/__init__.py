@@ -1,7 +1,10 @@
 """The Python SDK of Catapult, a model registry: `from catapult import Registry`."""
 
 from . import webhooks
+from .access_records import ApiKey, Bounds, Me, Person, PersonRef, SavedView
+from .audit_records import AuditEntry, AuditKey, Checkpoint, Consistency, Proof
 from .comparison import ComparedCell, ComparedKey, ComparedVersion, Comparison
+from .deployment_records import Deployment, Environment, LiveModel, LiveVersion
 from .deployment_run import DeploymentRun
 from .errors import (
     BadRequest,
@@ -34,39 +37,12 @@ from .errors import (
     Validation,
 )
 from .file_records import Artifact, FileSignature, MountFile, TrustedKey
+from .gate_records import Approval, Decision, Gate, Verdict
 from .image_records import ImageRegistry
-from .records import (
-    Alias,
-    ApiKey,
-    Approval,
-    AuditEntry,
-    AuditKey,
-    Bounds,
-    Checkpoint,
-    Comment,
-    Consistency,
-    Decision,
-    Delivery,
-    Deployment,
-    Environment,
-    Gate,
-    Health,
-    Info,
-    Job,
-    LiveModel,
-    LiveVersion,
-    Me,
-    Model,
-    Person,
-    PersonRef,
-    Proof,
-    Renamed,
-    SavedView,
-    Verdict,
-    Version,
-    Webhook,
-)
+from .model_records import Alias, Comment, Model, Renamed, Version
 from .registry import Registry
+from .service_records import Health, Info
+from .webhook_records import Delivery, Job, Webhook
 
 __all__ = [
     "Alias",

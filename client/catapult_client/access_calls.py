@@ -7,20 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from .access_records import ApiKey, Me, Person, PersonRef, SavedView
+from .audit_records import AuditEntry, AuditKey, Checkpoint, Consistency, Proof
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
 from .errors import SecretLost
-from .records import (
-    ApiKey,
-    AuditEntry,
-    AuditKey,
-    Checkpoint,
-    Consistency,
-    Me,
-    Person,
-    PersonRef,
-    Proof,
-    SavedView,
-)
 
 
 class AccessCalls(Calls[Failed]):

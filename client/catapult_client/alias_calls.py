@@ -9,7 +9,7 @@ from datetime import datetime
 from .calls import Failed, alias_name, call, given, identity, listing
 from .errors import InvalidArgument
 from .model_calls import ModelCalls
-from .records import Alias, Model, Version
+from .model_records import Alias, Model, Version
 
 
 class AliasCalls(ModelCalls[Failed]):

@@ -15,8 +15,8 @@ import requests
 from .calls import Calls, Failed, call, checked_key, identity, listing, warned
 from .errors import ConnectionFailed, InvalidArgument, RegistryError
 from .file_records import Artifact, MountFile
+from .model_records import Version
 from .progress import Position, shown
-from .records import Version
 from .transport import Ask, Deadline, decoded
 from .uploading import DAY, PIECE, TRIES, Uploader, sha256_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .model_records import Version
 from .output import Output, columns
 from .progress import size_text
-from .records import Version
 from .registry import Registry
 
 Options = argparse.Namespace

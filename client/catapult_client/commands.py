@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from .calls import environment_name
+from .deployment_records import Deployment
 from .errors import NotFound, RegistryError
+from .gate_records import Decision, Gate, Verdict
+from .model_records import Version
 from .output import Output, columns
 from .record import as_json, second
-from .records import Decision, Deployment, Gate, Verdict, Version
 from .registry import Registry
 
 ONE_CHECK = 30.0  # seconds of one check by `wait`, with all tries; it may end that much after its --timeout

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 from .calls import Calls, Failed, call, identity, listing
-from .records import Comment, Version
+from .model_records import Comment, Version
 
 
 class CommentCalls(Calls[Failed]):

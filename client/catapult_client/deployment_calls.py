@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
+from .deployment_records import Deployment
 from .deployment_run import DeploymentRun
-from .records import Deployment, Version
+from .model_records import Version
 
 
 class DeploymentCalls(Calls[Failed]):

@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .calls import UNSET, Failed, Unset
+from .deployment_records import Deployment
 from .errors import RegistryError
-from .records import Deployment, Version
+from .model_records import Version
 from .signals import Signals
 from .transport import log
 

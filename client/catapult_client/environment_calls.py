@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, environment_name, identity, listing
-from .records import Deployment, Environment, LiveModel
+from .deployment_records import Deployment, Environment, LiveModel
 
 
 class EnvironmentCalls(Calls[Failed]):

@@ -31,7 +31,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .records import Verdict
+    from .gate_records import Verdict
 
 
 class RegistryError(Exception):
@@ -135,7 +135,7 @@ class Blocked(Conflict):
     @property
     def gates(self) -> list[Verdict]:
         """The verdict of every gate, also of those that pass; `[]` from a server that does not send them."""
-        from .records import Verdict  # here, because `records` needs this module
+        from .gate_records import Verdict  # here, because `record` needs this module
 
         verdicts = self.problem.get("gates")
         return [Verdict.from_json(verdict) for verdict in verdicts] if isinstance(verdicts, list) else []

@@ -1,4 +1,4 @@
-"""What the registry tells about files."""
+"""Records of files, their signatures and the keys that signed them."""
 
 from __future__ import annotations
 

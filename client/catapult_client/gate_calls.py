@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing, target_name
-from .records import Approval, Decision, Gate, Verdict, Version
+from .gate_records import Approval, Decision, Gate, Verdict
+from .model_records import Version
 
 
 class GateCalls(Calls[Failed]):

@@ -1,4 +1,4 @@
-"""What the registry tells about image registries."""
+"""Records of image registries."""
 
 from __future__ import annotations
 

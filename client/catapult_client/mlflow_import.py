@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 from .errors import BadRequest, Conflict, Forbidden, InvalidArgument, NotFound, RegistryError, TooLarge, Validation
 from .mlflow_source import MLflow
-from .records import Model, Version
+from .model_records import Model, Version
 from .registry import Registry
 
 STORAGE_PATH = "mlflow"

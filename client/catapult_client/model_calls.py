@@ -9,7 +9,7 @@ from typing import Any
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound
-from .records import Model, Renamed
+from .model_records import Model, Renamed
 
 
 class ModelCalls(Calls[Failed]):

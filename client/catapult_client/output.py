@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from .errors import Blocked, RegistryError
+from .gate_records import Verdict
 from .record import as_json
-from .records import Verdict
 
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]+")
 SHORTEST = 8  # characters of a key that is hidden; a shorter text may be part of other words

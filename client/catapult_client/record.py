@@ -1,4 +1,9 @@
-"""The base of every record, and how the fields of an answer are parsed."""
+"""The base of every record: an answer of the registry, parsed and frozen.
+
+A record ignores fields of an answer that it does not know, and has the default for those that are missing or null, so
+that older and newer servers work. Times are aware datetimes in UTC. Records can be hashed; their dicts and lists are
+left out of the hash. `etag` is for `if_match=`: records from a list have None.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +36,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(f"{match['date']}T{match['clock']}.{fraction}{zone}").astimezone(timezone.utc)
 
 
-# The parser of a field, by the text of its annotation. `records` adds those of the records.
+# The parser of a field, by the text of its annotation. A module adds those of its own records.
 PARSE: dict[Any, Callable[[Any], Any]] = {
     "datetime | None": moment,
     "dict[str, Any]": dict,

@@ -17,8 +17,8 @@ from .deployment_calls import DeploymentCalls
 from .environment_calls import EnvironmentCalls
 from .errors import InvalidArgument, Unavailable
 from .gate_calls import GateCalls
-from .records import Health, Info
 from .registry_calls import RegistryCalls
+from .service_records import Health, Info
 from .transport import Ask, Timeout, Transport, api_root, checked_timeout, decoded, secret
 from .trusted_key_calls import TrustedKeyCalls
 from .version_calls import VersionCalls

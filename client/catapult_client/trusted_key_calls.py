@@ -8,7 +8,7 @@ from datetime import datetime
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
 from .file_records import FileSignature, TrustedKey
-from .records import Version
+from .model_records import Version
 
 
 class TrustedKeyCalls(Calls[Failed]):

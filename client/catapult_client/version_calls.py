@@ -10,9 +10,10 @@ from typing import Any
 from . import images
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, given, identity, listing
 from .comparison import Comparison
+from .deployment_records import Deployment
 from .ensure import ensured
 from .errors import InvalidArgument, NotFound, RegistryUnreachable
-from .records import Deployment, Model, Version
+from .model_records import Model, Version
 
 
 class VersionCalls(Calls[Failed]):

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from .calls import UNSET, Calls, Failed, Unset, arguments, call, identity, listing
-from .records import Delivery, Job, Webhook
+from .webhook_records import Delivery, Job, Webhook
 
 
 class WebhookCalls(Calls[Failed]):

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from .output import Output, columns
-from .records import Delivery, Webhook
 from .registry import Registry
+from .webhook_records import Delivery, Webhook
 
 Options = argparse.Namespace
 
