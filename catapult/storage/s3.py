@@ -13,33 +13,19 @@ Ceph ignores conditions and SHA-256 of what is joined, and gives it no ETag. So 
 body has its Content-MD5; and sizes are asked for once more.
 """
 
-import os
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
-from hashlib import md5
+from functools import partial
 from itertools import chain
-from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from uuid import uuid4
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
-
-from catapult.storage import PIECE, BlobMissing, StorageDown, StorageError, StorageFull
+from catapult.storage import BlobMissing, StorageError
+from catapult.storage.s3_bucket import Bucket, md5_checksum
 
 MIB = 1024 * 1024
 SMALL_PARTS = 1000
@@ -50,20 +36,6 @@ COPY_WHOLE, COPY_PART = 5 * 1024 * MIB, 256 * MIB
 
 COPIES = 4
 """Parts that are copied at once."""
-
-CONNECT_SECONDS, READ_SECONDS = 5, 20
-"""How long to wait for a connection, and for the next bytes of an answer. Each call is tried three times."""
-
-MISSING = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
-FULL = {"QuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "507"}
-REASONS = {
-    "NoSuchBucket": "the bucket is not there",
-    "InvalidAccessKeyId": "it does not know the access key",
-    "SignatureDoesNotMatch": "it refuses the secret of the access key",
-    "AccessDenied": "it refuses access",
-    "403": "it refuses access",
-    "RequestTimeTooSkewed": "the clock here and there differ by more than 15 minutes",
-}
 
 
 @dataclass
@@ -88,15 +60,8 @@ class _Staged:
 
 
 @dataclass(frozen=True)
-class S3:
-    """A storage in a bucket, which has to be there. Without a key and secret boto3 looks for them, as for a role of the machine."""
-
-    bucket: str
-    prefix: str = ""
-    endpoint_url: str = ""
-    access_key: str = field(default="", repr=False)
-    secret: str = field(default="", repr=False)
-    region: str = "us-east-1"
+class S3(Bucket):
+    """A storage in a bucket. Each upload is parts and an object, as above."""
 
     def write(self, upload: str, offset: int, pieces: Iterable[bytes]) -> int:
         """Send parts as they fill up, one while the next is received; the rest is on the disk when this returns or raises."""
@@ -108,7 +73,7 @@ class S3:
         sending: Future[None] | None = None
         with ThreadPoolExecutor(max_workers=1) as sender:
             for body in _bodies(source, len(staged.etags) + 1):
-                checksum = _md5(body)  # here, while the part before is still being sent
+                checksum = md5_checksum(body)  # here, while the part before is still being sent
                 if sending:
                     sending.result()
                 sending = sender.submit(self._keep, staged, body, checksum)
@@ -180,7 +145,7 @@ class S3:
     def probe(self) -> None:
         """Put a small object and delete it."""
         key = self._key(f".probe-{uuid4().hex}")
-        self._put(key, b"probe", _md5(b"probe"))
+        self._put(key, b"probe", md5_checksum(b"probe"))
         self._call("delete_object", Key=key)
 
     def address(self, sha256: str, seconds: int, filename: str, media_type: str) -> str:
@@ -197,20 +162,11 @@ class S3:
 
     # --- names
 
-    def _key(self, name: str) -> str:
-        return "/".join(filter(None, [self.prefix.strip("/"), name]))
-
     def _upload(self, upload: str) -> str:
         return self._key(f"uploads/{upload}")
 
     def _blob(self, sha256: str) -> str:
         return self._key(f"blobs/{sha256[:2]}/{sha256[2:4]}/{sha256}")
-
-    def _place(self, key: str = "") -> str:
-        """Return where that key, or all of it, is. An address may have a password, which is left out."""
-        url = urlsplit(self.endpoint_url)
-        endpoint = f"{url.scheme}://{url.netloc.rpartition('@')[2]}" if self.endpoint_url else f"AWS in {self.region}"
-        return f"s3://{'/'.join(filter(None, [self.bucket, key or self.prefix.strip('/')]))} at {endpoint}"
 
     # --- an upload
 
@@ -282,7 +238,7 @@ class S3:
         if staged.after == 0 and staged.size >= staged.sent:
             return staged.size
         if rest := self._rest(staged):
-            self._send(staged, rest, _md5(rest))
+            self._send(staged, rest, md5_checksum(rest))
         self._complete(staged.key, staged.multipart, staged.etags, staged.sent)
         return staged.sent
 
@@ -322,124 +278,6 @@ class S3:
         )
         return str(answer["CopyPartResult"]["ETag"])
 
-    # --- calls
-
-    def _client(self) -> Any:
-        """Return a client of this process: a connection must not be shared with the process that it was forked from."""
-        return _client(self.endpoint_url, self.region, self.access_key, self.secret, os.getpid())
-
-    def _call(self, name: str, **wanted: Any) -> Any:
-        with self._errors(wanted["Key"]):
-            return getattr(self._client(), name)(Bucket=self.bucket, **wanted)
-
-    def _pages(self, name: str, items: str, **wanted: Any) -> Iterator[Any]:
-        with self._errors(wanted.get("Key", "")):
-            for page in self._client().get_paginator(name).paginate(Bucket=self.bucket, **wanted):
-                yield from page.get(items, ())
-
-    def _multiparts(self, key: str) -> Iterator[Any]:
-        pages = self._pages("list_multipart_uploads", "Uploads", Prefix=key)
-        return (multipart for multipart in pages if multipart["Key"] == key)
-
-    def _put(self, key: str, body: bytes | bytearray, checksum: str, **wanted: Any) -> None:
-        self._call("put_object", Key=key, Body=body, ContentMD5=checksum, **wanted)
-
-    def _head(self, key: str) -> Any:
-        """Return the headers of the object. Raises BlobMissing, also if the bucket is missing: there is no body that says which."""
-        return self._call("head_object", Key=key)
-
-    def _size(self, key: str) -> int:
-        try:
-            return int(self._head(key)["ContentLength"])
-        except BlobMissing:
-            with suppress(StopIteration):  # a list tells a missing bucket from a missing key
-                next(self._pages("list_objects_v2", "Contents", Prefix=key, PaginationConfig={"MaxItems": 1}))
-            raise
-
-    def _complete(self, key: str, multipart: str | None, etags: list[str], size: int) -> None:
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
-        with suppress(
-            BlobMissing
-        ):  # a first answer was lost, and this is the second: the size says whether it was done
-            self._call("complete_multipart_upload", Key=key, UploadId=multipart, MultipartUpload={"Parts": parts})
-        self._check(key, size)
-
-    def _abort(self, key: str, multipart: str) -> None:
-        with suppress(BlobMissing):
-            self._call("abort_multipart_upload", Key=key, UploadId=multipart)
-
-    def _check(self, key: str, size: int) -> None:
-        there = self._head(key)["ContentLength"]
-        if there != size:
-            raise StorageDown(self._place(key), f"has {there} bytes, and {size} were written")
-
-    def _pieces(self, key: str, start: int, stop: int | None) -> Iterator[bytes]:
-        """Ask for the object now, so that a missing one is known before the first byte is sent."""
-        size = self._size(key)
-        if start >= min(size, size if stop is None else stop):
-            return iter(())  # S3 knows no empty range
-        asked = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
-        body = self._call("get_object", Key=key, **asked)["Body"]
-
-        def pieces() -> Iterator[bytes]:
-            try:
-                with self._errors(key):
-                    yield from body.iter_chunks(PIECE)
-            finally:
-                body.close()
-
-        return pieces()
-
-    @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except ClientError as error:
-            raise self._error(error, key) from None
-        except BotoCoreError as error:
-            raise StorageDown(self._place(), _fault(error)) from None
-
-    def _error(self, error: ClientError, key: str) -> StorageError:
-        code, status = (
-            str(error.response["Error"].get("Code")),
-            error.response["ResponseMetadata"].get("HTTPStatusCode"),
-        )
-        if code in FULL or status == 507:
-            return StorageFull(self._place(), "it has no room, or its quota is used up")
-        if code in MISSING:
-            return BlobMissing(self._place(key), "is not there")
-        plain = code if re.fullmatch(r"[A-Za-z0-9]{1,60}", code) else "no reason"  # others may repeat what was sent
-        return StorageDown(self._place(), REASONS.get(code, f"it answered {status} ({plain})"))
-
-
-def _fault(error: BotoCoreError) -> str:
-    """Return why there was no answer. The texts of botocore may repeat what was sent, and are left out."""
-    match error:
-        case EndpointConnectionError():
-            return "it accepts no connection"
-        case ConnectTimeoutError() | ReadTimeoutError():
-            return "it did not answer in time"
-        case SSLError():
-            return "its certificate was refused, or it speaks no TLS; AWS_CA_BUNDLE can name a private authority"
-        case _:
-            return f"the connection failed ({type(error).__name__})"
-
-
-@lru_cache(maxsize=8)
-def _client(endpoint_url: str, region: str, access_key: str, secret: str, _process: int) -> Any:
-    config = Config(
-        signature_version="s3v4",
-        s3={"addressing_style": "path"},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=32,
-    )
-    session = boto3.session.Session(access_key or None, secret or None, region_name=region)
-    return session.client("s3", endpoint_url=endpoint_url or None, config=config)
-
 
 def _largest(number: int) -> int:
     """Return the size in bytes of the part of that number, if there is enough."""
@@ -471,7 +309,3 @@ def _ended(pieces: Iterable[bytes], raised: list[BaseException]) -> Iterator[byt
         yield from pieces
     except BaseException as error:  # it is raised again
         raised.append(error)
-
-
-def _md5(body: bytes | bytearray) -> str:
-    return b64encode(md5(body, usedforsecurity=False).digest()).decode()

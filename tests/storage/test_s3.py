@@ -13,7 +13,7 @@ import pytest
 import requests
 from dying import MIB, die_before_request, in_another_process, use_little_memory, write
 
-from catapult.storage import BlobMissing, StorageDown, StorageFull, s3
+from catapult.storage import BlobMissing, StorageDown, StorageFull, s3, s3_bucket
 
 
 @pytest.fixture
@@ -120,14 +120,14 @@ def test_a_gateway_that_stops_and_is_back(ceph):
 def test_a_gateway_that_does_not_answer(ceph, monkeypatch):
     with running.gateway(ceph) as gateway:
         storage = ceph.bucket(gateway.port)
-        monkeypatch.setattr(s3, "READ_SECONDS", 1)
-        s3._client.cache_clear()
+        monkeypatch.setattr(s3_bucket, "READ_SECONDS", 1)
+        s3_bucket._client.cache_clear()
         os.kill(gateway.process.pid, signal.SIGSTOP)
         with pytest.raises(StorageDown, match="it did not answer in time"):
             storage.probe()
         os.kill(gateway.process.pid, signal.SIGCONT)
         storage.probe()
-    s3._client.cache_clear()
+    s3_bucket._client.cache_clear()
 
 
 def test_a_gateway_that_is_killed_amid_an_upload_loses_nothing_that_was_kept(ceph):
