@@ -31,7 +31,7 @@ def look(app):
         with app.app_context():
             autocommit()
             figures = week_figures.figures()
-            actions.keep(figures)
+            actions.save(figures)
             db.session.remove()
             return figures
 
@@ -186,7 +186,7 @@ def test_many_who_look_at_once_keep_one_row_and_see_the_same(app, deploy, sql):
             autocommit()
             figures = week_figures.figures()
             barrier.wait(timeout=30)  # all have counted before the first keeps it
-            actions.keep(figures)
+            actions.save(figures)
             db.session.remove()
             return figures
 
@@ -212,8 +212,8 @@ def test_a_worker_counts_this_week_again_after_a_while_and_an_empty_registry_eac
 def test_what_was_counted_is_to_be_kept_once_though_it_is_shown_again(app, deploy, sql):
     deploy(monday(3))
     with app.app_context():
-        actions.keep(week_figures.recent())
-        assert week_figures.recent().to_keep == []
+        actions.save(week_figures.recent())
+        assert week_figures.recent().unsaved == []
     assert len(kept(sql)) == 1
 
 

@@ -45,21 +45,21 @@ def move(
     last = queries.newest(model_id, name)
     current = last if last is not None and last.until is None else None
     if current is not None and current.version_id == version.id:
-        return _shown(current, version)
+        return _with_names(current, version)
     if version.status == VersionStatus.ARCHIVED:
         raise Conflict(f"{version.version} is archived. Set its status to active first, then point the alias at it.")
     if current is None:
-        _check_number(version)
+        _check_limit(version)
     shown = current.name if current is not None else name
-    let = _let_through(DecisionKind.MOVE, version, shown, actor=actor, now=now, reason=reason, force=force)
-    alias = _alias(version, shown, let, _next(last, now), actor=actor, reason=reason)
+    decided = _decide(DecisionKind.MOVE, version, shown, actor=actor, now=now, reason=reason, force=force)
+    alias = _new(version, shown, decided, _start(last, now), actor=actor, reason=reason)
     if current is not None:
         current.until = alias.since
-        audit.flush()  # first, as the index allows one current row
+        audit.flush()  # before the new row: the index allows one current row
     db.session.add(alias)
-    details = {"from_version": current.version if current is not None else None, **let.details}
-    entry = audit.entry("alias.move", version, **_named(version, shown), reason=reason, **details)
-    return _shown(audit.commit(actor, alias, entry, *let.entries), version)
+    details = {"from_version": current.version if current is not None else None, **decided.details}
+    entry = audit.entry("alias.move", version, **_details(version, shown), reason=reason, **details)
+    return _with_names(audit.commit(actor, alias, entry, *decided.entries), version)
 
 
 def remove(
@@ -87,23 +87,23 @@ def remove(
     if shown not in (None, alias.version_id):
         raise PreconditionFailed(f"@{alias.name} was pointed at another version meanwhile.")
     version, now = locks.version(alias.version_id)
-    let = _let_through(DecisionKind.REMOVE, version, alias.name, actor=actor, now=now, reason=reason, force=force)
+    decided = _decide(DecisionKind.REMOVE, version, alias.name, actor=actor, now=now, reason=reason, force=force)
     alias.until = max(now, alias.since)
-    entry = audit.entry("alias.remove", version, **_named(version, alias.name), reason=reason, **let.details)
-    audit.commit(actor, alias, entry, *let.entries)
+    entry = audit.entry("alias.remove", version, **_details(version, alias.name), reason=reason, **decided.details)
+    audit.commit(actor, alias, entry, *decided.entries)
 
 
 def check_none(version: Version) -> list[Entry]:
     """Raise Conflict, naming them, if aliases point at the version. Return no entries."""
     if version.aliases:
-        raise _pointed_at(version, version.aliases)
+        raise _still_points(version, version.aliases)
     return []
 
 
 def evidence(version: Any) -> list[str]:
-    """Return what makes the version's content evidence, `what @champion points at`: a decision let it, or a gate guards it now."""
+    """Return what makes the version's content evidence, `what @champion points at`: it was a decision, or a gate guards it now."""
     version_id = UUID(str(version.id))
-    decided = set(queries.let_through(version_id)) if version.aliases else set()
+    decided = set(queries.decided(version_id)) if version.aliases else set()
     names = [
         target
         for target in (f"@{name}" for name in version.aliases)
@@ -118,11 +118,11 @@ def end_of_version(version: Version, now: datetime) -> list[Entry]:
     Raises Conflict if a gate guards one.
     """
     rows = list(db.session.scalars(select(Alias).where(Alias.version_id == version.id, Alias.until.is_(None))))
-    if guarded := sorted(row.name for row in rows if _guards(version, row.name)):
-        raise _pointed_at(version, guarded)
+    if guarded := sorted(row.name for row in rows if _guarding_gates(version, row.name)):
+        raise _still_points(version, guarded)
     for row in rows:
         row.until = max(now, row.since)
-    return [audit.entry("alias.remove", version, **_named(version, row.name)) for row in rows]
+    return [audit.entry("alias.remove", version, **_details(version, row.name)) for row in rows]
 
 
 def end_of_model(model_id: UUID) -> list[str]:
@@ -132,15 +132,15 @@ def end_of_model(model_id: UUID) -> list[str]:
     return sorted(db.session.scalars(ended, execution_options={"synchronize_session": False}))
 
 
-class Let(NamedTuple):
-    """What let an alias move or go: a decision, what the entry says of it, and the entries of an override; or nothing."""
+class Decided(NamedTuple):
+    """The decision to move or remove an alias, the details and overrides for the audit log; None and empty without gates."""
 
     decision: Decision | None
     details: dict[str, Any]
     entries: list[Entry]
 
 
-def _let_through(
+def _decide(
     kind: DecisionKind,
     version: Version,
     name: str,
@@ -149,25 +149,25 @@ def _let_through(
     now: datetime,
     reason: str | None,
     force: bool,
-) -> Let:
+) -> Decided:
     """Judge the version by the gates that guard the alias, and add the decision. Raises Forbidden, Blocked."""
-    facts, target = _guards(version, name), targets.of_alias(name)
+    facts, target = _guarding_gates(version, name), targets.of_alias(name)
     if not facts:
-        return Let(None, {}, [])
+        return Decided(None, {}, [])
     actor.needs(Role.RELEASER)
     verdicts = gates.judge(facts, target, actor=actor, force=force)
-    decided = decisions.keep(kind, version, target, actor=actor, now=now, verdicts=verdicts, reason=reason)
-    db.session.add(decided.row)
-    overridden = gates.override(version, verdicts, target, reason, **_named(version, name), **decided.details)
-    return Let(decided.row, {"override": decided.row.override or None, **decided.details}, overridden)
+    recorded = decisions.record(kind, version, target, actor=actor, now=now, verdicts=verdicts, reason=reason)
+    db.session.add(recorded.row)
+    overridden = gates.override(version, verdicts, target, reason, **_details(version, name), **recorded.details)
+    return Decided(recorded.row, {"override": recorded.row.override or None, **recorded.details}, overridden)
 
 
-def _guards(version: Version, name: str) -> list[Any]:
+def _guarding_gates(version: Version, name: str) -> list[Any]:
     """Return the rows of the gates that guard the alias of the version's model."""
     return gate_queries.facts([version.id], targets.of_alias(name)).get(version.id, [])
 
 
-def _alias(version: Version, name: str, let: Let, since: datetime, *, actor: Actor, reason: str | None) -> Alias:
+def _new(version: Version, name: str, decided: Decided, since: datetime, *, actor: Actor, reason: str | None) -> Alias:
     return Alias(
         id=uuid7(),
         model_id=version.model_id,
@@ -177,31 +177,31 @@ def _alias(version: Version, name: str, let: Let, since: datetime, *, actor: Act
         set_by=actor.shown,
         set_by_key=actor.key_id,
         reason=reason,
-        decision_id=let.decision.id if let.decision is not None else None,
-        override=let.decision is not None and let.decision.override,
+        decision_id=decided.decision.id if decided.decision is not None else None,
+        override=decided.decision is not None and decided.decision.override,
     )
 
 
-def _next(last: Alias | None, now: datetime) -> datetime:
-    """Return when the next row of the alias begins: after the one before, even if the clock was set back."""
+def _start(last: Alias | None, now: datetime) -> datetime:
+    """Return when the next row of the alias begins: after its last row, even if the clock was set back."""
     return now if last is None else max(now, last.until or last.since + INSTANT)
 
 
-def _check_number(version: Version) -> None:
+def _check_limit(version: Version) -> None:
     if queries.count(version.model_id) >= MOST:
         raise Conflict(f"{version.model_name} has {MOST} aliases, which are the most. Remove one first.")
 
 
-def _named(version: Version, name: str) -> dict[str, str]:
+def _details(version: Version, name: str) -> dict[str, str]:
     return {"model": version.model_name, "version": version.version, "alias": name}
 
 
-def _shown(alias: Alias, version: Version) -> Alias:
+def _with_names(alias: Alias, version: Version) -> Alias:
     alias.model_name, alias.version = version.model_name, version.version
     return alias
 
 
-def _pointed_at(version: Version, names: list[str]) -> Conflict:
+def _still_points(version: Version, names: list[str]) -> Conflict:
     if len(names) == 1:
         return Conflict(f"{names[0]} points at {version.version}. Move or remove the alias first.")
     listed = f"{', '.join(names[:-1])} and {names[-1]}"

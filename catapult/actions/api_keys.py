@@ -35,7 +35,7 @@ def create(
 ) -> ApiKey:
     """Create a key of a person, or of a service. The returned row's `key` is the key itself, which is not stored.
 
-    Raises Forbidden, also for wider bounds than the actor's; NotFound (person); Invalid for a role above the person's, an end
+    Raises Forbidden, also for bounds wider than the actor's; NotFound (person); Invalid for a role above the person's, an end
     in the past, or none or a late one where KEY_MAX_AGE is set; and Conflict for an inactive person.
     """
     actor.needs(Role.ADMIN)
@@ -60,9 +60,9 @@ def create_own(
     models: Sequence[str] | None = None,
     environments: Sequence[str] | None = None,
 ) -> ApiKey:
-    """Create another key of the actor's person: never above the role, the bounds or the end of the key that asks.
+    """Create another key of the actor's person: never above the role, the bounds or the end of the actor's key.
 
-    What is left out is as that key has it. Raises Forbidden, Invalid, and otherwise as `create`.
+    What is left out is taken from that key. Raises Forbidden, Invalid, and otherwise as `create`.
     """
     if actor.person_id is None:
         raise Forbidden("This key belongs to no person, so there is nobody to make a key for. Ask an admin for a key.")
@@ -87,9 +87,9 @@ def create_own(
 
 
 def create_first_admin(*, actor: Actor, salt: str) -> str | None:
-    """Create and return the first admin key, or return None if an admin key works. Of several servers at once one creates it.
+    """Create and return the first admin key, or return None if an admin key works.
 
-    Whoever signs in with it first says their name.
+    Of several servers that start at once, one creates it. The first person who signs in with it is asked for their name.
     """
     db.session.execute(select(func.pg_advisory_xact_lock(FIRST_KEY_LOCK)))
     if locks.admin_keys():
@@ -102,9 +102,9 @@ def create_first_admin(*, actor: Actor, salt: str) -> str | None:
 
 
 def edit(key_id: UUID, fields: dict[str, Any], *, actor: Actor) -> ApiKey:
-    """Set the name, role, bounds or end of a key that works. Only those sent change.
+    """Set the name, role, bounds or end of a key that works. Fields that are not sent stay.
 
-    Raises NotFound, Forbidden, also for wider bounds than the actor's; Invalid as `create`; and Conflict for a key that no longer
+    Raises NotFound, Forbidden, also for bounds wider than the actor's; Invalid as `create`; and Conflict for a key that no longer
     works or where no working admin key without bounds would be left.
     """
     actor.needs(Role.ADMIN)
@@ -116,8 +116,8 @@ def edit(key_id: UUID, fields: dict[str, Any], *, actor: Actor) -> ApiKey:
     actor.bounds.check_wider(_bounds_of(key))
     values = dict(fields)
     if "environments" in values:
-        values["environments"] = _stored(_bounds(None, values["environments"]).environments)
-    before = _is_unbounded_admin(key), _lasts(key)
+        values["environments"] = _as_list(_bounds(None, values["environments"]).environments)
+    before = _is_unbounded_admin(key), _end(key)
     if "expires_at" in values and values["expires_at"] != key.expires_at:
         _check_end(values["expires_at"])
     if "role" in values:
@@ -126,7 +126,7 @@ def edit(key_id: UUID, fields: dict[str, Any], *, actor: Actor) -> ApiKey:
     actor.bounds.check_wider(_bounds_of(key))
     if not changed:
         return key
-    if before[0] and (not _is_unbounded_admin(key) or _lasts(key) < before[1]):
+    if before[0] and (not _is_unbounded_admin(key) or _end(key) < before[1]):
         check_admin_left([key], admins, before[1])
     return audit.commit(actor, key, _entry("api_key.update", key, changes=_as_json(changed)))
 
@@ -153,7 +153,7 @@ def revoke(key_id: UUID, *, actor: Actor) -> None:
 def rotate(key_id: UUID, *, actor: Actor, salt: str, overlap: timedelta) -> ApiKey:
     """Replace the key by a new one of the same name, person, role and bounds. The old key works for `overlap` more.
 
-    A key may rotate itself, people their own keys, admins all. The new key lasts as long as the old one was made for. Raises
+    A key may rotate itself, people their own keys, admins all. The new key gets the old key's original lifetime. Raises
     NotFound, Forbidden, Invalid (overlap), and Conflict if the old key no longer works or was rotated before.
     """
     if not timedelta() <= overlap <= MAX_OVERLAP:
@@ -182,22 +182,22 @@ def rotate(key_id: UUID, *, actor: Actor, salt: str, overlap: timedelta) -> ApiK
 
 
 def check_admin_left(taken: Collection[ApiKey], admins: Collection[ApiKey], until: datetime | None = None) -> None:
-    """Raise Conflict if, without these keys, no admin key without bounds lasts as long as they do.
+    """Raise Conflict unless another admin key without bounds lasts as long as these keys.
 
-    `admins` are those of `locks.admin_keys`, and `until` how long the keys taken away lasted, if they were changed since.
+    `admins` are those of `locks.admin_keys`, and `until` is when the keys taken away expired before this change.
     """
     lost = [key for key in taken if key in admins]
     others = [key for key in admins if key not in taken]
-    if lost and not any(_lasts(key) >= (until or max(map(_lasts, lost))) for key in others):
+    if lost and not any(_end(key) >= (until or max(map(_end, lost))) for key in others):
         raise Conflict(
             "This is the last admin key: no other one without bounds lasts as long. Create another first, then do this."
         )
 
 
 def _check_may_manage(key: ApiKey, actor: Actor) -> None:
-    """Raise Forbidden unless the key is the actor's person's own, or the actor is an admin whose bounds hold the key's.
+    """Raise Forbidden unless the key is the actor's person's own, or the actor is an admin whose bounds include the key's.
 
-    Somebody's own key may not be above the key that asks: rotating it would give them more than they came with.
+    A person's own key may not have more rights than the actor's key: rotating it would give the actor those rights.
     """
     if key.person_id is None or key.person_id != actor.person_id:
         actor.needs(Role.ADMIN)
@@ -229,7 +229,7 @@ def _check_role(role: str, person: Person | None) -> None:
 
 
 def _person(person_id: UUID) -> Person:
-    """Return the person, whose role cannot be lowered meanwhile. Raises NotFound, and Conflict if they are inactive."""
+    """Lock the person against changes of role and return them. Raises NotFound, and Conflict if they are inactive."""
     query = select(Person).where(Person.id == person_id).with_for_update(read=True)
     person = db.session.scalar(query.execution_options(populate_existing=True))
     if person is None:
@@ -255,8 +255,8 @@ def _new(
         name=name,
         role=role,
         person_id=person.id if person else None,
-        models=_stored(bounds.models),
-        environments=_stored(bounds.environments),
+        models=_as_list(bounds.models),
+        environments=_as_list(bounds.environments),
         prefix=new.prefix,
         key_hash=key_format.hashed(new.key, salt),
         salt_mark=key_format.salt_mark(salt),
@@ -279,18 +279,18 @@ def _locked(key_id: UUID) -> ApiKey:
 
 
 def _bounds(models: Sequence[str] | None, environments: Sequence[str] | None) -> Bounds:
-    places = None if environments is None else tuple(sorted({name.lower() for name in environments}))
-    if places is not None and RELEASE in places:
+    names = None if environments is None else tuple(sorted({name.lower() for name in environments}))
+    if names is not None and RELEASE in names:
         message = "Must not be release: promotions are bound by `models` and by the role."
         raise Invalid("release is not an environment.", errors={"environments": [message]})
-    return Bounds(None if models is None else tuple(models), places)
+    return Bounds(None if models is None else tuple(models), names)
 
 
 def _bounds_of(key: ApiKey) -> Bounds:
     return _bounds(key.models, key.environments)
 
 
-def _stored(bound: tuple[str, ...] | None) -> list[str] | None:
+def _as_list(bound: tuple[str, ...] | None) -> list[str] | None:
     return None if bound is None else list(bound)
 
 
@@ -298,7 +298,7 @@ def _is_unbounded_admin(key: ApiKey) -> bool:
     return key.role == Role.ADMIN and key.models is None and key.environments is None
 
 
-def _lasts(key: ApiKey) -> datetime:
+def _end(key: ApiKey) -> datetime:
     return key.expires_at or datetime.max.replace(tzinfo=UTC)
 
 

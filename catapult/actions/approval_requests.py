@@ -1,4 +1,4 @@
-"""Tell that a version waits for approvals. It is the one event without an audit entry: nobody did anything."""
+"""Events for versions that wait for approvals. They alone have no audit entry: no action causes them."""
 
 import json
 
@@ -25,7 +25,7 @@ _WRITE = text(
 
 
 def write() -> None:
-    """Write an event for each version and target that waits for approvals and of which none was written before."""
+    """Write an event for each version and target that waits for approvals, unless it was written before."""
     if not inbox.any_gate_needs_approval():
         return
     waiting = inbox.waiting_for_anybody()

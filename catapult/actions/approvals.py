@@ -55,7 +55,7 @@ def create(version_id: UUID, *, actor: Actor, target: str, comment: str | None =
 
 
 def withdraw(version_id: UUID, approval_id: UUID, *, actor: Actor) -> None:
-    """Withdraw the approval, which no longer counts. Only who gave it may do so, with any key. Raises NotFound, Forbidden.
+    """Withdraw the approval, which no longer counts. Only its author may do so, with any key. Raises NotFound, Forbidden.
 
     Withdrawing it again changes nothing and writes no entry.
     """
@@ -72,7 +72,7 @@ def withdraw(version_id: UUID, approval_id: UUID, *, actor: Actor) -> None:
 
 
 def void(condition: ColumnElement[bool], reason: str, now: datetime) -> list[str] | None:
-    """Void, for good, the approvals that meet the condition, and return their ids for the entry; None if there are none."""
+    """Void the approvals that meet the condition for good. Return their ids for the audit entry; None if there are none."""
     given = (condition, Approval.withdrawn_at.is_(None), Approval.voided_at.is_(None))
     statement = update(Approval).where(*given).values(voided_at=now, void_reason=reason).returning(Approval.id)
     return sorted(str(approval_id) for approval_id in db.session.scalars(statement)) or None
@@ -80,12 +80,12 @@ def void(condition: ColumnElement[bool], reason: str, now: datetime) -> list[str
 
 def _check_counts(version: Version, target: str, facts: Sequence[Any], voice: UUID, role: Role) -> None:
     """Raise Conflict if an approval by this voice would count for no gate of the target."""
-    asking = [fact for fact in facts if fact.kind_ == GateKind.APPROVED]
-    if not asking:
+    requiring = [fact for fact in facts if fact.kind_ == GateKind.APPROVED]
+    if not requiring:
         raise Conflict(
             f"No gate asks for approvals of {version.model_name} for {target}, so there is nothing to approve."
         )
-    reasons = [gates.reason_cannot_approve(fact, voice, role) for fact in asking]
+    reasons = [gates.reason_cannot_approve(fact, voice, role) for fact in requiring]
     if all(reasons):
         raise Conflict(f"Your approval would not count: {reasons[0]}.")
     given = [approval for verdict in queries.judged(facts, None) for approval in verdict.approvals]

@@ -1,4 +1,4 @@
-"""Add files to a version, and remove them. Bytes are in the storage before there is a row; nothing here touches them."""
+"""Add files to a version, and remove them. The bytes are in the storage before the row exists; nothing here touches them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from catapult.queries import artifacts, versions
 from catapult.rules import artifact_paths
 from catapult.tables import Approval, Artifact, ArtifactState, FileSignature, Role
 
-_KEEP_BLOB = """
+_SAVE_BLOB = """
 INSERT INTO blobs (sha256, size_bytes) VALUES (:blob, :blob_bytes)
 ON CONFLICT (sha256) DO UPDATE SET stored_at = statement_timestamp()
 """
@@ -31,15 +31,15 @@ def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
     actor.needs(Role.PUBLISHER)
     if fault := artifact_paths.fault(path):
         raise Invalid("The file was not added.", errors={"path": [fault]})
-    return _check_open_to(artifacts.destination(version_id, path), path, actor)
+    return _check_destination(artifacts.destination(version_id, path), path, actor)
 
 
-def _check_open_to(destination: Any, path: str, actor: Actor) -> Any:
+def _check_destination(destination: Any, path: str, actor: Actor) -> Any:
     if destination is None:
         raise versions.missing()
     actor.bounds.check_model(destination.model_name)
     if destination.file_id is None:
-        check_open(destination, destination.live_in)
+        check_files_may_change(destination, destination.live_in)
     elif destination.path != path:
         raise Conflict(f"This version has the file {destination.path} already, whose path differs in case alone.")
     return destination
@@ -64,10 +64,10 @@ def add(
     raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
     """
     actor.needs(Role.PUBLISHER)
-    version = _check_open_to(locks.destination(version_id, path, sha256), path, actor)
+    version = _check_destination(locks.destination(version_id, path, sha256), path, actor)
     if version.file_id is not None:
         raise Conflict(REFUSALS["uq_artifacts_path"])
-    if not is_stored():  # the same bytes were there, not named by any file, and were removed just now
+    if not is_stored():  # another file's bytes were reused, and were removed just now
         raise Conflict("The bytes of this file were removed at the same moment. Send it again.")
     digest = bytes.fromhex(sha256)
     artifact = Artifact(
@@ -86,7 +86,7 @@ def add(
         checked_at=version.now,
     )
     script = Script()
-    script.add(_KEEP_BLOB, blob=digest, blob_bytes=size_bytes)
+    script.add(_SAVE_BLOB, blob=digest, blob_bytes=size_bytes)
     script.insert(artifact)
     if bundle is not None:
         script.insert(FileSignature(artifact_id=artifact.id, bundle=bundle))
@@ -98,15 +98,15 @@ def add(
 
 
 def remove(artifact_id: UUID, *, actor: Actor) -> None:
-    """Remove the file from its version, whose approvals it voids. The bytes stay until nothing has referred to them for a day.
+    """Remove the file from its version, whose approvals it voids. The bytes stay until no file has referred to them for a day.
 
     Raises NotFound, Forbidden, and Conflict for a version that is released or live.
     """
     actor.needs(Role.PUBLISHER)
-    found = artifacts.get(artifact_id)
-    version, now = locks.version(UUID(found.version_id))
+    row = artifacts.get(artifact_id)
+    version, now = locks.version(UUID(row.version_id))
     actor.bounds.check_model(version.model_name)
-    check_open(version, version.live_in)
+    check_files_may_change(version, version.live_in)
     artifact = db.session.get(Artifact, artifact_id, populate_existing=True)
     if artifact is None:
         raise artifacts.missing()
@@ -118,8 +118,8 @@ def remove(artifact_id: UUID, *, actor: Actor) -> None:
     audit.commit(actor, artifact, entry("artifact.delete", version, artifact, voided))
 
 
-def check_open(version: Any, live_in: Any) -> None:
-    """Raise Conflict if what the version consists of can no longer change."""
+def check_files_may_change(version: Any, live_in: Any) -> None:
+    """Raise Conflict if the version is a release, live, or what a guarded alias points at: its files can no longer change."""
     live = [f"live in {', '.join(live_in)}"] if live_in else []
     state = "a release" if version.is_release else next(iter(live or aliases.evidence(version)), None)
     if state is not None:
@@ -127,7 +127,7 @@ def check_open(version: Any, live_in: Any) -> None:
 
 
 def entry(action: str, version: Any, artifact: Artifact, voided: list[str] | None) -> audit.Entry:
-    """Return the entry of what happened to the file. `version` is its version, with the model's name."""
+    """Return the audit entry of a change of the file. `version` is its version, with the model's name."""
     return audit.entry(
         action,
         artifact,

@@ -1,6 +1,6 @@
-"""Archiving the audit log: its first sealed entries go to a file and from the database, and their seals stay.
+"""Archive the audit log: move its first sealed entries to a file. Their seals stay in the database.
 
-The file has the lines of an export. What follows verifies by itself, and with the file from entry 0 on.
+The file has the lines of an export. Later exports verify alone; together with the file they verify from entry 0 on.
 """
 
 import gzip
@@ -24,10 +24,10 @@ from catapult.tables import Action, AuditCheckpoint, Kind
 
 
 def archive(before: datetime, folder: Path, encode: Callable[[Any], str]) -> tuple[Path, int]:
-    """Move the entries that were made before that time, up to the first later one, to a file in the folder.
+    """Move the entries from before that time, up to the first later one, to a file in the folder.
 
     `encode` writes an entry as a line. Return the file and its number of entries. Raises Conflict if there are none, or if one
-    of them is not what was sealed; OSError if the file cannot be written.
+    differs from what was sealed; OSError if the file cannot be written.
     """
     first, unsent = audit_export.archived(), audit_export.unstreamed()
     part = folder / f".audit-{first}.part"
@@ -50,7 +50,7 @@ def archive(before: datetime, folder: Path, encode: Callable[[Any], str]) -> tup
 
 
 def _write(file: Path, first: int, before: datetime, encode: Callable[[Any], str]) -> int:
-    """Write the entries to the file and the disk, and return how many."""
+    """Write the entries to the file, flush it to the disk, and return their number."""
     count = 0
     with file.open("wb") as raw:
         with gzip.open(raw, "wt", encoding="utf-8") as lines:
@@ -63,7 +63,7 @@ def _write(file: Path, first: int, before: datetime, encode: Callable[[Any], str
 
 
 def _check(file: Path, first: int, size: int) -> None:
-    """Read the file back. Raises Conflict unless its entries are those that were sealed."""
+    """Read the file back. Raises Conflict if its entries differ from what was sealed."""
     tree = Growing(first, audit_seals.tree(first).peaks())
     for line in _read(file):
         leaf = leaf_hash(line["text"].encode())
@@ -80,7 +80,7 @@ def _read(file: Path) -> Iterator[Any]:
 
 
 def _sync(folder: Path) -> None:
-    """Write the file's name to the disk, too."""
+    """Flush the folder to the disk, and with it the file's name."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -89,7 +89,7 @@ def _sync(folder: Path) -> None:
 
 
 def _drop(file: Path, first: int, size: int) -> None:
-    """Remove the entries from the database, and say so in an entry. Only the tables' owner may."""
+    """Remove the entries from the database, and record that in an entry. Only the owner of the tables may."""
     db.session.rollback()
     limit_time(0)
     gone = db.session.scalar(select(func.catapult_archive_audit_logs(first, size)))

@@ -1,4 +1,4 @@
-"""Sealing the audit log: entries get a number and a leaf, and their tree a signed checkpoint.
+"""Seal the audit log: give entries a number and a leaf, and sign a checkpoint of their tree.
 
 The numbers are the order of the log. Entries that commit late get later numbers, whatever their `created_at`.
 """
@@ -35,7 +35,7 @@ LENGTH = 32
 _FIRST = UUID(int=0)
 
 # Each entry is looked up by its index in both tables: as joins, the planner would read them from their beginning.
-# What was sealed before and whose row is gone stay in `unsealed_entries`: they are evidence.
+# Entries that were sealed before, and entries whose row is gone, stay in `unsealed_entries` as evidence.
 _SEAL = text(
     f"""
 WITH chosen AS MATERIALIZED (
@@ -60,7 +60,7 @@ FROM added
 """  # noqa: S608 - from a constant
 )
 _SIZE = text("SELECT coalesce(max(seq) + 1, 0) FROM sealed_entries")
-# The newest of each day stays. Whoever holds another one needs no row here: every size can be proved.
+# The newest checkpoint of each day stays. A copy of another one verifies without its row: every size can be proved.
 _PRUNE = text(
     "DELETE FROM audit_checkpoints"
     " WHERE size < :size AND created_at >= date_trunc('day', CAST(statement_timestamp() AS timestamptz), 'UTC')"
@@ -85,7 +85,7 @@ class Signer:
 
 
 def signer(settings: Settings) -> Signer:
-    """Return the signer with the key of `AUDIT_KEY`, or else the one in CATAPULT_HOME, made at first. Raises ConfigError."""
+    """Return the signer with the key of `AUDIT_KEY`, or else the one in CATAPULT_HOME, created at first. Raises ConfigError."""
     pem = settings.audit_key or stored_secret(settings.home, "audit_key", _new_key)
     try:
         key = load_pem_private_key(pem.encode(), password=None)
@@ -102,10 +102,10 @@ def _new_key() -> str:
 
 
 def seal(signer: Signer, limit: int = 1_000_000) -> int:
-    """Seal entries that are not sealed yet, up to the limit, and return how many. 0 if another process seals.
+    """Seal entries that are not sealed yet, up to the limit, and return how many. Returns 0 if another process is sealing.
 
-    Each batch is a transaction with its checkpoint: whoever is killed has sealed whole batches. Raises Conflict if the sealed
-    log does not continue what was signed last.
+    Each batch is a transaction with its checkpoint, so a process that is killed has sealed whole batches. Raises
+    Conflict if the sealed log does not continue the last checkpoint.
     """
     sealed, after = 0, _FIRST
     if not _register(signer):
@@ -117,11 +117,11 @@ def seal(signer: Signer, limit: int = 1_000_000) -> int:
         sealed += count
         if count < most:
             break
-        after = last  # dead rows before it are not read again
+        after = last  # so that dead rows before it are not read again
     return sealed
 
 
-def tell() -> bool:
+def write_event() -> bool:
     """Write an event with the newest checkpoint. Return whether there is one."""
     with audit.bookkeeping():
         newest = audit_seals.newest()
@@ -132,11 +132,11 @@ def tell() -> bool:
 
 
 def _register(signer: Signer) -> bool:
-    """Record the signer's key if it is new. Return whether nobody else seals."""
+    """Record the signer's key if it is new. Return False if another process is sealing."""
     db.session.rollback()
     known = select(AuditKey.id).where(AuditKey.public_key == signer.public_key)
     if db.session.scalar(known) is None:
-        if not locks.sealing():
+        if not locks.try_sealing():
             db.session.rollback()
             return False
         if db.session.scalar(known) is None:
@@ -150,7 +150,7 @@ def _register(signer: Signer) -> bool:
 
 def _seal_batch(signer: Signer, after: UUID, most: int) -> tuple[int, UUID]:
     """Seal the next entries in the session's transaction. Return how many, and the id of the last. Raises Conflict."""
-    if not locks.sealing():
+    if not locks.try_sealing():
         return 0, after
     limit_time(LONGEST)
     size: int = db.session.scalar(_SIZE) or 0
@@ -165,7 +165,7 @@ def _seal_batch(signer: Signer, after: UUID, most: int) -> tuple[int, UUID]:
         nodes = [{"level": level, "index": index, "hash": node} for level, index, node in tree.completed]
         db.session.execute(insert(AuditNode), nodes)
     keys = {row.public_key: row.id for row in db.session.scalars(select(AuditKey).order_by(AuditKey.created_at))}
-    origin = f"catapult/{next(iter(keys.values()))}"  # the same whatever key signs
+    origin = f"catapult/{next(iter(keys.values()))}"  # the same for every key
     root = tree.root()
     db.session.execute(
         insert(AuditCheckpoint),
@@ -181,7 +181,7 @@ def _seal_batch(signer: Signer, after: UUID, most: int) -> tuple[int, UUID]:
 
 
 def _signed_tree(size: int) -> Growing:
-    """Return the tree of what is sealed. Raises Conflict unless it is what the newest checkpoint says."""
+    """Return the tree of the sealed entries. Raises Conflict if it differs from the newest checkpoint."""
     newest = audit_seals.newest()
     tree = Growing(size, audit_seals.tree(size).peaks())
     signed = (newest.size, newest.root) if newest else (0, EMPTY)

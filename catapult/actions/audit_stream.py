@@ -1,4 +1,4 @@
-"""Streaming the sealed audit log: how far it was sent."""
+"""The position up to which the sealed audit log was streamed."""
 
 from sqlalchemy import bindparam, text
 
@@ -6,7 +6,7 @@ from catapult import audit
 from catapult.extensions import db
 from catapult.queries.audit_export import SYSLOG
 
-# Nothing if somebody else has moved it meanwhile: `begin_at`, or a worker whose lease had ended.
+# Changes nothing if the position was moved meanwhile, by `begin_at` or by a worker whose lease had ended.
 _ADVANCE = text(
     """
     INSERT INTO audit_streams AS stream (name, next_seq, sent_at) VALUES (:name, :next, statement_timestamp())
@@ -22,12 +22,12 @@ _BEGIN_AT = text(
 
 
 def advance(first: int, following: int) -> None:
-    """Note that the entries from `first` on, and before `following`, were sent."""
+    """Record that the entries from `first` on, and before `following`, were sent."""
     with audit.bookkeeping():
         db.session.execute(_ADVANCE, {"first": first, "next": following})
 
 
 def begin_at(first: int) -> None:
-    """Let the entries from that number on be sent next, though they were sent before, and none before it."""
+    """Set the next entry to send: later ones are sent again, earlier ones are skipped."""
     with audit.bookkeeping():
         db.session.execute(_BEGIN_AT, {"next": first})

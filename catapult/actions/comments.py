@@ -17,7 +17,7 @@ from catapult.tables import Comment, Role
 
 
 def create(version_id: UUID, *, actor: Actor, text: str, asks_for_changes: bool = False) -> Comment:
-    """Comment on the version. Everybody sees it; it holds nothing back, also if it asks for changes.
+    """Comment on the version. Everybody sees it. It blocks nothing, even if it asks for changes.
 
     Raises NotFound (version), Forbidden, Invalid for a text that shows nothing.
     """
@@ -43,8 +43,8 @@ def create(version_id: UUID, *, actor: Actor, text: str, asks_for_changes: bool 
 def delete(version_id: UUID, comment_id: UUID, *, actor: Actor) -> None:
     """Remove the comment from every list; the audit log keeps its text. Raises NotFound, Forbidden.
 
-    Whoever made it may do so, with any key, and so may an admin: a wrong or insulting comment must not stay on the page
-    because its maker has left.
+    Its author may do so, with any key, and so may an admin: a wrong or insulting comment must not stay because its author
+    has left.
     """
     actor.needs(Role.PUBLISHER)
     version = versions.get(version_id)
@@ -56,7 +56,7 @@ def delete(version_id: UUID, comment_id: UUID, *, actor: Actor) -> None:
     if comment is None:
         raise comments.missing()
     if not actor.role.holds(Role.ADMIN) and api_keys.voice_of(comment.api_key_id) != actor.voice:
-        raise Forbidden(f"Only {comment.created_by}, who made this comment, or an admin may delete it.")
+        raise Forbidden(f"Only {comment.created_by}, who wrote this comment, or an admin may delete it.")
     comment.deleted_at = locks.now()
     details = _details(version, comment)
     audit.commit(actor, comment, audit.entry("comment.delete", comment, **details, created_by=comment.created_by))

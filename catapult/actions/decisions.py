@@ -1,4 +1,4 @@
-"""Keep what let a version through: one row a decision, in the transaction of the change, and never changed."""
+"""Record decisions: one row each, written in the transaction of the change and never changed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,14 +13,14 @@ from catapult.rules.gates import Verdict
 from catapult.tables import Decision, DecisionKind, Version
 
 
-class Kept(NamedTuple):
-    """A decision, and what the audit entry says of it."""
+class Recorded(NamedTuple):
+    """A decision, and what the audit entry says about it."""
 
     row: Decision
     details: dict[str, Any]
 
 
-def keep(
+def record(
     kind: DecisionKind,
     version: Version,
     target: str,
@@ -30,11 +30,11 @@ def keep(
     verdicts: Sequence[Verdict] = (),
     reason: str | None = None,
     freeze: str | None = None,
-) -> Kept:
+) -> Recorded:
     """Return the decision, for the caller to write. The caller's entry names it by these `details`.
 
-    `verdicts` are those of all gates of the target, `freeze` is the reason of a freeze that did not stop it. What passes a gate
-    that fails is an override; rollbacks are free to do so.
+    `verdicts` are those of all gates of the target, `freeze` is the reason of a freeze that did not stop it. It is an override if
+    a gate fails, except for a rollback, which gates do not stop.
     """
     override = kind != DecisionKind.ROLLBACK and not all(it.passed for it in verdicts)
     row = Decision(
@@ -57,6 +57,6 @@ def keep(
         approvals=decisions.approvals(verdicts),
         freeze=freeze,
     )
-    return Kept(
+    return Recorded(
         row, {"decision_id": str(row.id), "decision_sha256": decisions.sha256(*attrgetter(*decisions.ATTRIBUTES)(row))}
     )

@@ -1,4 +1,4 @@
-"""Write the deliveries of events, and how each try to send one ended. The worker's bookkeeping, without audit entries."""
+"""Write the deliveries of events and the outcome of each try. The worker's bookkeeping, without audit entries."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from catapult.tables import NOW, Delivery, DeliveryState, Event, EventType, Pers
 BATCH = 200
 """Events whose deliveries are written in one transaction."""
 
-_TRIED = text(
+_RECORD_TRY = text(
     """
     WITH tried AS (
         INSERT INTO delivery_tries (id, delivery_id, milliseconds, status, answer, error)
@@ -57,12 +57,12 @@ def dispatch() -> Sequence[Event]:
     webhooks = db.session.scalars(select(Webhook).where(Webhook.deleted_at.is_(None), Webhook.ended_at.is_(None))).all()
     by_mail = select(Person).where(Person.active, Person.email.is_not(None), Person.notices != [])
     people = db.session.scalars(by_mail.order_by(Person.id)).all()
-    asked = _asked(events, people)
+    awaited = _awaited_approvals(events, people)
     rows = []
     for event in events:
         about: dict[str, Any] = {"event_id": event.id, "model": event.data.get("model")}
         hooks = [hook for hook in webhooks if subscriptions.wants(hook, event.type, event.data)]
-        readers = [person for person in people if _wants(person, event, asked)]
+        readers = [person for person in people if _is_for(person, event, awaited)]
         rows += [{"id": uuid7(), "webhook_id": hook.id, "person_id": None, **about} for hook in hooks]
         rows += [{"id": uuid7(), "webhook_id": None, "person_id": person.id, **about} for person in readers]
     if rows:
@@ -79,7 +79,7 @@ def receivers() -> list[str]:
 
 
 def record(delivery_id: UUID, webhook_id: UUID | None, outcome: Outcome, was_failing: bool) -> int | None:
-    """Save how a try ended. Return the counter of the webhook, which tells whether it has been changed; None for a person."""
+    """Save how a try ended. Return the webhook's counter, which changes with the webhook; None for a person."""
     state = DeliveryState.DELIVERED if outcome.delivered else DeliveryState.WAITING
     if not outcome.delivered and outcome.seconds is None:
         state = DeliveryState.FAILED
@@ -94,36 +94,36 @@ def record(delivery_id: UUID, webhook_id: UUID | None, outcome: Outcome, was_fai
         "seconds": outcome.seconds or 0.0,
     }
     with audit.bookkeeping():
-        counter: int | None = db.session.scalar(_TRIED, values)
+        counter: int | None = db.session.scalar(_RECORD_TRY, values)
         if webhook_id and outcome.delivered == was_failing:
             db.session.execute(_HEALTHY if outcome.delivered else _FAILING, {"id": webhook_id})
     return counter
 
 
 def give_up(receiver_id: UUID) -> None:
-    """Let everything that waits for a receiver fail: it has ended, or was deleted."""
-    here = (Delivery.webhook_id == receiver_id) | (Delivery.person_id == receiver_id)
+    """Fail everything that waits for a receiver that has ended or was deleted."""
+    to_receiver = (Delivery.webhook_id == receiver_id) | (Delivery.person_id == receiver_id)
     audit.note(
         update(Delivery)
-        .where(here, Delivery.state == DeliveryState.WAITING)
+        .where(to_receiver, Delivery.state == DeliveryState.WAITING)
         .values(state=DeliveryState.FAILED)
         .execution_options(synchronize_session=False)
     )
 
 
-def _asked(events: Iterable[Event], people: Iterable[Person]) -> dict[UUID, set[tuple[str, str]]]:
-    """Return, of each person, the versions and targets that wait for their approval, if an event is about that."""
-    asked: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
+def _awaited_approvals(events: Iterable[Event], people: Iterable[Person]) -> dict[UUID, set[tuple[str, str]]]:
+    """Return `{person's id: versions and targets that wait for their approval}`; empty if no event is about approvals."""
+    awaited: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
     if any(event.type == EventType.APPROVAL_WANTED for event in events):
         for person in people:
             if EventType.APPROVAL_WANTED in person.notices:
                 actor = Actor(person.name, Role(person.role), person_id=person.id, voice=person.id)
-                asked[person.id] = {(str(it.id), it.target) for it in inbox.waiting(actor)}
-    return asked
+                awaited[person.id] = {(str(it.id), it.target) for it in inbox.waiting(actor)}
+    return awaited
 
 
-def _wants(person: Person, event: Event, asked: dict[UUID, set[tuple[str, str]]]) -> bool:
+def _is_for(person: Person, event: Event, awaited: dict[UUID, set[tuple[str, str]]]) -> bool:
     if event.type not in person.notices:
         return False
     wanted = (event.data.get("version_id"), event.data.get("target"))
-    return event.type != EventType.APPROVAL_WANTED or wanted in asked[person.id]
+    return event.type != EventType.APPROVAL_WANTED or wanted in awaited[person.id]

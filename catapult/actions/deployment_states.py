@@ -1,4 +1,4 @@
-"""The states of a deployment, and from when to when it is live. Nothing here audits or commits; the verbs do."""
+"""The states of a deployment and the times at which it is live. Nothing here audits or commits; the verbs do."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -27,15 +27,15 @@ UNFINISHED: ColumnElement[bool] = and_(_D.c.status.in_([str(status) for status i
 
 
 class Previous(NamedTuple):
-    """Of a model in an environment, `id live_from ended_at` of the deployment that went live last, even if it has ended, or None;
-    and the ids of older unfinished ones."""
+    """The deployments of a model to an environment before this one: `id live_from ended_at` of the last that went live, or
+    None, and the ids of older unfinished ones."""
 
     last: Any
     older: list[UUID]
 
     @property
     def live(self) -> UUID | None:
-        """The deployment that is live."""
+        """The id of the deployment that is live; None if the last has ended."""
         return self.last.id if self.last is not None and self.last.ended_at is None else None
 
 
@@ -49,10 +49,10 @@ UPDATE deployments SET status = 'cancelled', counter = counter + 1, updated_at =
 
 
 def go_live(deployment: Deployment, now: datetime, previous: Previous) -> Script:
-    """Set when the deployment goes live, and return what ends the one before it and cancels older unfinished ones.
+    """Set `live_from`, and return the script that ends the previous deployment and cancels older unfinished ones.
 
     `now` and `previous` were read after locking the model. The script must be sent before the deployment is written: the partial
-    unique index allows one live deployment. `live_from` is always later than earlier times, even if the clock was set back.
+    unique index allows one live deployment. `live_from` is later than all earlier times, even if the clock was set back.
     """
     times = [previous.last.live_from, previous.last.ended_at] if previous.last is not None else []
     deployment.live_from = max([now, *(time + INSTANT for time in times if time)])
@@ -66,7 +66,7 @@ def go_live(deployment: Deployment, now: datetime, previous: Previous) -> Script
 
 
 def ended(previous: Previous) -> dict[str, Any]:
-    """Return for an audit entry what ends when another deployment goes live."""
+    """Return the deployments that end when another goes live, for an audit entry."""
     return {
         "ended_deployment": str(previous.live) if previous.live else None,
         "cancelled_deployments": sorted(str(deployment_id) for deployment_id in previous.older) or None,
@@ -77,9 +77,9 @@ def check_bounds(actor: Actor, condition: ColumnElement[bool]) -> None:
     """Raise Forbidden if one of these deployments is live or unfinished in an environment beyond the actor's bounds."""
     if actor.bounds.environments is None:
         return
-    places = select(_D.c.place).where(condition, or_(is_live(), UNFINISHED)).distinct().order_by(_D.c.place)
-    for place in db.session.scalars(places):
-        actor.bounds.check_environment(place)
+    names = select(_D.c.place).where(condition, or_(is_live(), UNFINISHED)).distinct().order_by(_D.c.place)
+    for name in db.session.scalars(names):
+        actor.bounds.check_environment(name)
 
 
 def cancel(condition: ColumnElement[bool]) -> list[UUID]:
@@ -97,7 +97,7 @@ def end_live(condition: ColumnElement[bool]) -> list[dict[str, str]]:
 
 
 def previous(deployment: Deployment) -> Previous:
-    """Return what was before this deployment of its model in its environment."""
+    """Return the earlier deployments of the same model to the same environment."""
     same = (_D.c.model_id == deployment.model_id, _D.c.place == deployment.environment.lower())
     last = (
         select(_D.c.id, _D.c.live_from, _D.c.ended_at)

@@ -49,10 +49,10 @@ def create(
     reason: str | None = None,
     ends_last: bool = True,
 ) -> Deployment:
-    """Record that this version went to this environment. With success it is live there, and the one before has ended.
+    """Record that this version went to this environment. With success it is live there and ends the previous one.
 
     The environment is created if it does not exist. `force`, with a reason and by an admin, overrides the gates. Without
-    `ends_last`, the client did not ask for the end of the one before, and the entry says so. Raises NotFound (version), Forbidden,
+    `ends_last`, the client did not ask to end the previous one, and the entry says so. Raises NotFound (version), Forbidden,
     Frozen, Blocked, and Conflict if the version is archived.
     """
     actor.needs(Role.PUBLISHER)
@@ -60,24 +60,24 @@ def create(
     limits.check(metadata)
     kinds, target, created = environments.get_or_create(environment, actor)
     _check_may_deploy(target, actor)
-    held = locks.version_for(release_id, target.place, kinds)
-    version, now = held.version, held.now
+    locked = locks.version_for(release_id, target.place, kinds)
+    version, now = locked.version, locked.now
     actor.bounds.check_model(version.model_name)
     _check_active(version)
     deployment = _new(
         version, environment, actor, status, metadata_=metadata or {}, endpoint_url=endpoint_url, log_url=log_url
     )
-    let = None
+    decided = None
     if status not in NOT_REACHED:
-        let = _let_through(deployment, target, actor, now, force, reason, held.facts)
-    previous = Previous(held.last, held.unfinished)
-    script, ended = _written(deployment, now, previous, let.decision if let else None)
+        decided = _decide(deployment, target, actor, now, force, reason, locked.facts)
+    previous = Previous(locked.last, locked.unfinished)
+    script, ended = _insertion(deployment, now, previous, decided.decision if decided else None)
     details = {**_details(deployment), **ended, "made_environment": created or None, "reason": reason}
-    details |= let.details if let else {}
+    details |= decided.details if decided else {}
     if not ends_last and previous.live:
         details["ended_unasked"] = True
     entry = audit.entry("deployment.create", deployment, **details)
-    return audit.commit(actor, deployment, entry, *(let.entries if let else ()), statement=script)
+    return audit.commit(actor, deployment, entry, *(decided.entries if decided else ()), statement=script)
 
 
 def edit(
@@ -101,8 +101,8 @@ def edit(
     kinds = locks.gates_of(row.environment.lower())
     environment = environments.lock(row.environment, deleted=True)
     _check_may_deploy(environment, actor)
-    held = locks.version_for(UUID(row.release_id), environment.place, kinds)
-    version, now = held.version, held.now
+    locked = locks.version_for(UUID(row.release_id), environment.place, kinds)
+    version, now = locked.version, locked.now
     actor.bounds.check_model(version.model_name)
     deployment = _locked(deployment_id, version)
     deployment.decision = row.decision
@@ -110,35 +110,35 @@ def edit(
     _check_step(deployment, fields)
     status = fields.get("status", deployment.status)
     moves = status != deployment.status
-    let = None
+    decided = None
     if moves and status not in NOT_REACHED:
         _check_active(version)
-    if moves and status == DeploymentStatus.SUCCESS:  # before its fields are set: a refusal must find nothing written
-        let = _let_through(deployment, environment, actor, now, force, reason, held.facts)
-        db.session.add(let.decision)
+    if moves and status == DeploymentStatus.SUCCESS:  # before its fields are set: a refusal must leave nothing to write
+        decided = _decide(deployment, environment, actor, now, force, reason, locked.facts)
+        db.session.add(decided.decision)
     changed = audit.changes(deployment, fields)
     if not changed:
         return deployment
     details = {**_details(deployment), "changes": changed, "reason": reason}
-    if let:
+    if decided:
         with db.session.no_autoflush:
             previous = deployment_states.previous(deployment)
             deployment_states.go_live(deployment, now, previous).run()
         # One time for the state and for the beginning of being live.
         deployment.updated_at = deployment.live_from or now
-        details |= {**deployment_states.ended(previous), **let.details}
+        details |= {**deployment_states.ended(previous), **decided.details}
     entry = audit.entry("deployment.update", deployment, **details)
-    return audit.commit(actor, deployment, entry, *(let.entries if let else ()))
+    return audit.commit(actor, deployment, entry, *(decided.entries if decided else ()))
 
 
 def rollback(
     environment: str, *, actor: Actor, model_name: str, reason: str, to: UUID | None = None, shown: UUID | None = None
 ) -> Deployment:
-    """Make the newest earlier version that was live there live again, or that of the deployment `to`.
+    """Make an earlier version live again: the newest that was live there, or that of the deployment `to`.
 
-    `shown` is the deployment that the caller saw live, None for any. Skipped are the present version, versions rolled back from
-    since the last ordinary deployment, and archived or deleted ones. Neither gates nor a freeze stop a rollback; its entry names
-    those that would have. Raises NotFound, Invalid (`to`), PreconditionFailed, and Conflict if there is nothing to go back to.
+    `shown` is the deployment that the caller saw live, None for any. The present version, versions rolled back from since the
+    last ordinary deployment, and archived or deleted ones are skipped. Neither gates nor a freeze stop a rollback; its entry
+    names those that would have. Raises NotFound, Invalid (`to`), PreconditionFailed, and Conflict without an earlier version.
     """
     actor.needs(Role.RELEASER)
     reasons.check(reason, "A rollback needs a reason: the audit log keeps it.")
@@ -151,7 +151,7 @@ def rollback(
     steps = history.steps_back(model.id, target.place, to)
     if steps.live is not None:
         _check_shown(shown, steps.live.id)
-    live, earlier = way_back(steps, model, target, to)
+    live, earlier = rollback_step(steps, model, target, to)
     version = db.session.get_one(Version, earlier.release_id, populate_existing=True)
     version.image_check = image_checks.of(version.id)
     version.model = model
@@ -161,10 +161,10 @@ def rollback(
     freeze = environments.freeze_reason(target)
     copied = {"metadata_": earlier.metadata_, "endpoint_url": earlier.endpoint_url, "rollback_of": live.id}
     deployment = _new(version, target.name, actor, DeploymentStatus.SUCCESS, **copied)
-    asked: dict[str, Any] = {"actor": actor, "now": now, "verdicts": verdicts, "reason": reason, "freeze": freeze}
-    decision = decisions.keep(DecisionKind.ROLLBACK, version, target.place, **asked)
+    context: dict[str, Any] = {"actor": actor, "now": now, "verdicts": verdicts, "reason": reason, "freeze": freeze}
+    decision = decisions.record(DecisionKind.ROLLBACK, version, target.place, **context)
     _set_decision(deployment, decision)
-    script, ended = _written(deployment, now, deployment_states.previous(deployment), decision.row)
+    script, ended = _insertion(deployment, now, deployment_states.previous(deployment), decision.row)
     details = {
         **_details(deployment),
         **ended,
@@ -180,8 +180,10 @@ def rollback(
     return audit.commit(actor, deployment, entry, statement=script)
 
 
-def way_back(steps: history.Steps, model: RegisteredModel, target: Environment, to: UUID | None) -> tuple[Any, Any]:
-    """Return what is live there and the deployment to go back to. Raises Conflict, Invalid."""
+def rollback_step(
+    steps: history.Steps, model: RegisteredModel, target: Environment, to: UUID | None
+) -> tuple[Any, Any]:
+    """Return the live deployment and the one to go back to. Raises Conflict, Invalid."""
     where = f"{model.name} in {target.name}"
     if steps.live is None:
         raise Conflict(f"Nothing of {where} is live, so there is nothing to roll back from. Deploy a version instead.")
@@ -204,7 +206,7 @@ def retire(
     shown: UUID | None = None,
     cancels_others: bool = True,
 ) -> Deployment:
-    """End what is live of the model in the environment, with no successor, and cancel what is unfinished there.
+    """End the model's live deployment in the environment, without a successor, and cancel unfinished ones.
 
     Without `cancels_others`, unfinished deployments of other versions go on. `shown` is as in `rollback`. Needs the role to deploy
     there; neither gates nor a freeze stop it. Returns the deployment that ended. Raises NotFound, Forbidden, PreconditionFailed,
@@ -233,7 +235,7 @@ def retire(
     row.release, row.model = version, model
     row.decision = deployments.get(row.id).decision
     now = row.ended_at or locks.now()
-    decision = decisions.keep(
+    decision = decisions.record(
         DecisionKind.RETIRE, version, target.place, actor=actor, now=now, reason=reason, freeze=freeze
     )
     db.session.add(decision.row)
@@ -247,15 +249,15 @@ def retire(
     return audit.commit(actor, row, audit.entry("deployment.retire", row, **details))
 
 
-class LetThrough(NamedTuple):
-    """The decision that lets a deployment through, what the entry says of it, and the entry of an override."""
+class Decided(NamedTuple):
+    """The decision for a deployment, its details for the audit entry, and the entry of an override."""
 
     decision: Decision
     details: dict[str, Any]
     entries: list[Entry]
 
 
-def _let_through(
+def _decide(
     deployment: Deployment,
     target: Environment,
     actor: Actor,
@@ -263,21 +265,21 @@ def _let_through(
     force: bool,
     reason: str | None,
     facts: Sequence[Any],
-) -> LetThrough:
+) -> Decided:
     """Check the freeze and the gates, and return the decision. Raises Frozen, Blocked."""
     environments.check_not_frozen(target)
     version = deployment.release
     verdicts = gates.judge(facts, target.place, actor=actor, force=force)
-    decision = decisions.keep(
+    decision = decisions.record(
         DecisionKind.DEPLOY, version, target.place, actor=actor, now=now, verdicts=verdicts, reason=reason
     )
     _set_decision(deployment, decision)
     named = {"model": version.model_name, "version": version.version, **decision.details}
     entries = gates.override(deployment, verdicts, target.place, reason, **named)
-    return LetThrough(decision.row, {**decision.details, "override": decision.row.override or None}, entries)
+    return Decided(decision.row, {**decision.details, "override": decision.row.override or None}, entries)
 
 
-def _set_decision(deployment: Deployment, decision: decisions.Kept) -> None:
+def _set_decision(deployment: Deployment, decision: decisions.Recorded) -> None:
     deployment.decision_id, deployment.override = decision.row.id, decision.row.override
     deployment.decision = rules.as_json(decision.row, decision.details["decision_sha256"])
 
@@ -298,10 +300,10 @@ def _new(version: Version, environment: str, actor: Actor, status: str, **fields
     return deployment
 
 
-def _written(
+def _insertion(
     deployment: Deployment, now: datetime, previous: Previous, decision: Decision | None
 ) -> tuple[Script, dict[str, Any]]:
-    """Return the script that writes the deployment, live if it succeeded, and what ends for it, for the audit entry."""
+    """Return the script that inserts the deployment, live if it succeeded, and what it ends, for the audit entry."""
     script, ended = Script(), {}
     if deployment.status == DeploymentStatus.SUCCESS:
         script, ended = deployment_states.go_live(deployment, now, previous), deployment_states.ended(previous)

@@ -31,7 +31,7 @@ def put(
     """Set these fields of the environment, which is created if it does not exist. Return it and whether it was created.
 
     Raises Forbidden, PreconditionFailed, Invalid for a freeze without a reason or with an end in the past, and Conflict if it
-    exists and has to be `new`.
+    exists although `new` is set.
     """
     actor.needs(Role.ADMIN)
     _check_name(name)
@@ -57,12 +57,12 @@ def put(
 def end_freezes(*, actor: Actor) -> int:
     """End the freezes whose time is over, each with an entry of its own, and return their number.
 
-    Deployments pass such a freeze already; this tells everybody.
+    Such a freeze no longer stops deployments; this writes the events.
     """
-    over = Environment.frozen & (Environment.frozen_until <= NOW) & Environment.deleted_at.is_(None)
+    expired = Environment.frozen & (Environment.frozen_until <= NOW) & Environment.deleted_at.is_(None)
     ended = 0
-    for place in db.session.scalars(select(Environment.place).where(over)).all():
-        environment = _locked(place, shared=False)
+    for name in db.session.scalars(select(Environment.place).where(expired)).all():
+        environment = _locked(name, shared=False)
         if environment is None or not environment.frozen or freeze_reason(environment) is not None:
             continue  # somebody else ended it meanwhile, or froze it again
         changed = audit.changes(environment, dict.fromkeys(FREEZE) | {"frozen": False})
@@ -78,7 +78,7 @@ def delete(name: str, *, actor: Actor, force: bool = False, expected: set[int] |
     """
     actor.needs(Role.ADMIN)
     _check_bounds(actor, name)
-    locks.gates_shared()  # no gate that names it is created meanwhile
+    locks.gates_shared()  # so that no gate that names it is created meanwhile
     environment = _locked(name, shared=False)
     if environment is None or environment.deleted_at is not None:
         raise environments.missing(name)
@@ -100,11 +100,11 @@ def get_or_create(name: str, actor: Actor) -> tuple[frozenset[str], Any, bool]:
 
     Return the kinds of its gates, the environment, and whether it was created. Neither audits nor commits.
     """
-    place = environments.lookup_name(name)
-    environment = locks.gates_and_environment(place)
+    target = environments.lookup_name(name)
+    environment = locks.gates_and_environment(target)
     if environment is not None:
         return frozenset(environment.kinds), environment, False
-    return locks.gates_of(place), *_get_or_create(name, actor, shared=True)
+    return locks.gates_of(target), *_get_or_create(name, actor, shared=True)
 
 
 def lock(name: str, *, deleted: bool = False) -> Environment:
@@ -154,10 +154,10 @@ def _create(name: str, actor: Actor) -> tuple[Environment, bool]:
     If several transactions run this concurrently, one creates the row. The others wait for it and return that row.
     Raises Forbidden if the actor's role may not (ENVIRONMENT_ROLE), Conflict if there are too many.
     """
-    wanted = Role(current_settings().environment_role)
-    if not actor.role.holds(wanted):
+    required = Role(current_settings().environment_role)
+    if not actor.role.holds(required):
         raise Forbidden(
-            f"There is no environment {name}, and creating one takes the role {wanted} here. Ask an administrator."
+            f"There is no environment {name}, and creating one takes the role {required} here. Ask an administrator."
         )
     values = {"id": uuid7(), "name": name, "rank": _last_rank(), "created_by": actor.shown}
     columns = [getattr(Environment, column) for column in values]

@@ -28,11 +28,11 @@ ATTRIBUTES = {"kind": "kind_", "count": "count_"}
 def create(*, actor: Actor, model: str, target: str, kind: str, **own: Any) -> Gate:
     """Create a gate, in force from now on. `own` are the fields of its kind. Raises Forbidden, Invalid."""
     actor.needs(Role.ADMIN)
-    locks.gates_exclusive()  # before the check: the environments it names are not deleted meanwhile
+    locks.gates_exclusive()  # before the check, so that the environments it names are not deleted meanwhile
     fields = checked(model=model, target=target, kind=kind, **own)
     _check_bounds(actor, fields)
     _check_unique(fields)
-    _check_number(fields["target"])
+    _check_limit(fields["target"])
     gate = Gate(
         id=uuid7(), created_by=actor.shown, **{ATTRIBUTES.get(name, name): value for name, value in fields.items()}
     )
@@ -54,7 +54,7 @@ def edit(gate_id: UUID, fields: Mapping[str, Any], *, actor: Actor, expected: se
     _check_bounds(actor, fields)
     _check_unique(fields, gate)
     if fields["target"] != gate.target:
-        _check_number(fields["target"])
+        _check_limit(fields["target"])
     changed = audit.changes(gate, {ATTRIBUTES.get(name, name): value for name, value in fields.items()})
     if not changed:
         return gate
@@ -101,17 +101,17 @@ def _check_bounds(actor: Actor, fields: Mapping[str, Any]) -> None:
         actor.bounds.check_environment(fields["target"])
 
 
-def _check_number(target: str) -> None:
-    """Raise Conflict if the target has as many gates as it may: each promotion reads them all, and records their verdicts."""
-    there = db.session.scalar(select(func.count()).where(Gate.deleted_at.is_(None), Gate.target == target)) or 0
-    if there >= MOST:
+def _check_limit(target: str) -> None:
+    """Raise Conflict if the target has `MOST` gates: each promotion reads them all and records their verdicts."""
+    count = db.session.scalar(select(func.count()).where(Gate.deleted_at.is_(None), Gate.target == target)) or 0
+    if count >= MOST:
         raise Conflict(
-            f"{target} has {there} gates; {MOST} are the most. Delete one first, or let one hold for more models."
+            f"{target} has {count} gates; {MOST} are the most. Delete one first, or let one hold for more models."
         )
 
 
 def _check_unique(fields: Mapping[str, Any], besides: Gate | None = None) -> None:
-    """Raise Conflict, naming it, if there is another gate with these fields. Case is ignored in the model's name."""
+    """Raise Conflict, which names the gate, if another one has these fields. Case is ignored in the model's name."""
     kind = fields["kind"]
     columns = {name: getattr(Gate, ATTRIBUTES.get(name, name)) for name in (*OWN_FIELDS[kind], "target", "kind")}
     same = [column == fields[name] for name, column in columns.items()]
@@ -122,7 +122,7 @@ def _check_unique(fields: Mapping[str, Any], besides: Gate | None = None) -> Non
 
 
 def check_force(actor: Actor, force: bool, reason: str | None) -> None:
-    """Raise Forbidden unless the actor may use force, and Invalid if there is no reason. Without `force` raise nothing."""
+    """Raise Forbidden if the actor may not use force, and Invalid without a reason. Without `force`, do nothing."""
     if not force:
         return
     actor.needs(Role.ADMIN)
@@ -141,8 +141,8 @@ def check(version_id: UUID, target: str, *, actor: Actor, force: bool = False) -
 def judge(facts: Sequence[Any], target: str, *, actor: Actor, force: bool = False) -> list[Verdict]:
     """Judge the version by the `facts` of the target's gates, as `check` does.
 
-    The caller holds the locks of gates and version. Keys and files change under these, so a signature that is read here counts
-    until the transaction ends.
+    The caller holds the locks of gates and version. Keys and files also change under these locks, so a signature that
+    is read here counts until the transaction ends.
     """
     signed = queries.signatures(facts)
     verdicts = queries.judged(facts, actor.voice, next(iter(signed.values()), None))
@@ -169,11 +169,13 @@ def _goal(target: str) -> str:
 
 
 def count_refusals(verdicts: Sequence[Verdict]) -> None:
-    """Count, for each gate that does not pass, that it refused today. Ends the request's transaction.
+    """Add one to today's refusals of each gate that does not pass. Ends the request's transaction.
 
-    It is not a change that anybody asked for, so it has no audit entry.
+    Nobody asked for this change, so it has no audit entry.
     """
-    ids = sorted({verdict.gate.id for verdict in failed(verdicts)})  # in one order, so that no two wait for each other
+    ids = sorted(
+        {verdict.gate.id for verdict in failed(verdicts)}
+    )  # in one order, so that two transactions do not deadlock
     today = func.timezone("UTC", func.now()).cast(Date)
     rows = [{"gate_id": gate_id, "day": today, "refusals": 1} for gate_id in ids]
     statement = insert(GateRefusal).values(rows)

@@ -1,4 +1,4 @@
-"""Take over deployments that another tool recorded, into spans of time in which the registry has none. All of them, or none."""
+"""Import deployments that another tool recorded, all or none, into times in which the registry has none."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from catapult.tables import Deployment, DeploymentStatus, ModelName, Role, Versi
 MOST = 10_000
 """Lines of a file."""
 LISTED = 20
-"""The problems that a refusal names; the others are counted."""
+"""The problems that an error names; the others are counted."""
 
 
 Known = dict[tuple[str, str], tuple[UUID, UUID]]
@@ -30,13 +30,13 @@ Known = dict[tuple[str, str], tuple[UUID, UUID]]
 
 
 class Span(NamedTuple):
-    """A time in which something of a model is live in an environment. `ended_at` is None for what is live now."""
+    """The time in which a deployment is live. `ended_at` is None if it is live now."""
 
     live_from: datetime
     ended_at: datetime | None
     deployment: Deployment
     line: int | None
-    """The line of the file; None for what the registry has."""
+    """The line of the file; None for a deployment of the registry."""
 
 
 Line = tuple[int, dict[str, Any]]
@@ -48,7 +48,7 @@ def run(lines: Sequence[Line], *, actor: Actor) -> None:
 
     A line has `model`, `version`, `environment`, `status` (success, failed or cancelled), `deployed_by`, and `metadata` if there
     is any; with success `live_from` and, unless it is live now, `ended_at`; otherwise `deployed_at`. Environments that are
-    missing are created. Raises Invalid, naming the lines, for what is unknown, contradicts itself or overlaps.
+    missing are created. Raises Invalid, naming the lines, for unknown versions, contradictions and overlaps.
     """
     actor.needs(Role.ADMIN)
     if not lines:
@@ -56,7 +56,7 @@ def run(lines: Sequence[Line], *, actor: Actor) -> None:
     if len(lines) > MOST:
         raise Invalid(f"There are {len(lines)} lines; at most {MOST} are imported at once. Split the file.")
     known, now = _versions(lines), locks.now()
-    refuse([problem for number, line in lines for problem in _problems(number, line, known, now)])
+    raise_problems([problem for number, line in lines for problem in _problems(number, line, known, now)])
     environment_names = {line["environment"].lower(): line["environment"] for _, line in lines}
     locks.gates_shared()
     for _, name in sorted(environment_names.items()):
@@ -67,10 +67,10 @@ def run(lines: Sequence[Line], *, actor: Actor) -> None:
     existing = db.session.scalars(
         select(Deployment).where(Deployment.model_id.in_(models), Deployment.place.in_(environment_names))
     ).all()
-    refuse([*_repeated(imported, existing), *_chain(imported, existing)])
+    raise_problems([*_repeated(imported, existing), *_overlapping(imported, existing)])
     db.session.add_all([deployment for _, deployment in imported])
     first = min(row.deployed_at for _, row in imported)
-    # Weeks that were counted have more in them now.
+    # Count the weeks again that have more deployments now.
     db.session.execute(delete(WeekFigures).where(WeekFigures.week >= func.date_trunc("week", first)))
     audit.commit(
         actor, imported[-1][1], *(_entry(line, row) for (_, line), (_, row) in zip(lines, imported, strict=True))
@@ -101,8 +101,8 @@ def _versions(lines: Sequence[Line]) -> Known:
     columns = (ModelName.name, Version.version, Version.id, Version.model_id)
     query = select(*columns).join_from(Version, ModelName, ModelName.model_id == Version.model_id)
     named = tuple_(ModelName.name, Version.version).in_(wanted)
-    found = db.session.execute(query.where(Version.deleted_at.is_(None), named))
-    return {(row[0], row[1]): (row[2], row[3]) for row in found}
+    rows = db.session.execute(query.where(Version.deleted_at.is_(None), named))
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
 
 def _deployment(line: dict[str, Any], version_id: UUID, model_id: UUID) -> Deployment:
@@ -121,7 +121,7 @@ def _deployment(line: dict[str, Any], version_id: UUID, model_id: UUID) -> Deplo
 
 
 def _repeated(imported: Sequence[tuple[int, Deployment]], existing: Sequence[Deployment]) -> Iterator[str]:
-    """Find what did not reach its environment and is recorded already: such deployments have no span to overlap."""
+    """Yield problems of deployments that did not go live and are recorded already: they have no span to overlap."""
 
     def key(row: Deployment) -> tuple[Any, ...]:
         return row.release_id, row.environment.lower(), row.status, row.deployed_at
@@ -133,8 +133,8 @@ def _repeated(imported: Sequence[tuple[int, Deployment]], existing: Sequence[Dep
         seen.setdefault(key(row), f"line {number}")
 
 
-def _chain(imported: Sequence[tuple[int, Deployment]], existing: Sequence[Deployment]) -> Iterator[str]:
-    """Find spans that overlap, and note for each line's deployment which one took its place, if one did at once."""
+def _overlapping(imported: Sequence[tuple[int, Deployment]], existing: Sequence[Deployment]) -> Iterator[str]:
+    """Yield problems of spans that overlap. Set `superseded_by` where the next span begins when one ends."""
     spans: dict[tuple[UUID, str], list[Span]] = defaultdict(list)
     for number, row in [*((None, row) for row in existing), *imported]:
         if row.live_from is not None:
@@ -157,7 +157,7 @@ def _entry(line: dict[str, Any], row: Deployment) -> audit.Entry:
     return audit.entry("deployment.import", row, **named, **times)
 
 
-def refuse(problems: Sequence[str]) -> None:
+def raise_problems(problems: Sequence[str]) -> None:
     """Raise Invalid if there are problems, naming the first ones."""
     if problems:
         more = f" And {len(problems) - LISTED} more." if len(problems) > LISTED else ""

@@ -1,4 +1,4 @@
-"""Save what image registries answer about the images of versions. A change of what is known has an audit entry."""
+"""Save the answers of image registries about versions. An answer that changes something has an audit entry."""
 
 from datetime import datetime
 from typing import Any
@@ -48,11 +48,11 @@ def verify(version_id: UUID, *, actor: Actor) -> None:
     actor.bounds.check_model(subject.model_name)
     if fault := image_reference.image_fault(subject.repository, subject.storage_path, subject.digest):
         raise Conflict(f"There is no image to ask for. {fault}")
-    record(subject, images.look(subject), actor=actor)
+    record(subject, images.look_up(subject), actor=actor)
 
 
 def resolve(image: str, model_id: UUID | None, model_name: str | None, *, actor: Actor) -> Resolved:
-    """Ask the registry for an image of this model. Nothing else is asked for: the server's credentials open more than that.
+    """Ask the registry for an image of this model, and of no other: the server's credentials may open more repositories.
 
     Raises NotFound (model), Forbidden, and what `images.resolve` raises.
     """
@@ -65,7 +65,7 @@ def resolve(image: str, model_id: UUID | None, model_name: str | None, *, actor:
 
 
 def record(subject: Subject, answer: Answer, *, actor: Actor) -> None:
-    """Save the answer, unless one to a later question is there. Raises NotFound if the version was deleted."""
+    """Save the answer, unless the answer to a later request is saved. Raises NotFound if the version was deleted."""
     begin()
     version, _ = locks.version(subject.id)
     known = version.image_check
@@ -80,14 +80,14 @@ def record(subject: Subject, answer: Answer, *, actor: Actor) -> None:
         raise Conflict("The image registry was asked again meanwhile, and that answer is saved.")
     version.image_check = queries.of(
         version.id
-    )  # an answer that is stored for repetitions is rendered before the commit
+    )  # before the commit, because an answer stored under an Idempotency-Key is rendered there
     shown = {name: getattr(version, name) for name in ("version", "tag", "digest")}
     details = {"model": version.model_name, **shown, "detail": values["detail"], "tag_digest": values["tag_digest"]}
     audit.commit(actor, version, audit.entry("version.verify", version, **details, changes=changes))
 
 
 def of_new(version: Version, resolved: Resolved, now: datetime, *, actor: Actor) -> ImageCheck:
-    """Return what is known of the image of a version that is being registered, for the caller to add.
+    """Return what is known of the image of a version that is being registered, which the caller adds.
 
     Raises Invalid if the image is not in the model's repository.
     """
@@ -115,7 +115,7 @@ def _repository_of(model: Any, name: ImageName) -> str:
 
 
 def _values(known: Values, subject: Subject, answer: Answer) -> Values:
-    """Return the row with the answer. What a registry answered before stays where it is not reached now."""
+    """Return the row with the answer. If the registry is unreachable, its last answer stays."""
     values = {name: known[name] for name in NOTHING}
     values |= {"version_id": subject.id, "repository": subject.pull_from, "checked_at": subject.now}
     values |= {"unreachable": answer.status is None, "detail": answer.detail[:2_000]}
@@ -137,7 +137,7 @@ def _values(known: Values, subject: Subject, answer: Answer) -> Values:
 
 
 def _changes(known: Values, values: Values) -> dict[str, Any]:
-    """Return what is known otherwise than before, as `{field: {old new}}`."""
+    """Return what has changed, as `{field: {old new}}`."""
     changes: dict[str, dict[str, Any]] = {
         name: {"old": known[name] and str(known[name]), "new": values[name] and str(values[name])}
         for name in ("digest_status", "tag_status", "tag_digest")

@@ -1,4 +1,4 @@
-"""Register versions of images that were pushed: which ones are asked for, and each as its registry knows it by then."""
+"""Register versions of pushed images: find the models that ask for them, then register each as its registry describes it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ DOOR = "registry"
 """How the entries say where the version came from."""
 
 
-def wanted(pushes: Sequence[Push], *, actor: Actor) -> dict[str, dict[str, Any]]:
+def payloads(pushes: Sequence[Push], *, actor: Actor) -> dict[str, dict[str, Any]]:
     """Return the payload for `register` of each push and each model that asks for it and that the actor may change.
 
     The key is the same for the same model, tag and digest. Raises Forbidden.
@@ -43,7 +43,7 @@ def wanted(pushes: Sequence[Push], *, actor: Actor) -> dict[str, dict[str, Any]]
 
 
 def register(model_id: UUID, image: str, key_id: UUID) -> Version | None:
-    """Register the image as a version called like its tag, by the key as it is now; None if there is one already.
+    """Register the image as a version named after its tag, with the key's current rights; None if the version exists.
 
     Raises NotFound (model), Forbidden if the key or the model does not let it, and what `images.resolve` raises.
     """
@@ -61,7 +61,7 @@ def register(model_id: UUID, image: str, key_id: UUID) -> Version | None:
 
 
 def _actor(key_id: UUID) -> Actor:
-    """Return who sent the notification of the push. Raises Forbidden if their key does not work any more, or may not register."""
+    """Return the actor that sent the notification. Raises Forbidden if the key no longer works or may not register."""
     row = api_keys.holder(key_id)
     if reason := api_keys.ended(row):
         raise Forbidden(f"The key that sent the notification is {reason}.")

@@ -16,12 +16,12 @@ from catapult.rules.json_text import rfc3339
 from catapult.tables import DigestStatus, TagStatus
 
 MOST_LABELS, LABEL_LENGTH = 50, 500
-"""What is kept of an image's labels."""
+"""The most labels of an image that are stored, and the characters of each."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """An image as its registry knows it, or, where `image` is None, as the client named it."""
+    """An image as its registry describes it, or, if `image` is None, as the client named it."""
 
     name: ImageName
     digest: str
@@ -53,7 +53,7 @@ def parsed(image: str) -> ImageName:
 
 
 def as_named(image: str) -> Resolved:
-    """Return the image as the client named it, with a digest that nobody here has asked for. Raises Invalid."""
+    """Return the image as the client named it, without asking the registry for its digest. Raises Invalid."""
     name = parsed(image)
     if name.digest is None:
         reason = "Must have the digest, host/repository:tag@sha256:…, where resolved_by_client is true."
@@ -71,17 +71,17 @@ def resolve(image: str) -> Resolved:
     try:
         registry = _registry(name)
         answered = registry.resolve(name)
-        led_to = registry.digest_of(name.repository, name.tag) if name.tag and name.digest else answered.digest
+        tag_digest = registry.digest_of(name.repository, name.tag) if name.tag and name.digest else answered.digest
     except RegistryError as error:
         raise _refusal(error) from error
-    if led_to != answered.digest:
-        reason = f"The tag {name.tag} leads to {led_to}, not to the digest that you named."
+    if tag_digest != answered.digest:
+        reason = f"The tag {name.tag} leads to {tag_digest}, not to the digest that you named."
         raise Invalid("The tag and the digest are of two images.", errors={"image": [reason]})
     return Resolved(name, answered.digest, answered)
 
 
-def look(subject: Subject) -> Answer:
-    """Ask the registry for the version's digest, for where its tag leads, and for signatures. Ends the session's transaction."""
+def look_up(subject: Subject) -> Answer:
+    """Ask the registry for the version's digest, for the digest of its tag, and for signatures. Ends the session's transaction."""
     tag = f":{subject.tag}" if subject.tag else ""
     name = image_reference.parse(f"{subject.pull_from}{tag}@{subject.digest}")
     try:
@@ -101,25 +101,25 @@ def look(subject: Subject) -> Answer:
 
 
 def described(image: oci.Image) -> dict[str, Any]:
-    """Return what is kept of an image's manifest: `rules.image_checks.MANIFEST`."""
+    """Return what is stored of an image's manifest: `rules.image_checks.MANIFEST`."""
     labels = {name[:LABEL_LENGTH]: text[:LABEL_LENGTH] for name, text in sorted(image.labels.items())[:MOST_LABELS]}
     fields = {name: value for name, value in asdict(image).items() if name != "digest"}
     return {**fields, "labels": labels, "created": image.created and rfc3339(image.created)}
 
 
 def _tag(registry: oci.Registry, name: ImageName) -> tuple[TagStatus | None, str | None]:
-    """Return where the tag leads: its status, and the other digest where it was moved. Unknown is None."""
+    """Return the tag's status, None if unknown, and its new digest if it was moved."""
     if name.tag is None:
         return None, None
     try:
-        led_to = registry.digest_of(name.repository, name.tag)
+        tag_digest = registry.digest_of(name.repository, name.tag)
     except RegistryError as error:
         return (TagStatus.GONE if error.fault == Fault.MISSING else None), None
-    return (TagStatus.CURRENT, None) if led_to == name.digest else (TagStatus.MOVED, led_to)
+    return (TagStatus.CURRENT, None) if tag_digest == name.digest else (TagStatus.MOVED, tag_digest)
 
 
 def _registry(name: ImageName) -> oci.Registry:
-    """Return the registry to ask. Raises RegistryError if it is not known how."""
+    """Return the registry to ask. Raises RegistryError if a secret is missing."""
     access = registries.access(name.host, name.repository)
     db.session.rollback()
     return oci.Registry(Policy.of(current_settings()), access, name.host)

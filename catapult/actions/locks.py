@@ -32,7 +32,7 @@ _KINDS = "SELECT DISTINCT kind FROM gates WHERE target = :target AND deleted_at 
 
 
 def _planned_once(*statements: str) -> TextClause:
-    """Return the statements as one round trip, each planned once a connection; each sees what those before it waited for."""
+    """Return the statements as one round trip, each planned once a connection. Each runs after the locks of those before it."""
     return text(SEPARATOR.join(statements)).execution_options(**KEEP_PLAN)
 
 
@@ -49,13 +49,13 @@ def gates_of(target: str) -> frozenset[str]:
     return frozenset(db.session.scalars(_GATES_OF, {"target": target}))
 
 
-def gates_and_environment(place: str) -> Any:
+def gates_and_environment(target: str) -> Any:
     """Take the shared lock on all gates and on the environment, in one round trip.
 
     Return the environment as a plain row with the `kinds` of its gates; None if there is none, or if another transaction is
     changing it.
     """
-    return db.session.execute(_SHARE_ENVIRONMENT, {"target": place}).one_or_none()
+    return db.session.execute(_SHARE_ENVIRONMENT, {"target": target}).one_or_none()
 
 
 def gates_exclusive() -> None:
@@ -64,12 +64,12 @@ def gates_exclusive() -> None:
 
 
 def webhooks() -> None:
-    """Take the exclusive lock on creating webhooks, so that they are counted one after the other."""
+    """Take the exclusive lock on creating webhooks, so that two at once cannot exceed their number."""
     db.session.execute(select(func.pg_advisory_xact_lock(WEBHOOKS)))
 
 
 def registries() -> None:
-    """Take the exclusive lock on creating image registries, so that they are counted one after the other."""
+    """Take the exclusive lock on creating image registries, so that two at once cannot exceed their number."""
     db.session.execute(select(func.pg_advisory_xact_lock(REGISTRIES)))
 
 
@@ -81,8 +81,8 @@ def blob(sha256: str) -> None:
     db.session.execute(text(_LOCK_BLOB), {"sha256": sha256})
 
 
-def sealing() -> bool:
-    """Take the lock on sealing the audit log until the transaction ends. Return whether nobody else has it."""
+def try_sealing() -> bool:
+    """Take the lock on sealing the audit log until the transaction ends. Return False if another process holds it."""
     return bool(db.session.scalar(select(func.pg_try_advisory_xact_lock(SEALING))))
 
 
@@ -102,7 +102,7 @@ def models(model_ids: Sequence[UUID]) -> None:
 
 
 def version(version_id: UUID) -> tuple[Version, datetime]:
-    """Lock the version's model and return the version, with all but its columns set, and the time after the lock.
+    """Lock the version's model. Return the version, with its model, aliases and image check, and the time after the lock.
 
     The model's lock is enough: every change of a version takes it. Raises NotFound.
     """
@@ -122,7 +122,7 @@ def version(version_id: UUID) -> tuple[Version, datetime]:
     return row, result.now
 
 
-class Held(NamedTuple):
+class LockedVersion(NamedTuple):
     """A version whose model is locked, the time after the lock, and what a decision about it depends on."""
 
     version: Version
@@ -141,13 +141,13 @@ WHERE version.id = CAST(:version AS uuid) AND model.deleted_at IS NULL FOR NO KE
 """
 
 
-_HOLD_DESTINATION = _planned_once(_LOCK_MODEL, _LOCK_BLOB, artifacts.DESTINATION)
+_LOCK_DESTINATION = _planned_once(_LOCK_MODEL, _LOCK_BLOB, artifacts.DESTINATION)
 
 
 def destination(version_id: UUID, path: str, sha256: str) -> Any | None:
     """Lock the version's model and the blob, and return what `artifacts.destination` returns, in one round trip."""
     values = {"version": version_id, "path": path, "sha256": sha256}
-    return db.session.execute(_HOLD_DESTINATION, values).one_or_none()
+    return db.session.execute(_LOCK_DESTINATION, values).one_or_none()
 
 
 def _columns(table: type[Any], name: str) -> str:
@@ -164,7 +164,7 @@ _SHARE_ENVIRONMENT = _planned_once(
 
 
 @cache
-def _hold(kinds: frozenset[str]) -> TextClause:
+def _locked_version(kinds: frozenset[str]) -> TextClause:
     return _planned_once(
         _LOCK_MODEL,
         f"""
@@ -184,21 +184,21 @@ def _hold(kinds: frozenset[str]) -> TextClause:
     )
 
 
-def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> Held:
+def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> LockedVersion:
     """Lock the version's model and return all that a promotion or deployment to the target depends on, in one round trip.
 
     The version and its model are detached: the caller writes what changes of them.
     `kinds` are those of the target's gates, whose lock is held. Raises NotFound.
     """
     values = {"version": version_id, "versions": [version_id], "target": target}
-    row = db.session.execute(_hold(kinds), values).one_or_none()
+    row = db.session.execute(_locked_version(kinds), values).one_or_none()
     if row is None:
         raise versions.missing()
     version: Version = _loaded(Version, row, "version")
     set_committed_value(version, "model", _loaded(RegisteredModel, row, "model"))
     version.live_in, version.aliases, version.image_check = row.live_in, row.aliases, row.image_check
     last = SimpleNamespace(id=row.last_id, live_from=row.live_from, ended_at=row.ended_at) if row.last_id else None
-    return Held(version, row.now, gate_facts.from_json(row.facts), last, row.unfinished)
+    return LockedVersion(version, row.now, gate_facts.from_json(row.facts), last, row.unfinished)
 
 
 @cache
@@ -207,7 +207,7 @@ def _attributes(table: type[Row]) -> list[tuple[str, str]]:
 
 
 def _loaded(table: type[Row], row: Any, prefix: str) -> Any:
-    """Return the row's columns with that prefix as a row of the table, detached: what is set on it is not written by itself."""
+    """Return the row's columns with that prefix as a row of the table, detached: the session does not write what is set on it."""
     loaded = table()
     for attribute, column in _attributes(table):  # a third of the time that setting them would take
         set_committed_value(loaded, attribute, getattr(row, f"{prefix}_{column}"))
@@ -225,7 +225,7 @@ def admin_keys() -> list[ApiKey]:
 
 
 def now() -> datetime:
-    """Return the database's clock. Asked after a lock, it is later than every time that was written under that lock before."""
+    """Return the time by the database's clock. After a lock, it is later than every time written earlier under that lock."""
     time: datetime = db.session.scalar(select(func.clock_timestamp()))  # type: ignore[assignment]
     return time
 

@@ -1,4 +1,4 @@
-"""What clients of MLflow do in one call, made of the actions that everybody has: number a version, set a tag, move to a stage."""
+"""Single calls of MLflow's clients, composed of other actions: register by number, set a tag, move to a stage."""
 
 import itertools
 from typing import Any
@@ -21,11 +21,11 @@ REASON = "MLflow moved it to the stage {}."
 
 
 def register(*, actor: Actor, model_name: str, version: str | None = None, **fields: Any) -> Version:
-    """Register a version, which is called by its number if it has no name. Raises NotFound in MLflow's words, and what
+    """Register a version, named by its number if `version` is None. Raises NotFound in MLflow's words, and what
     `versions.create` raises.
 
-    Where another version of the model is called so, it is called `<number>.mlflow`, or else `<number>.mlflow.2` and so on. That
-    is looked up only once the number is refused: a look-up in the statement that registers would be paid for by every version.
+    If the model has a version with that name, the new one is `<number>.mlflow`, or else `<number>.mlflow.2` and so on. That is
+    looked up only once the number is refused: a look-up in the statement that registers would cost every version.
     """
     actor.needs(Role.PUBLISHER)
     try:
@@ -43,7 +43,7 @@ def register(*, actor: Actor, model_name: str, version: str | None = None, **fie
 
 
 def _free_name(model: RegisteredModel) -> str:
-    """Return a name for the model's next version that none has. The model is locked, so that nobody else takes its number."""
+    """Return an unused name for the model's next version. The model is locked, so that nobody else takes its number."""
     of_model = select(Version.id).where(Version.model_id == model.id, Version.deleted_at.is_(None))
     number = str(model.last_number + 1)
     suffixes = itertools.chain(("", ".mlflow"), (f".mlflow.{count}" for count in itertools.count(2)))
@@ -68,10 +68,10 @@ def tag_version(version_id: UUID, key: str, value: str | None, *, actor: Actor) 
 
 
 def move(version_id: UUID, stage: str, *, actor: Actor, ends_last: bool) -> None:
-    """Move the version to a stage of MLflow, in one transaction, with an entry for each thing that this changes.
+    """Move the version to a stage of MLflow, in one transaction, with an audit entry for each change.
 
-    Production and Staging make it live in the environment of that name, Archived ends what is live of it and archives it, None
-    ends what is live of it. Without `ends_last`, the client did not ask for the end of what was live there. Raises NotFound,
+    Production and Staging make it live in the environment of that name. Archived ends its live deployments and archives it; None
+    ends them. Without `ends_last`, the client did not ask to end the version that was live there. Raises NotFound,
     Forbidden, Frozen, Blocked.
     """
     actor.needs(Role.PUBLISHER)
@@ -93,7 +93,7 @@ def move(version_id: UUID, stage: str, *, actor: Actor, ends_last: bool) -> None
 
 
 def _retire(version_id: UUID, stage: str, actor: Actor) -> None:
-    """End what is live of the version. The environments are locked first, and what is live is read once its model is locked."""
+    """End the version's live deployments. Environments are locked before the model; then the deployments are read again."""
     for row in mlflow.live(version_id):
         environments.lock(row.environment)
     locks.version(version_id)

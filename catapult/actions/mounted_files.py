@@ -1,4 +1,4 @@
-"""Files that lie on the mount already: registered where they lie, and read once, by the process for files, to find their hash."""
+"""Files on the mount, registered where they are. The process for files reads each once to compute its hash."""
 
 from collections.abc import Sequence
 from mimetypes import guess_type
@@ -37,17 +37,17 @@ class MountedFile(NamedTuple):
 
 
 def check_may_register(version_id: UUID, *, actor: Actor) -> None:
-    """Check that files may be added, before the mount is asked. Raises NotFound, Forbidden, and Conflict for a closed version."""
+    """Check that files may be added, before the mount is asked. Raises NotFound, Forbidden, Conflict."""
     actor.needs(Role.PUBLISHER)
     version = versions.get(version_id)
     actor.bounds.check_model(version.model_name)
-    artifacts.check_open(version, version.live_in)
+    artifacts.check_files_may_change(version, version.live_in)
 
 
 def register(version_id: UUID, folder: str, to: str, files: Sequence[MountedFile], *, actor: Actor) -> list[Artifact]:
     """Add these files, pending until they are read, and return them. It voids the version's approvals.
 
-    A path in the version is `to` and the file's path below `folder`, which is a file's own path if there is one file. Raises what
+    The path in the version is `to` and the file's path below `folder`. For a single file, `folder` is its own path. Raises what
     `check_may_register` raises, Invalid for a path, and Conflict for one that is taken.
     """
     if len(files) > MOST:
@@ -59,7 +59,7 @@ def register(version_id: UUID, folder: str, to: str, files: Sequence[MountedFile
         raise Invalid("Nothing was added.", errors={"path": [f"A file would have a path that is not allowed. {fault}"]})
     check_may_register(version_id, actor=actor)
     version, now = locks.version(version_id)
-    artifacts.check_open(version, version.live_in)
+    artifacts.check_files_may_change(version, version.live_in)
     added = []
     for file, path in zip(files, paths, strict=True):
         added.append(
@@ -90,14 +90,14 @@ def _path_of(file: MountedFile, folder: str, to: str) -> str:
     return "/".join(filter(None, [to, below])) or file.path.rpartition("/")[2]
 
 
-def read_so_far(artifact_id: UUID, count: int) -> None:
+def save_progress(artifact_id: UUID, count: int) -> None:
     """Save how many bytes of a pending file were read."""
     pending = (Artifact.id == artifact_id, Artifact.state == ArtifactState.PENDING)
     audit.note(update(Artifact).where(*pending).values(hashed_bytes=count))
 
 
-def read(artifact_id: UUID, sha256: str, contents: dict[str, Any], *, actor: Actor) -> None:
-    """Save the hash of a pending file, and what is kept of it (`rules.file_contents`). It is ready with that."""
+def save_contents(artifact_id: UUID, sha256: str, contents: dict[str, Any], *, actor: Actor) -> None:
+    """Save the hash and the contents (`rules.file_contents`) of a pending file, which is then ready."""
     artifact = _locked(artifact_id)
     if artifact is None or artifact.state != ArtifactState.PENDING:
         return  # it was removed meanwhile
@@ -107,8 +107,8 @@ def read(artifact_id: UUID, sha256: str, contents: dict[str, Any], *, actor: Act
     _save(artifact, ArtifactState.READY, actor)
 
 
-def mark(artifact_id: UUID, state: ArtifactState, *, actor: Actor) -> None:
-    """Save that a file is missing, changed, or ready again. An entry is written where that is new."""
+def save_state(artifact_id: UUID, state: ArtifactState, *, actor: Actor) -> None:
+    """Save that a file is missing, changed, or ready again. An entry is written if the state is new."""
     artifact = _locked(artifact_id)
     if artifact is not None and artifact.state != state and (artifact.sha256 or state != ArtifactState.READY):
         _save(artifact, state, actor)

@@ -29,7 +29,7 @@ def create(*, actor: Actor, name: str, email: str | None = None, role: str = Rol
 
 
 def edit(person_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set[int] | None = None) -> Person:
-    """Set these fields. People may change their own name, email address and notices, admins everybody's, and roles.
+    """Set these fields. People may change their own name, email address and notices; admins may change everything.
 
     A lower role lowers the role of the person's keys at once; a higher one leaves them. `active=False` revokes all keys and
     ends all sessions of the person, for good. Raises NotFound, Forbidden, Invalid, PreconditionFailed, and Conflict for oneself
@@ -48,7 +48,7 @@ def edit(person_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set
     changed = audit.changes(person, fields)
     if not changed:
         return person
-    if "email" in changed:  # the audit log is for everybody, and an address is not
+    if "email" in changed:  # everybody reads the audit log, but not addresses
         changed["email"] = dict.fromkeys(("old", "new"), "not shown")
     details: dict[str, Any] = {}
     if "role" in changed or "active" in changed:
@@ -59,16 +59,16 @@ def edit(person_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: set
 
 
 def introduce(*, actor: Actor, name: str) -> Person:
-    """Make the person who signs in with the key of `flask up` for the first time, and give them the key.
+    """Create the person who signs in first with the key of `flask up`, and give them the key.
 
-    Happens once, and always makes a new person. Raises Invalid, and Conflict if the key does not ask for a name.
+    Happens once, and always creates a new person. Raises Invalid, and Conflict if the key does not ask for a name.
     """
     key_format.check_name(name)
     key = db.session.scalar(
         select(ApiKey).where(ApiKey.id == actor.key_id).with_for_update().execution_options(populate_existing=True)
     )
     if key is None or not key.asks_name:
-        raise Conflict("This key does not ask for a name: somebody has given it, or an admin made the key.")
+        raise Conflict("This key does not ask for a name: somebody has given it, or an admin created the key.")
     person = _new(actor, name, key.role)
     audit.flush()
     key.person_id, key.asks_name = person.id, False

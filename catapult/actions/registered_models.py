@@ -95,13 +95,13 @@ def edit(
 
 
 def rename(model_id: UUID, name: str, *, actor: Actor) -> RegisteredModel:
-    """Give the model another name. The old one leads to it as well, and no other model can have it until this one is deleted.
+    """Give the model another name. The old name still leads to the model, and no other model can take it until this one is deleted.
 
-    The row that is returned also has what `naming.change` returns: the gates and keys' bounds that the model is out of, or in, by
-    its new name. The same name changes nothing. Raises NotFound, Forbidden, and Conflict (name taken).
+    The returned row also has what `naming.change` returns: the gates and keys' bounds that apply no longer, or newly, to the
+    model. The same name changes nothing. Raises NotFound, Forbidden, and Conflict (name taken).
     """
     actor.needs(Role.ADMIN)
-    locks.gates_shared()  # so that those that are named are those that there are
+    locks.gates_shared()  # so that the gates that are returned cannot change
     model = locks.model(RegisteredModel.id == model_id)
     old = model.name
     for each in (old, name):
@@ -162,7 +162,7 @@ def delete(model_id: UUID, *, actor: Actor, force: bool = False, expected: set[i
 
 
 def _end_live(model: RegisteredModel, force: bool) -> list[dict[str, str]]:
-    """End what is live of this model and return it. Raises Conflict if something is live and `force` is unset."""
+    """End the model's live deployments and return them. Raises Conflict if there are any and `force` is unset."""
     live = (Deployment.model_id == model.id) & is_live()
     live_in = list(db.session.scalars(select(Deployment.environment).where(live).order_by(Deployment.environment)))
     if live_in and not force:

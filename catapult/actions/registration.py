@@ -2,7 +2,7 @@
 
 It locks the model's row; takes the time after that, later than that of the model's newest version; counts and numbers the
 version on its model; and inserts the version, the numbers in its metadata and the audit entries. Separate statements would
-take five round trips more under the lock.
+need five more round trips under the lock.
 """
 
 import json
@@ -60,7 +60,7 @@ class Registered(NamedTuple):
 class Registration:
     """An `audit.Statement` that registers `version`, of the model that `model_id` or `model_name` names, or both.
 
-    One whose `version` is None is called by its number.
+    If `version.version` is None, the name is the number.
     """
 
     def __init__(self, version: Version, model_id: UUID | None, model_name: str | None, bounds: Bounds) -> None:

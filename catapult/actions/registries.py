@@ -1,6 +1,6 @@
-"""Add, edit and delete image registries: how they are asked about some of their repositories.
+"""Add, edit and delete image registries: the address and the credentials for some repositories of a host.
 
-Only admins without bounds may do so, and see them: whoever names a secret chooses to whom it is sent.
+Only admins without bounds may see and change them: whoever names a secret chooses the host that it is sent to.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ def check_may_manage(actor: Actor) -> None:
 
 
 def create(*, actor: Actor, host: str, repositories: list[str], **fields: Any) -> ImageRegistry:
-    """Ask this registry so from now on.
+    """Add an image registry, used from now on.
 
     Raises Forbidden, Invalid for an address that nothing may be sent to and for a secret that is missing, and Conflict if
     there are `MOST`.
@@ -73,7 +73,7 @@ def edit(registry_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: s
 
 
 def delete(registry_id: UUID, *, actor: Actor, expected: set[int] | None = None) -> None:
-    """Delete the registry: its host is asked as others of it say, or without credentials. Raises as `edit` does."""
+    """Delete the registry. Other registries of its host are used instead, or no credentials. Raises as `edit` does."""
     check_may_manage(actor)
     row = _locked(registry_id)
     locks.check_counter(row, expected)
@@ -82,14 +82,14 @@ def delete(registry_id: UUID, *, actor: Actor, expected: set[int] | None = None)
 
 
 def _as_stored(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields with the host in lower case, and no pattern twice."""
+    """Return the fields with the host in lower case, and without repeated patterns."""
     host = {"host": fields["host"].lower()} if "host" in fields else {}
     patterns = {"repositories": list(dict.fromkeys(fields["repositories"]))} if "repositories" in fields else {}
     return fields | host | patterns
 
 
 def _check_secrets(fields: dict[str, Any]) -> None:
-    """Raise Invalid unless the secrets that these fields name are there. Nothing of them is in the answer."""
+    """Raise Invalid if a secret that these fields name is missing. The error contains nothing of the secrets."""
     secrets, errors = current_settings().registry_secrets, {}
     for name, look_up in (("ca", secrets.certificates), ("secret", secrets.get)):
         if fields.get(name):

@@ -1,6 +1,6 @@
-"""The database role that serves: what it may do is granted here, by the role that owns the tables and migrates them.
+"""Grant rights to the database role that serves, as the role that owns and migrates the tables.
 
-Whoever owns a table may switch off its triggers, and so could rewrite the audit log. The role that serves owns nothing.
+The owner of a table may switch off its triggers, and so could rewrite the audit log. The role that serves owns nothing.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ _TABLES = text("SELECT tablename FROM pg_tables WHERE schemaname = current_schem
 def grant(connection: Connection, server: URL) -> None:
     """Let the user of the address `server` read and write rows, add to the audit log and to decisions, and nothing else.
 
-    A role of that name is created, or gets that password, where the connection's role may do so; otherwise it has to be there.
+    Creates the role, or sets its password, if the connection's role may do so; otherwise the role has to exist.
     Needs the connection's transaction, which the caller commits. Raises Invalid.
     """
     name, password = server.username or "", server.password or ""
@@ -56,7 +56,7 @@ def grant(connection: Connection, server: URL) -> None:
         connection.exec_driver_sql(f"GRANT {rights} ON {table} TO {quoted}")
     connection.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     if connection.scalar(_MAY_ADD_FUNCTIONS, {"name": name}):
-        # The next migration would run its functions, as the owner. So it was everywhere before PostgreSQL 15.
+        # The next migration would run its functions as the owner. Before PostgreSQL 15 every role may create them.
         raise Invalid(
             f"The role {name} may create functions in the schema of the tables, which the owner would run. As an administrator "
             f"of the database: REVOKE CREATE ON SCHEMA public FROM PUBLIC, {quoted}."

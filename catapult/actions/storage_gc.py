@@ -1,4 +1,4 @@
-"""Remove blobs that no file names, and uploads that were abandoned: what removed files, refusals and killed processes leave."""
+"""Remove blobs that no file names and abandoned uploads: the leftovers of removed files, refused requests and killed processes."""
 
 import time
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from catapult.extensions import db
 from catapult.storage import BlobMissing, Storage
 from catapult.tables import Artifact, Blob, Upload
 
-KEPT = timedelta(days=1)
-"""How long a blob stays that nothing names: an upload has its bytes before it has its row."""
+GRACE = timedelta(days=1)
+"""How long a blob without a file stays: an upload writes its bytes before its row."""
 
 
 def unused(storage: Storage) -> Iterator[str]:
@@ -39,14 +39,14 @@ def remove(storage: Storage, sha256: str) -> bool:
 
 
 def abandoned(storage: Storage) -> Iterator[str]:
-    """Yield the uploads that nobody has written to for a day, and nobody can go on with."""
+    """Yield the uploads that have no row and were not written to for a day."""
     for upload, written_at in storage.uploads():
         if _is_old(written_at) and not db.session.scalar(select(exists().where(Upload.id == UUID(hex=upload)))):
             yield upload
 
 
 def _is_old(stored_at: float) -> bool:
-    return stored_at < time.time() - KEPT.total_seconds()
+    return stored_at < time.time() - GRACE.total_seconds()
 
 
 def _is_named(sha256: str) -> bool:

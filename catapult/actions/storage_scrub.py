@@ -1,4 +1,4 @@
-"""Record the result of reading the bytes of files again: as they were, changed, or missing."""
+"""Record the result of reading stored files again: unchanged, changed, or missing."""
 
 from datetime import timedelta
 
@@ -16,19 +16,19 @@ EVERY = timedelta(days=7)
 
 
 def next_due() -> Stored | None:
-    """Return what was looked at longest ago, at least `EVERY` ago; None if there is nothing."""
+    """Return the blob or file that was checked longest ago, at least `EVERY` ago; None if there is none."""
     return stored_files.oldest(locks.now() - EVERY)
 
 
 def record(stored: Stored, state: ArtifactState, *, actor: Actor) -> int:
-    """Save the state of everything that has these bytes, and when that was. Return how many files are not as they were."""
+    """Save the state and the time of the check for all files with these bytes. Return how many are damaged."""
     if stored.artifact_id:
         ids = [stored.artifact_id]
-        looked = update(Artifact).where(Artifact.id == stored.artifact_id).values(checked_at=NOW)
+        checked = update(Artifact).where(Artifact.id == stored.artifact_id).values(checked_at=NOW)
     else:
         ids = stored_files.with_blob(stored.sha256 or "")
-        looked = update(Blob).where(Blob.sha256 == bytes.fromhex(stored.sha256 or "")).values(checked_at=NOW)
+        checked = update(Blob).where(Blob.sha256 == bytes.fromhex(stored.sha256 or "")).values(checked_at=NOW)
     for artifact_id in ids:
-        mounted_files.mark(artifact_id, state, actor=actor)
-    audit.note(looked)
+        mounted_files.save_state(artifact_id, state, actor=actor)
+    audit.note(checked)
     return len(ids) if state != ArtifactState.READY else 0

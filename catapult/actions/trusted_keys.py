@@ -1,7 +1,7 @@
 """Add, edit and delete the keys that files may be signed for.
 
-Only admins without bounds may do so. Every change takes the exclusive lock on gates: a version that is being checked by a key
-has been let through, or refused, before the key changes, and none is checked by it afterwards.
+Only admins without bounds may do so. Every change takes the exclusive lock on gates, so that no version is being checked with a key
+while the key changes.
 """
 
 from typing import Any

@@ -20,16 +20,16 @@ from catapult.queries import uploads
 from catapult.tables import NOW, Upload
 
 QUOTA = "The files of this registry have as many bytes as they may (STORAGE_QUOTA). Ask who runs it to raise that, or remove files."
-KEPT = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 """How long an upload is kept after its last byte arrived."""
 LEASE = timedelta(seconds=30)
 """How long an upload stays locked after the process that wrote to it was killed."""
 
 
-def room(quota: int | None) -> tuple[int, InsufficientStorage]:
-    """Return how many bytes may still be added, and the refusal for more."""
-    left = sys.maxsize if quota is None else max(0, quota - uploads.used_bytes())
-    return left, InsufficientStorage(QUOTA)
+def quota_left(quota: int | None) -> tuple[int, InsufficientStorage]:
+    """Return how many bytes may still be added, and the error for more."""
+    remaining = sys.maxsize if quota is None else max(0, quota - uploads.used_bytes())
+    return remaining, InsufficientStorage(QUOTA)
 
 
 def create(
@@ -44,9 +44,9 @@ def create(
 ) -> Any:
     """Create an upload. Raises what `artifacts.check_may_add` raises, and InsufficientStorage."""
     artifacts.check_may_add(version_id, path, actor=actor)
-    left, refusal = room(quota)
-    if size_bytes > left:
-        raise refusal
+    remaining, error = quota_left(quota)
+    if size_bytes > remaining:
+        raise error
     upload = Upload(
         id=uuid7(),
         version_id=version_id,
@@ -55,7 +55,7 @@ def create(
         size_bytes=size_bytes,
         sha256=sha256,
         voice=actor.voice,
-        expires_at=locks.now() + KEPT,
+        expires_at=locks.now() + LIFETIME,
     )
     with audit.bookkeeping():
         db.session.add(upload)
@@ -67,13 +67,15 @@ def lock(upload_id: UUID) -> UUID | None:
     """Lock the upload for one writer, and return the writer's id; None while another request is writing."""
     writer = uuid4()
     free = or_(Upload.writer.is_(None), Upload.written_until < NOW)
-    held = update(Upload).where(Upload.id == upload_id, free).values(writer=writer, written_until=NOW + LEASE)
-    return writer if audit.note(held) else None
+    statement = update(Upload).where(Upload.id == upload_id, free).values(writer=writer, written_until=NOW + LEASE)
+    return writer if audit.note(statement) else None
 
 
 def renew(writer: UUID) -> None:
     """Renew the lock, and keep the upload for another 24 hours."""
-    audit.note(update(Upload).where(Upload.writer == writer).values(written_until=NOW + LEASE, expires_at=NOW + KEPT))
+    audit.note(
+        update(Upload).where(Upload.writer == writer).values(written_until=NOW + LEASE, expires_at=NOW + LIFETIME)
+    )
 
 
 def unlock(writer: UUID) -> None:

@@ -125,11 +125,11 @@ def promote(
     """
     actor.needs(Role.RELEASER)
     gates.check_force(actor, force, reason)
-    held = locks.version_for(version_id, RELEASE, locks.gates_of(RELEASE))
-    actor.bounds.check_model(held.version.model_name)
-    locks.check_counter(held.version, expected)
-    decided = _promote(held.version, actor, held.now, reason, force, held.facts)
-    return _save(held, decided, actor)
+    locked = locks.version_for(version_id, RELEASE, locks.gates_of(RELEASE))
+    actor.bounds.check_model(locked.version.model_name)
+    locks.check_counter(locked.version, expected)
+    decided = _promote(locked.version, actor, locked.now, reason, force, locked.facts)
+    return _save(locked, decided, actor)
 
 
 def demote(version_id: UUID, *, actor: Actor, reason: str | None = None, expected: set[int] | None = None) -> Version:
@@ -138,10 +138,10 @@ def demote(version_id: UUID, *, actor: Actor, reason: str | None = None, expecte
     Raises NotFound, Forbidden, PreconditionFailed.
     """
     actor.needs(Role.RELEASER)
-    held = locks.version_for(version_id, RELEASE, frozenset())
-    actor.bounds.check_model(held.version.model_name)
-    locks.check_counter(held.version, expected)
-    return _save(held, _demote(held.version, actor, held.now, reason), actor)
+    locked = locks.version_for(version_id, RELEASE, frozenset())
+    actor.bounds.check_model(locked.version.model_name)
+    locks.check_counter(locked.version, expected)
+    return _save(locked, _demote(locked.version, actor, locked.now, reason), actor)
 
 
 def delete(version_id: UUID, *, actor: Actor, with_aliases: bool = False, expected: set[int] | None = None) -> None:
@@ -193,7 +193,7 @@ def _created(version: Version, **details: Any) -> Entry:
 
 
 def _of_image(resolved: Resolved) -> dict[str, Any]:
-    """Return the fields of a version that its image says."""
+    """Return the fields of a version that are read from its image."""
     fields: dict[str, Any] = {"tag": resolved.name.tag, "digest": resolved.digest}
     if resolved.image is None:
         return fields
@@ -204,7 +204,7 @@ def _of_image(resolved: Resolved) -> dict[str, Any]:
 def _register_in_steps(
     version: Version, registration: Registration, actor: Actor, resolved: Resolved | None, is_release: bool
 ) -> Version:
-    """Register the version in one transaction with what is known of its image, and with its promotion if `is_release`."""
+    """Register the version in one transaction with the check of its image, and with its promotion if `is_release`."""
     begin()
     if is_release:
         locks.gates_shared()  # before the model's lock, which the registration takes
@@ -245,15 +245,15 @@ WHERE id = :version_id
 """
 
 
-def _save(held: locks.Held, decided: Decided | None, actor: Actor) -> Version:
+def _save(locked: locks.LockedVersion, decided: Decided | None, actor: Actor) -> Version:
     """Save the promotion or demotion in one round trip, and return the version; None changes nothing."""
-    version = held.version
+    version = locked.version
     if decided is None:
         return version
     _set(version, decided)
-    version.updated_at, version.counter = held.now, version.counter + 1
+    version.updated_at, version.counter = locked.now, version.counter + 1
     script = Script()
-    script.add(SET_RELEASE, version_id=version.id, updated_at=held.now, **decided.columns)
+    script.add(SET_RELEASE, version_id=version.id, updated_at=locked.now, **decided.columns)
     script.insert(decided.decision)
     return audit.commit(actor, version, *decided.entries, statement=script)
 
@@ -266,7 +266,7 @@ def _promote(
     force: bool = False,
     facts: Sequence[Any] | None = None,
 ) -> Decided | None:
-    """Return what makes the version a release, or None if it is one. `facts` are those of the gates, if they were read already.
+    """Return the promotion of the version, or None if it is a release already. `facts` are those of the gates, if already read.
 
     Raises Conflict, Blocked.
     """
@@ -278,7 +278,7 @@ def _promote(
         verdicts = gates.check(version.id, RELEASE, actor=actor, force=force)
     else:
         verdicts = gates.judge(facts, RELEASE, actor=actor, force=force)
-    decision = decisions.keep(
+    decision = decisions.record(
         DecisionKind.PROMOTE, version, RELEASE, actor=actor, now=now, verdicts=verdicts, reason=reason
     )
     override = decision.row.override
@@ -297,11 +297,11 @@ def _promote(
 
 
 def _demote(version: Version, actor: Actor, now: datetime, reason: str | None = None) -> Decided | None:
-    """Return what makes the release an ordinary version again, or None if it is one."""
+    """Return the demotion of the release, or None if it is an ordinary version already."""
     if not version.is_release:
         return None
     since = version.released_at.isoformat() if version.released_at else None
-    decision = decisions.keep(DecisionKind.DEMOTE, version, RELEASE, actor=actor, now=now, reason=reason)
+    decision = decisions.record(DecisionKind.DEMOTE, version, RELEASE, actor=actor, now=now, reason=reason)
     details = {"released_by": version.released_by, "released_at": since, **decision.details}
     columns = {"released_at": None, "released_by": None, "decision_id": None, "override": False}
     return Decided(decision.row, columns, [_entry("version.demote", version, reason, **details)])

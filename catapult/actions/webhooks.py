@@ -1,6 +1,6 @@
 """Create, edit, rotate, try and delete webhooks, and send a delivery again.
 
-Only admins without bounds may do so, since a webhook is told of every model.
+Only admins without bounds may do so, since a webhook receives events of every model.
 """
 
 import re
@@ -24,7 +24,7 @@ from catapult.tables import NOW, Delivery, DeliveryState, Event, EventType, Role
 MOST = 50
 """Webhooks at a time: each event is compared with all of them."""
 OVERLAP = timedelta(hours=24)
-"""How long the old secret signs too after a rotation."""
+"""How long events are also signed with the old secret after a rotation."""
 MAILTO = re.compile(r"mailto:[!#$%&'*+./0-9=?^_`{|}~A-Za-z-]{1,64}@([A-Za-z0-9.-]{1,190})")
 FIELDS = ("format", "events", "models", "environments")
 _ADDRESS = ("url_sealed", "host", "url_end")
@@ -37,7 +37,7 @@ def check_may_manage(actor: Actor) -> None:
 
 
 def create(*, actor: Actor, url: str, format: str = WebhookFormat.STANDARD, **fields: Any) -> Webhook:
-    """Create a webhook, told from the next event on, and return it with its `secret`, which is shown only now.
+    """Create a webhook, which gets the next event and all later ones, and return it with its `secret`, which is shown only now.
 
     Raises Forbidden, Invalid for an address that nothing may be sent to, and Conflict if there are `MOST`.
     """
@@ -89,7 +89,7 @@ def edit(webhook_id: UUID, fields: dict[str, Any], *, actor: Actor, expected: se
 
 
 def rotate(webhook_id: UUID, *, actor: Actor) -> Webhook:
-    """Give the webhook a new secret and return it with that. The old one signs too for `OVERLAP`. Raises NotFound, Forbidden."""
+    """Give the webhook a new secret and return it with that. The old one also signs for `OVERLAP`. Raises NotFound, Forbidden."""
     check_may_manage(actor)
     webhook = _locked(webhook_id)
     secret = webhook_signatures.new_secret()
@@ -108,7 +108,7 @@ def delete(webhook_id: UUID, *, actor: Actor, expected: set[int] | None = None) 
 
 
 def end(webhook_id: UUID, because: str) -> None:
-    """End a webhook whose receiver is gone, and tell everybody else. Does nothing if it has ended."""
+    """End a webhook whose receiver is gone. Does nothing if it has ended."""
     webhook = _lock(webhook_id)
     if webhook is not None and webhook.ended_at is None:
         webhook.ended_at, webhook.ended_because = locks.now(), because
@@ -144,7 +144,7 @@ def replay(delivery_id: UUID, *, actor: Actor) -> Delivery:
     webhook = _locked(delivery.webhook_id)
     _check_active(webhook)
     if delivery.state == DeliveryState.WAITING:
-        raise Conflict("This delivery is on its way already. Wait for how it ends.")
+        raise Conflict("This delivery is on its way already. Wait until it ends.")
     before = queries.delivery(delivery_id)
     delivery.type, delivery.data, delivery.log = before.type, before.data, before.log
     delivery.state, delivery.tries, delivery.next_try_at = DeliveryState.WAITING, 0, locks.now()

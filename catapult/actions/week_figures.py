@@ -1,4 +1,4 @@
-"""Keep the figures of weeks that are over."""
+"""Save the figures of weeks that are over."""
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -7,12 +7,12 @@ from catapult.queries.week_figures import Figures
 from catapult.tables import WeekFigures
 
 
-def keep(figures: Figures) -> None:
-    """Keep the weeks that are over and not kept yet. Of those who count a week at once, the first keeps it.
+def save(figures: Figures) -> None:
+    """Save the weeks that are over and not saved yet. If two processes save a week at once, the first wins.
 
-    It is not a change that anybody asked for, so it has no audit entry.
+    Nobody asked for this change, so it has no audit entry.
     """
-    if not figures.to_keep:
+    if not figures.unsaved:
         return
     rows = [
         {
@@ -23,6 +23,6 @@ def keep(figures: Figures) -> None:
             "lead_seconds": week.lead,
             "restore_seconds": week.restore,
         }
-        for week in figures.to_keep
+        for week in figures.unsaved
     ]
     audit.note(insert(WeekFigures).values(rows).on_conflict_do_nothing())

@@ -45,7 +45,7 @@ def add_artifact(version_id: UUID, path: str) -> Any:
     The body is the file. `Content-Digest` is compared. The same file again is 200; other content at the same path is 409.
     """
     try_again(actions.check_may_add, version_id, path, actor=g.actor)
-    received = transfers.receive(*uploads.room(current_settings().storage_quota))
+    received = transfers.receive(*uploads.quota_left(current_settings().storage_quota))
     artifact, is_new = added.add_or_drop(version_id, path, request.mimetype or "", received)
     g.status = 201 if is_new else 200
     return artifact

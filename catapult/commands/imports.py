@@ -32,7 +32,7 @@ def import_history(file: BinaryIO) -> None:
                     f"{name}: {' '.join(messages)}" for name, messages in refusal.errors.items() if name != "_schema"
                 ]
                 problems.append(f"Line {number}: {'; '.join(named) or refusal.detail}")
-    history_import.refuse(problems)
+    history_import.raise_problems(problems)
     history_import.run(lines, actor=CLI)
     click.echo(f"Imported {len(lines)} deployments.")
 

@@ -34,8 +34,8 @@ def run(_: str, __: dict[str, Any]) -> float | None:
 
 def _save(artifact_id: Any, answer: dict[str, Any]) -> None:
     if "sha256" in answer:
-        mounted_files.read(artifact_id, answer["sha256"], answer["contents"], actor=WORKER)
+        mounted_files.save_contents(artifact_id, answer["sha256"], answer["contents"], actor=WORKER)
     elif "state" in answer:
-        mounted_files.mark(artifact_id, ArtifactState(answer["state"]), actor=WORKER)
+        mounted_files.save_state(artifact_id, ArtifactState(answer["state"]), actor=WORKER)
     else:
-        mounted_files.read_so_far(artifact_id, answer["read"])
+        mounted_files.save_progress(artifact_id, answer["read"])

@@ -21,10 +21,10 @@ log = structlog.get_logger("catapult")
 
 def add(pushes: Sequence[Push], *, actor: Actor) -> int:
     """Make a job of each image that a model asks for and the actor may register, and return how many. Raises Forbidden."""
-    wanted = image_pushes.wanted(pushes, actor=actor)
+    payloads = image_pushes.payloads(pushes, actor=actor)
     with audit.bookkeeping():
-        queue.add(KIND, wanted)
-    return len(wanted)
+        queue.add(KIND, payloads)
+    return len(payloads)
 
 
 def run(_: str, payload: dict[str, Any]) -> None:

@@ -9,4 +9,4 @@ SOON = 60.0
 
 
 def run(_: str, __: dict[str, Any]) -> float | None:
-    return None if audit_seal.tell() else SOON
+    return None if audit_seal.write_event() else SOON

@@ -33,7 +33,7 @@ def run(key: str, _: dict[str, Any]) -> float | None:
     host = str(subject.pull_from).partition("/")[0]
     if (wait := _down.get(host, 0) - time.monotonic()) > 0:
         return wait + ANOTHER
-    answer = images.look(subject)
+    answer = images.look_up(subject)
     if answer.status is None:
         if len(_down) >= MOST_DOWN:
             _down.clear()

@@ -61,7 +61,7 @@ def _added(version_id: UUID, texts: dict[str, str]) -> str:
     """Add the file of the form, and return its path. `texts` gets what was typed."""
     # Whoever may not is refused before anything is read: a refused role lets the rest of a small body be read into memory.
     try_again(mounted_files.check_may_register, version_id, actor=g.actor)
-    most, refusal = uploads.room(current_settings().storage_quota)
+    most, refusal = uploads.quota_left(current_settings().storage_quota)
     form = file_form.read(incoming.body(most, refusal, file_form.BESIDE))
     texts |= form.texts
     path = form.texts.get("to", "").strip() or form.filename

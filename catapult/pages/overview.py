@@ -43,7 +43,7 @@ def show() -> Response:
 def _keep(counted: week_figures.Figures) -> None:
     """Keep the weeks that are over. A failure, as of a database that is read-only, is logged and does not fail the page."""
     try:
-        actions.keep(counted)
+        actions.save(counted)
     except SQLAlchemyError as error:
         db.session.rollback()
         log.warning("a week's figures were not kept", error=type(error).__name__, request_id=auth.request_id())

@@ -51,7 +51,7 @@ def _form(name: str, form: Form, status: int) -> Response:
         steps = history.steps_back(UUID(model.id), environment.place, None)
     context = {"environment": environment, "model": model, "freeze": freeze(environment), "now": datetime.now(UTC)}
     try:
-        actions.way_back(steps, model, environment, None)
+        actions.rollback_step(steps, model, environment, None)
     except Conflict as conflict:
         form = Form(form.values, {}, conflict)
     else:

@@ -46,14 +46,14 @@ _ALIASES = Listing(
 
 
 def of_model(model_id: UUID, at: datetime | None = None) -> Listing:
-    """Return the model's aliases by name, as they are now or were at that time. Those of then include deleted versions."""
+    """Return the model's aliases by name, as they are now or were at that time. Past ones include those of deleted versions."""
     return _ALIASES.where(
         A.model_id == model_id, *((CURRENT,) if at is None else (A.since <= at, or_(A.until.is_(None), A.until > at)))
     )
 
 
 def newest(model_id: UUID, name: str) -> Alias | None:
-    """Return what the alias points at, or pointed at last, with its `version`; None if there never was such an alias."""
+    """Return the newest row of the alias, current or ended, with its `version`; None if there never was such an alias."""
     query = select(Alias, V.version).join(Version.__table__, V.id == A.version_id)
     of_name = query.where(A.model_id == model_id, name.lower() == _FOLDED)
     row = db.session.execute(of_name.order_by(A.since.desc(), A.id.desc()).limit(1)).one_or_none()
@@ -78,10 +78,10 @@ def count(model_id: UUID) -> int:
     return db.session.scalar(select(func.count()).where(A.model_id == model_id, CURRENT)) or 0
 
 
-def let_through(version_id: UUID) -> list[str]:
-    """Return the aliases, as targets, that a decision let point at the version."""
-    decided = select(func.concat("@", A.name)).where(A.version_id == version_id, CURRENT, A.decision_id.is_not(None))
-    return list(db.session.scalars(decided.order_by(_FOLDED)))
+def decided(version_id: UUID) -> list[str]:
+    """Return the aliases, as targets, that point at the version by a decision."""
+    rows = select(func.concat("@", A.name)).where(A.version_id == version_id, CURRENT, A.decision_id.is_not(None))
+    return list(db.session.scalars(rows.order_by(_FOLDED)))
 
 
 def is_pointed_at(alias: Any, model: Any) -> ColumnElement[bool]:

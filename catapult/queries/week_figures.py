@@ -1,9 +1,9 @@
 """Figures of the last twelve weeks: deployments, how long a version takes to the last environment, failures, repairs.
 
 A week begins on Monday, 00:00 UTC, and a deployment belongs to the week in which it began (`deployed_at`).
-A week that is over is counted once, when somebody first looks after `SETTLED`, and kept in `week_figures`; only the
+A week that is over is counted once, when somebody first looks after `SETTLED`, and saved in `week_figures`; only the
 weeks since then are counted when they are asked for. So this reads a week or two, however many deployments there are.
-What happens to a deployment after its week was kept (it fails, is rolled back, or is deleted with its model) does not
+What happens to a deployment after its week was saved (it fails, is rolled back, or is deleted with its model) does not
 change the figures of that week: they say what was known then. Until then, a deleted deployment does not count.
 """
 
@@ -21,7 +21,7 @@ WEEKS = 12
 WEEK = timedelta(days=7)
 
 SETTLED = timedelta(days=1)
-"""How long after its end a week is kept. Until then, transactions of its last moment are committed, and deployments that
+"""How long after its end a week is saved. Until then, transactions of its last moment are committed, and deployments that
 were under way at its end have ended."""
 
 FRESH = 30.0
@@ -54,16 +54,16 @@ class Figures(NamedTuple):
     """The figures of `WEEKS` weeks, oldest first; the last is not over yet.
 
     `by_now` is how many deployments the week before had at this time of the week. `place` is the environment that the
-    lead time ends in: the last that is protected, or else the last. `to_keep` are weeks that are over and not kept yet.
+    lead time ends in: the last that is protected, or else the last. `unsaved` are weeks that are over and not saved yet.
     """
 
     place: str
     weeks: list[Week]
     by_now: int
-    to_keep: list[Week]
+    unsaved: list[Week]
 
 
-# Walks ix_deployments_newest for each week that is not kept: that condition is within, so that no other week is counted. What
+# Walks ix_deployments_newest for each week that is not saved: that condition is within, so that no other week is counted. What
 # superseded a deployment that was rolled back is the rollback: a look-up by its id.
 _FIGURES = text(
     """
@@ -79,12 +79,12 @@ WITH last AS (
     FROM last, generate_series(last.week - :weeks * interval '7 days', last.week, interval '7 days') AS each (begins)
 )
 SELECT last.place, earlier.by_now, spans.monday AS week,
-    kept.week IS NULL AND counted.seen > 0 AND spans.ends + :settled <= now() AS keep,
-    coalesce(kept.deployments, counted.deployments) AS deployments, coalesce(kept.failures, counted.failures) AS failures,
-    CASE WHEN kept.week IS NULL THEN counted.lead ELSE kept.lead_seconds END AS lead,
-    CASE WHEN kept.week IS NULL THEN counted.restore ELSE kept.restore_seconds END AS restore
+    saved.week IS NULL AND counted.seen > 0 AND spans.ends + :settled <= now() AS is_unsaved,
+    coalesce(saved.deployments, counted.deployments) AS deployments, coalesce(saved.failures, counted.failures) AS failures,
+    CASE WHEN saved.week IS NULL THEN counted.lead ELSE saved.lead_seconds END AS lead,
+    CASE WHEN saved.week IS NULL THEN counted.restore ELSE saved.restore_seconds END AS restore
 FROM last CROSS JOIN earlier CROSS JOIN spans
-LEFT JOIN week_figures AS kept ON kept.week = spans.monday AND kept.place = last.place
+LEFT JOIN week_figures AS saved ON saved.week = spans.monday AND saved.place = last.place
 LEFT JOIN LATERAL (
     SELECT count(*) AS seen, count(*) FILTER (WHERE ended) AS deployments, count(*) FILTER (WHERE ended AND bad) AS failures,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY lead) AS lead,
@@ -106,7 +106,7 @@ LEFT JOIN LATERAL (
                 FROM versions AS version WHERE version.id = it.release_id
             ) END AS lead
         FROM deployments AS it
-        WHERE kept.week IS NULL AND it.deleted_at IS NULL AND it.deployed_at >= spans.begins AND it.deployed_at < spans.ends
+        WHERE saved.week IS NULL AND it.deleted_at IS NULL AND it.deployed_at >= spans.begins AND it.deployed_at < spans.ends
     ) AS listed
 ) AS counted ON true
 ORDER BY spans.begins
@@ -115,11 +115,11 @@ ORDER BY spans.begins
 
 
 def figures() -> Figures:
-    """Return the figures of the last twelve weeks. One statement; `actions.week_figures.keep` keeps what it counted."""
+    """Return the figures of the last twelve weeks. One statement; `actions.week_figures.save` stores what it counted."""
     rows = list(db.session.execute(_FIGURES, {"weeks": WEEKS - 1, "settled": SETTLED}))
     weeks = [Week(row.week, row.deployments, row.failures, _number(row.lead), _number(row.restore)) for row in rows]
-    to_keep = [week for row, week in zip(rows, weeks, strict=True) if row.keep]
-    return Figures(rows[-1].place, weeks, rows[-1].by_now, to_keep)
+    unsaved = [week for row, week in zip(rows, weeks, strict=True) if row.is_unsaved]
+    return Figures(rows[-1].place, weeks, rows[-1].by_now, unsaved)
 
 
 def recent() -> Figures:
@@ -132,7 +132,7 @@ def recent() -> Figures:
         return counted
     counted = figures()
     if any(week.deployments for week in counted.weeks):
-        _recent[db.engine] = time.monotonic(), counted._replace(to_keep=[])
+        _recent[db.engine] = time.monotonic(), counted._replace(unsaved=[])
     return counted
 
 

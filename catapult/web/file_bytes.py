@@ -45,6 +45,6 @@ def _of_mount(artifact: Any) -> Read:
         read(0, 0)
     except (Changed, Refused) as fault:
         state = ArtifactState.CHANGED if isinstance(fault, Changed) else ArtifactState.MISSING
-        mounted_files.mark(artifact.id, state, actor=WORKER)
+        mounted_files.save_state(artifact.id, state, actor=WORKER)
         raise Conflict(f"{fault} It is not sent. Register it again, as another version's.") from None
     return read

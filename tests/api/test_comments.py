@@ -97,7 +97,7 @@ def test_nobody_else_but_an_admin_deletes_it(api, path, trail, role):
     comment = dana.make(path, {"text": "x"})
     refused = api.by(role).delete(f"{path}/{comment['id']}")
     assert refusal(refused) == "forbidden"
-    assert "Only Dana Ortiz, who made this comment, or an admin" in refused.json["detail"]
+    assert "Only Dana Ortiz, who wrote this comment, or an admin" in refused.json["detail"]
     assert texts(api, path) == ["x"]
     assert api.delete(f"{path}/{comment['id']}").status_code == 204
     assert (trail()[0]["action"], trail()[0]["api_key_name"]) == ("comment.delete", "admin-key")
