@@ -258,7 +258,7 @@ def test_what_a_database_or_its_role_sets_otherwise_does_not_hold_here(cluster, 
         assert {name: connection.scalar(text(f"SHOW {name}")) for name in SETTINGS} == {
             name: own for name, (_, own) in SETTINGS.items()
         }
-        assert registry.given().missing == []
+        assert registry.connections().missing == []
 
 
 # --- 0003: from a database that was in use

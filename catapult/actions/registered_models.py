@@ -77,7 +77,7 @@ def edit(
     model = locks.model(RegisteredModel.id == model_id)
     actor.bounds.check_model(model.name)
     locks.check_counter(model, expected)
-    changed = mlflow_tags.apart(audit.changes(model, fields))
+    changed = mlflow_tags.split(audit.changes(model, fields))
     if not changed:
         return model
     if "repository" in changed:

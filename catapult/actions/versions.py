@@ -313,7 +313,7 @@ def _entry(action: str, version: Version, reason: str | None, **details: Any) ->
 
 def _change(version: Version, fields: dict[str, Any], actor: Actor, now: datetime, reason: str | None) -> list[Entry]:
     """Set the fields and update what is derived from them. Return the audit entry, if anything changed."""
-    changed = mlflow_tags.apart(audit.changes(version, fields))
+    changed = mlflow_tags.split(audit.changes(version, fields))
     if not changed:
         return []
     if "status" in changed:

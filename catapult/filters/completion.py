@@ -1,4 +1,4 @@
-"""What may follow in a filter that somebody is typing: fields, operators, values, and the words between conditions."""
+"""Complete a filter that somebody is typing: fields, operators, values, `and` and `or`."""
 
 import re
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ STATUSES = [status.value for status in VersionStatus]
 
 
 class Offer(NamedTuple):
-    """The text from `start` on is replaced by one of `texts`. `values_of` is the field whose values the caller may know."""
+    """`texts` that may replace the text from `start` on. The caller adds values of the field `values_of`."""
 
     start: int
     texts: list[str]
@@ -32,23 +32,23 @@ class Offer(NamedTuple):
 
 
 def offer(noun: Noun, text: str, paths: Iterable[str]) -> Offer:
-    """Return what may stand at the end of the text, beginning with its last word. `paths` are fields of metadata."""
+    """Return the completions of the last word of the text. `paths` are fields of metadata."""
     match = (IN_QUOTES if text.count('"') % 2 else WORD).search(text) if len(text) <= LONGEST else None
     start = match.start() if match else len(text)
-    word, expected = text[start:], _expected(text[:start])
+    prefix, expected = text[start:], _expected(text[:start])
     if "PATH" in expected:
         fields = [*paths, *noun.fields, *(["not"] if "NOT" in expected else [])]
-        return Offer(start, _beginning(fields, word))
+        return Offer(start, _matching(fields, prefix))
     if "OPERATOR" in expected:
-        return Offer(start, _beginning([*_operators(noun, text[:start]), "and", "or"], word))
+        return Offer(start, _matching([*_operators(noun, text[:start]), "and", "or"], prefix))
     if "STRING" in expected:
         field = _path_before(text[:start])
-        return Offer(start, _beginning(_values(noun, field), word), field.name if field else "")
-    return Offer(start, _beginning([name.lower() for name in ("AND", "OR") if name in expected], word))
+        return Offer(start, _matching(_values(noun, field), prefix), field.name if field else "")
+    return Offer(start, _matching([name.lower() for name in ("AND", "OR") if name in expected], prefix))
 
 
 def nearest(misread: Misread, text: str, noun: Noun, paths: Iterable[str]) -> tuple[str, str] | None:
-    """Return the field that the unknown one may mean, and the text with it; None if none is near or nothing is unknown."""
+    """Return a known field similar to the unknown one, and the text with it; None if there is none."""
     if not misread.unknown:
         return None
     known = {name: name for name in noun.fields} | {path.removeprefix("metadata."): path for path in paths}
@@ -60,7 +60,7 @@ def nearest(misread: Misread, text: str, noun: Noun, paths: Iterable[str]) -> tu
 
 
 def _expected(before: str) -> set[str]:
-    """Return the terminals that may follow the text; none if it is a mistake already."""
+    """Return the terminals that may follow the text; none if it is already invalid."""
     try:
         state = parser().parse_interactive(before, start="filter")
         state.exhaust_lexer()
@@ -95,7 +95,7 @@ def _values(noun: Noun, path: Path | None) -> list[str]:
     return ["true", "false"] if is_boolean else []
 
 
-def _beginning(texts: Iterable[str], word: str) -> list[str]:
-    """Return the texts that begin with the word, or one of whose keys does."""
-    sought, folded = normal(word).lower(), {text: normal(text).lower() for text in texts}
+def _matching(texts: Iterable[str], prefix: str) -> list[str]:
+    """Return the texts that begin with the prefix, or have a key that does."""
+    sought, folded = normal(prefix).lower(), {text: normal(text).lower() for text in texts}
     return [text for text, it in folded.items() if f".{sought}" in f".{it}" and it != sought][:MOST]

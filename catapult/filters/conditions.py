@@ -1,4 +1,4 @@
-"""SQL of filters and sort orders that were parsed.
+"""SQL of parsed filters and sort orders.
 
     node = conditions.parse('metadata.accuracy >= 0.9 and not is_release')
     condition = conditions.condition(nouns.versions(), node)
@@ -58,7 +58,7 @@ def candidates(noun: Noun, node: Node) -> tuple[Passing, ...]:
     """Return the comparisons that every chosen version passes and that the index of `metrics` answers."""
     comparisons = (part for part in _required(node) if isinstance(part, Comparison))
     passing = (noun.field(part.path).passing(part.operator, part.values) for part in comparisons)
-    return tuple(one for one in passing if one is not None)
+    return tuple(filter(None, passing))
 
 
 def named_model(node: Node) -> Any:

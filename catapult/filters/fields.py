@@ -58,7 +58,7 @@ class Field(ABC):
         raise NotImplementedError
 
     def flag(self) -> Condition | None:
-        """Return whether the field is true; None if this kind of field never is."""
+        """Return whether the field is true; None if fields of this kind are not booleans."""
         return None
 
     def sort_keys(self, descending: bool) -> tuple[SortKey, ...]:
@@ -66,7 +66,7 @@ class Field(ABC):
         return ()
 
     def passing(self, operator: str, values: Sequence[Literal]) -> Passing | None:
-        """Return the versions that pass this comparison if the index of `metrics` finds them, else None."""
+        """Return the versions that pass this comparison if the index of `metrics` can find them, else None."""
         return None
 
     def wrong_type(self, value: Literal) -> Mistake:
@@ -107,7 +107,7 @@ class ColumnField(Field):
 class TextField(ColumnField):
     """Text, ordered by code points of its normal form. `~` ignores case; with `folded`, so does everything else.
 
-    A column `is_ascii` if a constraint keeps it to characters that have one form only: its indexes are used then.
+    `is_ascii` if a constraint allows ASCII only: such text is its own normal form, and the column's indexes are used.
     """
 
     folded: bool = False

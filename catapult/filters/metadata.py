@@ -1,4 +1,4 @@
-"""Metadata as a field: text, a number, true or false, a list, an object, null, or nothing at all."""
+"""Metadata as a field: text, a number, true or false, a list, an object, null, or missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ def json_at(metadata: ColumnElement[Any], keys: Sequence[str | int]) -> ColumnEl
     """
     for key in keys:
         below = metadata.op("->", return_type=JSONB())(cast(key, Text if isinstance(key, str) else Integer))
-        # PostgreSQL takes what is no object and no list for a list of one item.
+        # PostgreSQL treats a scalar as a list of one item.
         metadata = below if isinstance(key, str) else case((func.jsonb_typeof(metadata) == "array", below))
     return metadata
 

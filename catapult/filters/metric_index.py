@@ -1,4 +1,4 @@
-"""Numbers of versions' metadata, found through the index of `metrics` on (model_id, path, value).
+"""Numbers of versions' metadata by the index of `metrics` on (model_id, path, value).
 
 The best way to answer a comparison depends on how many versions pass it. PostgreSQL cannot estimate that, because its
 statistics of `metrics.value` mix all paths. So the statement counts the passing versions, up to `MANY`, and takes one
@@ -8,8 +8,8 @@ of three ways:
 - below `MANY`: walk the versions in order, and look each id up in a hash of the passing ids;
 - from `MANY` on: walk the versions in order, and look up each one's number.
 
-docs/decisions/0030 has the measurements. The index has numbers as floats. From `SHARED_FROM` on several whole numbers share
-one: among those with the same float `metrics.exact` decides.
+docs/decisions/0030 has the measurements. The index has numbers as floats. From `SHARED_FROM` on several whole numbers
+share one float; `metrics.exact` tells them apart.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Errors in a filter or a sort order, with the column they are at."""
+"""Errors in a filter or a sort order, with their column."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Parameter = Literal["filter", "sort", "search", "count"]
 
 
 class Mistake(Exception):
-    """A part of a text that cannot be used. `column` counts characters from 1; `unknown` is the name of no field."""
+    """An error in a text. `column` counts characters from 1; `unknown` is a name that is not a field."""
 
     def __init__(self, column: int, problem: str, advice: str, unknown: str = "") -> None:
         super().__init__(problem)
@@ -16,7 +16,7 @@ class Mistake(Exception):
 
 
 class Misread(Invalid):
-    """The 422 for a filter or a sort order. Pages put a caret below `column`, and offer the field that `unknown` is near."""
+    """The 422 for a filter or a sort order. Pages put a caret below `column`, and suggest a field similar to `unknown`."""
 
     def __init__(self, parameter: Parameter, mistake: Mistake) -> None:
         message = f"{mistake.problem} at column {mistake.column}: {mistake.advice}"

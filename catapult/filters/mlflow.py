@@ -29,7 +29,7 @@ NUMBER: /-?[0-9]{1,18}\b/
 """
 ORDER = re.compile(r"\s*(?:attributes?\.)?`?([a-z_]+)`?(?:\s+(asc|desc))?\s*", re.IGNORECASE)
 UNFINISHED = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")
-"""A pattern that ends in an escape of nothing."""
+"""A pattern that ends in an escape without a character after it."""
 LONGEST, MOST_COMPARISONS = 10_000, 50
 ANY_ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -59,8 +59,8 @@ class Comparison(NamedTuple):
 
     def on(self, column: Any, is_number: bool = False) -> ColumnElement[bool]:
         """Return the condition on that column. NULL is neither equal to a text nor different from it. Raises Invalid."""
-        wanted = int if is_number else str
-        if wrong := [value for value in self.values if not isinstance(value, wanted)]:
+        expected = int if is_number else str
+        if wrong := [value for value in self.values if not isinstance(value, expected)]:
             kind = "a number" if is_number else "text in quotes"
             raise Invalid(f"Invalid filter: {self.named} is compared with {kind}, not with {wrong[0]!r}.")
         if self.operator == "IN":
@@ -107,7 +107,7 @@ def _parser() -> Lark:
 
 
 def parse(text: str) -> list[Comparison]:
-    """Return the comparisons, all of which a row must pass. Raises Invalid, naming the token that cannot be there."""
+    """Return the comparisons, all of which a row must pass. Raises Invalid, naming the unexpected token."""
     if len(text) > LONGEST:
         raise Invalid(f"Invalid filter: it has more than {LONGEST} characters.")
     try:

@@ -21,7 +21,7 @@ M: Any = RegisteredModel.__table__.c
 N: Any = ModelName.__table__.c
 
 EVERY_MODEL: Any = any_(func.array(select(M.id).correlate(None).scalar_subquery(), type_=ARRAY(M.id.type)))
-"""Stands for a model's id. The index of `metrics` begins with the model, and is descended once for each."""
+"""The ids of all models, used like one model's id: the index of `metrics` begins with the model and is searched for each."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def compare(column: Any, operator: str, values: Sequence[Any]) -> ColumnElement[
 def normalized(text: Any) -> ColumnElement[Any]:
     """Return the text in the form of `rules.normal_text.normal`.
 
-    `normalize` takes fifty times as long as a search for a word, so a text that has the form already is left alone.
+    `normalize` takes fifty times as long as a search, so a text that has the form already is not normalized.
     """
     is_ascii = func.octet_length(text) == func.char_length(text)
     has_form = func.is_normalized(text, literal_column("'NFC'"))

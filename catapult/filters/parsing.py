@@ -128,10 +128,10 @@ class Builder(Transformer[Token, Any]):
         return Comparison(_path(path), str(operator), (value,), _column(operator))
 
     def membership(self, parts: list[Any]) -> Node:
-        path, word, *_ = parts
+        path, operator, *_ = parts
         values = tuple(part for part in parts if isinstance(part, Literal))
-        comparison = Comparison(_path(path), "in", values, _column(word))
-        return Not(comparison) if word.type == "NOT" else comparison
+        comparison = Comparison(_path(path), "in", values, _column(operator))
+        return Not(comparison) if operator.type == "NOT" else comparison
 
     def exists(self, parts: list[Token]) -> Node:
         return Exists(next(_path(token) for token in parts if token.type == "PATH"))
@@ -199,8 +199,8 @@ def _hint(token: Token, expected: str) -> str:
 
 
 def _listed(terminals: Collection[str]) -> str:
-    words = [word for word, terminal in EXPECTED.items() if terminal in terminals]
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words) or "nothing more"
+    names = [name for name, terminal in EXPECTED.items() if terminal in terminals]
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nothing more"
 
 
 def _shown(text: str) -> str:
@@ -224,7 +224,7 @@ def _column(token: Token) -> int:
 
 
 def path_of(text: str) -> Path | None:
-    """Return the path that the text is, at column 1; None if it is none."""
+    """Return the text as a path at column 1; None if it is not a path."""
     try:
         (leaf, _), *others = _leaves(_parse(text, "filter"))
     except Mistake:
@@ -251,7 +251,7 @@ def _key(key: str, position: str) -> str | int:
 
 
 def quoted(text: str) -> str:
-    """Return the text as a filter has it."""
+    """Return the text in quotes, as a filter writes it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

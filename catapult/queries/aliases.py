@@ -1,4 +1,4 @@
-"""Aliases: those of a model now or at a time, those of a version, and what one points at."""
+"""Aliases of a model, now or at a time, and of a version."""
 
 from datetime import datetime
 from typing import Any
@@ -86,8 +86,8 @@ def decided(version_id: UUID) -> list[str]:
 
 def is_pointed_at(alias: Any, model: Any) -> ColumnElement[bool]:
     """Return whether the alias of the model points at the version, by an array of ids that is read first."""
-    there = select(A.version_id).where(A.model_id == model, func.lower(alias) == _FOLDED, CURRENT)
-    condition: ColumnElement[bool] = V.id == any_(func.array(there.scalar_subquery(), type_=ARRAY(V.id.type)))
+    pointed_at = select(A.version_id).where(A.model_id == model, func.lower(alias) == _FOLDED, CURRENT)
+    condition: ColumnElement[bool] = V.id == any_(func.array(pointed_at.scalar_subquery(), type_=ARRAY(V.id.type)))
     return condition
 
 

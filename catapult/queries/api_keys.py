@@ -1,4 +1,4 @@
-"""API keys: the one that a request sends, and the list of all."""
+"""API keys: the key of a request, and the list of all."""
 
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ K: Any = ApiKey.__table__.c
 P: Any = Person.__table__.c
 
 VOICE: ColumnElement[Any] = func.coalesce(K.person_id, K.line_id, K.id)
-"""Who speaks through a key: its person, or else the line of a service's key through its rotations."""
+"""The voice of a key: its person, or, for a service, the first key of its rotations."""
 
 HOLDER: tuple[Any, ...] = (
     *(K.id, K.name, K.role, K.revoked_at, K.expires_at, K.last_used_at, K.models, K.environments),
@@ -26,8 +26,8 @@ HOLDER: tuple[Any, ...] = (
 )
 """The columns of a key, its person and the time, from which `actor_of` and `ended` read."""
 
-_HELD = join(ApiKey, Person, P.id == K.person_id, isouter=True)
-_BY_PREFIX = select(*HOLDER, K.key_hash).select_from(_HELD).where(K.prefix == bindparam("prefix"))
+_WITH_PERSON = join(ApiKey, Person, P.id == K.person_id, isouter=True)
+_BY_PREFIX = select(*HOLDER, K.key_hash).select_from(_WITH_PERSON).where(K.prefix == bindparam("prefix"))
 
 _KEYS = Listing(
     select(
@@ -35,7 +35,7 @@ _KEYS = Listing(
         *shown(K, "person_id models environments replaces_id"),
         P.name.label("person_name"),
         (K.revoked_at.is_(None) & (func.coalesce(K.expires_at, "infinity") > func.now())).label("is_active"),
-    ).select_from(_HELD),
+    ).select_from(_WITH_PERSON),
     newest_first(K.created_at, K.id),
 )
 
@@ -47,7 +47,7 @@ def find(prefix: str) -> Any | None:
 
 def holder(key_id: UUID) -> Any:
     """Return `HOLDER` of the key with that id. Keys are never deleted."""
-    return db.session.execute(select(*HOLDER).select_from(_HELD).where(K.id == key_id)).one()
+    return db.session.execute(select(*HOLDER).select_from(_WITH_PERSON).where(K.id == key_id)).one()
 
 
 def actor_of(row: Any, *, ip_address: str | None = None, request_id: str | None = None) -> Actor:
@@ -71,7 +71,7 @@ def _bound(values: list[str] | None) -> tuple[str, ...] | None:
 
 
 def ended(row: Any) -> str | None:
-    """Return why that key, a row of `HOLDER`, works no more: `revoked` or `expired`; None if it works."""
+    """Return why that key, a row of `HOLDER`, no longer works: `revoked` or `expired`; None if it works."""
     if row.revoked_at is not None:
         return "revoked"
     return "expired" if row.expires_at is not None and row.expires_at <= row.now else None
@@ -109,6 +109,6 @@ def successor(key_id: UUID) -> Any | None:
 
 
 def salt_marks() -> dict[str, int]:
-    """Return the number of keys that are not revoked by the salt that they were made with."""
+    """Return `{salt's mark: number of keys hashed with it}`, without revoked keys."""
     query = select(K.salt_mark, func.count()).where(K.revoked_at.is_(None)).group_by(K.salt_mark)
     return {row.salt_mark: row[1] for row in db.session.execute(query)}

@@ -49,7 +49,7 @@ FROM versions AS version JOIN models AS model ON model.id = version.model_id
 LEFT JOIN artifacts AS file ON file.version_id = version.id AND lower(file.path) = lower(:path)
 WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
 """  # noqa: S608 - built from constants
-"""The version that a file is added to, and, from `file_id` on, its file with that path, whose case may differ; null without one."""
+"""The version that a file is added to, and, from `file_id` on, its file with that path, ignoring case; null if there is none."""
 _DESTINATION: Any = text(DESTINATION).execution_options(**KEEP_PLAN)
 
 
@@ -72,7 +72,7 @@ class File(NamedTuple):
 MOST_OF_PAGE, BEGINNING = 500, 96 * 1024
 """The most files of a version that are read with it, besides its cards, and the characters of a card."""
 
-# The ids are found by ix_artifacts_version and uq_artifacts_path.
+# Walks ix_artifacts_version and uq_artifacts_path for the ids.
 OF_PAGE: Any = literal_column(
     f"""(SELECT jsonb_agg(to_jsonb(file))::text FROM (
         SELECT id, path, media_type, size_bytes, encode(sha256, 'hex') AS sha256, state, hashed_bytes, facts, created_by,
@@ -102,8 +102,8 @@ def get(artifact_id: UUID) -> Any:
 
 def read(files: Any) -> list[File]:
     """Return the files of a row's column `OF_PAGE`, by their paths."""
-    found: Any = parsed(files) if files else []
-    return [File(**{**file, "created_at": datetime.fromisoformat(file["created_at"])}) for file in found]
+    rows: Any = parsed(files) if files else []
+    return [File(**{**file, "created_at": datetime.fromisoformat(file["created_at"])}) for file in rows]
 
 
 def at_paths(version_id: Any, paths: Collection[str]) -> dict[str, Any]:

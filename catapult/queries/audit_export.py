@@ -21,11 +21,11 @@ S: Any = SealedEntry.__table__.c
 
 SYSLOG = "syslog"
 WALKED = 10_000
-"""Entries of a portion of which only the ids are looked at."""
+"""Entries of a portion when only ids are read."""
 
 _TEXT: Any = literal_column(SEALED_TEXT, Text()).label("text")
 _LEAF: Any = func.encode(S.leaf, "hex", type_=Text()).label("leaf")
-# Lateral, with a limit: looked up for each row of a portion, whatever the planner thinks of the tables' sizes.
+# Lateral, with a limit, so that the planner looks it up for each row of a portion.
 _SEAL = lateral(select(S.seq, _LEAF).where(S.entry_id == A.id).limit(1)).alias("seal")
 _ENTRY = lateral(select(*shown(A, COLUMNS), _TEXT).where(A.id == S.entry_id).limit(1)).alias("entry")
 _SEALED = (
@@ -37,7 +37,7 @@ _SEALED = (
 )
 _UNSEALED = select(*shown(A, COLUMNS), null().label("seq"), null().label("leaf"), _TEXT).order_by(A.created_at, A.id)
 
-# The ids of a portion that have no seal, or a later one, and where the portion ends. It walks ix_audit_logs_newest.
+# The ids of a portion without a seal or with a later one, and the end of the portion. Walks ix_audit_logs_newest.
 _UNSEALED_IDS = text(
     """
 WITH portion AS MATERIALIZED (
@@ -49,7 +49,7 @@ SELECT CAST(created_at AS text) AS at, CAST(id AS text),
 FROM portion ORDER BY created_at DESC, id DESC LIMIT 1
 """
 )
-# The same of entries that are gone before they were sealed. It walks the primary key.
+# The same for entries that were removed before they were sealed. Walks the primary key.
 _GONE_IDS = text(
     """
 WITH portion AS MATERIALIZED (
@@ -68,8 +68,8 @@ _NOTHING = dict.fromkeys((*COLUMNS.split(), "seq", "leaf", "text"))
 def rows(**filters: Any) -> Iterator[Any]:
     """Yield the entries that match the filters, oldest first, with their seals `seq`, `leaf` and `text`.
 
-    Without filters it is the whole log, to be verified: first what is sealed, by number, also what is gone from the log, then
-    what is not. Each portion has its own transaction: a reader may be slow.
+    Without filters, yields the whole log for verification: first sealed entries by number, also removed ones, then the others.
+    Each portion has its own transaction, because a reader may be slow.
     """
     given = {name: value for name, value in filters.items() if value is not None}
     return _matching(listing(**given)) if given else _whole()
@@ -86,7 +86,7 @@ def _matching(listing: Listing) -> Iterator[Any]:
 
 
 def archived() -> int:
-    """Return how many of the first entries are in files and no longer here, as the last entry about that says."""
+    """Return how many of the first entries were moved to files, by the last entry about that."""
     newest = select(A.details["size"].as_integer()).where(A.action == Action.AUDIT_LOG_ARCHIVE)
     return db.session.scalar(newest.order_by(A.created_at.desc(), A.id.desc()).limit(1)) or 0
 
@@ -97,7 +97,7 @@ def unstreamed() -> int | None:
 
 
 def sealed(first: int, size: int | None = None) -> Iterator[Any]:
-    """Yield the sealed entries from that number on, and before `size`, also those that are gone."""
+    """Yield the sealed entries from that number on and before `size`, also those whose row is gone."""
     query = _SEALED if size is None else _SEALED.where(S.seq < size)
     after = first - 1
     while portion := db.session.execute(query.where(S.seq > after)).all():
@@ -107,10 +107,10 @@ def sealed(first: int, size: int | None = None) -> Iterator[Any]:
 
 
 def _whole() -> Iterator[Any]:
-    """Yield the whole log as it is when this begins: what is sealed meanwhile counts as not sealed."""
+    """Yield the whole log as of the start: entries that are sealed meanwhile count as not sealed."""
     size = db.session.scalar(select(func.coalesce(func.max(S.seq) + 1, 0)))
     first = min(archived(), size)
-    if first:  # instead of these entries, what the tree of the others begins with
+    if first:  # instead of these entries, the hashes that the tree of the others begins with
         state = {"archived": first, "hashes": [node.hex() for node in tree(first).peaks()]}
         yield SimpleNamespace(**_NOTHING | {"seq": first - 1, "text": json.dumps(state)})
     yield from sealed(first, size)

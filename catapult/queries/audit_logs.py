@@ -25,7 +25,7 @@ DAYS, MOST_A_DAY = 30, 500
 """The days that `counts_by_day` returns, and up to how many entries it counts of each."""
 
 REMOVED = 1_000
-"""The newest files removed in the registry that `about_version` searches: their entries alone still say whose they were."""
+"""The newest removals of files that `about_version` searches: only their entries name the file's version."""
 
 QUIET = ("api_key.", "audit_key.", "audit_log.", "session.", "auth.", "demo.")
 ACTIVITY = tuple(action for action in Action if not action.startswith(QUIET))
@@ -69,14 +69,14 @@ def listing(
 def _stored_names(name: str) -> list[str]:
     """Return the key's name in the Unicode forms that entries have it in; unchanged if none has it.
 
-    The index has names as they were sent, and lists the entries of one in the order of time.
+    The index has names as they were sent, and sorts the entries of each name by time.
     """
     forms = list(dict.fromkeys([name, *(normalize(form, name) for form in ("NFC", "NFD"))]))
     if len(forms) == 1:
         return forms
     form = func.unnest(cast(forms, ARRAY(A.api_key_name.type))).column_valued("form")
-    found = select(form).where(select(A.id).where(A.api_key_name == form).exists())
-    return list(db.session.scalars(found)) or [name]
+    stored = select(form).where(select(A.id).where(A.api_key_name == form).exists())
+    return list(db.session.scalars(stored)) or [name]
 
 
 _BY_DAY = text(
@@ -100,8 +100,8 @@ def counts_by_day() -> list[tuple[date, int]]:
 
 
 def about(model_id: UUID, names: Sequence[str]) -> Listing:
-    """Return the entries about the model with that id, by all its names, its versions and what is about them, deleted ones too."""
-    # A deleted model may have had the same name: what the entry is about must be this model's.
+    """Return the entries about the model, by all its names, about its versions and what belongs to them, deleted ones too."""
+    # A deleted model may have had the same name, so the entry's resource must belong to this model.
     model_of_version = select(V.model_id).where(V.id == A.resource_id).scalar_subquery()
     model_of_deployment = select(D.model_id).where(D.id == A.resource_id).scalar_subquery()
     approved = select(V.model_id).join(Approval.__table__, P.version_id == V.id).where(P.id == A.resource_id)

@@ -23,7 +23,7 @@ SEALED_TEXT = (
     f"CAST(jsonb_build_object({_PAIRS}, 'created_at',"
     " to_char(audit_logs.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')) AS text)"
 )
-"""SQL: the text of a row of `audit_logs` that is sealed. No setting of a session changes it.
+"""SQL for the text of a row of `audit_logs` that is sealed. It does not depend on settings of the session.
 
 It never changes, since the leaves of all entries depend on it. A new column needs a second text, for entries from then on.
 """
@@ -63,7 +63,7 @@ def key() -> Any:
 
 
 def of(ids: Sequence[str]) -> dict[str, Any]:
-    """Return the seals, `seq leaf`, of those of the entries that have one, by the entry's id."""
+    """Return `{entry's id: its seal, `seq leaf`}` for the entries that are sealed."""
     query = select(as_text(SealedEntry.entry_id), SealedEntry.seq, SealedEntry.leaf)
     rows = db.session.execute(query.where(SealedEntry.entry_id.in_([UUID(each) for each in ids]))) if ids else ()
     return {row.entry_id: row for row in rows}
@@ -98,7 +98,7 @@ def _hex(hashes: Sequence[bytes]) -> list[str]:
 
 
 def tree(size: int) -> merkle.Tree:
-    """Return the tree of the first sealed entries. It raises Conflict if rows of it are gone."""
+    """Return the tree of the first sealed entries. Reading it raises Conflict if rows are missing."""
     return merkle.Tree(size, _nodes)
 
 

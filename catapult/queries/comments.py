@@ -1,4 +1,4 @@
-"""Comments on versions, newest first, and the latest ask for changes."""
+"""Comments on versions, newest first, and the latest that ask for changes."""
 
 from collections.abc import Iterable
 from typing import Any

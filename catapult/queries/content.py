@@ -1,4 +1,4 @@
-"""The content of a version: what an approval is of, its hash, and how it has changed since registration."""
+"""The content of a version, which approvals refer to: its hash, and its changes since registration."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from sqlalchemy import ARRAY, Uuid, bindparam, text
 from catapult.extensions import db
 
 FIELDS = ("metadata", "ceph_path", "quantization")
-"""The fields of a version's content that may change. Of metadata all but the tags of MLflow (`rules.mlflow_tags`)."""
+"""The fields of a version's content that may change; tags of MLflow in metadata are not content (`rules.mlflow_tags`)."""
 MODEL_FIELDS = ("repository", "storage_path")
-"""The fields of its model that are part of its content: they make the image's reference."""
+"""The fields of the model that are part of the content: the image's reference is built from them."""
 
 HASH = """encode(sha256(convert_to(CAST(jsonb_build_object(
     'tag', {version}.tag, 'digest', {version}.digest, 'repository', {model}.repository, 'storage_path', {model}.storage_path,

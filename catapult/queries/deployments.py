@@ -46,7 +46,7 @@ _DEPLOYMENTS = Listing(
     newest_first(D.deployed_at, D.id),
 )
 EARLIEST = 200
-"""The oldest deployments of a version among which the first to each environment is looked for."""
+"""The oldest deployments of a version that are searched for the first to each environment."""
 
 
 class OfVersion(NamedTuple):
@@ -93,7 +93,7 @@ _OF_VERSION = _of_version()
 
 
 def of_version(version_id: UUID, newest: int, live: int) -> OfVersion:
-    """Return so many of the version's newest and live deployments, and its first in each environment; one statement."""
+    """Return up to so many of the version's newest and live deployments, and its first in each environment. One statement."""
     parts = OfVersion([], [], {})
     for row in db.session.execute(_OF_VERSION, {"version_id": version_id, "newest": newest, "live": live}):
         if row.part == "first":
@@ -113,9 +113,9 @@ def states(deployment_id: UUID) -> list[Any]:
     return list(db.session.execute(columns.order_by(S.at, S.status)))
 
 
-def unfinished(model_id: UUID, place: str) -> int:
+def unfinished(model_id: UUID, environment: str) -> int:
     """Return how many deployments of the model to the environment, named in lower case, are unfinished."""
-    query = select(func.count()).where(D.model_id == model_id, D.place == place, text(OPEN))
+    query = select(func.count()).where(D.model_id == model_id, D.place == environment, text(OPEN))
     return db.session.scalar(query) or 0
 
 
@@ -128,8 +128,8 @@ def listing(
     live: bool | None = None,
 ) -> Listing:
     """Return deployments, newest first."""
-    place = None if environment is None else environment.lower()
-    equal = ((D.place, place), (D.release_id, release_id), (D.status, status))
+    lowered = None if environment is None else environment.lower()
+    equal = ((D.place, lowered), (D.release_id, release_id), (D.status, status))
     conditions: list[Any] = [column == value for column, value in equal if value is not None]
     if model_name is not None:
         conditions.append(D.model_id == id_of(model_name))

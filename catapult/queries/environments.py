@@ -37,7 +37,7 @@ _INCLUDING_DELETED = select(*_COLUMNS, E.deleted_at).where(E.place == bindparam(
 
 
 def lookup_name(name: str) -> str:
-    """Return what the name is looked up by. An address may contain U+0000, which PostgreSQL refuses in parameters."""
+    """Return the name in lower case, for `place`. A URL may contain U+0000, which PostgreSQL refuses in parameters."""
     return name.lower().replace("\0", "?")
 
 
@@ -72,10 +72,10 @@ def stages() -> dict[str, Any]:
     return {row.place: row for row in db.session.execute(_STAGES)}
 
 
-def live_and_unfinished_counts(place: str) -> Any:
+def live_and_unfinished_counts(environment: str) -> Any:
     """Return how many deployments deleting an environment would end: those `live` and those `unfinished`."""
-    there = select(func.count()).select_from(Deployment).where(D.place == place)
-    live, open_ = there.where(is_live()), there.where(text(OPEN))
+    deployments = select(func.count()).select_from(Deployment).where(D.place == environment)
+    live, open_ = deployments.where(is_live()), deployments.where(text(OPEN))
     counts = select(live.scalar_subquery().label("live"), open_.scalar_subquery().label("unfinished"))
     return db.session.execute(counts).one()
 

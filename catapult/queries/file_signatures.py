@@ -1,6 +1,6 @@
-"""Whether the files of versions are signed: all that `rules.file_signatures` looks at, in one statement.
+"""Whether the files of versions are signed: all that `rules.file_signatures` reads, in one statement.
 
-It is asked anew each time, so that a key that was added, deleted or has expired counts at once, and a file that was added too.
+Nothing is cached, so that an added file, or a key that was added, was deleted or has expired, counts at once.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from catapult.rules.file_signatures import Signature
 MOST_AT_ONCE = 16 * 1024 * 1024
 """Bytes of signatures that are read for one list. The others are not verified there."""
 
-# All trusted keys, also those of other models and those that have expired, so that the answer can name them: there are few.
+# All trusted keys, also expired ones and those of other models, so that the message can name them. There are few.
 _KEYS = """
 SELECT json_agg(json_build_object('id', key.id, 'name', key.name, 'fingerprint', key.fingerprint,
     'public_key', key.public_key, 'model', key.model,

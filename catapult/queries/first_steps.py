@@ -1,4 +1,4 @@
-"""What a new registry holds so far, in one statement."""
+"""The first steps that a new registry has done, in one statement."""
 
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class FirstSteps(NamedTuple, Generic[T]):
-    """Something of each step to the first release."""
+    """A value for each step to the first release."""
 
     key: T
     model: T
@@ -38,7 +38,7 @@ _QUERY: Select[Any] = select(
 
 
 def done(key_id: UUID | None) -> FirstSteps[bool]:
-    """Return which steps are done. A job's key is one of a service that works and is not `key_id`, the key of who looks.
+    """Return which steps are done. `key` is a working key of a service, other than `key_id`, the key of the request.
 
     A deployment counts when it was ever live: a registry that has retired everything is not a new one.
     """

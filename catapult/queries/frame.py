@@ -1,4 +1,4 @@
-"""What the frame around every page shows, in one statement."""
+"""The data of the frame around every page, in one statement."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from catapult.tables import RegisteredModel, Role, SavedView
 
 
 class Frozen(NamedTuple):
-    """An environment that takes no deployments, without `until` for as long as nobody thaws it."""
+    """A frozen environment. Without `until` it stays frozen until somebody ends that."""
 
     name: str
     until: datetime | None
@@ -69,7 +69,7 @@ _FOR_VIEWERS, _FOR_APPROVERS = _query("CAST('[]' AS jsonb)"), _query(inbox.FACTS
 
 
 def read(actor: Actor) -> Frame:
-    """Return what the frame shows to this actor. Nothing waits for those who cannot approve anything."""
+    """Return the frame's data for this actor. `waiting` is 0 for a role that cannot approve."""
     may_approve = actor.role.holds(Role.PUBLISHER)
     query = _FOR_APPROVERS if may_approve else _FOR_VIEWERS
     models, frozen, waiting, views = prepared.one_or_none(query, {"voice": actor.voice})  # type: ignore[misc]

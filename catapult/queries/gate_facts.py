@@ -1,4 +1,4 @@
-"""All that gates look at: a row for each version and each gate that applies to it, in one statement."""
+"""The facts that gates judge: a row for each version and each gate that applies to it, in one statement."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -39,7 +39,7 @@ SELECT coalesce(jsonb_agg(to_jsonb(given) ORDER BY given.created_at, given.id), 
 ) AS given
 """  # noqa: S608 - built from constants
 
-# What each kind of gate looks at. A statement has the parts of the kinds that are there: planning takes longer than running.
+# The facts of each kind of gate. A statement has only the parts of kinds in use, because planning takes longer than running.
 _APPROVED = f"""
     CASE WHEN gate.kind = 'approved' THEN {content.HASH.format(version="asked", model="model")} END AS content_hash,
     CASE WHEN gate.kind = 'approved' THEN ARRAY(
@@ -71,9 +71,9 @@ _COMPARED = f"""
         WHEN decision.id IS NULL OR strpos(gate.path, '[') > 0
         THEN (SELECT {_NUMBER} FROM metrics WHERE version_id = base.id AND path = gate.path) END AS base_number,
     base.is_present AS base_is_present,"""  # noqa: S608 - built from constants
-# Of a release the newest one is the base, else the newest that was archived or deleted, else the last that was demoted; of an
-# environment what is live there, or was last; of an alias what it points at, or pointed at last. Each is only looked for where
-# those before it found none.
+# The version to compare with. For a release: the newest release, else the newest archived or deleted one, else the last that
+# was demoted. For an environment: the version that is live there, or was last. For an alias: the version that it points at, or
+# pointed at last. Each is searched only if the ones before it do not exist.
 _BASE = """
 LEFT JOIN LATERAL (
     SELECT release.id, release.version, release.decision_id FROM versions AS release
@@ -155,13 +155,13 @@ _SINCE = """
             SELECT earlier.id, earlier.live_from FROM stretch JOIN deployments AS earlier
                 ON earlier.superseded_by = stretch.id AND earlier.release_id = asked.id
         ) SELECT min(live_from) FROM stretch) END AS since"""
-# Those of the mount that were not read yet, and those that were missing or changed when they were last looked at.
+# Files of the mount that were not read yet, and files that were missing or changed at the last check.
 _UNSOUND = """,
     CASE WHEN gate.kind = 'files_intact' THEN ARRAY(
         SELECT left(artifact.path, 200) || ' is ' || replace(artifact.state, 'pending', 'not read yet')
         FROM artifacts AS artifact WHERE artifact.version_id = asked.id AND artifact.state <> 'ready'
         ORDER BY artifact.path LIMIT 4) END AS unsound"""
-# What the image registry answered last, of this repository or another one.
+# The last answer of the image registry, about this repository or an earlier one.
 _CHECKED = """,
     CASE WHEN gate.kind = 'digest_verified' THEN (
         SELECT jsonb_build_object('digest_status', checked.digest_status, 'unreachable', checked.unreachable,
@@ -172,7 +172,7 @@ _CHECKED = """,
                 WHEN 'gone' THEN format('its tag %s is gone', asked.tag) END,
             'is_elsewhere', checked.repository <> coalesce(nullif(model.repository, ''), model.storage_path))
         FROM image_checks AS checked WHERE checked.version_id = asked.id) END AS checked"""
-# The trusted keys, each once however often it was added, whose signatures of the digest verified and count now.
+# The trusted keys with a verified signature of the digest that counts now. A key that was added twice is one.
 _SIGNERS = """,
     CASE WHEN gate.kind = 'signed' THEN ARRAY(
         SELECT min(trusted.name) FROM image_checks AS checked, jsonb_to_recordset(checked.signatures) AS signature (key_id uuid)
@@ -254,7 +254,7 @@ TRIED = text(_sql("jsonb_populate_record(CAST(NULL AS gates), CAST(:gate AS json
 
 
 def as_json(kinds: frozenset[str]) -> str:
-    """Return SQL for the rows of a target's gates, of these kinds, as one JSON array, for a statement that reads other things too.
+    """Return SQL for the rows of a target's gates of these kinds as one JSON array, to be part of a larger statement.
 
     `from_json` reads it.
     """
@@ -268,7 +268,7 @@ def as_json_of(pairs: str, kinds: frozenset[str]) -> str:
 
 
 def _in_json(facts: str) -> str:
-    # Not jsonb, which takes twice as long to make and to send.
+    # Not jsonb, which takes twice as long to build and to send.
     return f"(SELECT coalesce(json_agg(facts), '[]') FROM ({facts}) AS facts)"  # noqa: S608
 
 
@@ -276,7 +276,7 @@ _IDS, _TIMES = ("id", "version_id", "registrant", "base_id"), ("created_at", "up
 
 
 def from_json(rows: Iterable[dict[str, Any]]) -> list[Any]:
-    """Return the rows of `as_json` with ids and times as the rows of a statement have them."""
+    """Return the rows of `as_json`, with ids and times as Python values."""
     return [
         SimpleNamespace(
             **{
@@ -291,7 +291,7 @@ def from_json(rows: Iterable[dict[str, Any]]) -> list[Any]:
 
 
 def approvals(fact: Any) -> list[Any]:
-    """Return the approvals of a gate's row, with ids and times as such."""
+    """Return the approvals of a gate's row, with ids and times as Python values."""
     return [
         SimpleNamespace(
             **{

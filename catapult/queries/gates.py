@@ -106,8 +106,8 @@ def directed(name: str) -> list[Any]:
 def verdicts(version_ids: Iterable[Any], target: str, asker: UUID | None) -> dict[UUID, list[Verdict]]:
     """Return `{version's id: the verdicts of the gates on its way to that target}`, an empty list if no gate applies.
 
-    `asker` is the voice that asks, whose own approval does not count. Sends one statement, however many gates there are, and
-    another one if any asks for signed files.
+    `asker` is the voice that asks, whose own approval does not count. Sends one statement, and another one if a gate
+    needs signed files.
     """
     ids = _uuids(version_ids)
     rows = facts(ids, target)
@@ -136,15 +136,15 @@ def verdicts_everywhere(
 
 def judged(rows: Sequence[Any], asker: UUID | None, signature: Signature | None = None) -> list[Verdict]:
     """Return the verdicts of all gates of a target on one version, from their `facts` and the one of its `signatures`."""
-    asks = any(fact.kind_ == GateKind.APPROVED for fact in rows)
-    current_hash = gates.gates_hash(rows) if asks else ""  # only approvals name it
+    needs_hash = any(fact.kind_ == GateKind.APPROVED for fact in rows)
+    current_hash = gates.gates_hash(rows) if needs_hash else ""  # only approvals name it
     return [gates.judge(fact, gate_facts.approvals(fact), current_hash, asker, signature) for fact in rows]
 
 
 def signatures(facts: Iterable[Any]) -> dict[UUID, Signature]:
-    """Return `{version's id: the signature of its files}` for the versions with a gate among these `facts` that asks for it.
+    """Return `{version's id: the signature of its files}` for the versions with a gate of `files_signed` among these `facts`.
 
-    Sends one statement, or none. What it reads is too much to be read along with the facts of every gate.
+    Sends one statement, or none. It reads too much to be part of the facts of every gate.
     """
     return file_signatures.of({fact.version_id for fact in facts if fact.kind_ == GateKind.FILES_SIGNED})
 
@@ -199,12 +199,14 @@ def facts(version_ids: Sequence[UUID], target: str) -> dict[UUID, list[Any]]:
     return rows
 
 
-def check_unnamed(place: str) -> None:
+def check_unnamed(environment: str) -> None:
     """Raise Conflict if a gate names that environment."""
-    named = select(func.count()).where(G.deleted_at.is_(None), or_(G.target == place, G.environment == place))
+    named = select(func.count()).where(
+        G.deleted_at.is_(None), or_(G.target == environment, G.environment == environment)
+    )
     count = db.session.scalar(named) or 0
     if count:
-        raise Conflict(f"{count} gates name {place}. Delete or change them first: GET /api/v1/gates lists them.")
+        raise Conflict(f"{count} gates name {environment}. Delete or change them first: GET /api/v1/gates lists them.")
 
 
 def _uuids(ids: Iterable[Any]) -> list[UUID]:

@@ -1,4 +1,4 @@
-"""What was live when, and what a rollback can go back to."""
+"""What was live at a time, and what a rollback can go back to."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ M: Any = RegisteredModel.__table__.c
 V: Any = Version.__table__.c
 D: Any = Deployment.__table__.c
 
-# Looked up for the rows of a page only. A join would be made for all rows.
+# Subqueries, which run for the rows of a page only. A join would run for all rows.
 _NAMES = {
     "model_name": select(M.name).where(M.id == D.model_id).scalar_subquery().label("model_name"),
     "version": select(V.version).where(V.id == D.release_id).scalar_subquery().label("version"),
@@ -44,22 +44,22 @@ def live(environment: str, at: datetime | None = None) -> Listing:
 
     A deployment is live from `live_from` until just before `ended_at`, to the microsecond.
     """
-    place = environments.lookup_name(environment)
+    lowered = environments.lookup_name(environment)
     if at is None:
-        return Listing(_EVER_LIVE.where(is_live(), D.place == place), newest_first(D.deployed_at, D.id))
-    there = func.catapult_place(D.place, D.place, literal_column("'[]'")).op("@>")(cast(place, Text))
+        return Listing(_EVER_LIVE.where(is_live(), D.place == lowered), newest_first(D.deployed_at, D.id))
+    there = func.catapult_place(D.place, D.place, literal_column("'[]'")).op("@>")(cast(lowered, Text))
     then = func.tstzrange(D.live_from, D.ended_at).op("@>")(at)
     return Listing(_EVER_LIVE.where(there, then), newest_first(D.deployed_at, D.id))
 
 
-def steps_back(model_id: UUID, place: str, to: UUID | None) -> Steps:
+def steps_back(model_id: UUID, environment: str, to: UUID | None) -> Steps:
     """Return what is live there, and the newest earlier deployment to go back to, or the one with the id `to` if it
     was live.
 
     Excludes the live version, versions rolled back from since the last ordinary deployment, and archived or deleted
     ones.
     """
-    there = (D.model_id == model_id, D.place == place, D.live_from.is_not(None))
+    there = (D.model_id == model_id, D.place == environment, D.live_from.is_not(None))
     columns = (D.id, D.release_id, V.version, D.metadata.label("metadata_"), D.endpoint_url, D.live_from)
     past = select(*columns).join_from(Deployment.__table__, Version.__table__, V.id == D.release_id).where(*there)
     live = db.session.execute(past.where(D.ended_at.is_(None))).one_or_none()
@@ -69,15 +69,15 @@ def steps_back(model_id: UUID, place: str, to: UUID | None) -> Steps:
         chosen = past.where(D.id == to, D.release_id != live.release_id, V.deleted_at.is_(None))
         return Steps(live, db.session.execute(chosen).one_or_none())
     usable = (V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value, D.release_id != live.release_id)
-    earlier = past.where(*usable, D.release_id.not_in(_rolled_back_from(model_id, place)))
+    earlier = past.where(*usable, D.release_id.not_in(_rolled_back_from(model_id, environment)))
     return Steps(live, db.session.execute(earlier.order_by(D.live_from.desc()).limit(1)).one_or_none())
 
 
-def _rolled_back_from(model_id: UUID, place: str) -> Any:
+def _rolled_back_from(model_id: UUID, environment: str) -> Any:
     """Return the versions rolled back from there since the last deployment without `rollback_of`."""
-    back, left = aliased(Deployment.__table__), aliased(Deployment.__table__)
-    b, f = back.c, left.c
-    there = (D.model_id == model_id, D.place == place, D.live_from.is_not(None))
+    back, former = aliased(Deployment.__table__), aliased(Deployment.__table__)
+    b, f = back.c, former.c
+    there = (D.model_id == model_id, D.place == environment, D.live_from.is_not(None))
     ordinary = select(func.max(D.live_from)).where(*there, D.rollback_of.is_(None)).scalar_subquery()
-    since = (b.model_id == model_id, b.place == place, b.live_from > ordinary)
-    return select(f.release_id).join_from(back, left, f.id == b.rollback_of).where(*since)
+    since = (b.model_id == model_id, b.place == environment, b.live_from > ordinary)
+    return select(f.release_id).join_from(back, former, f.id == b.rollback_of).where(*since)

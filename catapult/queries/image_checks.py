@@ -1,4 +1,4 @@
-"""What image registries last answered about the images of versions, and what is needed to ask them."""
+"""The last answers of image registries about versions, and the data of the next request."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ _SUBJECT = text(
 
 
 class Subject(NamedTuple):
-    """A version whose image is asked about, and all keys that its signatures are tried with.
+    """A version to ask its image registry about, and all keys to check its signatures with.
 
     `now` is the time before the registry is asked.
     """
@@ -62,12 +62,12 @@ class Subject(NamedTuple):
 
     @property
     def pull_from(self) -> str | None:
-        """The repository with its host; None if the model names none that can be pulled from."""
+        """The repository with its host; None if the model has none that can be pulled from."""
         return image_reference.pull_from(self.repository, self.storage_path)
 
 
 def subject(version_id: UUID) -> Subject | None:
-    """Return the version and what asking about its image needs; None if there is no such version."""
+    """Return the version with all that the request to its registry needs; None if there is no such version."""
     row = db.session.execute(_SUBJECT, {"version": version_id}).one_or_none()
     return Subject(*row) if row else None
 

@@ -13,9 +13,9 @@ from catapult.tables import Job
 
 J: Any = Job.__table__.c
 QUIET = 60
-"""Seconds without a job after which no worker runs: some jobs are repeated every few seconds."""
+"""Seconds without a job after which the worker counts as stopped: some jobs run every few seconds."""
 MANY = 6
-"""Attempts in a row, with the present one, after which a job is called failing."""
+"""Attempts, with the present one, from which a job counts as failing."""
 
 _JOBS = Listing(
     select(
@@ -40,7 +40,7 @@ _DEPTH = text(
 class Depth(NamedTuple):
     """How many jobs there are, how many seconds the oldest has been due, and whether a worker runs.
 
-    `failing` are those that are still tried, and have failed for about a minute.
+    `failing` are those that are still tried and have failed for about a minute.
     """
 
     open: int

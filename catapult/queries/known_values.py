@@ -1,4 +1,4 @@
-"""Values that are in the registry, for who types a filter."""
+"""Values in the registry, to complete a filter that somebody types."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ M: Any = RegisteredModel.__table__.c
 
 
 def beginning(field: str, start: str, most: int) -> list[str]:
-    """Return values of this field of versions that begin so; none if the field has no index by beginnings."""
+    """Return values of this field of versions that begin with `start`; none if no index finds them."""
     if field == "model_name":
         named = select(M.name).where(
             M.deleted_at.is_(None), func.lower(M.name).startswith(start.lower(), autoescape=True)

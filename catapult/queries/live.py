@@ -1,4 +1,4 @@
-"""What is live where: the overview's matrix, everything of one environment, and the candidates for a promotion.
+"""Live versions: the overview's matrix, those of one environment, and the candidates for a promotion.
 
 `stages.py` has the matrix of all models.
 """
@@ -59,10 +59,10 @@ def environments() -> list[str]:
 
 
 def _environments() -> list[Any]:
-    live_there = select(literal_column("1")).where(D.place == E.place, is_live()).exists()
+    live = select(literal_column("1")).where(D.place == E.place, is_live()).exists()
     query = (
         select(E.place, E.protected, FROZEN.label("frozen"), E.frozen_until)
-        .where(E.deleted_at.is_(None), live_there)
+        .where(E.deleted_at.is_(None), live)
         .order_by(E.rank, E.place)
     )
     return list(db.session.execute(query.limit(ENVIRONMENTS)))
@@ -154,11 +154,11 @@ def by_model() -> Listing:
 def matrix(models: int = MODELS) -> Matrix:
     """Return the models that were deployed last, and where their versions are live."""
     ranked = _environments()
-    places, protected = [row.place for row in ranked], {row.place for row in ranked if row.protected}
+    names, protected = [row.place for row in ranked], {row.place for row in ranked if row.protected}
     frozen = {row.place: row.frozen_until for row in ranked if row.frozen}
-    models = max(1, min(models, CELLS // max(len(places), 1)))
+    models = max(1, min(models, CELLS // max(len(names), 1)))
     # A model is live once in an environment, so these rows are of `models + 1` models, if there are so many.
-    enough = (models + 1) * len(places)
+    enough = (models + 1) * len(names)
     recent = select(D.model_id, D.deployed_at).where(is_live()).order_by(*_LIVE.order()).limit(enough).subquery().c
     chosen = select(recent.model_id).group_by(recent.model_id).order_by(func.max(recent.deployed_at).desc())
     listed = _LIVE.rows.add_columns(_ROLLED_BACK_FROM).where(D.model_id.in_(chosen.limit(models + 1)))
@@ -167,7 +167,7 @@ def matrix(models: int = MODELS) -> Matrix:
     for row in db.session.execute(query):
         rows[row.model_name][row.environment.lower()] = row
     shown, stages = list(rows.values())[:models], len(promotion_path(ranked))
-    return Matrix(places, stages, protected, frozen, shown, len(rows) > models)
+    return Matrix(names, stages, protected, frozen, shown, len(rows) > models)
 
 
 _COUNTED: Select[Any] = select(func.count()).select_from(

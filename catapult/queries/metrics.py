@@ -62,10 +62,10 @@ SELECT path FROM (
     (SELECT path FROM metrics WHERE version_id = (SELECT ids[1] FROM newest) ORDER BY path LIMIT {MOST_PATHS})
     UNION ALL
     (SELECT path FROM walk LIMIT {MOST_PATHS})
-) AS held
+) AS known
 WHERE coalesce(
-    (SELECT path FROM metrics WHERE path = held.path AND version_id = (SELECT ids[1] FROM newest) LIMIT 1),
-    (SELECT path FROM metrics WHERE path = held.path AND version_id = ANY(CAST((SELECT ids FROM newest) AS uuid[])) LIMIT 1)
+    (SELECT path FROM metrics WHERE path = known.path AND version_id = (SELECT ids[1] FROM newest) LIMIT 1),
+    (SELECT path FROM metrics WHERE path = known.path AND version_id = ANY(CAST((SELECT ids FROM newest) AS uuid[])) LIMIT 1)
 ) IS NOT NULL
 """  # noqa: S608 - built from constants
 ).execution_options(**KEEP_PLAN)
@@ -88,7 +88,7 @@ WHERE version_id = ANY(CAST(CAST(:versions AS text[]) AS uuid[])) AND path = ANY
 def paths(model_id: UUID, also: Sequence[str] = ()) -> list[str]:
     """Return the paths at which the newest versions have numbers, the main one first, and any of `also`.
 
-    Each path is found from the one before by one descent of an index. Reading all numbers would take ten times as long.
+    Each path is one descent of an index from the path before it. Reading all numbers would take ten times as long.
     """
     return sorted(set(db.session.scalars(_PATHS, {"model": model_id, "named": [*MAIN, *also]})), key=rank)
 

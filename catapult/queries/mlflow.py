@@ -44,11 +44,11 @@ D: Any = Deployment.__table__.c
 A: Any = Alias.__table__.c
 
 PROMPT = "mlflow.prompt.is_prompt"
-"""The tag of what MLflow keeps prompts in. Searches leave these out unless their filter names the tag."""
+"""The tag that marks a model as a prompt of MLflow. Searches leave prompts out unless the filter names the tag."""
 
 
 def _below(json: Any, key: str) -> Any:
-    """Return the JSON below a key. Not by a subscript, which no index has."""
+    """Return the JSON below a key. Not by a subscript, which no index matches."""
     return json.op("->", return_type=JSONB())(cast(key, Text))
 
 
@@ -76,12 +76,12 @@ _ORIGIN: Any = func.jsonb_strip_nulls(
 )
 
 
-def _is_live_in(place: str) -> ColumnElement[bool]:
-    return exists().where(D.release_id == V.id, D.place == place, is_live()).correlate(Version.__table__)
+def _is_live_in(environment: str) -> ColumnElement[bool]:
+    return exists().where(D.release_id == V.id, D.place == environment, is_live()).correlate(Version.__table__)
 
 
 _STAGE = case(
-    *((_is_live_in(place), stage) for stage, place in ENVIRONMENTS.items()),
+    *((_is_live_in(environment), stage) for stage, environment in ENVIRONMENTS.items()),
     (V.status == VersionStatus.ARCHIVED.value, ARCHIVED),
     else_=NONE,
 )
@@ -186,7 +186,9 @@ def _in(stage: str, asked: Any) -> ColumnElement[bool]:
     if stage == ARCHIVED:
         archived: ColumnElement[bool] = V.status == VersionStatus.ARCHIVED.value
         return archived
-    return and_(V.status == VersionStatus.ACTIVE.value, *(~_is_live_in(place) for place in ENVIRONMENTS.values()))
+    return and_(
+        V.status == VersionStatus.ACTIVE.value, *(~_is_live_in(environment) for environment in ENVIRONMENTS.values())
+    )
 
 
 def search_models(filter: str, order_by: list[str]) -> Listing:

@@ -1,4 +1,4 @@
-"""What stands at the head of a model's page, in one statement: its release, what is live, its candidate, and two counts."""
+"""The head of a model's page, in one statement: its release, live versions, candidate, and two counts."""
 
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What depends on the name of a model: the gates and the bounds of keys that are for it."""
+"""What depends on the name of a model: the gates and the bounds of keys that apply to it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def change(old: str, new: str) -> dict[str, list[dict[str, Any]]]:
     Of gates `id model target kind`, and of keys that work `id name prefix models`.
     """
     before, after = _gates(old), _gates(new)
-    lost, gained = (_beside(*pair) for pair in ((before, after), (after, before)))
+    lost, gained = (_only_in_first(*pair) for pair in ((before, after), (after, before)))
     keys = [
         (key, *(Bounds(models=tuple(key.models)).has_model(name) for name in (old, new))) for key in _bounded_keys()
     ]
@@ -35,8 +35,8 @@ def _gates(name: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _beside(ones: dict[str, Any], others: dict[str, Any]) -> list[dict[str, Any]]:
-    return [gate for gate_id, gate in ones.items() if gate_id not in others]
+def _only_in_first(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
+    return [gate for gate_id, gate in first.items() if gate_id not in second]
 
 
 def _bounded_keys() -> list[Any]:

@@ -1,4 +1,4 @@
-"""What somebody should look at: deployments that run or have failed, and freezes that end soon."""
+"""Things that need attention: deployments that run or have failed, and freezes that end soon."""
 
 from datetime import timedelta
 from typing import Any

@@ -30,7 +30,7 @@ _PEOPLE = Listing(
 
 
 class Me(NamedTuple):
-    """The key that asks, and its person."""
+    """The key of the request, and its person."""
 
     name: str
     role: Role

@@ -37,7 +37,7 @@ M: Any = RegisteredModel.__table__.c
 
 NOT_DELETED = M.deleted_at.is_(None)
 DESCRIPTION = normalized(M.description)
-"""As it is searched. A name has ASCII characters alone."""
+"""The description in the form that is searched. Names are ASCII and need no such form."""
 
 N: Any = ModelName.__table__.c
 V: Any = Version.__table__.c
@@ -78,7 +78,7 @@ _SORTED = {
 }
 SORTS = tuple(_SORTED)
 CALLED = select(N.model_id).where(N.name == bindparam("name")).scalar_subquery()
-"""The id of the model that is called `name`, in lower case, or was called so before."""
+"""The id of the model that has or had the name `name`, in lower case."""
 _BY_NAME = _MODELS.rows.where(M.id == CALLED)
 _BY_ID = _MODELS.rows.where(M.id == bindparam("model_id"))
 _EXISTS = select(M.id).where(NOT_DELETED, M.id == bindparam("model_id"))
@@ -107,9 +107,9 @@ def check(model_id: UUID) -> None:
 
 
 def registering(repositories: Collection[str]) -> Sequence[Any]:
-    """Return `id name repository storage_path register_tags` of the models whose images these are, if pushes register any.
+    """Return `id name repository storage_path register_tags` of the models with these repositories that register pushes.
 
-    The repositories have their hosts, and are in lower case. Walks ix_models_register_tags.
+    The repositories include their hosts, in lower case. Walks ix_models_register_tags.
     """
     columns = select(*shown(M, "id name repository storage_path register_tags"))
     asking = columns.where(NOT_DELETED, M.register_tags.is_not(None), literal_column(PULL_FROM).in_(list(repositories)))

@@ -1,4 +1,4 @@
-"""Image registries: one by its id, the list, and how a repository is reached."""
+"""Image registries: one by its id, the list, and the access to a repository."""
 
 from fnmatch import fnmatchcase
 from typing import Any
@@ -42,7 +42,7 @@ def missing() -> NotFound:
 
 
 def access(host: str, repository: str) -> Access:
-    """Return how the repository is reached: as the oldest registry of its host says that is for it, else without credentials.
+    """Return the access of the oldest registry that matches the repository, or access without credentials.
 
     Raises RegistryError if a secret is missing.
     """

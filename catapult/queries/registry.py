@@ -19,7 +19,7 @@ _DATABASE = text(
 )
 
 TIME_OUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
-_GIVEN = text(
+_CONNECTIONS = text(
     "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,"
     " pg_backend_pid() AS pid, ARRAY(SELECT name FROM pg_settings WHERE name = ANY(:names) AND setting = '0'"
     " OR name = 'default_transaction_isolation' AND setting <> 'read committed' ORDER BY name) AS missing"
@@ -33,7 +33,7 @@ _SUITS = text(
 )
 OLDEST = 14
 """The oldest PostgreSQL that has what the statements need: multiranges."""
-MADE = "TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
+OPTIONS = "TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
 
 
 class Database(NamedTuple):
@@ -44,7 +44,7 @@ class Database(NamedTuple):
     time: datetime
 
 
-class Given(NamedTuple):
+class Connections(NamedTuple):
     """How many connections there are for users that are not superusers, whether a pooler is in between, and which
     settings of `engine_options` did not arrive: time-outs, and the isolation."""
 
@@ -59,7 +59,7 @@ def ping() -> None:
 
 
 def unreachable_reason() -> str | None:
-    """Return why the database does not answer, in PostgreSQL's or the network's words; None if it does."""
+    """Return why the database does not answer, as PostgreSQL or the network reports it; None if it does."""
     try:
         ping()
     except OperationalError as error:
@@ -88,31 +88,29 @@ def migration() -> str | None:
 
 
 def is_owner() -> bool:
-    """Return whether this role owns the tables, so that it can migrate them; of an empty database it is to be the owner."""
+    """Return whether this role owns the tables and can migrate them. True for an empty database."""
     return bool(db.session.scalar(_OWNER))
 
 
-def given() -> Given:
-    """Return what a connection is given."""
-    row = db.session.execute(_GIVEN, {"names": list(TIME_OUTS)}).one()
+def connections() -> Connections:
+    """Return the number of connections and the settings of this one."""
+    row = db.session.execute(_CONNECTIONS, {"names": list(TIME_OUTS)}).one()
     connection: Any = db.session.connection().connection.dbapi_connection
     pooled = connection.info.backend_pid != row.pid  # a pooler reports another number when connecting
-    return Given(row.connections, pooled, row.missing)
+    return Connections(row.connections, pooled, row.missing)
 
 
 def unsuitable(connection: Connection) -> str | None:
-    """Return why the registry cannot be in this database, and what to do; None if it can."""
+    """Return why the registry cannot use this database, and what to do; None if it can."""
     encoding, version, folds = connection.execute(_SUITS).one()
     if version < OLDEST * 10_000:
         return f"The database is PostgreSQL {version // 10_000}. Use {OLDEST} or newer."
     if encoding != "UTF8":
-        return (
-            f"The database's encoding is {encoding}, which cannot hold every text. Use one that was made with {MADE}."
-        )
+        return f"The database's encoding is {encoding}, which cannot hold every text. Use one created with {OPTIONS}."
     if not folds:
         return (
             "The database's locale does not take I and i for one letter, as Turkish does not: names that differ by case "
-            f"alone would be two. Use one that was made with {MADE}."
+            f"alone would be two. Use one created with {OPTIONS}."
         )
     return None
 
@@ -125,7 +123,7 @@ def counts() -> dict[str, int]:
 
 
 def counted(table: Any) -> Any:
-    """Return the count by an index up to the limit, from there on an estimate."""
+    """Return the count, exact up to `EXACT_UP_TO` and an estimate above."""
     some: Any = select(literal_column("1")).select_from(table).where(table.deleted_at.is_(None)).limit(EXACT_UP_TO + 1)
     exact = select(func.count()).select_from(some.subquery()).scalar_subquery()
     return func.coalesce(func.nullif(exact, EXACT_UP_TO + 1), func.greatest(_estimate(table), EXACT_UP_TO + 1))

@@ -1,4 +1,4 @@
-"""Figures of the registry for monitoring. Each reads a bounded number of rows."""
+"""RegistryFigures of the registry for monitoring. Each reads a bounded number of rows."""
 
 from typing import Any, NamedTuple
 
@@ -65,8 +65,8 @@ _OTHERS = text(
 _FIRST = text("SELECT place FROM environments WHERE deleted_at IS NULL ORDER BY rank, place LIMIT :named")
 
 
-class Held(NamedTuple):
-    """The size of the registry. Rows have `place`, an environment in lower case; ages are in seconds."""
+class RegistryFigures(NamedTuple):
+    """RegistryFigures of the registry. Rows have `place`, an environment in lower case; ages are in seconds."""
 
     counts: dict[str, int]
     deployments: list[Any]
@@ -79,13 +79,13 @@ class Held(NamedTuple):
     files_damaged: dict[str, int]
     """By state: `missing` and `changed`."""
     images_changed: dict[str, int]
-    """Versions that are live, by what became of their images: `missing` and `mismatch` digests, `moved` and `gone` tags."""
+    """Live versions by the fault of their images: `missing` and `mismatch` digests, `moved` and `gone` tags."""
 
 
-def held() -> Held:
-    """Return the figures of this moment."""
+def figures() -> RegistryFigures:
+    """Return the present figures."""
     others = db.session.execute(_OTHERS, BOUND).one()
-    return Held(
+    return RegistryFigures(
         counts={**registry.counts(), "releases": _bounded(others.releases, others.estimated)},
         deployments=_deployments(),
         last_hour=_rows(_LAST_HOUR),

@@ -1,4 +1,4 @@
-"""Rollbacks: what they went back from and why, and the versions to go back to."""
+"""Rollbacks: the version that each left and why, and the versions to roll back to."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ V: Any = Version.__table__.c
 M: Any = RegisteredModel.__table__.c
 
 LATEST, OFFERED = 200, 20
-"""The number of latest deployments that are looked at, and the most versions that are offered."""
+"""The latest deployments that are searched, and the most versions that are offered."""
 
 _ROLLBACK = select(A.details["reason"].astext).where(A.resource_id == D.id, A.action == "deployment.rollback")
 _REASON = _ROLLBACK.order_by(A.created_at).limit(1).scalar_subquery()
@@ -28,11 +28,11 @@ def details(deployments: Iterable[Any]) -> dict[str, Any]:
     ids = [row.id for row in deployments if row.rollback_of]
     if not ids:
         return {}
-    left = aliased(Deployment.__table__)
+    replaced = aliased(Deployment.__table__)
     query = (
         select(as_text(D.id), V.version.label("from_version"), _REASON.label("reason"))
-        .join_from(Deployment.__table__, left, left.c.id == D.rollback_of)
-        .join(Version.__table__, V.id == left.c.release_id)
+        .join_from(Deployment.__table__, replaced, replaced.c.id == D.rollback_of)
+        .join(Version.__table__, V.id == replaced.c.release_id)
         .where(D.id.in_(ids))
     )
     return {row.id: row for row in db.session.execute(query)}
@@ -49,7 +49,7 @@ def with_deleted_version(deployments: Sequence[Any]) -> set[str]:
     return set(db.session.scalars(query)) if deployments else set()
 
 
-def choices(model_id: UUID, place: str, current_version_id: UUID) -> list[Any]:
+def choices(model_id: UUID, environment: str, current_version_id: UUID) -> list[Any]:
     """Return other active versions that were live in the environment, most recently live first, with that deployment.
 
     `id release_id version is_release live_from ended_at deployed_by`.
@@ -58,7 +58,9 @@ def choices(model_id: UUID, place: str, current_version_id: UUID) -> list[Any]:
     query = (
         select(as_text(D.id), D.release_id, V.version, released, D.live_from, D.ended_at, D.deployed_by)
         .join_from(Deployment.__table__, Version.__table__, V.id == D.release_id)
-        .where(D.model_id == model_id, D.place == place, D.live_from.is_not(None), D.release_id != current_version_id)
+        .where(
+            D.model_id == model_id, D.place == environment, D.live_from.is_not(None), D.release_id != current_version_id
+        )
         .where(V.deleted_at.is_(None), V.status == VersionStatus.ACTIVE.value)
         .order_by(D.live_from.desc())
         .limit(LATEST)

@@ -8,10 +8,10 @@ from sqlalchemy import text
 from catapult.extensions import db
 
 LAST = 20
-"""How many of the last deployments say how long one takes."""
+"""The last deployments whose median is the usual duration."""
 
 LATEST, EARLIER = 200, 5
-"""Of so many deployments of the model before it, the most that are shown as earlier ones to the environment."""
+"""The earlier deployments of the model that are searched, and the most to the same environment that are shown."""
 
 USUAL = """
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM (
@@ -30,7 +30,7 @@ class Runs(NamedTuple):
     usual: float | None
 
 
-# Walks ix_deployments_model; what is shown alone is looked up.
+# Walks ix_deployments_model; versions are looked up only for the rows that are shown.
 _EARLIER = text(
     f"""
 SELECT ({USUAL}) AS usual, run.id::text, run.status, run.deployed_by, run.deployed_at, run.live_from IS NOT NULL
@@ -56,7 +56,7 @@ def of(deployment_id: str) -> Runs:
     return Runs([row for row in rows if row.id], float(rows[0].usual) if rows and rows[0].usual else None)
 
 
-# The one before by ix_deployments_history. What did not go live is compared with what was live when it began.
+# Walks ix_deployments_history. A deployment that did not go live is compared with what was live when it began.
 _AROUND = text(
     """
 WITH it AS (SELECT * FROM deployments WHERE id = :id), around AS (

@@ -1,4 +1,4 @@
-"""Views: names that a person, or a service's key, gave to addresses of our pages."""
+"""Saved views: names that a person or a service gave to addresses of our pages."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from catapult.tables import SavedView
 
 S: Any = SavedView.__table__.c
 HOLDER: ColumnElement[Any] = func.coalesce(S.person_id, S.key_id)
-"""The voice that holds the view, as the unique index has it."""
+"""The voice that holds the view; the unique index has the same expression."""
 _VIEWS = Listing(select(*shown(S, "id name address created_at")), newest_first(S.created_at, S.id))
 
 

@@ -1,4 +1,4 @@
-"""The folder of the migrations, the newest of them, and what the database lacks of it."""
+"""The folder of the migrations, the newest one, and what the database lacks of it."""
 
 from functools import cache
 from pathlib import Path

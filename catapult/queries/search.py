@@ -1,8 +1,8 @@
 """The search at the top of every page.
 
-Models are found by any part of name or description; versions, tags and digests by their beginning; a model and a version
-together, `bert 2.5`; environments and keys by any part of their name. Nothing reads more rows than it shows, but for the few
-environments and the newest keys.
+Models match by any part of name or description; versions, tags and digests by their beginning; a model and a version
+together, `bert 2.5`; environments and keys by any part of their name. Each part reads only the rows that it shows, except for
+the few environments and the newest keys.
 """
 
 import re
@@ -56,7 +56,7 @@ class Hits(NamedTuple):
 def search(words: str, with_keys: bool = False) -> Hits:
     """Return up to `EACH` hits of each kind, none for an empty text. A digest matches with and without `sha256:`.
 
-    If a model and a version are named together, its versions are the hits, and the model is not one of its own.
+    If a model and a version are named together, the hits are its versions, without the model.
     """
     if not words:
         return Hits()
@@ -72,17 +72,17 @@ def search(words: str, with_keys: bool = False) -> Hits:
 
 
 def _models(words: str) -> list[Any]:
-    """Return the models that match, those first that are called exactly so, with or without what is before a slash."""
-    called = words.lower()
+    """Return the models that match. Exact matches come first, with or without the part before a slash."""
+    exact = words.lower()
     return sorted(
-        registered_models.search(words, EACH), key=lambda row: not f"/{row.name.lower()}".endswith(f"/{called}")
+        registered_models.search(words, EACH), key=lambda row: not f"/{row.name.lower()}".endswith(f"/{exact}")
     )
 
 
 def _beginning(words: str) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return the versions whose name, tag or digest begins so, each in the order of the index that finds them.
+    """Return the versions whose name, tag or digest begins with the words, each in the order of its index.
 
-    An order by time would sort all that match.
+    An order by time would have to sort all matches.
     """
     bare = f"sha256:{words.lower()}" if BARE_DIGEST.fullmatch(words.lower()) else words
     kinds = {"version": words, "tag": words, "digest": bare}
@@ -98,10 +98,9 @@ def _beginning(words: str) -> tuple[list[Any], list[Any], list[Any]]:
 
 
 def _of_models(models: Sequence[Any], version: str) -> list[Any]:
-    """Return the versions of these models that are called so, or begin so if they are SemVer and active; the highest first.
+    """Return the versions of these models with that name, or active SemVer versions that begin with it, the highest first.
 
-    With or without a `v` before it.
-    The index of a model's versions by name finds the one, the index by SemVer the others.
+    A `v` before it is ignored. Walks the indexes of a model's versions by name and by SemVer.
     """
     if not models:
         return []
@@ -114,8 +113,8 @@ def _of_models(models: Sequence[Any], version: str) -> list[Any]:
         in_range = _columns_of_model().where(active, V.semver_key.startswith(prefix), begins, ~named)
         highest = (V.semver_key.desc().nulls_last(), V.created_at.desc(), V.id.desc())
         parts.append(in_range.order_by(*highest).limit(EACH))
-    found = lateral(union_all(*(part.subquery().select() for part in parts))).alias("found")
-    query = select(M.name.label("model_name"), *found.c).join_from(RegisteredModel.__table__, found, true())
+    matches = lateral(union_all(*(part.subquery().select() for part in parts))).alias("matches")
+    query = select(M.name.label("model_name"), *matches.c).join_from(RegisteredModel.__table__, matches, true())
     rows = db.session.execute(query.where(M.id.in_([UUID(model.id) for model in models])))
     order = {model.name: position for position, model in enumerate(models)}
     return sorted(rows, key=lambda row: order[row.model_name])[:EACH]
@@ -131,7 +130,7 @@ def _environments(words: str) -> list[Any]:
 
 
 def _keys(words: str) -> list[Any]:
-    """Return the keys whose name has the words in it, of the newest."""
+    """Return the keys, among the newest, whose name contains the words."""
     newest = select(as_text(K.id), K.name, K.prefix, K.role, K.created_at).order_by(K.created_at.desc(), K.id.desc())
     rows = newest.limit(NEWEST_KEYS).subquery()
     named = or_(

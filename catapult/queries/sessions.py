@@ -1,4 +1,4 @@
-"""Sessions of people who are signed in, found by the token of their browser."""
+"""Sessions of people who are signed in, by the token of their browser."""
 
 import hashlib
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The matrix of models and environments: what is live, on its way, or failed since, and what was live at a time."""
+"""The matrix of models and environments: live, unfinished and failed deployments, and what was live at a time."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ M: Any = RegisteredModel.__table__.c
 
 ENVIRONMENTS = 200
 COUNTED, UNFINISHED = 100, 1_000
-"""Live deployments of an environment are counted up to this number; so many unfinished ones are looked at in all."""
+"""Live deployments of an environment are counted up to this number; so many unfinished ones are read in all."""
 
 ATTEMPTS, FIRST = 20, 10
 """The newest deployments of a model that may be shown as failed, and the most models shown before anything is live."""
@@ -114,9 +114,9 @@ ORDER BY recent.deployed_at DESC, recent.id DESC
 )
 
 
-def on_their_way(place: str) -> list[Any]:
+def on_their_way(environment: str) -> list[Any]:
     """Return the newest unfinished deployments to that environment: `id status deployed_at model_name version`."""
-    sent = {"unfinished": UNFINISHED, "place": place, "most": FIRST}
+    sent = {"unfinished": UNFINISHED, "place": environment, "most": FIRST}
     return list(db.session.execute(_ON_THEIR_WAY, sent))
 
 
@@ -162,9 +162,9 @@ LEFT JOIN LATERAL (SELECT version FROM versions WHERE id = before.release_id LIM
 ).bindparams(bindparam("models", type_=ARRAY(UUID())))
 
 
-def cells(model_ids: Sequence[str], places: Sequence[str]) -> Cells:
+def cells(model_ids: Sequence[str], environments: Sequence[str]) -> Cells:
     """Return what is live of the models, and the newest deployment after it where that is unfinished or failed."""
-    sent = {"models": list(model_ids), "places": list(places), "attempts": ATTEMPTS, "behind": BEHIND}
+    sent = {"models": list(model_ids), "places": list(environments), "attempts": ATTEMPTS, "behind": BEHIND}
     return _by_cell(db.session.execute(_CELLS, sent) if model_ids else ())
 
 
@@ -184,14 +184,14 @@ WHERE bar.ended_at IS NULL OR bar.ended_at > :at
 ).bindparams(bindparam("models", type_=ARRAY(UUID())))
 
 
-def cells_then(model_ids: Sequence[str], places: Sequence[str], at: datetime) -> Cells:
+def cells_then(model_ids: Sequence[str], environments: Sequence[str], at: datetime) -> Cells:
     """Return what was live of the models in these environments at that time."""
-    sent = {"models": list(model_ids), "places": list(places), "at": at}
+    sent = {"models": list(model_ids), "places": list(environments), "at": at}
     return _by_cell(db.session.execute(_THEN, sent) if model_ids else ())
 
 
 def _by_cell(rows: Any) -> Cells:
-    found: Cells = defaultdict(lambda: defaultdict(list))
+    cells: Cells = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        found[row.model_id][row.place].append(row)
-    return found
+        cells[row.model_id][row.place].append(row)
+    return cells

@@ -1,4 +1,4 @@
-"""What was stored, or registered on the mount, and when it was last looked at."""
+"""Stored blobs and files on the mount, and when each was last checked."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ B: Any = Blob.__table__.c
 class Stored(NamedTuple):
     """A blob, or a file on the mount, which has an id, a `name` in its version and a `path` there.
 
-    `sha256` is what it had, None while it was never read.
+    `sha256` is its hash when it was stored, None while it was never read.
     """
 
     sha256: str | None
@@ -29,7 +29,7 @@ class Stored(NamedTuple):
 
 
 def oldest(before: datetime) -> Stored | None:
-    """Return what was looked at longest ago, and before that time; None if there is nothing."""
+    """Return the blob or file that was checked longest ago, before that time; None if there is none."""
     blob = db.session.execute(
         select(B.sha256, B.checked_at).where(B.checked_at < before).order_by(B.checked_at).limit(1)
     ).first()
@@ -40,12 +40,12 @@ def oldest(before: datetime) -> Stored | None:
         .order_by(A.checked_at)
         .limit(1)
     ).first()
-    found = [Stored(row[0].hex(), *row[1:]) for row in (blob, file) if row]
-    return min(found, key=lambda each: each.checked_at, default=None)
+    candidates = [Stored(row[0].hex(), *row[1:]) for row in (blob, file) if row]
+    return min(candidates, key=lambda each: each.checked_at, default=None)
 
 
 def pending(most: int) -> list[Stored]:
-    """Return files on the mount that were never read, those first that were registered first."""
+    """Return files on the mount that were never read, oldest registration first."""
     query = select(A.checked_at, A.id, A.path, A.mount_path, A.size_bytes, A.mount_changed).where(
         A.state == ArtifactState.PENDING
     )
@@ -53,5 +53,5 @@ def pending(most: int) -> list[Stored]:
 
 
 def with_blob(sha256: str) -> list[UUID]:
-    """Return the files whose bytes that blob is."""
+    """Return the ids of the files that refer to that blob."""
     return list(db.session.scalars(select(A.id).where(A.blob == bytes.fromhex(sha256))))

@@ -59,14 +59,14 @@ ORDER BY coalesce(bar.live_from, bar.ended_at), bar.id
 ).bindparams(bindparam("models", type_=ARRAY(UUIDS())))
 
 
-def lanes(model_ids: Sequence[str], place: str, since: datetime) -> list[Any]:
+def lanes(model_ids: Sequence[str], environment: str, since: datetime) -> list[Any]:
     """Return what was live of the models in that environment since then, and what failed, oldest first.
 
     `id model_id live_from ended_at rollback_of version`; what failed has no `live_from`, and `ended_at` is its time.
     """
     if not model_ids:
         return []
-    sent = {"models": list(model_ids), "place": place, "since": since, "bars": BARS, "failed": FAILED}
+    sent = {"models": list(model_ids), "place": environment, "since": since, "bars": BARS, "failed": FAILED}
     return list(db.session.execute(_LANES, sent))
 
 
@@ -79,13 +79,13 @@ def freezes(environment: Any, since: datetime, now: datetime) -> list[Freeze]:
         .limit(CHANGES)
     )
     state = {name: getattr(environment, name) for name in FREEZE}
-    found, end = [], now
+    freezes, end = [], now
     for entry in db.session.execute(newest):
         before, after = _changed(entry)
-        found += _frozen(state | after, entry.created_at, end)
+        freezes += _frozen(state | after, entry.created_at, end)
         state, end = state | after | before, entry.created_at
-    found += _frozen(state, since, end)
-    return found[::-1]
+    freezes += _frozen(state, since, end)
+    return freezes[::-1]
 
 
 def _changed(entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -98,7 +98,7 @@ def _changed(entry: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _frozen(state: Mapping[str, Any], start: datetime, end: datetime) -> list[Freeze]:
-    """Return the freeze between the two times; none if it was not frozen."""
+    """Return a list with the freeze between the two times; empty if it was not frozen."""
     until = state["frozen_until"]
     until = datetime.fromisoformat(until) if isinstance(until, str) else until
     end = min(end, until) if until else end

@@ -1,4 +1,4 @@
-"""Uploads in progress, and how many bytes all files have."""
+"""Uploads in progress, and the bytes of all files."""
 
 from typing import Any
 from uuid import UUID

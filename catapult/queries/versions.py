@@ -106,7 +106,7 @@ def gone(model_name: str, version: str) -> NotFound:
 
 
 def compared(model_name: str, names: Sequence[str]) -> list[Any]:
-    """Return those of these versions that the model has, in the same order: whole rows, metadata too."""
+    """Return these versions of the model in the same order, as whole rows with metadata. Missing ones are left out."""
     query = _OF_MODEL.where(V.version.in_(list(names)))
     rows = {row.version: row for row in db.session.execute(query, {"name": model_name.lower()})}
     return [rows[name] for name in dict.fromkeys(names) if name in rows]
@@ -208,7 +208,7 @@ def latest(
 ) -> Any:
     """Return the model's newest version that is not archived, or the highest by number. Raises NotFound.
 
-    At most one has an alias, or is live in an environment.
+    At most one version has an alias, or is live in an environment.
     """
     query = _latest(environment is not None, alias is not None, is_release, order)
     values = {"name": model_name.lower(), "environment": environment, "alias": alias}
@@ -226,14 +226,14 @@ def latest(
 def set_aside(
     model_name: str, *, environment: str | None = None, alias: str | None = None, is_release: bool | None = None
 ) -> int:
-    """Return how many versions `latest` by number left aside, since their names are no numbers; 1,000 at most."""
+    """Return how many versions `latest` by number ignores because their names are not numbers; 1,000 at most."""
     query = _set_aside(environment is not None, alias is not None, is_release)
     return int(db.session.scalar(query, {"name": model_name.lower(), "environment": environment, "alias": alias}))
 
 
 @cache
 def _latest(in_environment: bool, by_alias: bool, is_release: bool | None, order: Order) -> Any:
-    """Return the query for `name`, `environment` and `alias`. Each of the 24 is built once: deploy scripts ask often."""
+    """Return the query for `name`, `environment` and `alias`. Each variant is built once: deploy scripts ask often."""
     highest = (V.semver_key.desc().nulls_last(),) if order == "semver" else ()
     conditions = _considered(in_environment, by_alias, is_release)
     return _OF_MODEL.where(*conditions).order_by(*highest, *_VERSIONS.order()).limit(literal_column("1"))
@@ -247,7 +247,7 @@ def _set_aside(in_environment: bool, by_alias: bool, is_release: bool | None) ->
 
 
 def _considered(in_environment: bool, by_alias: bool, is_release: bool | None) -> list[ColumnElement[bool]]:
-    # The status and the limits are written out: a plan for every value would not be worth keeping.
+    # The status and the limits are literals, so that one prepared plan fits.
     conditions: list[ColumnElement[bool]] = [V.status == literal(VersionStatus.ACTIVE.value, literal_execute=True)]
     if in_environment:
         conditions.append(_live_in(bindparam("environment"), CALLED))
@@ -264,9 +264,9 @@ def _released(wanted: bool) -> ColumnElement[bool]:
 
 
 def _live_in(environment: Any, model: Any) -> ColumnElement[bool]:
-    """Return whether the version is live there, by an array of ids that is read first. A join might walk every version.
+    """Return whether the version is live there, by an array of ids that is read first. A join might read every version.
 
-    With a model the array has one id at most, however many models are live there.
+    With a model the array has at most one id.
     """
     live = select(D.release_id).where(D.place == func.lower(environment), is_live())
     live = live if model is None else live.where(D.model_id == model)

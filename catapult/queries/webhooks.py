@@ -1,4 +1,4 @@
-"""Webhooks, and the deliveries of each with what came back."""
+"""Webhooks, and their deliveries with the answers."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ D: Any = Delivery.__table__.c
 E: Any = Event.__table__.c
 T: Any = DeliveryTry.__table__.c
 IN_ORDER = 2
-"""Tries of a delivery for which later ones of its model wait."""
+"""Tries of a delivery during which later deliveries of its model wait."""
 ACTIVE: ColumnElement[bool] = and_(W.deleted_at.is_(None), W.ended_at.is_(None))
 
 _STATE = case((W.ended_at.is_not(None), "ended"), (W.failing_since.is_not(None), "failing"), else_="active").label(
@@ -92,7 +92,7 @@ def missing() -> NotFound:
 
 
 def missing_delivery() -> NotFound:
-    return NotFound("There is no delivery with this id. They are kept for 30 days.")
+    return NotFound("There is no delivery with this id. Deliveries are deleted after 30 days.")
 
 
 _CONTENT = Decision.__table__.c.content
@@ -115,10 +115,10 @@ _TO_SEND = (
 
 
 def to_send(receiver_id: UUID, most: int) -> list[Any]:
-    """Return the oldest deliveries that this webhook or person waits for, as they are to be sent.
+    """Return the oldest waiting deliveries of this webhook or person.
 
-    Those that are not due yet are among them while they hold up later ones of their model. `image`, `digest` and `source` are those
-    that the decision let through, whatever the version's are by now.
+    They include deliveries that are not due yet but hold up later ones of their model. `image`, `digest` and `source` are those
+    of the decision, even if the version's have changed since.
     """
     receiver = func.coalesce(D.webhook_id, D.person_id) == receiver_id
     return list(db.session.execute(_TO_SEND.where(receiver).limit(most)))

@@ -1,10 +1,10 @@
 """Figures of the last twelve weeks: deployments, how long a version takes to the last environment, failures, repairs.
 
 A week begins on Monday, 00:00 UTC, and a deployment belongs to the week in which it began (`deployed_at`).
-A week that is over is counted once, when somebody first looks after `SETTLED`, and saved in `week_figures`; only the
-weeks since then are counted when they are asked for. So this reads a week or two, however many deployments there are.
-What happens to a deployment after its week was saved (it fails, is rolled back, or is deleted with its model) does not
-change the figures of that week: they say what was known then. Until then, a deleted deployment does not count.
+A week that is over is counted once, at the first look after `SETTLED`, and saved in `week_figures`. Later weeks are counted on
+each request, so that one or two weeks are read, however many deployments there are. What happens to a deployment after its
+week was saved (it fails, is rolled back, or is deleted with its model) does not change the figures of that week. Until then, a
+deleted deployment does not count.
 """
 
 import math
@@ -21,11 +21,11 @@ WEEKS = 12
 WEEK = timedelta(days=7)
 
 SETTLED = timedelta(days=1)
-"""How long after its end a week is saved. Until then, transactions of its last moment are committed, and deployments that
-were under way at its end have ended."""
+"""How long after its end a week is saved. By then the last transactions are committed, and deployments that were running have
+ended."""
 
 FRESH = 30.0
-"""Seconds for which a worker shows what it counted last."""
+"""Seconds for which a worker reuses the last figures."""
 
 _recent = WeakKeyDictionary[Engine, tuple[float, "Figures"]]()
 
@@ -63,8 +63,8 @@ class Figures(NamedTuple):
     unsaved: list[Week]
 
 
-# Walks ix_deployments_newest for each week that is not saved: that condition is within, so that no other week is counted. What
-# superseded a deployment that was rolled back is the rollback: a look-up by its id.
+# Walks ix_deployments_newest for each week that is not saved: the inner condition skips the others. A deployment was rolled back
+# if the one that superseded it is a rollback, which is looked up by its id.
 _FIGURES = text(
     """
 WITH last AS (

@@ -1,11 +1,11 @@
-"""The paths of files in a version: relative, one form for each, and the same on every system that they are downloaded to."""
+"""The paths of files in a version: relative, in one form, and valid on every system that they are downloaded to."""
 
 from unicodedata import normalize
 
 LONGEST, LONGEST_SEGMENT = 1_024, 255
-"""Characters of a path, and bytes of a segment in UTF-8, which is what file systems take."""
+"""The most characters of a path, and bytes of a segment in UTF-8, as file systems limit it."""
 FORBIDDEN = frozenset('\\:*?"<>|')
-"""Characters that Windows takes in no file's name."""
+"""Characters that Windows forbids in the names of files."""
 
 
 def fault(path: str) -> str:

@@ -1,6 +1,6 @@
 """An event as CDEvents 0.5.1, in the HTTP binary mode of CloudEvents.
 
-Sources: https://cdevents.dev/docs/ and its CloudEvents binding. What CDEvents has no type for is a custom event, `dev.cdeventsx`.
+Sources: https://cdevents.dev/docs/ and its CloudEvents binding. Events without a type there are custom events, `dev.cdeventsx`.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from catapult.tables import EventType
 SPECIFICATION = "0.5.1"
 SOURCE = "/catapult"
 _VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
-"""What stands in a header of CloudEvents as it is."""
+"""Characters that are not escaped in a header of CloudEvents."""
 
 _SERVICES = {
     EventType.DEPLOYMENT_SUCCESS: "deployed",

@@ -4,7 +4,7 @@ from base64 import b64encode
 from hashlib import sha256
 
 ED25519 = b"\x01"
-"""The kind of signature, as signed notes number them."""
+"""The number of this kind of signature in signed notes."""
 
 
 def body(origin: str, size: int, root: bytes) -> str:

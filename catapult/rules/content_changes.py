@@ -1,4 +1,4 @@
-"""What changed in the content of a version, in words."""
+"""Describe the changes of a version's content in words."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ SHOWN, LENGTH = 3, 60
 
 
 def described(changes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the changes in a sentence: `accuracy changed from 0.5 to 0.99`. They are as an audit entry has them."""
+    """Return the changes in a sentence: `accuracy changed from 0.5 to 0.99`. `changes` are those of an audit entry."""
     parts = []
     for field, change in changes.items():
         old, new = _flat(field, change.get("old")), _flat(field, change.get("new"))

@@ -1,4 +1,4 @@
-"""What is kept of a decision: the document, its hash, and the content of the version that it was about."""
+"""The document of a decision, its hash, and the content of its version."""
 
 import hashlib
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ ATTRIBUTES = tuple("kind_" if name == "kind" else name for name in FIELDS)
 def content_hash(version: Any) -> str:
     """Return the SHA-256 of the version's content, 64 hex digits, as `queries.content.HASH` does. `version.model` is set.
 
-    A source is part of it only where there is one, so that the hashes of before sources stay as they were.
+    A source is part of it only if there is one, so that hashes from before sources existed stay valid.
     """
     content = {
         "tag": version.tag,

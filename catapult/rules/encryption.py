@@ -1,4 +1,4 @@
-"""Secrets that have to be read again, such as a webhook's: encrypted under a key that is derived from SECRET_KEY."""
+"""Encrypt secrets that are read again, such as a webhook's, with a key derived from SECRET_KEY."""
 
 import base64
 from functools import lru_cache

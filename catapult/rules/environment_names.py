@@ -1,4 +1,4 @@
-"""The names of environments. They are part of addresses, which have words of their own after a name."""
+"""The names of environments. URLs contain them, followed by fixed segments that a name must not contain."""
 
 from catapult.tables import RESERVED_SEGMENTS
 
@@ -9,5 +9,5 @@ RESERVED = f"No segment after the first may be {', '.join(RESERVED_SEGMENTS)} or
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a segment after the first is a word of the addresses."""
+    """Return whether a segment after the first is one of the URLs' own segments."""
     return bool({*RESERVED_SEGMENTS, "-"} & set(name.lower().split("/")[1:]))

@@ -1,4 +1,4 @@
-"""What happened, as a sentence for people: "Dana Ortiz promoted 2.5.0 of sentiment-model (override): Needed for the launch".
+"""An event as a sentence for people: "Dana Ortiz promoted 2.5.0 of sentiment-model (override): Needed for the launch".
 
 An event is a mapping of `id`, `type`, `timestamp` and `data`. Each key of `data` may be absent or None. The sentences are plain
 text on one line; each format escapes them for itself.
@@ -13,7 +13,7 @@ from catapult.tables import RELEASE, EventType
 Event = Mapping[str, Any]
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-"""Line ends and other controls, what turns the direction of text, and halves of characters."""
+"""Line ends and other control characters, changes of the direction of text, and half surrogate pairs."""
 
 _SENTENCES = {
     EventType.VERSION_CREATED: "{by} registered {it}",

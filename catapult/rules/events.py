@@ -1,4 +1,4 @@
-"""The events of each audit entry, and what they carry."""
+"""The events of each audit entry, and their data."""
 
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,13 +18,13 @@ OF_ACTION = {
     Action.APPROVAL_WITHDRAW: EventType.APPROVAL_WITHDRAWN,
     Action.WEBHOOK_END: EventType.WEBHOOK_ENDED,
 }
-"""Actions that are always this event. Those of deployments and freezes depend on what the entry says."""
+"""Actions that are always this event. The events of deployments and freezes depend on the entry's details."""
 
 CARRIED = (
     *("model", "version", "version_id", "environment", "target", "status", "tag", "digest", "source", "from_version"),
     *("alias", "override", "decision_id", "reason", "comment", "webhook", "tag_digest"),
 )
-"""Details of an entry that its event carries, too."""
+"""Details of an entry that are also in its event."""
 TYPED = ("reason", "comment")
 LONGEST = 1_000
 """Characters of a text that somebody typed, so that every message stays small."""
@@ -47,7 +47,7 @@ def of(action: Action, resource_id: UUID | None, details: dict[str, Any], by: st
     if action.startswith("deployment."):
         data["deployment_id"] = str(resource_id)
     own = [NewEvent(kind, data | more) for kind, more in _kinds(action, details)]
-    return own + [NewEvent(kind, _elsewhere(data, details) | more) for kind, more in _ended(action, details)]
+    return own + [NewEvent(kind, _data_of_ended(data, details) | more) for kind, more in _ended(action, details)]
 
 
 def _kinds(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dict[str, Any]]]:
@@ -81,8 +81,8 @@ def _ended(action: Action, details: dict[str, Any]) -> list[tuple[EventType, dic
     ]
 
 
-def _elsewhere(data: dict[str, Any], details: dict[str, Any]) -> dict[str, Any]:
-    """Return what is true of a deployment that ended, whose version need not be the one that the entry is about."""
+def _data_of_ended(data: dict[str, Any], details: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of another deployment that ended, whose version may differ from the entry's."""
     shared = {name: data[name] for name in ("by", "reason", "environment") if name in data}
     model = details.get("model") or (details.get("name") if "environment" not in data else None)
     return shared | ({"model": model} if model else {})

@@ -1,4 +1,4 @@
-"""What the registry keeps of a file's content, beside its hash, so that nobody has to open the file to show or judge it."""
+"""What is stored of a file's content beside its hash, so that pages and gates need not read the file again."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The head of a file, read in few pieces up to a limit, and what is kept of the text in it.
+"""The head of a file, read in few pieces up to a limit, and its texts in the form that is stored.
 
 Each piece is a request where files are stored on S3. The first is small, since most heads are; the others are as large as
 memory should hold at once.
@@ -17,7 +17,7 @@ LONGEST_NAME = 65_535
 """The most bytes of a name, as GGUF has it for keys."""
 
 LONGEST_TEXT = 1_000
-"""The most characters that are kept of a text."""
+"""The most characters of a text that are stored."""
 
 Read = Callable[[int, int], bytes]
 """Returns the bytes of a file from a position on and before another; fewer at the end of the file."""
@@ -81,18 +81,18 @@ class Head:
 
 
 def storable(text: str) -> str:
-    """Return the text as it is stored: cut, and without NUL, which PostgreSQL refuses. Who shows it escapes the rest."""
+    """Return the text as it is stored: cut, and without NUL, which PostgreSQL refuses. Whoever shows it must escape it."""
     return text[:LONGEST_TEXT].replace("\0", "\ufffd")
 
 
 def quoted(name: str | bytes) -> str:
-    """Return the name as it reads in a message: short, and with escapes for what does not print. Bytes are UTF-8."""
+    """Return the name for a message: short, with escapes for characters that cannot be printed. Bytes are UTF-8."""
     text = name[:240].decode(errors="ignore") if isinstance(name, bytes) else name
     return repr(text[:60])
 
 
 class Budget:
-    """Room for items in the answer: so many, and so many bytes as JSON."""
+    """A limit on the number of items in the answer and on their bytes as JSON."""
 
     def __init__(self, items: int, size: int = 100_000) -> None:
         self._items, self._size = items, size

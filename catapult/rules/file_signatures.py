@@ -15,10 +15,10 @@ from catapult.rules.sigstore_bundle import MALFORMED, STATEMENT_TYPE, Envelope
 
 PATH = "model.sig"
 MOST_BYTES = 4 * 1024 * 1024
-"""Of a `model.sig`, which then names 10,000 files and more: 28,000 with the shortest names."""
+"""The most bytes of a `model.sig`: enough for 10,000 files and more, 28,000 with the shortest names."""
 
 MOST_FILES = 100_000
-"""Of a version whose signature is verified."""
+"""The most files of a version whose signature is verified."""
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 _SHOWN = 3
@@ -44,9 +44,9 @@ class _Statement(NamedTuple):
 
 
 def bundle(path: str, size: int, read: Read) -> str | None:
-    """Return the text of a file that is a version's signature, for `judge`; None if it is none, or too large.
+    """Return the text of the file if it is a version's signature, for `judge`; None if it is another file or too large.
 
-    It is empty if the file is no text that PostgreSQL can hold, and therefore no bundle.
+    It is empty if the file is not text that PostgreSQL can store, and therefore not a bundle.
     """
     if path != PATH or size > MOST_BYTES:
         return None
@@ -97,7 +97,7 @@ def _opened(bundle: str) -> Envelope:
 
 
 def _signer(keys: Iterable[Mapping[str, Any]], envelope: Envelope) -> Mapping[str, Any]:
-    """Return the trusted key that made the signature."""
+    """Return the trusted key of the signature."""
     by_use = sorted(keys, key=lambda key: (not key["applies"], key["expired"]))
     for key in by_use:
         if envelope.is_signed_by(key["public_key"]):
@@ -147,7 +147,7 @@ def _digest(resource: Any) -> bytes:
 
 
 def _compare(files: Mapping[str, str], signed: _Statement, signer: str) -> list[str]:
-    """Return the ignored files. Raises _Unverified, naming files, unless all others are the signed ones, and each of those."""
+    """Return the ignored files. Raises _Unverified, naming files, unless the others are exactly the signed files."""
     common = files.keys() & signed.files.keys()
     ignored = [path for path in files if path not in common and _is_ignored(path, signed.ignored)]
     faults = {

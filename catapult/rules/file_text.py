@@ -1,4 +1,4 @@
-"""What of a file is shown in place: its kind, its text, the rows of a table, and JSON with a line for each value."""
+"""Previews of files: their kind, text, the rows of a table, and JSON with a line for each value."""
 
 import csv
 import re
@@ -9,7 +9,7 @@ from io import StringIO
 from itertools import islice
 
 LARGEST = 256 * 1024
-"""The bytes of a text that are shown, and the most of a model card."""
+"""The most bytes of a text that are shown, and of a model card."""
 
 LARGEST_IMAGE = 20_000_000
 MOST_ROWS, MOST_COLUMNS, LONGEST_CELL = 200, 50, 500
@@ -67,7 +67,7 @@ def kind(path: str, media_type: str) -> Kind | None:
 
 
 def decoded(content: bytes, *, is_cut: bool = False) -> str | None:
-    """Return the text, or None if it is not UTF-8 without NUL. If it `is_cut`, its last character may be half there."""
+    """Return the text, or None if it is not UTF-8 without NUL. If it `is_cut`, its last character may be incomplete."""
     try:
         text = getincrementaldecoder("utf-8-sig")().decode(content, final=not is_cut)
     except UnicodeDecodeError:
@@ -78,7 +78,7 @@ def decoded(content: bytes, *, is_cut: bool = False) -> str | None:
 def rows(text: str, *, is_cut: bool = False) -> list[list[str]] | None:
     """Return the first rows of CSV, the heads first and one more than are shown; None if it cannot be read as that.
 
-    The delimiter is the most frequent one of the first line. A last row that may be half there is left out if the text `is_cut`.
+    The delimiter is the most frequent one of the first line. If the text `is_cut`, the last row may be incomplete and is left out.
     """
     first = text.partition("\n")[0]
     reader = csv.reader(StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count))
@@ -96,7 +96,7 @@ def _cut(cell: str) -> str:
 def laid_out(text: str) -> str:
     """Return JSON of a single line with a line for each value, every value as it is written, and at most `LARGEST` characters.
 
-    It is not parsed: what is not JSON stays readable, and depth costs nothing.
+    The text is not parsed, so that invalid JSON stays readable and deep JSON costs nothing.
     """
     if "\n" in text.strip():
         return text

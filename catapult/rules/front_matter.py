@@ -1,4 +1,4 @@
-"""The YAML of model cards: the front matter of a README.md, and an MLmodel file. Nobody has to trust it.
+"""The YAML of model cards: the front matter of a README.md, and an MLmodel file. It is untrusted.
 
 Every value is the text that somebody wrote: `no` is Norwegian and not false, and `1.10` is not `1.1`.
 """
@@ -15,7 +15,7 @@ LONGEST, MOST_PARTS, DEEPEST = 64 * 1024, 10_000, 20
 
 FRONT = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Makes texts, lists and dictionaries, and nothing else, whatever tags the text has."""
+"""Builds texts, lists and dictionaries only, whatever tags the YAML has."""
 
 
 def split(text: str) -> tuple[str, str]:
@@ -25,15 +25,15 @@ def split(text: str) -> tuple[str, str]:
 
 
 def fields(text: str) -> dict[str, Any]:
-    """Return the mapping that the YAML is. Raises Unreadable if it is none, or exceeds a limit, or refers to its own parts.
+    """Return the mapping in the YAML. Raises Unreadable if it is not a mapping, exceeds a limit, or has aliases.
 
-    The limits are checked on the stream of what the parser sees, before anything is made of it.
+    The limits are checked on the parser's events, before any object is built.
     """
     if len(text) > LONGEST:
         raise Unreadable(f"it is longer than {LONGEST:,} characters")
     try:
         _check(text)
-        result = yaml.load(text, LOADER)  # noqa: S506 - makes nothing but texts, lists and dictionaries
+        result = yaml.load(text, LOADER)  # noqa: S506 - builds texts, lists and dictionaries only
     except yaml.YAMLError as error:
         problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
         raise Unreadable(f"{problem or 'it is not YAML'}{f', line {mark.line + 1}' if mark else ''}") from None

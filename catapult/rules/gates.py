@@ -46,7 +46,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     GateKind.SIGNED: {"count": 1},
     GateKind.APPROVED: {"count": 1, "role": Role.RELEASER.value},
 }
-"""What the fields of a gate are where they are not given."""
+"""The defaults of a gate's fields."""
 
 CHANGED = "a gate has changed since"
 CONTENT_CHANGED = "the content has changed since"
@@ -54,13 +54,13 @@ OWN_REQUEST = "you cannot approve your own request"
 """Why an approval does not count for the key that gave it. It counts for others."""
 
 NOT_READ = "the signature of its files was not read"
-"""Of a gate that is not asked about here."""
+"""The detail of a `files_signed` gate where signatures are not read."""
 
 UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 class Approval(NamedTuple):
-    """An approval. `void` is the reason that it does not count, or None if it counts; `note` is what to know of its key."""
+    """An approval. `void` is the reason that it does not count, or None if it counts; `note` says who created its key."""
 
     id: UUID
     approved_by: str
@@ -120,9 +120,9 @@ def judge(
 ) -> Verdict:
     """Return the gate's verdict.
 
-    `facts` are the gate and all it looks at (`queries.gates.facts`), `approvals` those of the version and target that are not
-    withdrawn, `current_hash` is the `gates_hash` of the target's gates, and `asker` the voice that asks. `signature` is that of
-    the version's files; without it, no gate that asks for one passes.
+    `facts` are the gate and the facts it judges (`queries.gates.facts`), `approvals` those of the version and target that are not
+    withdrawn, `current_hash` is the `gates_hash` of the target's gates, and `asker` the voice of the request. `signature` is that
+    of the version's files; without it, no gate of `files_signed` passes.
     """
     if facts.kind_ == GateKind.APPROVED:
         return _approved(facts, [_judged(facts, approval, current_hash, asker) for approval in approvals])
@@ -156,7 +156,7 @@ def _no_regression(facts: Any) -> tuple[bool, str]:
 
 
 def _present(facts: Any) -> str:
-    """Return the number, and how it was changed last since registration."""
+    """Return the number and its last change since registration."""
     present = f"{facts.path} is {written(facts.number)}"
     if facts.edited is None:
         return present
@@ -217,7 +217,7 @@ def _digest_verified(facts: Any) -> tuple[bool, str]:
 
 
 def _not_verified(checked: dict[str, Any]) -> str:
-    """Return why the digest is not verified; what a registry that is not reached now said before counts too."""
+    """Return why the digest is not verified. If the registry is unreachable now, its last answer counts."""
     faults = {
         "missing": "the image registry does not have its digest",
         "mismatch": "the image registry has another content under its digest",
@@ -271,7 +271,7 @@ _RULES: dict[str, Callable[[Any], str]] = {
 
 
 def _base(gate: Any, is_present: bool = True) -> str:
-    """Return what a version is compared with on its way to the gate's target: what is there, or was there last."""
+    """Return the name of what a version is compared with: what is in the gate's target, or was last."""
     if gate.target == RELEASE:
         return "the current release" if is_present else "the last release"
     if targets.alias_of(gate.target) is not None:
@@ -329,7 +329,7 @@ def _void(facts: Any, row: Any, current_hash: str) -> str | None:
 
 
 def reason_cannot_approve(facts: Any, voice: UUID, role: Role) -> str | None:
-    """Return why no approval by this voice counts, whenever it is given; None if it does."""
+    """Return why no approval by this voice can count; None if one can."""
     if not role.holds(Role(facts.role)):
         return f"its key has the role {role}"
     if voice == facts.registrant:

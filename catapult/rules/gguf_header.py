@@ -2,7 +2,7 @@
 
 Source: the format's description in ggml (`docs/gguf.md`), the reader in llama.cpp (`ggml/src/gguf.cpp`) and the package `gguf`.
 Integers are little-endian, and big-endian from version 3 on if the file was written on such a machine. Lists of a tokenizer
-are gone past without being kept.
+are skipped.
 """
 
 import math
@@ -16,8 +16,8 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MOST_ENTRIES = 10_000
 MOST_TENSORS = 100_000
-MOST_KEPT = 200
-"""The most values of metadata that are kept."""
+MOST_STORED = 200
+"""The most values of metadata that are stored."""
 
 MOST_DIMENSIONS = 4
 DEEPEST = 8
@@ -94,7 +94,7 @@ class _Reader:
             raise Unreadable("it has a name that is not valid UTF-8") from None
 
     def text(self) -> str:
-        """Return the next string: as much of it as is kept."""
+        """Return the next string, cut as it is stored."""
         length = self.number("Q")
         start = self.head.take(min(length, 4 * LONGEST_TEXT))  # a character has at most 4 bytes
         self.head.skip(length - len(start))
@@ -139,7 +139,7 @@ class _Reader:
 
 
 def _add_metadata(reader: _Reader, entries: int, values: dict[str, Any]) -> None:
-    """Add the values that are looked at. Raise Unreadable if a key occurs twice, as both readers refuse that."""
+    """Add the values that are used. Raise Unreadable if a key occurs twice, as both readers refuse that."""
     keys: set[str] = set()
     for _ in range(entries):
         key, kind = reader.name(), reader.number("I")
@@ -149,12 +149,12 @@ def _add_metadata(reader: _Reader, entries: int, values: dict[str, Any]) -> None
         value = reader.value(kind)
         if key == "general.alignment" and kind != _UINT32:
             raise Unreadable("its general.alignment is not a number of 32 bits")
-        if len(values) < MOST_KEPT and (key.startswith("general.") or key.endswith(".context_length")):
+        if len(values) < MOST_STORED and (key.startswith("general.") or key.endswith(".context_length")):
             values[key] = value
 
 
 def _described(values: dict[str, Any]) -> Facts:
-    """Return what the metadata says of the model."""
+    """Return the facts of the model that are in the metadata."""
     result: Facts = {fact: values[key] for key, fact in _TEXTS.items() if isinstance(values.get(key), str)}
     length = values.get(f"{result.get('architecture')}.context_length")
     if type(length) is int:  # and not a bool

@@ -1,7 +1,7 @@
-"""What the image registry last answered about a version's image, as answers and decisions have it.
+"""The last answer of the image registry about a version, in the form of responses and decisions.
 
-An answer is a JSON object with the columns of `image_checks`. One about another repository than the model's present one counts
-for nothing.
+An answer is a JSON object with the columns of `image_checks`. An answer about another repository than the model's present one
+does not count.
 """
 
 from datetime import datetime
@@ -51,7 +51,7 @@ def manifest(check: Check | None) -> dict[str, Any] | None:
 
 
 def signatures(check: Check | None) -> list[dict[str, Any]]:
-    """Return `{key layout verified_at}` of each signature of the digest that verified. They are of the digest, wherever it lies."""
+    """Return `{key layout verified_at}` of each verified signature. They belong to the digest, in any repository."""
     return [
         {"key": each["key"], "layout": each["layout"], "verified_at": utc(each["verified_at"])}
         for each in (check["signatures"] if check else ())
@@ -73,5 +73,5 @@ def evidence(version: Any) -> dict[str, Any]:
 
 
 def utc(text: str) -> str:
-    """Return a time as PostgreSQL writes it in JSON as answers have it."""
+    """Return a time of PostgreSQL's JSON in the form of responses."""
     return rfc3339(datetime.fromisoformat(text))

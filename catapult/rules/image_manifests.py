@@ -1,7 +1,7 @@
 """Manifests of images, indexes and artifacts, and their configurations, as registries serve them.
 
-Sources: the OCI image specification 1.1, Docker's manifests of version 2, and ModelPack, whose configuration says of a model what
-an image's says of an image. What a registry sends is hostile until proven otherwise, and nobody has vouched for a digest's content.
+Sources: the OCI image specification 1.1, Docker's manifests of version 2, and ModelPack, whose configuration describes a
+model. What a registry sends is untrusted, and so is the content of a digest.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class Malformed(ValueError):
 
 
 class Descriptor(NamedTuple):
-    """What a manifest says of a blob or of another manifest."""
+    """A manifest's reference to a blob or another manifest."""
 
     media_type: str
     digest: str
@@ -104,7 +104,7 @@ def read(content: bytes, media_type: str) -> Manifest:
     try:
         fields = parsed(content)
         manifests, parts = fields.get("manifests"), fields.get("layers", fields.get("blobs"))
-        if (manifests is None) is (parts is None):  # both: two readers could take it for two different things
+        if (manifests is None) is (parts is None):  # with both, two readers could read two different things
             raise Malformed("something that is neither a manifest nor an index")
         config = _descriptor(fields["config"]) if fields.get("config") and manifests is None else None
         manifest = Manifest(
@@ -123,7 +123,7 @@ def read(content: bytes, media_type: str) -> Manifest:
 
 
 def by_preference(index: Manifest) -> list[Descriptor]:
-    """Return the images of the index that stand for it, the best first: linux/amd64, or else in its own order."""
+    """Return the images of the index, linux/amd64 first, the others in its order."""
     images = [each for each in index.manifests or () if each.platform]
     return sorted(images or index.manifests or (), key=lambda each: each.platform != FIRST_PLATFORM)
 
@@ -131,7 +131,7 @@ def by_preference(index: Manifest) -> list[Descriptor]:
 def described(digest: str, named: Manifest, image: Manifest | None, config: bytes | None) -> Image:
     """Return what is known of an image. Raises Malformed.
 
-    `named` is what the digest names; `image` is the same, or the image that stands for an index; `config` is the content of that
+    `named` is what the digest names; `image` is the same, or the image chosen from an index; `config` is the content of that
     image's configuration, if `has_known_config`.
     """
     facts = _facts(image.config, config) if image and image.config and config is not None else _Facts()
@@ -154,7 +154,7 @@ def described(digest: str, named: Manifest, image: Manifest | None, config: byte
 
 
 class _Facts(NamedTuple):
-    """What a configuration says."""
+    """The facts in a configuration."""
 
     platform: str | None = None
     created: datetime | None = None
@@ -200,7 +200,7 @@ def _media_type(value: Any) -> str:
 
 
 def _type_of(config: Descriptor | None) -> str | None:
-    """Return the type of an artifact that says it by its configuration alone; None for an image."""
+    """Return the artifact type that the configuration's media type gives; None for an image."""
     known = config is None or config.media_type in (*IMAGE_CONFIGS, EMPTY)
     return None if known or config is None else config.media_type
 

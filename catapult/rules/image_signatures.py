@@ -1,8 +1,8 @@
-"""Signatures of images by a key, in the two layouts that cosign writes: where they are, and what they are of.
+"""Signatures of images by a key, in the two layouts that cosign writes: where they are, and what they sign.
 
 "simple" is a manifest with the tag `sha256-<hex>.sig`: each layer is a claim about one image, as JSON, with the signature as an
-annotation. "bundle" is a Sigstore bundle that refers to the image: its statement has the image's digest. Who copies a signature to
-another image copies the claim too, so a claim counts for the digest that it names and for no other.
+annotation. "bundle" is a Sigstore bundle that refers to the image: its statement has the image's digest. A signature that
+is copied to another image still names the first, so a claim counts only for the digest that it names.
 """
 
 from base64 import b64decode
@@ -38,7 +38,7 @@ class SimpleClaim(NamedTuple):
     signature: bytes
 
     def is_signed_by(self, pem: str) -> bool:
-        """Return whether the key made the signature."""
+        """Return whether the signature verifies with the key."""
         return public_keys.has_signed(pem, self.signature, self.payload)
 
 
@@ -67,7 +67,7 @@ def simple_layers(manifest: Manifest) -> Iterator[tuple[Descriptor, bytes]]:
 
 
 def may_be_bundle(referrer: Descriptor) -> bool:
-    """Return whether it is worth reading. Registries and clients that know no `artifactType` leave it out, or say it is empty."""
+    """Return whether the referrer may be a bundle. Some registries and clients omit `artifactType` or leave it empty."""
     predicate_type = referrer.annotations.get(PREDICATE_ANNOTATION, PREDICATE_TYPE)
     return referrer.artifact_type in (*sigstore_bundle.MEDIA_TYPES, EMPTY, "") and predicate_type == PREDICATE_TYPE
 
@@ -78,7 +78,7 @@ def bundle_layer(manifest: Manifest) -> Descriptor | None:
 
 
 def is_of(layout: str, payload: bytes, digest: str) -> bool:
-    """Return whether what was signed is that the image of this digest is signed, and no other claim or image."""
+    """Return whether the payload claims that this digest is signed, not another claim or image."""
     try:
         return (_is_simple_of if layout == SIMPLE else _is_statement_of)(parsed(payload), digest)
     except MALFORMED:

@@ -1,7 +1,7 @@
-"""The format of an API key, and what is stored of it.
+"""The format of an API key, and the hash that is stored.
 
 `cat_`, 8 letters and digits that may be shown, `_`, 32 random bytes in base62, and a CRC-32 of all that in 6 characters of
-base62. The checksum finds a typo without the database, and tells a secret scanner that a text is a key.
+base62. The checksum detects a typo without the database, and lets a secret scanner recognize keys.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Markdown as HTML: the one function for all Markdown of the product.
 
-Raw HTML is shown as text. What the parser makes goes through a sanitizer that knows a few tags and four attributes, so that a
-mistake in one of them is held by the other, and both by the pages' content policy.
+Raw HTML is shown as text. The parser's output goes through a sanitizer that allows a few tags and four attributes, so that each
+catches a mistake of the other; the pages' content policy is the third barrier.
 """
 
 import re
@@ -60,7 +60,7 @@ MOST_TOKENS = 50_000
 """The most tokens of a text: one of 256 KiB that somebody wrote has a fifth of them."""
 
 MARKS, MOST_MARKS = re.compile(r"[\[*_~&<\\`\n]"), 10_000
-"""What takes time in a paragraph, the square of their number at worst, and the root of the most of all squares in a text."""
+"""Characters that cost time, at worst the square of their number in a paragraph. The squares may add up to `MOST_MARKS`²."""
 
 
 COMMENT = re.compile(r"<!--(?:(?!-->).)*+-->", re.DOTALL)
@@ -81,11 +81,11 @@ class _TooMuch(Exception):
 def to_html(text: str, level: int = 3, address: Address | None = None) -> str:
     """Return the Markdown as HTML that cannot run anything, link outside http(s), or load from another origin.
 
-    `level` is that of its first heading: the one below the heading of the page or card that shows it. Results are kept: a page
-    is asked for many times, and text full of brackets may take a second. What would take longer stays plain text.
+    `level` is that of its first heading: the one below the heading of the page or card that shows it. Results are cached: a
+    page is requested many times, and text full of brackets may take a second. Text that would take longer stays plain.
 
     `address` is for the guides, a text of ours: it returns where a link leads, or None for words without a link. Headings have
-    ids then, and pictures are left out.
+    ids then, and pictures are budget out.
     """
 
     def adapt(tokens: list[Token]) -> None:
@@ -101,7 +101,7 @@ def to_html(text: str, level: int = 3, address: Address | None = None) -> str:
 def file_to_html(text: str, level: int, files: Files) -> str:
     """Return the Markdown of a file as `to_html` does. Links may lead to files beside it, and its images are such files alone.
 
-    Paragraphs that are a comment, as the forms of Hugging Face's cards have them, are left out.
+    Paragraphs that are a comment, as the forms of Hugging Face's cards have them, are budget out.
     """
     links, images = dict(files.links), dict(files.images)
 
@@ -199,7 +199,7 @@ def _description(image: Token) -> str:
 
 
 def _image(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    """Return an image of this origin, or the description of another one: loading it would tell its host who reads."""
+    """Return an image of this origin, or the description of another one: loading it would reveal the reader to its host."""
     token = tokens[index]
     if VALUES["src"].fullmatch(str(token.attrs["src"])):
         return renderer.image(tokens, index, options, env)
@@ -214,13 +214,13 @@ def _check_tokens(state: StateBlock, start: int, end: int, silent: bool) -> bool
 
 
 def _parse_inline(state: StateCore) -> None:
-    """Parse the text of paragraphs, headings and cells, and leave as it is what would take too long."""
-    left = MOST_MARKS**2
+    """Parse the text of paragraphs, headings and cells, and leave text plain that would take too long."""
+    budget = MOST_MARKS**2
     for token in state.tokens:
         if token.type == "inline":
-            left -= len(MARKS.findall(token.content)) ** 2
-            token.children = [] if left >= 0 else [Token("text", "", 0, content=token.content)]
-            if left >= 0:
+            budget -= len(MARKS.findall(token.content)) ** 2
+            token.children = [] if budget >= 0 else [Token("text", "", 0, content=token.content)]
+            if budget >= 0:
                 state.md.inline.parse(token.content, state.md, state.env, token.children)
 
 

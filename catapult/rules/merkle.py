@@ -1,7 +1,7 @@
 """The Merkle tree of the audit log: RFC 9162, section 2.1.
 
-A tree is kept as its leaves and, level by level, the roots of complete subtrees of 256, 256², … leaves. Whatever is asked of
-a tree of any size, at most 256 rows of a level are read at two places: beside the entry, and at the right edge.
+A tree is stored as its leaves and, level by level, the roots of complete subtrees of 256, 256², … leaves. Each proof reads at
+most 256 rows of a level at two positions: beside the entry, and at the right edge.
 """
 
 from collections.abc import Callable, Sequence

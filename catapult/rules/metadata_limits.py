@@ -14,7 +14,7 @@ MAX_BYTES = 256 * 1024
 MAX_KEYS = 2_048
 
 MOST_LISTED = 64
-"""The most numbers in lists of a version that are indexed, and the most items of a list that are looked at for them."""
+"""The most numbers in lists of a version that are indexed, and the most items of a list that are searched for them."""
 
 Keys = tuple[str | int, ...]
 ODD = frozenset(".[")
@@ -56,18 +56,18 @@ def path(keys: Keys) -> str:
 
 
 def is_odd(key: str | int) -> bool:
-    """Return whether the path of other keys may read like one with this key in it."""
+    """Return whether the path with this key may equal the path of other keys."""
     return isinstance(key, str) and bool(ODD & set(key))
 
 
 def numbers(metadata: dict[str, Any]) -> list[tuple[str, Number]]:
     """Return numbers with their paths, `("eval.f1", 0.9)`: all but those in lists, and of these the first `MOST_LISTED`.
 
-    First is what is at the lowest positions of its lists. True and false are left out. Two paths can read alike if a key has a
+    Lower positions in lists come first. True and false are left out. Two paths can read alike if a key has a
     dot or a bracket in it. The one without such a key comes last: a filter means that one.
     """
-    found = ((keys, path(keys), value) for keys, value in _numbers(metadata, ()))
-    short = [number for number in found if len(number[1]) <= METRIC_PATH_LENGTH]
+    numbers = ((keys, path(keys), value) for keys, value in _numbers(metadata, ()))
+    short = [number for number in numbers if len(number[1]) <= METRIC_PATH_LENGTH]
     listed = [number for number in short if _highest(number[0]) is not None]
     first = nsmallest(MOST_LISTED, listed, key=lambda number: (_highest(number[0]), number[1]))
     chosen = [*(number for number in short if _highest(number[0]) is None), *first]

@@ -1,8 +1,8 @@
-"""The stages of MLflow, and what they are here."""
+"""The stages of MLflow and their environments."""
 
 NONE, STAGING, PRODUCTION, ARCHIVED = ALL = ("None", "Staging", "Production", "Archived")
 ENVIRONMENTS = {PRODUCTION: "production", STAGING: "staging"}
-"""The environment in which a version of that stage is live. One that is live in both is in the first."""
+"""The environment in which a version of that stage is live. A version that is live in both is in the first stage."""
 
 
 def named(text: str) -> str | None:

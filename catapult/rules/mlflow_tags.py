@@ -1,4 +1,4 @@
-"""The tags of MLflow. Metadata has them under a key of their own. They are labels: no content, and no gate reads them."""
+"""The tags of MLflow. Metadata has them under a key of their own. They are labels: not content, and no gate reads them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from catapult.rules.json_text import as_stored
 
 KEY = "mlflow_tags"
 ORIGIN = ("run_id", "run_link", "model_id")
-"""What `metadata.mlflow` has of where a version comes from. It is content."""
+"""The fields of `metadata.mlflow` that say where a version comes from. They are content."""
 KEY_LENGTH, VALUE_LENGTH = 250, 5_000
 MOST, MAX_CHARACTERS = 1_000, 256 * 1024
 
@@ -18,7 +18,7 @@ def of(metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def without(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata without them: what is content."""
+    """Return the metadata without the tags: its content."""
     return {key: value for key, value in metadata.items() if key != KEY} if KEY in metadata else metadata
 
 
@@ -45,8 +45,8 @@ def problems(metadata: dict[str, Any]) -> list[str]:
     return wrong
 
 
-def apart(changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the changes `{field: {old, new}}` with those of the tags beside those of the metadata, where they were in it."""
+def split(changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the changes `{field: {old, new}}` with those of tags split off from those of the metadata."""
     if "metadata" not in changes:
         return changes
     old, new = (changes["metadata"][when] for when in ("old", "new"))

@@ -1,4 +1,4 @@
-"""Model cards: `README.md` and MLflow's `MLmodel` at the root of a version's files. Their text is kept when they are added."""
+"""Model cards: `README.md` and MLflow's `MLmodel` at the root of a version's files. Their text is stored when they are added."""
 
 from catapult.rules import file_text
 from catapult.rules.file_head import Facts, Read

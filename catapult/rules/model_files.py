@@ -1,7 +1,6 @@
 """What is inside a model's weight file, from a range of its bytes.
 
-Nobody has to trust the file: it is not loaded, and its head is read within limits. These are in `file_head` and in the modules
-of the formats.
+The file is untrusted: it is not loaded, and its head is read within the limits of `file_head` and of the modules of the formats.
 """
 
 from catapult.rules import gguf_header, pickle_warning, safetensors_header

@@ -1,5 +1,5 @@
-"""The form in which texts are compared: Unicode NFC, in which é is one character however it was typed. PostgreSQL's
-`normalize` makes it of columns. Stored texts stay as they were sent."""
+"""The form in which texts are compared: Unicode NFC, in which é is one character however it was typed. For columns,
+PostgreSQL's `normalize` computes it. Stored texts stay as they were sent."""
 
 from unicodedata import normalize
 

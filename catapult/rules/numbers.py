@@ -1,4 +1,4 @@
-"""Numbers as they were sent: whole ones are ints with all their digits, others are floats. They compare as they are written."""
+"""Numbers as they were sent: whole numbers are ints with all their digits, others are floats. They compare as they are written."""
 
 from decimal import Context, Decimal
 

@@ -46,7 +46,7 @@ def fingerprint(key: PublicKey) -> str:
 
 
 def has_signed(pem: str, signature: bytes, message: bytes) -> bool:
-    """Return whether the key, as it is stored, made the signature: ECDSA and RSA (PKCS #1 v1.5) with SHA-256, or Ed25519."""
+    """Return whether the signature verifies with the stored key: ECDSA and RSA (PKCS #1 v1.5) with SHA-256, or Ed25519."""
     key = parsed(pem)
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):

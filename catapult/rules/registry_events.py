@@ -1,7 +1,7 @@
-"""What docker-registry and Harbor tell when an image is pushed. Nothing of it is believed: it says where to look.
+"""Notifications of docker-registry and Harbor about pushed images. They are untrusted and only say where to look.
 
-Sources: "Work with notifications" of CNCF Distribution 2.8 and 3.0, and "Configure Webhook Notifications" of Harbor 2. Whatever
-is not a push of a tag, or not of their form, is left out: a registry would send a refused notification again and again.
+Sources: "Work with notifications" of CNCF Distribution 2.8 and 3.0, and "Configure Webhook Notifications" of Harbor 2. Everything
+else is ignored and not refused: a registry would send a refused notification again and again.
 """
 
 import re
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 LONGEST = 300
 BLOB = "application/octet-stream"
 BESIDE_IMAGE = re.compile(r"sha(256|384|512)-[a-f0-9]{64,128}(\..*)?")
-"""Tags under which tools keep signatures and what else belongs to an image: it is no image itself."""
+"""Tags for signatures and other attachments of an image, which are not images."""
 
 
 class Push(NamedTuple):
@@ -24,7 +24,7 @@ class Push(NamedTuple):
 
 
 def pushes(body: dict[str, Any]) -> list[Push]:
-    """Return the pushes of tags that a notification tells of, each once."""
+    """Return the pushes of tags in a notification, each once."""
     events = [*_of_docker(body.get("events") or ()), *_of_harbor(body.get("type"), body.get("event_data"))]
     return [
         Push(f"{host.lower()}/{repository}:{tag}", tag, digest)

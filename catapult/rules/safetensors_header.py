@@ -16,7 +16,7 @@ MOST_ENTRIES = 10_000
 """The most entries of metadata."""
 
 MOST_LISTED = 200
-"""The most tensors, and the most entries of metadata, that are kept."""
+"""The most tensors, and the most entries of metadata, that are stored."""
 
 BITS = {
     **dict.fromkeys(("F4",), 4),
@@ -80,7 +80,7 @@ def _metadata(header: StrictJson) -> dict[str, str]:
 
 
 class _Tensors:
-    """The tensors of a file: all of them counted and checked, the first kept."""
+    """The tensors of a file: all are counted and checked, the first are stored."""
 
     def __init__(self) -> None:
         self._names: set[bytes] = set()
@@ -102,11 +102,11 @@ class _Tensors:
         self._dtypes[dtype] = self._dtypes.get(dtype, 0) + 1
         self._parameters += math.prod(shape)
         if len(self._list) < MOST_LISTED:
-            self._keep(
+            self._store(
                 {"name": storable(name[: 4 * LONGEST_TEXT].decode(errors="ignore")), "dtype": dtype, "shape": shape}
             )
 
-    def _keep(self, item: Facts) -> None:
+    def _store(self, item: Facts) -> None:
         if self._budget.has_room(item):
             self._list.append(item)
 
@@ -123,7 +123,7 @@ class _Tensors:
             raise Unreadable(f"its tensors have {end:,} bytes in all, but {size:,} bytes follow the header")
 
     def facts(self) -> Facts:
-        """Return what there is to say of them."""
+        """Return the facts of the tensors."""
         return {
             "parameters": self._parameters,
             "tensors": len(self._names),

@@ -43,6 +43,6 @@ def _prerelease(text: str) -> str:
 
 
 def semver_prefix(text: str) -> str | None:
-    """Return what the keys of the versions begin with that go on after this text: of `1.2` those of 1.2.0 and 1.2.3-rc1."""
+    """Return the beginning of the keys of versions that start with this text: `1.2` for 1.2.0 and 1.2.3-rc1."""
     match = re.match(r"[vV]?(\d+)(?:\.(\d+)(?:\.(\d+))?)?", text)
     return "".join(_number(part) for part in match.groups() if part is not None) if match else None

@@ -14,7 +14,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 BY_CERTIFICATE = {"certificate", "x509CertificateChain"}
 MALFORMED = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
-"""What reading parsed JSON raises where it is not of the expected form."""
+"""The exceptions of reading parsed JSON that has an unexpected form."""
 
 
 class Unopened(Exception):
@@ -22,13 +22,13 @@ class Unopened(Exception):
 
 
 class Envelope(NamedTuple):
-    """What was signed, and the one signature. `payload` is a statement, for `parsed`, but nobody has vouched for it yet."""
+    """What was signed, and the one signature. `payload` is a statement, for `parsed`, not yet verified."""
 
     payload: bytes
     signature: bytes
 
     def is_signed_by(self, pem: str) -> bool:
-        """Return whether the key made the signature. The bundle's own hint of the key proves nothing, and is not read."""
+        """Return whether the signature verifies with the key. The bundle's own hint of the key proves nothing and is ignored."""
         message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(self.payload), self.payload)
         return public_keys.has_signed(pem, self.signature, message)
 

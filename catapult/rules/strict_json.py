@@ -1,6 +1,6 @@
 """JSON that is parsed in place, as strictly as `serde_json` does it, which is what safetensors' own reader uses.
 
-Objects for all values of a hostile text would take 25 times its size, so only what the caller asks for becomes one. Quantifiers
+Objects for all values of a hostile text would take 25 times its size, so only requested values become objects. Quantifiers
 are possessive (`*+`): no pattern goes back over what it matched, or keeps a stack to do so.
 
 Source: RFC 8259. `serde_json` also refuses half a surrogate pair, a number that a double cannot hold, and more than 127 levels.
@@ -80,8 +80,8 @@ class StrictJson:
         return match is not None
 
     def text(self, what: str) -> str:
-        """Return the next value, a string: as much of it as is kept."""
-        return _kept(self.take(_TEXT, what)[1])
+        """Return the next value, a string, cut as it is stored."""
+        return _cut(self.take(_TEXT, what)[1])
 
     def numbers(self, what: str) -> list[int]:
         """Return the next value, an array of whole numbers that are not negative and have at most 64 bits."""
@@ -132,8 +132,8 @@ def _name(string: bytes) -> bytes:
     return json.loads(string).encode() if b"\\" in string else string[1:-1]
 
 
-def _kept(string: bytes) -> str:
-    """Return what is kept of a JSON string, without decoding the rest."""
+def _cut(string: bytes) -> str:
+    """Return a JSON string, cut as it is stored, without decoding the rest."""
     if len(string) <= LONGEST_TEXT:
         return storable(_name(string).decode())
     first = _FIRST.match(string, 1, len(string) - 1)

@@ -14,8 +14,8 @@ SUBSCRIBED = [kind for kind in EventType if kind != EventType.WEBHOOK_TEST]
 def wants(webhook: Webhook, kind: str, data: Mapping[str, Any]) -> bool:
     """Return whether this event is sent to the webhook.
 
-    A filter by model does not hold back events without a model, such as `environment.frozen`, nor one by environment those
-    without an environment, such as promotions.
+    A filter by model does not exclude events without a model, such as `environment.frozen`. A filter by environment does not
+    exclude events without an environment, such as promotions.
     """
     if kind not in SUBSCRIBED or (webhook.events is not None and kind not in webhook.events):
         return False

@@ -1,6 +1,6 @@
-"""What gates and approvals are for: becoming a release, reaching an environment, or being what an alias points at.
+"""The targets of gates and approvals: becoming a release, reaching an environment, or getting an alias.
 
-An alias is a target as `@champion`. No environment's name begins with @.
+An alias is written as `@champion`. No environment's name begins with @.
 """
 
 import re

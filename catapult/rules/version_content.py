@@ -1,4 +1,4 @@
-"""What a version is of: an image, which has a tag and a digest, or a source, or both."""
+"""What a version consists of: an image, which has a tag and a digest, or a source, or both."""
 
 
 def missing(tag: str | None, digest: str | None, source: str | None) -> dict[str, list[str]]:

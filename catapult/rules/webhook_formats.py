@@ -1,4 +1,4 @@
-"""An event as what its receiver reads: HTTP messages in four formats, and mail. What people typed is escaped and cut for each."""
+"""An event as a message: HTTP in four formats, and mail. Each escapes and cuts what people typed."""
 
 import json
 import re
@@ -13,9 +13,9 @@ from catapult.tables import WebhookFormat
 Content = TypeVar("Content")
 LIMIT = 20_000
 LENGTHS = (1_000, 250, 60)
-"""At how many characters texts are cut: the first that gives a body of less than `LIMIT` bytes."""
+"""Lengths at which texts are cut: the first with which the body has less than `LIMIT` bytes."""
 CHAT_LENGTH = 800
-"""Of a sentence in chats. Discord takes 2,000 characters, of which escapes and the link need some."""
+"""The most characters of a sentence in chats. Discord takes 2,000, including escapes and the link."""
 OPEN = "Open in Catapult"
 
 

@@ -131,13 +131,15 @@ def check_connections(wanted: int) -> None:
 
     The connections of a pooler are not counted. A pooler may also drop the settings that we ask for (docs/operations.md).
     """
-    given = registry.given()
-    if wanted > given.connections and not given.pooled:
+    connections = registry.connections()
+    if wanted > connections.connections and not connections.pooled:
         log.warning(
-            "fewer connections than the workers may use: lower WEB_CONCURRENCY", given=given.connections, wanted=wanted
+            "fewer connections than the workers may use: lower WEB_CONCURRENCY",
+            given=connections.connections,
+            wanted=wanted,
         )
-    if given.missing:
+    if connections.missing:
         log.warning(
             "the database connection lacks settings: set them in the pooler's connect_query, or for the role",
-            missing=given.missing,
+            missing=connections.missing,
         )

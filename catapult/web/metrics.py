@@ -26,7 +26,7 @@ from catapult.config import Settings
 from catapult.errors import Forbidden, Unauthenticated
 from catapult.extensions import current_settings, db
 from catapult.queries import registry_metrics
-from catapult.queries.registry_metrics import Held
+from catapult.queries.registry_metrics import RegistryFigures
 from catapult.web import auth, error_handlers, forwarded
 
 log = structlog.get_logger("catapult")
@@ -95,46 +95,46 @@ class Holding:
 
     def __init__(self) -> None:
         self.lock, self.until = Lock(), 0.0
-        self.held: Held | None = None
+        self.figures: RegistryFigures | None = None
         self.up = False
 
     def collect(self) -> Iterator[Any]:
         """Yield the metrics; only `build` and `database_up` while the database is down or busy."""
         from prometheus_client.core import InfoMetricFamily
 
-        held = self._fresh()
+        figures = self._fresh()
         yield InfoMetricFamily("catapult_build", "What runs here.", {"version": version.VERSION})
         yield _gauge("database_up", "Whether the database answered.", [], {(): int(self.up)})
-        if held is not None:
-            yield from _families(held)
+        if figures is not None:
+            yield from _families(figures)
 
-    def _fresh(self) -> Held | None:
+    def _fresh(self) -> RegistryFigures | None:
         with self.lock:
             if time.monotonic() >= self.until:
                 self._query()
                 self.until = time.monotonic() + FRESH
-            return self.held
+            return self.figures
 
     def _query(self) -> None:
         try:
-            self.held, self.up = registry_metrics.held(), True
+            self.figures, self.up = registry_metrics.figures(), True
         except SQLAlchemyError as error:
             db.session.rollback()
             log.warning("the registry's metrics could not be read", error=type(error).__name__)
-            self.held, self.up = None, error_handlers.of_database(error) is not error_handlers.DOWN  # busy is up
+            self.figures, self.up = None, error_handlers.of_database(error) is not error_handlers.DOWN  # busy is up
 
 
-def _families(held: Held) -> Iterator[Any]:
+def _families(figures: RegistryFigures) -> Iterator[Any]:
     """Yield the gauges, in Prometheus' units. Environments after the first share the series `other`.
 
     Publishers may invent any number of environments, and each would be a series for ever.
     """
-    named = frozenset(held.environments)
-    for name, number in held.counts.items():
+    named = frozenset(figures.environments)
+    for name, number in figures.counts.items():
         yield _gauge(name, f"{name.capitalize()} not deleted; estimated above 10,000.", [], {(): number})
     outcomes = {
-        "deployments_by_outcome": ("Deployments not deleted; estimated above 10,000.", held.deployments),
-        "deployments_last_hour": ("Deployments of the last hour, 10,000 at most.", held.last_hour),
+        "deployments_by_outcome": ("Deployments not deleted; estimated above 10,000.", figures.deployments),
+        "deployments_last_hour": ("Deployments of the last hour, 10,000 at most.", figures.last_hour),
     }
     for name, (about, rows) in outcomes.items():
         numbers = Counter[Any]()
@@ -142,7 +142,7 @@ def _families(held: Held) -> Iterator[Any]:
             numbers[row.place if row.place in named else OTHER, row.status] += row.number
         yield _gauge(name, about, ["environment", "status"], numbers)
     live = defaultdict[Any, list[Any]](list)
-    for row in held.live:
+    for row in figures.live:
         live[row.place if row.place in named else OTHER,].append(row)
     ages: dict[str, tuple[str, Callable[[list[Any]], float]]] = {
         "live_deployments": ("Live deployments.", lambda rows: sum(row.number for row in rows)),
@@ -151,17 +151,17 @@ def _families(held: Held) -> Iterator[Any]:
     }
     for name, (about, fold) in ages.items():
         yield _gauge(name, about, ["environment"], {place: fold(rows) for place, rows in live.items()})
-    yield _gauge("keys_expiring", "Active keys that expire within 14 days.", [], {(): held.keys_expiring})
-    yield _gauge("worker_up", "Whether a worker ran a job in the last minute.", [], {(): int(held.jobs.runs)})
-    yield _gauge("jobs_due", "Jobs that are due.", [], {(): held.jobs.due})
-    yield _gauge("jobs_oldest_due_seconds", "How long the oldest job has been due.", [], {(): held.jobs.oldest})
-    yield _gauge("jobs_failing", "Jobs that fail again and again.", [], {(): held.jobs.failing})
-    yield _gauge("jobs_failed", "Jobs that failed for good.", [], {(): held.jobs.failed})
-    damaged = {(state,): number for state, number in held.files_damaged.items()}
+    yield _gauge("keys_expiring", "Active keys that expire within 14 days.", [], {(): figures.keys_expiring})
+    yield _gauge("worker_up", "Whether a worker ran a job in the last minute.", [], {(): int(figures.jobs.runs)})
+    yield _gauge("jobs_due", "Jobs that are due.", [], {(): figures.jobs.due})
+    yield _gauge("jobs_oldest_due_seconds", "How long the oldest job has been due.", [], {(): figures.jobs.oldest})
+    yield _gauge("jobs_failing", "Jobs that fail again and again.", [], {(): figures.jobs.failing})
+    yield _gauge("jobs_failed", "Jobs that failed for good.", [], {(): figures.jobs.failed})
+    damaged = {(state,): number for state, number in figures.files_damaged.items()}
     yield _gauge("files_damaged", "Files that were not as they were added, 10,000 at most.", ["state"], damaged)
-    changed = {(state,): number for state, number in held.images_changed.items()}
+    changed = {(state,): number for state, number in figures.images_changed.items()}
     yield _gauge("live_images_changed", "Live versions whose image is not as it was registered.", ["state"], changed)
-    yield _gauge("deliveries_waiting", "Events on their way, 10,000 at most.", [], {(): held.deliveries_waiting})
+    yield _gauge("deliveries_waiting", "Events on their way, 10,000 at most.", [], {(): figures.deliveries_waiting})
 
 
 def _gauge(name: str, about: str, labels: list[str], values: Mapping[Any, float]) -> Any:

@@ -1,1 +1,1 @@
-"""What lists share: paging, sorting, columns as answers show them, prepared statements."""
+"""Shared parts of lists: paging, sorting, columns for responses, prepared statements."""

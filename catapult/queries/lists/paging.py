@@ -1,4 +1,4 @@
-"""Keyset paging: a page costs the same wherever it begins, and never skips or repeats a row while others write.
+"""Keyset paging: a page costs the same at any position, and never skips or repeats a row while others write.
 
 A list is ordered by a column and the id, and has an index that ends in those two. Lists of models and versions can
 also be sorted as a request asks (`sorting.py`).
@@ -33,7 +33,7 @@ LONGEST = 3.0
 """Seconds for a list that a client filters, sorts or searches as it likes."""
 
 cached_query = lru_cache(maxsize=128)
-"""Keeps lists and statements for requests that repeat: building them takes as long as PostgreSQL does."""
+"""Caches lists and statements: building one takes as long as PostgreSQL takes to run it."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Listing:
     shown: "Select[*tuple[Any, ...]] | None" = None
     """For a sorted list, the query that reads the rows once their ids are known."""
     candidates: tuple[Candidates, ...] = ()
-    """For a sorted list: index lookups that find all its rows, used if one returns few rows."""
+    """For a sorted list: index look-ups that contain all its rows, used if one returns few rows."""
     counted: "Callable[[], Select[*tuple[Any, ...]]] | None" = None
     """Returns the same rows in a form that is faster to count."""
     asked: Parameter | None = None
-    """The parameter of the client that may make this list slow, if any. Then it has `seconds`, and raises TooSlow after them."""
+    """The client's parameter that may make this list slow, if any. Such a list raises TooSlow after `seconds`."""
     seconds: float = LONGEST
 
     def within(self, seconds: float) -> "Listing":
-        """Return the same list, for which PostgreSQL has so many seconds if a client asked for it as it liked."""
+        """Return the same list with this time limit, which applies if a client filters, sorts or searches it."""
         return replace(self, seconds=seconds)
 
     def with_check(self, check: Callable[[], None]) -> "Listing":
@@ -94,7 +94,7 @@ class Listing:
             query = query.execution_options(yield_per=CHUNK)
         elif self.asked:
             query = query.execution_options(**{TIME_LIMIT: self._milliseconds})
-        give_up = time.monotonic() + self.seconds
+        deadline = time.monotonic() + self.seconds
         rows = iter(db.session.execute(query))
         first = next(rows, None)
         if first is None:
@@ -103,13 +103,13 @@ class Listing:
             return
         yield first
         for row in rows:
-            if self.asked and time.monotonic() > give_up:  # the limit is each portion's
+            if self.asked and time.monotonic() > deadline:  # the limit is each portion's
                 raise TooSlow(self.asked, self.seconds)
             yield row
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:
-        """Raise TooSlow if PostgreSQL gives up what a client asked for."""
+        """Raise TooSlow if PostgreSQL cancels the client's query."""
         try:
             yield
         except DBAPIError as error:
@@ -123,7 +123,7 @@ class Listing:
         return round(self.seconds * 1000)
 
     def portions(self, most: int) -> Iterator[list[Any]]:
-        """Yield the rows in lists of up to `CHUNK`, at most so many. A reader may be slow: nothing is held between two."""
+        """Yield up to `most` rows in lists of up to `CHUNK`. No transaction is open between two lists: a reader may be slow."""
         page = Page(CHUNK - 1)
         for _ in range(0, most, CHUNK):
             rows = list(self.page(page))

@@ -1,4 +1,4 @@
-"""Prepared statements: what is asked often is planned once a connection, as planning takes longest.
+"""Prepared statements: frequent queries are planned once a connection, because planning takes longest.
 
 PostgreSQL keeps a plan for the session that prepared it. Behind a pooler the next statement may run in another
 session, where the prepared one does not exist. The first such error turns preparing off (docs/decisions/0022).
@@ -26,7 +26,7 @@ LOST = (
 )
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-_unkept = WeakSet[Engine]()
+_unprepared = WeakSet[Engine]()
 
 
 def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
@@ -43,10 +43,10 @@ def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
 
 
 def is_lost(error: DBAPIError) -> bool:
-    """Whether a prepared statement was not there. Its transaction has ended then; in the next one nothing is prepared."""
+    """Return whether a prepared statement was missing. Its transaction has ended then, and later ones prepare nothing."""
     lost = getattr(error.orig, "pgcode", None) in LOST
-    if lost and db.engine not in _unkept:
-        _unkept.add(db.engine)
+    if lost and db.engine not in _unprepared:
+        _unprepared.add(db.engine)
         log.info("plans are no longer kept: behind a pooler, or a column has changed", error=type(error.orig).__name__)
     return lost
 
@@ -57,7 +57,11 @@ def listen(engine: Engine) -> None:
 
 
 def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> tuple[str, Any]:
-    if context is None or not KEEP_PLAN.items() <= context.execution_options.items() or connection.engine in _unkept:
+    if (
+        context is None
+        or not KEEP_PLAN.items() <= context.execution_options.items()
+        or connection.engine in _unprepared
+    ):
         return statement, values
     parts = [_part(part) for part in statement.split(SEPARATOR)]
     known = connection.info.setdefault("plans", set())
@@ -77,7 +81,7 @@ class _Part(NamedTuple):
 @lru_cache(maxsize=256)
 def _part(statement: str) -> _Part:
     keys = list(dict.fromkeys(_PARAMETER.findall(statement)))
-    body = _PARAMETER.sub(lambda found: f"${keys.index(found[1]) + 1}", statement)
+    body = _PARAMETER.sub(lambda match: f"${keys.index(match[1]) + 1}", statement)
     name = f"catapult_{blake2b(statement.encode(), digest_size=8).hexdigest()}"
     arguments = f" ({', '.join(f'%({key})s' for key in keys)})" if keys else ""
     return _Part(name, f"PREPARE {name} AS {body}", f"EXECUTE {name}{arguments}")

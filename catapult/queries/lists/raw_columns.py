@@ -1,4 +1,4 @@
-"""Columns as answers show them: ids and JSON stay the text that PostgreSQL sends, so that every number is exact."""
+"""Columns for responses: ids and JSON stay the text that PostgreSQL sends, so that every number is exact."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class _Raw(TypeDecorator[str]):
 
 
 def shown(table: Any, names: str) -> tuple[ColumnElement[Any], ...]:
-    """Return these columns of a table, given as names with spaces between them, as answers show them."""
+    """Return these columns of a table, given as names with spaces between them, as responses show them."""
     return tuple(_shown(table[name]) for name in names.split())
 
 

@@ -1,4 +1,4 @@
-"""ORDER BY, and what comes after a row: for every list, and for pages of lists that are sorted as a request asks.
+"""ORDER BY and keyset conditions for every list, and pages of lists that a request sorts.
 
 Such a page first finds the ids of its rows in order, and then reads the rows.
 """
