@@ -18,7 +18,7 @@ from catapult.mlflow.wire import refusals
 from catapult.pages.parts import error_pages as page_errors
 from catapult.queries import schema_version
 from catapult.queries.lists import prepared
-from catapult.storage.asking import Files, over_tcp
+from catapult.storage.file_client import Files, over_tcp
 from catapult.web import (
     auth,
     compression,

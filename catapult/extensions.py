@@ -16,7 +16,7 @@ from catapult.config import Settings
 from catapult.errors import Unavailable
 from catapult.reachability import Reachability
 from catapult.storage import Storage
-from catapult.storage.asking import Files
+from catapult.storage.file_client import Files
 from catapult.storage.folder import Folder
 from catapult.storage.mount import Mount
 

@@ -24,7 +24,7 @@ from catapult.extensions import db
 from catapult.server.file_questions import FileQuestions
 from catapult.server.file_watch import FileWatch
 from catapult.storage import Storage
-from catapult.storage.asking import Files
+from catapult.storage.file_client import Files
 from catapult.storage.mount import Mount
 from catapult.tables import Role
 

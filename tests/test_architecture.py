@@ -44,7 +44,7 @@ USES_FLASK = {"web", "api", "mlflow", "pages", "commands", "app", "server", "ext
 """The rooms that know the request, those that set up Flask's extensions or its context, and the one that finds its folder."""
 NETWORK = {"requests", "urllib3", "http.client", "urllib.request", "smtplib", "ftplib", "httpx", "aiohttp", "pycurl"}
 """Libraries that reach others. Only `egress` judges where to."""
-SET = {"mail.py", "asking.py"}
+SET = {"mail.py", "file_client.py"}
 """They reach what the settings name: the mail server, the process for files."""
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "core", "manager", "base", "common", "misc", "models"}
 

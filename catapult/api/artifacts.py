@@ -22,7 +22,7 @@ from catapult.queries import artifacts, versions
 from catapult.queries import file_signatures as signatures
 from catapult.queries.lists.paging import Listing
 from catapult.tables import Role
-from catapult.web import added, mount
+from catapult.web import added_files, mount
 from catapult.web.error_handlers import try_again
 
 blp = Blueprint("artifacts", __name__, url_prefix="/api/v1", description="The files of versions")
@@ -46,7 +46,7 @@ def add_artifact(version_id: UUID, path: str) -> Any:
     """
     try_again(actions.check_may_add, version_id, path, actor=g.actor)
     received = transfers.receive(*uploads.quota_left(current_settings().storage_quota))
-    artifact, is_new = added.add_or_drop(version_id, path, request.mimetype or "", received)
+    artifact, is_new = added_files.add_or_drop(version_id, path, request.mimetype or "", received)
     g.status = 201 if is_new else 200
     return artifact
 

@@ -19,7 +19,7 @@ from catapult.extensions import autocommit, current_files, current_settings
 from catapult.queries import api_keys, jobs, registry, schema_version
 from catapult.rules import key_format
 from catapult.storage import StorageError
-from catapult.storage.asking import Files
+from catapult.storage.file_client import Files
 from catapult.tables import Role
 from catapult.web import metrics
 

@@ -33,7 +33,7 @@ from catapult.extensions import current_settings, current_storage, db
 from catapult.queries import uploads
 from catapult.storage import BlobMissing, Storage
 from catapult.tables import Role
-from catapult.web import added, addresses, auth, incoming
+from catapult.web import added_files, addresses, auth, incoming
 from catapult.web.error_handlers import try_again
 from catapult.web.incoming import Incoming, Received
 
@@ -214,7 +214,7 @@ def _finished(storage: Storage, upload: Any, digest: Any) -> str:
         message = f"The file has the SHA-256 {digest.hexdigest()}, not the announced one. Upload it again."
         raise ChecksumMismatch(message)
     received = Received(storage, upload.id.hex, digest.hexdigest(), upload.size_bytes)
-    artifact, _ = added.add(upload.version_id, upload.path, upload.media_type, received)
+    artifact, _ = added_files.add(upload.version_id, upload.path, upload.media_type, received)
     actions.delete_row(upload.id)
     return addresses.mounted(f"/api/v1/artifacts/{artifact.id}")
 

@@ -21,7 +21,7 @@ from catapult.queries import decisions, deployments, versions
 from catapult.queries.lists.paging import Listing
 from catapult.tables import Role, Version
 from catapult.web import slots
-from catapult.web.asked_images import resolved
+from catapult.web.requested_images import resolved
 
 blp = Blueprint("versions", __name__, url_prefix="/api/v1/versions", description="Immutable versions of models")
 

@@ -18,7 +18,7 @@ from catapult.queries import stored_files
 from catapult.queries.stored_files import Stored
 from catapult.storage import BlobMissing, Storage, StorageError
 from catapult.storage import manifest as manifests
-from catapult.storage.asking import Refused
+from catapult.storage.file_client import Refused
 from catapult.storage.hashing import sha256_of
 from catapult.storage.mount import Changed, Mount
 from catapult.tables import ArtifactState

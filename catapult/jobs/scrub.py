@@ -7,7 +7,7 @@ from catapult.audit import WORKER
 from catapult.extensions import current_files
 from catapult.queries.stored_files import Stored
 from catapult.storage import StorageError
-from catapult.storage.asking import Files
+from catapult.storage.file_client import Files
 from catapult.tables import ArtifactState
 
 RATE = 50 * 1024 * 1024

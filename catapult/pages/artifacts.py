@@ -21,7 +21,7 @@ from catapult.pages.parts.forms import Form
 from catapult.pages.parts.page_request import is_htmx, page, requested_block
 from catapult.queries import artifacts, versions
 from catapult.tables import Role
-from catapult.web import added, auth, error_handlers, file_form, incoming, mount
+from catapult.web import added_files, auth, error_handlers, file_form, incoming, mount
 from catapult.web.error_handlers import try_again
 
 blp = Blueprint("artifacts", __name__)
@@ -67,7 +67,7 @@ def _added(version_id: UUID, texts: dict[str, str]) -> str:
     path = form.texts.get("to", "").strip() or form.filename
     try_again(actions.check_may_add, version_id, path, actor=g.actor)
     received = incoming.store(form.pieces, most, refusal)
-    added.add_or_drop(version_id, path, form.media_type.partition(";")[0], received, auth.signed_in)
+    added_files.add_or_drop(version_id, path, form.media_type.partition(";")[0], received, auth.signed_in)
     return path
 
 

@@ -36,7 +36,7 @@ from catapult.rules.comparison import compare, parsed
 from catapult.rules.file_signatures import PATH as SIGNATURE
 from catapult.tables import RELEASE, DeploymentStatus, GateKind, Role, VersionStatus
 from catapult.web import error_handlers, mount
-from catapult.web.asked_images import resolved
+from catapult.web.requested_images import resolved
 
 blp = Blueprint("versions", __name__)
 AT = "/models/<model:name>/versions/<version>"

@@ -7,7 +7,7 @@ from typing import Any
 
 from catapult.rules import file_contents
 from catapult.storage import BlobMissing, Storage, StorageError
-from catapult.storage.asking import Refused
+from catapult.storage.file_client import Refused
 from catapult.storage.hashing import sha256_of
 from catapult.storage.mount import Changed, Mount
 

@@ -27,7 +27,7 @@ from catapult.server.answer import answer
 from catapult.server.file_questions import FileQuestions, is_question, response
 from catapult.server.file_watch import FileWatch
 from catapult.server.handover import HandedOver, Handover
-from catapult.storage import asking
+from catapult.storage import file_client
 
 NAME = b"catapult-files"
 TRANSFERS, ALONE = 4, 16
@@ -59,7 +59,7 @@ class FileServer:
         self.stop = threading.Event()
         self.watch = FileWatch(app.extensions[STORAGE])
         self.questions = FileQuestions(
-            asking.token(app.config["SECRET_KEY"]), self.watch, app.extensions[STORAGE], app.extensions.get(MOUNT)
+            file_client.token(app.config["SECRET_KEY"]), self.watch, app.extensions[STORAGE], app.extensions.get(MOUNT)
         )
         self.free = threading.BoundedSemaphore(transfers)
         self.pool, self.waiting = ThreadPoolExecutor(transfers), ThreadPoolExecutor(WAITING)

@@ -1,4 +1,4 @@
-"""What the process for files answers to the registry's own processes, which have its token (`storage/asking.py`)."""
+"""What the process for files answers to the registry's own processes, which have its token (`storage/file_client.py`)."""
 
 import hmac
 import json
@@ -8,7 +8,7 @@ from typing import Any
 from catapult.server.file_hashing import FileHashing
 from catapult.server.file_watch import FileWatch
 from catapult.storage import Storage, StorageError
-from catapult.storage.asking import Refused
+from catapult.storage.file_client import Refused
 from catapult.storage.mount import Mount
 
 ADDRESS = b"/internal/files/"

@@ -20,7 +20,7 @@ from catapult.server.arbiter import Arbiter
 from catapult.server.banner import Banner
 from catapult.server.handover import Handover
 from catapult.server.worker import Worker
-from catapult.storage.asking import Files
+from catapult.storage.file_client import Files
 from catapult.web import metrics
 
 SPARE_FILES = 100

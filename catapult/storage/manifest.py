@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from catapult.storage import BlobMissing, Storage
-from catapult.storage.asking import Refused
+from catapult.storage.file_client import Refused
 from catapult.storage.hashing import sha256_of
 from catapult.storage.mount import Changed, Mount
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from catapult.storage import PIECE, StorageDown
-from catapult.storage.asking import Refused
+from catapult.storage.file_client import Refused
 
 MOST = 10_000
 """Files of a folder that are registered together."""

@@ -8,7 +8,7 @@ from catapult.audit import WORKER
 from catapult.errors import Conflict, Unavailable
 from catapult.extensions import current_mount, current_storage
 from catapult.storage import BlobMissing
-from catapult.storage.asking import Refused
+from catapult.storage.file_client import Refused
 from catapult.storage.mount import Changed
 from catapult.tables import ArtifactState
 

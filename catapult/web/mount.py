@@ -7,7 +7,7 @@ from catapult.actions import mounted_files
 from catapult.audit import Actor
 from catapult.errors import Invalid, NotFound, Unavailable
 from catapult.extensions import current_files, current_settings, db
-from catapult.storage.asking import Files, Refused
+from catapult.storage.file_client import Files, Refused
 
 
 def is_likely() -> bool:

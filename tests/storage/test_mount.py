@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from catapult.storage.asking import Refused
+from catapult.storage.file_client import Refused
 from catapult.storage.folder import Folder
 from catapult.storage.mount import Changed, Mount
 
