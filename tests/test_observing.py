@@ -28,7 +28,7 @@ def scrape(api):
     """The figures: `{(name, (label, value), …): number}`."""
 
     def read():
-        metrics.of(api.app).holding.until = 0.0
+        metrics.of(api.app).collector.until = 0.0
         answer = api.by(None).get("/metrics")
         assert answer.status_code == 200, answer.text
         assert answer.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"

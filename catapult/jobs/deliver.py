@@ -62,12 +62,12 @@ def run(receiver_id: str, _: dict[str, Any]) -> float | None:
 
 def _take_turn(rows: list[Any], webhook: Webhook | None, send: Send) -> bool:
     """Send what is due, and return whether the turn was over before that: it takes too long, or the webhook was changed."""
-    give_up, failures, held = time.monotonic() + TURN, 0, set()
+    deadline, failures, held = time.monotonic() + TURN, 0, set()
     for row in rows:
         if row.model in held:
             continue
         if row.is_due:
-            if time.monotonic() > give_up or failures >= FAILURES:
+            if time.monotonic() > deadline or failures >= FAILURES:
                 return True
             outcome, is_as_before = _try(row, webhook, send)
             tries = row.tries + 1

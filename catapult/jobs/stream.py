@@ -24,11 +24,11 @@ UNSET = 60.0
 
 def run(_: str, __: dict[str, Any]) -> float | None:
     """Send batches until everything is sent. Each is noted once the collector has read it."""
-    settings, give_up = current_settings(), time.monotonic() + LONGEST
+    settings, deadline = current_settings(), time.monotonic() + LONGEST
     if not settings.syslog_url:
         return UNSET
     while _send_batch(settings):
-        if time.monotonic() > give_up:
+        if time.monotonic() > deadline:
             return 0
     return None
 

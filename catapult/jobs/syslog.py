@@ -23,11 +23,11 @@ def send(address: str, authorities: str, frames: bytes | bytearray) -> None:
     read if both sides have ended it, each byte is acknowledged, and there was no reset. `authorities`, certificates in PEM, are
     trusted beside the public ones. Raises OSError.
     """
-    give_up = time.monotonic() + SECONDS
+    deadline = time.monotonic() + SECONDS
     with _connection(address, authorities) as connection:
-        connection.settimeout(_left(give_up))
+        connection.settimeout(_left(deadline))
         connection.sendall(frames)
-        connection.settimeout(_left(give_up))
+        connection.settimeout(_left(deadline))
         if isinstance(connection, ssl.SSLSocket):
             with suppress(ssl.SSLEOFError):  # it may end the connection without ending TLS first
                 connection.unwrap()
@@ -35,13 +35,13 @@ def send(address: str, authorities: str, frames: bytes | bytearray) -> None:
         if connection.recv(1):
             raise OSError("it answered, which syslog does not know")
         while _unacknowledged(connection):
-            _left(give_up)
+            _left(deadline)
             time.sleep(0.001)
 
 
-def _left(give_up: float) -> float:
+def _left(deadline: float) -> float:
     """Return the seconds until then. Raises TimeoutError."""
-    seconds = give_up - time.monotonic()
+    seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("timed out")
     return seconds

@@ -156,8 +156,8 @@ class Worker:
 
     def _finish(self) -> bool:
         """Wait for the jobs that run, and give back those that take too long. Return whether there were none of these."""
-        give_up = time.monotonic() + STOP
-        while self.running and time.monotonic() < give_up:
+        deadline = time.monotonic() + STOP
+        while self.running and time.monotonic() < deadline:
             self.woken.wait(POLL)
             self.woken.clear()
         late = list(self.running.values())

@@ -1,4 +1,4 @@
-"""Running the application for one request, and sending what it answers."""
+"""Run the application for one request, and send its answer."""
 
 from collections.abc import Callable
 from typing import Any

@@ -33,22 +33,22 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
     def __init__(
         self, app: Any, database: Embedded | None, handover: Handover | None, transfers: Sequence[int]
     ) -> None:
-        """`transfers` are how many files each of the processes for files may move at a time."""
+        """`transfers` has, for each process for files, how many files it may transfer at a time."""
         super().__init__(app)
         self.database = database
         self.restart_pid = 0
-        self.beside: list[ChildProcess] = []
+        self.children: list[ChildProcess] = []
         if database:
             jobs = partial(job_process.serve, app.app)
-            self.beside.append(ChildProcess(job_process.NAME, jobs, STOP + 3))
+            self.children.append(ChildProcess(job_process.NAME, jobs, STOP + 3))
         if not handover:
             return
         for most in transfers:
             files = partial(file_process.serve, app.app, self.cfg, handover, most)
-            self.beside.append(ChildProcess(file_process.NAME, files, file_process.STOP + 3))
+            self.children.append(ChildProcess(file_process.NAME, files, file_process.STOP + 3))
 
     def stop(self, graceful: bool = True) -> None:
-        """Refuse new connections before the workers stop, give up a restart of PostgreSQL, and stop what runs beside.
+        """Refuse new connections before the workers stop, give up a restart of PostgreSQL, and stop the other children.
 
         Overrides Arbiter.stop: connections that arrive between the workers' last accept() and the close of the socket are
         reset (tests/live/test_leaving.py). Can go when gunicorn loses no connection in a graceful stop.
@@ -58,14 +58,14 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
                 refuse_new_connections(listener)
         if self._is_restarting():
             os.kill(self.restart_pid, signal.SIGTERM)
-        for process in self.beside:
+        for process in self.children:
             process.stop()
         super().stop(graceful)
-        for process in self.beside:
+        for process in self.children:
             process.join()
 
     def murder_workers(self) -> None:
-        """Restart PostgreSQL and what runs beside the workers if they died.
+        """Restart PostgreSQL and the other children if they died.
 
         Overrides Arbiter.murder_workers, which gunicorn calls at each turn of its loop, at least once a second. Can go
         when gunicorn has a hook for that.
@@ -74,7 +74,7 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
         if self.database and not self._is_restarting() and not self.database.alive():
             log.error("the embedded PostgreSQL died; starting it again")
             self._restart(self.database)
-        for process in self.beside:
+        for process in self.children:
             process.keep_running(self.LISTENERS)
 
     def _restart(self, database: Embedded) -> None:

@@ -1,4 +1,4 @@
-"""A child of the arbiter that does one thing beside gunicorn's workers, and is started again if it dies."""
+"""A child of the arbiter beside gunicorn's workers, which is restarted if it dies."""
 
 import ctypes
 import os
@@ -21,9 +21,9 @@ SIGNALS = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
-"""What gunicorn's arbiter handles, and a child must not."""
-HELD = 1.0
-"""Seconds after which a process that has exited and is still there is held by the kernel."""
+"""The signals that gunicorn's arbiter handles and a child must not."""
+STUCK = 1.0
+"""Seconds after which a process that has exited but still exists is stuck in the kernel."""
 log = structlog.get_logger("catapult")
 
 
@@ -64,18 +64,18 @@ class ChildProcess:
                 os.kill(self.pid, signal.SIGTERM)
 
     def join(self) -> None:
-        """Wait for the process to end; kill it after `patience` seconds, and wait no longer: a mount that hangs holds it."""
-        give_up = time.monotonic() + self.patience
+        """Wait for the process to end; kill it after `patience` seconds, and do not wait then: a hanging mount may block it."""
+        deadline = time.monotonic() + self.patience
         while self._runs():
-            if self._has_exited():  # but for threads, which end at once unless the kernel holds them
-                give_up = min(give_up, time.monotonic() + HELD)
-            if time.monotonic() > give_up:
+            if self._has_exited():  # except for threads, which end at once unless stuck in the kernel
+                deadline = min(deadline, time.monotonic() + STUCK)
+            if time.monotonic() > deadline:
                 os.kill(self.pid, signal.SIGKILL)
                 return
             time.sleep(0.02)
 
     def _has_exited(self) -> bool:
-        """Return whether the main thread has ended. Linux tells, other systems do not."""
+        """Return whether the main thread has ended. False on systems other than Linux."""
         with suppress(OSError):
             return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
         return False

@@ -1,6 +1,6 @@
-"""One client's connection: what has arrived of its request, and what has not been sent of its answer.
+"""One client's connection: the received part of its request, and the unsent part of its answer.
 
-To gunicorn's `Response` it is the socket. Nothing here waits for the client, except for an answer of more than `MOST_UNSENT`.
+gunicorn's `Response` uses it as its socket. It waits for the client only with more than `MOST_UNSENT` bytes to send.
 """
 
 import fcntl
@@ -36,7 +36,7 @@ class State(Enum):
 
 
 class Connection:
-    """A connection. A thread has it while it is `WORKING`, else the worker's loop has it."""
+    """A connection. It belongs to a thread while it is `WORKING`, else to the worker's loop."""
 
     def __init__(self, sock: socket.socket, client: Any, server: Any) -> None:
         self.sock, self.client, self.server = sock, client, server
@@ -46,7 +46,7 @@ class Connection:
         self.received, self.framing = bytearray(), Framing()
         self.unsent = Unsent()
         self.in_flight = 0
-        self.is_kept = False
+        self.is_reusable = False
         """Whether an answer was sent, and the connection stays open for another request."""
         self.discarded = 0
 
@@ -78,7 +78,7 @@ class Connection:
         return self.in_flight < before
 
     def reset(self) -> None:
-        """Close at once and drop what the kernel has not sent."""
+        """Close at once and drop unsent bytes in the kernel."""
         with suppress(OSError):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
@@ -103,29 +103,29 @@ class Connection:
             self._wait_for_client()
 
     def send(self, data: bytes) -> int:
-        """Do nothing: gunicorn sends only `100 Continue` by this, and the worker did when it had read the headers."""
+        """Do nothing: gunicorn sends only `100 Continue` by this, which the worker has sent after reading the headers."""
         return len(data)
 
     def gettimeout(self) -> float:
-        """Return what gunicorn knows a socket by that does not block."""
+        """Return 0, by which gunicorn recognizes a socket that does not block."""
         return 0.0
 
     def _wait_for_client(self) -> None:
         """Wait until the client has read enough of a very long answer."""
-        give_up = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE
         poll = select.poll()
         poll.register(self.sock, select.POLLOUT)
         while self.unsent.size > MOST_UNSENT:
             poll.poll(1000)
             self.flush()
             if self.has_progressed():
-                give_up = time.monotonic() + PATIENCE
-            elif time.monotonic() >= give_up:
+                deadline = time.monotonic() + PATIENCE
+            elif time.monotonic() >= deadline:
                 raise TimeoutError("The client does not read its answer.")
 
 
 def _in_kernel(sock: socket.socket) -> int:
-    """Return how many bytes the kernel still holds that the client has not acknowledged; 0 where it does not say."""
+    """Return how many bytes the client has not acknowledged; 0 if the kernel does not report it."""
     with suppress(OSError):
         (count,) = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0" * 4))
         return int(count)

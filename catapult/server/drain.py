@@ -1,7 +1,7 @@
 """Stop new connections before a listening socket is closed.
 
 When the last process closes a listening socket, Linux resets the connections that nobody has accepted, with the requests
-on them. A proxy must not send such a request to another server, because it may have been read. A refused connection it may.
+on them. A proxy must not send such a request to another server, because it may have been read. After a refused connection it may.
 """
 
 import ctypes

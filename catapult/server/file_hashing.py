@@ -1,4 +1,4 @@
-"""Reading whole files again, to find their SHA-256: in the background, a few at once, as fast as is asked for."""
+"""Read whole files in the background to compute their SHA-256: a few at once, at the requested rate."""
 
 import threading
 import time
@@ -12,12 +12,12 @@ from catapult.storage.hashing import sha256_of
 from catapult.storage.mount import Changed, Mount
 
 AT_ONCE = 2
-FORGOTTEN = 600.0
-"""Seconds after which a result that nobody asked for is forgotten."""
+RETENTION = 600.0
+"""Seconds after which a result that nobody has fetched is dropped."""
 
 
 class Reading:
-    """One file that is read. `answer` says how far, or how it ended."""
+    """One file that is being read. `count` is the progress, `ended` or `failure` the result."""
 
     def __init__(
         self, pieces: Callable[[], Iterator[bytes]], contents: Callable[[], dict[str, Any]], rate: int | None
@@ -33,7 +33,7 @@ class Reading:
                 self.ended = {"sha256": self._hash(), "contents": self.contents()}
             except BlobMissing:
                 self.ended = {"state": "missing"}
-            except Refused as refusal:  # a link or another thing is there now, or nothing
+            except Refused as refusal:  # it is gone, or is now a link or something else
                 self.ended = {"state": "missing", "reason": str(refusal)}
             except Changed:
                 self.ended = {"state": "changed"}
@@ -41,14 +41,14 @@ class Reading:
                 self.failure = failure
 
     def _hash(self) -> str:
-        return sha256_of(self.pieces(), self.rate, self._tell)
+        return sha256_of(self.pieces(), self.rate, self._set_count)
 
-    def _tell(self, count: int) -> None:
+    def _set_count(self, count: int) -> None:
         self.count = count
 
 
 class FileHashing:
-    """The files that are read, by what they are. A question that is asked again goes on with the same reading."""
+    """The files that are being read. The same request again returns the progress of the same reading."""
 
     def __init__(self, storage: Storage, mount: Mount | None) -> None:
         self.storage, self.mount = storage, mount
@@ -56,11 +56,11 @@ class FileHashing:
         self.readings: dict[tuple[Any, ...], Reading] = {}
 
     def blob(self, sha256: str, rate: int | None) -> dict[str, Any]:
-        """Return how far the blob is read, or its hash."""
+        """Return the progress of reading the blob, or its hash."""
         return self._ask((sha256,), lambda: Reading(lambda: self.storage.read(sha256), dict, rate))
 
     def file(self, path: str, size: int, changed: int, name: str, rate: int | None) -> dict[str, Any]:
-        """Return how far the file on the mount is read, or its hash and what is kept of it as a version's file of that name."""
+        """Return the progress of reading the file on the mount, or its hash and contents as a version's file of that name."""
         if self.mount is None:
             raise Refused("No mount is set here.")
         mount = self.mount
@@ -68,17 +68,17 @@ class FileHashing:
         def read(start: int, stop: int) -> bytes:
             return b"".join(mount.read(path, size, changed, start, stop))
 
-        def make() -> Reading:
+        def create() -> Reading:
             return Reading(lambda: mount.read(path, size, changed), lambda: file_contents.of(name, size, read), rate)
 
-        return self._ask((path, size, changed), make)
+        return self._ask((path, size, changed), create)
 
-    def _ask(self, key: tuple[Any, ...], make: Callable[[], Reading]) -> dict[str, Any]:
+    def _ask(self, key: tuple[Any, ...], create: Callable[[], Reading]) -> dict[str, Any]:
         with self.lock:
             self._forget_old()
             reading = self.readings.get(key)
             if reading is None:
-                reading = self.readings[key] = make()
+                reading = self.readings[key] = create()
                 threading.Thread(target=reading.run, args=(self.free,), daemon=True).start()
             reading.asked_at = time.monotonic()
             if reading.failure:
@@ -90,6 +90,6 @@ class FileHashing:
             return {"read": reading.count}
 
     def _forget_old(self) -> None:
-        old = time.monotonic() - FORGOTTEN
+        old = time.monotonic() - RETENTION
         for key in [key for key, reading in self.readings.items() if reading.asked_at < old and reading.ended]:
             del self.readings[key]

@@ -1,4 +1,4 @@
-"""The process for files: it alone does file I/O, so that a mount that hangs holds none of the registry's workers.
+"""The process for files: it alone does file I/O, so that a hanging mount blocks none of the registry's workers.
 
 It answers the connections that the workers hand over, each in a thread, and closes them after one request.
 """
@@ -31,20 +31,20 @@ from catapult.storage import file_client
 
 NAME = b"catapult-files"
 TRANSFERS, ALONE = 4, 16
-"""Transfers at a time, beside the registry's workers and where `flask files` runs."""
+"""The most transfers at a time: beside the registry's workers, and for `flask files`."""
 WAITING = 16
-"""Requests that wait at a time for one of these to end."""
+"""The most requests that wait for a transfer to end."""
 PATIENCE = 10.0
 """Seconds for any progress of a transfer."""
 LEAST, GRACE = 8 * 1024, 60.0
-"""The fewest bytes a second that a client may send, after so many seconds: whoever drips holds one of few threads."""
+"""The fewest bytes a second that a client may send, after so many seconds: a slow client blocks one of few threads."""
 LINGER = 2.0
 """Seconds in which a client may still read the last of its answer."""
 STOP = 25.0
 """Seconds that transfers may still take after SIGTERM."""
 PIECE = 256 * 1024
 QUESTIONS = 8
-"""Questions of the registry at a time."""
+"""The most questions of the registry at a time."""
 QUEUE = 2.0
 """Seconds that a request waits for another to end: a card with ten images asks for all of them at once."""
 BUSY = "As many files are on their way as may be at a time. Try again in a second."
@@ -52,7 +52,7 @@ log = structlog.get_logger("catapult")
 
 
 class FileServer:
-    """Answers what is handed over, until `stop` is set or the process `parent` is gone."""
+    """Answers the connections that are handed over, until `stop` is set or the process `parent` is gone."""
 
     def __init__(self, app: Flask, cfg: Any, handover: Handover, parent: int, transfers: int = TRANSFERS) -> None:
         self.app, self.cfg, self.handover, self.parent, self.transfers = app, cfg, handover, parent, transfers
@@ -63,7 +63,7 @@ class FileServer:
         )
         self.free = threading.BoundedSemaphore(transfers)
         self.pool, self.waiting = ThreadPoolExecutor(transfers), ThreadPoolExecutor(WAITING)
-        self.asked = ThreadPoolExecutor(QUESTIONS)
+        self.question_pool = ThreadPoolExecutor(QUESTIONS)
 
     def run(self) -> None:
         """Take connections. At the end, wait for the transfers that run, unless the storage hangs."""
@@ -74,14 +74,14 @@ class FileServer:
             if poller.poll(500) and (taken := self.handover.take()):
                 taken.sock.settimeout(PATIENCE)
                 self._begin(taken)
-        give_up, ended = time.monotonic() + STOP, 0
-        while ended < self.transfers and time.monotonic() < give_up and not self.watch.hangs():
+        deadline, ended = time.monotonic() + STOP, 0
+        while ended < self.transfers and time.monotonic() < deadline and not self.watch.hangs():
             ended += self.free.acquire(timeout=0.1)
 
     def _begin(self, taken: HandedOver) -> None:
-        """Let a thread answer, or refuse a transfer that would only wait."""
+        """Let a thread answer, or refuse a transfer while the storage hangs."""
         if is_question(taken.received):
-            self.asked.submit(self._serve, taken, self._answer_question)
+            self.question_pool.submit(self._serve, taken, self._answer_question)
         elif self.watch.hangs():
             self.waiting.submit(_end, taken.sock, _refusal(f"The storage of files {self.watch.state()['reason']}.", 5))
         elif self.free.acquire(blocking=False):
@@ -90,7 +90,7 @@ class FileServer:
             self.waiting.submit(self._wait, taken)
 
     def _wait(self, taken: HandedOver) -> None:
-        """Serve it once another request has ended, or refuse it."""
+        """Serve the request once another one has ended, or refuse it."""
         if self.free.acquire(timeout=QUEUE):
             self.pool.submit(self._serve, taken, self._transfer)
         else:
@@ -101,7 +101,7 @@ class FileServer:
             answer(taken)
         except (http.errors.NoMoreData, StopIteration, OSError) as error:
             log.debug("a client of files has gone", error=type(error).__name__)
-        except http.errors.ParseException:  # whatever it is, it is the client's, and not logged as ours
+        except http.errors.ParseException:  # the client's fault, so it is not logged as an error
             with suppress(OSError):
                 util.write_error(taken.sock, 400, "Bad Request", "The request cannot be read.")
         except Exception:
@@ -125,9 +125,9 @@ class FileServer:
         answer(self.app, environ, response)
 
     def _answer_question(self, taken: HandedOver) -> None:
-        asked = next(http.get_parser(self.cfg, _pieces(taken), taken.client))
-        authorization = dict(asked.headers).get("AUTHORIZATION", "")
-        taken.sock.sendall(response(*self.questions.answer(asked.path, authorization, asked.body.read())))
+        request = next(http.get_parser(self.cfg, _pieces(taken), taken.client))
+        authorization = dict(request.headers).get("AUTHORIZATION", "")
+        taken.sock.sendall(response(*self.questions.answer(request.path, authorization, request.body.read())))
 
 
 def serve(app: Flask, cfg: Any, handover: Handover, transfers: int, parent: int) -> None:
@@ -140,33 +140,33 @@ def serve(app: Flask, cfg: Any, handover: Handover, transfers: int, parent: int)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop.set())
     server.run()
-    os._exit(0)  # a thread may be held by a mount
+    os._exit(0)  # a thread may be stuck on a mount
 
 
 class Body(io.RawIOBase):
     """The body of a request whose length is known, read into the caller's own memory. gunicorn copies a body five times."""
 
     def __init__(self, taken: HandedOver, length: int) -> None:
-        self.begun = memoryview(taken.received.partition(b"\r\n\r\n")[2])[:length]
-        self.left, self.arriving = length, _Arriving(taken.sock)
+        self.buffered = memoryview(taken.received.partition(b"\r\n\r\n")[2])[:length]
+        self.remaining, self.arriving = length, _Arriving(taken.sock)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what has arrived, and return how many bytes that is: 0 at the end, and if the client left."""
-        size = min(len(buffer), self.left)
-        if self.begun:
-            size = min(size, len(self.begun))
-            buffer[:size], self.begun = self.begun[:size], self.begun[size:]
+        """Fill the buffer with received bytes and return their number: 0 at the end, or if the client has gone."""
+        size = min(len(buffer), self.remaining)
+        if self.buffered:
+            size = min(size, len(self.buffered))
+            buffer[:size], self.buffered = self.buffered[:size], self.buffered[size:]
         elif size:
             size = self.arriving.into(memoryview(buffer)[:size])
-        self.left -= size
+        self.remaining -= size
         return size
 
 
 class _Arriving:
-    """What a client sends. Raises TimeoutError if it sends nothing for a while, or too little in all."""
+    """The bytes that a client sends. Raises TimeoutError if it sends nothing for a while, or too slowly."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock, self.began, self.count = sock, time.monotonic(), 0
@@ -180,7 +180,7 @@ class _Arriving:
 
 
 def _pieces(taken: HandedOver) -> Iterator[bytes]:
-    """Yield what has arrived and what arrives. Raises TimeoutError as `_Arriving` does."""
+    """Yield the bytes that have arrived, then those that arrive. Raises TimeoutError as `_Arriving` does."""
     yield taken.received
     arriving, buffer = _Arriving(taken.sock), bytearray(PIECE)
     while size := arriving.into(memoryview(buffer)):
@@ -188,7 +188,7 @@ def _pieces(taken: HandedOver) -> Iterator[bytes]:
 
 
 def _refusal(detail: str, seconds: int) -> bytes:
-    """Return an answer that asks to come again in so many seconds."""
+    """Return a 503 with `Retry-After`."""
     body = json.dumps({"type": "/docs/errors/unavailable", "title": Unavailable.title, "status": 503, "detail": detail})
     return (
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
@@ -197,11 +197,11 @@ def _refusal(detail: str, seconds: int) -> bytes:
 
 
 def _end(sock: socket.socket, answer: bytes = b"") -> None:
-    """Send the last bytes, and close our end; then wait a moment for the client's, so that it reads the answer and no reset."""
-    give_up = time.monotonic() + LINGER
+    """Send the last bytes and close our end. Then wait briefly for the client's end, so that it gets the answer and not a reset."""
+    deadline = time.monotonic() + LINGER
     with suppress(OSError), sock:
         sock.sendall(answer)
         sock.shutdown(socket.SHUT_WR)
         sock.settimeout(LINGER)
-        while sock.recv(PIECE) and time.monotonic() < give_up:
+        while sock.recv(PIECE) and time.monotonic() < deadline:
             pass

@@ -1,4 +1,4 @@
-"""What the process for files answers to the registry's own processes, which have its token (`storage/file_client.py`)."""
+"""Answers of the process for files to the registry's own processes (`storage/file_client.py`), which have its token."""
 
 import hmac
 import json
@@ -16,7 +16,7 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class FileQuestions:
-    """The questions by their names. Each gets the values that were sent, and returns what is answered."""
+    """The questions by their names. Each gets the values of the request and returns the answer."""
 
     def __init__(self, token: str, watch: FileWatch, storage: Storage, mount: Mount | None) -> None:
         self._token, self.watch, self.storage, self.mount = token, watch, storage, mount
@@ -36,7 +36,7 @@ class FileQuestions:
         return {}
 
     def folder(self, path: str, after: str, most: int) -> dict[str, Any]:
-        """Return what is in a folder of the mount."""
+        """Return the entries of a folder of the mount."""
         return {"entries": self._mount().entries(path, after, most)}
 
     def files(self, path: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether the storage answers, tried again and again by a thread of its own: nobody else has to wait to find out."""
+"""Probe the storage in a thread of its own, so that nobody else waits to learn whether it answers."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ log = structlog.get_logger("catapult")
 
 
 class FileWatch:
-    """Writes something small to the storage, and remembers how that went. A try that hangs is waited for, and not repeated."""
+    """Writes something small to the storage and remembers the result. While a probe hangs, no other one is started."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage

@@ -1,7 +1,7 @@
-"""Where a request ends in the bytes that have arrived, so that a thread gets it only once it is complete.
+"""Find the end of a request in the received bytes, so that a thread gets it only when it is complete.
 
-gunicorn's parser decides what a request means, and refuses what is malformed. This only finds the end. What can no longer
-become a valid request, or is larger than the application reads, is handed to the parser at once, as far as it has arrived.
+gunicorn's parser interprets the request and refuses malformed ones. Bytes that can no longer become a valid request, or are
+larger than the application reads, are handed to the parser at once.
 """
 
 import re
@@ -28,7 +28,7 @@ class Framing:
         self.body_at = self.end = self.position = 0
         self.length: int | None = None
         self.is_cut = False
-        """Whether more may follow that belongs to this request: nothing after it on the connection can be read."""
+        """Whether the rest of this request may follow, so that no later request on the connection can be read."""
         self.expects_continue = False
 
     def is_complete(self, data: bytearray) -> bool:
@@ -57,7 +57,7 @@ class Framing:
         return True
 
     def _read_head(self, data: bytearray) -> None:
-        """Find how the body is framed. Two lengths, or an unknown coding, are for the parser to refuse."""
+        """Find how the body is framed. The parser refuses two lengths or an unknown coding."""
         fields = [(name.lower(), value) for name, value in LENGTHS.findall(data, 0, self.body_at - 2)]
         self.expects_continue = CONTINUE.search(data, 0, self.body_at) is not None
         if not fields:

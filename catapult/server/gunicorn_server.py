@@ -86,7 +86,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             "timeout": 60,
             "graceful_timeout": 20,
             "keepalive": 75,
-            "worker_connections": max(2 * THREADS, min(1000, (files - SPARE_FILES) // 2)),  # a slow one has a file, too
+            "worker_connections": max(
+                2 * THREADS, min(1000, (files - SPARE_FILES) // 2)
+            ),  # slow clients use a file, too
             "limit_request_line": 8190,  # a filter of 2,000 characters may take three times as many in a URL
             "limit_request_field_size": 16 * 1024,  # more than nginx passes on, which answers with a problem document
             "control_socket_disable": True,
@@ -118,7 +120,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 def _serves_files(settings: Settings) -> bool:
-    """Return whether this server serves files itself: no `flask files` does, and it is known where they are."""
+    """Return whether this server serves files itself: it has a storage, and no `flask files` serves them."""
     return not settings.files_url and (settings.embedded or bool(settings.storage_url))
 
 

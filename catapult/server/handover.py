@@ -1,6 +1,6 @@
-"""How a worker gives a connection away to the process for files, with what has arrived of its request.
+"""Hand a connection, with the received part of its request, from a worker to the process for files.
 
-The open socket itself is passed on, so that no thread and no memory of a worker are held by a transfer, however long it takes.
+The open socket itself is passed, so that a long transfer uses no thread and no memory of a worker.
 """
 
 import json
@@ -9,18 +9,18 @@ import socket
 from typing import Any, NamedTuple
 
 LARGEST = 512 * 1024
-"""The most bytes of a message: headers of 64 KiB, and what came with them of the body."""
+"""The most bytes of a message: headers of 64 KiB, and the body's first bytes."""
 REQUEST = re.compile(
     rb"(?:PUT|GET|HEAD) [^ ?]*"
     rb"(?:/api/v1/versions/[^/ ?]+/artifacts/[^ ?]+|/api/v1/artifacts/[^/ ?]+/content|/artifacts/[0-9a-f-]{36}/preview)"
     rb"(?:\?[^ ]*)? HTTP/|POST [^ ?]*/models/[^ ?]+/versions/[^/ ?]+/-/files(?:\?[^ ]*)? HTTP/"
     rb"|[A-Z]+ [^ ?]*/api/v1/uploads[/ ?]|POST /internal/files/"
 )
-"""The requests that take file I/O, and the registry's own questions about files."""
+"""The requests that need file I/O, and the registry's own questions about files."""
 
 
 class HandedOver(NamedTuple):
-    """A connection, and what has arrived of its request. `client` and `server` are its addresses."""
+    """A connection, and the received part of its request. `client` and `server` are its addresses."""
 
     sock: socket.socket
     received: bytes
@@ -29,7 +29,7 @@ class HandedOver(NamedTuple):
 
 
 class Handover:
-    """A pair of sockets, made before both sides start: the workers write to one end, the processes for files read the other."""
+    """A pair of sockets, created before both sides start: the workers write to one end, the processes for files read the other."""
 
     def __init__(self) -> None:
         self.reading, self.writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -38,7 +38,7 @@ class Handover:
             end.setblocking(False)
 
     def give(self, connection: Any) -> bool:
-        """Give the connection away. Return whether it was taken: the queue may be full while nobody reads it."""
+        """Hand the connection over. Return False if the queue is full."""
         addresses = json.dumps([connection.client, connection.server]).encode()
         message = b"%s\n%s" % (addresses, connection.received)
         try:
@@ -48,7 +48,7 @@ class Handover:
         return True
 
     def ask(self, request: bytes) -> socket.socket:
-        """Send a request of this process's own, and return where its answer comes. Raises OSError while nobody reads the queue."""
+        """Send a request of this process, and return the socket of its answer. Raises OSError if the queue is full."""
         ours, theirs = socket.socketpair()
         with theirs:
             if not self.give(HandedOver(theirs, request, ["", 0], ["", 0])):
@@ -57,7 +57,7 @@ class Handover:
         return ours
 
     def take(self) -> HandedOver | None:
-        """Return the next connection; None if there is none, or another process took it. Call it when `reading` can be read."""
+        """Return the next connection; None if there is none, or another process took it. Call it when `reading` is readable."""
         try:
             message, descriptors, _, _ = socket.recv_fds(self.reading, LARGEST, 1)
         except BlockingIOError:

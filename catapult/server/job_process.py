@@ -20,4 +20,4 @@ def serve(app: Flask, parent: int | None = None, kinds: Iterable[str] | None = N
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     if not worker.run():
-        os._exit(0)  # what still runs was given back, and its threads would keep this process
+        os._exit(0)  # unfinished jobs were given back, and their threads would keep this process alive

@@ -1,4 +1,4 @@
-"""What `flask up` does before the first request: wait for the database, migrate it, check the salt, create the first key."""
+"""The steps of `flask up` before the first request: wait for the database, migrate it, check the salt, create the first key."""
 
 import time
 from ipaddress import ip_address
@@ -43,16 +43,16 @@ def prepare() -> str | None:
 
 def wait(seconds: float = WAIT) -> None:
     """Wait until the database answers. Raises Unreachable, with the reason, after that many seconds."""
-    give_up, log_at = time.monotonic() + seconds, 0.0
+    deadline, log_at = time.monotonic() + seconds, 0.0
     while reason := registry.unreachable_reason():
         now = time.monotonic()
-        if now >= give_up:
+        if now >= deadline:
             raise Unreachable(
                 f"The database did not answer for {seconds:.0f} seconds: {reason} Check DATABASE_URL and the server."
             )
         if now >= log_at:
             log_at = now + LOG_EVERY
-            log.warning("waiting for the database", reason=reason, seconds_left=round(give_up - now))
+            log.warning("waiting for the database", reason=reason, seconds_left=round(deadline - now))
         time.sleep(1)
 
 
@@ -91,7 +91,7 @@ def check_salt(salt: str) -> None:
     if total and not usable:
         raise ConfigError(
             [
-                f"API_KEY_SALT is not the one that the {total} stored keys were made with: every request would be a 401. "
+                f"API_KEY_SALT is not the one that the {total} stored keys were created with: every request would be a 401. "
                 "Set the former salt again. If it is lost, `flask keys create --name NAME --role admin` creates a key "
                 "with this one; the old keys stay refused."
             ]
@@ -118,7 +118,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def check_schema() -> None:
-    """Log an error if the database lacks what its revision has: `/readyz` is then 503."""
+    """Log an error if the database lacks parts of its revision, for which `/readyz` answers 503."""
     if missing := schema_version.missing():
         log.error(
             "the schema lacks parts of its revision: restore a backup into a database that this release migrated",

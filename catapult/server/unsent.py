@@ -1,4 +1,4 @@
-"""What a client has not read yet of its answer: the beginning in memory, the rest in a temporary file."""
+"""The part of an answer that its client has not read: the beginning in memory, the rest in a temporary file."""
 
 import os
 import tempfile
@@ -13,7 +13,7 @@ PART = 64 * 1024
 
 
 class Unsent:
-    """Bytes that leave in the order in which they came. `size` is how many there are."""
+    """A queue of `size` bytes."""
 
     def __init__(self) -> None:
         self.size = 0

@@ -40,11 +40,11 @@ LAST_ACCEPT = 1.0
 BEAT = 1.0
 """Seconds between two heartbeats and two looks at the deadlines; gunicorn kills a worker after 60 without a heartbeat."""
 LINGER = 2.0
-"""Seconds in which a client may still read the last answer and close its end; in which a stopping worker takes a request."""
+"""Seconds in which a client may read the last answer and close its end, and in which a stopping worker accepts requests."""
 MOST_DISCARDED = 16 * 1024 * 1024
-"""The most bytes that are read from a client after its last answer, so that it reads that answer and no reset."""
+"""The most bytes that are read from a client after its last answer, so that it gets that answer and not a reset."""
 MOST_RECEIVED, LARGE = 64 * 1024 * 1024, 64 * 1024
-"""The most bytes of incomplete requests; above it, the oldest of those that are large is given up."""
+"""The most bytes of incomplete requests; above it, the oldest large one is refused."""
 ALL_UNSENT, LEAST_UNSENT = 192 * 1024 * 1024, 48 * 1024 * 1024
 """The most bytes of answers that all workers store for slow clients, and what each may store at least."""
 IN_KERNEL = 256 * 1024
@@ -72,7 +72,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         self.poller = selectors.DefaultSelector()
         self.poller.register(self.PIPE[0], selectors.EVENT_READ, self._collect)
         self.accept_after = self.beat_after = 0.0
-        self.is_accepting, self.kept_for = False, float(self.cfg.keepalive)
+        self.is_accepting, self.keepalive = False, float(self.cfg.keepalive)
         self.most_unsent = max(LEAST_UNSENT, ALL_UNSENT // self.cfg.workers)
         while self.alive and self.ppid == os.getppid():
             self._set_accepting(self._may_accept())
@@ -88,11 +88,11 @@ class Worker(base.Worker):  # type: ignore[misc]
             self.notify()
             metrics.sample(self.app.app)
             reachability.end_silent_waits()
-            self._end_what_is_overdue(now)
+            self._end_overdue(now)
         for key, _ in self.poller.select(min(seconds, BEAT)):
             if not isinstance(key.data, Connection):
                 key.data(key.fileobj)
-            elif key.data in self.connections:  # not closed by what came before it in this turn
+            elif key.data in self.connections:  # not closed earlier in this turn
                 self._continue(key.data)
 
     def _continue(self, connection: Connection) -> None:
@@ -106,7 +106,7 @@ class Worker(base.Worker):  # type: ignore[misc]
     # --- accept
 
     def _may_accept(self) -> bool:
-        """Return whether there is room for a connection, or one that can be given up."""
+        """Return whether there is room for a connection, or one that can be reset."""
         if time.monotonic() < self.accept_after:
             return False
         has_room = len(self.connections) < self.cfg.worker_connections
@@ -136,7 +136,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         self.accept_after = time.monotonic() + pause
 
     def _take(self, listener: Any) -> None:
-        """Accept a connection. When there are too many, give up the one that has waited longest for its client."""
+        """Accept a connection. If there are too many, reset the one that has waited longest for its client."""
         try:
             sock, client = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -165,17 +165,17 @@ class Worker(base.Worker):  # type: ignore[misc]
             if not connection.received:
                 connection.since = time.monotonic()
             connection.received += data
-            self._look_at_request(connection)
+            self._dispatch(connection)
         elif connection.received:  # the parser says what is wrong with it
             connection.framing.is_cut, connection.framing.end = True, len(connection.received)
             self._work(connection)
         else:
             self._close(connection)
 
-    def _look_at_request(self, connection: Connection) -> None:
-        """Hand the request to a thread if it is complete; else go on waiting for the rest of it."""
+    def _dispatch(self, connection: Connection) -> None:
+        """Hand the request to a thread if it is complete; otherwise wait for the rest."""
         framing, had_head = connection.framing, connection.framing.body_at
-        if len(connection.received) > LARGE and self._give_up_the_oldest_large() is connection:
+        if len(connection.received) > LARGE and self._refuse_oldest_large() is connection:
             return
         is_complete = framing.is_complete(connection.received)
         if framing.body_at and self.app.handover and is_of_files(connection.received):
@@ -199,8 +199,8 @@ class Worker(base.Worker):  # type: ignore[misc]
                 connection, 503, "Service Unavailable", "Files are not served at present. Try again in a few seconds."
             )
 
-    def _give_up_the_oldest_large(self) -> Connection | None:
-        """Refuse the oldest large request that is not complete if all requests are too large together."""
+    def _refuse_oldest_large(self) -> Connection | None:
+        """Refuse the oldest incomplete large request if all requests together are too large."""
         if sum(len(each.received) for each in self.connections) <= MOST_RECEIVED:
             return None
         large = (each for each in self.connections if len(each.received) > LARGE and each.state is State.RECEIVING)
@@ -210,7 +210,7 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     def _refuse(self, connection: Connection, status: int, reason: str, message: str) -> None:
         """Answer a request that is not complete, and end the connection."""
-        connection.is_kept = False
+        connection.is_reusable = False
         connection.received.clear()
         util.write_error(connection, status, reason, message)
         self._send(connection)
@@ -223,16 +223,16 @@ class Worker(base.Worker):  # type: ignore[misc]
         self.pool.submit(self._answer, connection)
 
     def _answer(self, connection: Connection) -> None:
-        keeps = False
+        is_reusable = False
         try:
-            keeps = self._run_application(connection)
+            is_reusable = self._run_application(connection)
             connection.flush()
         except (http.errors.NoMoreData, StopIteration, OSError) as error:
             self.log.debug("The client has gone: %s", error)
         except Exception:
             log.exception("a request failed in the server")
         finally:
-            self.finished.append((connection, keeps))
+            self.finished.append((connection, is_reusable))
             with suppress(BlockingIOError):  # full of wake-ups already
                 os.write(self.PIPE[1], b".")
 
@@ -249,7 +249,7 @@ class Worker(base.Worker):  # type: ignore[misc]
             if is_cut or not self.alive:
                 response.force_close()
             answer(self.wsgi, environ, response)
-            # What the parser left over is not what `Framing` found: no request begins there.
+            # Bytes that the parser left over mean that it and `Framing` disagree: no other request is read.
             return not response.should_close() and parser.finish_body() and not parser.unreader.take_buffered()
         except (http.errors.NoMoreData, StopIteration, OSError):
             raise
@@ -265,8 +265,8 @@ class Worker(base.Worker):  # type: ignore[misc]
         with suppress(BlockingIOError):
             os.read(pipe, 4096)
         while self.finished:
-            connection, keeps = self.finished.popleft()
-            connection.is_kept = keeps
+            connection, is_reusable = self.finished.popleft()
+            connection.is_reusable = is_reusable
             self._send(connection)
 
     # --- send the answer
@@ -282,16 +282,16 @@ class Worker(base.Worker):  # type: ignore[misc]
             if connection.state is not State.SENDING:
                 self._wait(connection, State.SENDING)
                 connection.has_progressed()
-                self._keep_within_most_unsent()
-        elif connection.is_kept:
+                self._limit_unsent()
+        elif connection.is_reusable:
             self._wait(connection, State.RECEIVING)
             if connection.received:  # sent ahead, after the request before
-                self._look_at_request(connection)
+                self._dispatch(connection)
         else:
             self._end(connection)
 
-    def _keep_within_most_unsent(self) -> None:
-        """Give up the answers that wait longest while those of all clients are too long together."""
+    def _limit_unsent(self) -> None:
+        """Reset the connections that have waited longest while the answers of all clients are too long together."""
         sending = sorted(
             (each for each in self.connections if each.state is State.SENDING), key=lambda each: each.since
         )
@@ -305,7 +305,7 @@ class Worker(base.Worker):  # type: ignore[misc]
     # --- end a connection
 
     def _end(self, connection: Connection) -> None:
-        """Close our end, then wait a moment for the client's, so that it reads the answer and no reset."""
+        """Close our end, then wait briefly for the client's, so that it gets the answer and not a reset."""
         try:
             connection.sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -324,7 +324,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         if not data or connection.discarded > MOST_DISCARDED:
             self._close(connection)
 
-    def _end_what_is_overdue(self, now: float) -> None:
+    def _end_overdue(self, now: float) -> None:
         """End the connections whose client is too slow."""
         for connection in list(self.connections):
             state, is_idle = connection.state, not connection.received
@@ -343,7 +343,7 @@ class Worker(base.Worker):  # type: ignore[misc]
         if connection.state is State.CLOSING:
             return LINGER
         if connection.state is State.RECEIVING and not connection.received:
-            return self.kept_for if connection.is_kept else min(PATIENCE, self.kept_for)
+            return self.keepalive if connection.is_reusable else min(PATIENCE, self.keepalive)
         return PATIENCE
 
     def _wait(self, connection: Connection, state: State) -> None:
@@ -368,15 +368,15 @@ class Worker(base.Worker):  # type: ignore[misc]
     # --- stop
 
     def _stop(self) -> None:
-        """Accept what waits, close the listening sockets, and answer what was accepted.
+        """Accept waiting connections, close the listening sockets, and answer the accepted requests.
 
         Connections that nobody has accepted are reset when the last process closes the socket.
         """
         self._set_accepting(False)
-        give_up = time.monotonic() + LAST_ACCEPT
+        deadline = time.monotonic() + LAST_ACCEPT
         for listener in self.sockets:
             with suppress(OSError):  # no file descriptor is left
-                while time.monotonic() < give_up and self._is_ready(listener):
+                while time.monotonic() < deadline and self._is_ready(listener):
                     self._take(listener)
             listener.close()
         self.sockets = []
@@ -384,9 +384,9 @@ class Worker(base.Worker):  # type: ignore[misc]
         for connection in self.connections:
             if connection.state is State.RECEIVING and not connection.received:
                 connection.since = now
-        self.kept_for = LINGER
-        give_up = now + self.cfg.graceful_timeout
-        while self.connections and time.monotonic() < give_up:
+        self.keepalive = LINGER
+        deadline = now + self.cfg.graceful_timeout
+        while self.connections and time.monotonic() < deadline:
             self._turn(BEAT / 4)
         self.pool.shutdown(wait=False)
 

@@ -1,1 +1,1 @@
-"""What the web doors share; the only room below the doors that knows the request."""
+"""Shared code of the web doors; the only room below them that knows the request."""

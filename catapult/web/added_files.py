@@ -1,4 +1,4 @@
-"""The end of an upload, whatever way it came: its bytes become a blob, and then a file of the version."""
+"""The end of an upload by any door: its bytes become a blob, and then a file of the version."""
 
 from collections.abc import Callable
 from mimetypes import guess_type
@@ -20,7 +20,7 @@ from catapult.web.error_handlers import try_again
 from catapult.web.incoming import Received
 
 UNKNOWN = ("", "application/octet-stream", "application/x-www-form-urlencoded")
-"""Types that clients send who know none."""
+"""Types that clients send if they do not know the file's type."""
 
 
 def add_or_drop(
@@ -30,7 +30,7 @@ def add_or_drop(
     received: Received,
     authenticate: Callable[[], Actor] = auth.authenticate,
 ) -> tuple[Any, bool]:
-    """Do what `add` does with what arrived in one request, and drop it if it is refused."""
+    """Add a file that arrived in one request, as `add` does; drop its bytes if it is refused."""
     try:
         return add(version_id, path, media_type, received, authenticate)
     except BaseException:
@@ -45,28 +45,27 @@ def add(
     received: Received,
     authenticate: Callable[[], Actor] = auth.authenticate,
 ) -> tuple[Any, bool]:
-    """Return the file and whether it is new; the same content may be there already, and repairs a file whose bytes were lost.
+    """Return the file and whether it is new. The same content again changes nothing, or repairs a file whose bytes were lost.
 
-    `media_type` is what the client says it is.
-
-    Raises Unauthenticated if the key or the session has ended while the bytes flowed, and what `actions.add` raises.
+    `media_type` is the client's. Raises Unauthenticated if the key or the session ended while the bytes flowed, and what
+    `actions.add` raises.
     """
     g.actor = authenticate()
-    taken = try_again(actions.check_may_add, version_id, path, actor=g.actor)
-    if taken.file_id is not None:
-        if taken.sha256 != received.sha256:
-            raise Conflict(f"{taken.path} has other content. Choose another path, or remove that file first.")
-        if taken.mount_path or taken.state == ArtifactState.READY:
+    destination = try_again(actions.check_may_add, version_id, path, actor=g.actor)
+    if destination.file_id is not None:
+        if destination.sha256 != received.sha256:
+            raise Conflict(f"{destination.path} has other content. Choose another path, or remove that file first.")
+        if destination.mount_path or destination.state == ArtifactState.READY:
             received.drop()
         else:
             received.replace()
-            storage_scrub.record(Stored(received.sha256, taken.created_at), ArtifactState.READY, actor=g.actor)
-        return artifacts.get(taken.file_id), False
-    received.keep()
+            storage_scrub.record(Stored(received.sha256, destination.created_at), ArtifactState.READY, actor=g.actor)
+        return artifacts.get(destination.file_id), False
+    received.store()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size}
     content["media_type"] = _media_type(path, media_type.lower())
     content |= file_contents.of(path, received.size, received.read)
-    artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_kept, **content)
+    artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_stored, **content)
     return artifacts.get(artifact.id), True
 
 

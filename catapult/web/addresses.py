@@ -1,4 +1,4 @@
-"""Addresses as browsers have them: below the path that this application is mounted at, where a proxy strips one."""
+"""Addresses as browsers see them: below the path that a proxy strips, if it strips one."""
 
 import re
 
@@ -17,7 +17,7 @@ def mounted(path: str) -> str:
 
 
 def unmounted(address: str) -> str | None:
-    """Return the path of ours, with its query, that this address without a host has; None if it leads anywhere else."""
+    """Return our path and query for an address without a host; None if it leads outside of this application."""
     below = re.fullmatch(rf"(?=/){re.escape(request.script_root)}(/.*)?([?#].*)?", address, re.DOTALL)
     if below is None:
         return None

@@ -44,7 +44,7 @@ def request_id() -> str:
 def cookie_name(secret_key: str) -> str:
     """Return the name of the session's cookie, the same in all processes of an instance.
 
-    Browsers send cookies to every port of a host: with one name for all instances, signing in at one signs out of another.
+    Browsers send cookies to every port of a host: with one name for all instances, signing in to one would sign out of another.
     """
     return f"catapult_{hmac.digest(secret_key.encode(), b'session cookie', 'sha256').hex()[:8]}"
 
@@ -75,7 +75,7 @@ def authenticate() -> Actor:
 def bearer_of(key: str) -> Actor:
     """Return the holder of the key. Raises Unauthenticated, with the same message for every reason.
 
-    `g.refused` is then who tried, as far as known, and why the key was refused.
+    Sets `g.refused` to the actor, as far as known, and the reason.
     """
     prefix = key_format.prefix_of(key)
     row = api_keys.find(prefix) if prefix else None

@@ -1,4 +1,4 @@
-"""Gzip for text answers, and 304 for what the client already has.
+"""Gzip for text answers, and 304 if the client has the answer already.
 
 Each encoding has a strong ETag of its own (`"5-0af3"` and `"5-0af3-gzip"`), so the encoding is chosen before tags are
 compared. An answer with `Cache-Control: no-transform` stays as it is: compressing a secret beside text that the client
@@ -57,7 +57,7 @@ def _accepts_gzip() -> bool:
 
 
 def _client_has(response: Response) -> bool:
-    """Return whether the client says that it has this answer. A proxy may have made the tag weak."""
+    """Return whether the client says that it has this answer. A proxy may have weakened the tag."""
     if "If-None-Match" not in request.headers or request.method not in ("GET", "HEAD") or response.status_code != 200:
         return False
     tag, _ = response.get_etag()

@@ -7,9 +7,9 @@ from catapult.tables import RESERVED_SEGMENTS
 
 
 class EnvironmentName(BaseConverter):
-    """An environment's name in an address, of one or more segments; the words after a name are none of them.
+    """An environment's name in a URL: one or more segments, without the reserved ones that follow a name.
 
-    It is not checked any further: whoever sends a wrong one is told what is wrong with it.
+    It is not checked further here, so that an invalid name gets an error that explains it.
     """
 
     part_isolating = False

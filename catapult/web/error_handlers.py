@@ -54,7 +54,7 @@ BY_SQLSTATE: dict[str, Refusal] = {
 
 
 def init_app(app: Flask, answer: Callable[[Refusal], Response]) -> None:
-    """Answer every exception of this application with what `answer` makes of its refusal."""
+    """Answer every exception of this application with `answer(refusal)`."""
     app.extensions[EXTENSION] = answer
     app.register_error_handler(Refusal, refused)
     app.register_error_handler(HTTPException, http)
@@ -66,8 +66,8 @@ def init_app(app: Flask, answer: Callable[[Refusal], Response]) -> None:
 def try_again(view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return what the view returns.
 
-    A transaction that collided with another one, whose prepared statement was lost, or that met a connection which can only
-    read, perhaps only since a failover that is over, is tried three times in all: not twice on the same connection.
+    It is called up to three times if its transaction collided with another one, lost its prepared statement, or met a read-only
+    connection, perhaps left over from a failover. The same connection is not used twice.
     """
     for attempt in range(1, TRIES + 1):
         try:
@@ -123,7 +123,7 @@ def database(error: exc.SQLAlchemyError) -> Response:
 
 
 def storage(error: StorageError) -> Response:
-    """Answer what the storage of files cannot do: 507 if it is full, else 503, with the place and the reason."""
+    """Answer an error of the storage of files: 507 if it is full, else 503, with its location and the reason."""
     db.session.rollback()
     log.warning("storage", place=error.place, reason=error.reason, request_id=auth.request_id())
     if isinstance(error, StorageFull):

@@ -1,4 +1,4 @@
-"""Where the bytes of a version's file are read from: the storage, or the mount. In the process for files alone."""
+"""Read the bytes of a version's file from the storage or the mount. Only the process for files does so."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,11 +13,11 @@ from catapult.storage.mount import Changed
 from catapult.tables import ArtifactState
 
 Read = Callable[[int, int | None], Iterator[bytes]]
-"""Gets the first byte and the one before which to end, and yields pieces."""
+"""Takes the first byte and the one to stop before, and yields pieces."""
 
 
 def reader(artifact: Any) -> Read:
-    """Return how the file is read. Raises Conflict if its bytes are gone, are others than were hashed, or were never read."""
+    """Return a function that reads the file. Raises Conflict if its bytes are gone, have changed, or were never read."""
     return _of_mount(artifact) if artifact.mount_path else _of_storage(artifact)
 
 
@@ -31,7 +31,7 @@ def _of_storage(artifact: Any) -> Read:
 
 
 def _of_mount(artifact: Any) -> Read:
-    """Return how the file on the mount is read, whose size and time are compared before the first byte and after the last."""
+    """Return a function that reads the file on the mount. It compares size and time before the first byte and after the last."""
     mount = current_mount()
     if mount is None:
         raise Unavailable("This file lies on a mount that the server does not have (CEPH_MOUNT_PATH).", retry_after=60)

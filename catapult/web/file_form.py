@@ -1,4 +1,4 @@
-"""A form with a file, read while it arrives: the file is never in memory or in a temporary folder as a whole."""
+"""A form with a file, read while it arrives, so that the file is never in memory or a temporary folder as a whole."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from catapult.rules.normal_text import normal
 from catapult.storage import PIECE
 
 BESIDE = 64 * 1024
-"""The most bytes of a form beside its file."""
+"""The most bytes of a form without its file."""
 EARLY = "The form ended before its file did, or cannot be read. Send it again."
 
 

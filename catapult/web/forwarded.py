@@ -19,8 +19,8 @@ Environ = dict[str, Any]
 PEER = "catapult.peer"
 """The environ's key for the address at the other end of the socket."""
 
-ASKED = "catapult.asked"
-"""The environ's key for the host that the client asked, which PUBLIC_URL does not change."""
+REQUESTED_HOST = "catapult.asked"
+"""The environ's key for the host in the client's request, which PUBLIC_URL does not change."""
 
 FORWARDING = (
     *("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_PROTO", "HTTP_VIA"),
@@ -32,7 +32,7 @@ STANDARD_PORTS = ("80", "443")
 class Proxies:
     """The application behind proxies in these networks. Forwarding headers of any other peer are ignored.
 
-    `public_url` is where browsers find it, whatever the headers say.
+    `public_url` is its address for browsers, whatever the headers say.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], trusted: tuple[Network, ...], public_url: str = "") -> None:
@@ -44,7 +44,7 @@ class Proxies:
         environ[PEER] = environ.get("REMOTE_ADDR", "")
         if self._trusts(parsed(environ[PEER])):
             self._apply(environ)
-        environ[ASKED] = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")  # HTTP/1.0 names none
+        environ[REQUESTED_HOST] = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")  # HTTP/1.0 names none
         environ.update(self.public)
         return self.app(environ, start_response)
 

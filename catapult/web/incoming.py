@@ -1,4 +1,4 @@
-"""The bytes of files that arrive, at whatever door. They flow into the storage in pieces, and no transaction is open meanwhile."""
+"""Receive the bytes of files at any door. They flow into the storage in pieces, without an open transaction."""
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -15,25 +15,25 @@ ANY_SIZE = 2**63
 
 
 class Received(NamedTuple):
-    """What arrived: an upload in the storage, which `keep` makes a blob and `drop` removes."""
+    """A received upload in the storage. `store` makes it a blob, `drop` removes it."""
 
     storage: Storage
     upload: str
     sha256: str
     size: int
 
-    def keep(self) -> None:
+    def store(self) -> None:
         self.storage.finish(self.upload, self.sha256)
 
     def replace(self) -> None:
-        """Store it instead of a blob of that name that is lost or damaged."""
+        """Store it in place of a lost or damaged blob with that name."""
         self.storage.remove(self.sha256)
-        self.keep()
+        self.store()
 
     def drop(self) -> None:
         self.storage.discard(self.upload)
 
-    def is_kept(self) -> bool:
+    def is_stored(self) -> bool:
         """Return whether the storage has it."""
         try:
             return self.storage.size(self.sha256) == self.size
@@ -41,7 +41,7 @@ class Received(NamedTuple):
             return False
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return a part of it, once it was kept."""
+        """Return a part of the stored blob."""
         return b"".join(self.storage.read(self.sha256, start, stop))
 
 

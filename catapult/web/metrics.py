@@ -1,7 +1,7 @@
 """Metrics for Prometheus: requests and their duration, database connections in use, and the contents of the registry.
 
 Requests are counted in files that all workers share. The registry is queried at a scrape, at most every ten seconds per
-process. prometheus-client is imported late: it decides then whether it counts for one process or for several.
+process. prometheus-client is imported late, because it decides at import whether it counts for one process or several.
 """
 
 import hmac
@@ -47,8 +47,8 @@ class Figures:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.engine, self.folder, self.registry = engine, folder, CollectorRegistry()
-        self.holding: Any = Holding()
-        self.registry.register(self.holding)
+        self.collector: Any = RegistryCollector()
+        self.registry.register(self.collector)
         names: Any = {"namespace": "catapult", "registry": self.registry}
         self.requests: Any = Counter("requests", "Requests answered.", ["method", "route", "status"], **names)
         self.seconds: Any = Histogram(
@@ -59,7 +59,7 @@ class Figures:
         self.allowed = gauge("database_connections_allowed", "Database connections that the pools may open.")
 
     def count(self, response: Response) -> None:
-        """Count the request under its route's template, since every address would make a series of its own."""
+        """Count the request under its route's template, since each address would create a series."""
         method = request.method if request.method in METHODS else "other"
         route = request.url_rule.rule if request.url_rule else "none"
         self.requests.labels(method, route, str(response.status_code)).inc()
@@ -86,11 +86,11 @@ class Figures:
 
         shared = CollectorRegistry()
         MultiProcessCollector(shared, str(self.folder))  # type: ignore[no-untyped-call]
-        shared.register(self.holding)
+        shared.register(self.collector)
         return shared
 
 
-class Holding:
+class RegistryCollector:
     """Metrics of the registry's contents, queried by one thread at a time and cached for `FRESH` seconds."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Holding:
 def _families(figures: RegistryFigures) -> Iterator[Any]:
     """Yield the gauges, in Prometheus' units. Environments after the first share the series `other`.
 
-    Publishers may invent any number of environments, and each would be a series for ever.
+    Publishers may create any number of environments, and each would be a series for ever.
     """
     named = frozenset(figures.environments)
     for name, number in figures.counts.items():

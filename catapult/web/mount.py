@@ -1,4 +1,4 @@
-"""What pages and API ask of the mount, by way of the process for files. No connection to the database is held meanwhile."""
+"""Requests of pages and API to the mount, through the process for files, without holding a database connection."""
 
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from catapult.storage.file_client import Files, Refused
 
 
 def is_likely() -> bool:
-    """Return whether there may be a mount. Where another server has the process for files, only asking it would tell."""
+    """Return whether there may be a mount. A `flask files` on another server may or may not have one."""
     settings = current_settings()
     return bool(settings.mount or settings.files_url)
 

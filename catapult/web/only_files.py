@@ -1,4 +1,4 @@
-"""What `flask files` answers: the addresses of files and the probes. nginx sends it nothing else, but others reach it, too."""
+"""The addresses that `flask files` answers: files and probes. nginx sends it nothing else, but others may."""
 
 import re
 

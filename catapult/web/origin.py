@@ -1,4 +1,4 @@
-"""Where a request may come from: which host names this server answers to, and which sites may make a browser change anything."""
+"""Check the host name of a request, and the site that made a browser send it."""
 
 import re
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from catapult.extensions import current_settings
 from catapult.web import forwarded
 
 PROBES = ("/livez", "/readyz", "/metrics", "/api/health")
-"""Addresses that monitoring asks: by IP address, and as often as it likes."""
+"""Paths for monitoring, which are exempt from the check of `Host` and from rate limits."""
 
 SAFE = ("GET", "HEAD")
 HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -24,7 +24,7 @@ def check_host() -> None:
 
 
 def _is_trusted(trusted: tuple[str, ...]) -> bool:
-    match = HOST.fullmatch(request.environ[forwarded.ASKED].lower())
+    match = HOST.fullmatch(request.environ[forwarded.REQUESTED_HOST].lower())
     name = match[1].removesuffix(".") if match else ""
     return any(name == host or (host.startswith(".") and f".{name}".endswith(host)) for host in trusted)
 
@@ -41,11 +41,11 @@ def check_same_origin() -> None:
 
 
 def is_read_by_own_page() -> bool:
-    """Return whether one of our own pages made the browser send this request, and it changes nothing.
+    """Return whether one of our own pages made the browser send this request, which only reads.
 
-    Stricter than `check_same_origin`: an address that was typed (`none`) is not a page of ours, the scheme counts, and a request
-    that says nothing about where it comes from is refused. Browsers send `Sec-Fetch-Site` on https and to this machine only;
-    elsewhere on http they say by `Referer` what page a read is from.
+    Stricter than `check_same_origin`: a typed address (`none`) is not a page of ours, the scheme counts, and a request without
+    any of these headers does not pass. Browsers send `Sec-Fetch-Site` on https and to this machine only; otherwise `Referer`
+    names the page of a read.
     """
     site, origin, referer = (request.headers.get(name) for name in ("Sec-Fetch-Site", "Origin", "Referer"))
     if request.method not in SAFE or (

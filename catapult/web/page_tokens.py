@@ -1,4 +1,4 @@
-"""Cursors: where a page of a list begins, signed and bound to one address and its filters."""
+"""Cursors: the position of a page of a list, signed and bound to one address and its filters."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def sign(listing: Listing, row: Any, filters: Filters) -> str:
 
 
 def opened(cursor: str, filters: Filters) -> Position:
-    """Return the position in a cursor. Raises Invalid unless it was made for this address and these filters."""
+    """Return the position in a cursor. Raises Invalid if it belongs to another address or other filters."""
     try:
         *values, row_id = _signer(filters).loads(cursor)
     except BadSignature as error:

@@ -1,7 +1,7 @@
 """Limit how many requests a key may send, before anything else is done for a request and without the database.
 
-Flask-Limiter counts. This file says whom a request counts for, and what happens when the storage is down. Nothing of it is
-loaded without RATE_LIMIT.
+Flask-Limiter counts. This file says whom a request counts for, and what happens when the storage is down. It is
+loaded only with RATE_LIMIT.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ KNOWN = 10_000
 
 
 class Bearers:
-    """The key id behind each credential that this process has accepted before. It decides nothing about access.
+    """The key id of each credential that this process has accepted. It grants no access.
 
-    An unknown credential counts for its address, so that made-up keys bring no allowance of their own.
+    An unknown credential counts for its address, so that invented keys do not get a limit of their own.
     """
 
     def __init__(self) -> None:

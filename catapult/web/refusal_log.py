@@ -1,4 +1,4 @@
-"""Refused sign-ins and refused roles in the audit log, sampled so that nobody can fill it; and what gates refuse, counted."""
+"""Record refused sign-ins and roles in the audit log, sampled so that nobody can fill it, and count refusals by gates."""
 
 import time
 from collections import Counter
@@ -22,7 +22,7 @@ class Sample:
         self._lock = Lock()
 
     def take(self, subject: Any) -> int | None:
-        """Return how many were skipped since the last one recorded, or None if this one is to be skipped too."""
+        """Return how many were skipped since the last recorded one, or None to skip this one too."""
         with self._lock:
             minute = int(time.monotonic() // 60)
             if minute != self.minute:

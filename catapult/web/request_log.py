@@ -1,4 +1,4 @@
-"""Logs: one line an event on standard error, as JSON unless that is a terminal. No secrets, bodies or query strings."""
+"""Logs: one line an event on standard error, as JSON unless it is a terminal. No secrets, bodies or query strings."""
 
 import logging
 import re

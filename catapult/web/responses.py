@@ -17,7 +17,7 @@ SECURITY = [
 ]
 KEY_EXPIRES = "Catapult-Key-Expires"
 WARN_BEFORE = timedelta(days=7)
-"""How long before the end of a key each answer of the JSON API says when it is."""
+"""How long before its end each answer of the JSON API has a key's expiry."""
 
 
 def add_headers(response: Response) -> None:

@@ -1,4 +1,4 @@
-"""Few requests at once of the kinds that take a thread and the database for long, so that others always find a thread."""
+"""Limit concurrent requests that use a thread and the database for long, so that other requests always get a thread."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from catapult.queries.lists.paging import LONGEST, Listing
 
 T = TypeVar("T")
 QUICK = 0.5
-"""Seconds for the first try of a list that a client asked for as it liked. Most need a hundredth of that."""
+"""Seconds for the first try of a list that a client filters or sorts. Most need a hundredth of that."""
 
 
 class Slots:
@@ -46,13 +46,13 @@ class Slots:
 
 FILES = Slots("files", 3, 2)
 SLOW_LISTS = Slots("slow lists", 3, 2)
-"""Of the eight threads of a process, these two kinds leave two to everything else."""
+"""Of a process's eight threads, these two kinds leave two for everything else."""
 IMAGES = Slots("images", 2, 2)
-"""Image registries are asked by two requests at once: one that hangs holds a thread for ten seconds."""
+"""Two requests at a time ask image registries: one that hangs blocks a thread for ten seconds."""
 
 
-def dear(listing: Listing, read: Callable[[Listing], T]) -> T:
-    """Return what `read` returns for the list. One that takes long needs a slot. Raises TooSlow and Unavailable."""
+def limited(listing: Listing, read: Callable[[Listing], T]) -> T:
+    """Return `read(listing)`. A list that takes longer than `QUICK` needs a slot. Raises TooSlow and Unavailable."""
     if listing.asked is None:
         return read(listing)
     try:

@@ -36,7 +36,7 @@ def current() -> Trace:
 
 
 def continued(traceparent: str) -> Trace:
-    """Return a new span in that trace, or in a new trace if it is malformed. Only the `sampled` flag is kept."""
+    """Return a new span in that trace, or in a new trace if it is malformed. Only the `sampled` flag is passed on."""
     match = TRACEPARENT.fullmatch(traceparent.strip())
     if match is None or (match["version"] == "00" and match["more"]):
         return Trace(secrets.token_hex(16), secrets.token_hex(8), SAMPLED)

@@ -28,7 +28,7 @@ def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Respo
     page, count = _page(paging), bool(paging.get("count"))
     if count and listing.asked is None:
         listing = replace(listing, asked="count")
-    return slots.dear(listing, lambda each: _answer(each, schema, page, count))
+    return slots.limited(listing, lambda each: _answer(each, schema, page, count))
 
 
 def _answer(listing: Listing, schema: type[Out], page: Page, count: bool) -> Response:

@@ -17,7 +17,7 @@ def page(
     """Return at most `max_results` rows and about 8 MiB, and the token of the next page: "" if there is none. Raises Invalid."""
     asked = [("filter", filter), *(("order_by", order) for order in order_by)]
     after = _opened(page_token, asked) if page_token else None
-    rows, more = slots.dear(listing, lambda each: _rows(each, Page(max_results, after=after)))
+    rows, more = slots.limited(listing, lambda each: _rows(each, Page(max_results, after=after)))
     return rows, page_tokens.sign(listing, rows[-1], asked) if more else ""
 
 

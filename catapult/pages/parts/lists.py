@@ -41,7 +41,7 @@ def part(listing: Listing, rows: int = ROWS) -> Part:
 
 def rows_of(listing: Listing, page: Page) -> list[Any]:
     """Return the rows of one page of the list. Raises TooSlow, and Unavailable if many slow lists are read already."""
-    return slots.dear(listing, lambda each: list(each.page(page)))
+    return slots.limited(listing, lambda each: list(each.page(page)))
 
 
 def active_filters() -> page_tokens.Filters:
