@@ -1,11 +1,11 @@
 """The only way out to the network: requests to URLs that people chose, such as those of webhooks.
 
-A URL is judged when it is saved (`Policy.check`) and again when a connection is opened (`send`). Public addresses are reached by
-https; all others, and `http://`, only if EGRESS_ALLOW names them. A name is resolved once, each of its addresses is judged, and the
-connection goes to one of those; `Host`, SNI and the certificate are those of the name.
+A URL is checked when it is saved (`Policy.check`) and again when a connection is opened (`send`). Public addresses are reached by
+https; all others, and `http://`, only if EGRESS_ALLOW names them. A name is resolved once, all its addresses are checked, and the
+connection goes to one of them; `Host`, SNI and the certificate are those of the name.
 
-A URL may be a secret. No error, repr or log has more of it than host and port; so nothing here is logged, and `http.client`, which
-logs nothing, follows no redirects, repeats nothing and reads no environment, is all that is used of HTTP: to read an answer.
+A URL may be a secret. Errors, reprs and logs have only its host and port. So nothing is logged here, and answers are read with
+`http.client`, which logs nothing, follows no redirects, retries nothing and reads no environment variables.
 """
 
 import os
@@ -67,12 +67,12 @@ def send(
     wire.deadline, wire.budget = started + total, HEAD_LIMIT + 6 * answer_limit  # 6: chunks of one byte
     is_reusable = False
     try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # an answer may be there that explains it
+        with suppress(BrokenPipeError, ConnectionResetError):  # there may be an answer that explains it
             wire.sendall(request)
         response = HTTPResponse(cast(socket.socket, wire), method=method)
         with response:
             response.begin()
-            if wire.has_ended:  # http.client takes the end for that of the headers
+            if wire.has_ended:  # http.client reads the end of the connection as the end of the headers
                 raise ConnectionResetError
             content = response.read(answer_limit + 1)
             truncated = len(content) > answer_limit
@@ -94,7 +94,7 @@ _pool = Pool()
 
 
 def _open(policy: Policy, target: Target, timeout: float) -> Wire:
-    """Return a new connection to the target, judged, by TLS and through the proxy if there is one. Raises Unsent."""
+    """Return a new connection to the checked target, with TLS and through the proxy if there is one. Raises Unsent."""
     deadline = time.monotonic() + timeout
     addresses = judged(policy, target, deadline)
     peer, wire = target.authority, None
@@ -134,7 +134,7 @@ def _connected(addresses: Sequence[SocketAddress], deadline: float) -> socket.so
 
 @lru_cache(maxsize=8)
 def _context(ca: str) -> ssl.SSLContext:
-    """Return the trust in public authorities and these. No variable of the environment changes it."""
+    """Return a context that trusts public authorities and these. Environment variables do not change it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cafile=certifi.where())
     if ca:
@@ -161,7 +161,7 @@ def _credentials(proxy: str) -> Iterator[str]:
 
 
 def _request(policy: Policy, method: str, target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
-    """Return the request as it is sent. Raises Unsent if a header would be read as something else."""
+    """Return the request as it is sent. Raises Unsent for a header with invalid characters."""
     is_forwarded = bool(policy.proxy) and target.scheme == "http"
     path = f"http://{target.authority}{target.path}" if is_forwarded else target.path
     every = {"User-Agent": f"Catapult/{VERSION}", **headers}
@@ -175,7 +175,7 @@ def _request(policy: Policy, method: str, target: Target, headers: Mapping[str, 
 
 
 def _fault(error: Exception, peer: str, seconds: float) -> Unsent:
-    """Return the error with a sentence. Texts of libraries may repeat what a receiver sent, and are left out."""
+    """Return the error with a sentence. Texts of libraries are left out, since they may repeat what a receiver sent."""
     match error:
         case ssl.SSLCertVerificationError():
             message = error.verify_message.rstrip(".")

@@ -16,12 +16,12 @@ from catapult.errors import Invalid
 
 Address = IPv4Address | IPv6Address
 SocketAddress = tuple[int, tuple[Any, ...]]
-"""A family of addresses, and what `socket.connect` takes."""
+"""An address family, and the argument of `socket.connect`."""
 
 URL = re.compile(
     r'(https?)://(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::([0-9]{1,5}))?([/?][!"$-\[\]-~]*)?', re.IGNORECASE | re.ASCII
 )
-"""Visible ASCII without `#` and backslash. No user and no `%` in the host, so that no other reader finds another host in it."""
+"""Visible ASCII without `#` and backslash. No user and no `%` in the host, so that no other parser reads another host."""
 PORTS = {"http": 80, "https": 443}
 
 LINK_LOCAL, METADATA, EMBEDDED = "link-local", "cloud metadata", "IPv4-in-IPv6"
@@ -60,7 +60,7 @@ class Unsent(Exception):
 
 
 class NotHttp(Unsent):
-    """What answered does not speak HTTP, or sent more than it may."""
+    """The answer is not HTTP, or is too large."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _address(text: str) -> Address | None:
 
 
 def special_kind(address: Address) -> str:
-    """Return what kind of address it is that is not public, or ""."""
+    """Return the kind of an address that is not public, or ""."""
     return next((kind for network, kind in _SPECIAL if address in network), "")
 
 
@@ -141,7 +141,7 @@ def _refusal(policy: Policy, target: Target, address: Address) -> str:
     for each in (address, *_embedded(address)):
         networks = [entry.network for entry in entries if entry.network and each in entry.network]
         kind = special_kind(each)
-        if kind in (LINK_LOCAL, METADATA):  # a name or a network that holds one by mistake must not open it
+        if kind in (LINK_LOCAL, METADATA):  # a name or a network that contains one by mistake must not allow it
             is_allowed = any(network.num_addresses == 1 for network in networks)
         else:
             is_allowed = not kind or is_named or bool(networks)
@@ -164,7 +164,7 @@ def _unencrypted(target: Target) -> str:
 
 
 def judged(policy: Policy, target: Target, deadline: float) -> list[SocketAddress]:
-    """Return the target's addresses. Raises Unsent if any of them is refused. With a proxy, the proxy judges those of a name."""
+    """Return the target's addresses. Raises Unsent if any of them is refused. With a proxy, the proxy resolves and checks names."""
     if policy.proxy and target.address is None:
         entries = [entry for entry in policy.allow if entry.host == target.host and entry.port in (None, target.port)]
         if target.scheme == "http" and not entries:
@@ -180,7 +180,7 @@ def judged(policy: Policy, target: Target, deadline: float) -> list[SocketAddres
 def resolved(host: str, port: int, deadline: float) -> list[SocketAddress]:
     """Return the addresses of the host. Raises Unsent.
 
-    The resolver takes no time limit, and whoever owns a name decides how long it takes; so it is called in a thread.
+    The resolver has no time limit, and the owner of a name decides how long it takes, so it is called in a thread.
     """
     if address := _address(host):
         return [(socket.AF_INET if address.version == 4 else socket.AF_INET6, (host, port))]
@@ -201,5 +201,5 @@ def resolved(host: str, port: int, deadline: float) -> list[SocketAddress]:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL that `Policy.check` lets pass."""
+    """Return the host of a URL that passes `Policy.check`."""
     return Target.of(url).host

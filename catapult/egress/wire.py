@@ -1,4 +1,4 @@
-"""Connections whose every step ends in time, and those that wait for the next request."""
+"""Connections with a deadline for every step, and a pool of idle ones."""
 
 import io
 import select
@@ -12,15 +12,15 @@ from typing import Any, Protocol, cast
 PIECE = 16_384
 HEAD_LIMIT = 256 * 1024
 POOL_SECONDS, POOL_SIZE = 30, 64
-"""How long a connection is used after the addresses of its name were judged, and how many wait for the next request.
+"""How long a connection is used after its addresses were checked, and the most idle connections.
 
-To resolve the name for each request costs more than the request. What a connection leads to stays allowed, because the policy of a
-process does not change; the limit lets a name move to another address, and a refusal take effect.
+Resolving the name for each request would cost more than the request. The address of a connection stays allowed, because the policy
+of a process does not change. The limit lets a name move to another address.
 """
 
 
 class Connection(Protocol):
-    """What is used of `socket.socket` and `ssl.SSLSocket`."""
+    """The methods that `socket.socket` and `ssl.SSLSocket` share here."""
 
     def settimeout(self, value: float) -> None: ...
     def sendall(self, data: bytes) -> None: ...
@@ -32,7 +32,7 @@ class Connection(Protocol):
 class Wire:
     """A connection on which everything that is sent and received ends by `deadline`, and is at most `budget` bytes.
 
-    A time limit of a socket is for each read, so that whoever drips could hold it forever.
+    A socket's own time limit is for each read, so that a slow sender could keep it busy for ever.
     """
 
     def __init__(self, connection: Connection, deadline: float) -> None:
@@ -40,11 +40,11 @@ class Wire:
         self.deadline, self.budget, self.born, self.has_ended = deadline, HEAD_LIMIT, time.monotonic(), False
 
     def arm(self) -> None:
-        """Limit the next step to the time that is left. Raises TimeoutError."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
+        """Limit the next step to the remaining time. Raises TimeoutError."""
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError
-        self.connection.settimeout(left)
+        self.connection.settimeout(remaining)
 
     def sendall(self, data: bytes) -> None:
         """Send the data, in pieces because TLS has a time limit for each."""
@@ -65,7 +65,7 @@ class Wire:
         return io.BufferedReader(_Incoming(self))
 
     def is_usable(self) -> bool:
-        """Return whether it is young, and the other side has neither closed it nor sent anything that nobody asked for."""
+        """Return whether the connection is young, and the other side has neither closed it nor sent unexpected bytes."""
         poller = select.poll()
         poller.register(self.connection.fileno(), select.POLLIN)
         return time.monotonic() - self.born < POOL_SECONDS and not poller.poll(0)
@@ -111,7 +111,7 @@ class Pool:
             wire.close()
 
     def put(self, key: object, wire: Wire) -> None:
-        """Keep the connection, and close those that are too old or too many."""
+        """Add the connection, and close those that are too old or too many."""
         oldest = time.monotonic() - POOL_SECONDS
         with self._lock:
             young = [pair for pair in [*self._wires, (key, wire)] if pair[1].born > oldest]

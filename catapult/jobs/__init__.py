@@ -1,1 +1,1 @@
-"""What happens by itself: the queue, the worker's loop, and one file a kind of job."""
+"""Background work: the queue, the worker's loop, and one file a kind of job."""

@@ -1,6 +1,6 @@
-"""Send what is due to one webhook or person, in order for each model.
+"""Send the due events of one webhook or person, in order for each model.
 
-One job a receiver: no two workers send to the same one at once, and a slow one holds up nobody else.
+There is one job a receiver, so that two workers never send to it at once, and a slow receiver delays nobody else.
 """
 
 import random
@@ -26,11 +26,11 @@ from catapult.tables import Webhook, WebhookFormat
 
 MOST = 100
 SECONDS = 15.0
-"""For one request, with its answer."""
+"""The most seconds for one request and its answer."""
 TURN, FAILURES = 10.0, 3
 """Seconds and failures after which the next receiver has its turn."""
 PATIENCE = 5 * 86_400
-"""Seconds of nothing but failures after which a webhook ends."""
+"""Seconds of failures only after which a webhook ends."""
 LONGEST_WAIT = 86_400
 """Seconds that `Retry-After` may ask for."""
 GONE = 410
@@ -39,20 +39,17 @@ SECRET_PART = 6
 
 
 class Send(Protocol):
-    """Sends one event, and returns how that ended and after how many seconds the receiver asks to be tried again.
-
-    `seconds` of the outcome is None.
-    """
+    """Sends one event. Returns the outcome, whose `seconds` is None, and the seconds of the receiver's `Retry-After`."""
 
     def __call__(self, delivery: Any) -> tuple[Outcome, float]: ...
 
 
 def run(receiver_id: str, _: dict[str, Any]) -> float | None:
-    """Return 0 if there is more to send than fits one turn."""
+    """Return 0 if there is more to send than fits in one turn."""
     webhook = queries.active(UUID(receiver_id))
     address = None if webhook else people.address_of(UUID(receiver_id))
     rows = queries.to_send(UUID(receiver_id), MOST)
-    db.session.remove()  # no connection is held while bytes flow
+    db.session.remove()  # no connection is held_up while bytes flow
     if webhook is None and address is None:
         deliveries.give_up(UUID(receiver_id))
         return None
@@ -61,10 +58,10 @@ def run(receiver_id: str, _: dict[str, Any]) -> float | None:
 
 
 def _take_turn(rows: list[Any], webhook: Webhook | None, send: Send) -> bool:
-    """Send what is due, and return whether the turn was over before that: it takes too long, or the webhook was changed."""
-    deadline, failures, held = time.monotonic() + TURN, 0, set()
+    """Send the due events. Return True if the turn ended before, because it took too long or the webhook was changed."""
+    deadline, failures, held_up = time.monotonic() + TURN, 0, set()
     for row in rows:
-        if row.model in held:
+        if row.model in held_up:
             continue
         if row.is_due:
             if time.monotonic() > deadline or failures >= FAILURES:
@@ -81,16 +78,16 @@ def _take_turn(rows: list[Any], webhook: Webhook | None, send: Send) -> bool:
         else:
             tries = row.tries
         if tries < queries.IN_ORDER:
-            held.add(row.model)
+            held_up.add(row.model)
     return False
 
 
 def _try(row: Any, webhook: Webhook | None, send: Send) -> tuple[Outcome, bool]:
-    """Send one event and record how that ended. Return the outcome, and whether the webhook is as it was read."""
+    """Send one event and record the outcome. Return it, and whether the webhook is unchanged."""
     outcome, wait = send(row)
     pauses = current_settings().webhook_tries[1:]
     if not outcome.delivered and outcome.status != GONE and row.tries < len(pauses):
-        # 0 to 20 % later: what failed together need not come again together.
+        # 0 to 20 % later, so that events that failed together are not sent again together.
         pause = pauses[row.tries] * random.uniform(1, 1.2)  # noqa: S311 - no secret
         outcome = outcome._replace(seconds=max(pause, min(wait, LONGEST_WAIT)))
     was_failing = bool(webhook and webhook.failing_since)
@@ -136,7 +133,7 @@ def _send(webhook: Webhook, row: Any) -> tuple[Outcome, float]:
 
 
 def _without(url: str, text: str) -> str:
-    """Return the answer without the parts of the address that are secret: a page for what is not there often repeats them."""
+    """Return the answer without the secret parts of the address: error pages often repeat them."""
     _, _, path = url.partition("://")[2].partition("/")
     for part in sorted({path, *re.split(r"[/?&=]", path)}, key=len, reverse=True):
         text = text.replace(part, "…") if len(part) >= SECRET_PART else text
@@ -161,7 +158,7 @@ def _secrets(webhook: Webhook) -> list[bytes]:
 
 
 def event_of(row: Any) -> dict[str, Any]:
-    """Return the event as it is told, with a link where people open this registry."""
+    """Return the event as it is sent, with a link to the page for people."""
     content = {"digest": row.digest or row.data.get("digest"), "source": row.source or row.data.get("source")}
     data = {**row.data, "image": row.image, **content, "url": link(row.data)}
     data = {name: value for name, value in data.items() if value is not None}
@@ -184,11 +181,11 @@ def link(data: dict[str, Any]) -> str | None:
 
 
 def _retry_after(headers: dict[str, str]) -> float:
-    """Return the seconds that the receiver asks for; 0 if it asks for none, or for nothing that can be read."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked[:9])
+    """Return the seconds of `Retry-After`; 0 without it, or if it cannot be read."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
     try:
-        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return 0.0

@@ -1,4 +1,4 @@
-"""Write the deliveries of new events, and make a job for each receiver to whom something is due, and for images to ask about."""
+"""Write the deliveries of new events, and add a job for each receiver with due deliveries and for each image to verify."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every kind of job: what runs, and how often it is repeated."""
+"""Every kind of job: its function, and how often it is repeated."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,9 +23,9 @@ from catapult.jobs import (
 class Kind(NamedTuple):
     """A kind of job.
 
-    `run` gets the job's key and payload. It returns the seconds after which the job runs again, None if it is done. A job with
-    `every` is there once, and runs again after so many seconds at the latest. Of a kind with `at_once` a worker runs only so many
-    jobs at a time, so that others find a thread while a network hangs.
+    `run` gets the job's key and payload. It returns the seconds after which the job runs again, None if it is done. A kind with
+    `every` has one job, which runs again after at most so many seconds. A worker runs at most `at_once` jobs of a kind at a time,
+    so that others get a thread while a network hangs.
     """
 
     run: Callable[[str, dict[str, Any]], float | None]
@@ -48,4 +48,4 @@ KINDS = {
     "scrub": Kind(scrub.run, every=60),
     "sweep": Kind(sweep.run, every=600),
 }
-"""In the order in which `flask worker --once` runs them: what one leaves behind, a later one does."""
+"""In the order in which `flask worker --once` runs them: later kinds run the jobs that earlier kinds add."""

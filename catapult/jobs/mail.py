@@ -13,7 +13,7 @@ DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
 def send(message: EmailMessage, to: str, message_id: str) -> str | None:
-    """Send the message, and return None, or why that failed.
+    """Send the message. Return None, or why it failed.
 
     SMTP_URL is `smtp://user:password@host:587`, which begins TLS if the server has it and must have it for a password, or
     `smtps://` for TLS from the first byte.

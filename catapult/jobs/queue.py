@@ -1,6 +1,6 @@
-"""The queue: a table that workers take jobs from by SKIP LOCKED, and hold by leases. docs/decisions/0045 says why.
+"""The queue: a table from which workers claim jobs with SKIP LOCKED and leases. docs/decisions/0045 says why.
 
-A job runs at least once: one whose worker was killed is taken again when its lease ends.
+A job runs at least once: if its worker is killed, another one claims it when the lease ends.
 """
 
 import json
@@ -19,7 +19,7 @@ from catapult.extensions import db
 LEASE = 20
 """Seconds after which a job is taken from a worker that does not renew its lease."""
 ATTEMPTS = 12
-"""Attempts after which a job fails for good; together they take about an hour. Repeated jobs never do."""
+"""Attempts after which a job fails for good; together they take about an hour. Repeated jobs never fail for good."""
 LONGEST_PAUSE = 300
 """Seconds between attempts, which double from 2 on."""
 
@@ -37,30 +37,30 @@ _CLAIM = text(
     """
 )
 
-# `run_at` moves when somebody adds the job while it runs: it is due again then, and neither deleted nor put off.
-_HELD = "id = :id AND state = 'open' AND last_run_at = :claimed_at"
+# Adding a job while it runs moves `run_at`: then it is due again, and neither deleted nor postponed.
+_IS_CLAIMED = "id = :id AND state = 'open' AND last_run_at = :claimed_at"
 _DONE = text(
     f"""
-    WITH gone AS (DELETE FROM jobs WHERE {_HELD} AND run_at = :run_at RETURNING id)
-    UPDATE jobs SET leased_until = NULL, attempts = 0, last_error = NULL WHERE {_HELD} AND NOT EXISTS (SELECT FROM gone)
+    WITH gone AS (DELETE FROM jobs WHERE {_IS_CLAIMED} AND run_at = :run_at RETURNING id)
+    UPDATE jobs SET leased_until = NULL, attempts = 0, last_error = NULL WHERE {_IS_CLAIMED} AND NOT EXISTS (SELECT FROM gone)
     """  # noqa: S608 - built from constants
 )
 _AGAIN = text(
     f"""
     UPDATE jobs SET leased_until = NULL, attempts = 0, last_error = NULL,
         run_at = CASE WHEN run_at = :run_at THEN statement_timestamp() + make_interval(secs => :seconds) ELSE run_at END
-    WHERE {_HELD}
+    WHERE {_IS_CLAIMED}
     """  # noqa: S608
 )
 _FAILED = text(
     f"""
     UPDATE jobs SET leased_until = NULL, last_error = :error, state = CASE WHEN :for_good THEN 'failed' ELSE state END,
         run_at = statement_timestamp() + make_interval(secs => :seconds)
-    WHERE {_HELD}
+    WHERE {_IS_CLAIMED}
     """  # noqa: S608
 )
 _GIVE_BACK = text(
-    f"UPDATE jobs SET leased_until = NULL, attempts = greatest(attempts - 1, 0) WHERE {_HELD}"  # noqa: S608
+    f"UPDATE jobs SET leased_until = NULL, attempts = greatest(attempts - 1, 0) WHERE {_IS_CLAIMED}"  # noqa: S608
 )
 _RENEW = text(
     "UPDATE jobs SET leased_until = statement_timestamp() + make_interval(secs => :lease)"
@@ -75,7 +75,7 @@ _ADD = text(
     """
 )
 REPEATED = ""
-"""The key of a kind's one job that is repeated."""
+"""The key of the single job of a repeated kind."""
 _REPEAT = text(
     "INSERT INTO jobs (id, kind, key) VALUES (:id, :kind, '') ON CONFLICT (kind, key) WHERE state = 'open' DO NOTHING"
 )
@@ -86,8 +86,8 @@ class JobFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Held:
-    """A job that this worker holds. `claimed_at` tells it from the same job in the hands of a later worker."""
+class ClaimedJob:
+    """A job that this worker has claimed. `claimed_at` distinguishes it from a later claim by another worker."""
 
     id: UUID
     kind: str
@@ -103,55 +103,55 @@ class Held:
 
 
 def add(kind: str, keys: Collection[str] | Mapping[str, dict[str, Any]]) -> None:
-    """Make a job of each key due now, in the session's transaction. One that is open already stays the only one.
+    """Add a job for each key, due now, in the session's transaction. An open job with the key becomes due instead.
 
-    A mapping has the payload of each, which replaces that of one that is open.
+    A mapping has the payloads, which replace those of open jobs.
     """
     if keys:
-        ordered = sorted(set(keys))  # two transactions that add the same must lock them in one order
+        ordered = sorted(set(keys))  # one order, so that two transactions that add the same jobs do not deadlock
         payloads = [json.dumps(keys[key] if isinstance(keys, Mapping) else {}) for key in ordered]
         values = {"ids": [uuid7() for _ in ordered], "keys": ordered, "payloads": payloads}
         db.session.execute(_ADD, {"kind": kind, **values})
 
 
 def repeat(kind: str) -> None:
-    """Make sure that there is the one job of a kind that is repeated."""
-    _note(_REPEAT, {"id": uuid7(), "kind": kind})
+    """Add the single job of a repeated kind unless it exists."""
+    _execute(_REPEAT, {"id": uuid7(), "kind": kind})
 
 
-def claim(kinds: Collection[str], most: int, without: Collection[UUID] = ()) -> list[Held]:
-    """Take up to `most` due jobs of these kinds, those that are due longest first."""
+def claim(kinds: Collection[str], most: int, without: Collection[UUID] = ()) -> list[ClaimedJob]:
+    """Claim up to `most` due jobs of these kinds, the longest due first."""
     with audit.bookkeeping():
         values = {"kinds": list(kinds), "most": most, "lease": LEASE, "without": list(without)}
-        return [Held(*row) for row in db.session.execute(_CLAIM, values)]
+        return [ClaimedJob(*row) for row in db.session.execute(_CLAIM, values)]
 
 
-def done(job: Held) -> None:
+def done(job: ClaimedJob) -> None:
     """Delete the job, unless it was added again while it ran."""
-    _note(_DONE, {**job._values, "run_at": job.run_at})
+    _execute(_DONE, {**job._values, "run_at": job.run_at})
 
 
-def again(job: Held, seconds: float) -> None:
+def again(job: ClaimedJob, seconds: float) -> None:
     """Run the job again in so many seconds, or at once if it was added again while it ran."""
-    _note(_AGAIN, {**job._values, "run_at": job.run_at, "seconds": seconds})
+    _execute(_AGAIN, {**job._values, "run_at": job.run_at, "seconds": seconds})
 
 
-def failed(job: Held, error: str, for_good: bool) -> None:
+def failed(job: ClaimedJob, error: str, for_good: bool) -> None:
     """Try the job again after a pause, or never if it failed for good."""
     seconds = min(2.0 ** min(job.attempts, 20), LONGEST_PAUSE)
-    _note(_FAILED, {**job._values, "error": error[:1024], "for_good": for_good, "seconds": seconds})
+    _execute(_FAILED, {**job._values, "error": error[:1024], "for_good": for_good, "seconds": seconds})
 
 
-def give_back(job: Held) -> None:
-    """Let another worker take the job at once; this attempt does not count."""
-    _note(_GIVE_BACK, job._values)
+def give_back(job: ClaimedJob) -> None:
+    """Let another worker claim the job at once. This attempt does not count."""
+    _execute(_GIVE_BACK, job._values)
 
 
 def renew(job_ids: Collection[UUID]) -> None:
     """Extend the leases of jobs that still run."""
-    _note(_RENEW, {"ids": list(job_ids), "lease": LEASE})
+    _execute(_RENEW, {"ids": list(job_ids), "lease": LEASE})
 
 
-def _note(statement: TextClause, values: dict[str, Any]) -> None:
+def _execute(statement: TextClause, values: dict[str, Any]) -> None:
     with audit.bookkeeping():
         db.session.execute(statement, values)

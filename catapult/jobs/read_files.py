@@ -1,4 +1,4 @@
-"""Have files on the mount read that were just registered, and abandoned uploads removed. The worker itself opens no file."""
+"""Let the process for files read newly registered files and remove abandoned uploads. The worker itself opens no file."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from catapult.storage import StorageError
 from catapult.tables import ArtifactState
 
 SOON = 0.5
-"""Seconds between two looks at how far a file is read."""
+"""Seconds between two checks of a file's progress."""
 
 
 def run(_: str, __: dict[str, Any]) -> float | None:
@@ -24,11 +24,11 @@ def run(_: str, __: dict[str, Any]) -> float | None:
             uploads.delete_row(upload_id)
         waiting = stored_files.pending(4)
         for file in waiting:
-            asked = {"path": file.path, "size": file.size, "changed": file.changed, "name": file.name}
-            answer = files.ask("hash-file", **asked, rate=None)
+            parameters = {"path": file.path, "size": file.size, "changed": file.changed, "name": file.name}
+            answer = files.ask("hash-file", **parameters, rate=None)
             _save(file.artifact_id, answer)
     except StorageError:
-        return None  # it says so in /readyz?verbose, and is asked again
+        return None  # /readyz?verbose reports it; the next run tries again
     return SOON if waiting else None
 
 

@@ -1,4 +1,4 @@
-"""Register what was pushed to an image registry, as that registry answers; the notification is not believed."""
+"""Register pushed images as their registry describes them; the notification is untrusted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ from catapult.rules.registry_events import Push
 
 KIND = "register_image"
 ENDS = (Forbidden, Invalid, NotFound)
-"""What asking again would not change. Their subclasses are something else, and tried again as all that is not here."""
+"""Refusals that a retry would not change. All others, including subclasses of these, are tried again."""
 log = structlog.get_logger("catapult")
 
 
 def add(pushes: Sequence[Push], *, actor: Actor) -> int:
-    """Make a job of each image that a model asks for and the actor may register, and return how many. Raises Forbidden."""
+    """Add a job for each image that a model asks for and the actor may register. Return their number. Raises Forbidden."""
     payloads = image_pushes.payloads(pushes, actor=actor)
     with audit.bookkeeping():
         queue.add(KIND, payloads)
@@ -28,7 +28,7 @@ def add(pushes: Sequence[Push], *, actor: Actor) -> int:
 
 
 def run(_: str, payload: dict[str, Any]) -> None:
-    """Raise what the registry could not be asked for, so that the queue tries again."""
+    """Raise errors of the registry, so that the queue tries again."""
     try:
         image_pushes.register(UUID(payload["model_id"]), payload["image"], UUID(payload["key_id"]))
     except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""Have each file read again once a week, and save what is missing or changed."""
+"""Let the process for files read each file again once a week, and record missing and changed ones."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from catapult.storage.file_client import Files
 from catapult.tables import ArtifactState
 
 RATE = 50 * 1024 * 1024
-"""Bytes a second, so that people who upload and download notice little of it."""
+"""Bytes a second, so that uploads and downloads stay fast."""
 SOON = 0.5
 
 
@@ -33,6 +33,6 @@ def run(_: str, __: dict[str, Any]) -> float | None:
 
 def _ask(files: Files, stored: Stored) -> Any:
     if stored.artifact_id:
-        asked = {"path": stored.path, "size": stored.size, "changed": stored.changed, "name": stored.name}
-        return files.ask("hash-file", **asked, rate=RATE)
+        parameters = {"path": stored.path, "size": stored.size, "changed": stored.changed, "name": stored.name}
+        return files.ask("hash-file", **parameters, rate=RATE)
     return files.ask("hash-blob", sha256=stored.sha256, rate=RATE)

@@ -18,12 +18,12 @@ BATCH = 1_000
 LARGE = 1024 * 1024
 """Bytes after which a batch ends: few entries have much metadata."""
 LONGEST = 5.0
-"""Seconds after which no batch begins. The next run goes on."""
+"""Seconds after which no further batch begins. The next run continues."""
 UNSET = 60.0
 
 
 def run(_: str, __: dict[str, Any]) -> float | None:
-    """Send batches until everything is sent. Each is noted once the collector has read it."""
+    """Send batches until everything is sent. Each is recorded once the collector has read it."""
     settings, deadline = current_settings(), time.monotonic() + LONGEST
     if not settings.syslog_url:
         return UNSET
@@ -34,7 +34,7 @@ def run(_: str, __: dict[str, Any]) -> float | None:
 
 
 def _send_batch(settings: Settings) -> bool:
-    """Send one batch, and return whether there was any."""
+    """Send one batch. Return False if there was nothing to send."""
     host = urlsplit(settings.public_url).hostname or socket.gethostname()
     first, frames = max(audit_export.unstreamed() or 0, audit_export.archived()), bytearray()
     following = first
@@ -46,7 +46,7 @@ def _send_batch(settings: Settings) -> bool:
     if following > first:
         try:
             syslog.send(settings.syslog_url, settings.egress_ca, frames)
-        except OSError as error:  # entries that it has read without our knowing are sent again
+        except OSError as error:  # entries that it has read without acknowledging are sent again
             raise JobFailed(
                 f"The collector of SYSLOG_URL has not read entry {first} and later ones: {_reason(error)}."
             ) from None

@@ -1,4 +1,4 @@
-"""Delete what is no longer needed: sessions and idempotent answers that are over, and what was sent 30 days ago."""
+"""Delete rows that are no longer needed: expired sessions and idempotent answers, and deliveries of 30 days ago."""
 
 from typing import Any
 

@@ -13,34 +13,34 @@ from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"tcp+tls": 6514, "tcp": 601}
 SECONDS = 15
-"""For all that is sent in one connection. With what `stream` adds, it is less than a worker has after SIGTERM."""
+"""The most seconds of one connection. With `stream`'s own time it is less than a worker has after SIGTERM."""
 
 
 def send(address: str, authorities: str, frames: bytes | bytearray) -> None:
     """Send the frames to `tcp+tls://host:6514` or `tcp://host:601` and return once the collector has read all of them.
 
-    Syslog has no answers. But whoever ends a connection in which bytes are unread, or arrive later, resets it. So everything was
-    read if both sides have ended it, each byte is acknowledged, and there was no reset. `authorities`, certificates in PEM, are
+    Syslog has no answers. But closing a connection with unread bytes, or before more arrive, resets it. So the collector has read
+    everything if both sides have closed, each byte is acknowledged, and there was no reset. `authorities`, certificates in PEM, are
     trusted beside the public ones. Raises OSError.
     """
     deadline = time.monotonic() + SECONDS
     with _connection(address, authorities) as connection:
-        connection.settimeout(_left(deadline))
+        connection.settimeout(_remaining(deadline))
         connection.sendall(frames)
-        connection.settimeout(_left(deadline))
+        connection.settimeout(_remaining(deadline))
         if isinstance(connection, ssl.SSLSocket):
-            with suppress(ssl.SSLEOFError):  # it may end the connection without ending TLS first
+            with suppress(ssl.SSLEOFError):  # it may close the connection without closing TLS first
                 connection.unwrap()
         connection.shutdown(socket.SHUT_WR)
         if connection.recv(1):
             raise OSError("it answered, which syslog does not know")
         while _unacknowledged(connection):
-            _left(deadline)
+            _remaining(deadline)
             time.sleep(0.001)
 
 
-def _left(deadline: float) -> float:
-    """Return the seconds until then. Raises TimeoutError."""
+def _remaining(deadline: float) -> float:
+    """Return the seconds until the deadline. Raises TimeoutError."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("timed out")

@@ -1,4 +1,4 @@
-"""Tell the newest checkpoint of the audit log once a day, so that others hold it: what they hold, nobody can change."""
+"""Send the newest checkpoint of the audit log as an event once a day: nobody can change the copies of receivers."""
 
 from typing import Any
 

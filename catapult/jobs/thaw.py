@@ -1,4 +1,4 @@
-"""End the freezes whose time is over, so that everybody is told."""
+"""End the freezes whose time is over, with an event for each."""
 
 from typing import Any
 

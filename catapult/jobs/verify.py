@@ -13,14 +13,14 @@ from catapult.queries import image_checks as queries
 from catapult.rules import image_reference
 
 EVENTS = ("version.created", "deployment.success", "deployment.rolled_back")
-"""The events after which the version that they are about is asked about."""
+"""The events after which their version is verified."""
 NEW, AGAIN = timedelta(hours=1), 300.0
-"""For how long a new version is asked about again where the registry was not reached, and after how many seconds each time."""
+"""For how long a new version is tried again if the registry was unreachable, and the seconds between two tries."""
 ANOTHER = 1.0
 DOWN, MOST_DOWN = 60.0, 1_000
-"""Seconds for which a host that was not reached is not asked again, and how many such hosts are remembered.
+"""Seconds for which an unreachable host is not asked again, and the most such hosts that are remembered.
 
-A registry that hangs would otherwise hold each version that it has for ten seconds, and those of other registries wait.
+Otherwise a hanging registry would take ten seconds for each of its versions, and other registries would wait.
 """
 _down: dict[str, float] = {}
 

@@ -1,4 +1,4 @@
-"""The worker: a process that takes jobs from the queue and runs several at once, each in a thread."""
+"""The worker: a process that claims jobs from the queue and runs several at once, each in a thread."""
 
 import os
 import threading
@@ -18,16 +18,16 @@ from catapult.errors import Refusal
 from catapult.extensions import THREADS, db
 from catapult.jobs import queue
 from catapult.jobs.kinds import KINDS
-from catapult.jobs.queue import Held, JobFailed
+from catapult.jobs.queue import ClaimedJob, JobFailed
 
 POLL = 0.25
-"""Seconds between looks into an empty queue."""
+"""Seconds between two polls of an empty queue."""
 RENEW = queue.LEASE / 3
 STOP = 25.0
-"""Seconds that jobs may still take after SIGTERM; those that take longer are given back."""
+"""Seconds that jobs may take after SIGTERM; longer ones are given back."""
 DATABASE_PAUSE = 2.0
 OFTEN = 60.0
-"""Seconds of a repeated job that `drain` does not wait for."""
+"""Repeated jobs with at most this interval are run by `drain` even if they are not due."""
 R = TypeVar("R")
 log = structlog.get_logger("catapult")
 
@@ -45,16 +45,16 @@ class Worker:
         # One connection of the pool is left for the loop itself.
         self.app, self.kinds, self.threads = app, [kind for kind in KINDS if kind in kinds], threads
         self.parent = parent
-        self.running: dict[UUID, Held] = {}
+        self.running: dict[UUID, ClaimedJob] = {}
         self.woken, self.stopping = threading.Event(), threading.Event()
 
     def stop(self) -> None:
-        """Take no more jobs. `run` returns when those that run have ended, or after `STOP` seconds."""
+        """Claim no more jobs. `run` returns when the running ones have ended, or after `STOP` seconds."""
         self.stopping.set()
         self.woken.set()
 
     def run(self) -> bool:
-        """Work until `stop`. Return whether every job has ended; the others are given back and must not go on."""
+        """Work until `stop`. Return whether every job has ended. Others are given back and must not continue."""
         threading.Thread(target=self._watch, daemon=True).start()
         executor = ThreadPoolExecutor(self.threads, thread_name_prefix="job")
         renew_at = 0.0
@@ -79,7 +79,7 @@ class Worker:
             reachability.end_silent_waits()
 
     def drain(self) -> None:
-        """Run every job that is due, kind by kind, and each that is repeated often once."""
+        """Run every due job, kind by kind, and each frequently repeated job once."""
         with self.app.app_context():
             for kind in self.kinds:
                 self._make_due(kind)
@@ -90,7 +90,7 @@ class Worker:
                         break
 
     def _make_due(self, kind: str) -> None:
-        """Make a job that is repeated often due now, so that what it would do in a moment is done; others are run when due."""
+        """Make a frequently repeated job due now. Other repeated jobs are added and run when they are due."""
         every = KINDS[kind].every
         if every is not None and every <= OFTEN:
             with audit.bookkeeping():
@@ -98,7 +98,7 @@ class Worker:
         elif every is not None:
             queue.repeat(kind)
 
-    def _claim(self) -> list[Held]:
+    def _claim(self) -> list[ClaimedJob]:
         free = self.threads - len(self.running)
         claimed = queue.claim([kind for kind in self.kinds if KINDS[kind].at_once is None], free, self.running)
         for kind in self.kinds:
@@ -124,14 +124,14 @@ class Worker:
         finally:
             db.session.remove()
 
-    def _run_in_thread(self, job: Held) -> None:
+    def _run_in_thread(self, job: ClaimedJob) -> None:
         with self.app.app_context():
             self._work(job)
         del self.running[job.id]
         self.woken.set()
 
-    def _work(self, job: Held) -> None:
-        """Run the job and record how it ended. If the database does not answer, the lease ends by itself."""
+    def _work(self, job: ClaimedJob) -> None:
+        """Run the job and record the result. If the database does not answer, the lease simply ends."""
         kind, began = KINDS[job.kind], time.monotonic()
         try:
             try:
@@ -148,14 +148,14 @@ class Worker:
             db.session.remove()
         log.debug("job", kind=job.kind, seconds=round(time.monotonic() - began, 3))
 
-    def _record_failure(self, job: Held, error: Exception) -> None:
+    def _record_failure(self, job: ClaimedJob, error: Exception) -> None:
         expected = isinstance(error, JobFailed | Refusal)
         message = str(error) if expected else type(error).__name__
         log.warning("a job failed", kind=job.kind, attempt=job.attempts, reason=message, exc_info=not expected)
         queue.failed(job, message, for_good=KINDS[job.kind].every is None and job.attempts >= queue.ATTEMPTS)
 
     def _finish(self) -> bool:
-        """Wait for the jobs that run, and give back those that take too long. Return whether there were none of these."""
+        """Wait for running jobs and give back those that take too long. Return True if all have ended."""
         deadline = time.monotonic() + STOP
         while self.running and time.monotonic() < deadline:
             self.woken.wait(POLL)

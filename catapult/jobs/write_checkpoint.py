@@ -1,4 +1,4 @@
-"""Write the newest checkpoint of the audit log to a file once a day, in a folder that others keep."""
+"""Write the newest checkpoint of the audit log to a file once a day, in a folder of somebody else."""
 
 import os
 from typing import Any
@@ -8,11 +8,11 @@ from catapult.jobs.queue import JobFailed
 from catapult.queries import audit_seals
 
 SOON = 60.0
-"""Seconds until the next look while nothing is sealed, or no folder is set: whoever sets one need not wait for a day."""
+"""Seconds until the next try while nothing is sealed or no folder is set, so that a new folder gets a file soon."""
 
 
 def run(_: str, __: dict[str, Any]) -> float | None:
-    """Write `checkpoint-SIZE.txt`, whole or not at all. One that is there already is kept."""
+    """Write `checkpoint-SIZE.txt` atomically. An existing file stays."""
     folder = current_settings().checkpoint_folder
     newest = audit_seals.newest() if folder else None
     if folder is None or newest is None:

@@ -1,7 +1,7 @@
 """Image registries: which image a name means, what it is, and who has signed it, by the OCI distribution specification 1.1.
 
-Only what a registry says and what its content proves is known here: no database, no settings, and no rule of which keys apply.
-Every request goes out by `egress`. What a registry sends is hostile until proven otherwise.
+It uses only what a registry sends: no database, no settings, and no rules of which keys apply. Every request goes through
+`egress`. What a registry sends is untrusted.
 """
 
 from catapult.oci.authorization import Access

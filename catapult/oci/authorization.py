@@ -1,7 +1,7 @@
-"""Which `Authorization` a registry is sent: none, its user's password, or a token that somebody else issues.
+"""The `Authorization` for a registry: none, a password, or a token of its token server.
 
-Source: "Token Authentication Specification" of CNCF Distribution. Where the tokens come from is the registry's to choose, so its
-address is judged like every other, and credentials go there only by an encrypted way.
+Source: "Token Authentication Specification" of CNCF Distribution. The registry chooses its token server, so that
+address is checked like every other, and credentials are sent to it only encrypted.
 """
 
 import re
@@ -15,9 +15,9 @@ from catapult.egress import Answer, Target, Unsent
 from catapult.rules.sigstore_bundle import MALFORMED, parsed
 
 SECONDS, LONGEST = 60, 24 * 60 * 60
-"""How long a token is valid if nobody says it, and the most that is believed."""
+"""The default and the maximum validity of a token."""
 MARGIN = 10
-"""Seconds before its end in which a token is not used any more."""
+"""Seconds before its end from which a token is not used."""
 _SCHEME = re.compile(r"(?:^|,)\s*(Bearer|Basic)(?:\s+|$)", re.IGNORECASE)
 _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _TOKEN = re.compile(r"[!-~]{1,16384}")
@@ -25,10 +25,10 @@ _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 @dataclass(frozen=True)
 class Access:
-    """How one registry is reached. `ca` has the authorities, in PEM, that are trusted beside the public ones.
+    """The access to one registry. `ca` has the authorities, in PEM, that are trusted beside the public ones.
 
-    They are trusted for the registry, and for where it sends people: its token server and its store of blobs. With `allow_http` it
-    is asked by http, without encryption, and so may those be.
+    They are also trusted for its token server and its store of blobs. With `allow_http` all of these may be reached by http, without
+    encryption.
     """
 
     allow_http: bool = False
@@ -71,7 +71,7 @@ class Token:
 
 
 class Challenge:
-    """What a registry asks for when it answers 401: `scheme` is `bearer`, `basic`, or "" for what is not known here."""
+    """The challenge in a registry's 401: `scheme` is `bearer`, `basic`, or "" for others."""
 
     def __init__(self, header: str) -> None:
         starts = {match[1].lower(): match for match in reversed(list(_SCHEME.finditer(header)))}
@@ -84,16 +84,16 @@ class Challenge:
                 self.parameters[name.lower()] = re.sub(r"\\(.)", r"\1", quoted) or plain
 
     def token_url(self, scope: str) -> str:
-        """Return where to ask for a token; for this scope, if the challenge has none. Raises Unsent if it is no address."""
+        """Return the URL to get a token from; for this scope, if the challenge has none. Raises Unsent if it is not a URL."""
         realm = self.parameters.get("realm", "")
         Target.of(realm)
-        asked = {"service": self.parameters.get("service"), "scope": self.parameters.get("scope") or scope}
-        query = urlencode({name: value for name, value in asked.items() if value})
+        parameters = {"service": self.parameters.get("service"), "scope": self.parameters.get("scope") or scope}
+        query = urlencode({name: value for name, value in parameters.items() if value})
         return f"{realm}{'&' if '?' in realm else '?'}{query}"
 
 
-def is_private_way(url: str, access: Access) -> bool:
-    """Return whether nobody reads what is sent to this address: it is encrypted, does not leave the machine, or is allowed."""
+def may_send_secrets(url: str, access: Access) -> bool:
+    """Return whether secrets may be sent to this address: it is encrypted, on this machine, or allowed."""
     try:
         target = Target.of(url)
     except Unsent:

@@ -1,4 +1,4 @@
-"""What goes wrong at an image registry, and the sentence for each. Of a registry's own words, only its error code is repeated."""
+"""Errors of image registries, with a sentence for each. Of a registry's own texts only the error code is repeated."""
 
 import json
 import re
@@ -14,7 +14,7 @@ LONGEST_WAIT = 24 * 60 * 60
 
 
 class Fault(StrEnum):
-    """Why a registry did not tell what it was asked."""
+    """Why a request to a registry failed."""
 
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
@@ -27,7 +27,7 @@ class Fault(StrEnum):
 
 
 class RegistryError(Exception):
-    """What a registry did not tell, and why. `reason` is for people: which registry, what happened, and what to do; no secrets.
+    """A failed request to a registry. `reason` is for people: which registry, what happened, and what to do. It has no secrets.
 
     `retry_after` is the seconds after which to ask again, if the registry names them.
     """
@@ -67,7 +67,7 @@ def unreachable(who: str, what: str, detail: str) -> RegistryError:
 
 
 def mismatched(who: str, what: str) -> RegistryError:
-    """Return the error of content that does not have the digest that it was asked for by."""
+    """Return the error of content with another digest than the requested one."""
     return RegistryError(Fault.MISMATCH, SENTENCES[Fault.MISMATCH].format(who=who, what=what))
 
 

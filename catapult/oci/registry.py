@@ -1,4 +1,4 @@
-"""What a registry is asked: which image a name means, and who has signed it."""
+"""Questions to a registry: which image a name means, and who has signed it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ MOST_SIGNED = 256 * 1024
 """The bytes of a signature of either layout. Every key hashes them again."""
 
 PAGES, LOOKED_AT, TRIED = 3, 16, 3
-"""The pages of referrers that are read, the signatures that are looked at, and the images of an index that are tried."""
+"""The most pages of referrers, signatures, and images of an index that are read."""
 
 T = TypeVar("T")
 
@@ -38,15 +38,15 @@ class Signature:
 class Registry:
     """One conversation with one registry. Each method ends within ten seconds, and raises RegistryError.
 
-    `host` is as people write it: `docker.io` is asked where its API is. It is for one thread at a time.
+    `host` is as people write it, such as `docker.io`, whose API has another host. It is for one thread at a time.
     """
 
     def __init__(self, policy: Policy, access: Access, host: str) -> None:
-        self._talk = Conversation(policy, access, host)
+        self._conversation = Conversation(policy, access, host)
 
     def resolve(self, name: ImageName) -> Image:
-        """Return what the name's digest names, or its tag if it has none. What comes has that digest."""
-        self._talk.start()
+        """Return the image of the name's digest, or of its tag if it has none. Its content has that digest."""
+        self._conversation.start()
         reference = name.digest or name.tag or ""
         digest, named = self._manifest(name.repository, reference)
         if named.manifests is None:
@@ -55,39 +55,39 @@ class Registry:
             image = self._representative(name.repository, named)
         config = image.config if image and image.has_known_config else None
         content = self._blob(name.repository, config) if config else None
-        with _reported(self._talk.who, _what(name.repository, reference)):
+        with _as_registry_error(self._conversation.who, _what(name.repository, reference)):
             return image_manifests.described(digest, named, image, content)
 
     def digest_of(self, repository: str, reference: str) -> str:
-        """Return the digest that the tag leads to now, or the digest itself if it is there."""
-        self._talk.start()
+        """Return the digest of the tag now, or the digest itself if it exists."""
+        self._conversation.start()
         what = _what(repository, reference)
         path = f"manifests/{_checked(reference)}"
-        answer = self._talk.get(repository, path, what, ACCEPTED, "HEAD")
+        answer = self._conversation.get(repository, path, what, ACCEPTED, "HEAD")
         digest = answer.headers.get("docker-content-digest", "")
         if (answer.status == 200 and not digest) or answer.status == 405:
             return self._manifest(repository, reference)[0]
         if answer.status != 200:
-            raise self._talk.refusal(answer, what)
+            raise self._conversation.refusal(answer, what)
         if not is_pullable_digest(digest) or (":" in reference and digest != reference):
-            raise malformed(self._talk.who, what, "another digest, or none that is known")
+            raise malformed(self._conversation.who, what, "another digest, or none that is known")
         return digest
 
     def signatures(self, repository: str, digest: str, keys: Iterable[Mapping[str, Any]]) -> list[Signature]:
         """Return each key, of `id name public_key`, that signed the image of this digest, once for each layout.
 
-        A signature that cannot be read counts for nothing, so that it hides no other. One of the image of one platform does not
-        count for the index. Of images with a SHA-512, only bundles are looked for.
+        An unreadable signature is ignored and hides no other. A signature of one platform's image does not count for the index. For
+        images with a SHA-512, only bundles are read.
         """
-        self._talk.start()
+        self._conversation.start()
         _checked(digest)
         keys, signatures = list(keys), dict[tuple[Any, str], Signature]()
         if not keys:
             return []
         both = zip_longest(self._simple(repository, digest), self._bundles(repository, digest))
-        candidates = (candidate for pair in both for candidate in pair if candidate)  # many of one layout hide none
+        candidates = (candidate for pair in both for candidate in pair if candidate)  # alternate the layouts
         for layout, read in islice(candidates, LOOKED_AT):
-            claim = _unless_unreadable(read)
+            claim = _or_none(read)
             if claim and image_signatures.is_of(layout, claim.payload, digest):
                 for key in keys:
                     if (key["id"], layout) not in signatures and claim.is_signed_by(key["public_key"]):
@@ -95,9 +95,9 @@ class Registry:
         return list(signatures.values())
 
     def _simple(self, repository: str, digest: str) -> Iterator[tuple[str, Callable[[], Claim | None]]]:
-        """Yield how to read each signature of the layout "simple"."""
+        """Yield a function that reads the signature, for each of the layout "simple"."""
         tag = image_signatures.signature_tag(digest)
-        result = _unless_unreadable(partial(self._manifest, repository, tag)) if tag else None
+        result = _or_none(partial(self._manifest, repository, tag)) if tag else None
         contents: dict[str, bytes] = {}
 
         def claim(layer: Descriptor, signature: bytes) -> SimpleClaim:
@@ -109,7 +109,7 @@ class Registry:
             yield SIMPLE, partial(claim, layer, signature)
 
     def _bundles(self, repository: str, digest: str) -> Iterator[tuple[str, Callable[[], Claim | None]]]:
-        """Yield how to read each bundle that refers to the image."""
+        """Yield a function that reads the bundle, for each that refers to the image."""
 
         def claim(referrer: Descriptor) -> Claim | None:
             layer = image_signatures.bundle_layer(self._manifest(repository, referrer.digest)[1])
@@ -123,25 +123,25 @@ class Registry:
                 yield BUNDLE, partial(claim, referrer)
 
     def _referrers(self, repository: str, digest: str) -> Iterator[Descriptor]:
-        """Yield what refers to the image, by the API for it or else by the index with the tag for it."""
+        """Yield the referrers of the image, by the API or else by the index with the referrers tag."""
         path: str | None = f"referrers/{digest}"
         what = f"the referrers of {_what(repository, digest)}"
         for page in range(PAGES):
             if path is None:
                 return
-            answer = self._talk.get(repository, path, what, ACCEPTED)
+            answer = self._conversation.get(repository, path, what, ACCEPTED)
             index = self._index(answer, what)
             if index is None and page == 0:
                 tag = image_signatures.referrers_tag(digest)
-                result = _unless_unreadable(partial(self._manifest, repository, tag))
+                result = _or_none(partial(self._manifest, repository, tag))
                 index = result[1] if result else None
             yield from (index.manifests or ()) if index else ()
-            path = self._talk.next_page(answer, repository, path)
+            path = self._conversation.next_page(answer, repository, path)
 
     def _index(self, answer: Answer, what: str) -> Manifest | None:
-        """Return the index that was answered, or None if the registry has none there."""
+        """Return the index in the answer, or None if it has none."""
         if answer.status in (401, 403, 429) or answer.status >= 500:
-            raise self._talk.refusal(answer, what)
+            raise self._conversation.refusal(answer, what)
         try:
             index = image_manifests.read(answer.body, answer.headers.get("content-type", ""))
         except Malformed:
@@ -151,14 +151,14 @@ class Registry:
     def _manifest(self, repository: str, reference: str) -> tuple[str, Manifest]:
         """Return a manifest and its digest."""
         what = _what(repository, reference)
-        answer = self._talk.content(repository, f"manifests/{_checked(reference)}", what, ACCEPTED)
+        answer = self._conversation.content(repository, f"manifests/{_checked(reference)}", what, ACCEPTED)
         named = answer.headers.get("docker-content-digest")
         if ":" in reference and not is_content_of(reference, answer.body):
-            raise mismatched(self._talk.who, what)
+            raise mismatched(self._conversation.who, what)
         if named is not None and not (is_pullable_digest(named) and is_content_of(named, answer.body)):
-            raise malformed(self._talk.who, what, "a manifest that does not have the digest it should have")
+            raise malformed(self._conversation.who, what, "a manifest that does not have the digest it should have")
         digest = reference if ":" in reference else named or digest_of(answer.body)
-        with _reported(self._talk.who, what):
+        with _as_registry_error(self._conversation.who, what):
             return digest, image_manifests.read(answer.body, answer.headers.get("content-type", ""))
 
     def _representative(self, repository: str, index: Manifest) -> Manifest | None:
@@ -176,15 +176,17 @@ class Registry:
         """Return the content of a blob."""
         what = _what(repository, descriptor.digest)
         if descriptor.size > most:
-            raise malformed(self._talk.who, what, f"a size of more than {most // 1024} KiB")
-        content = self._talk.content(repository, f"blobs/{descriptor.digest}", what).body
+            raise malformed(self._conversation.who, what, f"a size of more than {most // 1024} KiB")
+        content = self._conversation.content(repository, f"blobs/{descriptor.digest}", what).body
         if len(content) != descriptor.size or not is_content_of(descriptor.digest, content):
-            raise malformed(self._talk.who, what, "a blob that does not have the digest and the size it should have")
+            raise malformed(
+                self._conversation.who, what, "a blob that does not have the digest and the size it should have"
+            )
         return content
 
 
 @contextmanager
-def _reported(who: str, what: str) -> Iterator[None]:
+def _as_registry_error(who: str, what: str) -> Iterator[None]:
     """Raise RegistryError for what is malformed."""
     try:
         yield
@@ -192,8 +194,8 @@ def _reported(who: str, what: str) -> Iterator[None]:
         raise malformed(who, what, str(error)) from None
 
 
-def _unless_unreadable(read: Callable[[], T]) -> T | None:
-    """Return what is read, or None if it is not there or is malformed."""
+def _or_none(read: Callable[[], T]) -> T | None:
+    """Return `read()`, or None if the content is missing or malformed."""
     try:
         return read()
     except RegistryError as error:
@@ -203,7 +205,7 @@ def _unless_unreadable(read: Callable[[], T]) -> T | None:
 
 
 def _checked(reference: str) -> str:
-    """Return the tag or digest. Raises ValueError if it is neither: some registries fail over what is not."""
+    """Return the tag or digest. Raises ValueError if it is neither: some registries crash on other references."""
     if not (is_pullable_digest(reference) if ":" in reference else is_tag(reference)):
         raise ValueError(f"{reference[:80]!r} is neither a tag nor a digest.")
     return reference

@@ -1,4 +1,4 @@
-"""Where the bytes of files are: a folder, which may be a mounted CephFS, or S3. Nothing here knows the database.
+"""The bytes of files: in a folder, which may be a mounted CephFS, or S3. Nothing here knows the database.
 
 Bytes arrive as an upload, in one piece or many, and become a blob, which is named by the SHA-256 of its content and never changes.
 """
@@ -11,7 +11,7 @@ PIECE = 1024 * 1024
 
 
 class StorageError(Exception):
-    """The storage cannot do it now. `place` says where, `reason` why; neither has a secret."""
+    """The storage failed. `place` is its location, `reason` says why; neither has a secret."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"{place}: {reason}")
@@ -19,48 +19,48 @@ class StorageError(Exception):
 
 
 class StorageDown(StorageError):
-    """It does not answer, or refuses to be read or written."""
+    """The storage does not answer, or refuses reading or writing."""
 
 
 class StorageFull(StorageError):
-    """It has no room."""
+    """The storage is full."""
 
 
 class BlobMissing(StorageError):
-    """It has no blob, or no upload, of that name."""
+    """The storage has no blob or upload of that name."""
 
 
 class Storage(Protocol):
     """The one way to reach the bytes. Every method may raise StorageDown; those that write, StorageFull.
 
-    `upload` is a UUID in hex, `sha256` 64 hex digits in lower case. No method may be called for one upload by two callers at once.
+    `upload` is a UUID in hex, `sha256` 64 hex digits in lower case. Two callers must not use the same upload at once.
     """
 
     def write(self, upload: str, offset: int, pieces: Iterable[bytes]) -> int:
         """Add the pieces to the upload from `offset` on, and return its new length. It begins at offset 0.
 
-        What was written is kept, also if `pieces` raises, which is passed on. Raises BlobMissing if the upload is not as long as
-        `offset`.
+        If `pieces` raises, the error is passed on and the pieces before stay written. Raises BlobMissing if the upload is not
+        `offset` bytes long.
         """
 
     def length(self, upload: str) -> int:
-        """Return how many bytes of the upload are kept, for good. Raises BlobMissing."""
+        """Return how many bytes of the upload are stored durably. Raises BlobMissing."""
 
     def written(self, upload: str) -> Iterator[bytes]:
         """Yield the bytes of the upload, in pieces. Raises BlobMissing."""
 
     def cut(self, upload: str, length: int) -> None:
-        """Drop what the upload has after `length` bytes, or all of it. The caller asks for `length` again."""
+        """Drop the bytes of the upload after `length`, or all bytes. Call `length` to learn which."""
 
     def finish(self, upload: str, sha256: str) -> None:
         """Make the upload the blob of that name; the caller knows that its content has that hash. Raises BlobMissing.
 
-        It is on the disk when this returns. A blob of that name that is there already is kept, and counts as new. To call it again
-        after a success changes nothing.
+        The blob is on the disk when this returns. An existing blob of that name stays and counts as new. Calling it again after a
+        success changes nothing.
         """
 
     def discard(self, upload: str) -> None:
-        """Remove the upload, if it is there."""
+        """Remove the upload, if it exists."""
 
     def size(self, sha256: str) -> int:
         """Return the size of the blob. Raises BlobMissing."""
@@ -72,16 +72,16 @@ class Storage(Protocol):
         """Yield the bytes of the blob from `start` on and before `stop`, in pieces. Raises BlobMissing before the first one."""
 
     def address(self, sha256: str, seconds: int, filename: str, media_type: str) -> str | None:
-        """Return a URL that anybody may GET for so long, and that saves a file of that name; None where there is none."""
+        """Return a URL that anybody may GET for so long and that saves a file of that name; None if the storage has no URLs."""
 
     def remove(self, sha256: str) -> None:
-        """Remove the blob, if it is there."""
+        """Remove the blob, if it exists."""
 
     def blobs(self) -> Iterator[tuple[str, float]]:
         """Yield the name of every blob and when it was written last or counted as new, in seconds since 1970."""
 
     def uploads(self) -> Iterator[tuple[str, float]]:
-        """Yield the name of every upload and when it was last written to, in seconds since 1970. One may come twice."""
+        """Yield the name of every upload and when it was last written to, in seconds since 1970. A name may come twice."""
 
     def probe(self) -> None:
         """Write something small to the storage itself, and remove it. Raises StorageDown or StorageFull."""

@@ -1,6 +1,6 @@
-"""What the registry's own processes ask the process for files, since they never touch the storage themselves.
+"""Requests of the registry's own processes to the process for files; only that process touches the storage.
 
-A question is an HTTP request to `/internal/files/…` with a token that is derived from SECRET_KEY; no address of nginx leads there.
+They go to `/internal/files/…` with a token that is derived from SECRET_KEY. nginx does not forward this address.
 """
 
 import hmac
@@ -18,11 +18,11 @@ PLACE = "the process for files"
 PATIENCE = 2.0
 """Seconds for an answer."""
 SILENCE = 5.0
-"""Seconds in which nobody asks again after no answer came."""
+"""Seconds without further requests after one that was not answered."""
 
 
 class Refused(Exception):
-    """What was asked for is not allowed on the mount. The message is a sentence for who asked."""
+    """The mount does not allow the request. The message is a sentence for the user."""
 
 
 def token(secret_key: str) -> str:
@@ -30,13 +30,13 @@ def token(secret_key: str) -> str:
 
 
 class Files:
-    """The process for files. `send` gives it a request, and returns the socket that the answer comes by."""
+    """The process for files. `send` sends it a request and returns the socket of the answer."""
 
     def __init__(self, send: Callable[[bytes], socket.socket], secret_key: str) -> None:
         self.send, self._token, self.silent_until = send, token(secret_key), 0.0
 
     def ask(self, question: str, **values: Any) -> Any:
-        """Return the answer. Raises Refused, and StorageDown if there is none: it hangs, is gone, or its storage failed."""
+        """Return the answer. Raises Refused, and StorageDown if the process hangs or is gone, or its storage failed."""
         if time.monotonic() < self.silent_until:
             raise StorageDown(PLACE, "does not answer")
         body = json.dumps(values).encode()
@@ -64,7 +64,7 @@ class Files:
 
 
 def over_tcp(host: str, port: int) -> Callable[[bytes], socket.socket]:
-    """Return how requests reach a `flask files` at that address."""
+    """Return a function that sends a request to the `flask files` at that address."""
 
     def send(request: bytes) -> socket.socket:
         sock = socket.create_connection((host, port), timeout=PATIENCE)

@@ -12,21 +12,21 @@ from catapult.storage import PIECE, BlobMissing, StorageDown, StorageFull
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 AHEAD = 64 * 1024 * 1024
-"""Bytes after which a thread has them written to the disk while more arrive: the sync at the end then waits for less."""
+"""Bytes after which a thread syncs them to the disk while more arrive, so that the last sync takes less time."""
 
 
 class Folder:
-    """A storage in that folder, which has to be there: a mount that is not mounted must not be filled."""
+    """A storage in that folder, which has to exist: the folder of an unmounted mount must not be filled."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def write(self, upload: str, offset: int, pieces: Iterable[bytes]) -> int:
-        """Add the pieces; what could be written is on the disk when this returns or raises."""
+        """Add the pieces. All that was written is on the disk when this returns or raises."""
         file = self._opened(upload, offset)
         disk = _Disk(file)
         try:
-            for piece in pieces:  # what this raises is the caller's
+            for piece in pieces:  # errors of the caller's own pieces pass through
                 with self._errors():
                     disk.write(piece)
         finally:
@@ -40,9 +40,7 @@ class Folder:
 
     def _opened(self, upload: str, offset: int) -> int:
         path = self._upload(upload)
-        with (
-            self._errors()
-        ):  # nginx reads it, too, as another user; who may reach it at all, the folder's own mode says
+        with self._errors():  # nginx reads it as another user; the folder's own mode limits access
             if offset == 0:
                 path.parent.mkdir(exist_ok=True)
             file = os.open(path, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if offset == 0 else 0), 0o644)
@@ -100,7 +98,7 @@ class Folder:
         return self._pieces(self._blob(sha256), start, stop)
 
     def address(self, sha256: str, seconds: int, filename: str, media_type: str) -> None:
-        """Return None: nobody reaches the folder but by us."""
+        """Return None: the folder has no URLs."""
 
     def remove(self, sha256: str) -> None:
         """Remove the file."""
@@ -124,7 +122,7 @@ class Folder:
                     yield upload.name, upload.stat().st_mtime
 
     def probe(self) -> None:
-        """Write and sync a file: on a mount that hangs, to ask for its size still answers."""
+        """Write and sync a file: a hanging mount may still answer a stat."""
         path = self.root / f".probe-{uuid4().hex}"
         with self._errors():
             try:
@@ -144,7 +142,7 @@ class Folder:
     @staticmethod
     def name_of(sha256: str) -> str:
         """Return the path of a blob in the folder `blobs`."""
-        return f"{sha256[:2]}/{sha256}"  # 256 folders are made and synced soon, and then no more
+        return f"{sha256[:2]}/{sha256}"  # at most 256 folders are ever created and synced
 
     def _pieces(self, path: Path, start: int, stop: int | None) -> Iterator[bytes]:
         """Open the file now, so that a missing one is known before the first byte is sent."""
@@ -154,9 +152,9 @@ class Folder:
         def pieces() -> Iterator[bytes]:
             with file, self._errors():
                 file.seek(start)
-                left = None if stop is None else stop - start
-                while piece := file.read(PIECE if left is None else min(PIECE, left)):
-                    left = None if left is None else left - len(piece)
+                remaining = None if stop is None else stop - start
+                while piece := file.read(PIECE if remaining is None else min(PIECE, remaining)):
+                    remaining = None if remaining is None else remaining - len(piece)
                     yield piece
 
         return pieces()
@@ -175,7 +173,7 @@ class Folder:
 
 
 class _Disk:
-    """Writes to the open file, and has what was written brought to the disk meanwhile."""
+    """Writes to the open file and syncs it in a thread meanwhile."""
 
     def __init__(self, file: int) -> None:
         self.file, self.behind = file, 0
@@ -192,13 +190,13 @@ class _Disk:
             self.syncing, self.behind = self.thread.submit(os.fdatasync, self.file), 0
 
     def sync(self) -> None:
-        """Return once all is on the disk. Raises OSError, also for what failed before."""
+        """Return when all bytes are on the disk. Raises OSError, also for an earlier failure."""
         self.thread.shutdown()
         self._check()
         os.fsync(self.file)
 
     def _check(self) -> None:
-        """Raise what the last sync raised: the kernel reports a failed write once."""
+        """Raise the error of the last sync: the kernel reports a failed write only once."""
         if self.syncing is not None:
             self.syncing.result()
 

@@ -1,4 +1,4 @@
-"""The SHA-256 of bytes that are read again, no faster than is asked for."""
+"""The SHA-256 of bytes, read no faster than a given rate."""
 
 import hashlib
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 
 def sha256_of(pieces: Iterator[bytes], rate: int | None, tell: Callable[[int], None] = lambda _: None) -> str:
-    """Return the hash in hex. `rate` is in bytes a second; `tell` gets how many bytes were read, after each piece."""
+    """Return the hash in hex. `rate` is in bytes a second; `tell` is called with the number of bytes read after each piece."""
     digest, count, began = hashlib.sha256(), 0, time.monotonic()
     for piece in pieces:
         digest.update(piece)

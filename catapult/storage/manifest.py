@@ -1,4 +1,4 @@
-"""The manifest that a backup has beside its dump: which files the dump refers to, and whether they are there."""
+"""The manifest beside a backup's dump: the files that the dump refers to, and a check whether they exist."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ LINE = re.compile(r"([0-9a-f]{64})  ([0-9]{1,18})(?:  (.+))?")
 
 
 class Malformed(Exception):
-    """It is not a manifest. The message names the line."""
+    """The text is not a manifest. The message names the line."""
 
 
 class Listed(NamedTuple):
@@ -25,7 +25,7 @@ class Listed(NamedTuple):
 
 
 def read(lines: Iterable[str]) -> Iterator[Listed]:
-    """Yield what the lines list. Raises Malformed."""
+    """Yield the entries of the lines. Raises Malformed."""
     for number, line in enumerate(lines, 1):
         match = LINE.fullmatch(line.rstrip("\n"))
         if match is None:

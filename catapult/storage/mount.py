@@ -1,7 +1,7 @@
-"""Files that lie on the team's mount already, such as a CephFS: listed, checked and read, and never outside of it.
+"""List, check and read files on the team's mount, such as a CephFS, and nothing outside of it.
 
-Every path is opened segment by segment below the mount, and no link is followed, so that one put there between a check and a read
-leads nowhere.
+Every path is opened segment by segment below the mount without following links, so that a link created between a check and a
+read has no effect.
 """
 
 import errno
@@ -17,7 +17,7 @@ from catapult.storage import PIECE, StorageDown
 from catapult.storage.file_client import Refused
 
 MOST = 10_000
-"""Files of a folder that are registered together."""
+"""The most files of a folder that are registered together."""
 SNAPSHOTS = ".snap"
 LINK = (errno.ELOOP, errno.ENOTDIR)
 
@@ -32,11 +32,11 @@ class Entry(NamedTuple):
 
 
 class Changed(Exception):
-    """The file is not what it was."""
+    """The file has changed."""
 
 
 class Mount:
-    """A folder that may be read, but for `hidden`, the storage of blobs, and for what is outside of `folders` if there are any."""
+    """A folder to read from, except `hidden`, the storage of blobs, and only within `folders` if there are any."""
 
     def __init__(self, root: Path, hidden: Path | None, folders: tuple[str, ...]) -> None:
         self.root, self.folders = root, folders
@@ -69,7 +69,7 @@ class Mount:
     def read(self, path: str, size: int, changed: int, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of the file from `start` on and before `stop`, in pieces. Raises Refused, StorageDown, Changed.
 
-        What is wrong is raised before the first piece, and Changed at the end as well, if the file was changed meanwhile.
+        Errors are raised before the first piece. Changed is also raised at the end, if the file was changed meanwhile.
         """
         pieces = self._read(path, size, changed, start, size if stop is None else stop)
         next(pieces)
@@ -117,7 +117,7 @@ class Mount:
         return Refused(f"There is no {path} on the mount.")
 
     def _entry(self, folder: int, path: str, name: str) -> Entry | None:
-        """Return what can be registered, or looked into; None for links, devices and what is gone already."""
+        """Return a file or folder; None for links, devices and entries that are gone."""
         try:
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:

@@ -2,15 +2,15 @@
 
 An upload is one key, `uploads/{upload}`, and one multipart upload of that key:
 
-- The parts hold its first bytes. S3 reads no part back before all are joined, and takes none below 5 MiB but the last.
-- The object at the key holds what came after them. Its metadata `after` is how many bytes that is from the start.
+- The parts have its first bytes. S3 cannot read parts before they are joined, and allows only the last to be below 5 MiB.
+- The object at the key has the bytes after them. Its metadata `after` is the offset of its first byte in the upload.
 
-A part that arrives makes the object out of date, never wrong: what the upload holds is the longer of the two. To read it, or to
-finish, joins the parts and the rest; the result is at the same key and is `after` nothing. To finish copies it to its name, which
-becomes visible when it is whole, and only then removes it. So a process may be killed between any two calls.
+A new part may overlap the object; the upload ends where the longer of the two ends. Reading or finishing joins the parts and the
+rest into one object at the same key, whose `after` is 0. Finishing copies that to the blob's name, which becomes visible only when
+it is complete, and then removes it. So a process may be killed between any two calls.
 
-Ceph ignores conditions and SHA-256 of what is joined, and gives it no ETag. So a blob may be overwritten, by the same bytes; every
-body has its Content-MD5; and sizes are asked for once more.
+Ceph ignores conditions and SHA-256 for joined parts and returns no ETag. So a blob may be overwritten, with the same bytes; every
+body has a Content-MD5; and the size of every joined object is checked.
 """
 
 import re
@@ -29,10 +29,10 @@ from catapult.storage.s3_bucket import Bucket, md5_checksum
 
 MIB = 1024 * 1024
 SMALL_PARTS = 1000
-"""So many parts may be small. Those after them are large, so that the 10,000 parts of S3 are enough for 290 GB at least."""
+"""The number of small parts. Later parts are larger, so that the 10,000 parts of S3 are enough for at least 290 GB."""
 
 COPY_WHOLE, COPY_PART = 5 * 1024 * MIB, 256 * MIB
-"""Bytes that S3 copies in one call, at most, and those of a part of a larger copy: it has to be answered before the timeout."""
+"""The most bytes that S3 copies in one call, and the bytes of a part of a larger copy, which must end before the timeout."""
 
 COPIES = 4
 """Parts that are copied at once."""
@@ -40,7 +40,7 @@ COPIES = 4
 
 @dataclass
 class _Staged:
-    """What the bucket has of an upload: `etags` of its parts, their bytes `sent`, and the object of `size` bytes `after` others."""
+    """An upload in the bucket: `etags` of its parts, their bytes `sent`, and an object of `size` bytes at the offset `after`."""
 
     key: str
     multipart: str | None
@@ -69,14 +69,14 @@ class S3(Bucket):
         staged = self._staged(key) or _Staged(key, None, [], 0, 0, 0)
         if staged.length != offset:
             raise BlobMissing(self._place(key), f"is not {offset} bytes long")
-        source: Iterable[bytes | bytearray] = chain([self._rest(staged)], _ended(pieces, raised))
+        source: Iterable[bytes | bytearray] = chain([self._rest(staged)], _until_error(pieces, raised))
         sending: Future[None] | None = None
         with ThreadPoolExecutor(max_workers=1) as sender:
             for body in _bodies(source, len(staged.etags) + 1):
-                checksum = md5_checksum(body)  # here, while the part before is still being sent
+                checksum = md5_checksum(body)  # computed while the previous part is being sent
                 if sending:
                     sending.result()
-                sending = sender.submit(self._keep, staged, body, checksum)
+                sending = sender.submit(self._store, staged, body, checksum)
             if sending:
                 sending.result()
         if raised:
@@ -88,7 +88,7 @@ class S3(Bucket):
         return self._existing(upload).length
 
     def written(self, upload: str) -> Iterator[bytes]:
-        """Yield the bytes of the upload, after its parts are joined. To write more is possible still, and copies them."""
+        """Join the parts, and yield the bytes of the upload. Writing more is still possible, and copies them."""
         self._join(upload)
         return self._pieces(self._upload(upload), 0, None)
 
@@ -97,7 +97,7 @@ class S3(Bucket):
         self.discard(upload)
 
     def finish(self, upload: str, sha256: str) -> None:
-        """Copy the upload within the bucket, over a blob of that name too, and remove it."""
+        """Copy the upload to the blob's key, also over an existing blob, and remove it."""
         try:
             size = self._join(upload)
         except BlobMissing:
@@ -135,7 +135,7 @@ class S3(Bucket):
             yield item["Key"].rpartition("/")[2], item["LastModified"].timestamp()
 
     def uploads(self) -> Iterator[tuple[str, float]]:
-        """List the bucket: the objects, and what was begun in parts, by when that was."""
+        """List the objects and the multipart uploads, with their times."""
         prefix = self._key("uploads/")
         for item in self._pages("list_objects_v2", "Contents", Prefix=prefix):
             yield item["Key"].removeprefix(prefix), item["LastModified"].timestamp()
@@ -149,16 +149,16 @@ class S3(Bucket):
         self._call("delete_object", Key=key)
 
     def address(self, sha256: str, seconds: int, filename: str, media_type: str) -> str:
-        """Return a URL that anybody may GET for so long, at most 7 days, and that saves a file of that name. It asks nobody."""
+        """Return a URL that anybody may GET for so long, at most 7 days, and that saves a file of that name. Sends no request."""
         plain = re.sub(r"[^A-Za-z0-9._+-]", "_", filename)
-        wanted = {
+        parameters = {
             "Bucket": self.bucket,
             "Key": self._blob(sha256),
             "ResponseContentDisposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}",
             "ResponseContentType": media_type,
         }
-        with self._errors(wanted["Key"]):
-            return str(self._client().generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds))
+        with self._errors(parameters["Key"]):
+            return str(self._client().generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
 
     # --- names
 
@@ -171,7 +171,7 @@ class S3(Bucket):
     # --- an upload
 
     def _staged(self, key: str) -> _Staged | None:
-        """Return what the bucket has of an upload."""
+        """Return the upload as it is in the bucket; None if it does not exist."""
         staged = _Staged(key, None, [], 0, 0, 0)
         for multipart in self._multiparts(key):  # several if an answer was lost: the one with parts is in use
             parts = list(self._pages("list_parts", "Parts", Key=key, UploadId=multipart["UploadId"]))
@@ -192,8 +192,8 @@ class S3(Bucket):
             return staged
         raise BlobMissing(self._place(key), "is not there")
 
-    def _keep(self, staged: _Staged, body: bytearray, checksum: str) -> None:
-        """Send a part, or put what is too small for one."""
+    def _store(self, staged: _Staged, body: bytearray, checksum: str) -> None:
+        """Send the bytes as a part, or as the object if they are too few for a part."""
         number = len(staged.etags) + 1
         if len(body) >= _least(number):
             self._send(staged, body, checksum)
@@ -221,7 +221,7 @@ class S3(Bucket):
             staged.multipart = self._call("create_multipart_upload", Key=staged.key)["UploadId"]
 
     def _rest(self, staged: _Staged) -> bytearray:
-        """Return what the object has beyond the parts. Of a joined upload most becomes parts first, without leaving the bucket."""
+        """Return the object's bytes after the parts. A large object is first copied to parts within the bucket."""
         while staged.rest > _largest(SMALL_PARTS + 1):
             self._begin(staged)
             start = staged.sent - staged.after
@@ -233,7 +233,7 @@ class S3(Bucket):
         return bytearray().join(self._pieces(staged.key, staged.sent - staged.after, staged.size))
 
     def _join(self, upload: str) -> int:
-        """Make the object at the upload's key whole, and return its size. Raises BlobMissing."""
+        """Join all bytes in the object at the upload's key, and return its size. Raises BlobMissing."""
         staged = self._existing(upload)
         if staged.after == 0 and staged.size >= staged.sent:
             return staged.size
@@ -243,7 +243,7 @@ class S3(Bucket):
         return staged.sent
 
     def _copy(self, source: str, target: str, size: int) -> None:
-        """Copy within the bucket. Nothing of the target is visible before all of it is."""
+        """Copy within the bucket. The target becomes visible only when it is complete."""
         if size <= COPY_WHOLE:
             copied = {"Bucket": self.bucket, "Key": source}
             self._call("copy_object", Key=target, CopySource=copied, MetadataDirective="REPLACE")
@@ -267,7 +267,7 @@ class S3(Bucket):
     def _copy_part(
         self, source: str, target: str, multipart: str | None, size: int, start: int, number: int = 0
     ) -> str:
-        """Copy what is from `start` on as the part of that number, or of the number that it has in a copy of all `size` bytes."""
+        """Copy the bytes from `start` on as the part `number`, or as the part that they are in a copy of all `size` bytes."""
         answer = self._call(
             "upload_part_copy",
             Key=target,
@@ -280,7 +280,7 @@ class S3(Bucket):
 
 
 def _largest(number: int) -> int:
-    """Return the size in bytes of the part of that number, if there is enough."""
+    """Return the most bytes of the part of that number."""
     return 16 * MIB if number <= SMALL_PARTS else 32 * MIB
 
 
@@ -289,7 +289,7 @@ def _least(number: int) -> int:
 
 
 def _bodies(pieces: Iterable[bytes | bytearray], number: int) -> Iterator[bytearray]:
-    """Yield the bytes as parts from that number on, and at last what is left, which may be nothing."""
+    """Yield the bytes in parts from that number on, and last the rest, which may be empty."""
     body = bytearray()
     for piece in pieces:
         view = memoryview(piece)
@@ -303,9 +303,9 @@ def _bodies(pieces: Iterable[bytes | bytearray], number: int) -> Iterator[bytear
     yield body
 
 
-def _ended(pieces: Iterable[bytes], raised: list[BaseException]) -> Iterator[bytes]:
-    """Yield the pieces, and end when they raise: what came before is to be kept first."""
+def _until_error(pieces: Iterable[bytes], raised: list[BaseException]) -> Iterator[bytes]:
+    """Yield the pieces until they raise, and add the error to `raised`, so that the pieces before it are stored first."""
     try:
         yield from pieces
-    except BaseException as error:  # it is raised again
+    except BaseException as error:  # the caller raises it again
         raised.append(error)

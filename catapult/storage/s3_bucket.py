@@ -41,7 +41,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket, which has to be there. Without a key and secret boto3 looks for them, as for a role of the machine."""
+    """An existing bucket. Without a key and secret, boto3 searches for credentials, such as the machine's role."""
 
     bucket: str
     prefix: str = ""
@@ -54,7 +54,7 @@ class Bucket:
         return "/".join(filter(None, [self.prefix.strip("/"), name]))
 
     def _place(self, key: str = "") -> str:
-        """Return where that key, or all of it, is. An address may have a password, which is left out."""
+        """Return the location of that key or of the storage, without a password that the endpoint's address may have."""
         url = urlsplit(self.endpoint_url)
         endpoint = f"{url.scheme}://{url.netloc.rpartition('@')[2]}" if self.endpoint_url else f"AWS in {self.region}"
         return f"s3://{'/'.join(filter(None, [self.bucket, key or self.prefix.strip('/')]))} at {endpoint}"
@@ -63,39 +63,37 @@ class Bucket:
         """Return a client of this process: a connection must not be shared with the process that it was forked from."""
         return _client(self.endpoint_url, self.region, self.access_key, self.secret, os.getpid())
 
-    def _call(self, name: str, **wanted: Any) -> Any:
-        with self._errors(wanted["Key"]):
-            return getattr(self._client(), name)(Bucket=self.bucket, **wanted)
+    def _call(self, name: str, **parameters: Any) -> Any:
+        with self._errors(parameters["Key"]):
+            return getattr(self._client(), name)(Bucket=self.bucket, **parameters)
 
-    def _pages(self, name: str, items: str, **wanted: Any) -> Iterator[Any]:
-        with self._errors(wanted.get("Key", "")):
-            for page in self._client().get_paginator(name).paginate(Bucket=self.bucket, **wanted):
+    def _pages(self, name: str, items: str, **parameters: Any) -> Iterator[Any]:
+        with self._errors(parameters.get("Key", "")):
+            for page in self._client().get_paginator(name).paginate(Bucket=self.bucket, **parameters):
                 yield from page.get(items, ())
 
     def _multiparts(self, key: str) -> Iterator[Any]:
         pages = self._pages("list_multipart_uploads", "Uploads", Prefix=key)
         return (multipart for multipart in pages if multipart["Key"] == key)
 
-    def _put(self, key: str, body: bytes | bytearray, checksum: str, **wanted: Any) -> None:
-        self._call("put_object", Key=key, Body=body, ContentMD5=checksum, **wanted)
+    def _put(self, key: str, body: bytes | bytearray, checksum: str, **parameters: Any) -> None:
+        self._call("put_object", Key=key, Body=body, ContentMD5=checksum, **parameters)
 
     def _head(self, key: str) -> Any:
-        """Return the headers of the object. Raises BlobMissing, also if the bucket is missing: there is no body that says which."""
+        """Return the headers of the object. Raises BlobMissing, also if the bucket is missing: the answer has no body to tell."""
         return self._call("head_object", Key=key)
 
     def _size(self, key: str) -> int:
         try:
             return int(self._head(key)["ContentLength"])
         except BlobMissing:
-            with suppress(StopIteration):  # a list tells a missing bucket from a missing key
+            with suppress(StopIteration):  # raises StorageDown if the bucket is missing
                 next(self._pages("list_objects_v2", "Contents", Prefix=key, PaginationConfig={"MaxItems": 1}))
             raise
 
     def _complete(self, key: str, multipart: str | None, etags: list[str], size: int) -> None:
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
-        with suppress(
-            BlobMissing
-        ):  # a first answer was lost, and this is the second: the size says whether it was done
+        with suppress(BlobMissing):  # a retry after a lost answer: the size shows whether the first try succeeded
             self._call("complete_multipart_upload", Key=key, UploadId=multipart, MultipartUpload={"Parts": parts})
         self._check(key, size)
 
@@ -104,17 +102,17 @@ class Bucket:
             self._call("abort_multipart_upload", Key=key, UploadId=multipart)
 
     def _check(self, key: str, size: int) -> None:
-        there = self._head(key)["ContentLength"]
-        if there != size:
-            raise StorageDown(self._place(key), f"has {there} bytes, and {size} were written")
+        stored = self._head(key)["ContentLength"]
+        if stored != size:
+            raise StorageDown(self._place(key), f"has {stored} bytes, and {size} were written")
 
     def _pieces(self, key: str, start: int, stop: int | None) -> Iterator[bytes]:
-        """Ask for the object now, so that a missing one is known before the first byte is sent."""
+        """Request the object now, so that a missing one raises before the first byte."""
         size = self._size(key)
         if start >= min(size, size if stop is None else stop):
-            return iter(())  # S3 knows no empty range
-        asked = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
-        body = self._call("get_object", Key=key, **asked)["Body"]
+            return iter(())  # S3 has no empty ranges
+        range_ = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
+        body = self._call("get_object", Key=key, **range_)["Body"]
 
         def pieces() -> Iterator[bytes]:
             try:
@@ -143,12 +141,12 @@ class Bucket:
             return StorageFull(self._place(), "it has no room, or its quota is used up")
         if code in MISSING:
             return BlobMissing(self._place(key), "is not there")
-        plain = code if re.fullmatch(r"[A-Za-z0-9]{1,60}", code) else "no reason"  # others may repeat what was sent
+        plain = code if re.fullmatch(r"[A-Za-z0-9]{1,60}", code) else "no reason"  # other texts may repeat secrets
         return StorageDown(self._place(), REASONS.get(code, f"it answered {status} ({plain})"))
 
 
 def _fault(error: BotoCoreError) -> str:
-    """Return why there was no answer. The texts of botocore may repeat what was sent, and are left out."""
+    """Return why there was no answer, without the texts of botocore, which may repeat secrets."""
     match error:
         case EndpointConnectionError():
             return "it accepts no connection"
