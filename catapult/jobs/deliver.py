@@ -49,7 +49,7 @@ def run(receiver_id: str, _: dict[str, Any]) -> float | None:
     webhook = queries.active(UUID(receiver_id))
     address = None if webhook else people.address_of(UUID(receiver_id))
     rows = queries.to_send(UUID(receiver_id), MOST)
-    db.session.remove()  # no connection is held_up while bytes flow
+    db.session.remove()  # no connection is held while bytes flow
     if webhook is None and address is None:
         deliveries.give_up(UUID(receiver_id))
         return None

@@ -27,8 +27,8 @@ _TOKEN = re.compile(r"[!-~]{1,16384}")
 class Access:
     """The access to one registry. `ca` has the authorities, in PEM, that are trusted beside the public ones.
 
-    They are also trusted for its token server and its store of blobs. With `allow_http` all of these may be reached by http, without
-    encryption.
+    They are also trusted for its token server and its store of blobs. With `allow_http` all of these may be
+    reached by http, without encryption.
     """
 
     allow_http: bool = False

@@ -56,7 +56,7 @@ class AccessCalls(Calls[Failed]):
         """Change the fields that are passed and return the person. None clears the email address.
 
         A lower `role` lowers their keys at once; a higher one leaves them. `active=False` revokes their keys and ends
-        their sessions, for good. `notices` are the events that they are told of by mail. Raises NotFound,
+        their sessions, for good. `notices` are the events that they get by mail. Raises NotFound,
         PreconditionFailed, Validation, Conflict (yourself, or no admin would be left), Forbidden (needs the role `admin`,
         except for your own name, email address and notices).
         """
@@ -98,9 +98,9 @@ class AccessCalls(Calls[Failed]):
         environments: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> ApiKey | Failed:
-        """Create another key of your own and return it, as `create_api_key` does. What is left out is as in your key.
+        """Create another key of your own and return it, as `create_api_key` does. Omitted fields are taken from your key.
 
-        It may do no more, and last no longer, than the key that asks. Raises SecretLost, Validation, Forbidden (a
+        It may not do more, or last longer, than your present key. Raises SecretLost, Validation, Forbidden (a
         service's key, or more than your key may), InvalidArgument.
         """
         return self._new_key("/v1/me/keys", arguments(locals(), "idempotency_key"), idempotency_key)
@@ -144,7 +144,7 @@ class AccessCalls(Calls[Failed]):
         models: Sequence[str] | Unset | None = UNSET,
         environments: Sequence[str] | Unset | None = UNSET,
     ) -> ApiKey | Failed:
-        """Change the fields that are passed of a key that works, and return it. None is no end, and no bound.
+        """Change the fields that are passed of a key that works, and return it. None removes the end or the bound.
 
         Raises NotFound, Validation (also a role above its person's), Conflict (it no longer works, or no admin would be
         left), Forbidden (needs the role `admin`), InvalidArgument.
@@ -162,7 +162,7 @@ class AccessCalls(Calls[Failed]):
     ) -> ApiKey | Failed:
         """Replace a key and return the new one, with its `key`. The old key works for `overlap_seconds` more (a day).
 
-        The new key has the same name, person, role and bounds, and lasts as long as the old one was made for. A key may
+        The new key has the same name, person, role and bounds, and the old one's original lifetime. A key may
         rotate itself: `registry.rotate_api_key(registry.me().key_id)`. Raises SecretLost, NotFound, Validation (0 to
         604,800 seconds), Conflict (it no longer works, or was rotated), Forbidden (neither your own nor an admin).
         """

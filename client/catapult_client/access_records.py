@@ -12,8 +12,7 @@ from .record import PARSE, Record
 class Person(Record):
     """A person, who may hold keys. `role` is the highest role of their keys.
 
-    `email` is None unless the key that asks is an admin's or the person's own. `notices` are the events that they are told of
-    by mail.
+    `email` is None unless your key is an admin's or the person's own. `notices` are the events that they get by mail.
     """
 
     id: str = ""
@@ -30,7 +29,7 @@ class Person(Record):
 
 @dataclass(frozen=True)
 class PersonRef(Record):
-    """The id and name of a person. Methods that take a person's id take it, too."""
+    """The id and name of a person. Methods accept it as a person's id."""
 
     id: str = ""
     name: str = ""
@@ -46,7 +45,7 @@ class Bounds(Record):
 
 @dataclass(frozen=True)
 class Me(Record):
-    """The key that asks, and its person. `name` is the person's, or the key's if it is a service's (`person` is None)."""
+    """The key of this Registry, and its person. `name` is the person's, or the key's if it is a service's (`person` is None)."""
 
     name: str = ""
     role: str = ""

@@ -27,7 +27,7 @@ class AliasCalls(ModelCalls[Failed]):
     ) -> Alias | Failed:
         """Point an alias of the model at a version, the record or its id, from now on. Return the alias.
 
-        If it points there already nothing changes. `force`, with a `reason`, overrides the gates that guard the alias
+        If it already points there, nothing changes. `force`, with a `reason`, overrides the gates that guard the alias
         and needs the role `admin`. Raises Blocked (a gate), Conflict (archived, or too many aliases), NotFound,
         Validation (a version of another model, or a name that no alias can have), InvalidArgument, Forbidden (needs
         the role `publisher`; `releaser` where a gate guards the alias).
@@ -52,7 +52,7 @@ class AliasCalls(ModelCalls[Failed]):
     def aliases(
         self, model: str | Model | Failed, at: datetime | str | None = None, *, limit: int | None = None
     ) -> Iterator[Alias]:
-        """Return an iterator over the model's aliases by name, with what they point at, or pointed at `at`.
+        """Return an iterator over the model's aliases by name, with the versions that they point at, or pointed at `at`.
 
         `at` is a datetime with a zone or RFC 3339 text. `limit` is the page size (1 to 1000). Raises NotFound (no such
         model), InvalidArgument (a time without a zone); the iterator raises whatever a request can.

@@ -14,7 +14,7 @@ Options = argparse.Namespace
 
 
 def listing(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """List the aliases of a model, with what they point at or pointed at then."""
+    """List the aliases of a model with their versions, now or at a time."""
     rows = list(registry.aliases(options.model, options.at))
     out.result(rows, *columns([(row.name, row.version, second(row.since), f"by {row.set_by}") for row in rows]))
     if not rows:

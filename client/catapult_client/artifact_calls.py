@@ -1,4 +1,4 @@
-"""Files of versions: `/api/v1/versions/{id}/artifacts` and `/api/v1/artifacts`, up and down, whole and verified."""
+"""Files of versions: `/api/v1/versions/{id}/artifacts` and `/api/v1/artifacts`, uploaded and downloaded completely and verified."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ArtifactCalls(Calls[Failed]):
     def register_files(
         self, version_id: str | uuid.UUID | Version | Failed, mount_path: str, *, to: str = ""
     ) -> list[Artifact] | Failed:
-        """Add a file that lies on the registry's mount, or all files of a folder there, where they lie, and return them.
+        """Add a file on the registry's mount, or all files of a folder there, without copying them. Return the files.
 
         `mount_path` is relative to the mount, `to` the file's path in the version, or the one above a folder's files. They are
         `pending` until the registry has read them once. Raises NotFound, Validation (paths), Conflict.
@@ -77,7 +77,7 @@ class ArtifactCalls(Calls[Failed]):
 
     @listing
     def mount_files(self, path: str = "") -> Iterator[MountFile]:
-        """Return an iterator over what is in a folder of the registry's mount, by the names. It raises NotFound, Forbidden."""
+        """Return an iterator over the entries of a folder of the registry's mount, by name. It raises NotFound, Forbidden."""
         after = ""
         while True:
             ask = Ask("GET", f"/v1/storage/files?{urlencode({'path': path, 'after': after, 'limit': PART})}")
@@ -96,21 +96,21 @@ class ArtifactCalls(Calls[Failed]):
         to: str | None = None,
         progress: bool = False,
     ) -> list[Artifact] | Failed:
-        """Add a file, or all files of a folder, to a version, and return them. What is there already is not added again.
+        """Add a file, or all files of a folder, to a version, and return them. Existing equal files are not sent again.
 
         `to` is the file's path in the version, or the one above a folder's files; by default the file's name, or nothing.
-        `progress` shows on a terminal how far it is. Four files of a folder are sent at once. Those of 8 MiB or more go on where
-        the connection broke, and for 24 hours where a process that was ended stopped. After a failure no other file is begun.
+        `progress` shows the progress on a terminal. Four files of a folder are sent at once. Files of 8 MiB or more resume after a
+        broken connection, and for 24 hours after their process was ended. After a failure no other file is begun.
         Raises InvalidArgument (no such file), NotFound, Validation (path), Conflict (other content at that path, or a version
         that is released or live).
         """
         version, files = identity(version_id, "version_id"), _files(Path(path), to)
 
-        def there() -> dict[str, Artifact]:
+        def existing() -> dict[str, Artifact]:
             return {artifact.path: artifact for artifact in self.artifacts(version)}
 
         with shown(progress, _title("Uploading", len(files)), sum(file.stat().st_size for file, _ in files)) as tell:
-            return Uploader(self._transport, self._time_limit, version, there).send_all(files, tell)
+            return Uploader(self._transport, self._time_limit, version, existing).send_all(files, tell)
 
     @transfer
     def download(
@@ -120,10 +120,10 @@ class ArtifactCalls(Calls[Failed]):
         to: str | os.PathLike[str] = ".",
         progress: bool = False,
     ) -> list[Path] | Failed:
-        """Download all files of a version into a folder, which is made, and return where they are.
+        """Download all files of a version into a folder, which is created, and return their paths.
 
-        Each is received under another name, goes on after a broken connection, and gets its own name once its SHA-256 is right.
-        A file that is there with the same content is not loaded again. `progress` shows on a terminal how far it is.
+        Each is received under another name, resumes after a broken connection, and gets its own name once its SHA-256 is correct.
+        A file that exists with the same content is not loaded again. `progress` shows the progress on a terminal.
         Raises NotFound, Conflict (its bytes are gone).
         """
         artifacts = list(self.artifacts(version_id))
@@ -135,7 +135,7 @@ class ArtifactCalls(Calls[Failed]):
     def download_artifact(
         self, artifact: str | uuid.UUID | Artifact | Failed, *, to: str | os.PathLike[str] = "."
     ) -> Path | Failed:
-        """Download one file into a folder, as `download` does, and return where it is. Raises NotFound, Conflict."""
+        """Download one file into a folder, as `download` does, and return its path. Raises NotFound, Conflict."""
         known = artifact if isinstance(artifact, Artifact) else self.get_artifact(artifact)
         return self._download(cast(Artifact, known), Path(to), Position(lambda count: None))
 
@@ -169,7 +169,7 @@ class ArtifactCalls(Calls[Failed]):
         return goal
 
     def _receive(self, artifact: Artifact, part: Path, position: Position) -> None:
-        """Receive what is missing of the file. Raises the errors of requests for a connection that breaks."""
+        """Receive the missing bytes of the file. Raises the errors of requests if the connection breaks."""
         size = part.stat().st_size if part.exists() else 0
         if size > 0 and size >= (artifact.size_bytes or 0):
             return
@@ -179,7 +179,7 @@ class ArtifactCalls(Calls[Failed]):
         response = self._transport.send(
             Ask("GET", f"{_at(artifact)}/content", headers=headers, stream=True), Deadline(DAY)
         )
-        if response.status_code == 307:  # the bytes are at S3, whose ETag is another
+        if response.status_code == 307:  # the bytes are at S3, which has another ETag
             response.close()
             headers.pop("If-Range", None)
             response = self._transport.fetch(response.headers["Location"], headers)

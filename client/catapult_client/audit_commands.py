@@ -20,7 +20,7 @@ from .output import Output
 
 
 def verify(options: argparse.Namespace, out: Output) -> bool:
-    """Check an export against checkpoints. Return whether all of it holds."""
+    """Check an export against checkpoints. Return whether it verifies."""
     try:
         keys = [public_key(_text("--key", source, "public_key")) for source in options.keys]
         checkpoints = [opened(_text("--checkpoint", source, "note"), keys) for source in options.notes]
@@ -65,7 +65,7 @@ def _lines(file: str, files: ExitStack) -> IO[bytes]:
 
 
 def _text(option: str, source: str, name: str) -> str:
-    """Return the content of a file, which may be the registry's answer, in JSON. A key may also be given itself."""
+    """Return the content of a file, or of a field if it is the registry's answer in JSON. A key may be passed itself."""
     try:
         text = Path(source).read_text("utf-8")
     except (OSError, ValueError) as fault:

@@ -15,7 +15,7 @@ from .record import Record
 class AuditEntry(Record):
     """An entry of the audit log: who did what, when and from where.
 
-    `person` held the key, by the name of that time; None for a service's key.
+    `person` is who held the key, with their name at that time; None for a service's key.
     """
 
     id: str = ""
@@ -33,7 +33,7 @@ class AuditEntry(Record):
 
 @dataclass(frozen=True)
 class Checkpoint(Record):
-    """The signed root of the first `size` sealed audit entries. `note` is what to keep elsewhere."""
+    """The signed root of the first `size` sealed audit entries. Store `note` outside of the registry."""
 
     size: int = 0
     root: str = ""
@@ -43,7 +43,7 @@ class Checkpoint(Record):
 
 @dataclass(frozen=True)
 class AuditKey(Record):
-    """The public key that checkpoints are signed with, in base64, and as tools for signed notes take it."""
+    """The public key that checkpoints are signed with, in base64, and in the format of tools for signed notes."""
 
     origin: str = ""
     public_key: str = ""

@@ -1,4 +1,4 @@
-"""What every call shares: the time limit, `on_error="warn"`, ids, paging, and changes that are tried again."""
+"""Shared code of all calls: the time limit, `on_error="warn"`, ids, paging, and retried changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .record import Record, RecordT
 from .transport import Ask, Deadline, Transport, decoded, log
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar as TypeVarWithDefault  # type checkers know it without it being installed
+    from typing_extensions import TypeVar as TypeVarWithDefault  # type checkers know it even if it is not installed
 
     # The return type of a failed call: NoReturn because it raises, or None with on_error="warn".
     Failed = TypeVarWithDefault("Failed", default=NoReturn)
@@ -136,16 +136,16 @@ class Calls(Generic[Failed]):
     def _plain(self, fields: Mapping[str, Any], left_out: Any) -> dict[str, Any]:
         """Return the fields as plain JSON values, without those that are `left_out`.
 
-        With `on_error="warn"`, a figure of the metadata that is not finite is null and logged: the rest is registered.
+        With `on_error="warn"`, a number of the metadata that is not finite is registered as null, with a warning.
         """
-        lost: list[str] = []
+        dropped: list[str] = []
         sent = {
-            name: plain(value, name, lost if self._warns and name == "metadata" else None)
+            name: plain(value, name, dropped if self._warns and name == "metadata" else None)
             for name, value in fields.items()
             if value is not left_out
         }
-        if lost:
-            log.warning("%s: not finite, which JSON cannot hold; null is registered instead.", ", ".join(lost))
+        if dropped:
+            log.warning("%s: not finite, which JSON cannot hold; null is registered instead.", ", ".join(dropped))
         return sent
 
     def _put(
@@ -252,7 +252,7 @@ def _precondition(if_match: str | Record | None) -> dict[str, str]:
 
 
 def arguments(of_method: Mapping[str, Any], *without: str) -> dict[str, Any]:
-    """Return a method's arguments (`locals()` in its first statement) without `self` and those named."""
+    """Return a method's arguments (`locals()` in its first statement) without `self` and `without`."""
     return {name: value for name, value in of_method.items() if name not in ("self", *without)}
 
 
@@ -330,10 +330,10 @@ def checked_key(idempotency_key: str | None) -> str:
 
 
 def run_with_time_limit(seconds: float, work: Callable[[], T]) -> T:
-    """Return or raise what the work does; raises TimedOut if that takes longer, whatever the work waits for.
+    """Return the work's result, or raise its error; raise TimedOut if it takes longer than `seconds`.
 
-    Socket time-outs cannot promise that: a name look-up has none, and each byte that arrives starts them again. So the
-    work runs on a daemon thread, which is left to end by itself.
+    Socket time-outs cannot guarantee that: a name look-up has none, and each byte that arrives restarts them. So the
+    work runs on a daemon thread, which then ends by itself.
     """
     outcome: Future[T] = Future()
 

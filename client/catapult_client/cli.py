@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         out.tell("Interrupted.")
         status = INTERRUPTED
-    except OSError as fault:  # only from writing: all other ones became a RegistryError or a usage error
+    except OSError as fault:  # only from writing: others have become a RegistryError or a usage error
         out.give_up()
         out.tell(f"The output could not be written completely: {fault.strerror or fault}.")
         status = FAILED
@@ -80,14 +80,14 @@ def _opened(options: argparse.Namespace, out: Output) -> Registry[Any]:
 
 def _key_of(path: str) -> str:
     try:
-        return Path(path).read_text("utf-8-sig")  # editors of Windows put a mark before the text
+        return Path(path).read_text("utf-8-sig")  # editors on Windows add a byte order mark
     except (OSError, ValueError) as fault:
         reason = getattr(fault, "strerror", None) or "it is not UTF-8 text"
         raise commands.Usage(f"--key-file {path} cannot be read: {reason}.") from None
 
 
 class Parser(argparse.ArgumentParser):
-    """Accepts only full option names, so that `--key` is never one, and reports errors as Usage."""
+    """Accepts only full option names, so that `--key` is not accepted for another one, and reports errors as Usage."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)

@@ -28,7 +28,7 @@ class Usage(Exception):
 
 
 class Failed(Exception):
-    """The registry has no answer to what was asked."""
+    """The command cannot succeed: the registry has no matching record."""
 
 
 def register(registry: Registry[Any], options: Options, out: Output) -> bool:
@@ -144,7 +144,7 @@ def latest(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 
 def live(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """Print the image, or else the source, of the model that is or was live there; without a model, a line for each."""
+    """Print the image or source of the model's version that is or was live there; without a model, a line for each model."""
     environment_name(options.environment, "environment")
     if options.model is None:
         rows = sorted(registry.live(options.environment, options.at), key=lambda row: row.model_name.lower())
@@ -176,7 +176,7 @@ def _live_of(registry: Registry[Any], options: Options) -> Deployment:
 
 
 def why(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """Print the decision that made live what is or was live there of the model. With `--json` the deployment has it."""
+    """Print the decision of the model's deployment that is or was live there. With `--json` it is part of the deployment."""
     deployment = _live_of(registry, options)
     if options.at is None:  # the records of a list have no decision
         deployment = registry.get_deployment(deployment)
@@ -192,7 +192,7 @@ def why(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 
 def _evidence(decision: Decision) -> list[str]:
-    """Return who let it through, the reason, and the approvals as lines."""
+    """Return who decided, the reason, and the approvals as lines."""
     rows = [("let through by", f"{decision.by}, {second(decision.at)} ({decision.kind})")]
     by = ", by whoever registered it" if decision.override_by_registrant else ""
     rows += [("override", f"a gate did not stop it{by}")] if decision.override else []
@@ -205,7 +205,7 @@ def _evidence(decision: Decision) -> list[str]:
 
 
 def _usable(registry: Registry[Any], deployment: Deployment) -> Version:
-    """Return the version with its image to pull, or a source instead of an image. Raises Failed if it has neither."""
+    """Return the version, which has an image to pull or a source. Raises Failed if it has neither."""
     try:
         version = registry.get_version(deployment.release_id)
     except NotFound:
@@ -321,7 +321,7 @@ def _refused(constant: str) -> Any:
 
 
 def check_force(options: Options) -> None:
-    """Raise Usage for a force without a reason."""
+    """Raise Usage for `--force` without a reason."""
     if options.force and not options.reason:
         raise Usage("--force needs a --reason, which the audit log keeps.")
 
@@ -335,5 +335,5 @@ def _line(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _was_live(options: Options) -> str:
-    there = f"live in {options.environment}"
-    return f"is {there}" if options.at is None else f"was {there} at {options.at}"
+    live = f"live in {options.environment}"
+    return f"is {live}" if options.at is None else f"was {live} at {options.at}"

@@ -30,7 +30,7 @@ class CommentCalls(Calls[Failed]):
     ) -> Comment | Failed:
         """Comment on a version, in plain text of at most 2,000 characters, and return the comment.
 
-        `asks_for_changes` shows it to whoever could approve the version. It holds nothing back.
+        `asks_for_changes` shows it to whoever could approve the version. It blocks nothing.
         Raises NotFound, Validation, Forbidden (needs the role `publisher`).
         """
         fields = {"text": text, "asks_for_changes": asks_for_changes}
@@ -42,7 +42,7 @@ class CommentCalls(Calls[Failed]):
     ) -> None:
         """Delete a comment; the audit log keeps its text.
 
-        Raises NotFound, Forbidden (only whoever made it, or the role `admin`, may delete it).
+        Raises NotFound, Forbidden (only its author, or the role `admin`, may delete it).
         """
         self._delete(f"{_path(version_id)}/{identity(comment_id, 'comment_id')}", {}, None)
 

@@ -51,7 +51,7 @@ class DeploymentCalls(Calls[Failed]):
         force: bool = False,
         reason: str | None = None,
     ) -> DeploymentRun[Failed]:
-        """Return a context manager that records a deployment while your code makes it: `pending`, then `running`.
+        """Return a context manager that records a deployment while your code carries it out: `pending`, then `running`.
 
             with registry.deployment(version, "staging", log_url=job_url) as d:
                 roll_out(version.image)
@@ -60,11 +60,11 @@ class DeploymentCalls(Calls[Failed]):
         Leaving the block reports `success`, which makes it live. An exception, also Ctrl-C, reports `failed` with its
         text in `metadata["error"]` and is raised again; if the report fails, that is logged. `d.record` is the
         deployment. Entering raises what `deploy` does, leaving what `update_deployment` does: Conflict if the deployment
-        was cancelled, as when a newer one succeeded, Frozen or Blocked if that is so by then. With `on_error="warn"` the
-        block always runs.
+        was cancelled, for example because a newer one succeeded, Frozen or Blocked if the environment is frozen or a gate
+        fails by then. With `on_error="warn"` the block always runs.
 
-        In the main thread SIGTERM and SIGHUP end the block with a SystemExit, and it is `failed`. Then the signal takes
-        its former effect: the program's own handler runs, or the process ends by the signal. Ignored ones stay ignored.
+        In the main thread SIGTERM and SIGHUP end the block with a SystemExit, and it is `failed`. Then the signal has
+        its usual effect: the program's own handler runs, or the process ends. Ignored signals stay ignored.
         """
         fields = arguments(locals(), "release_id", "environment")
         return DeploymentRun(self, release_id, environment, fields)
@@ -85,8 +85,8 @@ class DeploymentCalls(Calls[Failed]):
         """Change the fields that are passed and return the deployment. None clears an address; `metadata` is replaced.
 
         `status` moves in one direction: `pending`, `running`, then `success`, `failed` or `cancelled`. `success` makes
-        it live, ends the previous deployment and cancels older ones that are not finished. Freezes and gates are asked
-        again then: a refusal leaves it as it was, and `force` overrides the gates as in `deploy`. Raises NotFound,
+        it live, ends the previous deployment and cancels older ones that are not finished. Freezes and gates are checked
+        again then: a refusal leaves it unchanged, and `force` overrides the gates as in `deploy`. Raises NotFound,
         Conflict (a step back), Frozen, Blocked, PreconditionFailed, Validation, Forbidden (needs the role `publisher`;
         `releaser` where the environment is protected).
         """

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 Self = TypeVar("Self", bound="DeploymentRun[Any]")
 
-OVER = frozenset({"success", "failed", "cancelled"})
+FINAL = frozenset({"success", "failed", "cancelled"})
 LONGEST = 2000  # characters of an exception's text that are reported
 
 
 class DeploymentRun(Generic[Failed]):
-    """A deployment that is being made: the `d` of `with registry.deployment(…) as d:`.
+    """A deployment in progress: the `d` of `with registry.deployment(…) as d:`.
 
     With `on_error="warn"` its `record` is None if it could not be created; then nothing more is reported.
     """
@@ -57,7 +57,7 @@ class DeploymentRun(Generic[Failed]):
 
     @property
     def log_url(self) -> str | None:
-        """Where its log can be read. Setting it reports it at once, as `update(log_url=…)` does."""
+        """The address of its log. Setting it reports it at once, as `update(log_url=…)` does."""
         return self._record.log_url if self._record else None
 
     @log_url.setter
@@ -72,14 +72,14 @@ class DeploymentRun(Generic[Failed]):
         endpoint_url: str | Unset | None = UNSET,
         log_url: str | Unset | None = UNSET,
     ) -> Deployment | Failed | None:
-        """Report the fields that are passed; `metadata` is replaced. After a final `status` the end reports none.
+        """Report the fields that are passed; `metadata` is replaced. After a final `status`, the end of the block reports nothing.
 
         Raises what `update_deployment` does.
         """
         if self._record is None:
             return None
         fields = {"status": status, "metadata": metadata, "endpoint_url": endpoint_url, "log_url": log_url}
-        if status == "success":  # gates are asked again
+        if status == "success":  # gates are checked again
             fields.update(force=self._fields["force"], reason=self._fields["reason"])
         updated = self._registry.update_deployment(self._record, **fields)  # type: ignore[arg-type]
         self._record = cast("Deployment | None", updated) or self._record
@@ -95,19 +95,21 @@ class DeploymentRun(Generic[Failed]):
             self.update(status="running")
             return self  # noqa: TRY300 - a signal that arrives here is reported, too
         except BaseException as fault:
-            self.__exit__(type(fault), fault, None)  # nobody else calls it, and it would stay pending forever
+            self.__exit__(
+                type(fault), fault, None
+            )  # Python does not call it here, and the deployment would stay pending
             raise
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        if os.getpid() != self._process:  # a forked child leaves the block: the end is for its parent to report
+        if os.getpid() != self._process:  # a forked child leaves the block; its parent reports the end
             self._signals.release()
             return
-        self._signals.hold()
-        ended = fault or self._signals.fault()  # the block may have caught that one and gone on
+        self._signals.delay()
+        ended = fault or self._signals.fault()  # the block may have caught the exception and continued
         try:
             if ended is not None:
                 self._report_failure(ended)
-            elif self._record is not None and self._record.status not in OVER:
+            elif self._record is not None and self._record.status not in FINAL:
                 self.update(status="success")
         finally:
             self._signals.release()
@@ -115,8 +117,8 @@ class DeploymentRun(Generic[Failed]):
             raise ended
 
     def _report_failure(self, fault: BaseException) -> None:
-        """Report the deployment as failed. An error of the report is logged, so that `fault` is what is raised."""
-        if self._record is None or self._record.status in OVER:
+        """Report the deployment as failed. An error of the report is logged, so that `fault` is raised."""
+        if self._record is None or self._record.status in FINAL:
             return
         try:
             self._registry._run("deployment", lambda: self._fail(description(fault)))
@@ -127,7 +129,7 @@ class DeploymentRun(Generic[Failed]):
         """Report the failure as one call: one time limit for its requests, and one warning."""
         record = self._registry.get_deployment(cast(Deployment, self._record))  # others may have changed its metadata
         self._record = record = cast(Deployment, record)
-        if record.status in OVER:
+        if record.status in FINAL:
             return
         try:
             self.update(status="failed", metadata={**record.metadata, "error": error})

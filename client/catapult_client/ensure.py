@@ -9,8 +9,8 @@ from .errors import Conflict, InvalidArgument
 from .plain import differences, same
 from .record import RecordT
 
-EDITED = ("release_notes", "description", "tags")
-"""What people edit afterwards: a job that runs again must not fail for it."""
+EDITABLE = ("release_notes", "description", "tags")
+"""Fields that people edit later: a job that runs again must not fail because of them."""
 
 
 def ensured(
@@ -22,8 +22,8 @@ def ensured(
 ) -> RecordT:
     """Return what `create` returns or, after a Conflict, what `find` returns if it has the same content.
 
-    `create` comes first, so that of two jobs at the same time one creates the record and the other finds it. `content`
-    has plain JSON values. Compared are its fields in `compare`; by default all that people do not edit afterwards.
+    `create` comes first, so that of two jobs at the same time one creates the record and the other gets it. `content`
+    has plain JSON values. The fields in `compare` are compared; by default all except `EDITABLE`.
     Raises InvalidArgument for a field that cannot be compared, and Conflict, with `difference`, if they differ.
     """
     compared = _compared(content, compare)
@@ -32,10 +32,10 @@ def ensured(
     except Conflict as error:
         conflict = error
     record = find()
-    if record is None:  # the name is taken by something else, or the record was deleted in between
+    if record is None:  # another record has the name, or the record was deleted meanwhile
         raise conflict
     conflict.difference = {
-        name: (getattr(record, name), value) for name, value in compared.items() if not _holds(record, name, value)
+        name: (getattr(record, name), value) for name, value in compared.items() if not _has(record, name, value)
     }
     if not conflict.difference:
         return record
@@ -47,14 +47,14 @@ def ensured(
 
 def _compared(content: Mapping[str, Any], compare: Iterable[str] | None) -> dict[str, Any]:
     if compare is None:
-        return {name: value for name, value in content.items() if name not in EDITED}
+        return {name: value for name, value in content.items() if name not in EDITABLE}
     names = [compare] if isinstance(compare, str) else list(compare)
     if unsent := [name for name in names if name not in content]:
         raise InvalidArgument(f"compare names {', '.join(map(repr, unsent))}, which is not among what is sent.")
     return {name: content[name] for name in names}
 
 
-def _holds(record: object, name: str, sent: Any) -> bool:
+def _has(record: object, name: str, sent: Any) -> bool:
     value = getattr(record, name)
     if name == "tags" and isinstance(sent, list):  # tags have no order and no duplicates
         return set(map(str, value)) == set(map(str, sent))

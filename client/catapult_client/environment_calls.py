@@ -1,4 +1,4 @@
-"""Environments, and what is or was live in them: `/api/v1/environments`, `/api/v1/live`."""
+"""Environments, and their live versions now or at a time: `/api/v1/environments`, `/api/v1/live`."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class EnvironmentCalls(Calls[Failed]):
     ) -> Iterator[Deployment]:
         """Return an iterator over the deployments that are live there, one a model, or that were live at `at`.
 
-        `at` is a datetime with a zone or RFC 3339 text, exact to the microsecond; the answer then includes what was
+        `at` is a datetime with a zone or RFC 3339 text, exact to the microsecond; the answer then includes versions
         deleted since. `limit` is the page size (1 to 1000). Raises InvalidArgument (a time without a zone); the
         iterator raises NotFound (no such environment) and whatever a request can.
         """
@@ -87,7 +87,7 @@ class EnvironmentCalls(Calls[Failed]):
 
     @listing
     def live_matrix(self, *, limit: int | None = None) -> Iterator[LiveModel]:
-        """Return an iterator over the models with a live version: that version in each environment, and how far behind.
+        """Return an iterator over the models with a live version: that version in each environment, and how far it is behind.
 
         `limit` is the page size (1 to 1000).
         """

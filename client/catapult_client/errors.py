@@ -84,11 +84,11 @@ class TimedOut(ConnectionFailed):
 
 
 class UnexpectedAnswer(RegistryError):
-    """An answer that is not the registry's: an HTML page, or JSON of an unknown shape."""
+    """An answer that does not come from the registry: an HTML page, or JSON of an unknown shape."""
 
 
 class Redirected(UnexpectedAnswer):
-    """A redirect. It is not followed: the key would be sent along, and a POST would become a GET."""
+    """A redirect. It is not followed: the key would be sent to the target, and a POST would become a GET."""
 
 
 class SecretLost(RegistryError):
@@ -98,7 +98,7 @@ class SecretLost(RegistryError):
 
 
 class InvalidSignature(RegistryError):
-    """A webhook whose signature or time is not right. The registry did not send it, or not just now: do not act on it."""
+    """A webhook with a wrong signature or time. The registry did not send it, or sent it earlier: do not act on it."""
 
 
 class BadRequest(RegistryError):

@@ -1,4 +1,4 @@
-"""Checking an export of the sealed audit log: every entry against its leaf, and all leaves against checkpoints.
+"""Check an export of the sealed audit log: every entry against its leaf, and all leaves against checkpoints.
 
 The export is read once, line by line.
 """
@@ -15,7 +15,7 @@ from .checkpoint import SignedRoot
 from .merkle import Tree, leaf_hash
 
 LATE = timedelta(minutes=10)
-"""How much later than it was made an entry may be sealed."""
+"""How long after its creation an entry may be sealed."""
 
 
 class ExportError(Exception):
@@ -24,7 +24,7 @@ class ExportError(Exception):
 
 @dataclass
 class Report:
-    """The result of reading an export. `ok` says whether everything holds."""
+    """The result of checking an export. `ok` is whether it verifies."""
 
     sealed: int = 0
     unsealed: int = 0
@@ -35,13 +35,13 @@ class Report:
     id: str | None = None
     """Its id."""
     others: list[str] = field(default_factory=list)
-    """What else does not hold: entries that were dated back, or not sealed; checkpoints."""
+    """Other problems: entries that were dated back or not sealed, and checkpoints that do not match."""
     held: list[str] = field(default_factory=list)
-    """What holds."""
+    """What was verified."""
 
     @property
     def ok(self) -> bool:
-        """Whether everything holds."""
+        """Whether the export verifies."""
         return self.problem is None and not self.others
 
 
@@ -58,7 +58,7 @@ def verify(lines: Iterable[bytes], checkpoints: Sequence[SignedRoot]) -> Report:
 
 
 class _Log:
-    """An export that is read."""
+    """An export that is being read."""
 
     def __init__(self, checkpoints: Sequence[SignedRoot]) -> None:
         self.checkpoints = sorted(checkpoints, key=lambda checkpoint: checkpoint.size)
@@ -66,12 +66,12 @@ class _Log:
         self.tree, self.result = Tree(), Report()
         self.waiting = [checkpoint.size for checkpoint in self.checkpoints]
         self.missing = False  # whether a number is missing, after which no root can be computed
-        self.sought: bytes | None = None  # the leaf of the changed entry's text, if another entry has it
+        self.wanted_leaf: bytes | None = None  # the leaf of the changed entry's text, if another entry has it
         self.last: datetime | None = None
         self.newest = datetime.min
         self.back_dated: list[str] = []
-        self.archived = 0  # entries that are in files, and not in what is read
-        self.archives: set[int] = set()  # the numbers of entries that entries say were archived
+        self.archived = 0  # entries that are in archive files and not in this export
+        self.archives: set[int] = set()  # the numbers of archived entries, by entries about that
         self.oldest_unsealed: tuple[datetime, str] = (datetime.max, "")
         self._roots()
 
@@ -95,7 +95,7 @@ class _Log:
             self._sealed(entry, seq)
 
     def _archived(self, archived: bytes, hashes: Sequence[str]) -> None:
-        """Go on from the tree of the entries that are in files; if those were read before, compare."""
+        """Continue from the tree of the archived entries; if their files were read before, compare the trees."""
         size, peaks = int(archived), [bytes.fromhex(each) for each in hashes]
         if self.tree.size == 0 and len(peaks) == bin(size).count("1"):
             self.tree, self.archived = Tree(size, peaks), size
@@ -110,11 +110,11 @@ class _Log:
             text = leaf_hash(entry["text"])
             if text != leaf:
                 self._problem(seq, entry["id"], "was changed: its text is not the one that was sealed")
-                self.sought = text
+                self.wanted_leaf = text
             elif wrong := _differing(entry, _loaded(entry["text"])):
                 self._problem(seq, entry["id"], f"was changed in the file: {wrong} is not as in its sealed text")
-        elif leaf == self.sought:
-            self.sought = None
+        elif leaf == self.wanted_leaf:
+            self.wanted_leaf = None
             moved = "was moved or exchanged: the text in its place is that of entry"
             self._problem(self.result.seq, self.result.id, f"{moved} {seq} ({entry['id']})", again=True)
         if entry.get("action") == "audit_log.archive":
@@ -138,7 +138,7 @@ class _Log:
             self._problem(seq, entry["id"], "was moved: later entries are before it", again=True)
 
     def _problem(self, seq: int | None, entry_id: str | None, what: str, again: bool = False) -> None:
-        """Note the first problem; `again` says more of it."""
+        """Record the first problem; `again` replaces it by a better explanation."""
         if self.result.problem is None or again:
             name = f"Entry {seq}" + (f" ({entry_id})" if entry_id else "") if seq is not None else f"Entry {entry_id}"
             self.result.seq, self.result.id, self.result.problem = seq, entry_id, f"{name} {what}."
@@ -162,7 +162,7 @@ class _Log:
             self.roots[self.waiting.pop(0)] = self.tree.root()
 
     def report(self) -> Report:
-        """Return the report, at the end."""
+        """Return the final report."""
         result = self.result
         result.sealed = self.tree.size
         if self.back_dated:
@@ -205,11 +205,11 @@ class _Log:
                     f"{name} does not hold: of the entries {held} to {checkpoint.size - 1},"
                     " one or more were changed, removed, moved or put in, and their seals with them."
                 )
-                return  # those after it cannot hold either
+                return  # later checkpoints cannot match either
 
 
 def _differing(entry: Mapping[str, Any], sealed: dict[str, Any]) -> str | None:
-    """Return the name of a field of the line that its text has otherwise."""
+    """Return the name of a field whose value differs from the sealed text."""
     person_id, name = sealed.pop("person_id"), sealed.pop("person_name")
     if entry["person"] != (person_id and {"id": person_id, "name": name or ""}):
         return "person"
@@ -218,7 +218,7 @@ def _differing(entry: Mapping[str, Any], sealed: dict[str, Any]) -> str | None:
     return next(name for name, value in sealed.items() if entry.get(name) != value)
 
 
-# Numbers as the bytes that they are: all digits, and never equal to a text.
+# Numbers as bytes, with all digits, so that they never equal a text.
 _DECODER = json.JSONDecoder(parse_float=str.encode, parse_int=str.encode)
 
 

@@ -13,7 +13,7 @@ from .errors import InvalidArgument
 
 @dataclass(frozen=True)
 class FilePart:
-    """The `size` bytes of the file from `start` on. `at` gets the position in the file while they are read."""
+    """The `size` bytes of the file from `start` on. `at` is called with the position in the file while they are read."""
 
     path: Path
     start: int
@@ -29,7 +29,7 @@ class FilePart:
 
 
 class Body:
-    """What requests reads: it takes the length as Content-Length, and what can be iterated over as a stream."""
+    """The body for requests, which sends the length as Content-Length and iterates over it as a stream."""
 
     def __init__(self, part: FilePart, file: IO[bytes]) -> None:
         self._part, self._file, self._sent = part, file, 0
@@ -43,9 +43,9 @@ class Body:
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes. Raises InvalidArgument if the file has become too short."""
-        left = self._part.size - self._sent
-        piece = self._file.read(left if size < 0 else min(size, left))
-        if left and size and not piece:
+        remaining = self._part.size - self._sent
+        piece = self._file.read(remaining if size < 0 else min(size, remaining))
+        if remaining and size and not piece:
             raise InvalidArgument(f"{self._part.path} became shorter while it was sent. Upload it again.")
         self._sent += len(piece)
         self._part.at(self._part.start + self._sent)

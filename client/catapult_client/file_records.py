@@ -14,9 +14,9 @@ class Artifact(Record):
     """A file of a version. `path` is relative, with / between its segments; `sha256` is in hex.
 
     `state` is `ready`; `pending` while a file on the mount, at `mount_path`, is read for the first time, of which
-    `hashed_bytes` are done; `missing` or `changed` if it was so when it was last looked at.
+    `hashed_bytes` are done; `missing` or `changed` if the last check found that.
 
-    `facts` are what is in a file of weights: its `format`, `tensors`, `parameters`, `dtypes`, or a `problem` or `warning`.
+    `facts` describe a file of weights: its `format`, `tensors`, `parameters`, `dtypes`, or a `problem` or `warning`.
     """
 
     id: str = ""
@@ -45,7 +45,7 @@ class MountFile(Record):
 
 @dataclass(frozen=True)
 class FileSignature(Record):
-    """Whether a trusted key has signed the files of a version, as they are now. `detail` says the same, or what is wrong.
+    """Whether a trusted key has signed the files of a version, as they are now. `detail` explains it in a sentence.
 
     `key` has the `id`, `name` and `fingerprint` of the trusted key; it is None if nothing is verified.
     """
@@ -59,7 +59,7 @@ class FileSignature(Record):
 class TrustedKey(Record):
     """A public key that files may be signed for: `public_key` is PEM, `fingerprint` the SHA-256 of the same in DER.
 
-    `model` is a pattern of models, None is every one. After `not_after` no signature of it counts.
+    `model` is a pattern of models, None is all. Signatures with this key do not count after `not_after`.
     """
 
     id: str = ""

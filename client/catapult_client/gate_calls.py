@@ -48,7 +48,7 @@ class GateCalls(Calls[Failed]):
         `files_intact` (none).
         Paths are within metadata: `accuracy`, `eval.f1`, `results[0].value`.
 
-        Raises Validation, which names every bad field, Conflict (there is the same gate),
+        Raises Validation, which names every bad field, Conflict (the same gate exists),
         and Forbidden (needs the role `admin`).
         """
         fields = arguments(locals(), "idempotency_key")
@@ -77,7 +77,7 @@ class GateCalls(Calls[Failed]):
     ) -> Gate | Failed:
         """Change the fields that are passed and return the gate. Earlier approvals no longer count. `kind` is fixed.
 
-        Raises NotFound, PreconditionFailed (changed since `if_match`), Validation, Conflict (there is the same gate),
+        Raises NotFound, PreconditionFailed (changed since `if_match`), Validation, Conflict (the same gate exists),
         Forbidden (needs the role `admin`).
         """
         changes = arguments(locals(), "gate_id", "if_match")
@@ -109,10 +109,10 @@ class GateCalls(Calls[Failed]):
     ) -> Approval | Failed:
         """Approve that the version, with the content that it has now, goes to the target. Return the approval.
 
-        Gates of kind `approved` count it, unless whoever gave it makes the promotion or deployment. It is void once the
-        content or a gate on the way changes, its key no longer works, or its person is deactivated. Raises NotFound,
+        Gates of kind `approved` count it, unless its author promotes or deploys the version. It becomes void when the
+        content or a gate of the target changes, its key no longer works, or its person is deactivated. Raises NotFound,
         Conflict (it could not count: approved already, archived, you registered the version or changed its content, a
-        role below the gate's, or no gate asks), Validation (target), Forbidden (needs the role `publisher`).
+        role below the gate's, or no gate needs it), Validation (target), Forbidden (needs the role `publisher`).
         """
         path = f"/v1/versions/{identity(version_id, 'version_id')}/approvals"
         return self._post(Approval, path, {"target": target, "comment": comment}, idempotency_key)
@@ -121,7 +121,7 @@ class GateCalls(Calls[Failed]):
     def withdraw_approval(
         self, version_id: str | uuid.UUID | Version | Failed, approval_id: str | uuid.UUID | Approval | Failed
     ) -> None:
-        """Withdraw an approval. Raises NotFound, Forbidden (only whoever gave it may withdraw it)."""
+        """Withdraw an approval. Raises NotFound, Forbidden (only its author may withdraw it)."""
         path = f"/v1/versions/{identity(version_id, 'version_id')}/approvals/{identity(approval_id, 'approval_id')}"
         self._delete(path, {}, None)
 
@@ -135,5 +135,5 @@ class GateCalls(Calls[Failed]):
 
     @call
     def get_decision(self, decision_id: str | uuid.UUID | Decision | Failed) -> Decision | Failed:
-        """Return a decision by its id, as records have it in `decision_id`. Raises NotFound."""
+        """Return a decision by its id, such as a record's `decision_id`. Raises NotFound."""
         return self._get(Decision, f"/v1/decisions/{identity(decision_id, 'decision_id')}")

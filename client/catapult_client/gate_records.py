@@ -45,7 +45,8 @@ class Gate(Record):
 class Approval(Record):
     """An approval of a version for a target. `void` says why it does not count; None if it does.
 
-    `note` says whether whoever registered the version or asks made its key. Within a verdict `version_id` and `target` are empty.
+    `note` says if its key was created by whoever registered the version or sends the request. Within a verdict `version_id`
+    and `target` are empty.
     """
 
     id: str = ""
@@ -70,8 +71,8 @@ class Verdict(Record):
 
 @dataclass(frozen=True)
 class Decision(Record):
-    """A promotion, demotion, deployment, rollback or retirement, or a change of an alias that gates guard, with everything
-    that let it through. It never changes.
+    """A promotion, demotion, deployment, rollback or retirement, or a change of an alias that gates guard, with its
+    evidence. It never changes.
 
     `kind` is `promote`, `demote`, `deploy`, `rollback`, `retire`, `move` or `remove` (of an alias); `target` is `release`,
     an environment or `@` and an alias. `content` has the version's `tag digest image source hash numbers` of that moment,

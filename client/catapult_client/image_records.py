@@ -10,9 +10,9 @@ from .record import Record
 
 @dataclass(frozen=True)
 class ImageRegistry(Record):
-    """How an image registry is asked about the repositories that match a pattern of `repositories`.
+    """The access to an image registry for the repositories that match a pattern of `repositories`.
 
-    `secret` and `ca` are names of secrets that the server has: those of a password or token, and of certificates.
+    `secret` and `ca` are names of the server's secrets: of a password or token, and of certificates.
     """
 
     id: str = ""

@@ -1,4 +1,4 @@
-"""The digest of an image, asked of its registry from here, for a server that has no way there."""
+"""Ask an image's registry for its digest from the client, for a server that cannot reach the registry."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Login = Optional[tuple[str, str]]
 
 
 def parts(image: str) -> tuple[str | None, str | None]:
-    """Return the tag and the digest in `host/repository:tag@digest`; None for one that is not there."""
+    """Return the tag and the digest in `host/repository:tag@digest`; None for a missing part."""
     name, _, digest = image.partition("@")
     _, colon, tag = name.rpartition(":")
     return (tag if colon and "/" not in tag else None), digest or None
 
 
 def with_digest(image: str) -> str:
-    """Return the image with its digest, which its registry is asked for.
+    """Return the image with its digest, after asking its registry if needed.
 
     Raises InvalidArgument, ConnectionFailed, UnexpectedAnswer.
     """
@@ -61,7 +61,7 @@ def with_digest(image: str) -> str:
 
 
 def _address(name: str) -> tuple[str, str]:
-    """Return the host to ask and the repository. A name without a host is of Docker Hub."""
+    """Return the host to ask and the repository. A name without a host belongs to Docker Hub."""
     host, _, rest = name.partition("/")
     if not rest or not ("." in host or ":" in host or host == "localhost"):
         host, rest = "docker.io", name
@@ -88,7 +88,7 @@ def _head(url: str, host: str) -> requests.Response:
 
 
 def _token(session: requests.Session, challenge: dict[str, str], login: Login) -> str:
-    """Return the token for what was challenged. A login goes only to an address by https, or on this machine."""
+    """Return the token for the challenge. The login is sent only by https, or on this machine."""
     realm = urlsplit(challenge.get("realm", ""))
     if realm.scheme != "https" and realm.hostname not in _LOCAL:
         raise UnexpectedAnswer("The image registry names no address by https that gives tokens.")

@@ -1,4 +1,4 @@
-"""The Merkle tree of the audit log (RFC 9162, section 2.1), as somebody checks it who has no registry."""
+"""The Merkle tree of the audit log (RFC 9162, section 2.1), to check it without the registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Tree:
-    """A tree that gets leaves, of which it keeps the roots of its perfect subtrees: 20 for a million leaves."""
+    """A tree that grows by leaves. It stores the roots of its perfect subtrees: 20 for a million leaves."""
 
     def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
         self.size, self.peaks = size, list(peaks)

@@ -17,7 +17,7 @@ KINDS = ("models", "versions", "aliases", "stages")
 
 
 def bring(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """Import what matches, and print what came, what was there, and what could not come."""
+    """Import the matching models, and print what was imported, what existed, and what failed."""
     out.secrets += [os.environ.get(name, "") for name in (TOKEN, PASSWORD)]
     mlflow = MLflow(options.source)
     models = [(model, mlflow.versions(model["name"])) for model in mlflow.models(options.models)]

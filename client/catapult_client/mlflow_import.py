@@ -1,6 +1,6 @@
-"""Registered models of an MLflow server, brought into the registry with their versions, tags, aliases and stages.
+"""Import registered models of an MLflow server with their versions, tags, aliases and stages.
 
-What is there already is left as it is, so an import that broke off is run again. Times and authors there become metadata.
+Existing records are not changed, so that an interrupted import can be run again. MLflow's times and authors become metadata.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ ENVIRONMENTS = ("Production", "Staging")
 ARCHIVED = "Archived"
 REASON = "Imported from MLflow, where it was in the stage {}."
 REFUSALS = (BadRequest, Conflict, Forbidden, InvalidArgument, NotFound, TooLarge, Validation)
-"""What keeps one thing from coming, and not the others."""
+"""Errors that stop the import of one record and not of the others."""
 
 
 @dataclass
 class Report:
-    """What an import did: `counts` by `models`, `versions`, `aliases` and `stages`, and what could not come, with the reason."""
+    """The result of an import: `counts` of `models`, `versions`, `aliases` and `stages`, and `problems` with their reasons."""
 
     counts: Counter[str] = field(default_factory=Counter)
     there: Counter[str] = field(default_factory=Counter)
-    """What was there before."""
+    """Counts of records that existed before."""
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -47,10 +47,10 @@ class Import:
         self.report = Report()
 
     def run(self, models: Sequence[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]) -> Report:
-        """Bring these models of MLflow, each with its versions, and return what came and what could not."""
+        """Import these models of MLflow, each with its versions, and return the report."""
         for theirs, versions in models:
             name = theirs["name"]
-            with self._noting(name):
+            with self._recording(name):
                 model = self._model(theirs)
                 ours = self._versions(name, model, versions)
                 self._aliases(name, model, ours)
@@ -58,8 +58,8 @@ class Import:
         return self.report
 
     @contextmanager
-    def _noting(self, what: str) -> Iterator[None]:
-        """Note a refusal of the registry, and go on with what comes next."""
+    def _recording(self, what: str) -> Iterator[None]:
+        """Record a refusal of the registry as a problem, and continue."""
         try:
             yield
         except REFUSALS as refusal:
@@ -69,7 +69,7 @@ class Import:
         (self.report.there if is_there else self.report.counts)[what] += 1
 
     def _model(self, theirs: Mapping[str, Any]) -> Model | None:
-        """Return the model, which is created if it is not there; None in a dry run."""
+        """Return the model, created if it does not exist; None in a dry run."""
         try:
             model: Model | None = self.registry.get_model_by_name(theirs["name"])
         except NotFound:
@@ -88,13 +88,13 @@ class Import:
     def _versions(
         self, name: str, model: Model | None, versions: Sequence[Mapping[str, Any]]
     ) -> dict[str, Version | None]:
-        """Register the versions that are not there. Return those that are there now, by MLflow's numbers; None in a dry run."""
+        """Register missing versions. Return all by MLflow's numbers; None in a dry run."""
         known = {each.version: each for each in self.registry.list_versions(model_name=name)} if model else {}
         ours: dict[str, Version | None] = {}
         for theirs in versions:
             number = str(theirs["version"])
-            with self._noting(f"{name} {number}"):
-                ours[number] = self._version(name, theirs, known.get(_called(theirs)))
+            with self._recording(f"{name} {number}"):
+                ours[number] = self._version(name, theirs, known.get(_version_name(theirs)))
             self.tell(1)
         return ours
 
@@ -108,7 +108,7 @@ class Import:
         origin = {key: theirs[key] for key in ("run_id", "run_link", "model_id") if theirs.get(key)}
         version: Version = self.registry.create_version(
             name,
-            _called(theirs),
+            _version_name(theirs),
             source=source,
             release_notes=theirs.get("description") or None,
             metadata=_metadata(theirs, origin),
@@ -122,7 +122,7 @@ class Import:
     def _aliases(self, name: str, model: Model | None, ours: Mapping[str, Version | None]) -> None:
         current = {row.name.lower(): row.version for row in self.registry.aliases(model)} if model else {}
         for alias, number in self.mlflow.aliases(name).items():
-            with self._noting(f"{name} @{alias}"):
+            with self._recording(f"{name} @{alias}"):
                 version = _of(ours, number)
                 is_there = version is not None and current.get(alias.lower()) == version.version
                 if model and version and not is_there:
@@ -130,13 +130,13 @@ class Import:
                 self._count("aliases", is_there)
 
     def _stages(self, name: str, versions: Sequence[Mapping[str, Any]], ours: Mapping[str, Version | None]) -> None:
-        """Deploy what is in Production and Staging, and archive what is Archived. One version is live in an environment."""
+        """Deploy versions in Production and Staging, and archive those in Archived. Only one version is live in an environment."""
         last = {each.get("current_stage"): str(each["version"]) for each in versions}
         for theirs in versions:
             number, stage = str(theirs["version"]), theirs.get("current_stage")
             if stage not in (*ENVIRONMENTS, ARCHIVED) or number not in ours:
                 continue
-            with self._noting(f"{name} {number} in {stage}"):
+            with self._recording(f"{name} {number} in {stage}"):
                 if stage != ARCHIVED and last[stage] != number:
                     raise Conflict(f"Only one version is live in an environment, and {last[stage]} is in {stage}, too.")
                 self._stage(ours[number], str(stage))
@@ -160,8 +160,8 @@ def _of(ours: Mapping[str, Version | None], number: str) -> Version | None:
     return ours[number]
 
 
-def _called(theirs: Mapping[str, Any]) -> str:
-    """Return the name of the version here: as MLflow's clients register versions here, its tag, or else its number."""
+def _version_name(theirs: Mapping[str, Any]) -> str:
+    """Return the name of the version here: its tag, as for versions that MLflow's clients register here, or else its number."""
     return _tags(theirs).get("catapult.version") or str(theirs["version"])
 
 
@@ -170,7 +170,7 @@ def _tags(theirs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _metadata(theirs: Mapping[str, Any], origin: Mapping[str, str]) -> dict[str, Any]:
-    """Return the metadata of what comes: where it is from, when and by whom it was made there, and its tags."""
+    """Return the metadata of an imported record: its origin, MLflow's times and author, and its tags."""
     times = {
         name: datetime.fromtimestamp(int(theirs[key]) / 1000, timezone.utc).isoformat()
         for name, key in (("created_at", "creation_timestamp"), ("updated_at", "last_updated_timestamp"))

@@ -33,7 +33,7 @@ class BearerHeader(requests.auth.AuthBase):
 
 
 class MLflow:
-    """A server at that address. Its token, or user and password, come from the environment, as MLflow's own clients have them."""
+    """A server at that address. Its token, or user and password, come from the environment, as for MLflow's own clients."""
 
     def __init__(self, address: str) -> None:
         """Raises InvalidArgument for an address that is not http or https, or has a password in it."""
@@ -61,22 +61,24 @@ class MLflow:
     def versions(self, model: str) -> list[Mapping[str, Any]]:
         """Return the versions of a model, oldest first. MLflow numbers them."""
         quoted = f'"{model}"' if "'" in model else f"'{model}'"
-        wanted = {"filter": f"name={quoted}"}
+        parameters = {"filter": f"name={quoted}"}
         return sorted(
-            self._pages("model-versions/search", "model_versions", wanted), key=lambda each: int(each["version"])
+            self._pages("model-versions/search", "model_versions", parameters), key=lambda each: int(each["version"])
         )
 
-    def _pages(self, path: str, items: str, wanted: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    def _pages(self, path: str, items: str, parameters: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         token = ""
         while True:
-            answer = self._get(path, {**wanted, "max_results": str(PAGE), **({"page_token": token} if token else {})})
+            answer = self._get(
+                path, {**parameters, "max_results": str(PAGE), **({"page_token": token} if token else {})}
+            )
             yield from answer.get(items, [])
             token = answer.get("next_page_token", "")
             if not token:
                 return
 
     def _get(self, path: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-        """Return the answer. What may pass, such as 503, is tried again. Raises ConnectionFailed, UnexpectedAnswer."""
+        """Return the answer. Transient errors, such as 503, are tried again. Raises ConnectionFailed, UnexpectedAnswer."""
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))

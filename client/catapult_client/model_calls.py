@@ -30,8 +30,8 @@ class ModelCalls(Calls[Failed]):
     ) -> Model | Failed:
         """Register a model and return it. Needs `storage_path`, `repository` or both.
 
-        `register_tags` is a pattern of image tags, `"v*"`: one that is pushed to the repository becomes a version, where
-        the image registry tells of it.
+        `register_tags` is a pattern of image tags, `"v*"`: a matching image that is pushed to the repository becomes a version, if
+        the image registry sends notifications.
 
         Raises Conflict (the name is taken), Validation, Forbidden (needs the role `publisher`).
         """
@@ -123,7 +123,7 @@ class ModelCalls(Calls[Failed]):
 
         Another `storage_path` or `repository` voids the approvals of all its versions. If one of them is a release or
         live, that needs the role `releaser` and a `reason`, which the audit log keeps.
-        `if_match` is a record fetched by its id, or its `etag`: the change is refused if somebody else made one since.
+        `if_match` is a record fetched by its id, or its `etag`: the change is refused if somebody else changed it since.
         Raises NotFound, PreconditionFailed, Validation, Forbidden (needs the role `publisher`).
         """
         changes = arguments(locals(), "model_id", "if_match") | {"reason": given(reason)}
@@ -131,9 +131,9 @@ class ModelCalls(Calls[Failed]):
 
     @call
     def rename_model(self, model_id: str | uuid.UUID | Model | Failed, name: str) -> Renamed | Failed:
-        """Give a model another name and return it with the gates and keys that are for it no more, or are now.
+        """Give a model another name and return it with the gates and keys that no longer apply to it, or newly do.
 
-        The old name leads to it too, and no other model can have it while this one is there. Raises NotFound, Conflict
+        The old name still leads to it, and no other model can have it while this one exists. Raises NotFound, Conflict
         (the name is taken), Validation, Forbidden (needs the role `admin`).
         """
         return self._post(Renamed, f"/v1/models/{identity(model_id, 'model_id')}/rename", {"name": name}, None)

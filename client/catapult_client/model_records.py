@@ -11,9 +11,9 @@ from .record import Record
 
 @dataclass(frozen=True)
 class Model(Record):
-    """A registered ML model. `latest_version` is a version string. Its `former_names` lead to it as well.
+    """A registered ML model. `latest_version` is a version string. Its `former_names` still lead to it.
 
-    `register_tags` is a pattern of image tags that become versions when they are pushed; None is no tag.
+    `register_tags` is a pattern of image tags that become versions when they are pushed; None is none.
     """
 
     id: str = ""
@@ -34,7 +34,7 @@ class Model(Record):
 
 @dataclass(frozen=True)
 class Renamed(Model):
-    """A model after a new name, with the gates and the bounds of keys that are for it no more, or are now.
+    """A renamed model, with the gates and the bounds of keys that no longer apply to it, or newly do.
 
     Gates have `id model target kind`, keys `id name prefix models`.
     """
@@ -49,13 +49,13 @@ class Renamed(Model):
 class Version(Record):
     """An immutable image, or source, of a model. `is_release` is True after a promotion. `number` counts 1, 2, 3 … in the model.
 
-    `image` can be pulled; without one it is None, and `image_fault` says why. A version that has only a `source`, a URI
-    or path, has no `tag`, `digest` and `digest_status` either. `live_in` has names of environments, `aliases` those that point
+    `image` can be pulled; without one it is None, and `image_fault` says why. A version with only a `source`, a URI
+    or path, also has no `tag`, `digest` and `digest_status`. `live_in` has names of environments, `aliases` the names that point
     at it.
-    `digest_status` and `tag_status` are what the image registry answered last: `verified`, `missing`, `mismatch`,
+    `digest_status` and `tag_status` are from the last answer of the image registry: `verified`, `missing`, `mismatch`,
     `unreachable`, `unverified` or `malformed`, and `current`, `moved` or `gone`. `verification` has `detail checked_at
-    verified_at tag_digest`, each of `signatures` `key layout verified_at` of a trusted key whose signature verified.
-    A release has the `decision_id` of its promotion; `override` is whether that overrode a gate.
+    verified_at tag_digest`, each of `signatures` `key layout verified_at` of a trusted key with a verified signature.
+    A release has the `decision_id` of its promotion; `override` is whether it overrode a gate.
     """
 
     id: str = ""
@@ -96,9 +96,9 @@ class Version(Record):
 
 @dataclass(frozen=True)
 class Alias(Record):
-    """A name that points at a version: from `since` until just before `until`, which is None for now.
+    """A name that points at a version: from `since` until just before `until`, which is None if it still does.
 
-    `decision_id` is the decision that let it point there where gates guard it; `override` is whether that overrode one.
+    `decision_id` is the decision that pointed it there, if gates guard it; `override` is whether it overrode one.
     """
 
     id: str = ""
@@ -117,7 +117,7 @@ class Alias(Record):
 
 @dataclass(frozen=True)
 class Comment(Record):
-    """A comment on a version. It holds nothing back, also if it asks for changes."""
+    """A comment on a version. It blocks nothing, even if it asks for changes."""
 
     id: str = ""
     version_id: str = ""

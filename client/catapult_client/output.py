@@ -16,7 +16,7 @@ from .gate_records import Verdict
 from .record import as_json
 
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]+")
-SHORTEST = 8  # characters of a key that is hidden; a shorter text may be part of other words
+SHORTEST = 8  # characters of the shortest key that is hidden; shorter text may be part of other words
 COLOURS = {"green": "32", "red": "31"}
 
 
@@ -27,7 +27,7 @@ class Output:
         self.as_json = False
         self.secrets: list[str] = []
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is escaped, not an error
+            if hasattr(stream, "reconfigure"):  # escape characters that the terminal's encoding lacks
                 stream.reconfigure(errors="backslashreplace")
 
     def result(self, value: Any, *lines: str) -> None:
@@ -98,9 +98,9 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _rows(verdicts: Sequence[Verdict], stream: TextIO | None) -> list[str]:
     """Return lines such as `PASS  metric  accuracy is 0.95; it must be >= 0.9`."""
-    words = [("PASS", "green") if verdict.passed else ("FAIL", "red") for verdict in verdicts]
+    results = [("PASS", "green") if verdict.passed else ("FAIL", "red") for verdict in verdicts]
     rest = columns([(verdict.gate.kind, verdict.detail) for verdict in verdicts])
-    return [f"{_painted(word, colour, stream)}  {row}" for (word, colour), row in zip(words, rest)]
+    return [f"{_painted(result, colour, stream)}  {row}" for (result, colour), row in zip(results, rest)]
 
 
 def _painted(text: str, colour: str, stream: TextIO | None) -> str:

@@ -17,73 +17,73 @@ from .errors import InvalidArgument
 DEEPEST = 100  # the registry allows 32; this limit only stops a structure that contains itself
 
 
-def plain(value: Any, path: str, lost: list[str] | None = None) -> Any:
-    """Return the value built of `None`, `bool`, `int`, `float`, `str`, `list` and `dict` only.
+def plain(value: Any, path: str, dropped: list[str] | None = None) -> Any:
+    """Return the value as `None`, `bool`, `int`, `float`, `str`, `list` and `dict` only.
 
     Converts arrays of numpy, torch and others that hold one element (by `.item()`), sequences to lists, mappings with
     keys of text or integers, enums to their value, paths and UUIDs to text, and datetimes with a zone to RFC 3339 in UTC.
-    With the list `lost`, a number that is not finite becomes None and its path is added to the list. Raises
+    With the list `dropped`, a number that is not finite becomes None and its path is added to the list. Raises
     InvalidArgument for anything else, with its path (`metadata.eval.f1`) and what to pass instead.
     """
-    return _plain(value, path, lost, 0)
+    return _plain(value, path, dropped, 0)
 
 
-def _plain(value: Any, path: str, lost: list[str] | None, depth: int) -> Any:
+def _plain(value: Any, path: str, dropped: list[str] | None, depth: int) -> Any:
     try:
-        return _converted(value, path, lost, depth)
+        return _converted(value, path, dropped, depth)
     except InvalidArgument:
         raise
-    except Exception as error:  # by a foreign class, whose methods may raise anything
+    except Exception as error:  # from a foreign class, whose methods may raise anything
         raise InvalidArgument(
             f"{path} is a {type(value).__name__}, which raised {type(error).__name__} when it was read:"
             " pass a number, text, list or dict."
         ) from error
 
 
-def _converted(value: Any, path: str, lost: list[str] | None, depth: int) -> Any:
+def _converted(value: Any, path: str, dropped: list[str] | None, depth: int) -> Any:
     if depth > DEEPEST:
         raise InvalidArgument(f"{path[:200]}… is nested deeper than {DEEPEST} levels, or contains itself.")
     if isinstance(value, Enum):  # before int and str, which an IntEnum also is
-        return _plain(value.value, path, lost, depth + 1)
+        return _plain(value.value, path, dropped, depth + 1)
     if value is None or isinstance(value, (bool, int, float, str)):
-        return _scalar(value, path, lost)
+        return _scalar(value, path, dropped)
     if isinstance(value, datetime):
         return rfc3339(value, path)
     if isinstance(value, Mapping):
-        return _object(value, path, lost, depth)
+        return _object(value, path, dropped, depth)
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [_plain(inner, f"{path}[{index}]", lost, depth + 1) for index, inner in enumerate(value)]
+        return [_plain(inner, f"{path}[{index}]", dropped, depth + 1) for index, inner in enumerate(value)]
     if isinstance(value, os.PathLike):
-        return _plain(os.fspath(value), path, lost, depth + 1)
+        return _plain(os.fspath(value), path, dropped, depth + 1)
     if isinstance(value, uuid.UUID):
         return str(value)
-    return _scalar(_item(value, path), path, lost)
+    return _scalar(_item(value, path), path, dropped)
 
 
-def _object(value: Mapping[Any, Any], path: str, lost: list[str] | None, depth: int) -> dict[str, Any]:
+def _object(value: Mapping[Any, Any], path: str, dropped: list[str] | None, depth: int) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, inner in value.items():
         name = _key(key, path)
         if name in result:
             raise InvalidArgument(f"{path} has the key {name!r:.40} twice, as text and as a number: rename one.")
-        result[name] = _plain(inner, f"{path}.{name}", lost, depth + 1)
+        result[name] = _plain(inner, f"{path}.{name}", dropped, depth + 1)
     return result
 
 
-def _scalar(value: Any, path: str, lost: list[str] | None) -> Any:
+def _scalar(value: Any, path: str, dropped: list[str] | None) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return _string(str(value), path)
     if isinstance(value, float):
-        return _float(float(value), path, lost)  # float(): numpy.float64 is a float as well, and repr() of it is not
+        return _float(float(value), path, dropped)  # float(): numpy.float64 is a float as well, and repr() of it is not
     return _integer(int(value), path)
 
 
-def _float(number: float, path: str, lost: list[str] | None) -> float | None:
+def _float(number: float, path: str, dropped: list[str] | None) -> float | None:
     if math.isnan(number) or math.isinf(number):
-        if lost is not None:
-            lost.append(path)
+        if dropped is not None:
+            dropped.append(path)
             return None
         raise InvalidArgument(f"{path} is {number}, which JSON cannot hold: leave it out, or pass None.")
     return number
@@ -189,7 +189,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _same_number(current: float, sent: float) -> bool:
-    """Compare as they are written: the registry returns 1e23 as 10**23, which is not the float's value."""
+    """Compare the decimal text: the registry returns 1e23 as 10**23, which differs from the float's exact value."""
     return Decimal(repr(current)) == Decimal(repr(sent))
 
 

@@ -1,4 +1,4 @@
-"""How far an upload or download is, on standard error: by tqdm where it is installed, else one line; nothing without a terminal."""
+"""Show the progress of an upload or download on standard error: by tqdm if installed, else on one line; only on a terminal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Tell = Callable[[int], None]
 
 @contextmanager
 def shown(wanted: bool, title: str, total: int, unit: str = "B") -> Iterator[Tell]:
-    """Show the progress during the block. Yields what gets the bytes that are done since the last call, from any thread.
+    """Show the progress during the block. Yields a function to call with the bytes done since its last call, from any thread.
 
-    Without a `unit`, things are counted instead of bytes.
+    Without a `unit`, items are counted instead of bytes.
     """
     if not wanted or not sys.stderr or not sys.stderr.isatty():
         yield lambda count: None
@@ -37,19 +37,19 @@ def shown(wanted: bool, title: str, total: int, unit: str = "B") -> Iterator[Tel
 
 
 class Position:
-    """How far one file is. A try that begins again moves it back."""
+    """The progress of one file. A new try may move it back."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell, self._at = tell, 0
 
     def at(self, position: int) -> None:
-        """Tell that so many bytes of the file are done."""
+        """Report that so many bytes of the file are done."""
         self._tell(position - self._at)
         self._at = position
 
 
 class Line:
-    """One line, written again and again."""
+    """One line of progress, rewritten in place."""
 
     def __init__(self, title: str, total: int, unit: str = "B") -> None:
         self._title, self._total, self._done = title, total, 0

@@ -24,7 +24,7 @@ _TIME = re.compile(
 
 
 def moment(text: str) -> datetime:
-    """Return an RFC 3339 time as an aware datetime in UTC; without a zone it is taken as UTC. Raises ValueError.
+    """Return an RFC 3339 time as an aware datetime in UTC; a time without a zone is in UTC. Raises ValueError.
 
     Before Python 3.11 `datetime.fromisoformat` accepts neither `Z` nor fractions that do not have 3 or 6 digits.
     """
@@ -69,7 +69,7 @@ class Record:
 
 
 def as_json(value: Any) -> Any:
-    """Return records, and what holds them, as JSON values. Times are as the registry writes them."""
+    """Return records, and values that contain them, as JSON values, with times as the registry writes them."""
     if isinstance(value, Record):
         return value.to_dict()
     if isinstance(value, datetime):

@@ -61,13 +61,13 @@ class Registry(
     `Idempotency-Key`. No try begins later than `time_limit` seconds after the call (120; 20 with `on_error="warn"`).
 
     **`on_error="warn"`** is for training runs: a call that fails logs one warning (logger `catapult`) and returns
-    None, or an iterator that ends. That covers everything the registry or the network does, and values that cannot be
+    None, or an iterator that ends. That covers all errors of the registry and the network, and values that cannot be
     sent, such as NaN in metadata. The call returns after `time_limit` seconds, whatever it waits for (an iterator: that
     long for each page). Pass records on, `registry.deploy(version, "staging")`: if it is None, that call warns too.
     Creating the Registry and wrong or missing keywords still raise.
 
-    **Sharing.** Threads may share a Registry. A forked worker opens connections of its own. Only one made by `from_env`
-    can be pickled: without its key, which is read again from the environment when it is loaded.
+    **Sharing.** Threads may share a Registry. A forked worker opens connections of its own. Only a Registry from
+    `from_env` can be pickled: without its key, which is read from the environment again when it is loaded.
 
     `session` is a `requests.Session` with your own adapters or certificates. You close it, and it cannot be used after
     a fork. Without one, proxies (`HTTPS_PROXY`) and certificates (`REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE`) come from
@@ -172,7 +172,7 @@ class Registry(
 
     @call
     def health(self) -> Health | Failed:
-        """Return the registry's health, also when it is unhealthy. It is asked once, without retries.
+        """Return the registry's health, also if it is unhealthy. Sends one request, without retries.
 
         Raises ConnectionFailed, or Unavailable from something in front of the registry.
         """

@@ -34,10 +34,10 @@ class RegistryCalls(Calls[Failed]):
         secret: str | None = None,
         idempotency_key: str | None = None,
     ) -> ImageRegistry | Failed:
-        """Say how this image registry is asked about the repositories that match one of the patterns.
+        """Add an image registry: its address and credentials for the repositories that match one of the patterns.
 
-        `secret` and `ca` are names of secrets that the server has, of a password and of certificates, never these
-        themselves. Raises Validation (a secret is missing, or the server may not send there), Conflict (there are 50).
+        `secret` and `ca` are names of the server's secrets, of a password and of certificates, never their values.
+        Raises Validation (a secret is missing, or the server may not send there), Conflict (there are 50).
         """
         return self._post(ImageRegistry, "/v1/registries", arguments(locals(), "idempotency_key"), idempotency_key)
 
@@ -65,7 +65,7 @@ class RegistryCalls(Calls[Failed]):
     def delete_registry(
         self, registry_id: str | uuid.UUID | ImageRegistry | Failed, *, if_match: str | ImageRegistry | None = None
     ) -> None:
-        """Delete the image registry: it is asked without credentials then. Raises NotFound, PreconditionFailed (`if_match`)."""
+        """Delete the image registry, which is then asked without credentials. Raises NotFound, PreconditionFailed (`if_match`)."""
         self._delete(_path(registry_id), {}, if_match)
 
 

@@ -1,4 +1,4 @@
-"""What to do about a connection that failed by a certificate or a proxy: the sentence after the reason.
+"""Advice for a connection that failed because of a certificate or a proxy: a sentence after the reason.
 
 A proxy's address is never shown with its user and password.
 """
@@ -66,7 +66,7 @@ def of_proxy(url: str, reasons: Sequence[BaseException] = ()) -> str:
 
 
 def is_unauthorized(reasons: Sequence[BaseException]) -> bool:
-    """Return whether a proxy refused the user and password, or wants them."""
+    """Return whether a proxy refused the user and password, or requires them."""
     return any(isinstance(fault, OSError) and "Tunnel connection failed: 407" in str(fault) for fault in reasons)
 
 
@@ -86,7 +86,7 @@ def _of_bundle() -> str:
 
 
 def _is_bundle(reasons: Sequence[BaseException]) -> bool:
-    """Return whether the file of the trusted certificates is not there, or has none."""
+    """Return whether the file of the trusted certificates is missing or has none."""
     inner = reasons[-1]
     if isinstance(inner, ssl.SSLError):
         return inner.library == "X509"

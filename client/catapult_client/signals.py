@@ -1,4 +1,4 @@
-"""The signals that end a process, caught while a deployment is being made."""
+"""The signals that end a process, caught during a deployment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENDING = [number for number in (getattr(signal, name, None) for name in ("SIGTER
 
 
 class Terminated(SystemExit):
-    """A signal that ends the process arrived. Where nobody catches it, the exit status is 128 and the signal's number."""
+    """A signal that ends the process arrived. If it is not caught, the exit status is 128 plus the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -23,7 +23,7 @@ class Terminated(SystemExit):
 
 
 class Signals:
-    """Turns SIGTERM and SIGHUP into Terminated from `catch` to `hold`, in the main thread only.
+    """Turns SIGTERM and SIGHUP into Terminated from `catch` to `delay`, in the main thread only.
 
     An exception unwinds the stack, as Ctrl-C does. A handler that sends requests itself could wait forever for a lock
     that the interrupted code holds.
@@ -33,13 +33,13 @@ class Signals:
         self._former: dict[int, Any] = {}
         self._process = 0
         self._received: int | None = None
-        self._is_held = False
+        self._is_delayed = False
 
     def catch(self) -> None:
         """Install the handlers. A signal that is ignored, as SIGHUP is by nohup, stays ignored."""
         if threading.current_thread() is not threading.main_thread():
             return
-        self._process, self._received, self._is_held = os.getpid(), None, False
+        self._process, self._received, self._is_delayed = os.getpid(), None, False
         for number in ENDING:
             former = signal.getsignal(number)
             if former is not None and former is not signal.SIG_IGN:  # None: the handler is not Python's
@@ -50,12 +50,12 @@ class Signals:
         """Return the exception of the signal that arrived, if one did."""
         return None if self._received is None else Terminated(self._received)
 
-    def hold(self) -> None:
-        """Let a first signal wait for `release`, while the end is reported. A second one raises Terminated."""
-        self._is_held = True
+    def delay(self) -> None:
+        """Delay a first signal until `release`, while the end is reported. A second one raises Terminated."""
+        self._is_delayed = True
 
     def release(self) -> None:
-        """Restore the former handlers, and send the process the signal that arrived again, so that it takes its effect."""
+        """Restore the former handlers, and raise a delayed signal again, so that it has its usual effect."""
         self._restore()
         if self._received is not None:
             signal.raise_signal(self._received)
@@ -67,11 +67,11 @@ class Signals:
         self._former.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a child that was forked from the block: the deployment is the parent's
+        if os.getpid() != self._process:  # in a forked child: the deployment belongs to the parent
             self._restore()
             signal.raise_signal(number)
             return
-        must_wait = self._is_held and self._received is None
+        must_wait = self._is_delayed and self._received is None
         self._received = number
         if not must_wait:
             raise Terminated(number)

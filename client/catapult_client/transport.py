@@ -1,7 +1,7 @@
 """One request to the registry: the address, the key, time-outs and retries.
 
 urllib3's `Retry` is not used: it cannot distinguish the two kinds of 409, has no time limit for all tries together, and
-does not tell whether a lost answer may have been a success.
+does not say whether a lost request may have succeeded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FIRST_PAUSE = 0.5  # seconds before the second try; doubles with each further on
 LONGEST_PAUSE = 8.0  # seconds
 POOL_SIZE = 32  # connections kept open, for the threads that share a Registry
 
-# Not `random` itself: forked workers share its state, so they would all try again at the same moment.
+# Not `random` itself: forked workers share its state, so they would all retry at the same moment.
 _random = random.SystemRandom()
 
 TRANSIENT = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
@@ -67,7 +67,7 @@ class KeyHeader(AuthBase):
 class Ask:
     """A request to send. `path` is below `/api`, with the query; `body` is JSON values (see `plain`), or `file` is the body.
 
-    The answer to one that `stream`s is read by the caller, who closes it; it may be a redirect, 307.
+    With `stream`, the caller reads and closes the answer, which may be a redirect, 307.
     """
 
     method: str
@@ -87,8 +87,8 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def left(self) -> float:
-        """Return the seconds left; negative after the deadline."""
+    def remaining(self) -> float:
+        """Return the remaining seconds; negative after the deadline."""
         return self._end - time.monotonic()
 
 
@@ -109,7 +109,7 @@ class Transport:
         self._is_callers = session is not None
         self._session = session or _open()
         self._process = os.getpid()
-        self._told_end: str | None = None
+        self._warned_end: str | None = None
 
     def close(self) -> None:
         """Close the connections; a session passed by the caller stays open."""
@@ -132,7 +132,7 @@ class Transport:
                 return outcome
             outcome.maybe_applied = maybe_applied = ask.method != "GET" and (maybe_applied or outcome.maybe_applied)
             seconds = pause(number, outcome.retry_after)
-            if number >= tries or not outcome.transient or seconds >= deadline.left():
+            if number >= tries or not outcome.transient or seconds >= deadline.remaining():
                 raise outcome
             log.debug("%s: try %d of %d failed, next in %.1f s: %s", ask, number, tries, seconds, outcome)
             time.sleep(seconds)
@@ -143,8 +143,8 @@ class Transport:
 
         An exception of requests refers to the request and so to the key, and `raise … from None` would keep it.
         """
-        left = deadline.left()
-        if left <= 0:
+        remaining = deadline.remaining()
+        if remaining <= 0:
             return TimedOut(f"{ask}: the time limit of this call has passed.")
         headers = {"Accept": "application/json", "User-Agent": USER_AGENT, **ask.headers}
         if content is not None:
@@ -157,7 +157,7 @@ class Transport:
                     data=data,
                     headers=headers,
                     auth=KeyHeader(self._key),
-                    timeout=(min(self._timeout[0], left), min(self._timeout[1], left)),
+                    timeout=(min(self._timeout[0], remaining), min(self._timeout[1], remaining)),
                     allow_redirects=False,
                     stream=ask.stream,
                 )
@@ -170,7 +170,7 @@ class Transport:
         return self._refused(ask, response)
 
     def fetch(self, url: str, headers: Mapping[str, str]) -> requests.Response:
-        """Return the answer from another server, which the registry names, without the key. Raises the errors of requests."""
+        """Return the answer of another server that the registry names, without sending the key. Raises the errors of requests."""
         # A function as `auth` adds nothing, and stops requests from adding a password from ~/.netrc.
         response = self._own_session().get(
             url, headers=dict(headers), auth=lambda request: request, timeout=self._timeout, stream=True
@@ -181,9 +181,9 @@ class Transport:
     def _warn_of_end(self, response: requests.Response) -> None:
         """Log once that the key soon expires: the registry says so in each answer from seven days before."""
         end = response.headers.get("Catapult-Key-Expires")
-        if end is None or end == self._told_end:
+        if end is None or end == self._warned_end:
             return
-        self._told_end = end
+        self._warned_end = end
         with contextlib.suppress(ValueError):  # not a time, so not from a registry
             log.warning(
                 "This registry's key expires at %s UTC. Rotate it before that: registry.rotate_api_key(key_id), "
@@ -274,7 +274,7 @@ def pause(number: int, retry_after: float | None) -> float:
 
 
 def _reasons(fault: BaseException) -> list[BaseException]:
-    """Return the exception and its causes, outermost first; urllib3 keeps some of them in `reason`."""
+    """Return the exception and its causes, outermost first; urllib3 stores some of them in `reason`."""
     chain: list[BaseException] = []
     inner: Any = fault
     while isinstance(inner, BaseException) and inner not in chain:
@@ -293,7 +293,7 @@ def _cause(fault: BaseException) -> str:
 
 
 def _never_sent(fault: BaseException) -> bool:
-    """Return whether no connection was made, so that the registry cannot have acted."""
+    """Return whether no connection was established, so that the registry cannot have acted."""
     if isinstance(fault, (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)):
         return True
     # By name, because urllib3 moves its modules and the SDK does not import them.

@@ -16,7 +16,7 @@ class TrustedKeyCalls(Calls[Failed]):
 
     @call
     def check_signature(self, version_id: str | uuid.UUID | Version | Failed) -> FileSignature | Failed:
-        """Return whether a trusted key has signed the version's files, as the registry has them now. Raises NotFound."""
+        """Return whether a trusted key has signed the present files of the version. Raises NotFound."""
         return self._get(FileSignature, f"/v1/versions/{identity(version_id, 'version_id')}/signature")
 
     @listing
@@ -65,7 +65,7 @@ class TrustedKeyCalls(Calls[Failed]):
     def delete_trusted_key(
         self, key_id: str | uuid.UUID | TrustedKey | Failed, *, if_match: str | TrustedKey | None = None
     ) -> None:
-        """Delete the trusted key: no signature of it counts any more. Raises NotFound, PreconditionFailed (`if_match`)."""
+        """Delete the trusted key. Its signatures no longer count. Raises NotFound, PreconditionFailed (`if_match`)."""
         self._delete(_path(key_id), {}, if_match)
 
 

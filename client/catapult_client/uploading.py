@@ -1,6 +1,6 @@
-"""Files on their way to the registry: small ones whole, large ones in parts by tus, which go on after whatever broke.
+"""Upload files to the registry: small ones whole, large ones in parts by tus, which resume after a failure.
 
-An upload that was begun is remembered in the user's cache folder, so that a process that is started again goes on with it.
+A begun upload is remembered in the user's cache folder, so that a restarted process resumes it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .transport import Ask, Deadline, Transport, decoded, pause
 PIECE = 1024 * 1024
 SMALL = 8 * 1024 * 1024  # files of fewer bytes are sent whole
 PART = 64 * 1024 * 1024
-PROBE = 64 * 1024  # the part after one that failed, in case the registry refuses that one, too
-AT_ONCE = 4  # files of a folder; the registry passes on as many
+PROBE = 64 * 1024  # a small part after one that failed, in case the registry refuses it, too
+AT_ONCE = 4  # files of a folder; the registry transfers as many at once
 DAY = 86_400.0  # seconds of one file, with all its tries
 TRIES = 8  # without a byte of progress in between
 LOCKED = 423
@@ -38,25 +38,26 @@ T = TypeVar("T")
 
 
 class Stopped(RegistryError):
-    """Another file failed, so this one was given up."""
+    """Another file failed, so this upload was stopped."""
 
 
 class Uploader:
-    """Sends files to one version. `there` returns the files that it has, by their paths."""
+    """Sends files to one version. `existing` returns the files that it has, by their paths."""
 
     def __init__(
-        self, transport: Transport, time_limit: float, version_id: str, there: Callable[[], Mapping[str, Artifact]]
+        self, transport: Transport, time_limit: float, version_id: str, existing: Callable[[], Mapping[str, Artifact]]
     ) -> None:
-        self._transport, self._time_limit, self._version_id, self._there = transport, time_limit, version_id, there
+        self._transport, self._time_limit = transport, time_limit
+        self._version_id, self._existing = version_id, existing
         self._stop = threading.Event()
 
     def send_all(self, files: Sequence[tuple[Path, str]], tell: Tell) -> list[Artifact]:
-        """Return what the files became, in their order. After a failure no other one is begun, and that error is raised."""
+        """Return the files' artifacts, in the same order. After a failure no other file is begun, and the error is raised."""
         has_large = any(file.stat().st_size >= SMALL for file, _ in files)
-        there = self._there() if has_large else {}
+        existing = self._existing() if has_large else {}
 
         def send(file: Path, name: str) -> Artifact:
-            return self._send(file, name, there, Position(self._stoppable(tell)))
+            return self._send(file, name, existing, Position(self._stoppable(tell)))
 
         with ThreadPoolExecutor(AT_ONCE, "catapult-upload") as pool:
             running = [pool.submit(send, *each) for each in files]
@@ -79,11 +80,11 @@ class Uploader:
         if self._stop.wait(seconds):
             raise Stopped("Given up, as another file failed.")
 
-    def _send(self, file: Path, name: str, there: Mapping[str, Artifact], position: Position) -> Artifact:
+    def _send(self, file: Path, name: str, existing: Mapping[str, Artifact], position: Position) -> Artifact:
         size, digest = file.stat().st_size, sha256_of(file)
         if size < SMALL:
             return self._send_whole(file, name, size, digest, position)
-        return _same(there, name, digest, size, position) or self._send_in_parts(file, name, size, digest, position)
+        return _same(existing, name, digest, size, position) or self._send_in_parts(file, name, size, digest, position)
 
     def _send_whole(self, file: Path, name: str, size: int, digest: bytes, position: Position) -> Artifact:
         headers = {
@@ -95,15 +96,15 @@ class Uploader:
         return Artifact.from_json(decoded(ask, self._transport.send(ask, Deadline(DAY))))
 
     def _send_in_parts(self, file: Path, name: str, size: int, digest: bytes, position: Position) -> Artifact:
-        begun = Begun(self._transport.root, self._version_id, name, size, digest.hex())
+        begun = BegunUpload(self._transport.root, self._version_id, name, size, digest.hex())
         for is_last in (False, True):
             upload = begun.read() or self._begin(name, size, digest)
             begun.write(upload)
             try:
-                artifact_id = self._go_on(upload, file, size, position)
-            except NotFound:  # it is over; perhaps as the answer to its last part was lost
+                artifact_id = self._resume(upload, file, size, position)
+            except NotFound:  # it has ended, perhaps because the answer to its last part was lost
                 begun.forget()
-                same = _same(self._there(), name, digest, size, position)
+                same = _same(self._existing(), name, digest, size, position)
                 if same:
                     return same
                 if is_last:
@@ -121,8 +122,8 @@ class Uploader:
         ask = Ask("POST", "/v1/uploads", headers=headers)
         return _id_in(ask, self._transport.send(ask, Deadline(self._time_limit)))
 
-    def _go_on(self, upload: str, file: Path, size: int, position: Position) -> str:
-        """Send what is missing, and return the id of the file that it became. Raises NotFound if the upload is over."""
+    def _resume(self, upload: str, file: Path, size: int, position: Position) -> str:
+        """Send the missing bytes and return the id of the new artifact. Raises NotFound if the upload has ended."""
         offset: int | None = None
         furthest, failures, longest = -1, 0, PART
         while True:
@@ -136,7 +137,7 @@ class Uploader:
                 ask, response = self._patch(upload, FilePart(file, offset, length, position.at))
             except RegistryError as fault:
                 failures += fault.status != LOCKED
-                if failures >= TRIES or not self._may_go_on(fault, upload, offset):
+                if failures >= TRIES or not self._may_resume(fault, upload, offset):
                     raise
                 self._wait(pause(max(failures, 1), fault.retry_after))
                 offset, longest = None, PROBE
@@ -146,7 +147,7 @@ class Uploader:
                     return _id_in(ask, response)
                 offset = _offset_in(ask, response)
 
-    def _may_go_on(self, fault: RegistryError, upload: str, offset: int | None) -> bool:
+    def _may_resume(self, fault: RegistryError, upload: str, offset: int | None) -> bool:
         if isinstance(fault, Conflict):  # of the offset, or of the file that the upload would become
             return self._offset(upload) != offset
         return fault.transient or fault.status == LOCKED
@@ -161,10 +162,10 @@ class Uploader:
         return ask, self._transport.send(ask, Deadline(DAY), retries=0)
 
 
-class Begun:
-    """The id of an upload that was begun, in a file that is named after all that the upload is of. It holds no secret.
+class BegunUpload:
+    """The id of a begun upload, in a file whose name is the hash of its content and target. It has no secret.
 
-    A folder that cannot be written to is no error: a process that comes later then begins again.
+    A folder that cannot be written to is not an error: a later process then begins again.
     """
 
     def __init__(self, *of: object) -> None:
@@ -204,9 +205,9 @@ def sha256_of(file: Path) -> bytes:
     return digest.digest()
 
 
-def _same(there: Mapping[str, Artifact], name: str, digest: bytes, size: int, position: Position) -> Artifact | None:
-    """Return the file if the version has it with that content, and whole: sending a damaged one again repairs it."""
-    artifact = there.get(name)
+def _same(existing: Mapping[str, Artifact], name: str, digest: bytes, size: int, position: Position) -> Artifact | None:
+    """Return the file if the version has it undamaged with that content. Sending a damaged one again repairs it."""
+    artifact = existing.get(name)
     if artifact is None or artifact.sha256 != digest.hex() or artifact.state != "ready":
         return None
     position.at(size)

@@ -43,8 +43,8 @@ class VersionCalls(Calls[Failed]):
         """Register a version and return it. Needs `model_name` or `model_id`, `version`, and `image`, `tag` and `digest`,
         or `source`: a URI or path, which the registry never opens.
 
-        Of an `image`, `host/repository:tag`, the server asks its registry for the digest. Where the server has no way there,
-        it is asked from here, with what `docker login` stored; its `digest_status` is `unverified` then.
+        For an `image`, `host/repository:tag`, the server asks its registry for the digest. If the server cannot reach it, the
+        client asks, with the login of `docker login`; `digest_status` is then `unverified`.
 
         Numbers in `metadata` may be numpy or torch scalars; InvalidArgument names the key of NaN, infinity, a set or
         bytes. Raises Conflict (the model has this version), Blocked (with `is_release`, by a gate; nothing is
@@ -55,7 +55,7 @@ class VersionCalls(Calls[Failed]):
         return self._registered(fields, idempotency_key)
 
     def _registered(self, fields: dict[str, Any], idempotency_key: str | None = None) -> Version:
-        """Return the new version. An image whose registry the server cannot reach is looked up from here."""
+        """Return the new version. If the server cannot reach the image's registry, the client looks up the digest."""
         try:
             return self._post(Version, "/v1/versions", fields, idempotency_key)
         except RegistryUnreachable:
@@ -86,9 +86,9 @@ class VersionCalls(Calls[Failed]):
         """Return this version of the model, registering it if needed, so that a job can be run again.
 
         A version that exists must have the same content: the fields that are not None are compared, `metadata` as a
-        whole, and `1` is `1.0`; not `release_notes` and `tags`, which people edit. Of an `image` the tag and the digest are
-        compared, as far as it names them. `compare` names the fields that are compared
-        instead. Raises Conflict, whose `difference` is `{field: (current, sent)}`, and what `create_version` raises.
+        whole, with `1` equal to `1.0`, but not `release_notes` and `tags`, which people edit. Of an `image`, its tag and digest
+        are compared. `compare` names the fields to compare instead. Raises Conflict, whose
+        `difference` is `{field: (current, sent)}`, and what `create_version` raises.
         """
         content = self._plain(arguments(locals(), "model_name", "model_id", "version", "compare"), None)
         model = _model(model_name, model_id)
@@ -135,7 +135,7 @@ class VersionCalls(Calls[Failed]):
 
         `environment` gives the version that is live there, `alias` the one that it points at, `is_release=True` the newest
         release. `order` is `created` (the registry's default) or `semver`: the highest by number, of SemVer and dotted
-        numbers. How many versions have other names is logged; they come last. Raises Validation.
+        numbers. The number of versions with other names is logged; they come last. Raises Validation.
         """
         query = arguments(locals())
         try:
@@ -143,7 +143,7 @@ class VersionCalls(Calls[Failed]):
         except NotFound as fault:
             if fault.problem:
                 return None
-            raise  # a 404 that is not the registry's: base_url is wrong
+            raise  # the 404 does not come from the registry: base_url is wrong
 
     @listing
     def list_versions(
@@ -234,7 +234,7 @@ class VersionCalls(Calls[Failed]):
         Another `metadata`, `quantization` or `ceph_path` voids the approvals of the version. If it is a release or
         live, that needs the role `releaser` and a `reason`, which the audit log keeps.
         `status` is `active` or `archived`. `if_match` is a record fetched by its id, or its `etag`: the change is
-        refused if somebody else made one since. Raises NotFound, PreconditionFailed, Conflict (a live version cannot be
+        refused if somebody else changed it since. Raises NotFound, PreconditionFailed, Conflict (a live version cannot be
         archived), Blocked (`is_release`, by a gate), Validation, Forbidden (needs the role `publisher`; `releaser` with
         `is_release`, and to archive a release).
         """
@@ -259,7 +259,7 @@ class VersionCalls(Calls[Failed]):
         """Let the server ask the image registry now, and return the version with the answer.
 
         See its `digest_status`, `tag_status`, `verification` and `signatures`. Raises NotFound, Conflict (it has no image),
-        Unavailable (too many ask at once), Forbidden (needs the role `publisher`).
+        Unavailable (too many requests ask at once), Forbidden (needs the role `publisher`).
         """
         return self._post(Version, f"/v1/versions/{identity(version_id, 'version_id')}/verify", {}, None)
 
@@ -273,7 +273,7 @@ class VersionCalls(Calls[Failed]):
         force: bool = False,
         idempotency_key: str | None = None,
     ) -> Version | Failed:
-        """Make a version a release, or with `is_release=False` take that back, and return it. Twice changes nothing.
+        """Make a version a release, or with `is_release=False` a plain version again, and return it. Repeating it changes nothing.
 
         `force` overrides the gates: it needs the role `admin` and a `reason`, and the audit log keeps both.
         Raises NotFound, Conflict (archived), Blocked (see its `gates`), Validation, Forbidden (needs the role
@@ -307,7 +307,7 @@ def _model(name: str | None, id_: object) -> dict[str, Any]:
 
 
 def _compared(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what of the content is compared with a version that exists: of an image the tag and the digest that it names."""
+    """Return the fields to compare with an existing version: instead of an image, the tag and the digest in its name."""
     if "image" not in content:
         return content
     tag, digest = images.parts(content["image"])

@@ -63,7 +63,7 @@ class WebhookCalls(Calls[Failed]):
     def rotate_webhook(
         self, webhook_id: str | uuid.UUID | Webhook | Failed, *, idempotency_key: str | None = None
     ) -> Webhook | Failed:
-        """Give the webhook a new secret and return it with that. The old one signs too for 24 hours. Raises NotFound."""
+        """Give the webhook a new secret and return it with that. The old one also signs for 24 hours. Raises NotFound."""
         return self._post(Webhook, f"{_path(webhook_id)}/rotate", {}, idempotency_key)
 
     @call
@@ -77,7 +77,7 @@ class WebhookCalls(Calls[Failed]):
     def delete_webhook(
         self, webhook_id: str | uuid.UUID | Webhook | Failed, *, if_match: str | Webhook | None = None
     ) -> None:
-        """Delete the webhook; what waits is not sent any more. Raises NotFound, PreconditionFailed (`if_match`)."""
+        """Delete the webhook. Waiting events are no longer sent. Raises NotFound, PreconditionFailed (`if_match`)."""
         self._delete(_path(webhook_id), {}, if_match)
 
     @listing

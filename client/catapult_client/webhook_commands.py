@@ -23,7 +23,7 @@ def listing(registry: Registry[Any], options: Options, out: Output) -> bool:
 
 
 def create(registry: Registry[Any], options: Options, out: Output) -> bool:
-    """Create a webhook. Its address is a secret, so that it may come from standard input."""
+    """Create a webhook. Its address is a secret, so it may come from standard input."""
     url = sys.stdin.readline().strip() if options.address == "-" else options.address
     chosen = {"events": options.events, "models": options.models, "environments": options.environments}
     return _with_secret(registry.create_webhook(url, format=options.format, **chosen), out)

@@ -11,7 +11,7 @@ from .record import Record
 
 @dataclass(frozen=True)
 class Webhook(Record):
-    """Where events are sent, and which. Of the address only `host` and `url_end`, its last characters, are ever shown.
+    """A receiver of events. Of its address, only `host` and `url_end`, the last characters, are ever shown.
 
     `state` is active, failing or ended. Only `create_webhook` and `rotate_webhook` return `secret`. It is never in the repr.
     """
@@ -55,7 +55,7 @@ class Delivery(Record):
 
 @dataclass(frozen=True)
 class Job(Record):
-    """Work for the registry's worker. `state` is open, or failed: then nobody tries it again by itself."""
+    """Work for the registry's worker. `state` is open, or failed: then it is not tried again by itself."""
 
     id: str = ""
     kind: str = ""

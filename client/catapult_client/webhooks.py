@@ -19,9 +19,9 @@ PREFIX = "whsec_"
 def verify(headers: Mapping[str, str], body: bytes | str, secret: str, tolerance: float = 300) -> dict[str, Any]:
     """Return the JSON object of a webhook that the registry sent. Raises InvalidSignature for any other one.
 
-    `headers` are those of the request, in any case. `body` is the body as it arrived: JSON that was parsed and written
-    again has other bytes. `tolerance` is by how many seconds the clocks may differ; an older message may be one that
-    somebody has recorded and sends again. A message can come twice all the same: its `webhook-id` is then the same.
+    `headers` are those of the request, in any case. `body` is the body as received: JSON that was parsed and written
+    again has other bytes. `tolerance` is how many seconds the clocks may differ; an older message may be a replay by
+    somebody else. The registry may still send a message twice, with the same `webhook-id`.
     """
     key = _key(secret)
     if not isinstance(body, (bytes, str)):

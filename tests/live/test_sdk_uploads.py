@@ -20,7 +20,7 @@ from uuid import uuid4
 import pytest
 from catapult_client import Conflict, Registry
 from catapult_client.file_part import Body
-from catapult_client.uploading import Begun
+from catapult_client.uploading import BegunUpload
 from test_file_transfers import address, file_process
 from test_resumable_uploads import TYPE, begun
 from up import ROOT, Caller, Start, Up, environment, until
@@ -159,7 +159,7 @@ def test_what_another_writes_to_is_waited_for(
     server: Up, publisher: Caller, sdk: Registry[Any], version: dict[str, Any], large: Path, sent: Sent
 ) -> None:
     upload = begun(publisher, version, len(LARGE))
-    Begun(f"{server.url}/api", version["id"], large.name, len(LARGE), sha256_in_hex(LARGE)).write(upload[-36:])
+    BegunUpload(f"{server.url}/api", version["id"], large.name, len(LARGE), sha256_in_hex(LARGE)).write(upload[-36:])
     head = (
         f"PATCH {upload} HTTP/1.1\r\nHost: x\r\nX-API-Key: {server.keys['publisher']}\r\nTus-Resumable: 1.0.0\r\n"
         f"Content-Type: {TYPE['Content-Type']}\r\nUpload-Offset: 0\r\nContent-Length: {len(LARGE)}\r\n\r\n"
@@ -178,7 +178,7 @@ def test_what_another_writes_to_is_waited_for(
 def test_an_upload_that_is_over_is_begun_again(
     server: Up, publisher: Caller, sdk: Registry[Any], version: dict[str, Any], large: Path
 ) -> None:
-    Begun(f"{server.url}/api", version["id"], large.name, len(LARGE), sha256_in_hex(LARGE)).write(str(uuid4()))
+    BegunUpload(f"{server.url}/api", version["id"], large.name, len(LARGE), sha256_in_hex(LARGE)).write(str(uuid4()))
     (artifact,) = sdk.upload(version["id"], large)
     assert content(publisher, artifact) == LARGE
 
