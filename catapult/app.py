@@ -86,7 +86,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _answer(refusal: Refusal) -> Response:
     """Return a page for people, a problem document for programs, and what clients of MLflow understand for these."""
-    if refusals.answers_here():
+    if refusals.is_mlflow_request():
         return refusals.answer(refusal)
     return page_errors.answer(refusal) if pages.answers_here() else problems.answer(refusal)
 

@@ -12,7 +12,7 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from catapult.app import create_app
-from catapult.commands.keys import make_key
+from catapult.commands.keys import create_and_print_key
 from catapult.commands.running import on_database
 from catapult.config import ConfigError
 from catapult.tables import Role
@@ -22,7 +22,7 @@ from catapult.tables import Role
 @click.option("--name", required=True, help="For people; need not be unique.")
 @click.option("--role", type=click.Choice([str(role) for role in Role]), default=str(Role.ADMIN), show_default=True)
 def main(name: str, role: str) -> None:
-    """Make an API key and print it."""
+    """Create an API key and print it."""
     try:
         app = create_app()
     except ConfigError as error:
@@ -30,7 +30,7 @@ def main(name: str, role: str) -> None:
             click.echo(f"catapult: {problem}", err=True)
         sys.exit(2)
     with app.app_context():
-        on_database(make_key)(name, role)
+        on_database(create_and_print_key)(name, role)
 
 
 if __name__ == "__main__":

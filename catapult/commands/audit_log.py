@@ -49,6 +49,6 @@ def archive(before: datetime, folder: Path) -> None:
 @click.argument("number", type=click.IntRange(min=0))
 @on_database
 def stream_from(number: int) -> None:
-    """Send the sealed entries from NUMBER on to SYSLOG_URL next, again or for the first time, and none before it."""
+    """Continue sending sealed entries to SYSLOG_URL at entry NUMBER, even if some were sent before; none before it are sent."""
     audit_stream.begin_at(number)
     click.echo(f"The worker sends entry {number} to SYSLOG_URL next.")

@@ -13,7 +13,7 @@ from catapult.contract import strict
 from catapult.contract.schemas import HistoryIn
 from catapult.errors import Invalid, Refusal
 
-imports = AppGroup("import", help="Take over what another tool recorded.")
+imports = AppGroup("import", help="Import the records of another tool.")
 
 
 @imports.command("history")

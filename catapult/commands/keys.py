@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 
 from catapult.actions import api_keys
 from catapult.audit import CLI
-from catapult.commands.options import as_in, parse_end, parse_length
+from catapult.commands.options import accepted_by, parse_end, parse_length
 from catapult.commands.running import on_database
 from catapult.contract.service import KeyIn, KeyOut
 from catapult.errors import NotFound
@@ -33,22 +33,25 @@ keys = AppGroup("keys", help="Create, list, revoke and rotate API keys.")
 @click.option("--expires", callback=parse_end, help="90d, 12h, 2w, or a time as 2027-01-31T00:00:00Z.")
 @click.option("--person", help="Who holds it: an id, email address or name. Default: nobody, a service's key.")
 @click.option(
-    "--models", multiple=True, callback=as_in(KeyIn, "models"), help="A model it may change, or a pattern; repeatable."
+    "--models",
+    multiple=True,
+    callback=accepted_by(KeyIn, "models"),
+    help="A model it may change, or a pattern; repeatable.",
 )
 @click.option(
     "--environments",
     multiple=True,
-    callback=as_in(KeyIn, "environments"),
+    callback=accepted_by(KeyIn, "environments"),
     help="An environment it may change; repeatable.",
 )
 @on_database
 def create_key(name: str, role: str, expires: datetime | None, person: str | None, **bounds: Any) -> None:
     """Create a key and print it. It is never shown again."""
     person_id = UUID(str(stored_people.named(person).id)) if person is not None else None
-    make_key(name, role, expires, person_id=person_id, **bounds)
+    create_and_print_key(name, role, expires, person_id=person_id, **bounds)
 
 
-def make_key(name: str, role: str, expires: datetime | None = None, **fields: Any) -> None:
+def create_and_print_key(name: str, role: str, expires: datetime | None = None, **fields: Any) -> None:
     """Create a key and print it on a line `Key: <key>`, the only line with `Key:`."""
     salt = current_settings().api_key_salt
     _warn_of_other_salt(salt)

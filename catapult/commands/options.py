@@ -1,4 +1,4 @@
-"""Options of several commands: times, lengths of time, and what a field of the API takes."""
+"""Parsers of options: times, lengths of time, and values that a field of the API accepts."""
 
 import re
 from collections.abc import Callable
@@ -44,8 +44,8 @@ def parse_length(_: Any, __: Any, value: str) -> timedelta:
     return length
 
 
-def as_in(schema: type[In], name: str) -> Callable[..., Any]:
-    """Return a callback that refuses what this field of the API refuses. An option that was left out is None."""
+def accepted_by(schema: type[In], name: str) -> Callable[..., Any]:
+    """Return a callback that accepts what this field of the API accepts. A missing option is None."""
 
     def parse(_: Any, __: Any, value: str | tuple[str, ...] | None) -> Any:
         if value is None or value == ():

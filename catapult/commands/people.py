@@ -7,7 +7,7 @@ from flask.cli import AppGroup
 
 from catapult.actions import people as people_actions
 from catapult.audit import CLI
-from catapult.commands.options import as_in
+from catapult.commands.options import accepted_by
 from catapult.commands.running import on_database
 from catapult.contract.service import PersonIn, PersonOut
 from catapult.queries import people as stored_people
@@ -19,7 +19,7 @@ people = AppGroup("people", help="Add, list and deactivate people.")
 
 @people.command("add")
 @click.argument("name")
-@click.option("--email", callback=as_in(PersonIn, "email"), help="Unique; shown to admins and to the person.")
+@click.option("--email", callback=accepted_by(PersonIn, "email"), help="Unique; shown to admins and to the person.")
 @click.option(
     "--role",
     type=click.Choice([str(role) for role in Role]),

@@ -1,4 +1,4 @@
-"""What every command does around its work: the database runs, and a refusal is one line."""
+"""What commands share: they run with the database running, and print a refusal as one line."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -31,18 +31,18 @@ storage = AppGroup("storage", help="Look after the bytes of files.")
 @on_database
 def gc(delete: bool) -> None:
     """List the blobs that no file has named for a day, with their sizes, and abandoned uploads, or remove them."""
-    place = open_storage(current_settings())
-    count = size = 0
-    for sha256 in storage_gc.unused(place):
-        bytes_ = place.size(sha256)
-        if not delete or storage_gc.remove(place, sha256):
-            click.echo(f"{sha256}  {bytes_}")
-            count, size = count + 1, size + bytes_
-    abandoned = set(storage_gc.abandoned(place))
+    blobs = open_storage(current_settings())
+    count = total = 0
+    for sha256 in storage_gc.unused(blobs):
+        size = blobs.size(sha256)
+        if not delete or storage_gc.remove(blobs, sha256):
+            click.echo(f"{sha256}  {size}")
+            count, total = count + 1, total + size
+    abandoned = set(storage_gc.abandoned(blobs))
     for upload in abandoned if delete else ():
-        place.discard(upload)
+        blobs.discard(upload)
     click.echo(
-        f"{'Removed' if delete else 'Unused:'} {count} blobs, {size} bytes; {len(abandoned)} abandoned uploads."
+        f"{'Removed' if delete else 'Unused:'} {count} blobs, {total} bytes; {len(abandoned)} abandoned uploads."
         + ("" if delete else " --delete removes them.")
     )
 
@@ -60,20 +60,20 @@ class Rate(click.ParamType[int]):
 
 
 @storage.command("scrub")
-@click.option("--rate", type=Rate(), help="Read no faster than that, such as 50MiB/s.")
-@click.option("--hours", default=24, show_default=True, help="Pass over what was read in the last so many hours.")
+@click.option("--rate", type=Rate(), help="The most bytes to read in a second, such as 50MiB/s.")
+@click.option("--hours", default=24, show_default=True, help="Skip files that were read in the last so many hours.")
 @on_database
 def scrub(rate: int | None, hours: int) -> None:
     """Read every file again, and mark those that are missing or changed.
 
-    Exits with 1 if there are any. One that was interrupted goes on where it was.
+    Exits with 1 if there are any. After an interruption, run it again: it continues with the files not read yet.
     """
     settings, before = current_settings(), locks.now() - timedelta(hours=hours)
-    place, mount = open_storage(settings), open_mount(settings)
+    blobs, mount = open_storage(settings), open_mount(settings)
     count = faults = 0
     while stored := stored_files.oldest(before):
         db.session.remove()
-        state = _state(place, mount, stored, rate)
+        state = _state(blobs, mount, stored, rate)
         wrong = storage_scrub.record(stored, state, actor=CLI)
         count, faults = count + 1, faults + (state != ArtifactState.READY)
         if state != ArtifactState.READY:
@@ -87,18 +87,18 @@ def scrub(rate: int | None, hours: int) -> None:
 @click.argument("manifest", type=click.File(encoding="utf-8"))
 @click.option("--quick", is_flag=True, help="Compare sizes alone, and read nothing.")
 def verify(manifest: TextIO, quick: bool) -> None:
-    """Compare the files that are there with a MANIFEST of scripts/backup.sh; -: standard input.
+    """Compare the stored files with a MANIFEST of scripts/backup.sh; -: standard input.
 
-    The database is not asked. Exits with 1 if any is missing or changed, with 2 if it is not a manifest.
+    The database is not read. Exits with 1 if any is missing or changed, with 2 if it is not a manifest.
     """
     settings, counts = current_settings(), Counter[str | None]()
-    place, mount = open_storage(settings), open_mount(settings)
+    blobs, mount = open_storage(settings), open_mount(settings)
     try:
         for each in list(manifests.read(manifest)):
             if each.path and mount is None:
                 counts["unseen"] += 1
                 continue
-            wrong = manifests.fault(each, place, mount, quick)
+            wrong = manifests.fault(each, blobs, mount, quick)
             counts[wrong] += 1
             if wrong:
                 click.echo(f"{each.path or each.sha256}  {wrong}")
@@ -115,10 +115,11 @@ def verify(manifest: TextIO, quick: bool) -> None:
         sys.exit(1)
 
 
-def _state(place: Storage, mount: Mount | None, stored: Stored, rate: int | None) -> ArtifactState:
+def _state(blobs: Storage, mount: Mount | None, stored: Stored, rate: int | None) -> ArtifactState:
+    """Read the file again, and return its state."""
     try:
         if not stored.artifact_id:
-            pieces = place.read(str(stored.sha256))
+            pieces = blobs.read(str(stored.sha256))
         elif mount is None:
             raise ConfigError(["CEPH_MOUNT_PATH is not set, and files on the mount were registered."])
         else:

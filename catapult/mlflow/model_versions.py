@@ -22,9 +22,9 @@ from catapult.tables import Role
 
 PATH = "/model-versions"
 NAME = "catapult.version"
-"""The tag that has the name of a version, where it should have another than its number."""
+"""The tag with the name of a version, for versions that are not named by their number."""
 NEW_VERSION = VersionIn(partial=("version",))
-"""A version that may be without a name."""
+"""The schema of a version whose name is optional."""
 
 blp = Blueprint("versions", __name__)
 on = partial(endpoint, blp)
@@ -38,12 +38,12 @@ def shown(name: str, number: int) -> dict[str, Any]:
 
 @on("POST", "/create", Role.PUBLISHER, contract.NewVersion, one_statement=True)
 def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fields: str) -> dict[str, Any]:  # noqa: B006
-    """Register a version. `metadata.mlflow` has its run, and a key beside it the tags."""
+    """Register a version. `metadata.mlflow` gets its run, and another key of the metadata its tags."""
     sent = {tag["key"]: tag["value"] for tag in tags}
     origin = {key: fields[key] for key in mlflow_tags.ORIGIN if fields.get(key)}
     metadata = {**({"mlflow": origin} if origin else {}), **({mlflow_tags.KEY: sent} if sent else {})}
     body = {
-        "model_name": "any",  # a name that no model of ours can have is a model that is not there
+        "model_name": "any",  # not the given name: one that breaks our rule for names is answered as unknown, below
         "source": source,
         "metadata": metadata,
         "release_notes": fields.get("description"),
@@ -71,7 +71,7 @@ def update_version(name: str, version: int, description: str) -> dict[str, Any]:
 def transition_stage(name: str, version: int, stage: str, archive_existing_versions: bool) -> dict[str, Any]:
     """Move a version to a stage."""
     if archive_existing_versions and stage not in ENVIRONMENTS:
-        raise Invalid(f"archive_existing_versions goes with Staging and Production, not with {stage}.")
+        raise Invalid(f"archive_existing_versions can be sent with Staging and Production, not with {stage}.")
     row = mlflow.version(name, version)
     mlflow_actions.move(row.id, stage, actor=g.actor, ends_last=archive_existing_versions)
     return shown(name, version)
@@ -79,7 +79,7 @@ def transition_stage(name: str, version: int, stage: str, archive_existing_versi
 
 @on("DELETE", "/delete", Role.ADMIN, contract.Numbered)
 def delete_version(name: str, version: int) -> None:
-    """Delete a version, and its aliases where no gate guards them."""
+    """Delete a version, and those of its aliases that no gate guards."""
     actions.delete(mlflow.version(name, version).id, actor=g.actor, with_aliases=True)
 
 
@@ -91,7 +91,7 @@ def get_version(name: str, version: int) -> dict[str, Any]:
 
 @on("GET", "/get-download-uri", Role.VIEWER, contract.Numbered)
 def get_download_uri(name: str, version: int) -> dict[str, Any]:
-    """Return the source: clients find what it names by themselves."""
+    """Return the source, from which clients load the files themselves."""
     row = mlflow.version(name, version)
     if row.source is None:
         raise Invalid(

@@ -24,7 +24,7 @@ from catapult.tables import Role
 
 PATH = "/registered-models"
 STORAGE_PATH = "mlflow"
-"""Where the images of a model are that MLflow made: it has sources instead."""
+"""The storage path of models that MLflow's clients create: their versions have sources instead of images."""
 
 blp = Blueprint("models", __name__)
 on = partial(endpoint, blp)
@@ -116,7 +116,7 @@ def set_alias(name: str, alias: str, version: int) -> None:
 
 @on("DELETE", "/alias", Role.PUBLISHER, contract.Alias)
 def delete_alias(name: str, alias: str) -> None:
-    """Remove an alias. One that the model does not have is none the less gone, as with MLflow's own server."""
+    """Remove an alias. No error if the model does not have it, as with MLflow's own server."""
     model = mlflow.model(name)
     with suppress(NotFound):
         alias_actions.remove(model.id, alias, actor=g.actor)

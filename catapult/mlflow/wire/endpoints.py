@@ -26,7 +26,7 @@ def endpoint(
 ) -> Callable[[View], Callable[[], Response]]:
     """Return a decorator for a view of these methods that needs this role or a higher one.
 
-    The view gets the fields of the message and returns the answer's, or None for an empty one. One that can be asked by `GET` only
+    The view gets the fields of the message and returns the answer's, or None for an empty answer. A view with the method `GET` only
     reads. `one_statement` says that its change is a single statement, which needs no transaction.
     """
     message = schema()

@@ -1,4 +1,4 @@
-"""Models and versions as MLflow's messages. 64-bit numbers are texts there, as in JSON of Protocol Buffers."""
+"""Models and versions as MLflow's messages. 64-bit numbers are strings, as in the JSON form of Protocol Buffers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def model(row: Any, latest: Sequence[Any], aliases: Aliases) -> dict[str, Any]:
 
 
 def version(row: Any) -> dict[str, Any]:
-    """Return the version. Its `version` is its number, which MLflow's clients count on."""
+    """Return the version. Its `version` is its number, since MLflow's clients need a whole number there."""
     return {
         "name": row.name,
         "version": str(row.number),
@@ -47,7 +47,7 @@ def version(row: Any) -> dict[str, Any]:
 
 
 def _tags(tags: Any) -> list[dict[str, str]]:
-    """Return the tags. A row of before they were checked may have anything else there."""
+    """Return the tags. Rows that are older than the check of tags may have other JSON in their place."""
     pairs = tags.items() if isinstance(tags, dict) else ()
     return [{"key": key, "value": value} for key, value in pairs if isinstance(value, str)]
 

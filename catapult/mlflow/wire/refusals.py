@@ -1,4 +1,4 @@
-"""Refusals in MLflow's form. Clients try anything from 500 up again for minutes, so only 503 is: the database will be back."""
+"""Refusals in MLflow's form. Clients retry any status from 500 up for minutes, so only 503 is used: the database will be back."""
 
 import json
 import re
@@ -11,15 +11,15 @@ from catapult import errors
 from catapult.errors import Blocked, Conflict, Refusal
 from catapult.web import auth
 
-HERE = re.compile(r"/(ajax-)?api/[0-9.]+/mlflow(/|\Z)")
-ELSEWHERE = (
+MLFLOW_PATH = re.compile(r"/(ajax-)?api/[0-9.]+/mlflow(/|\Z)")
+NOT_SERVED = (
     "Catapult has no {}: it is the registry of MLflow's clients and has models, versions, tags and aliases. Runs, experiments, "
     "logged models, traces and webhooks are at the tracking server: set MLFLOW_TRACKING_URI to that."
 )
 
 
 class AlreadyExists(Conflict):
-    """A name is taken. Clients that register a version count on this refusal of the model that is there."""
+    """A name is taken. Clients that register a version create its model first, and expect this refusal if the model exists."""
 
 
 CODES: dict[type[Refusal], tuple[str, int]] = {
@@ -38,9 +38,9 @@ CODES: dict[type[Refusal], tuple[str, int]] = {
 OTHER = ("INTERNAL_ERROR", 400)
 
 
-def answers_here() -> bool:
-    """Return whether the request is of a client of MLflow."""
-    return HERE.match(request.path) is not None
+def is_mlflow_request() -> bool:
+    """Return whether a client of MLflow sent the request."""
+    return MLFLOW_PATH.match(request.path) is not None
 
 
 def answer(refusal: Refusal) -> Response:
@@ -50,7 +50,7 @@ def answer(refusal: Refusal) -> Response:
     if refusal.errors and type(refusal) is errors.Invalid:
         message = " ".join(f"Invalid value for {field}: {text}" for field, text in _texts(refusal.errors))
     if request.url_rule is None and isinstance(refusal, errors.NotFound | errors.MethodNotAllowed):
-        code, status, message = "ENDPOINT_NOT_FOUND", 404, ELSEWHERE.format(f"{request.method} {request.path}")
+        code, status, message = "ENDPOINT_NOT_FOUND", 404, NOT_SERVED.format(f"{request.method} {request.path}")
     if code == OTHER[0]:
         message += f" request_id: {auth.request_id()}"
     response = Response(json.dumps({"error_code": code, "message": message}), status, content_type="application/json")
@@ -72,7 +72,7 @@ def _texts(faults: object, field: str = "") -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def already_exists(message: str) -> Iterator[None]:
-    """Raise AlreadyExists, with this message, for a Conflict that no gate and no freeze makes."""
+    """Raise AlreadyExists, with this message, instead of a Conflict, unless a gate or a freeze raised it."""
     try:
         yield
     except Conflict as conflict:

@@ -15,15 +15,15 @@ def page(
     listing: Listing, max_results: int, page_token: str, filter: str, order_by: list[str]
 ) -> tuple[list[Any], str]:
     """Return at most `max_results` rows and about 8 MiB, and the token of the next page: "" if there is none. Raises Invalid."""
-    asked = [("filter", filter), *(("order_by", order) for order in order_by)]
-    after = _opened(page_token, asked) if page_token else None
+    search = [("filter", filter), *(("order_by", order) for order in order_by)]
+    after = _opened(page_token, search) if page_token else None
     rows, more = slots.limited(listing, lambda each: _rows(each, Page(max_results, after=after)))
-    return rows, page_tokens.sign(listing, rows[-1], asked) if more else ""
+    return rows, page_tokens.sign(listing, rows[-1], search) if more else ""
 
 
-def _opened(token: str, asked: page_tokens.Filters) -> Any:
+def _opened(token: str, search: page_tokens.Filters) -> Any:
     try:
-        return page_tokens.opened(token, asked)
+        return page_tokens.opened(token, search)
     except Invalid as error:
         raise Invalid(f"Invalid page token {token[:80]!r}: it is of another search than {request.path}.") from error
 
