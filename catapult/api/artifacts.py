@@ -1,6 +1,6 @@
 """`/api/v1/versions/{id}/artifacts`, `/signature` and `/api/v1/artifacts`: the files of versions.
 
-What takes file I/O is answered by the process for files, `server/file_process.py`, in every other one with 503.
+Requests that read or write files are answered by the process for files, `server/file_process.py`; other processes answer 503.
 """
 
 from datetime import UTC, datetime

@@ -21,7 +21,7 @@ def of(rows: Sequence[Any]) -> Comparison:
     """Return the comparison of these versions with the first."""
     versions = [{"id": row.id, "model_name": row.model_name, "version": row.version} for row in rows]
     compared = compare([parsed(row.metadata_) for row in rows])
-    return Comparison(JsonText(json.dumps(versions)), JsonText(_written([_key(row) for row in compared.rows])))
+    return Comparison(JsonText(json.dumps(versions)), JsonText(_encode([_key(row) for row in compared.rows])))
 
 
 def _key(row: Row) -> dict[str, Any]:
@@ -36,18 +36,18 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _finite(number: Number | None) -> Number | None:
-    """Return the number if it fits a 64-bit float, since a reader might read another as infinity."""
+    """Return the number if it fits a 64-bit float, or None: a client might read a larger one as infinity."""
     try:
         return None if number is None or math.isinf(float(number)) else number
     except OverflowError:
         return None
 
 
-def _written(value: Any) -> str:
+def _encode(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(name)}:{_written(inner)}" for name, inner in value.items()) + "}"
+        return "{" + ",".join(f"{json.dumps(name)}:{_encode(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_written, value)) + "]"
+        return "[" + ",".join(map(_encode, value)) + "]"
     return json.dumps(value, ensure_ascii=False)

@@ -48,7 +48,7 @@ def get_environment(name: str) -> Any:
 def put_environment(body: dict[str, Any], name: str) -> Environment:
     """Create or change an environment"""
     environment, _ = actions.put(name, body, actor=g.actor, expected=etags.expected())
-    # Answered from what was committed, since it may be deleted by now. A freeze may have ended by itself.
+    # Set here, not read again: the environment may be deleted by now. A freeze may have ended by itself.
     set_committed_value(environment, "frozen", actions.freeze_reason(environment) is not None)
     return environment
 

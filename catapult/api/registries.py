@@ -1,4 +1,4 @@
-"""`/api/v1/registries`, for admins without bounds, and `/api/v1/registry-events`, what registries tell."""
+"""`/api/v1/registries`, for admins without bounds, and `/api/v1/registry-events`, for their notifications."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,7 @@ from catapult.queries.lists.paging import Listing
 from catapult.rules import registry_events
 from catapult.tables import ImageRegistry, Role
 
-blp = Blueprint("registries", __name__, url_prefix="/api/v1", description="Image registries, and what they tell")
+blp = Blueprint("registries", __name__, url_prefix="/api/v1", description="Image registries, and their notifications")
 
 
 @blp.get("/registries", Role.ADMIN)

@@ -27,7 +27,7 @@ blp = Blueprint("service", __name__, url_prefix="/api", description="Health and 
 probes = PlainBlueprint("probes", __name__)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 LATE = 300
-"""Seconds for which a job may be due."""
+"""Seconds that a job may be overdue."""
 UNREACHABLE = "The database cannot be reached."
 WRONG_SCHEMA = "The schema is not at its head. Run `flask up` or `flask db upgrade`."
 INCOMPLETE = (
@@ -80,7 +80,7 @@ def show_metrics() -> Response:
 
 
 def info() -> SimpleNamespace:
-    """Return what runs here, from two statements."""
+    """Return the versions of what runs here, and the size of the registry, from two statements."""
     database = registry.database()
     return SimpleNamespace(
         name="catapult",
@@ -103,7 +103,7 @@ def _each_check() -> Response:
         else:
             outcomes[name] = _outcome(check, reason)
     ready = all(outcome["status"] == "ok" for outcome in outcomes.values())
-    for name, (check, reason) in WATCHED.items():
+    for name, (check, reason) in NOT_DECISIVE.items():
         outcomes[name] = _outcome(check, reason) if ready else {"status": "skipped"}
     if files := current_files():
         outcomes["files"] = _state_of(files) if ready else {"status": "skipped"}
@@ -111,7 +111,7 @@ def _each_check() -> Response:
 
 
 def _state_of(files: Files) -> dict[str, Any]:
-    """Return whether the storage of files can be written, as the process for files found last."""
+    """Return whether files can be stored, by the last check of the process for files."""
     began = time.perf_counter()
     try:
         state = files.ask("state")
@@ -134,7 +134,7 @@ def _worker_runs() -> bool:
     return jobs.depth().runs
 
 
-def _jobs_get_done() -> bool:
+def _jobs_are_on_time() -> bool:
     depth = jobs.depth()
     return not depth.failed and not depth.failing and depth.oldest <= LATE
 
@@ -156,7 +156,7 @@ def _schema_fits() -> bool:
     return registry.migration() == schema_version.head()
 
 
-def _schema_is_whole() -> bool:
+def _schema_is_complete() -> bool:
     return not schema_version.missing()
 
 
@@ -167,15 +167,18 @@ def _json(body: dict[str, Any], healthy: bool = True) -> Response:
 
 SCHEMA: dict[str, tuple[Callable[[], bool], str]] = {
     "migrations": (_schema_fits, WRONG_SCHEMA),
-    "schema": (_schema_is_whole, INCOMPLETE),
+    "schema": (_schema_is_complete, INCOMPLETE),
 }
 CHECKS = {
     "database": (_database_answers, UNREACHABLE),
     **SCHEMA,
     "settings": (_salt_fits, "API_KEY_SALT is not the one that the stored keys were created with."),
 }
-WATCHED: dict[str, tuple[Callable[[], bool], str]] = {
+NOT_DECISIVE: dict[str, tuple[Callable[[], bool], str]] = {
     "worker": (_worker_runs, "No worker has run a job in the last minute. Start `flask worker`."),
-    "jobs": (_jobs_get_done, f"A job fails again and again, or has been due for more than {LATE} seconds. See /jobs."),
+    "jobs": (
+        _jobs_are_on_time,
+        f"A job fails again and again, or has been due for more than {LATE} seconds. See /jobs.",
+    ),
 }
-"""What works on without: it is shown, and the server is ready all the same."""
+"""Checks that are shown but do not decide whether the server is ready."""

@@ -1,6 +1,6 @@
 """`/api/v1/uploads`: resumable uploads by tus 1.0: a file in several requests, which continue where a connection broke.
 
-The process for files answers all of it. Source: https://tus.io/protocols/resumable-upload.
+The process for files answers all of these requests. Source: https://tus.io/protocols/resumable-upload.
 """
 
 import binascii
@@ -77,7 +77,7 @@ HASHES = Hashes()
 
 @blp.before_request
 def check_client() -> None:
-    """Check what every request but OPTIONS has: the protocol's version, and a publisher's key."""
+    """Check the protocol's version and the publisher's key, which every request but OPTIONS needs."""
     if request.method != "OPTIONS":
         if request.headers.get("Tus-Resumable") != VERSION:
             raise PreconditionFailed(f"Send Tus-Resumable: {VERSION}. No other version of tus is supported.")
@@ -115,7 +115,7 @@ def create() -> Response:
     answer = _answer(201, upload.expires_at)
     answer.headers["Location"] = addresses.mounted(f"/api/v1/uploads/{upload.id}")
     if upload.size_bytes == 0:
-        _finished(current_storage(), upload, hashlib.sha256())
+        _finish(current_storage(), upload, hashlib.sha256())
     return answer
 
 
@@ -132,7 +132,7 @@ def show(upload_id: UUID) -> Response:
 
 @blp.patch("/<uuid:upload_id>", provide_automatic_options=False)
 def write(upload_id: UUID) -> Response:
-    """Append the body at `Upload-Offset`. After the last one, `Location` is the address of the file."""
+    """Append the body at `Upload-Offset`. After the last byte, `Location` is the address of the file."""
     if request.mimetype != "application/offset+octet-stream":
         raise UnsupportedMediaType("Send Content-Type: application/offset+octet-stream.")
     offset, checksum = _number("Upload-Offset"), _checksum()
@@ -142,10 +142,10 @@ def write(upload_id: UUID) -> Response:
         raise Locked("Another request is writing to this upload.", retry_after=1)
     try:
         db.session.remove()
-        offset, digest = _written(storage, upload, offset, writer, checksum)
+        offset, digest = _write_body(storage, upload, offset, writer, checksum)
         answer = _answer(204, upload.expires_at)
         if offset == upload.size_bytes:
-            answer.headers["Location"] = _finished(storage, upload, digest or _hashed(storage, upload_id, writer))
+            answer.headers["Location"] = _finish(storage, upload, digest or _hash(storage, upload_id, writer))
         else:
             actions.renew(writer)
         answer.headers["Upload-Offset"] = str(offset)
@@ -165,25 +165,25 @@ def cancel(upload_id: UUID) -> Response:
     return Response(status=204)
 
 
-def _written(
+def _write_body(
     storage: Storage, upload: Any, offset: int, writer: UUID, checksum: tuple[Any, bytes] | None
 ) -> tuple[int, Any]:
-    """Write the body, and return how long the upload is then, and the hash of all of it if that is known."""
-    there = _length(storage, upload.id)
-    if there != offset:
-        raise Conflict(f"The upload has {there} bytes; send from there on.")
+    """Write the body, and return the upload's new length, and the hash of all its bytes if that is known."""
+    length = _length(storage, upload.id)
+    if length != offset:
+        raise Conflict(f"The upload has {length} bytes; send from there on.")
     digest = HASHES.take(upload.id, offset)
     digests = [each for each in (digest, checksum and checksum[0]) if each]
-    left = upload.size_bytes - offset
-    refusal = TooLarge(f"The upload has {upload.size_bytes} bytes, of which {left} are left.")
-    body = Incoming(incoming.body(left, refusal), left, refusal, *digests)
-    there = storage.write(upload.id.hex, offset, _renewing(body, writer))
+    remaining = upload.size_bytes - offset
+    refusal = TooLarge(f"The upload has {upload.size_bytes} bytes, of which {remaining} are left.")
+    body = Incoming(incoming.body(remaining, refusal), remaining, refusal, *digests)
+    length = storage.write(upload.id.hex, offset, _renewing(body, writer))
     if checksum and checksum[0].digest() != checksum[1]:
         storage.cut(upload.id.hex, offset)
-        raise ChecksumMismatch("The checksum of what arrived differs, so it was discarded.")
+        raise ChecksumMismatch("The bytes that arrived have another checksum, so they were discarded.")
     if digest:
-        HASHES.put(upload.id, there, digest)
-    return there, digest
+        HASHES.put(upload.id, length, digest)
+    return length, digest
 
 
 def _renewing(pieces: Iterable[bytes], writer: UUID) -> Iterator[bytes]:
@@ -197,15 +197,15 @@ def _renewing(pieces: Iterable[bytes], writer: UUID) -> Iterator[bytes]:
         yield piece
 
 
-def _hashed(storage: Storage, upload_id: UUID, writer: UUID) -> Any:
-    """Return the hash of the whole upload, which another process, or several requests ago, wrote the beginning of."""
+def _hash(storage: Storage, upload_id: UUID, writer: UUID) -> Any:
+    """Return the hash of the whole upload, read again: this process no longer knows it, or another process wrote the beginning."""
     digest = hashlib.sha256()
     for piece in _renewing(storage.written(upload_id.hex), writer):
         digest.update(piece)
     return digest
 
 
-def _finished(storage: Storage, upload: Any, digest: Any) -> str:
+def _finish(storage: Storage, upload: Any, digest: Any) -> str:
     """Turn the upload into a file of its version, and return the file's address."""
     if upload.size_bytes == 0:
         storage.write(upload.id.hex, 0, [])
@@ -267,7 +267,7 @@ def _number(header: str) -> int:
 
 
 def _checksum() -> tuple[Any, bytes] | None:
-    """Return a new hash and what it has to be after the body, as `Upload-Checksum` says."""
+    """Return a new hash, and its expected value after the body, from `Upload-Checksum`."""
     sent = request.headers.get("Upload-Checksum")
     if sent is None:
         return None

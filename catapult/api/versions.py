@@ -86,8 +86,8 @@ def get_version(version_id: UUID) -> Any:
 @blp.answers(200, VersionOut, etag=True, refuses=(NotFound, Conflict, PreconditionFailed))
 def edit_version(body: dict[str, Any], version_id: UUID) -> Version:
     """Change a version's fields, promote or demote it"""
-    beside = {name: body.pop(name, None) for name in ("is_release", "reason")}
-    return actions.edit(version_id, body, actor=g.actor, expected=etags.expected(), **beside)
+    promotion = {name: body.pop(name, None) for name in ("is_release", "reason")}
+    return actions.edit(version_id, body, actor=g.actor, expected=etags.expected(), **promotion)
 
 
 @blp.delete("/<uuid:version_id>", Role.ADMIN)

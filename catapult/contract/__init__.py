@@ -1,1 +1,1 @@
-"""What goes in and out at every door: the schemas behind the OpenAPI document, their fields, and strict JSON."""
+"""What every door accepts and answers: the schemas of the OpenAPI document, their fields, and strict JSON."""

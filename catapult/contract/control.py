@@ -294,7 +294,7 @@ class ApprovalOut(RowOut):
 
 
 class CommentIn(Create):
-    """A comment on a version, for everybody to see. It holds nothing back."""
+    """A comment on a version, for everybody to see. It blocks nothing."""
 
     text = text(COMMENT_LENGTH, required=True, metadata=says("Plain text.", "The German slice looks wrong"))
     asks_for_changes = Flag(metadata=says("Ask for changes; the inbox shows the latest such comment.", True))
@@ -317,8 +317,8 @@ class CommentOut(RowOut):
 
 
 class DecisionOut(RowOut):
-    """A promotion, demotion, deployment, rollback or retirement, or a change of an alias that gates guard, and everything that
-    let it through. It never changes."""
+    """A promotion, demotion, deployment, rollback or retirement, or a change of an alias that gates guard, with all the evidence
+    that allowed it. It never changes."""
 
     kind = choice(DecisionKind, attribute="kind_", metadata=says("What was decided.", "promote"))
     at = Time(metadata=says("When.", EXAMPLE_TIME))
@@ -344,7 +344,7 @@ class DecisionOut(RowOut):
 
 
 class DecidedDeploymentOut(DeploymentOut):
-    """A deployment, with the decision that made it live or let it begin."""
+    """A deployment, with the decision by which it began or went live."""
 
     decision = fields.Nested(
         DecisionOut, allow_none=True, metadata=says("Null if it did not get there, or no evidence was kept then.")

@@ -1,4 +1,4 @@
-"""Marshmallow fields and base schemas: stricter than the stock ones on the way in, compiled on the way out."""
+"""Marshmallow fields and base schemas: stricter than marshmallow's own for input, and compiled for output."""
 
 import json
 import re
@@ -183,8 +183,8 @@ OPTIONAL = {"x-optional": True}
 
 
 class Out(Schema):
-    """An answer of the API. Encoding is compiled once a class, so that a page of 1,000 rows costs no machinery, and
-    metadata that PostgreSQL gave as text is passed through."""
+    """An answer of the API. The encoder is compiled once a class, for the speed of pages of 1,000 rows. Metadata that
+    PostgreSQL returned as text is passed through."""
 
     _encoders: ClassVar[dict[tuple[str, ...] | None, Callable[[Any], str]]]
 
@@ -233,7 +233,7 @@ def _compile(schema: Schema, names: tuple[str, ...] | None) -> Callable[[Any], s
 
 
 def _plain(value: Any) -> Any:
-    """Return the value as a type that JSON has."""
+    """Return the value as a JSON type."""
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, UUID):
@@ -282,7 +282,7 @@ class Query(Schema):
         unknown = RAISE
 
 
-# --- makers of fields -------------------------------------------------------------------------------------------------
+# --- functions that return fields -------------------------------------------------------------------------------------
 
 
 def says(description: str, example: Any = None) -> dict[str, Any]:
@@ -312,7 +312,7 @@ def matching(pattern: str, longest: int, error: str, flags: re.RegexFlag = re.AS
 
 
 def unbroken(description: str, example: Any = None, **kwargs: Any) -> fields.String:
-    """Return a field of a query for a name that has no blank: one is nearly always a `+` that was not encoded."""
+    """Return a field of a query for a name without blanks: a blank is nearly always a `+` that was not encoded."""
     error = "Must have no blank, which nothing of this kind has. In a query, write + as %2B."
     rule = validate.Regexp("[^ ]*\\Z", error=error)
     return fields.String(validate=rule, metadata={**says(description, example), "pattern": "^[^ ]*$"}, **kwargs)

@@ -1,4 +1,4 @@
-"""What MLflow's clients send: the messages of its registry, version 2.0. Fields that are not known here are left out."""
+"""Schemas of the messages that MLflow's clients send to a registry, version 2.0. Unknown fields are ignored."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Schemas of image registries, and of what they tell when an image is pushed."""
+"""Schemas of image registries, and of their notifications of pushed images."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def _allow_http(**kwargs: Any) -> Flag:
 
 
 class _Host:
-    """The check of `host` that a new registry and a changed one share."""
+    """The check of `host`, for new registries and for changes."""
 
     @validates("host")
     def check_host(self, value: str, **_: Any) -> None:
@@ -69,7 +69,7 @@ class _Host:
 
 
 class RegistryIn(_Host, Create):
-    """How an image registry is asked about some of its repositories."""
+    """A new image registry: how it is called, and for which of its repositories."""
 
     host = _host(required=True)
     repositories = _repositories(required=True)
@@ -110,7 +110,7 @@ class RegistryOut(RowOut):
 
 
 class RegistryNotification(In):
-    """A notification of docker-registry or Harbor. It is their format, so what is not known here is ignored."""
+    """A notification of docker-registry or Harbor. The format is theirs, so unknown fields are ignored."""
 
     class Meta:
         unknown = EXCLUDE

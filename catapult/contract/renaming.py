@@ -7,13 +7,13 @@ from catapult.contract.schemas import ModelOut, new_model_name
 
 
 class Rename(Create):
-    """Another name for the model. The old one goes on to lead to it."""
+    """A new name for the model. The old name still leads to it."""
 
     name = new_model_name("Its new name, which no other model has or had.")
 
 
 class RenamedOut(ModelOut):
-    """A model, and what is for it no more, or is for it now, by its new name."""
+    """A renamed model, and the gates and keys that no longer apply to it, or apply to it now."""
 
     gates_lost = fields.List(fields.Dict(), metadata=says("Gates, `id model target kind`, that applied to it.", []))
     gates_gained = fields.List(fields.Dict(), metadata=says("Gates that apply to it now.", []))

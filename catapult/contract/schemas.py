@@ -1,4 +1,4 @@
-"""Schemas of models, versions and deployments, one class each way. They make the OpenAPI document."""
+"""Schemas of models, versions and deployments, separate classes for requests and answers. They are in the OpenAPI document."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def environment_name(**kwargs: Any) -> fields.String:
 
 
 def check_not_reserved(name: str) -> None:
-    """Raise ValidationError if a segment after the first is a word of the addresses."""
+    """Raise ValidationError if a segment after the first is a path segment of the API or the pages."""
     if environment_names.is_reserved(name):
         raise ValidationError(environment_names.RESERVED)
 

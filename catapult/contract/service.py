@@ -45,7 +45,7 @@ def _name(**kwargs: Any) -> fields.String:
 
 def _email(**kwargs: Any) -> fields.String:
     about = says("Unique; shown to admins and to the person.", "dana@example.com")
-    # PostgreSQL, Python and ECMA-262 differ in what a blank is; none of them is in an address, and no control character.
+    # PostgreSQL, Python and ECMA-262 differ in what a blank is. An address has none by any of them, and no control character.
     part = r"[^@\s\u0000-\u001f\u007f-\u009f\ufeff]+"
     return matching(f"{part}@{part}", EMAIL_LENGTH, "Must be an email address.", re.UNICODE, metadata=about, **kwargs)
 
@@ -66,7 +66,7 @@ def _person(person_id: Any, name: str | None) -> dict[str, str] | None:
 
 
 class OwnKeyIn(Create):
-    """A new key of your own. What is left out is as the key that asks has it."""
+    """A new key of your own. Omitted fields are taken from the key that sends the request."""
 
     name = _name(required=True)
     role = choice(Role, metadata=says("At most the role of the key that asks.", "publisher"))
@@ -238,7 +238,7 @@ class NewKeyOut(KeyOut):
 
 
 class RotatedKeyOut(NewKeyOut):
-    """The new key, and when the old one stops to work."""
+    """The new key, and the time when the old one stops working."""
 
     old_expires_at = Time(metadata=says("When the key that it replaces expires.", EXAMPLE_TIME))
 

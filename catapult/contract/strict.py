@@ -19,7 +19,7 @@ class Unusable(ValueError):
 
 
 def load(schema: Schema, data: dict[str, Any], faults: dict[str, Any]) -> dict[str, Any]:
-    """Return the data loaded by the schema. Raises Invalid, naming every bad field; `faults` were found before."""
+    """Return the data loaded by the schema. Raises Invalid, naming every bad field, with the `faults` already known."""
     try:
         loaded: dict[str, Any] = schema.load({name: value for name, value in data.items() if name not in faults})
     except ValidationError as error:

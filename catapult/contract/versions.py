@@ -1,4 +1,4 @@
-"""Schemas of versions, one class each way."""
+"""Schemas of versions, separate classes for requests and answers."""
 
 from typing import Any
 

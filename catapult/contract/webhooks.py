@@ -55,7 +55,7 @@ class WebhookIn(Create):
 
 
 class NoFields(Create):
-    """An empty object, or no body: the address says it all."""
+    """An empty object, or no body."""
 
 
 class WebhookEdit(In):

@@ -30,8 +30,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         """Return a decorator for a view at this address that needs this role or a higher one.
 
         `one_statement` says that the view's change is a single statement, which needs no transaction unless an answer is
-        stored. A transaction that collided with another one is tried three times in all; a view that `streams` a body, which
-        cannot be read twice, sees to that itself.
+        stored. A transaction that collided with another one is tried three times in all. A view that `streams` a body, which
+        cannot be read twice, retries by itself.
         """
 
         def decorator(view: View) -> View:
@@ -57,7 +57,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
     delete = partialmethod(_endpoint, "DELETE")
 
     def arguments(self, schema: type[Schema], **options: Any) -> Decorator:
-        """Pass what was sent, loaded by the schema, to the view as its first argument. Raises what `load` raises."""
+        """Pass the body or query, loaded by the schema, to the view as its first argument. Raises what `load` raises."""
         location = "query" if issubclass(schema, Query) else "json"
         describe = super().arguments(schema, location=location, **options)
         receive = bodies.receiver(schema(), location)

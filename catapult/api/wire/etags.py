@@ -12,14 +12,14 @@ TAG = re.compile(r'"(\d{1,18})-[0-9a-f]{16}(?:-gzip)?"')
 
 
 def of(row: Any, body: bytes) -> str:
-    """Return the answer's tag: the counter tells changes of the row itself, the hash tells any other."""
+    """Return the answer's tag: the counter shows a change of the row itself, the hash any other change."""
     return f'"{row.counter}-{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
 
 
 def expected() -> set[int] | None:
-    """Return the row counters that `If-Match` accepts, or None for any. A tag of another form matches nothing.
+    """Return the row counters that `If-Match` accepts, or None for any. A malformed tag matches nothing.
 
-    Raises PreconditionFailed if all are weak: RFC 9110 compares strongly here.
+    Raises PreconditionFailed if all are weak: RFC 9110 requires strong comparison here.
     """
     sent = request.headers.get("If-Match", "*").strip()
     if sent == "*":

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: flask-smorest makes it from the schemas; this file adds what all endpoints share."""
+"""The OpenAPI 3.1 document: flask-smorest generates it from the schemas; this file adds what all endpoints share."""
 
 import re
 from typing import Any
@@ -102,7 +102,7 @@ def document(app: Flask, api: Api) -> dict[str, Any]:
 
 
 def _message(kind: EventType) -> dict[str, Any]:
-    """Return what a receiver of this event has to serve."""
+    """Return the operation that a receiver of this event has to serve."""
     return {
         "summary": f"Receive {kind}",
         "operationId": f"receive_{kind.replace('.', '_')}",

@@ -1,4 +1,4 @@
-"""Query parameters, one class a list. They make the OpenAPI document, as the schemas do."""
+"""Query parameters, one class a list. They are in the OpenAPI document, as the schemas are."""
 
 import re
 from typing import Any, ClassVar
@@ -106,7 +106,7 @@ ConsistencyQuery = Query.from_dict(
     },
     name="ConsistencyQuery",
 )
-"""Made by a call, since `from` is a word of Python."""
+"""Created by a call, since `from` is a keyword of Python."""
 
 
 class DeleteModelQuery(Query):

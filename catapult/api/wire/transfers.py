@@ -16,24 +16,24 @@ from catapult.web import file_bytes, incoming
 from catapult.web.incoming import Received
 
 DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
-SECONDS = 60
-"""For which an address at S3 may be used."""
+ADDRESS_SECONDS = 60
+"""How long a presigned address at S3 is valid."""
 BY_NGINX = "/-/files/"
-"""nginx's own location of the storage's folder `blobs`."""
+"""nginx's internal location of the storage's folder `blobs`."""
 SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""What people uploaded never runs as this site."""
+"""The policy of downloaded files, so that an uploaded page never runs as this site."""
 
 
 def receive(most: int, refusal: Refusal) -> Received:
-    """Store the request's body. Raises Invalid if it is not what `Content-Digest` says, and `refusal` for more bytes than `most`.
+    """Store the request's body, or nothing after an error.
 
-    Nothing is stored then.
+    Raises Invalid if its hash is not the one in `Content-Digest`, and `refusal` for more than `most` bytes.
     """
-    wanted = _wanted()
+    announced = _announced_digest()
     received = incoming.store(incoming.body(most, refusal), most, refusal)
     try:
         _check_length(received.size)
-        _check_digest(wanted, received.sha256)
+        _check_digest(announced, received.sha256)
     except BaseException:
         received.drop()
         raise
@@ -41,19 +41,19 @@ def receive(most: int, refusal: Refusal) -> Received:
 
 
 def _check_length(size: int) -> None:
-    """Raise BadRequest if the client left before the end: gunicorn then ends the body as if it were whole."""
+    """Raise BadRequest if the client disconnected before the end of the body: gunicorn reports that as a normal end."""
     if request.content_length not in (None, size):
         raise BadRequest(f"The body ended after {size} of {request.content_length} bytes. Send it again.")
 
 
-def _check_digest(wanted: str | None, arrived: str) -> None:
-    if wanted not in (None, arrived):
+def _check_digest(announced: str | None, arrived: str) -> None:
+    if announced not in (None, arrived):
         message = f"The body that arrived has the SHA-256 {arrived}. Send it again."
         raise Invalid("The file was changed on its way.", errors={"Content-Digest": [message]})
 
 
-def _wanted() -> str | None:
-    """Return the SHA-256 in hex of the header Content-Digest (RFC 9530), or None. Raises Invalid for another form of it."""
+def _announced_digest() -> str | None:
+    """Return the SHA-256 in hex of the header Content-Digest (RFC 9530), or None. Raises Invalid if it has another form."""
     header = request.headers.get("Content-Digest")
     if header is None:
         return None
@@ -65,7 +65,7 @@ def _wanted() -> str | None:
 
 
 class Seekable:
-    """Bytes as Werkzeug reads a file: it may seek once, before the first piece. `read` gets the position, and opens them."""
+    """A file for Werkzeug to read, which may seek before the first piece. `read` opens the file at that position."""
 
     def __init__(self, read: Callable[[int], Iterator[bytes]]) -> None:
         self.read, self.position = read, 0
@@ -90,14 +90,14 @@ class Seekable:
 
 
 def send(artifact: Any) -> Any:
-    """Return the answer with the file, or with the part of it that was asked for. Raises what `file_bytes.reader` raises."""
+    """Return the answer with the file, or with the requested range of it. Raises what `file_bytes.reader` raises."""
     db.session.remove()
     read = file_bytes.reader(artifact)
     if artifact.mount_path:
         return _response(artifact, read)
     storage = current_storage()
-    if elsewhere := _elsewhere(storage, artifact.sha256, _name(artifact), artifact.media_type):
-        return redirect(elsewhere, 307)
+    if address := _s3_address(storage, artifact.sha256, _name(artifact), artifact.media_type):
+        return redirect(address, 307)
     response = _response(artifact, read)
     if isinstance(storage, Folder) and current_settings().files_by_nginx and response.status_code in (200, 206):
         return _by_nginx(response, storage.name_of(artifact.sha256))
@@ -122,11 +122,14 @@ def _response(artifact: Any, read: file_bytes.Read) -> Response:
     return response
 
 
-def _elsewhere(storage: Storage, sha256: str, name: str, media_type: str) -> str | None:
-    """Return the address at S3 that the file is fetched from, if it is there; a page's images come from this site alone."""
+def _s3_address(storage: Storage, sha256: str, name: str, media_type: str) -> str | None:
+    """Return a presigned address if the file is in S3 and may be fetched from there, or None.
+
+    The policy of the pages forbids images from other sites.
+    """
     if current_settings().s3_proxy or request.headers.get("Sec-Fetch-Dest") == "image":
         return None
-    return storage.address(sha256, SECONDS, name, media_type)
+    return storage.address(sha256, ADDRESS_SECONDS, name, media_type)
 
 
 def _by_nginx(response: Response, name: str) -> Response:
