@@ -194,8 +194,8 @@ class Names:
 
     def _run(self, key: tuple[int, str], future: "Future[list[str]]") -> None:
         try:
-            found = socket.getaddrinfo(key[1], None, type=socket.SOCK_STREAM)
-            future.set_result(list(dict.fromkeys(str(address[0]) for *_, address in found)))
+            results = socket.getaddrinfo(key[1], None, type=socket.SOCK_STREAM)
+            future.set_result(list(dict.fromkeys(str(address[0]) for *_, address in results)))
         except BaseException as error:
             future.set_exception(error)
         finally:

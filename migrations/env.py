@@ -43,7 +43,7 @@ with database_running(current_settings()):
     if why := registry.unreachable_reason():
         raise CommandError(f"The database does not answer: {why} Check DATABASE_URL and the server.")
     with db.engine.connect() as connection:
-        if problem := registry.unsuitable(connection):
+        if problem := registry.why_unsuitable(connection):
             raise CommandError(problem)
         connection.rollback()
         try:

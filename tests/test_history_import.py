@@ -130,7 +130,7 @@ def test_a_file_with_a_wrong_line_changes_nothing(api, versions, imported, trail
     ("raw", "said"),
     [
         (b'{"model": "a",\n', "Line 1: The body is not JSON"),
-        (b"[]\n", "Line 1: is no JSON object"),
+        (b"[]\n", "Line 1: is not a JSON object"),
         (b'{"model": "a", "model": "b"}\n', "Line 1: "),
         (b"\n\n", "There is no line to import"),
         (b"\xff\n", "Line 1: "),

@@ -88,7 +88,7 @@ def _check_counts(version: Version, target: str, facts: Sequence[Any], voice: UU
     reasons = [gates.reason_cannot_approve(fact, voice, role) for fact in requiring]
     if all(reasons):
         raise Conflict(f"Your approval would not count: {reasons[0]}.")
-    given = [approval for verdict in queries.judged(facts, None) for approval in verdict.approvals]
+    given = [approval for verdict in queries.evaluate(facts, None) for approval in verdict.approvals]
     if any(approval.void is None and approval.voice == voice for approval in given):
         raise Conflict("You have already approved it.")
 

@@ -145,7 +145,7 @@ def judge(facts: Sequence[Any], target: str, *, actor: Actor, force: bool = Fals
     is read here counts until the transaction ends.
     """
     signed = queries.signatures(facts)
-    verdicts = queries.judged(facts, actor.voice, next(iter(signed.values()), None))
+    verdicts = queries.evaluate(facts, actor.voice, next(iter(signed.values()), None))
     if failed(verdicts) and not force:
         raise blocked(verdicts, target)
     return verdicts

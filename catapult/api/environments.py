@@ -67,7 +67,7 @@ def delete_environment(query: dict[str, Any], name: str) -> None:
 def list_live_in_environment(filters: dict[str, Any], name: str) -> Listing:
     """List what is or was live in an environment, one deployment per model"""
     at: datetime | None = filters.get("at")
-    return history.live(name, at).with_check(lambda: environments.check_ever(name))
+    return history.live(name, at).with_check(lambda: environments.check_existed(name))
 
 
 @blp.post("/environments/<environment:name>/rollback", Role.RELEASER)

@@ -40,7 +40,7 @@ def import_history(file: BinaryIO) -> None:
 def _loaded(text: bytes) -> dict[str, Any]:
     fields = strict.parse(text)
     if not isinstance(fields, dict):
-        raise Invalid("is no JSON object.")
+        raise Invalid("is not a JSON object.")
     return strict.load(
         HistoryIn(), fields, {name: [why] for name, value in fields.items() if (why := strict.fault(value))}
     )

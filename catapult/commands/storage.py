@@ -55,7 +55,7 @@ class Rate(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         size = str(value).removesuffix("/s")
         if not SIZE.fullmatch(size):
-            self.fail(f"{value!r} is no rate. Use one such as 50MiB/s.", param, ctx)
+            self.fail(f"{value!r} is not a rate. Use one such as 50MiB/s.", param, ctx)
         return bytes_of(size)
 
 

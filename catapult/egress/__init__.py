@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 import certifi
 
-from catapult.egress.judging import NotHttp, Policy, SocketAddress, Target, Unsent, host_of, judged, resolved
+from catapult.egress.judging import NotHttp, Policy, SocketAddress, Target, Unsent, allowed_addresses, host_of, resolved
 from catapult.egress.wire import HEAD_LIMIT, Pool, Wire
 from catapult.version import VERSION
 
@@ -96,13 +96,13 @@ _pool = Pool()
 def _open(policy: Policy, target: Target, timeout: float) -> Wire:
     """Return a new connection to the checked target, with TLS and through the proxy if there is one. Raises Unsent."""
     deadline = time.monotonic() + timeout
-    addresses = judged(policy, target, deadline)
+    addresses = allowed_addresses(policy, target, deadline)
     peer, wire = target.authority, None
     try:
         if policy.proxy:
             peer, proxy = "The proxy of EGRESS_PROXY", urlsplit(policy.proxy)
             addresses = resolved(str(proxy.hostname), int(proxy.port or 0), deadline)
-        wire = Wire(_connected(addresses, deadline), deadline)
+        wire = Wire(_connect(addresses, deadline), deadline)
         if target.scheme == "https":
             if policy.proxy:
                 _tunnel(wire, target, policy.proxy)
@@ -115,7 +115,7 @@ def _open(policy: Policy, target: Target, timeout: float) -> Wire:
     return wire
 
 
-def _connected(addresses: Sequence[SocketAddress], deadline: float) -> socket.socket:
+def _connect(addresses: Sequence[SocketAddress], deadline: float) -> socket.socket:
     """Return a connection to the first address that accepts one. Each has an equal share of the time. Raises OSError."""
     fault = OSError()
     for index, (family, address) in enumerate(addresses):

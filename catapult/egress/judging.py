@@ -79,7 +79,7 @@ class Policy:
     def check(self, url: str, field: str = "url", timeout: float = 5) -> None:
         """Raise Invalid, which names this field, unless requests may be sent to the URL. Names are resolved."""
         try:
-            judged(self, Target.of(url), time.monotonic() + timeout)
+            allowed_addresses(self, Target.of(url), time.monotonic() + timeout)
         except Unsent as fault:
             raise Invalid(fault.reason, errors={field: [fault.reason]}) from None
 
@@ -163,7 +163,7 @@ def _unencrypted(target: Target) -> str:
     )
 
 
-def judged(policy: Policy, target: Target, deadline: float) -> list[SocketAddress]:
+def allowed_addresses(policy: Policy, target: Target, deadline: float) -> list[SocketAddress]:
     """Return the target's addresses. Raises Unsent if any of them is refused. With a proxy, the proxy resolves and checks names."""
     if policy.proxy and target.address is None:
         entries = [entry for entry in policy.allow if entry.host == target.host and entry.port in (None, target.port)]

@@ -61,7 +61,7 @@ def versions(model_id: Any = None, in_order: bool = False) -> Noun:
 def _metric_path(keys: tuple[str | int, ...], model_id: Any, in_order: bool) -> MetricPath | None:
     """Return where `metrics` has the numbers below these keys; None if it may lack them."""
     path = metadata_limits.path(keys)
-    if any(map(metadata_limits.is_odd, keys)) or len(path) > METRIC_PATH_LENGTH:
+    if any(map(metadata_limits.is_ambiguous, keys)) or len(path) > METRIC_PATH_LENGTH:
         return None
     # `a.b` is also the path of a single key with a dot in it. Then the metadata itself decides.
     confirmed = is_json_number(json_at(V.metadata, keys)) if len(keys) > 1 else None

@@ -73,7 +73,7 @@ def _take_turn(rows: list[Any], webhook: Webhook | None, send: Send) -> bool:
             if outcome.delivered:
                 continue
             failures += 1
-            if outcome.seconds is None and _ends(webhook, outcome):
+            if outcome.seconds is None and _end_if_failing(webhook, outcome):
                 return False
         else:
             tries = row.tries
@@ -97,7 +97,7 @@ def _try(row: Any, webhook: Webhook | None, send: Send) -> tuple[Outcome, bool]:
     return outcome, webhook is None or counter == webhook.counter
 
 
-def _ends(webhook: Webhook | None, outcome: Outcome) -> bool:
+def _end_if_failing(webhook: Webhook | None, outcome: Outcome) -> bool:
     """End the webhook if its receiver is gone or has failed for `PATIENCE`. Return whether it has ended."""
     if webhook is None:
         return False
@@ -127,13 +127,13 @@ def _send(webhook: Webhook, row: Any) -> tuple[Outcome, float]:
         answer = egress.send(egress.Policy.of(settings), "POST", url, headers, message.body, total=SECONDS)
     except egress.Unsent as error:
         return _failed(error.reason), 0
-    text = _without(url, answer.body.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}"))[:1024]
+    text = _redacted(url, answer.body.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}"))[:1024]
     delivered = 200 <= answer.status < 300
     return Outcome(answer.milliseconds, answer.status, text, None, delivered, None), _retry_after(answer.headers)
 
 
-def _without(url: str, text: str) -> str:
-    """Return the answer without the secret parts of the address: error pages often repeat them."""
+def _redacted(url: str, text: str) -> str:
+    """Return the answer's text without the secret parts of the address: error pages often repeat them."""
     _, _, path = url.partition("://")[2].partition("/")
     for part in sorted({path, *re.split(r"[/?&=]", path)}, key=len, reverse=True):
         text = text.replace(part, "…") if len(part) >= SECRET_PART else text

@@ -43,9 +43,9 @@ class Conversation:
         """
         scope = f"repository:{repository}:pull"
         url = f"{self._origin}/v2/{repository}/{path}"
-        answer = self._followed(method, url, what, accept, self._authorization(scope))
+        answer = self._follow_redirects(method, url, what, accept, self._authorization(scope))
         if answer.status == 401 and (authorization := self._authorized(answer, scope, what)):
-            answer = self._followed(method, url, what, accept, authorization)
+            answer = self._follow_redirects(method, url, what, accept, authorization)
         return answer
 
     def content(self, repository: str, path: str, what: str, accept: Iterable[str] = ()) -> Answer:
@@ -95,7 +95,7 @@ class Conversation:
             detail = "its token server is not reached by https, so nothing was sent there. allow_http would allow it."
             raise unreachable(self.who, what, detail)
         asked_at, basic = time.monotonic(), self._access.basic
-        answer = self._sent("GET", url, server, what, {"Authorization": basic} if basic else {})
+        answer = self._request("GET", url, server, what, {"Authorization": basic} if basic else {})
         if answer.status != 200:
             raise refused(server, what, answer, bool(basic))
         try:
@@ -103,13 +103,13 @@ class Conversation:
         except ValueError:
             raise malformed(server, what, "no token") from None
 
-    def _followed(self, method: str, url: str, what: str, accept: Iterable[str], authorization: str) -> Answer:
+    def _follow_redirects(self, method: str, url: str, what: str, accept: Iterable[str], authorization: str) -> Answer:
         """Return the answer after redirects. The authorization is sent only to the registry itself."""
         for _ in range(REDIRECTS + 1):
             headers = {"Accept": ", ".join(accept) or "*/*"}
             if authorization and url.startswith(f"{self._origin}/"):
                 headers["Authorization"] = authorization
-            answer = self._sent(method, url, self.who, what, headers)
+            answer = self._request(method, url, self.who, what, headers)
             if answer.status == 401 and not url.startswith(f"{self._origin}/"):
                 raise refused(self.who, what, answer)  # the target of a redirect must not choose a token server
             if answer.status not in (301, 302, 303, 307, 308):
@@ -119,7 +119,7 @@ class Conversation:
                 raise unreachable(self.who, what, "it redirects to an address that is not of https.")
         raise malformed(self.who, what, "too many redirects")
 
-    def _sent(self, method: str, url: str, who: str, what: str, headers: dict[str, str]) -> Answer:
+    def _request(self, method: str, url: str, who: str, what: str, headers: dict[str, str]) -> Answer:
         """Return the answer to one request. Raises RegistryError if there is none, or it is too large."""
         remaining = max(self._deadline - time.monotonic(), 0.001)
         try:

@@ -55,14 +55,14 @@ class Registry:
             image = self._representative(name.repository, named)
         config = image.config if image and image.has_known_config else None
         content = self._blob(name.repository, config) if config else None
-        with _as_registry_error(self._conversation.who, _what(name.repository, reference)):
+        with _as_registry_error(self._conversation.who, _full_name(name.repository, reference)):
             return image_manifests.described(digest, named, image, content)
 
     def digest_of(self, repository: str, reference: str) -> str:
         """Return the digest of the tag now, or the digest itself if it exists."""
         self._conversation.start()
-        what = _what(repository, reference)
-        path = f"manifests/{_checked(reference)}"
+        what = _full_name(repository, reference)
+        path = f"manifests/{_checked_reference(reference)}"
         answer = self._conversation.get(repository, path, what, ACCEPTED, "HEAD")
         digest = answer.headers.get("docker-content-digest", "")
         if (answer.status == 200 and not digest) or answer.status == 405:
@@ -80,11 +80,11 @@ class Registry:
         images with a SHA-512, only bundles are read.
         """
         self._conversation.start()
-        _checked(digest)
+        _checked_reference(digest)
         keys, signatures = list(keys), dict[tuple[Any, str], Signature]()
         if not keys:
             return []
-        both = zip_longest(self._simple(repository, digest), self._bundles(repository, digest))
+        both = zip_longest(self._simple_signatures(repository, digest), self._bundles(repository, digest))
         candidates = (candidate for pair in both for candidate in pair if candidate)  # alternate the layouts
         for layout, read in islice(candidates, LOOKED_AT):
             claim = _or_none(read)
@@ -94,8 +94,8 @@ class Registry:
                         signatures[key["id"], layout] = Signature(key["id"], key["name"], layout, digest)
         return list(signatures.values())
 
-    def _simple(self, repository: str, digest: str) -> Iterator[tuple[str, Callable[[], Claim | None]]]:
-        """Yield a function that reads the signature, for each of the layout "simple"."""
+    def _simple_signatures(self, repository: str, digest: str) -> Iterator[tuple[str, Callable[[], Claim | None]]]:
+        """Yield the digest of each signature of the layout "simple", with a function that reads it."""
         tag = image_signatures.signature_tag(digest)
         result = _or_none(partial(self._manifest, repository, tag)) if tag else None
         contents: dict[str, bytes] = {}
@@ -125,7 +125,7 @@ class Registry:
     def _referrers(self, repository: str, digest: str) -> Iterator[Descriptor]:
         """Yield the referrers of the image, by the API or else by the index with the referrers tag."""
         path: str | None = f"referrers/{digest}"
-        what = f"the referrers of {_what(repository, digest)}"
+        what = f"the referrers of {_full_name(repository, digest)}"
         for page in range(PAGES):
             if path is None:
                 return
@@ -150,8 +150,8 @@ class Registry:
 
     def _manifest(self, repository: str, reference: str) -> tuple[str, Manifest]:
         """Return a manifest and its digest."""
-        what = _what(repository, reference)
-        answer = self._conversation.content(repository, f"manifests/{_checked(reference)}", what, ACCEPTED)
+        what = _full_name(repository, reference)
+        answer = self._conversation.content(repository, f"manifests/{_checked_reference(reference)}", what, ACCEPTED)
         named = answer.headers.get("docker-content-digest")
         if ":" in reference and not is_content_of(reference, answer.body):
             raise mismatched(self._conversation.who, what)
@@ -174,7 +174,7 @@ class Registry:
 
     def _blob(self, repository: str, descriptor: Descriptor, most: int = MOST_BYTES) -> bytes:
         """Return the content of a blob."""
-        what = _what(repository, descriptor.digest)
+        what = _full_name(repository, descriptor.digest)
         if descriptor.size > most:
             raise malformed(self._conversation.who, what, f"a size of more than {most // 1024} KiB")
         content = self._conversation.content(repository, f"blobs/{descriptor.digest}", what).body
@@ -204,13 +204,13 @@ def _or_none(read: Callable[[], T]) -> T | None:
         raise
 
 
-def _checked(reference: str) -> str:
+def _checked_reference(reference: str) -> str:
     """Return the tag or digest. Raises ValueError if it is neither: some registries crash on other references."""
     if not (is_pullable_digest(reference) if ":" in reference else is_tag(reference)):
         raise ValueError(f"{reference[:80]!r} is neither a tag nor a digest.")
     return reference
 
 
-def _what(repository: str, reference: str) -> str:
+def _full_name(repository: str, reference: str) -> str:
     """Return the name of a manifest or blob within its registry."""
     return f"{repository}{'@' if ':' in reference else ':'}{reference}"

@@ -80,7 +80,7 @@ def live_and_unfinished_counts(environment: str) -> Any:
     return db.session.execute(counts).one()
 
 
-def check_ever(name: str) -> None:
+def check_existed(name: str) -> None:
     """Raise NotFound if there is no such environment and never was one."""
     if db.session.scalar(select(E.id).where(E.place == lookup_name(name))) is None:
         raise missing(name)

@@ -21,7 +21,7 @@ class FirstSteps(NamedTuple, Generic[T]):
     deployment: T
 
 
-def _some(table: Any, *conditions: Any) -> Any:
+def _exists(table: Any, *conditions: Any) -> Any:
     return exists(select(table.id).where(*conditions))
 
 
@@ -29,11 +29,11 @@ _WORKS = ApiKey.revoked_at.is_(None) & (func.coalesce(ApiKey.expires_at, "infini
 _OF_A_JOB = ApiKey.person_id.is_(None) & ~ApiKey.asks_name & (ApiKey.id != bindparam("key_id"))
 _VERSION = Version.deleted_at.is_(None)
 _QUERY: Select[Any] = select(
-    _some(ApiKey, _WORKS, _OF_A_JOB),
-    _some(RegisteredModel, RegisteredModel.deleted_at.is_(None)),
-    _some(Version, _VERSION),
-    _some(Version, _VERSION, Version.released_at.is_not(None)),
-    _some(Deployment, Deployment.live_from.is_not(None)),
+    _exists(ApiKey, _WORKS, _OF_A_JOB),
+    _exists(RegisteredModel, RegisteredModel.deleted_at.is_(None)),
+    _exists(Version, _VERSION),
+    _exists(Version, _VERSION, Version.released_at.is_not(None)),
+    _exists(Deployment, Deployment.live_from.is_not(None)),
 )
 
 

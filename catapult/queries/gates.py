@@ -112,7 +112,7 @@ def verdicts(version_ids: Iterable[Any], target: str, asker: UUID | None) -> dic
     ids = _uuids(version_ids)
     rows = facts(ids, target)
     signed = signatures(fact for of_version in rows.values() for fact in of_version)
-    return {each: judged(rows.get(each, []), asker, signed.get(each)) for each in ids}
+    return {each: evaluate(rows.get(each, []), asker, signed.get(each)) for each in ids}
 
 
 def verdicts_everywhere(
@@ -130,11 +130,11 @@ def verdicts_everywhere(
     if signed is None:
         signed = signatures(fact for of_target in rows.values() for fact in of_target)
     for (version_id, target), of_target in rows.items():
-        verdicts[version_id][target] = judged(of_target, asker, signed.get(version_id))
+        verdicts[version_id][target] = evaluate(of_target, asker, signed.get(version_id))
     return verdicts
 
 
-def judged(rows: Sequence[Any], asker: UUID | None, signature: Signature | None = None) -> list[Verdict]:
+def evaluate(rows: Sequence[Any], asker: UUID | None, signature: Signature | None = None) -> list[Verdict]:
     """Return the verdicts of all gates of a target on one version, from their `facts` and the one of its `signatures`."""
     needs_hash = any(fact.kind_ == GateKind.APPROVED for fact in rows)
     current_hash = gates.gates_hash(rows) if needs_hash else ""  # only approvals name it

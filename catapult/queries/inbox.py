@@ -109,7 +109,7 @@ def count(actor: Actor, facts: Iterable[dict[str, Any]]) -> int:
     of_target: dict[tuple[UUID, str], list[Any]] = defaultdict(list)
     for fact in gate_facts.from_json(facts):
         of_target[fact.version_id, fact.target].append(fact)
-    return sum(_waits_for(actor, gates.judged(rows, None)) for rows in of_target.values())
+    return sum(_waits_for(actor, gates.evaluate(rows, None)) for rows in of_target.values())
 
 
 def _waits_for(actor: Actor, verdicts: list[Verdict]) -> bool:

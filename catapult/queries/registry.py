@@ -100,7 +100,7 @@ def connections() -> Connections:
     return Connections(row.connections, pooled, row.missing)
 
 
-def unsuitable(connection: Connection) -> str | None:
+def why_unsuitable(connection: Connection) -> str | None:
     """Return why the registry cannot use this database, and what to do; None if it can."""
     encoding, version, folds = connection.execute(_SUITS).one()
     if version < OLDEST * 10_000:

@@ -81,7 +81,7 @@ def named(model_name: str, version: str) -> Any:
     query = _OF_MODEL.where(V.version == version).add_columns(artifacts.OF_PAGE)
     row = db.session.execute(query, {"name": model_name.lower()}).one_or_none()
     if row is None:
-        raise gone(model_name, version)
+        raise missing_named(model_name, version)
     return row
 
 
@@ -91,7 +91,7 @@ def identify(model_name: str, version: str) -> Any:
     query = select(*columns).where(NOT_DELETED, V.model_id == id_of(model_name), V.version == version)
     row = db.session.execute(query).one_or_none()
     if row is None:
-        raise gone(model_name, version)
+        raise missing_named(model_name, version)
     return row
 
 
@@ -101,7 +101,7 @@ def is_there(model_id: UUID, version: str) -> bool:
     return db.session.scalar(query) is not None
 
 
-def gone(model_name: str, version: str) -> NotFound:
+def missing_named(model_name: str, version: str) -> NotFound:
     return NotFound(f"There is no version {version} of {model_name}, or it was deleted.")
 
 

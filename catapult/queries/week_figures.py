@@ -33,7 +33,7 @@ _recent = WeakKeyDictionary[Engine, tuple[float, "Figures"]]()
 class Week(NamedTuple):
     """A week's figures: `lead` and `restore` are medians in seconds; None if the week had none.
 
-    `deployments` have ended, with success or not, and are no rollbacks. `failures` are those of them that failed or were
+    `deployments` have ended, with success or not, and are not rollbacks. `failures` are those of them that failed or were
     rolled back. `lead` is from the registration of a version until it is live in the last environment for the first
     time. `restore` is from the time at which a deployment went live until it was rolled back.
     """

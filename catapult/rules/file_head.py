@@ -97,8 +97,8 @@ class Budget:
     def __init__(self, items: int, size: int = 100_000) -> None:
         self._items, self._size = items, size
 
-    def has_room(self, item: Any) -> bool:
-        """Return whether the item fits, and count it. After the first that does not, none does."""
+    def count_if_fits(self, item: Any) -> bool:
+        """Count the item, and return whether it fits. After the first item that does not fit, none does."""
         if not self._items:
             return False
         self._size -= len(json.dumps(item)) + len(", ")

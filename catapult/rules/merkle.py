@@ -68,7 +68,7 @@ class Tree:
     def peaks(self) -> list[bytes]:
         """Return the roots of the perfect subtrees that the tree consists of, the largest first."""
         heights = [height for height in reversed(range(self.size.bit_length())) if self.size >> height & 1]
-        return [self._perfect(height, (self.size >> height) - 1) for height in heights]
+        return [self._perfect_root(height, (self.size >> height) - 1) for height in heights]
 
     def root(self) -> bytes:
         """Return the root."""
@@ -106,11 +106,11 @@ class Tree:
         """Return the root of the leaves from `start` on and before `stop`."""
         count = stop - start
         if count & (count - 1) == 0:
-            return self._perfect(count.bit_length() - 1, start // count)
+            return self._perfect_root(count.bit_length() - 1, start // count)
         middle = start + _left(count)
         return node_hash(self._hash(start, middle), self._hash(middle, stop))
 
-    def _perfect(self, height: int, index: int) -> bytes:
+    def _perfect_root(self, height: int, index: int) -> bytes:
         """Return the root of the perfect subtree of that height with that index from the left."""
         level, rest = divmod(height, BITS)
         tile, offset = divmod(index << rest, WIDTH)

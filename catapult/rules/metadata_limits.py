@@ -17,7 +17,7 @@ MOST_LISTED = 64
 """The most numbers in lists of a version that are indexed, and the most items of a list that are searched for them."""
 
 Keys = tuple[str | int, ...]
-ODD = frozenset(".[")
+AMBIGUOUS = frozenset(".[")
 
 
 def problems(metadata: dict[str, Any]) -> list[str]:
@@ -55,9 +55,9 @@ def path(keys: Keys) -> str:
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)[1:]
 
 
-def is_odd(key: str | int) -> bool:
+def is_ambiguous(key: str | int) -> bool:
     """Return whether the path with this key may equal the path of other keys."""
-    return isinstance(key, str) and bool(ODD & set(key))
+    return isinstance(key, str) and bool(AMBIGUOUS & set(key))
 
 
 def numbers(metadata: dict[str, Any]) -> list[tuple[str, Number]]:
@@ -71,7 +71,7 @@ def numbers(metadata: dict[str, Any]) -> list[tuple[str, Number]]:
     listed = [number for number in short if _highest(number[0]) is not None]
     first = nsmallest(MOST_LISTED, listed, key=lambda number: (_highest(number[0]), number[1]))
     chosen = [*(number for number in short if _highest(number[0]) is None), *first]
-    chosen.sort(key=lambda number: not any(map(is_odd, number[0])))
+    chosen.sort(key=lambda number: not any(map(is_ambiguous, number[0])))
     return [(text, value) for _, text, value in chosen]
 
 

@@ -74,7 +74,7 @@ def _metadata(header: StrictJson) -> dict[str, str]:
         if count == MOST_ENTRIES:
             raise Unreadable(f"it has more than {MOST_ENTRIES:,} entries of metadata")
         name, text = storable(key.decode()), header.text("string of metadata")
-        if budget.has_room([name, text]):
+        if budget.count_if_fits([name, text]):
             metadata[name] = text
     return metadata
 
@@ -107,7 +107,7 @@ class _Tensors:
             )
 
     def _store(self, item: Facts) -> None:
-        if self._budget.has_room(item):
+        if self._budget.count_if_fits(item):
             self._list.append(item)
 
     def check(self, size: int) -> None:

@@ -195,7 +195,7 @@ class S3(Bucket):
     def _store(self, staged: _Staged, body: bytearray, checksum: str) -> None:
         """Send the bytes as a part, or as the object if they are too few for a part."""
         number = len(staged.etags) + 1
-        if len(body) >= _least(number):
+        if len(body) >= _smallest_part(number):
             self._send(staged, body, checksum)
         else:
             self._put(staged.key, body, checksum, Metadata={"after": str(staged.sent)})
@@ -222,7 +222,7 @@ class S3(Bucket):
 
     def _rest(self, staged: _Staged) -> bytearray:
         """Return the object's bytes after the parts. A large object is first copied to parts within the bucket."""
-        while staged.rest > _largest(SMALL_PARTS + 1):
+        while staged.rest > _largest_part(SMALL_PARTS + 1):
             self._begin(staged)
             start = staged.sent - staged.after
             number = len(staged.etags) + 1
@@ -279,13 +279,13 @@ class S3(Bucket):
         return str(answer["CopyPartResult"]["ETag"])
 
 
-def _largest(number: int) -> int:
+def _largest_part(number: int) -> int:
     """Return the most bytes of the part of that number."""
     return 16 * MIB if number <= SMALL_PARTS else 32 * MIB
 
 
-def _least(number: int) -> int:
-    return 5 * MIB if number <= SMALL_PARTS else _largest(number)
+def _smallest_part(number: int) -> int:
+    return 5 * MIB if number <= SMALL_PARTS else _largest_part(number)
 
 
 def _bodies(pieces: Iterable[bytes | bytearray], number: int) -> Iterator[bytearray]:
@@ -294,10 +294,10 @@ def _bodies(pieces: Iterable[bytes | bytearray], number: int) -> Iterator[bytear
     for piece in pieces:
         view = memoryview(piece)
         while view:
-            fitting = _largest(number) - len(body)
+            fitting = _largest_part(number) - len(body)
             body += view[:fitting]
             view = view[fitting:]
-            if len(body) == _largest(number):
+            if len(body) == _largest_part(number):
                 yield body
                 body, number = bytearray(), number + 1
     yield body

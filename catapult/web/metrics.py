@@ -150,7 +150,7 @@ def _families(figures: RegistryFigures) -> Iterator[Any]:
         "live_oldest_age_seconds": ("Time since the oldest went live.", lambda rows: max(row.oldest for row in rows)),
     }
     for name, (about, fold) in ages.items():
-        yield _gauge(name, about, ["environment"], {place: fold(rows) for place, rows in live.items()})
+        yield _gauge(name, about, ["environment"], {environment: fold(rows) for environment, rows in live.items()})
     yield _gauge("keys_expiring", "Active keys that expire within 14 days.", [], {(): figures.keys_expiring})
     yield _gauge("worker_up", "Whether a worker ran a job in the last minute.", [], {(): int(figures.jobs.runs)})
     yield _gauge("jobs_due", "Jobs that are due.", [], {(): figures.jobs.due})

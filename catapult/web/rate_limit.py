@@ -62,7 +62,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         bearer,
         default_limits=[settings.rate_limit],
         storage_uri=settings.rate_limit_storage,
-        storage_options=_patience() if shared else {},
+        storage_options=_redis_options() if shared else {},
         in_memory_fallback_enabled=shared,  # each process counts alone until the storage is back
         strategy="sliding-window-counter",
         key_prefix="catapult",
@@ -100,7 +100,7 @@ def refused(exceeded: "RateLimitExceeded") -> Response:
     return error_handlers.refused(RateLimited(f"Too many requests.{limit} Try again in {wait} s.", retry_after=wait))
 
 
-def _patience() -> Any:
+def _redis_options() -> Any:
     """Return how long to wait for Redis: two tries of 0.25 s. Its default of ten tries would block every thread."""
     from redis.backoff import NoBackoff
     from redis.retry import Retry

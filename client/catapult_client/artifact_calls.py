@@ -159,7 +159,7 @@ class ArtifactCalls(Calls[Failed]):
             except (ConnectionFailed, requests.RequestException) as fault:
                 failures = 0 if part.exists() and part.stat().st_size > before else failures + 1
                 if failures >= TRIES:
-                    raise _lost(artifact, fault) from None
+                    raise _as_registry_error(artifact, fault) from None
         if sha256_of(part).hex() != artifact.sha256:
             part.unlink()
             raise RegistryError(
@@ -205,7 +205,7 @@ def _title(doing: str, count: int) -> str:
     return f"{doing} {count} {'file' if count == 1 else 'files'}"
 
 
-def _lost(artifact: Artifact, fault: Exception) -> RegistryError:
+def _as_registry_error(artifact: Artifact, fault: Exception) -> RegistryError:
     if isinstance(fault, RegistryError):
         return fault
     return ConnectionFailed(

@@ -82,7 +82,7 @@ class _Log:
             self._archived(**_loaded(entry["text"]))
             return
         if entry["text"] is None:
-            self._gone(entry, seq)
+            self._report_removed(entry, seq)
         else:
             self._dated(entry, seq)
         if seq is None:
@@ -122,7 +122,7 @@ class _Log:
         self.tree.append(leaf)
         self._roots()
 
-    def _gone(self, entry: dict[str, Any], seq: int | None) -> None:
+    def _report_removed(self, entry: dict[str, Any], seq: int | None) -> None:
         when = "before it was sealed" if seq is None else "from the log after it was sealed"
         self._problem(seq, entry["id"], f"is missing: it was removed {when}")
 

@@ -73,7 +73,7 @@ def _address(name: str) -> tuple[str, str]:
 def _head(url: str, host: str) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = True
-        answer = session.head(url, headers={"Accept": ACCEPT}, timeout=SECONDS, allow_redirects=False, auth=_nobody)
+        answer = session.head(url, headers={"Accept": ACCEPT}, timeout=SECONDS, allow_redirects=False, auth=_no_auth)
         if answer.status_code != 401:
             return answer
         challenge = answer.headers.get("WWW-Authenticate", "")
@@ -81,7 +81,7 @@ def _head(url: str, host: str) -> requests.Response:
         if challenge.lower().startswith("bearer"):
             token = _token(session, dict(_CHALLENGE.findall(challenge)), login)
             headers = {"Accept": ACCEPT, "Authorization": f"Bearer {token}"}
-            return session.head(url, headers=headers, timeout=SECONDS, allow_redirects=False, auth=_nobody)
+            return session.head(url, headers=headers, timeout=SECONDS, allow_redirects=False, auth=_no_auth)
         if login is None:
             return answer
         return session.head(url, headers={"Accept": ACCEPT}, timeout=SECONDS, allow_redirects=False, auth=login)
@@ -94,7 +94,7 @@ def _token(session: requests.Session, challenge: dict[str, str], login: Login) -
         raise UnexpectedAnswer("The image registry names no address by https that gives tokens.")
     query = {name: challenge[name] for name in ("service", "scope") if name in challenge}
     answer = session.get(
-        realm.geturl(), params=query, timeout=SECONDS, allow_redirects=False, auth=login if login else _nobody
+        realm.geturl(), params=query, timeout=SECONDS, allow_redirects=False, auth=login if login else _no_auth
     )
     try:
         content = answer.json()
@@ -103,7 +103,7 @@ def _token(session: requests.Session, challenge: dict[str, str], login: Login) -
         raise UnexpectedAnswer(f"{realm.hostname} gave no token (status {answer.status_code}).") from error
 
 
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep requests from adding a login out of ~/.netrc."""
     return request
 

@@ -47,7 +47,7 @@ HEADERS = {
     "Link": _header("RFC 8288: next and first."),
     "X-Total-Count": _header("The number of all rows, with count=true."),
     "X-Set-Aside": _header(
-        "With order=semver: how many versions have names that are no numbers; at most 1,000 are counted."
+        "With order=semver: how many versions have names that are not numbers; at most 1,000 are counted."
     ),
     "Idempotency-Replayed": _header("true if this is the first answer again."),
 }

@@ -148,7 +148,7 @@ class Listing:
         query = self.rows.order_by(*self.order())
         if page.after:
             query = query.where(sorting.comes_after(self.keys, page.after))
-        return cast("Select[*tuple[Any, ...]]", page.one_more.limit_query(query))
+        return cast("Select[*tuple[Any, ...]]", page.with_next_row.limit_query(query))
 
     def order(self) -> Sequence[ColumnElement[Any]]:
         """Return what the rows are ordered by."""
@@ -177,5 +177,5 @@ def in_order(column: Any, row_id: Any) -> tuple[SortKey, ...]:
 
 @cached_query
 def _sorted_page(listing: Listing, page: Page) -> "Select[*tuple[Any, ...]]":
-    query = sorting.page(listing.rows, listing.shown, listing.keys, page.one_more, listing.candidates)
+    query = sorting.page(listing.rows, listing.shown, listing.keys, page.with_next_row, listing.candidates)
     return cast("Select[*tuple[Any, ...]]", query)

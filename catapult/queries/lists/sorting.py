@@ -58,8 +58,8 @@ class Page(NamedTuple):
         return self._replace(limit=self.limit + self.offset, offset=0)
 
     @property
-    def one_more(self) -> "Page":
-        """This page with the row after it, which tells whether the list goes on."""
+    def with_next_row(self) -> "Page":
+        """This page with the row after it, which shows whether there is a next page."""
         return self._replace(limit=self.limit + 1)
 
     def limit_query(self, query: Any) -> Any:
