@@ -196,7 +196,7 @@ def test_without_its_database_figures_say_so_and_a_busy_one_is_up(api, scrape, m
     def fail():
         raise error
 
-    monkeypatch.setattr(registry_metrics, "held", fail)
+    monkeypatch.setattr(registry_metrics, "figures", fail)
     found = scrape()
     assert found[("catapult_database_up",)] == up
     assert ("catapult_models",) not in found
