@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import socket
+import sys
 from typing import Any
 
 from flask import Flask
@@ -25,6 +26,8 @@ from catapult.web import metrics
 
 SPARE_FILES = 100
 """File descriptors of a worker that are not clients: the database's connections, logs, metrics."""
+SWITCH = 0.001
+"""Seconds after which a thread gives way to another, by default 0.005: one that holds a lock in the database may be waiting."""
 
 
 class Log(Logger):  # type: ignore[misc]
@@ -95,7 +98,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "forwarded_allow_ips": "",  # only web/forwarded.py reads headers of proxies, those in TRUSTED_PROXIES
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108 - gunicorn's heartbeat
             "logger_class": Log,
-            "post_fork": _drop_connections,
+            "post_fork": _start_worker,
             "post_worker_init": self.banner.worker_started,
             "child_exit": lambda _, worker: metrics.forget(self.metrics, worker.pid),
         }
@@ -147,7 +150,8 @@ def _unbound(settings: Settings, error: OSError) -> str:
     )
 
 
-def _drop_connections(arbiter: Any, _: Any) -> None:
-    """Drop the arbiter's database connections in a new worker, without closing them."""
+def _start_worker(arbiter: Any, _: Any) -> None:
+    """Drop the arbiter's database connections in a new worker, without closing them, and let its threads take turns sooner."""
+    sys.setswitchinterval(SWITCH)
     with arbiter.app.app.app_context():
         db.engine.dispose(close=False)
