@@ -47,6 +47,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
+    "autovacuum_naptime": "10s",  # plans made while a table was empty last until it is analyzed: decision 0022
     "log_min_error_statement": "panic",  # statements that fail, for instance duplicates, hold user data
 }
 BUFFERS_MB = 128, 1024
