@@ -272,7 +272,7 @@ class Action(enum.StrEnum):
 
 
 class EventType(enum.StrEnum):
-    """Every event that receivers are told. Subscriptions, formats and pages read this list; `rules.events` makes them."""
+    """Every event that is sent to receivers. Subscriptions, formats and pages read this list; `rules.events` makes them."""
 
     VERSION_CREATED = "version.created"
     VERSION_PROMOTED = "version.promoted"
@@ -1039,7 +1039,7 @@ class Artifact(Row):
     # How much of a file on the mount was read while it is pending.
     hashed_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     checked_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    # What was found in the file: its format, tensors, or why it could not be read (rules/model_files.py).
+    # What is in the file: its format, tensors, or why it could not be read (rules/model_files.py).
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     # The text of a model card, for pages (rules/model_cards.py). Lists leave it out: it may have 256 KiB.
     card: Mapped[str | None] = mapped_column(Text, deferred=True)
@@ -1076,11 +1076,11 @@ class Upload(Row):
     path: Mapped[str] = mapped_column(String(ARTIFACT_PATH_LENGTH))
     media_type: Mapped[str] = mapped_column(String(NAME_LENGTH))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    # What its maker says that the content is; NULL if nothing was said.
+    # The SHA-256 that its maker declared; NULL if none was declared.
     sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
-    # The voice that began it, and may go on with it.
+    # The voice that created it. No other may continue it.
     voice: Mapped[UUID]
-    # Who writes to it at the moment, and until when if that process dies.
+    # The request that writes to it now, and when that lock ends if its process dies.
     writer: Mapped[UUID | None]
     written_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
@@ -1215,7 +1215,7 @@ class Person(Editable, Row):
     email: Mapped[str | None] = mapped_column(String(EMAIL_LENGTH))
     role: Mapped[str] = mapped_column(String(16))
     active: Mapped[bool] = mapped_column(default=True, server_default="true")
-    # The events that this person is told of by mail.
+    # The events that are sent to this person by mail.
     notices: Mapped[list[str]] = mapped_column(default=list, server_default="{}")
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
@@ -1248,7 +1248,7 @@ class ApiKey(Row):
     environments: Mapped[list[str] | None]
     prefix: Mapped[str] = mapped_column(String(12))
     key_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    # Identifies the salt, so that a wrong API_KEY_SALT is found at start and not as an endless 401.
+    # Identifies the salt, so that a wrong API_KEY_SALT ends the start and is not an endless 401.
     salt_mark: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     created_by: Mapped[str] = mapped_column(String(NAME_LENGTH))
@@ -1500,7 +1500,7 @@ class Job(Row):
 
 
 class Event(Row):
-    """Something that happened, for whoever wants to be told. Written with its audit entry, and kept for 30 days."""
+    """Something that happened, for its receivers. Written with its audit entry, and kept for 30 days."""
 
     __tablename__ = "events"
 
@@ -1519,7 +1519,7 @@ class Event(Row):
 
 
 class ApprovalRequest(Row):
-    """That a version waits for approvals for a target was told. Once for both, even if the gates change."""
+    """A notice that a version waits for approvals for a target. It is sent once for the two, even if the gates change."""
 
     __tablename__ = "approval_requests"
 

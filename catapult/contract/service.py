@@ -121,7 +121,7 @@ class PersonEdit(In):
     notices = fields.List(
         choice(SUBSCRIBED),
         validate=validate.Length(max=MOST_BOUNDS),
-        metadata=says("The events that they are told of by mail.", ["approval.wanted"]),
+        metadata=says("The events that are sent to them by mail.", ["approval.wanted"]),
     )
 
 
@@ -135,7 +135,7 @@ class PersonOut(RowOut):
     role = choice(Role, metadata=says("The highest role of their keys.", "releaser"))
     active = fields.Boolean(metadata=says("Whether they may have keys that work.", True))
     notices = fields.List(
-        fields.String(), metadata=says("The events that they are told of by mail.", ["approval.wanted"])
+        fields.String(), metadata=says("The events that are sent to them by mail.", ["approval.wanted"])
     )
     created_by = fields.String(metadata=says("Who added them.", "cli"))
     created_at = Time(metadata=says("When they were added.", EXAMPLE_TIME))

@@ -21,7 +21,7 @@ def _url(**kwargs: Any) -> fields.String:
 
 
 def _events(**kwargs: Any) -> fields.List[Any]:
-    about = says("The events it is told of; null is every event.", ["version.promoted", "approval.wanted"])
+    about = says("The events that are sent to it; null is every event.", ["version.promoted", "approval.wanted"])
     return fields.List(
         choice(SUBSCRIBED), validate=validate.Length(min=1, max=MOST), allow_none=True, metadata=about, **kwargs
     )
