@@ -124,6 +124,12 @@ def undone(database: Database) -> Callable[[], AbstractContextManager[None]]:
 
 
 @pytest.fixture
+def once(database: Database) -> Callable[..., Any]:
+    """`once(make, *arguments)` makes the same rows in each test, and is called for the first only."""
+    return database.once
+
+
+@pytest.fixture
 def admin_key(keys: dict[str, str]) -> str:
     return keys["admin"]
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -28,6 +28,7 @@ from catapult.storage.file_client import Files
 from catapult.storage.mount import Mount
 from catapult.tables import Role
 
+T = TypeVar("T")
 SALT = "a salt for tests, long enough to be one"
 SECRET = "a secret for tests"
 AUDIT_KEY = audit_seal._new_key()
@@ -235,6 +236,7 @@ class Database:
         self.schema_changed = False
         self.connection = self._connect()
         self.rows = self._read()
+        self.made: dict[Callable[..., Any], tuple[Any, dict[str, str]]] = {}
 
     def run(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """Run a statement, commit it, and return its rows."""
@@ -259,6 +261,18 @@ class Database:
             yield
         finally:
             self._write(before)
+
+    def once(self, make: Callable[..., T], *arguments: Any) -> T:
+        """Return what `make` returned the first time. From then on the rows it made are written without it.
+
+        Other rows than those of an earlier `once` are lost.
+        """
+        if make in self.made:
+            self._write(self.made[make][1])
+        else:
+            self.made[make] = make(*arguments), self._read()
+        result: T = self.made[make][0]
+        return result
 
     def close(self) -> None:
         self.connection.close()

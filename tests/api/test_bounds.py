@@ -129,8 +129,12 @@ def is_held(bound, concerned):
 
 
 @pytest.fixture
-def ids(api, sql):
+def ids(api, once):
     """The ids of `rolecases`, and an approval that the person `holder` gave."""
+    return once(with_approval, api)
+
+
+def with_approval(api):
     ids = set_up(api)
     approver = with_key(api, "publisher", person_id=ids["holder"])
     approval = approver.make(f"/api/v1/versions/{ids['version']}/approvals", {"target": "empty"})
@@ -299,8 +303,12 @@ BEYOND = [
 
 
 @pytest.fixture
-def admin(api, ids):
+def admin(api, ids, once):
     """An admin with a bound, and the ids of what is within and beyond it."""
+    return once(bounded_admin, api, ids)
+
+
+def bounded_admin(api, ids):
     admin = with_key(api, "admin", **ADMIN)
     foreign, live = api.version(api.model("speech/asr")), api.version(api.model("org/live"))
     api.deployment(live, "production")
