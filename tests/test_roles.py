@@ -137,9 +137,9 @@ def by_page(app, keys, case, role, ids, allowed):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_at_every_door_a_role_that_may_leaves_its_entry_and_any_other_only_that_of_its_refusal(
-    app, api, keys, trail, undone, sql, case
+    app, api, keys, trail, once, undone, sql, case
 ):
-    ids = set_up(api)
+    ids = once(set_up, api)
     for door in (by_api, by_sdk, *([by_page] if case.page else [])):
         for role in ROLES:
             allowed = ROLES.index(role) >= ROLES.index(case.role)
@@ -155,8 +155,8 @@ def test_at_every_door_a_role_that_may_leaves_its_entry_and_any_other_only_that_
 
 
 @pytest.mark.parametrize("needed", PAGES)
-def test_pages_open_to_the_roles_they_are_for(app, api, keys, needed):
-    set_up(api)
+def test_pages_open_to_the_roles_they_are_for(app, api, keys, once, needed):
+    once(set_up, api)
     for role in ROLES:
         for address in PAGES[needed]:
             answer = Browser(app, keys, role).get(address)

@@ -17,8 +17,8 @@ def kept(sql):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if POST.match(case.call)], ids=lambda case: case.name)
-def test_the_same_request_again_gives_the_first_answer_and_does_nothing(api, trail, case):
-    ids = set_up(api)
+def test_the_same_request_again_gives_the_first_answer_and_does_nothing(api, once, trail, case):
+    ids = once(set_up, api)
     path, body = f"/api/v1{filled(case.call, ids).removeprefix('POST ')}", filled(case.body, ids)
     first = api.post(path, body, headers=KEY)
     written = len(trail())

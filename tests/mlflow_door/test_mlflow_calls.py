@@ -61,8 +61,12 @@ EVERY_CALL = pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.cal
 
 
 @pytest.fixture
-def registry(door: Door) -> None:
+def registry(door: Door, once) -> None:
     """The registry of `rolecases`, and a fifth version with a source, whose tag, alias and model's tag may be removed."""
+    once(with_fifth, door)
+
+
+def with_fifth(door: Door) -> None:
     set_up(door.api)
     door.version(MODEL, tags=tags(old="1"))
     door.ok("POST", "registered-models/set-tag", name=MODEL, key="old", value="1")
