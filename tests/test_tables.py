@@ -68,11 +68,15 @@ NOW, BEFORE = "2026-11-23T10:00:00Z", "2026-11-23T09:00:00Z"
 
 
 @pytest.fixture
-def there(api, sql):
+def there(api, sql, once):
     """The ids of a model, its live version, and a key that somebody is signed in with and that approved the version.
 
     And that of the deployment's decision, and a person.
     """
+    return once(one_of_each, api, sql)
+
+
+def one_of_each(api, sql):
     model = api.model()
     version = api.version(model)
     deployment = api.deployment(version)
