@@ -1,5 +1,6 @@
 """Real PostgreSQL for every test: one embedded server, and one database whose rows are reset after each test."""
 
+import gc
 import os
 import secrets
 import shutil
@@ -30,6 +31,12 @@ if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # as in a shell's background, and every server started here would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests and modules, which stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
