@@ -54,8 +54,14 @@ def cluster() -> Iterator[Embedded]:
                 on_server(embedded, f"ALTER SYSTEM SET {setting} = off")
             on_server(embedded, "SELECT pg_reload_conf()")
             yield embedded
+            end_at_once(embedded)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def end_at_once(embedded: Embedded) -> None:
+    """End the server without a last checkpoint, which would write what is removed next."""
+    os.kill(int((embedded.data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
 
 
 @pytest.fixture(scope="session")
