@@ -60,8 +60,12 @@ EXAMPLES = settings(
 
 
 @pytest.fixture
-def there(api):
+def there(api, once):
     """The ids of things that are there, by the name of the path parameter."""
+    return once(one_of_each, api)
+
+
+def one_of_each(api):
     model = api.model(tags=["nlp"], metadata={"accuracy": 0.9})
     version = api.version(model, metadata={"accuracy": 0.95, "eval": {"f1": 1}})
     deployment = api.deployment(version)
