@@ -69,12 +69,17 @@ class Ceph:
             time.sleep(0.01)
 
     def start_disk(self) -> None:
-        """Start the daemon of the disk. One that ends again, as while the disk is still held, is started once more."""
+        """Start the daemon of the disk, and wait until it serves. One that ends, as while the disk is held, is started again."""
         for _ in range(5):
             self.run("ceph-osd", "-i", "0")
-            if all(self._has_disk() for _ in range(5)):
-                return
-        raise AssertionError("the daemon of the disk does not stay")
+            for _ in range(60):
+                if not self._has_disk():
+                    break
+                if self._serves_disk():
+                    return
+            else:
+                self.stop_disk()
+        raise AssertionError("the daemon of the disk does not serve")
 
     def _has_disk(self) -> bool:
         """Return whether the daemon runs, a second later."""
@@ -82,6 +87,11 @@ class Ceph:
         pid = (self.folder / "run" / "osd.0.pid").read_text().strip()
         with suppress(FileNotFoundError):
             return Path(f"/proc/{pid}/comm").read_text().strip() == "ceph-osd"
+        return False
+
+    def _serves_disk(self) -> bool:
+        with suppress(subprocess.CalledProcessError):
+            return bool(json.loads(self.run("ceph", "daemon", "osd.0", "status"))["state"] == "active")
         return False
 
     @contextmanager
