@@ -13,7 +13,7 @@ serve: $(VENV)/.serve ## Install what is missing and serve; settings such as POR
 
 # A file's tests stay together, since they share servers; files stay in order, so that each process starts one browser.
 test: $(VENV)/.test $(VENV)/mlflow/.made ## Install what is missing and run every test, in one process per core, at most four
-	@echo 'Running every test. On two cores this takes about 15 minutes.'
+	@echo 'Running every test. On two cores this takes 15 to 40 minutes, by their speed.'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test ## Style and types: ruff and mypy
