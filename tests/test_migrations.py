@@ -220,7 +220,7 @@ def test_a_database_that_does_not_suit_is_refused_in_one_sentence(cluster, capfd
         migrated(url, startup.prepare)
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "The database's" in line]
     assert said in line
-    assert "made with TEMPLATE template0 ENCODING 'UTF8'" in line
+    assert "created with TEMPLATE template0 ENCODING 'UTF8'" in line
     assert run(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
 
 
