@@ -17,7 +17,7 @@ class Deployment(Record):
     It was live from `live_from` until just before `ended_at`. `superseded_by` is the id of the deployment that replaced
     it, `rollback_of` of the one that it rolled back. Each may be None.
 
-    `decision_id` is the decision that made it live or, until then, the one that let it begin; None before decisions were
+    `decision_id` is the decision that made it live or, until then, that let it start; None before decisions were
     recorded. `override` is whether it overrode a gate. `decision` is the decision itself: records from `list_deployments`
     and `list_version_deployments` have None.
     """
