@@ -40,6 +40,18 @@ LANDED = {
     "0011_one_order_of_versions.py": "e6b91d79c09ddfb6e72e16e28c6e62276c5e1c8fff3fd902d78cb6752bcad93d",
     "0012_numbers_and_texts_as_sent.py": "b4f4c6860d6109fe720352774829d29d10a8977360d9f8a80f65d07bd25dc68a",
     "0013_environments_in_segments.py": "c0cffa16f2c28c92052952e3a297a3b0587bef7fb3ee9b5eafeadbdd2b215dfa",
+    "0014_the_worker.py": "e11a2d59295f0d9e4937aee2836b01688e84b934c5070aa3ce37829062e48246",
+    "0015_sealed_audit_log.py": "400a5e8a3def453b962e614d68d9fee1990a1994d6a00156103715193499784f",
+    "0016_audit_stream.py": "cde9f5259b4bfd3c0575214418a75b5361a9d4becd5cf390fd26a137a1a8761b",
+    "0017_files.py": "fa6cc0d6ef3fd57a515bd3201f27182d981a6aca29300efcb6ab82d9e100eb3b",
+    "0018_signed_files.py": "e35a62b1551c6e8e4789bd27f258b02044a9ac9e999c9c8a8b42427c20ebd50e",
+    "0019_uploads_and_the_state_of_files.py": "47331d9627d65f6a0e74bc70690d98c05a4eebe172179879cd26790eb0871b86",
+    "0020_model_cards.py": "168949f442a78a45a6ba96bcabfb08ea2344866f4dd80143fba9a25bcb6537e9",
+    "0021_numbers_sources_and_names.py": "75d91c59a2eca7e79a4b53a11651fe5b8eb456a90aea4a727cf0e0f2e77f7776",
+    "0022_aliases.py": "6870a33e4691a5887b42d686f77d9e6530c741afd9de02645dc892c3991d031e",
+    "0023_mlflow.py": "8b3ebd0b12e0133ce13918e6f73a3a4c4de352270a73eeba6a8480e84a5bd975",
+    "0024_files_of_models.py": "1ccc8294aa78ed0684d76498727a08d291b45fa492e6b0ec377006c8a4b20ba2",
+    "0025_image_trust.py": "7085a94f97442368616576bd1b79649abf3db016ecca26cb709f13b6a37fa8b1",
 }
 """The sha256 of each migration that databases were migrated by. Add a line once a migration has landed, and change none."""
 
