@@ -199,11 +199,16 @@ class Out(Schema):
     @classmethod
     def encode(cls, row: Any) -> str:
         """Return the row, an object with attributes or a row of a query, as a JSON object."""
+        return cls.encoder(row)(row)
+
+    @classmethod
+    def encoder(cls, row: Any) -> Callable[[Any], str]:
+        """Return a function that encodes rows with the same columns as this one."""
         names = row._fields if isinstance(row, Row) else None
         encoder = cls._encoders.get(names)
         if encoder is None:
             encoder = cls._encoders[names] = _compile(cls(), names)
-        return encoder(row)
+        return encoder
 
 
 def _compile(schema: Schema, names: tuple[str, ...] | None) -> Callable[[Any], str]:

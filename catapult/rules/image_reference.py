@@ -80,6 +80,7 @@ def is_tag(tag: str) -> bool:
     return _TAG.fullmatch(tag) is not None
 
 
+@lru_cache(maxsize=4096)
 def is_oci_digest(digest: str) -> bool:
     """Return whether the digest is valid for OCI: hex digits of the right length for a registered algorithm, else the grammar."""
     algorithm, _, encoded = digest.partition(":")
@@ -89,6 +90,7 @@ def is_oci_digest(digest: str) -> bool:
     return _OCI_DIGEST.fullmatch(digest) is not None
 
 
+@lru_cache(maxsize=4096)
 def is_pullable_digest(digest: str) -> bool:
     """Return whether container tools pull by this digest: they know no other than the registered algorithms."""
     algorithm, _, encoded = digest.partition(":")

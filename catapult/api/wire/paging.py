@@ -33,9 +33,10 @@ def answer(listing: Listing, schema: type[Out], paging: dict[str, Any]) -> Respo
 
 def _answer(listing: Listing, schema: type[Out], page: Page, count: bool) -> Response:
     parts: list[str] = []
-    size, last, more = 2, None, False
+    size, last, more, encode = 2, None, False, None
     for row in listing.page(page):
-        part = schema.encode(row)
+        encode = encode or schema.encoder(row)
+        part = encode(row)
         size += len(part if part.isascii() else part.encode()) + 1
         if len(parts) == page.limit or (parts and size > MAX_BYTES):
             more = True

@@ -143,12 +143,13 @@ class Listing:
 
     def query(self, page: Page) -> "Select[*tuple[Any, ...]]":
         """Return the query for the page's rows, and one more."""
-        if self.shown is not None:
-            return _sorted_page(self, page)
-        query = self.rows.order_by(*self.order())
-        if page.after:
-            query = query.where(sorting.comes_after(self.keys, page.after))
-        return cast("Select[*tuple[Any, ...]]", page.with_next_row.limit_query(query))
+        if self.shown is None and page.after:
+            return self._in_index_order(page).where(sorting.comes_after(self.keys, page.after))
+        return _page_query(self, page)
+
+    def _in_index_order(self, page: Page) -> "Select[*tuple[Any, ...]]":
+        query = page.with_next_row.limit_query(self.rows.order_by(*self.order()))
+        return cast("Select[*tuple[Any, ...]]", query)
 
     def order(self) -> Sequence[ColumnElement[Any]]:
         """Return what the rows are ordered by."""
@@ -176,6 +177,8 @@ def in_order(column: Any, row_id: Any) -> tuple[SortKey, ...]:
 
 
 @cached_query
-def _sorted_page(listing: Listing, page: Page) -> "Select[*tuple[Any, ...]]":
+def _page_query(listing: Listing, page: Page) -> "Select[*tuple[Any, ...]]":
+    if listing.shown is None:
+        return listing._in_index_order(page)
     query = sorting.page(listing.rows, listing.shown, listing.keys, page.with_next_row, listing.candidates)
     return cast("Select[*tuple[Any, ...]]", query)
