@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,10 +26,7 @@ _COLUMNS = (
 )
 _ARTIFACTS = Listing(
     select(
-        *shown(
-            A,
-            "id version_id path media_type size_bytes state mount_path mount_changed hashed_bytes facts created_by created_at",
-        ),
+        *shown(A, _COLUMNS),
         _SHA256,
     ).where(select(V.id).where(V.id == A.version_id, V.deleted_at.is_(None)).exists()),
     in_order(A.path, A.id),
@@ -98,6 +96,12 @@ def get(artifact_id: UUID) -> Any:
     if row is None:
         raise missing()
     return row
+
+
+def as_shown(artifact: Artifact) -> Any:
+    """Return a file that was just added as `get` returns it."""
+    values = {name: getattr(artifact, name) for name in _COLUMNS.split()}
+    return SimpleNamespace(**values, sha256=artifact.sha256.hex() if artifact.sha256 else None)
 
 
 def read(files: Any) -> list[File]:

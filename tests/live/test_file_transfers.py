@@ -18,6 +18,8 @@ import requests
 from catapult_client import Registry
 from up import FILES, Caller, Start, Up, at_once, flask, until
 
+from catapult.web.added_files import CHECKED_AGAIN_AFTER
+
 pytestmark = pytest.mark.live
 LARGE = os.urandom(8 * 1024 * 1024 + 13)
 
@@ -358,6 +360,7 @@ def test_a_form_that_is_not_allowed_to_end_leaves_nothing(
             until(lambda: stored(server) != before)
             if revoked:
                 admin.delete(f"/api/v1/api-keys/{key['id']}").raise_for_status()
+                time.sleep(CHECKED_AGAIN_AFTER)
                 raw.sendall(bytes(500_000) + f"\r\n--{BOUNDARY}--\r\n".encode())
                 answer = raw.recv(4096).decode()
                 assert (answer.split()[1], "Location: /login?" in answer) == ("303", True)
@@ -465,6 +468,7 @@ def test_a_key_that_is_revoked_amid_its_upload_adds_nothing(server: Up, version:
         raw.sendall(head.encode())
         until(lambda: stored(server) != before)
         admin.delete(f"/api/v1/api-keys/{key['id']}").raise_for_status()
+        time.sleep(CHECKED_AGAIN_AFTER)
         raw.sendall(b"whole")
         assert raw.recv(4096).split()[1] == b"401"
         raw.close()

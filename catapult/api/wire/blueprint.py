@@ -31,7 +31,7 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
         `one_statement` says that the view's change is a single statement, which needs no transaction unless an answer is
         stored. A transaction that collided with another one is tried three times in all. A view that `streams` a body, which
-        cannot be read twice, retries by itself.
+        cannot be read twice, retries by itself, and begins its own transactions.
         """
 
         def decorator(view: View) -> View:
@@ -39,7 +39,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
             @wraps(view)
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                if request.method in ("GET", "HEAD") or (one_statement and idempotency.HEADER not in request.headers):
+                is_alone = one_statement and idempotency.HEADER not in request.headers
+                if is_alone or streams or request.method in ("GET", "HEAD"):
                     autocommit()
                 g.actor = auth.authenticate()
                 g.actor.needs(role)
