@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Table, TextClause, insert, text
+from sqlalchemy import ColumnElement, Executable, Table, TextClause, TextualSelect, insert, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
@@ -105,7 +105,7 @@ class Statement(Protocol):
 
     values: dict[str, Any]
 
-    def sql(self, entries: str) -> TextClause: ...
+    def sql(self, entries: str) -> TextClause | TextualSelect: ...
     def finish(self, result: Any) -> None: ...
 
 

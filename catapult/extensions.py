@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from flask import current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Engine, MetaData, Text, TextClause, event, make_url, text
+from sqlalchemy import Connection, DateTime, Engine, MetaData, Text, TextClause, event, make_url, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase
 
@@ -154,12 +154,12 @@ def autocommit() -> None:
 
     Has to come before the session's first statement. Ends with the session's transaction.
     """
-    _driver_connection().autocommit = True
+    _driver(db.session.connection()).autocommit = True
 
 
-def is_autocommit() -> bool:
-    """Whether each statement of the session is a transaction of its own."""
-    return bool(_driver_connection().autocommit)
+def is_autocommit(connection: Connection | None = None) -> bool:
+    """Whether each statement of the session, or on this connection of it, is a transaction of its own."""
+    return bool(_driver(connection or db.session.connection()).autocommit)
 
 
 def check_in_transaction() -> None:
@@ -182,8 +182,8 @@ def check_connections(engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", _limit_time, retval=True)
 
 
-def _driver_connection() -> Any:
-    return db.session.connection().connection.dbapi_connection
+def _driver(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
 
 
 def limit_time(milliseconds: int) -> None:

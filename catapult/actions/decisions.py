@@ -10,14 +10,16 @@ from uuid_utils.compat import uuid7
 from catapult.audit import Actor
 from catapult.rules import decisions
 from catapult.rules.gates import Verdict
+from catapult.rules.json_text import JsonText
 from catapult.tables import Decision, DecisionKind, Version
 
 
 class Recorded(NamedTuple):
-    """A decision, and what the audit entry says about it."""
+    """A decision, what the audit entry says about it, and the decision as answers show it."""
 
     row: Decision
     details: dict[str, Any]
+    json: JsonText
 
 
 def record(
@@ -57,6 +59,5 @@ def record(
         approvals=decisions.approvals(verdicts),
         freeze=freeze,
     )
-    return Recorded(
-        row, {"decision_id": str(row.id), "decision_sha256": decisions.sha256(*attrgetter(*decisions.ATTRIBUTES)(row))}
-    )
+    written, sha256 = decisions.written(attrgetter(*decisions.ATTRIBUTES)(row))
+    return Recorded(row, {"decision_id": str(row.id), "decision_sha256": sha256}, written)

@@ -16,7 +16,6 @@ from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
 from catapult.queries import deployments, history, image_checks, registered_models
 from catapult.queries import gates as gate_queries
-from catapult.rules import decisions as rules
 from catapult.rules import metadata_limits as limits
 from catapult.rules import reasons
 from catapult.tables import (
@@ -281,7 +280,7 @@ def _decide(
 
 def _set_decision(deployment: Deployment, decision: decisions.Recorded) -> None:
     deployment.decision_id, deployment.override = decision.row.id, decision.row.override
-    deployment.decision = rules.as_json(decision.row, decision.details["decision_sha256"])
+    deployment.decision = decision.json
 
 
 def _new(version: Version, environment: str, actor: Actor, status: str, **fields: Any) -> Deployment:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, TextClause, func, select, text
+from sqlalchemy import ColumnElement, Select, TextClause, TextualSelect, column, func, select, text
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -150,38 +150,52 @@ def destination(version_id: UUID, path: str, sha256: str) -> Any | None:
     return db.session.execute(_LOCK_DESTINATION, values).one_or_none()
 
 
-def _columns(table: type[Any], name: str) -> str:
-    return ", ".join(f"{name}.{column.name} AS {name}_{column.name}" for column in table.__table__.columns)
+def _selected(before: str, columns: dict[str, str], source: str) -> TextualSelect:
+    """Return, as `_planned_once` does, the statement `before` and one that selects the columns, SQL by name, from the source.
+
+    SQLAlchemy is told their names: it would otherwise work out how to read a row for each result.
+    """
+    named = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    sql = text(SEPARATOR.join([before, f"SELECT {named} {source}"]))
+    return sql.columns(*map(column, columns)).execution_options(**KEEP_PLAN)
 
 
-_SHARE_ENVIRONMENT = _planned_once(
+def _columns(table: type[Any], name: str) -> dict[str, str]:
+    return {f"{name}_{each.name}": f"{name}.{each.name}" for each in table.__table__.columns}
+
+
+_SHARE_ENVIRONMENT = _selected(
     _SHARE_GATES,
-    f"""
-    SELECT {", ".join(column.name for column in Environment.__table__.columns)}, ARRAY({_KINDS}) AS kinds
-    FROM environments WHERE place = :target AND deleted_at IS NULL FOR SHARE SKIP LOCKED
-    """,  # noqa: S608 - built from constants
+    {each.name: each.name for each in Environment.__table__.columns} | {"kinds": f"ARRAY({_KINDS})"},
+    "FROM environments WHERE place = :target AND deleted_at IS NULL FOR SHARE SKIP LOCKED",
 )
+_LIVE_IN = f"SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment"  # noqa: S608
+_ALIASES = "SELECT name FROM aliases WHERE version_id = version.id AND until IS NULL ORDER BY lower(name)"
+_UNFINISHED = f"SELECT id FROM deployments WHERE model_id = version.model_id AND place = :target AND {OPEN}"  # noqa: S608
+_VERSION_FOR = """
+FROM versions AS version JOIN models AS model ON model.id = version.model_id
+LEFT JOIN LATERAL (
+    SELECT id, live_from, ended_at FROM deployments
+    WHERE model_id = version.model_id AND place = :target AND live_from IS NOT NULL ORDER BY live_from DESC LIMIT 1
+) AS last ON true
+WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
+"""
 
 
 @cache
-def _locked_version(kinds: frozenset[str]) -> TextClause:
-    return _planned_once(
-        _LOCK_MODEL,
-        f"""
-        SELECT {_columns(Version, "version")}, {_columns(RegisteredModel, "model")}, clock_timestamp() AS now,
-            ARRAY(SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment) AS live_in,
-            ARRAY(SELECT name FROM aliases WHERE version_id = version.id AND until IS NULL ORDER BY lower(name)) AS aliases,
-            {image_checks.JSON.format(version="version")} AS image_check,
-            {gate_facts.as_json(kinds)} AS facts, last.id AS last_id, last.live_from, last.ended_at,
-            ARRAY(SELECT id FROM deployments WHERE model_id = version.model_id AND place = :target AND {OPEN}) AS unfinished
-        FROM versions AS version JOIN models AS model ON model.id = version.model_id
-        LEFT JOIN LATERAL (
-            SELECT id, live_from, ended_at FROM deployments
-            WHERE model_id = version.model_id AND place = :target AND live_from IS NOT NULL ORDER BY live_from DESC LIMIT 1
-        ) AS last ON true
-        WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
-        """,  # noqa: S608 - built from constants
-    )
+def _locked_version(kinds: frozenset[str]) -> TextualSelect:
+    columns = {
+        **_columns(Version, "version"),
+        **_columns(RegisteredModel, "model"),
+        "now": "clock_timestamp()",
+        "live_in": f"ARRAY({_LIVE_IN})",
+        "aliases": f"ARRAY({_ALIASES})",
+        "image_check": image_checks.JSON.format(version="version"),
+        "facts": gate_facts.as_json(kinds),
+        "unfinished": f"ARRAY({_UNFINISHED})",
+        **{f"last_{name}": f"last.{name}" for name in ("id", "live_from", "ended_at")},
+    }
+    return _selected(_LOCK_MODEL, columns, _VERSION_FOR)
 
 
 def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> LockedVersion:
@@ -197,7 +211,11 @@ def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> LockedV
     version: Version = _loaded(Version, row, "version")
     set_committed_value(version, "model", _loaded(RegisteredModel, row, "model"))
     version.live_in, version.aliases, version.image_check = row.live_in, row.aliases, row.image_check
-    last = SimpleNamespace(id=row.last_id, live_from=row.live_from, ended_at=row.ended_at) if row.last_id else None
+    last = (
+        SimpleNamespace(id=row.last_id, live_from=row.last_live_from, ended_at=row.last_ended_at)
+        if row.last_id
+        else None
+    )
     return LockedVersion(version, row.now, gate_facts.from_json(row.facts), last, row.unfinished)
 
 
@@ -209,8 +227,8 @@ def _attributes(table: type[Row]) -> list[tuple[str, str]]:
 def _loaded(table: type[Row], row: Any, prefix: str) -> Any:
     """Return the row's columns with that prefix as a row of the table, detached: the session does not write what is set on it."""
     loaded = table()
-    for attribute, column in _attributes(table):  # a third of the time that setting them would take
-        set_committed_value(loaded, attribute, getattr(row, f"{prefix}_{column}"))
+    for attribute, name in _attributes(table):  # a third of the time that setting them would take
+        set_committed_value(loaded, attribute, getattr(row, f"{prefix}_{name}"))
     make_transient_to_detached(loaded)
     return loaded
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextualSelect, column, text
 
 from catapult import audit
 from catapult.errors import Invalid, Refusal
@@ -46,7 +46,7 @@ _KEY_OF_NUMBER = "lpad(CAST(length(called) AS text), 3, '0') || called || '00100
 
 
 class Registered(NamedTuple):
-    """The statement's result: the version's model and its number there, and the time of registration."""
+    """The statement's columns: the version's model and its number there, and the time of registration."""
 
     model_id: UUID
     name: str
@@ -76,7 +76,7 @@ class Registration:
             "bounds": like_patterns(bounds.models or ()),
         }
 
-    def sql(self, entries: str | None = None) -> TextClause:
+    def sql(self, entries: str | None = None) -> TextualSelect:
         """Return the statement, with the CTE that inserts the audit entries unless the caller writes them."""
         by_id, by_name = self.values["model_id"] is not None, self.values["model_name"] is not None
         return _statement(by_id, by_name, self.bounds.models is not None, self.version.version is not None, entries)
@@ -101,7 +101,7 @@ class Registration:
 
 
 @cache
-def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, entries: str | None) -> TextClause:
+def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, entries: str | None) -> TextualSelect:
     names = ", ".join(column.name for column in _COLUMNS.values())
     sent = {column.name: f"CAST(:{column.name} AS {audit.sql_type(column)})" for column in _COLUMNS.values()}
     called = sent["version"]
@@ -109,7 +109,7 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, ent
         called, sent["semver_key"] = "CAST(number AS text)", _KEY_OF_NUMBER
     values = ", ".join((sent | {"version": "called"}).values())
     conditions = ["id = :model_id"] * by_id + [CALLED] * by_name + [WITHIN] * is_bounded
-    return text(
+    sql = text(
         f"""
         WITH locked AS MATERIALIZED (
             SELECT id AS model_id, name, repository, storage_path, last_number + 1 AS number, newest_at FROM models
@@ -132,7 +132,8 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, ent
         ){f", {entries}" if entries else ""}
         SELECT model_id, name, repository, storage_path, number, called, now FROM moment
         """  # noqa: S608 - built from the tables' own names
-    ).execution_options(**KEEP_PLAN)
+    )
+    return sql.columns(*map(column, Registered._fields)).execution_options(**KEEP_PLAN)
 
 
 def _unknown_model(model_id: UUID | None, model_name: str | None, bounds: Bounds) -> Refusal:

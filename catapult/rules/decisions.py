@@ -6,7 +6,7 @@ from typing import Any
 
 from catapult.rules import gates, image_checks, image_reference, metadata_limits, mlflow_tags
 from catapult.rules.gates import Verdict
-from catapult.rules.json_text import JsonText, as_stored, rfc3339
+from catapult.rules.json_text import JsonText, as_stored, object_of, rfc3339
 
 FIELDS = (
     *("id", "kind", "at", "by", "by_key_id", "by_person_id", "version_id", "model_name", "version", "target"),
@@ -68,23 +68,27 @@ def approvals(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
 
 
 def sha256(*values: Any) -> str:
-    """Return the SHA-256 of a decision's document, 64 hex digits. `values` are those of its `ATTRIBUTES`.
+    """Return the SHA-256 of a decision's document, 64 hex digits. `values` are those of its `ATTRIBUTES`."""
+    return written(values)[1]
 
-    The document is the object that `GET /decisions/{id}` answers, without `sha256`, written as PostgreSQL writes JSON.
+
+def as_json(decision: Any) -> JsonText:
+    """Return the decision, an object with `ATTRIBUTES`, as JSON: its document with `sha256`."""
+    return written([getattr(decision, name) for name in ATTRIBUTES])[0]
+
+
+def written(values: Iterable[Any]) -> tuple[JsonText, str]:
+    """Return the JSON and the SHA-256 of the decision with these values of its `ATTRIBUTES`.
+
+    The document that is hashed is the object that `GET /decisions/{id}` answers, without `sha256`, written as PostgreSQL
+    writes JSON.
     """
-    return _sha256(_document(values))
-
-
-def as_json(decision: Any, sha256: str | None = None) -> JsonText:
-    """Return the decision, an object with `ATTRIBUTES`, as JSON: its document with `sha256`, which is computed if it is None."""
-    document = _document([getattr(decision, name) for name in ATTRIBUTES])
-    return JsonText(as_stored({**document, "sha256": sha256 or _sha256(document)}))
-
-
-def _document(values: Iterable[Any]) -> dict[str, Any]:
     document = dict(zip(FIELDS, values, strict=True))
     ids = {name: document[name] and str(document[name]) for name in ("id", "by_key_id", "by_person_id", "version_id")}
-    return {**document, **ids, "kind": str(document["kind"]), "at": rfc3339(document["at"])}
+    document |= {**ids, "kind": str(document["kind"]), "at": rfc3339(document["at"])}
+    parts = {name: as_stored(value) for name, value in document.items()}
+    sha256 = hashlib.sha256(object_of(parts).encode()).hexdigest()
+    return JsonText(object_of({**parts, "sha256": as_stored(sha256)})), sha256
 
 
 def _sha256(value: Any) -> str:

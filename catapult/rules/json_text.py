@@ -29,13 +29,18 @@ def as_stored(value: Any) -> str:
     if isinstance(value, str):
         return encode_basestring(value)
     if isinstance(value, dict):
-        names = sorted(value, key=_by_length)
-        return "{" + ", ".join(f"{encode_basestring(name)}: {as_stored(value[name])}" for name in names) + "}"
+        return object_of({name: as_stored(item) for name, item in value.items()})
     if isinstance(value, list):
         return "[" + ", ".join(as_stored(item) for item in value) + "]"
     if isinstance(value, float):
         return format(Decimal(repr(abs(value) if value == 0 else value)), "f")
     return json.dumps(value)
+
+
+def object_of(values: dict[str, str]) -> str:
+    """Return the object with these values, each of which is JSON already, as `as_stored` does."""
+    names = sorted(values, key=_by_length)
+    return "{" + ", ".join(f"{encode_basestring(name)}: {values[name]}" for name in names) + "}"
 
 
 def _by_length(name: str) -> tuple[int, bytes]:

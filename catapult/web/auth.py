@@ -3,6 +3,7 @@
 import hmac
 import re
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,7 @@ def request_id() -> str:
     return str(g.request_id)
 
 
+@cache
 def cookie_name(secret_key: str) -> str:
     """Return the name of the session's cookie, the same in all processes of an instance.
 

@@ -31,13 +31,15 @@ _unprepared = WeakSet[Engine]()
 
 def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
     """Return the query's only row or None, by a prepared statement unless its loss would end a transaction."""
-    if not db.session().in_transaction() or is_autocommit():
-        try:  # on the connection, which costs less than the session
-            return db.session.connection().execute(query, values, execution_options=KEEP_PLAN).one_or_none()
+    begins = not db.session().in_transaction()
+    connection = db.session.connection()  # costs less than the session
+    if begins or is_autocommit(connection):
+        try:
+            return connection.execute(query, values, execution_options=KEEP_PLAN).one_or_none()
         except DBAPIError as error:
             if not is_lost(error):
                 raise
-            if not is_autocommit():
+            if begins:
                 db.session.rollback()
     return db.session.execute(query, values).one_or_none()
 
