@@ -219,6 +219,13 @@ def together() -> Iterator[None]:
     db.session.commit()
 
 
+def start_again() -> None:
+    """Undo the transaction and release its locks. Raises RuntimeError in `together`, where other changes would be undone too."""
+    if db.session.info.get(TOGETHER):
+        raise RuntimeError("Lock what the change needs before the first of several actions.")
+    db.session.rollback()
+
+
 def flush() -> None:
     """Send what the session holds to the database without committing it. Raises what `REFUSALS` has."""
     try:

@@ -1,6 +1,5 @@
 """Record deployments and their states, make them live, and roll back."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,10 +10,12 @@ from uuid_utils.compat import uuid7
 from catapult import audit
 from catapult.actions import decisions, deployment_states, environments, gates, locks
 from catapult.actions.deployment_states import Previous
+from catapult.actions.locks import LockedVersion
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid, PreconditionFailed
 from catapult.extensions import db
-from catapult.queries import deployments, history, image_checks, registered_models
+from catapult.queries import deployments, history, image_checks, registered_models, versions
+from catapult.queries import environments as environment_queries
 from catapult.queries import gates as gate_queries
 from catapult.rules import metadata_limits as limits
 from catapult.rules import reasons
@@ -57,10 +58,9 @@ def create(
     actor.needs(Role.PUBLISHER)
     gates.check_force(actor, force, reason)
     limits.check(metadata)
-    kinds, target, created = environments.get_or_create(environment, actor)
+    locked, created = _locked_for(release_id, environment, actor)
+    version, now, target = locked.version, locked.now, locked.environment
     _check_may_deploy(target, actor)
-    locked = locks.version_for(release_id, target.place, kinds)
-    version, now = locked.version, locked.now
     actor.bounds.check_model(version.model_name)
     _check_active(version)
     deployment = _new(
@@ -68,7 +68,7 @@ def create(
     )
     decided = None
     if status not in NOT_REACHED:
-        decided = _decide(deployment, target, actor, now, force, reason, locked.facts)
+        decided = _decide(deployment, target, actor, now, force, reason, locked.kinds)
     previous = Previous(locked.last, locked.unfinished)
     script, ended = _insertion(deployment, now, previous, decided.decision if decided else None)
     details = {**_details(deployment), **ended, "made_environment": created or None, "reason": reason}
@@ -97,10 +97,10 @@ def edit(
     gates.check_force(actor, force, reason)
     limits.check(fields.get("metadata_"))
     row = deployments.get(deployment_id)
-    kinds = locks.gates_of(row.environment.lower())
+    locks.gates_shared()
     environment = environments.lock(row.environment, deleted=True)
     _check_may_deploy(environment, actor)
-    locked = locks.version_for(UUID(row.release_id), environment.place, kinds)
+    locked = locks.version_for(UUID(row.release_id), environment.place)
     version, now = locked.version, locked.now
     actor.bounds.check_model(version.model_name)
     deployment = _locked(deployment_id, version)
@@ -113,7 +113,7 @@ def edit(
     if moves and status not in NOT_REACHED:
         _check_active(version)
     if moves and status == DeploymentStatus.SUCCESS:  # before its fields are set: a refusal must leave nothing to write
-        decided = _decide(deployment, environment, actor, now, force, reason, locked.facts)
+        decided = _decide(deployment, environment, actor, now, force, reason, locked.kinds)
         db.session.add(decided.decision)
     changed = audit.changes(deployment, fields)
     if not changed:
@@ -248,6 +248,21 @@ def retire(
     return audit.commit(actor, row, audit.entry("deployment.retire", row, **details))
 
 
+def _locked_for(version_id: UUID, environment: str, actor: Actor) -> tuple[LockedVersion, bool]:
+    """Lock the version for a deployment to the environment, and return whether that was created. Raises NotFound, Forbidden."""
+    place = environment_queries.lookup_name(environment)
+    locked = locks.version_for_environment(version_id, place)
+    if locked is not None:
+        return locked, False
+    audit.start_again()  # the environment's lock comes before the model's
+    target, created = environments.get_or_create(environment, actor)
+    _check_may_deploy(target, actor)
+    locked = locks.version_for_environment(version_id, place)
+    if locked is None:
+        raise versions.missing()
+    return locked, created
+
+
 class Decided(NamedTuple):
     """The decision for a deployment, its details for the audit entry, and the entry of an override."""
 
@@ -263,12 +278,12 @@ def _decide(
     now: datetime,
     force: bool,
     reason: str | None,
-    facts: Sequence[Any],
+    kinds: frozenset[str],
 ) -> Decided:
     """Check the freeze and the gates, and return the decision. Raises Frozen, Blocked."""
     environments.check_not_frozen(target)
     version = deployment.release
-    verdicts = gates.judge(facts, target.place, actor=actor, force=force)
+    verdicts = gates.check(version.id, target.place, actor=actor, force=force, kinds=kinds)
     decision = decisions.record(
         DecisionKind.DEPLOY, version, target.place, actor=actor, now=now, verdicts=verdicts, reason=reason
     )

@@ -95,16 +95,13 @@ def delete(name: str, *, actor: Actor, force: bool = False, expected: set[int] |
     audit.commit(actor, environment, audit.entry("environment.delete", environment, name=environment.name, **details))
 
 
-def get_or_create(name: str, actor: Actor) -> tuple[frozenset[str], Any, bool]:
+def get_or_create(name: str, actor: Actor) -> tuple[Environment, bool]:
     """Lock all gates and the environment to deploy to against changes; create it, ranked last, if it does not exist.
 
-    Return the kinds of its gates, the environment, and whether it was created. Neither audits nor commits.
+    Return it, and whether it was created. Neither audits nor commits.
     """
-    target = environments.lookup_name(name)
-    environment = locks.gates_and_environment(target)
-    if environment is not None:
-        return frozenset(environment.kinds), environment, False
-    return locks.gates_of(target), *_get_or_create(name, actor, shared=True)
+    locks.gates_shared()
+    return _get_or_create(name, actor, shared=True)
 
 
 def lock(name: str, *, deleted: bool = False) -> Environment:

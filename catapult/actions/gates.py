@@ -15,6 +15,7 @@ from catapult.errors import Blocked, Conflict, Invalid
 from catapult.extensions import db
 from catapult.queries import environments
 from catapult.queries import gates as queries
+from catapult.queries.gate_facts import ALL
 from catapult.rules import reasons, targets
 from catapult.rules.gates import DEFAULTS, OWN_FIELDS, Verdict, rule
 from catapult.tables import NOW, RELEASE, Gate, GateKind, GateRefusal, Role
@@ -129,13 +130,17 @@ def check_force(actor: Actor, force: bool, reason: str | None) -> None:
     reasons.check(reason, "Force needs a reason: the audit log keeps it.")
 
 
-def check(version_id: UUID, target: str, *, actor: Actor, force: bool = False) -> list[Verdict]:
+def check(
+    version_id: UUID, target: str, *, actor: Actor, force: bool = False, kinds: frozenset[str] = ALL
+) -> list[Verdict]:
     """Check the version against the gates of the target and return all verdicts. Those that fail are overridden by `force`.
 
-    The caller holds the gates' shared lock. Raises Blocked, with every gate's verdict, if one does not pass and `force` is unset.
+    `kinds` are those of the target's gates, if known. The caller holds the gates' shared lock. Raises Blocked, with every
+    gate's verdict, if one does not pass and `force` is unset.
     """
     audit.flush()  # so that changes of this transaction are checked too
-    return judge(queries.facts([version_id], target).get(version_id, []), target, actor=actor, force=force)
+    facts = queries.facts([version_id], target, kinds).get(version_id, [])
+    return judge(facts, target, actor=actor, force=force)
 
 
 def judge(facts: Sequence[Any], target: str, *, actor: Actor, force: bool = False) -> list[Verdict]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from catapult.errors import PreconditionFailed
 from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, db
-from catapult.queries import aliases, artifacts, gate_facts, image_checks, registered_models, versions
+from catapult.queries import aliases, artifacts, image_checks, registered_models, versions
 from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Role, Version
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
@@ -28,7 +28,6 @@ BLOBS = 0x63617461_626C6F62
 
 
 _SHARE_GATES = f"SELECT pg_advisory_xact_lock_shared({GATES})"
-_KINDS = "SELECT DISTINCT kind FROM gates WHERE target = :target AND deleted_at IS NULL"
 
 
 def _planned_once(*statements: str) -> TextClause:
@@ -36,26 +35,9 @@ def _planned_once(*statements: str) -> TextClause:
     return text(SEPARATOR.join(statements)).execution_options(**KEEP_PLAN)
 
 
-_GATES_OF = _planned_once(_SHARE_GATES, _KINDS)
-
-
 def gates_shared() -> None:
     """Take the shared lock on all gates until the transaction ends: no gate can change. Take it before any other lock."""
     db.session.execute(text(_SHARE_GATES))
-
-
-def gates_of(target: str) -> frozenset[str]:
-    """Take the shared lock on all gates, and return the kinds of the target's gates, of all models."""
-    return frozenset(db.session.scalars(_GATES_OF, {"target": target}))
-
-
-def gates_and_environment(target: str) -> Any:
-    """Take the shared lock on all gates and on the environment, in one round trip.
-
-    Return the environment as a plain row with the `kinds` of its gates; None if there is none, or if another transaction is
-    changing it.
-    """
-    return db.session.execute(_SHARE_ENVIRONMENT, {"target": target}).one_or_none()
 
 
 def gates_exclusive() -> None:
@@ -127,12 +109,14 @@ class LockedVersion(NamedTuple):
 
     version: Version
     now: datetime
-    facts: list[Any]
-    """The rows of the target's gates, as `queries.gates.facts` returns them."""
+    kinds: frozenset[str]
+    """The kinds of the target's gates, of all models."""
     last: Any
     """`id live_from ended_at` of the model's deployment that went live in the target last, or None."""
     unfinished: list[UUID]
     """The model's unfinished deployments to the target."""
+    environment: Any = None
+    """The environment as a plain row, if it was locked too."""
 
 
 _LOCK_MODEL = """
@@ -150,85 +134,103 @@ def destination(version_id: UUID, path: str, sha256: str) -> Any | None:
     return db.session.execute(_LOCK_DESTINATION, values).one_or_none()
 
 
-def _selected(before: str, columns: dict[str, str], source: str) -> TextualSelect:
-    """Return, as `_planned_once` does, the statement `before` and one that selects the columns, SQL by name, from the source.
-
-    SQLAlchemy is told their names: it would otherwise work out how to read a row for each result.
-    """
-    named = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
-    sql = text(SEPARATOR.join([before, f"SELECT {named} {source}"]))
-    return sql.columns(*map(column, columns)).execution_options(**KEEP_PLAN)
-
-
-def _columns(table: type[Any], name: str) -> dict[str, str]:
-    return {f"{name}_{each.name}": f"{name}.{each.name}" for each in table.__table__.columns}
-
-
-_SHARE_ENVIRONMENT = _selected(
-    _SHARE_GATES,
-    {each.name: each.name for each in Environment.__table__.columns} | {"kinds": f"ARRAY({_KINDS})"},
-    "FROM environments WHERE place = :target AND deleted_at IS NULL FOR SHARE SKIP LOCKED",
-)
 _LIVE_IN = f"SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment"  # noqa: S608
 _ALIASES = "SELECT name FROM aliases WHERE version_id = version.id AND until IS NULL ORDER BY lower(name)"
 _UNFINISHED = f"SELECT id FROM deployments WHERE model_id = version.model_id AND place = :target AND {OPEN}"  # noqa: S608
 _VERSION_FOR = """
-FROM versions AS version JOIN models AS model ON model.id = version.model_id
+versions AS version JOIN models AS model ON model.id = version.model_id
 LEFT JOIN LATERAL (
     SELECT id, live_from, ended_at FROM deployments
     WHERE model_id = version.model_id AND place = :target AND live_from IS NOT NULL ORDER BY live_from DESC LIMIT 1
 ) AS last ON true
 WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
 """
+# A row that another transaction is changing is skipped: waiting for it here would be against the order of the locks.
+_TARGET = """
+WITH target AS MATERIALIZED (
+    SELECT * FROM environments WHERE place = :target AND deleted_at IS NULL FOR SHARE SKIP LOCKED
+)
+"""
 
 
-@cache
-def _locked_version(kinds: frozenset[str]) -> TextualSelect:
-    columns = {
-        **_columns(Version, "version"),
-        **_columns(RegisteredModel, "model"),
-        "now": "clock_timestamp()",
-        "live_in": f"ARRAY({_LIVE_IN})",
-        "aliases": f"ARRAY({_ALIASES})",
-        "image_check": image_checks.JSON.format(version="version"),
-        "facts": gate_facts.as_json(kinds),
-        "unfinished": f"ARRAY({_UNFINISHED})",
-        **{f"last_{name}": f"last.{name}" for name in ("id", "live_from", "ended_at")},
-    }
-    return _selected(_LOCK_MODEL, columns, _VERSION_FOR)
+def _columns(table: type[Any], name: str) -> dict[str, str]:
+    return {f"{name}_{each.name}": f"{name}.{each.name}" for each in table.__table__.columns}
 
 
-def version_for(version_id: UUID, target: str, kinds: frozenset[str]) -> LockedVersion:
-    """Lock the version's model and return all that a promotion or deployment to the target depends on, in one round trip.
+def _locking(columns: dict[str, str], source: str, before: str = "") -> TextualSelect:
+    """Return one round trip that locks all gates and the model of `:version`, and then selects these columns, SQL by name.
 
-    The version and its model are detached: the caller writes what changes of them.
-    `kinds` are those of the target's gates, whose lock is held. Raises NotFound.
+    Each statement is planned once a connection. SQLAlchemy is told the names of the columns: it would otherwise work out how
+    to read a row for each result.
     """
-    values = {"version": version_id, "versions": [version_id], "target": target}
-    row = db.session.execute(_locked_version(kinds), values).one_or_none()
+    selected = f"{before} SELECT {', '.join(f'{sql} AS {name}' for name, sql in columns.items())} {source}"
+    sql = text(SEPARATOR.join([_SHARE_GATES, _LOCK_MODEL, selected]))
+    return sql.columns(*map(column, columns)).execution_options(**KEEP_PLAN)
+
+
+_OF_VERSION = {
+    **_columns(Version, "version"),
+    **{f"model_{name}": f"model.{name}" for name in ("id", "name", "repository", "storage_path")},
+    "now": "clock_timestamp()",
+    "live_in": f"ARRAY({_LIVE_IN})",
+    "aliases": f"ARRAY({_ALIASES})",
+    "image_check": image_checks.JSON.format(version="version"),
+    "kinds": "ARRAY(SELECT DISTINCT kind FROM gates WHERE target = :target AND deleted_at IS NULL)",
+    "unfinished": f"ARRAY({_UNFINISHED})",
+    **{f"last_{name}": f"last.{name}" for name in ("id", "live_from", "ended_at")},
+}
+_FOR_TARGET = _locking(_OF_VERSION, f"FROM {_VERSION_FOR}")
+_FOR_ENVIRONMENT = _locking(
+    _OF_VERSION | _columns(Environment, "target"), f"FROM target CROSS JOIN {_VERSION_FOR}", _TARGET
+)
+
+
+def version_for(version_id: UUID, target: str) -> LockedVersion:
+    """Lock all gates, shared, and the version's model, and return all that a decision about the target depends on.
+
+    It is one round trip. The version and its model are detached: the caller writes what changes of them. Raises NotFound.
+    """
+    row = db.session.execute(_FOR_TARGET, {"version": version_id, "target": target}).one_or_none()
     if row is None:
         raise versions.missing()
+    return _locked_version(row)
+
+
+def version_for_environment(version_id: UUID, place: str) -> LockedVersion | None:
+    """Lock as `version_for` does, and the environment, shared.
+
+    Return None if there is no such environment or version, or if another transaction is changing the environment.
+    """
+    row = db.session.execute(_FOR_ENVIRONMENT, {"version": version_id, "target": place}).one_or_none()
+    if row is None:
+        return None
+    names = (each.name for each in Environment.__table__.columns)
+    environment = SimpleNamespace(**{name: getattr(row, f"target_{name}") for name in names})
+    return _locked_version(row)._replace(environment=environment)
+
+
+def _locked_version(row: Any) -> LockedVersion:
     version: Version = _loaded(Version, row, "version")
     set_committed_value(version, "model", _loaded(RegisteredModel, row, "model"))
     version.live_in, version.aliases, version.image_check = row.live_in, row.aliases, row.image_check
-    last = (
-        SimpleNamespace(id=row.last_id, live_from=row.last_live_from, ended_at=row.last_ended_at)
-        if row.last_id
-        else None
-    )
-    return LockedVersion(version, row.now, gate_facts.from_json(row.facts), last, row.unfinished)
+    last = None
+    if row.last_id is not None:
+        last = SimpleNamespace(id=row.last_id, live_from=row.last_live_from, ended_at=row.last_ended_at)
+    return LockedVersion(version, row.now, frozenset(row.kinds), last, row.unfinished)
 
 
 @cache
-def _attributes(table: type[Row]) -> list[tuple[str, str]]:
-    return [(attribute.key, attribute.columns[0].name) for attribute in table.__mapper__.column_attrs]
+def _attributes(table: type[Row], prefix: str) -> list[tuple[str, str]]:
+    """Return the attributes of the table, and the columns of `_OF_VERSION` that have their values."""
+    attributes = ((each.key, f"{prefix}_{each.columns[0].name}") for each in table.__mapper__.column_attrs)
+    return [(attribute, name) for attribute, name in attributes if name in _OF_VERSION]
 
 
 def _loaded(table: type[Row], row: Any, prefix: str) -> Any:
     """Return the row's columns with that prefix as a row of the table, detached: the session does not write what is set on it."""
     loaded = table()
-    for attribute, name in _attributes(table):  # a third of the time that setting them would take
-        set_committed_value(loaded, attribute, getattr(row, f"{prefix}_{name}"))
+    for attribute, name in _attributes(table, prefix):  # a third of the time that setting them would take
+        set_committed_value(loaded, attribute, getattr(row, name))
     make_transient_to_detached(loaded)
     return loaded
 

@@ -83,8 +83,8 @@ def move(version_id: UUID, stage: str, *, actor: Actor, ends_last: bool) -> None
             status = VersionStatus.ARCHIVED if stage == mlflow_stages.ARCHIVED else VersionStatus.ACTIVE
             versions.edit(version_id, {"status": str(status)}, actor=actor)
         elif environment not in {row.place for row in mlflow.live(version_id)}:
+            environments.get_or_create(environment, actor)  # locked before the model is
             if version_queries.get(version_id).status == VersionStatus.ARCHIVED:
-                environments.get_or_create(environment, actor)  # locked before the model is
                 versions.edit(version_id, {"status": str(VersionStatus.ACTIVE)}, actor=actor)
             reason = REASON.format(stage)
             deployments.create(

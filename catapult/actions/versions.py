@@ -1,6 +1,5 @@
 """Register, edit, promote, demote and delete versions."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,6 +18,7 @@ from catapult.errors import Conflict, Invalid
 from catapult.extensions import begin, db
 from catapult.queries import image_checks as image_check_queries
 from catapult.queries.content import FIELDS as CONTENT
+from catapult.queries.gate_facts import ALL
 from catapult.rules import metadata_limits as limits
 from catapult.rules import mlflow_tags, version_content
 from catapult.rules.semver import semver_key
@@ -125,10 +125,10 @@ def promote(
     """
     actor.needs(Role.RELEASER)
     gates.check_force(actor, force, reason)
-    locked = locks.version_for(version_id, RELEASE, locks.gates_of(RELEASE))
+    locked = locks.version_for(version_id, RELEASE)
     actor.bounds.check_model(locked.version.model_name)
     locks.check_counter(locked.version, expected)
-    decided = _promote(locked.version, actor, locked.now, reason, force, locked.facts)
+    decided = _promote(locked.version, actor, locked.now, reason, force, locked.kinds)
     return _save(locked, decided, actor)
 
 
@@ -138,7 +138,7 @@ def demote(version_id: UUID, *, actor: Actor, reason: str | None = None, expecte
     Raises NotFound, Forbidden, PreconditionFailed.
     """
     actor.needs(Role.RELEASER)
-    locked = locks.version_for(version_id, RELEASE, frozenset())
+    locked = locks.version_for(version_id, RELEASE)
     actor.bounds.check_model(locked.version.model_name)
     locks.check_counter(locked.version, expected)
     return _save(locked, _demote(locked.version, actor, locked.now, reason), actor)
@@ -264,9 +264,9 @@ def _promote(
     now: datetime,
     reason: str | None = None,
     force: bool = False,
-    facts: Sequence[Any] | None = None,
+    kinds: frozenset[str] = ALL,
 ) -> Decided | None:
-    """Return the promotion of the version, or None if it is a release already. `facts` are those of the gates, if already read.
+    """Return the promotion of the version, or None if it is a release already. `kinds` are those of the gates, if known.
 
     Raises Conflict, Blocked.
     """
@@ -274,10 +274,7 @@ def _promote(
         return None
     if version.status == VersionStatus.ARCHIVED:
         raise Conflict(f"{version.version} is archived. Set its status to active first, then promote it.")
-    if facts is None:
-        verdicts = gates.check(version.id, RELEASE, actor=actor, force=force)
-    else:
-        verdicts = gates.judge(facts, RELEASE, actor=actor, force=force)
+    verdicts = gates.check(version.id, RELEASE, actor=actor, force=force, kinds=kinds)
     decision = decisions.record(
         DecisionKind.PROMOTE, version, RELEASE, actor=actor, now=now, verdicts=verdicts, reason=reason
     )

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from catapult.extensions import KEEP_PLAN
 from catapult.queries import content
@@ -246,28 +246,26 @@ def _sql(gates: str, target: str, kinds: frozenset[str] = ALL, versions: str = "
 
 
 OF_TARGET = "gate.target = :target"
-# Planning these takes longer than running them.
-STORED = text(_sql("gates", OF_TARGET)).execution_options(**KEEP_PLAN)
+
+
+@cache
+def of_target(kinds: frozenset[str]) -> TextClause:
+    """Return the statement for the gates of `:target`, which are of these kinds. Planning it takes longer than running it."""
+    return text(_sql("gates", OF_TARGET, kinds)).execution_options(**KEEP_PLAN)
+
+
 EVERYWHERE = text(_sql("gates", "true")).execution_options(**KEEP_PLAN)
 # For a gate that is not stored, `jsonb_populate_record` makes a row of the table.
 TRIED = text(_sql("jsonb_populate_record(CAST(NULL AS gates), CAST(:gate AS jsonb))", OF_TARGET))
 
 
-def as_json(kinds: frozenset[str]) -> str:
-    """Return SQL for the rows of a target's gates of these kinds as one JSON array, to be part of a larger statement.
-
-    `from_json` reads it.
-    """
-    return _in_json(_sql("gates", OF_TARGET, kinds)) if kinds else "CAST('[]' AS jsonb)"
-
-
 def as_json_of(pairs: str, kinds: frozenset[str]) -> str:
-    """Return SQL as `as_json` does, for the versions and targets in the columns `id` and `target` of the table `pairs`."""
+    """Return SQL for the rows of gates of these kinds as one JSON array, to be part of a larger statement.
+
+    They are for the versions and targets in the columns `id` and `target` of the table `pairs`. `from_json` reads them.
+    """
     target = f"(asked.id, gate.target) IN (SELECT id, target FROM {pairs})"  # noqa: S608
-    return _in_json(_sql("gates", target, kinds, f"SELECT id FROM {pairs}"))  # noqa: S608
-
-
-def _in_json(facts: str) -> str:
+    facts = _sql("gates", target, kinds, f"SELECT id FROM {pairs}")  # noqa: S608
     # Not jsonb, which takes twice as long to build and to send.
     return f"(SELECT coalesce(json_agg(facts), '[]') FROM ({facts}) AS facts)"  # noqa: S608
 
@@ -276,7 +274,7 @@ _IDS, _TIMES = ("id", "version_id", "registrant", "base_id"), ("created_at", "up
 
 
 def from_json(rows: Iterable[dict[str, Any]]) -> list[Any]:
-    """Return the rows of `as_json`, with ids and times as Python values."""
+    """Return the rows of `as_json_of`, with ids and times as Python values."""
     return [
         SimpleNamespace(
             **{

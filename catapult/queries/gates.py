@@ -191,10 +191,14 @@ def _applies(pattern: str) -> ColumnElement[bool]:
     return func.lower(M.name).like(*like_patterns([pattern]))
 
 
-def facts(version_ids: Sequence[UUID], target: str) -> dict[UUID, list[Any]]:
-    """Return `{version's id: a row for each gate that applies}`, as `gates.judge` and `gates.gates_hash` take them."""
+def facts(version_ids: Sequence[UUID], target: str, kinds: frozenset[str] = gate_facts.ALL) -> dict[UUID, list[Any]]:
+    """Return `{version's id: a row for each gate that applies}`, as `gates.judge` and `gates.gates_hash` take them.
+
+    The target has no gates of other kinds than these. Without any, nothing is read.
+    """
     rows: dict[UUID, list[Any]] = defaultdict(list)
-    for fact in db.session.execute(gate_facts.STORED, {"versions": list(version_ids), "target": target.lower()}):
+    values = {"versions": list(version_ids), "target": target.lower()}
+    for fact in db.session.execute(gate_facts.of_target(kinds), values) if kinds else ():
         rows[fact.version_id].append(fact)
     return rows
 
