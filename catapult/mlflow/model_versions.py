@@ -23,8 +23,8 @@ from catapult.tables import Role
 PATH = "/model-versions"
 NAME = "catapult.version"
 """The tag with the name of a version, for versions that are not named by their number."""
-NEW_VERSION = VersionIn(partial=("version",))
-"""The schema of a version whose name is optional."""
+NEW_VERSION = VersionIn(only=("model_name", "version", "source", "metadata", "release_notes"), partial=("version",))
+"""The fields of a version that MLflow can send. Its name is optional."""
 
 blp = Blueprint("versions", __name__)
 on = partial(endpoint, blp)
