@@ -81,6 +81,23 @@ def test_200_versions_at_once_have_the_numbers_1_to_200(live: Up, admin: Caller)
     assert [number for (number,) in rows] == [*range(1, 201)]
 
 
+def test_versions_of_mlflow_whose_numbers_are_taken_as_names_have_numbers_without_a_hole(
+    live: Up, admin: Caller
+) -> None:
+    model = admin.model("races/taken")
+    for name in ("5", "8", "8.mlflow"):
+        admin.version(model, name)
+    create = partial(
+        admin.post, "/api/2.0/mlflow/model-versions/create", json={"name": "races/taken", "source": "s3://a"}
+    )
+    answers = at_once(*[create] * 16)
+    assert statuses(answers) == {200: 16}
+    rows = admin.get("/api/v1/versions", params={"model_id": model["id"]}).json()
+    names = {row["number"]: row["version"] for row in rows}
+    free = {number: str(number) for number in range(4, 20)}
+    assert names == {1: "5", 2: "8", 3: "8.mlflow", **free, 5: "5.mlflow", 8: "8.mlflow.2"}
+
+
 def test_an_alias_that_many_move_at_once_goes_from_one_version_to_the_next(live: Up, admin: Caller) -> None:
     """Each entry begins where the one before ended, and so do the times."""
     model = admin.model("races/aliases")
