@@ -2,7 +2,7 @@
 """Measure how fast the server is.
 
     python scripts/bench.py [--seconds 1] [--rounds 3] [--connections 1,8,32] [--workers own:2x8,sync:2x1] [--large]
-    python scripts/bench.py --files 1024 [--rounds 3]
+    python scripts/bench.py --files 1024 [--rounds 3]  (of a bucket with STORAGE_URL, S3_ENDPOINT_URL and the usual AWS_…)
     python scripts/bench.py --mlflow .venv/mlflow/bin/mlflow [--seconds 3] [--rounds 3]
     python scripts/bench.py --sizes [--scale 0.1 | --small-only] [--keep FOLDER] [--write docs/benchmark.md]
 
@@ -45,7 +45,8 @@ def main() -> None:
     try:
         with _server(options.keep) as server:
             if options.files:
-                files.measure(server, options.files * files.MIB, options.rounds)
+                measure = files.measure_bucket if os.environ.get("STORAGE_URL") else files.measure
+                measure(server, options.files * files.MIB, options.rounds)
                 return
             if options.mlflow:
                 mlflow.measure(server, options.mlflow, options.rounds, options.seconds)
@@ -76,7 +77,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--small-only", action="store_true", help="without the large one")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the registries for the next run")
     parser.add_argument(
-        "--files", type=int, metavar="MIB", help="measure files, with one of so many MiB, through nginx"
+        "--files",
+        type=int,
+        metavar="MIB",
+        help="measure files, with one of so many MiB, through nginx; with STORAGE_URL uploads to that bucket",
     )
     parser.add_argument(
         "--mlflow", type=Path, metavar="PROGRAM", help="measure MLflow's door beside MLflow's own server"

@@ -30,7 +30,7 @@ VERSION = {"model_name": "bench/files", "tag": "v1", "digest": "sha256:" + "a" *
 class Deployed:
     """`flask up` with nginx and `flask files` beside it, all in that folder, and a version to add files to."""
 
-    def __init__(self, folder: Path, database: Embedded) -> None:
+    def __init__(self, folder: Path, database: Embedded, storage_url: str) -> None:
         self.folder, self.ports = folder, {name: free_port() for name in ("registry", "files", "nginx", "static")}
         (folder / "storage").mkdir()
         self.settings = {
@@ -44,8 +44,8 @@ class Deployed:
         self.processes: list[subprocess.Popen[str]] = []
         at = f"http://127.0.0.1:{self.ports['files']}"
         self.key = self._start("up", "registry", FILES_URL=at)
-        storage = {"STORAGE_URL": f"file://{folder}/storage", "FILES_BY_NGINX": "true"}
-        self._start("files", "files", **storage)
+        storage = {"STORAGE_URL": storage_url or f"file://{folder}/storage"}
+        self._start("files", "files", **storage, FILES_BY_NGINX="false" if storage_url else "true")
         self._nginx()
         self.version = self._version()
 
@@ -109,10 +109,10 @@ class Deployed:
 
 
 @contextmanager
-def deployed(database: Embedded) -> Iterator[Deployed]:
+def deployed(database: Embedded, storage_url: str = "") -> Iterator[Deployed]:
     with tempfile.TemporaryDirectory(prefix="catapult-bench-files-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)  # nginx reads as another user
-        there = Deployed(Path(name), database)
+        there = Deployed(Path(name), database, storage_url)
         try:
             yield there
         finally:
@@ -122,10 +122,7 @@ def deployed(database: Embedded) -> Iterator[Deployed]:
 def measure(database: Embedded, size: int, rounds: int) -> None:
     """Print the ratios of a file of that size, the rate of small ones, and the memory of the process for files."""
     with deployed(database) as there:
-        source = there.folder / "source"
-        with source.open("wb") as file:
-            for _ in range(size // MIB):
-                file.write(os.urandom(MIB))
+        source = _source(there, size)
         copy, up, down = (
             f"{there.folder}/copy",
             f"http://127.0.0.1:{there.ports['nginx']}",
@@ -154,6 +151,33 @@ def measure(database: Embedded, size: int, rounds: int) -> None:
             f"up   {SMALL} bytes, {CONNECTIONS} connections: {small:.0f}/s, {small / versions:.2f} of registering versions"
         )
         print(f"memory of the process for files: {_memory(there) // 1024} MiB")
+
+
+def measure_bucket(database: Embedded, size: int, rounds: int) -> None:
+    """Print how fast a file of that size is sent to the bucket of STORAGE_URL, beside boto3's own upload to it."""
+    import boto3
+
+    bucket, _, prefix = os.environ["STORAGE_URL"].removeprefix("s3://").partition("/")
+    client = boto3.client("s3", endpoint_url=os.environ.get("S3_ENDPOINT_URL"))
+    with deployed(database, os.environ["STORAGE_URL"]) as there:
+        source, up, alone = _source(there, size), [], []
+        address = f"http://127.0.0.1:{there.ports['nginx']}"
+        for number in range(rounds):
+            began = time.monotonic()
+            client.upload_file(str(source), bucket, f"{prefix}/alone{number}".lstrip("/"))
+            alone.append(time.monotonic() - began)
+            command = f"curl -sS --fail -o /dev/null -H X-API-Key:{there.key} -T {source} {address}"
+            up.append(_timed(f"{command}{there.path(f'large{number}')}"))
+        middle = statistics.median(up)
+        print(f"up   {size // MIB} MiB: {middle:.2f} s, {statistics.median(alone) / middle:.2f} of boto3's upload_file")
+
+
+def _source(there: Deployed, size: int) -> Path:
+    source = there.folder / "source"
+    with source.open("wb") as file:
+        for _ in range(size // MIB):
+            file.write(os.urandom(MIB))
+    return source
 
 
 def _timed(command: str) -> float:
