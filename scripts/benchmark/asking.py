@@ -17,7 +17,7 @@ from itertools import count
 from typing import NamedTuple
 
 UNIQUE = "@"
-"""A placeholder in a body, replaced by another text in each request."""
+"""A placeholder in a path or body, replaced by another text in each request."""
 
 REPORT = """
 done = function(summary, latency, requests)
@@ -34,10 +34,11 @@ class Asked(NamedTuple):
     paths: Sequence[str]
     bodies: Sequence[str] = ()
     cookie: str = ""
+    puts: bool = False
 
     @property
     def method(self) -> str:
-        return "POST" if self.bodies else "GET"
+        return "PUT" if self.puts else "POST" if self.bodies else "GET"
 
 
 class Figures(NamedTuple):
@@ -82,9 +83,10 @@ def lua(asked: Asked, run: str, sent: int) -> str:
 local paths, bodies, n = {{{paths}}}, {{{bodies}}}, {sent}
 request = function()
   n = n + 1
-  local body = bodies[(n - 1) % math.max(#bodies, 1) + 1]
+  local path, body = paths[(n - 1) % #paths + 1], bodies[(n - 1) % math.max(#bodies, 1) + 1]
+  path = string.gsub(path, "{UNIQUE}", "{run}." .. n)
   if body then body = string.gsub(body, "{UNIQUE}", "{run}." .. n) end
-  return wrk.format("{asked.method}", paths[(n - 1) % #paths + 1], nil, body)
+  return wrk.format("{asked.method}", path, nil, body)
 end
 {REPORT}"""
 
@@ -111,10 +113,11 @@ class Threads:
         while time.monotonic() < until:
             n = next(self.number)
             paths, bodies = self.asked.paths, self.asked.bodies
+            path = paths[n % len(paths)].replace(UNIQUE, f"{self.run}.{n}")
             body = bodies[n % len(bodies)].replace(UNIQUE, f"{self.run}.{n}") if bodies else None
             began = time.perf_counter()
             try:
-                connection.request(self.asked.method, paths[n % len(paths)], body, self.headers)
+                connection.request(self.asked.method, path, body, self.headers)
                 answer = connection.getresponse()
                 answer.read()
                 faults += answer.status >= 400

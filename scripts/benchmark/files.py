@@ -9,8 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -19,6 +18,7 @@ import requests
 
 from catapult.embedded import Embedded
 
+from .asking import UNIQUE, Asked, Client
 from .servers import SALT, free_port, pss
 
 ROOT = Path(__file__).parent.parent.parent
@@ -146,7 +146,9 @@ def measure(database: Embedded, size: int, rounds: int) -> None:
         print(
             f"down {size // MIB} MiB: {middle['down']:.2f} s, {middle['static'] / middle['down']:.2f} of nginx's static files"
         )
-        small, versions = _rate(there, _put), _rate(there, _register)
+        content = UNIQUE.ljust(SMALL, "x")
+        small = _rate(there, Asked([there.path(f"small/{UNIQUE}")], [content], puts=True))
+        versions = _rate(there, Asked(["/api/v1/versions"], [json.dumps({**VERSION, "version": UNIQUE})]))
         print(
             f"up   {SMALL} bytes, {CONNECTIONS} connections: {small:.0f}/s, {small / versions:.2f} of registering versions"
         )
@@ -186,31 +188,12 @@ def _timed(command: str) -> float:
     return time.monotonic() - began
 
 
-def _rate(there: Deployed, send: Callable[[Deployed, HTTPConnection, str], None], seconds: float = 5.0) -> float:
-    """Return how often a second it is answered with 201, to threads of Python, which take from the same processors."""
-    end = time.monotonic() + seconds
-
-    def repeat(thread: int) -> int:
-        count = 0
-        while time.monotonic() < end:
-            connection = HTTPConnection("127.0.0.1", there.ports["nginx"], timeout=20)
-            send(there, connection, f"{thread}-{count}")
-            count += connection.getresponse().status == 201
-            connection.close()
-        return count
-
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return sum(pool.map(repeat, range(CONNECTIONS))) / seconds
-
-
-def _put(there: Deployed, connection: HTTPConnection, name: str) -> None:
-    connection.request("PUT", there.path(f"small/{name}"), os.urandom(SMALL), {"X-API-Key": there.key})
-
-
-def _register(there: Deployed, connection: HTTPConnection, name: str) -> None:
-    body = json.dumps({**VERSION, "version": name})
-    headers = {"X-API-Key": there.key, "Content-Type": "application/json"}
-    connection.request("POST", "/api/v1/versions", body, headers)
+def _rate(there: Deployed, asked: Asked) -> float:
+    """Return how often a second it is answered with success."""
+    figures = Client(there.ports["nginx"], there.key).ask(asked, 5, CONNECTIONS)
+    if figures.faults:
+        raise SystemExit(f"{figures.faults} of {figures.requests} requests to {asked.paths[0]} failed")
+    return figures.rate
 
 
 def _memory(there: Deployed) -> int:
