@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden
-from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, check_in_transaction, db
+from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, check_in_transaction, db, is_autocommit
 from catapult.rules import events
 from catapult.rules.bounds import UNBOUNDED, Bounds
 from catapult.rules.json_text import as_stored
@@ -31,6 +31,10 @@ BEFORE_COMMIT = "before_commit"
 """The key in `session.info` under which a door leaves a callback that joins the transaction (idempotent answers)."""
 TOGETHER = "together"
 """The key in `session.info` that is there while several actions are saved together."""
+
+COMMIT = "COMMIT AND CHAIN"
+"""Commits in the round trip of the change, so that its locks are held for one round trip less. The empty transaction that
+follows is what the session ends."""
 
 REFUSALS = {
     "uq_models_name": "A model with this name already exists (case is ignored). Choose another name.",
@@ -115,6 +119,7 @@ class Script:
     def __init__(self) -> None:
         self.statements: list[str] = []
         self.values: dict[str, Any] = {}
+        self.commits = False
 
     def add(self, statement: str, **values: Any) -> None:
         """Send this statement too. The names of its parameters must differ from those of the others."""
@@ -136,7 +141,8 @@ class Script:
 
     def sql(self, entries: str) -> TextClause:
         moment = "moment AS (SELECT statement_timestamp() AS now, CAST('{}' AS jsonb) AS details)"
-        return _text(SEPARATOR.join([*self.statements, f"WITH {moment}, {entries} SELECT"]))
+        end = [COMMIT] if self.commits else []
+        return _text(SEPARATOR.join([*self.statements, f"WITH {moment}, {entries} SELECT", *end]))
 
     def finish(self, result: Any) -> None:
         """Do nothing: every statement has succeeded."""
@@ -190,6 +196,8 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
         flush()
         check_in_transaction()
         statement = Script()
+    if isinstance(statement, Script):
+        statement.commits = not (db.session.info.keys() & {TOGETHER, BEFORE_COMMIT} or is_autocommit())
     values = statement.values | _as_parameters([_values(actor, entry) for entry in entries]) | _events(actor, entries)
     sql = statement.sql(_INSERT_ENTRIES)
     # A plan may be lost behind a pooler, and not every door of such changes tries again, as signing in does not.

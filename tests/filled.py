@@ -157,7 +157,9 @@ class Filled:
         options = "ANALYZE, FORMAT JSON" if analyze else "FORMAT JSON"
         with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
             found = []
-            for one in filter(str.strip, statement.split(";")):
+            for one in map(str.strip, statement.split(";")):
+                if not one or one.startswith("COMMIT"):  # which reads nothing and has no plan
+                    continue
                 cursor.execute(f"EXPLAIN ({options}) {one}", parameters)
                 found += nodes(cursor.fetchone()[0][0]["Plan"])
             return found

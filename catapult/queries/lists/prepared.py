@@ -67,13 +67,13 @@ def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context:
         return statement, values
     parts = [_part(part) for part in statement.split(SEPARATOR)]
     known = connection.info.setdefault("plans", set())
-    new = [part.prepare for part in parts if part.name not in known]
+    new = [part.prepare for part in parts if part.prepare and part.name not in known]
     known.update(part.name for part in parts)  # even if one fails: a transaction that ends does not undo it
     return SEPARATOR.join([*new, *(part.execute for part in parts)]), values
 
 
 class _Part(NamedTuple):
-    """A statement's name, what prepares it, and what executes it."""
+    """A statement's name, what prepares it, if it can be prepared, and what executes it."""
 
     name: str
     prepare: str
@@ -82,6 +82,8 @@ class _Part(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _part(statement: str) -> _Part:
+    if statement.startswith("COMMIT"):
+        return _Part("", "", statement)
     keys = list(dict.fromkeys(_PARAMETER.findall(statement)))
     body = _PARAMETER.sub(lambda match: f"${keys.index(match[1]) + 1}", statement)
     name = f"catapult_{blake2b(statement.encode(), digest_size=8).hexdigest()}"
