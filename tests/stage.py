@@ -229,12 +229,15 @@ class Database:
     """A database that can be reset to the rows it had at first; also its schema, if `run` changed it.
 
     Those rows are kept as JSON. Tests commit, so that the application runs with the transactions it has in production.
+    Rows are neither read nor written again if no transaction of the server wrote in the meantime.
     """
 
     def __init__(self, cluster: Embedded, engine: Engine, template: str) -> None:
         self.cluster, self.engine, self.template = cluster, engine, template
         self.schema_changed = False
         self.connection = self._connect()
+        self.number = 0  # of the last transaction; `known` are the rows after it
+        self.known: dict[str, str] | None = None
         self.rows = self._read()
         self.made: dict[Callable[..., Any], tuple[Any, dict[str, str]]] = {}
 
@@ -293,13 +296,20 @@ class Database:
 
     def _read(self) -> dict[str, str]:
         with self.connection, self.connection.cursor() as cursor:
+            if self._is_unchanged(cursor) and self.known is not None:
+                return self.known
+            self.known = None
             cursor.execute(
                 " UNION ALL ".join(f"SELECT '{name}', json_agg({name})::text FROM {name}" for name in TABLES)
             )
-            return {name: rows for name, rows in cursor if rows}
+            self.known = {name: rows for name, rows in cursor if rows}
+        return self.known
 
     def _write(self, rows: dict[str, str]) -> None:
         with self.connection, self.connection.cursor() as cursor:
+            if self._is_unchanged(cursor) and rows is self.known:
+                return
+            self.known = None
             cursor.execute("SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%s)", [list(TABLES)])
             large = cursor.fetchone()[0] > LARGE
             cursor.execute(
@@ -311,6 +321,14 @@ class Database:
                     f"INSERT INTO {name} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{name}, %s)",
                     [kept],
                 )
+        self.known = rows
+
+    def _is_unchanged(self, cursor: Any) -> bool:
+        """Whether no transaction has written since the last call, not even one that runs now."""
+        cursor.execute("SELECT pg_current_xact_id()::text, pg_snapshot_xmin(pg_current_snapshot())::text")
+        number, oldest = map(int, cursor.fetchone())
+        before, self.number = self.number, number if number == oldest else 0
+        return bool(self.number == before + 1)
 
 
 class FilesHere(Files):
