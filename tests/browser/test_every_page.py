@@ -1,5 +1,7 @@
 """Every page, opened once: nothing scrolls sideways or stands out of its card, and axe-core finds nothing."""
 
+import functools
+
 import pytest
 
 from browser.axe import check, check_widths
@@ -113,11 +115,17 @@ def test_axe_finds_nothing(page):
     check_widths(page)
 
 
-def test_every_question_mark_leads_to_a_section_that_is_there(page):
+@pytest.fixture(scope="module")
+def guide(window):
+    """A function that returns the source of a guide, which it asks for once: many pages lead to the same."""
+    return functools.cache(lambda address: window.request.get(address).text())
+
+
+def test_every_question_mark_leads_to_a_section_that_is_there(page, guide):
     page.set_viewport_size(SCREEN)
     for link in page.locator("a.about").all():
         assert link.get_attribute("aria-label").startswith("About ")
         box = link.bounding_box()
         assert box is None or min(box["width"], box["height"]) >= 24  # None: in a tab that is not open
         address, _, anchor = link.get_attribute("href").partition("#")
-        assert f'id="{anchor}"' in page.request.get(address).text()
+        assert f'id="{anchor}"' in guide(address)
