@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from browser.axe import check
+from browser.axe import check, shorten
 from browser.window import row, toast
 
 
@@ -42,6 +42,7 @@ def test_axe_finds_nothing_on_what_other_roles_see(windows, addresses, role):
     page = windows(role)
     for name in ("the overview", "a candidate", "its settings"):
         page.goto(addresses[name])
+        shorten(page)
         check(page, f" {name}")
 
 
@@ -75,6 +76,7 @@ def test_axe_finds_nothing_in_the_dialog(lasting, window, addresses, name, link)
         folded.first.click()
     window.get_by_role("link", name=link).first.click()
     expect(window.locator("#dialog form.card")).to_be_visible()
+    shorten(window)
     check(window)
     lasting.check()
 

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from browser.axe import check, check_widths
+from browser.axe import check, check_widths, shorten
 from browser.places import PAGES, REFUSED
 from browser.window import SCREEN, fits, set_width
 
@@ -15,16 +15,6 @@ OUTSIDE = """() => [...document.querySelectorAll(".card table, .card form, .card
 }).map((it) => it.outerHTML.slice(0, 120))"""
 CUT = """() => [...document.querySelectorAll(".table:not([tabindex])")].filter((it) => it.scrollWidth > it.clientWidth)
   .map((it) => `${it.scrollWidth} in ${it.clientWidth}: ${it.innerText.slice(0, 60)}`)"""
-
-SHORTEN = """document.querySelectorAll("tbody, ul, ol").forEach((list) => {
-  const seen = new Set();
-  for (const row of [...list.children].slice(0, -1)) {
-    const kinds = [row, ...row.querySelectorAll("*")].map((it) => `${it.tagName} ${it.getAttribute("class")}`);
-    if (kinds.every((kind) => seen.has(kind))) row.remove();
-    kinds.forEach((kind) => seen.add(kind));
-  }
-})"""
-"""Leave the last row of each list, and of the others those that show something new: axe-core needs long for each."""
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +100,7 @@ def test_nothing_scrolls_sideways_at_320_px(page):
 
 def test_axe_finds_nothing(page):
     page.set_viewport_size(SCREEN)
-    page.evaluate(SHORTEN)
+    shorten(page)
     check(page)
     check_widths(page)
 
