@@ -29,6 +29,13 @@ T = TypeVar("T")
 CLAIMS: list[socket.socket] = []
 ROOT = Path(__file__).parent.parent.parent
 SALT = "a salt for live tests, long enough to be one"
+AS_DEPLOYED = "from wsgi import app\n"
+TEMPLATES = ROOT / ".pytest_cache" / "templates"
+KEPT = f"""
+from jinja2 import FileSystemBytecodeCache
+app.jinja_env.bytecode_cache = FileSystemBytecodeCache({str(TEMPLATES)!r})
+"""
+"""Templates are compiled once for all servers of all runs, which is half of a start."""
 BESIDE = JOBS, FILES = "catapult-jobs", "catapult-files"
 KEY = re.compile(r"cat_[A-Za-z0-9]{8}_[A-Za-z0-9]{49}")
 ROLES = ("viewer", "publisher", "releaser", "admin")
@@ -181,10 +188,10 @@ class Up:
     within: tuple[str, ...] = ()
     """A command that becomes the server, as `env` and `unshare` do."""
 
-    def __init__(self, folder: Path, code: str = "", command: str = "up", **settings: str) -> None:
-        app = folder / "changed.py"
-        if code:
-            app.write_text(code)
+    def __init__(self, folder: Path, code: str = AS_DEPLOYED, command: str = "up", **settings: str) -> None:
+        TEMPLATES.mkdir(parents=True, exist_ok=True)
+        app = folder / "served.py"
+        app.write_text(code + KEPT)
         self.port = int(settings.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
         defaults = {"CATAPULT_HOME": str(folder / "home"), "WEB_CONCURRENCY": "2"}
@@ -196,7 +203,7 @@ class Up:
         self.seen: list[psutil.Process] = []
         with self.out.open("w") as out, self.open_log() as log:
             self.process = subprocess.Popen(
-                [*self.within, sys.executable, "-m", "flask", "--app", str(app) if code else "wsgi", command],
+                [*self.within, sys.executable, "-m", "flask", "--app", str(app), command],
                 cwd=ROOT,
                 env=environment(**self.settings),
                 stdin=subprocess.DEVNULL,
@@ -321,7 +328,7 @@ class Start:
     def __init__(self, make_folder: Callable[[], Path]) -> None:
         self.make_folder, self.started = make_folder, list[Up]()
 
-    def __call__(self, code: str = "", **settings: str) -> Up:
+    def __call__(self, code: str = AS_DEPLOYED, **settings: str) -> Up:
         self.started.append(Up(self.make_folder(), code, **settings))
         return self.started[-1]
 
