@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.axe import OF_COLOUR, OF_WIDTH, RUN, check
-from browser.window import at, set_width
+from browser.window import SCREEN, at, set_width
 from catapult.web.compression import SMALLEST
 
 OPERATION = "#operations-service-get_version_information"
@@ -14,18 +14,26 @@ DRAWN = 30_000
 """Milliseconds for Swagger UI to draw all operations, on a machine that does other things as well."""
 
 
+def reference(windows, role: str | None) -> Page:
+    """Open the reference in a window of that role."""
+    page = windows(role)
+    page.set_default_timeout(DRAWN)
+    page.goto("/docs")
+    expect(page.locator(OPERATION)).to_be_visible(timeout=DRAWN)
+    return page
+
+
+@pytest.fixture(scope="module")
+def drawn(lasting):
+    """The reference as a viewer sees it, drawn once for the tests below: that takes seconds."""
+    return reference(lasting, "viewer")
+
+
 @pytest.fixture
-def reference(windows):
-    """A function that opens the reference in a window of that role."""
-
-    def act(role: str | None) -> Page:
-        page = windows(role)
-        page.set_default_timeout(DRAWN)
-        page.goto("/docs")
-        expect(page.locator(OPERATION)).to_be_visible(timeout=DRAWN)
-        return page
-
-    return act
+def page(lasting, drawn):
+    """That page; in the end nothing went wrong in it."""
+    yield drawn
+    lasting.check()
 
 
 def execute(page: Page) -> None:
@@ -35,18 +43,39 @@ def execute(page: Page) -> None:
     operation.get_by_role("button", name="Execute").click()
 
 
-def test_who_is_signed_in_reads_without_a_key(reference):
-    page = reference("viewer")
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+def test_nothing_scrolls_sideways(page, width):
+    set_width(page, width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_axe_finds_nothing_around_it_and_no_colour_or_target_in_it(page):
+    page.set_viewport_size(SCREEN)
+    check(page, within={"exclude": [["#swagger"]]})
+    for theme in ("light", "dark"):
+        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+        assert page.evaluate(RUN, [[*OF_COLOUR, *OF_WIDTH], "#swagger"]) == []
+    page.evaluate("delete document.documentElement.dataset.theme")
+
+
+def test_who_is_signed_in_reads_without_a_key(page):
     execute(page)
     expect(page.locator(f"{OPERATION} .live-responses-table .response-col_status").last).to_contain_text(
         "200", timeout=DRAWN
     )
 
 
-def test_without_a_session_it_asks_for_a_key_and_signing_in_leads_back(reference, windows, server):
+def test_it_follows_the_theme(page):
+    light = page.evaluate("getComputedStyle(document.querySelector('.opblock-tag')).color")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_class("js dark-mode")
+    assert page.evaluate("getComputedStyle(document.querySelector('.opblock-tag')).color") != light
+
+
+def test_without_a_session_it_asks_for_a_key_and_signing_in_leads_back(windows, server):
     windows.allow(401)
     server.sql("DELETE FROM sign_in_counts")
-    page = reference(None)
+    page = reference(windows, None)
     execute(page)
     expect(page.locator(f"{OPERATION} .live-responses-table .response-col_status").last).to_contain_text(
         "401", timeout=DRAWN
@@ -56,29 +85,6 @@ def test_without_a_session_it_asks_for_a_key_and_signing_in_leads_back(reference
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator(OPERATION)).to_be_visible(timeout=DRAWN)
     assert at(page) == "/docs"
-
-
-def test_it_follows_the_theme(reference):
-    page = reference("viewer")
-    light = page.evaluate("getComputedStyle(document.querySelector('.opblock-tag')).color")
-    page.emulate_media(color_scheme="dark")
-    expect(page.locator("html")).to_have_class("js dark-mode")
-    assert page.evaluate("getComputedStyle(document.querySelector('.opblock-tag')).color") != light
-
-
-def test_axe_finds_nothing_around_it_and_no_colour_or_target_in_it(reference):
-    page = reference("admin")
-    check(page, within={"exclude": [["#swagger"]]})
-    for theme in ("light", "dark"):
-        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
-        assert page.evaluate(RUN, [[*OF_COLOUR, *OF_WIDTH], "#swagger"]) == []
-
-
-@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
-def test_nothing_scrolls_sideways(reference, width):
-    page = reference("viewer")
-    set_width(page, width)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_what_it_loads_is_compressed_and_ours(windows, server):
