@@ -28,8 +28,12 @@ def as_listed(thing):
 
 
 @pytest.fixture
-def things(api):
+def things(api, once):
     """One of each, by its noun."""
+    return once(one_of_each, api)
+
+
+def one_of_each(api):
     model = api.model(description="x", repository="r", metadata={"a": 1}, tags=["a"])
     told = {"release_notes": "x", "quantization": "int8", "ceph_path": "p", "metadata": {"a": 1}, "size_bytes": 1}
     version = api.version(model, **told)
