@@ -1,8 +1,10 @@
 """`/api/v1/registries`: how image registries are asked, and whose secrets are sent where."""
 
+from dataclasses import replace
+
 import pytest
 from certificate import self_signed
-from stage import NOWHERE, Api, audited, faults
+from stage import NOWHERE, Api, application, audited, faults
 
 from catapult.config import Allowed, RegistrySecrets
 from catapult.oci import Access, RegistryError
@@ -15,21 +17,35 @@ PASSWORD, CA = "pa55word-of-ghcr", "corp-ca"
 FULL = {**BODY, "allow_http": False, "ca": CA, "username": "robot$catapult", "secret": "ghcr"}
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    return (self_signed(tmp_path_factory.mktemp("tls")) / "fullchain.pem").read_text()
+
+
+@pytest.fixture(scope="module")
+def asking(shared_app, tmp_path_factory):
+    """An application that has secrets."""
+    secrets = RegistrySecrets(tmp_path_factory.mktemp("secrets"), {"REGISTRY_SECRET_OF_A_VARIABLE": f"{PASSWORD}\n"})
+    changed = {"registry_secrets": secrets, "egress_allow": (Allowed.of("127.0.0.1:5000"),)}
+    with application(replace(shared_app.extensions["catapult"], **changed)) as asking:
+        yield asking
+
+
 @pytest.fixture
-def folder(tmp_path):
-    """The folder of secrets, with a password and certificates."""
-    folder = tmp_path / "secrets"
-    folder.mkdir()
+def folder(asking, certificates):
+    """The folder of its secrets, with a password and certificates only."""
+    folder = asking.extensions["catapult"].registry_secrets.folder
+    for file in folder.iterdir():
+        file.unlink()
     (folder / "ghcr").write_text(f"{PASSWORD}\n")
-    (folder / CA).write_text((self_signed(tmp_path) / "fullchain.pem").read_text())
+    (folder / CA).write_text(certificates)
     return folder
 
 
 @pytest.fixture
-def desk(app_with, keys, folder):
-    """An admin's client of an application that has secrets."""
-    secrets = RegistrySecrets(folder, {"REGISTRY_SECRET_OF_A_VARIABLE": f"{PASSWORD}\n"})
-    return Api(app_with(registry_secrets=secrets, egress_allow=(Allowed.of("127.0.0.1:5000"),)), keys)
+def desk(app, asking, keys, folder):
+    """An admin's client of that application."""
+    return Api(asking, keys)
 
 
 @pytest.fixture
