@@ -78,12 +78,24 @@ IDS = [f"{address} {' and '.join(invalid)}" for address, _, invalid, _ in REFUSE
 
 
 @pytest.fixture
-def ids(api, version, gate):
+def ids(once, api):
     """A version, a gate and a key; staging, and edge, which is protected: what addresses and calls name."""
+    return dict(once(what_is_named, api))
+
+
+@pytest.fixture
+def browser(ids, browser):
+    """A browser that signs in once those rows are there."""
+    return browser
+
+
+def what_is_named(api):
+    version = api.by("publisher").version(api.model(), metadata={"accuracy": 0.89})
     for name in ("staging", "edge"):
         api.put(f"/api/v1/environments/{name}", {"rank": 1, "protected": name == "edge"})
     key = api.make("/api/v1/api-keys", {"name": "training"})
-    written = gate(model="other/*")
+    gate = {"model": "other/*", "target": "release", "kind": "metric", "path": "accuracy", "op": ">=", "value": 0.9}
+    written = api.make("/api/v1/gates", gate)
     return {"model": version["model_id"], "version": version["id"], "gate": written["id"], "key": key["id"]}
 
 
