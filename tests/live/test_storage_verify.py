@@ -4,6 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from stage import application, settings_for
 from up import flask
 
 pytestmark = pytest.mark.live
@@ -74,8 +75,9 @@ def test_files_on_the_mount_are_compared_where_there_is_one(home: Path) -> None:
 )
 def test_what_is_not_a_manifest_is_refused(home: Path, text: str | bytes | None, says: str) -> None:
     listed = str(home / "none") if text is None else manifest(home, text)
-    done = flask("storage", "verify", listed, CATAPULT_HOME=str(home))
-    assert (done.returncode, done.stdout, says in done.stderr) == (2, "", True), done.stderr
+    with application(settings_for("postgresql:///nowhere", storage_url=f"file://{home}/files")) as app:
+        done = app.test_cli_runner().invoke(args=["storage", "verify", listed])
+    assert (done.exit_code, done.stdout, says in done.stderr) == (2, "", True), done.stderr
 
 
 def test_a_storage_that_is_not_there_is_one_line(home: Path) -> None:
