@@ -160,9 +160,8 @@ def test_a_module_is_named_for_what_it_holds_and_says_what_that_is():
 
 def test_only_config_reads_the_environment():
     for path in SERVER:
-        read = [
-            node for node in ast.walk(tree(path)) if ast.unparse(node) in ("os.environ", "os.getenv", "os.environb")
-        ]
+        attributes = [ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)]
+        read = {"os.environ", "os.getenv", "os.environb"} & set(attributes)
         taken = set(imports(path)) & {"os.environ", "os.getenv", "environs", "environs.Env"}
         assert room(path) == "config" or not (read or taken), path
 
@@ -205,14 +204,15 @@ WRITERS = {"insert", "update", "delete", "with_for_update", "add", "add_all", "m
 
 def writes(code):
     """What that code would change or lock: by an expression, by the session, or by SQL as text."""
+    documented = docstrings(code)
     for node in ast.walk(code):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy"):
             yield from (name.name for name in node.names if name.name in WRITERS)
         if isinstance(node, ast.Attribute) and (
-            node.attr == "with_for_update" or (ast.unparse(node.value).endswith("session") and node.attr in WRITERS)
+            node.attr == "with_for_update" or (node.attr in WRITERS and ast.unparse(node.value).endswith("session"))
         ):
             yield node.attr
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings(code):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documented:
             yield from (match[0] for match in WRITES.finditer(node.value))
 
 
