@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from threading import Lock, Thread, get_ident
+from threading import Event, Lock, Thread, get_ident
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -23,6 +23,8 @@ SLOW = 1.0
 """Seconds after which a failure has held its thread for long. Quick ones, such as a refused connection, are no danger."""
 EACH = 1.0
 """Seconds until another request tries while one waits. When that one fails, the next tries at once."""
+GRACE = 0.2
+"""Seconds that the others wait for the one that tries, before they are refused: most often it is answered at once."""
 LOOK_UP = 2.0
 """Seconds for looking up the name of the database's host, as many as for connecting."""
 STATEMENT = 17.0
@@ -56,7 +58,7 @@ class Reachability:
     def __init__(self, engine: Engine) -> None:
         self.is_down, self.next_try, self.trier = False, 0.0, 0
         self.waits: dict[int, Wait] = {}
-        self.lock, self.names = Lock(), Names()
+        self.lock, self.names, self.answered = Lock(), Names(), Event()
         for name in ("do_connect", "checkout", "checkin", "commit", "rollback", "before_cursor_execute"):
             event.listen(engine, name, getattr(self, f"_{name}"))
         event.listen(engine, "after_cursor_execute", self._after_cursor_execute)
@@ -75,14 +77,19 @@ class Reachability:
             return
         with self.lock:
             now = time.monotonic()
-            if self.is_down and self.trier != get_ident():
-                if now < self.next_try:
-                    raise OperationalError(NO_ANSWER)
+            if not self.is_down or self.trier == get_ident():
+                return
+            if now >= self.next_try:
                 self.next_try, self.trier = now + EACH, get_ident()
+                return
+            began = self.next_try - EACH
+        if not self.answered.wait(max(0.0, began + GRACE - now)):
+            raise OperationalError(NO_ANSWER)
 
     def _answered(self) -> None:
         if self.is_down:
             self.is_down, self.trier = False, 0
+            self.answered.set()
 
     def _failed(self, began: float) -> bool:
         """Note a failure, and return whether it was slow."""
@@ -91,6 +98,7 @@ class Reachability:
             return False
         with self.lock:
             self.is_down, self.next_try = True, now
+            self.answered.clear()
             self.trier = 0 if self.trier == get_ident() else self.trier
         return True
 
