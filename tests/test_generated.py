@@ -37,7 +37,7 @@ SPECIAL = [
     for plan in MODELS
     if plan.under_way or plan.demotion or plan.withdrawn or plan.storage or not plan.versions
 ]
-SIZE = Size(models=3, versions=60, entries=800)
+SIZE = Size(models=3, versions=400, entries=4000)  # enough that one of ten deployments fails, whatever the time is
 
 TABLES = {
     **dict.fromkeys(
