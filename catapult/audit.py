@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Executable, Table, TextClause, TextualSelect, insert, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from uuid_utils.compat import uuid7
 
 from catapult.errors import Conflict, Forbidden
@@ -196,7 +196,8 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
         flush()
         check_in_transaction()
         statement = Script()
-    if isinstance(statement, Script):
+    elif isinstance(statement, Script):
+        flush()  # what the session holds belongs to the transaction that the script commits
         statement.commits = not (db.session.info.keys() & {TOGETHER, BEFORE_COMMIT} or is_autocommit())
     values = statement.values | _as_parameters([_values(actor, entry) for entry in entries]) | _events(actor, entries)
     sql = statement.sql(_INSERT_ENTRIES)
@@ -208,8 +209,19 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
     if before_commit:
         check_in_transaction()
         before_commit(row)
-    db.session.commit()
+    if isinstance(statement, Script) and statement.commits:
+        _end_empty()
+    else:
+        db.session.commit()
     return row
+
+
+def _end_empty() -> None:
+    """End the transaction after `COMMIT`. The change is saved: a connection that breaks only now must not fail it."""
+    try:
+        db.session.commit()
+    except DBAPIError:
+        db.session.close()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from stage import Api, application, make_keys, settings_for
 
 from catapult.extensions import autocommit, db
@@ -108,3 +108,21 @@ def test_a_change_whose_plans_are_lost_is_made_once(asking, lost):
     assert asking.send("SELECT count(*) FROM deployments") == [(3,)]
     assert asking.send("SELECT count(*) FROM versions") == [(4,)]
     assert asking.send("SELECT count(*) FROM audit_logs WHERE action = 'deployment.create'") == [(3,)]
+
+
+def test_a_change_is_answered_as_saved_if_the_connection_breaks_after_its_commit(asking):
+    """The change is committed with the statements that write it; the session ends an empty transaction after that."""
+    body = {"release_id": asking.version["id"], "environment": "plans"}
+    assert asking.api.post("/api/v1/deployments", body).status_code == 201
+    with asking.app.app_context():
+        engine = db.engine
+
+    def break_connection(connection):
+        asking.send(f"SELECT pg_terminate_backend({connection.connection.dbapi_connection.info.backend_pid})")
+
+    event.listen(engine, "commit", break_connection)
+    try:
+        assert asking.api.post("/api/v1/deployments", body).status_code == 201
+    finally:
+        event.remove(engine, "commit", break_connection)
+    assert asking.send("SELECT count(*) FROM deployments") == [(2,)]

@@ -256,7 +256,7 @@ def _locked_for(version_id: UUID, environment: str, actor: Actor) -> tuple[Locke
         return locked, False
     audit.start_again()  # the environment's lock comes before the model's
     target, created = environments.get_or_create(environment, actor)
-    _check_may_deploy(target, actor)
+    _check_may_deploy(target, actor)  # before a version that does not exist is refused
     locked = locks.version_for_environment(version_id, place)
     if locked is None:
         raise versions.missing()

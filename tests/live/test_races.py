@@ -213,6 +213,19 @@ def test_one_idempotency_key_with_eight_bodies_at_once_creates_one_of_them(live:
     assert live.sql("SELECT count(*) FROM models WHERE name LIKE 'races/body-%%'") == [(1,)]
 
 
+def test_one_idempotency_key_at_once_deploys_once_to_an_environment_that_is_new(live: Up, admin: Caller) -> None:
+    """A deployment to a new environment starts its transaction again, which releases the lock on the key."""
+    version = admin.version(admin.model("races/new-place"), "1")
+    for n in range(4):
+        body = {"release_id": version["id"], "environment": f"new-place-{n}"}
+        send = partial(admin.post, "/api/v1/deployments", json=body, headers={"Idempotency-Key": f"new-place-{n}"})
+        answers = at_once(*[send] * 8)
+        assert set(statuses(answers)) <= {201, 409}
+        assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
+        for table, condition in (("deployments", "environment = %s"), ("environments", "name = %s")):
+            assert live.sql(f"SELECT count(*) FROM {table} WHERE {condition}", body["environment"]) == [(1,)]
+
+
 def test_versions_of_one_model_from_16_threads_are_all_counted_in_the_order_of_their_times(
     live: Up, admin: Caller
 ) -> None:
