@@ -139,6 +139,12 @@ def test_at_a_time_the_matrix_is_what_was_live_then_and_who_let_it_through(brows
     assert [it for it in page.has_class("pill") if it.tag == "svg"]
 
 
+def test_at_a_time_to_come_what_is_live_is_as_old_as_it_is_now(browser, past, sql):
+    """It said that this is what is live now, and counted on to the time to come."""
+    [(staging, _, _)] = then(browser.get(f"{AT}&at={days_ago(sql, -40)}"))
+    assert staging.startswith("1.0 5 days")
+
+
 def test_a_step_back_and_on_and_to_now_keep_the_rest_of_the_address(browser, past):
     page = Page(browser.get(f"{AT}&days=90&at=2026-01-10T08:00"))
     links = {link.get("aria-label") or link.text: link["href"] for link in page.all("a")}
