@@ -62,32 +62,15 @@ class Ceph:
         return lambda storage: replace(storage, access_key=key, secret=secret)
 
     def stop_disk(self) -> None:
-        """Kill the daemon of the disk with SIGKILL, and wait until it has ended."""
-        pid = int((self.folder / "run" / "osd.0.pid").read_text())
-        os.kill(pid, signal.SIGKILL)
-        while Path(f"/proc/{pid}/stat").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
-            time.sleep(0.01)
+        """Kill the daemon of the disk with SIGKILL, and wait until the last of its threads has let go of the disk."""
+        process = Path("/proc", (self.folder / "run" / "osd.0.pid").read_text().strip())
+        os.kill(int(process.name), signal.SIGKILL)
+        wait_until(lambda: _has_ended(process))
 
     def start_disk(self) -> None:
-        """Start the daemon of the disk, and wait until it serves. One that ends, as while the disk is held, is started again."""
-        for _ in range(5):
-            self.run("ceph-osd", "-i", "0")
-            for _ in range(60):
-                if not self._has_disk():
-                    break
-                if self._serves_disk():
-                    return
-            else:
-                self.stop_disk()
-        raise AssertionError("the daemon of the disk does not serve")
-
-    def _has_disk(self) -> bool:
-        """Return whether the daemon runs, a second later."""
-        time.sleep(1)
-        pid = (self.folder / "run" / "osd.0.pid").read_text().strip()
-        with suppress(FileNotFoundError):
-            return Path(f"/proc/{pid}/comm").read_text().strip() == "ceph-osd"
-        return False
+        """Start the daemon of the disk, and wait until it serves."""
+        self.run("ceph-osd", "-i", "0")
+        wait_until(self._serves_disk)
 
     def _serves_disk(self) -> bool:
         with suppress(subprocess.CalledProcessError):
@@ -203,6 +186,15 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.05)
+
+
+def _has_ended(process: Path) -> bool:
+    """Return whether all threads have ended. The first one may be a zombie long before the others, which hold locks of files."""
+    try:
+        threads = list((process / "task").iterdir())
+        return threads == [process / "task" / process.name] and " Z " in (process / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def is_open(port: int) -> bool:
