@@ -171,7 +171,17 @@ def _client(endpoint_url: str, region: str, access_key: str, secret: str, _proce
         max_pool_connections=32,
     )
     session = boto3.session.Session(access_key or None, secret or None, region_name=region)
-    return session.client("s3", endpoint_url=endpoint_url or None, config=config)
+    client = session.client("s3", endpoint_url=endpoint_url or None, config=config)
+    client.meta.events.register_last("before-call.s3", _expect_nothing)
+    return client
+
+
+def _expect_nothing(params: dict[str, Any], **_: Any) -> None:
+    """Send a body at once. With `Expect: 100-continue` botocore sends it after a second without an answer, and a gateway of
+
+    Ceph that has refused the request by then takes the body for the next request of that connection.
+    """
+    params["headers"].pop("Expect", None)
 
 
 def md5_checksum(body: bytes | bytearray) -> str:

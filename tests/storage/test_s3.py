@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
+from threading import Timer
 from uuid import uuid4
 
 import ceph as running
@@ -89,6 +90,20 @@ def test_another_s_bucket_refuses_access(ceph, bucket):
     for act in ACTS.values():
         with pytest.raises(StorageDown, match="it refuses access"):
             act(storage)
+
+
+def test_a_body_that_was_refused_late_is_not_taken_for_a_request(ceph, bucket):
+    """The gateway stops for longer than the second after which botocore sends a body that nobody asked for yet."""
+    refused = ceph.user("late")
+    with running.gateway(ceph) as gateway:
+        storage = refused(replace(bucket, endpoint_url=f"http://127.0.0.1:{gateway.port}"))
+        os.kill(gateway.process.pid, signal.SIGSTOP)
+        going_on = Timer(1.5, os.kill, [gateway.process.pid, signal.SIGCONT])
+        going_on.start()
+        for act in (ACTS["probe"], ACTS["length"], ACTS["probe"]):
+            with pytest.raises(StorageDown, match="it refuses access"):
+                act(storage)
+        going_on.join()
 
 
 def test_no_repr_and_no_line_of_a_log_has_the_secret(bucket, caplog):
