@@ -128,11 +128,7 @@ class Script:
 
     def insert(self, row: Row) -> None:
         """Insert the row, which is not in the session. All its columns must be set."""
-        values = {
-            name: json.dumps(getattr(row, key)) if kind == "JSONB" else getattr(row, key)
-            for key, name, kind in _columns(type(row))
-        }
-        self.add(_insert_sql(type(row)), **values)
+        self.add(insertion(type(row)), **parameters(row))
 
     def run(self) -> None:
         """Send the statements by themselves, in the session's transaction."""
@@ -160,11 +156,24 @@ def _columns(table: type[Row]) -> list[tuple[str, str, str]]:
 
 
 @cache
-def _insert_sql(table: type[Row]) -> str:
-    columns = _columns(table)
-    names = ", ".join(f'"{name.removeprefix(f"{table.__tablename__}_")}"' for _, name, _ in columns)
-    values = ", ".join(f"CAST(:{name} AS {kind})" for _, name, kind in columns)
-    return f"INSERT INTO {table.__tablename__} ({names}) VALUES ({values})"  # noqa: S608 - from the tables' own names
+def insertion(table: type[Row], source: str = "", now: tuple[str, ...] = ()) -> str:
+    """Return the statement that inserts a row with these `parameters`.
+
+    With a `source`, once for each of its rows, and the columns `now` get its column of that name.
+    """
+    columns = [(name.removeprefix(f"{table.__tablename__}_"), name, kind) for _, name, kind in _columns(table)]
+    names = ", ".join(f'"{column}"' for column, _, _ in columns)
+    values = ", ".join("now" if column in now else f"CAST(:{name} AS {kind})" for column, name, kind in columns)
+    rows = f"SELECT {values} FROM {source}" if source else f"VALUES ({values})"  # noqa: S608 - from the tables' own names
+    return f"INSERT INTO {table.__tablename__} ({names}) {rows}"
+
+
+def parameters(row: Row) -> dict[str, Any]:
+    """Return the parameters of `insertion` for the row."""
+    return {
+        name: json.dumps(getattr(row, key)) if kind == "JSONB" else getattr(row, key)
+        for key, name, kind in _columns(type(row))
+    }
 
 
 def sql_type(column: ColumnElement[Any]) -> str:

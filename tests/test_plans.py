@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import event, text
 from stage import Api, application, make_keys, settings_for
 
-from catapult.extensions import autocommit, db
+from catapult.extensions import STORAGE, autocommit, db
+from catapult.storage.folder import Folder
 
 
 class Asking:
@@ -51,6 +52,25 @@ def test_what_is_asked_often_is_planned_once(asking):
     assert "versions.id = $1" in by_id.statement
     assert "model_names" in latest.statement
     assert latest.generic_plans >= 4
+
+
+def test_a_plan_for_an_empty_table_is_not_kept_while_it_grows(asking, tmp_path):
+    """The planner takes any index of an empty table, also one that leads to all files of a version."""
+    asking.app.extensions[STORAGE] = Folder(tmp_path)
+    asking.send("ALTER TABLE artifacts SET (autovacuum_enabled = false)")
+    for number in range(200):
+        add(asking, number)
+    (plan,) = [row for row in asking.prepared() if "AS file ON" in row.statement and "moment" not in row.statement]
+    assert "uq_artifacts_path" in explained(asking, plan.name)
+
+
+def add(asking, number):
+    address = f"{asking.path}/artifacts/file{number}"
+    assert asking.api.put(address, b"%d" % number, content_type="application/octet-stream").status_code == 201
+
+
+def explained(asking, name):
+    return "\n".join(row[0] for row in asking.send(f"EXPLAIN EXECUTE {name} ('file0', '{asking.version['id']}')"))
 
 
 def test_a_session_that_does_not_know_the_statement_answers_all_the_same(asking):

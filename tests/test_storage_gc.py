@@ -66,6 +66,8 @@ def test_uploads_that_nobody_can_go_on_with_go_after_a_day(app, api, storage):
         abandoned = set(storage_gc.abandoned(storage))
         db.session.remove()
     assert abandoned & {old, fresh, begun} == {old}
+    for upload in (old, fresh, begun):
+        storage.discard(upload)
 
 
 def test_what_a_file_names_stays_and_what_none_names_goes_after_a_day(app, api, add, storage, sql):

@@ -1,6 +1,7 @@
 """Add files to a version, and remove them. The bytes are in the storage before the row exists; nothing here touches them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -9,17 +10,13 @@ from uuid_utils.compat import uuid7
 
 from catapult import audit
 from catapult.actions import aliases, approvals, locks
+from catapult.actions.file_addition import SAVE_BLOB, Addition, NotAdded
 from catapult.audit import REFUSALS, Actor, Script
 from catapult.errors import Conflict, Invalid
-from catapult.extensions import db
+from catapult.extensions import begin, db
 from catapult.queries import artifacts, versions
 from catapult.rules import artifact_paths
 from catapult.tables import Approval, Artifact, ArtifactState, FileSignature, Role
-
-_SAVE_BLOB = """
-INSERT INTO blobs (sha256, size_bytes) VALUES (:blob, :blob_bytes)
-ON CONFLICT (sha256) DO UPDATE SET stored_at = statement_timestamp()
-"""
 
 
 def check_may_add(version_id: UUID, path: str, *, actor: Actor) -> Any:
@@ -46,54 +43,59 @@ def _check_destination(destination: Any, path: str, actor: Actor) -> Any:
 
 
 def add(
-    version_id: UUID,
+    seen: Any,
     path: str,
     *,
     actor: Actor,
+    is_new: bool,
+    is_stored: Callable[[], bool],
     sha256: str,
     size_bytes: int,
     media_type: str,
-    is_stored: Callable[[], bool],
     facts: dict[str, Any] | None = None,
     bundle: str | None = None,
     card: str | None = None,
 ) -> Artifact:
     """Add the file, whose bytes are in the storage. It voids the version's approvals.
 
-    `facts`, `bundle` and `card` are its content (`rules.file_contents`). Raises what `check_may_add`
+    `seen` is what `check_may_add` returned. The bytes cannot have been removed if they are `is_new` in the storage; otherwise
+    `is_stored` is asked. `facts`, `bundle` and `card` are the file's content (`rules.file_contents`). Raises what `check_may_add`
     raises, and Conflict if the path was taken, or the bytes were removed, meanwhile.
     """
     actor.needs(Role.PUBLISHER)
-    version = _check_destination(locks.destination(version_id, path, sha256), path, actor)
-    if version.file_id is not None:
-        raise Conflict(REFUSALS["uq_artifacts_path"])
-    if not is_stored():  # another file's bytes were reused, and were removed just now
-        raise Conflict("The bytes of this file were removed at the same moment. Send it again.")
-    digest = bytes.fromhex(sha256)
     artifact = Artifact(
         id=uuid7(),
-        version_id=version_id,
+        version_id=seen.id,
         path=path,
         media_type=media_type,
         size_bytes=size_bytes,
-        sha256=digest,
+        sha256=bytes.fromhex(sha256),
         state=ArtifactState.READY,
         hashed_bytes=0,
         facts=facts or {},
         card=card,
         created_by=actor.shown,
-        created_at=version.now,
-        checked_at=version.now,
     )
+    if is_new:
+        with suppress(NotAdded):
+            addition = Addition(artifact, bundle, seen.model_name)
+            return audit.commit(actor, artifact, entry("artifact.create", seen, artifact, None), statement=addition)
+    begin()
+    version = _check_destination(locks.destination(seen.id, path, sha256), path, actor)
+    if version.file_id is not None:
+        raise Conflict(REFUSALS["uq_artifacts_path"])
+    if not is_stored():  # another file's bytes were reused, and were removed just now
+        raise Conflict("The bytes of this file were removed at the same moment. Send it again.")
+    artifact.created_at = artifact.checked_at = version.now
     script = Script()
-    script.add(_SAVE_BLOB, blob=digest, blob_bytes=size_bytes)
+    script.add(SAVE_BLOB.format(values="VALUES (:blob, :blob_bytes)"), blob=artifact.sha256, blob_bytes=size_bytes)
     script.insert(artifact)
     if bundle is not None:
         script.insert(FileSignature(artifact_id=artifact.id, bundle=bundle))
     voided = None
     if version.is_approved:
         why = f"the file {path} was added by {actor.shown}"
-        voided = approvals.void(Approval.version_id == version_id, why, version.now)
+        voided = approvals.void(Approval.version_id == version.id, why, version.now)
     return audit.commit(actor, artifact, entry("artifact.create", version, artifact, voided), statement=script)
 
 

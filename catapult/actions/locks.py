@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, TextClause, TextualSelect, column, func, select, text
+from sqlalchemy import ColumnElement, Select, TextualSelect, column, func, select, text
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -28,11 +28,6 @@ BLOBS = 0x63617461_626C6F62
 
 
 _SHARE_GATES = f"SELECT pg_advisory_xact_lock_shared({GATES})"
-
-
-def _planned_once(*statements: str) -> TextClause:
-    """Return the statements as one round trip, each planned once a connection. Each runs after the locks of those before it."""
-    return text(SEPARATOR.join(statements)).execution_options(**KEEP_PLAN)
 
 
 def gates_shared() -> None:
@@ -119,13 +114,17 @@ class LockedVersion(NamedTuple):
     """The environment as a plain row, if it was locked too."""
 
 
-_LOCK_MODEL = """
+LOCK_MODEL = """
 SELECT model.id FROM models AS model JOIN versions AS version ON version.model_id = model.id
 WHERE version.id = CAST(:version AS uuid) AND model.deleted_at IS NULL FOR NO KEY UPDATE OF model
 """
 
 
-_LOCK_DESTINATION = _planned_once(_LOCK_MODEL, _LOCK_BLOB, artifacts.DESTINATION)
+_LOCK_DESTINATION = (
+    text(SEPARATOR.join([LOCK_MODEL, _LOCK_BLOB, artifacts.DESTINATION]))
+    .columns(*artifacts.DESTINATION_COLUMNS)
+    .execution_options(**KEEP_PLAN)
+)
 
 
 def destination(version_id: UUID, path: str, sha256: str) -> Any | None:
@@ -164,7 +163,7 @@ def _locking(columns: dict[str, str], source: str, before: str = "") -> TextualS
     to read a row for each result.
     """
     selected = f"{before} SELECT {', '.join(f'{sql} AS {name}' for name, sql in columns.items())} {source}"
-    sql = text(SEPARATOR.join([_SHARE_GATES, _LOCK_MODEL, selected]))
+    sql = text(SEPARATOR.join([_SHARE_GATES, LOCK_MODEL, selected]))
     return sql.columns(*map(column, columns)).execution_options(**KEEP_PLAN)
 
 

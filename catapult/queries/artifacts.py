@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, func, literal_column, select, text
+from sqlalchemy import Text, bindparam, column, func, literal_column, select, text
 
 from catapult.errors import NotFound
 from catapult.extensions import KEEP_PLAN, db
@@ -48,7 +48,11 @@ LEFT JOIN artifacts AS file ON file.version_id = version.id AND lower(file.path)
 WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
 """  # noqa: S608 - built from constants
 """The version that a file is added to, and, from `file_id` on, its file with that path, ignoring case; null if there is none."""
-_DESTINATION: Any = text(DESTINATION).execution_options(**KEEP_PLAN)
+DESTINATION_COLUMNS: tuple[Any, ...] = (
+    *(column(name) for name in ("id", "version", "model_name", "is_release", "live_in", "aliases", "is_approved")),
+    *(column(name) for name in ("file_id", "path", "sha256", "mount_path", "state", "created_at", "now")),
+)
+_DESTINATION: Any = text(DESTINATION).columns(*DESTINATION_COLUMNS).execution_options(**KEEP_PLAN)
 
 
 class File(NamedTuple):

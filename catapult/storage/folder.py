@@ -41,9 +41,7 @@ class Folder:
     def _opened(self, upload: str, offset: int) -> int:
         path = self._upload(upload)
         with self._errors():  # nginx reads it as another user; the folder's own mode limits access
-            if offset == 0:
-                path.parent.mkdir(exist_ok=True)
-            file = os.open(path, os.O_WRONLY | os.O_APPEND | (os.O_CREAT if offset == 0 else 0), 0o644)
+            file = _open(path) if offset == 0 else os.open(path, os.O_WRONLY | os.O_APPEND)
             if os.fstat(file).st_size != offset:
                 os.close(file)
                 raise BlobMissing(str(path), f"is not {offset} bytes long")
@@ -63,20 +61,19 @@ class Folder:
         with self._errors():
             os.truncate(self._upload(upload), length)
 
-    def finish(self, upload: str, sha256: str) -> None:
+    def finish(self, upload: str, sha256: str) -> bool:
         """Rename the file. Its new name is on the disk when this returns."""
         source, blob = self._upload(upload), self._blob(sha256)
         with self._errors():
-            for folder in (blob.parent.parent, blob.parent):
-                with suppress(FileExistsError):
-                    folder.mkdir()
-                    _sync(folder.parent)
-            if blob.exists():
+            is_new = not blob.exists()
+            if is_new:
+                os.utime(source)
+                _rename(source, blob)
+            else:
                 os.utime(blob)
                 source.unlink(missing_ok=True)
-            else:
-                source.rename(blob)
             _sync(blob.parent)
+        return is_new
 
     def discard(self, upload: str) -> None:
         """Remove the file."""
@@ -142,7 +139,7 @@ class Folder:
     @staticmethod
     def name_of(sha256: str) -> str:
         """Return the path of a blob in the folder `blobs`."""
-        return f"{sha256[:2]}/{sha256}"  # at most 256 folders are ever created and synced
+        return f"{sha256[:2]}/{sha256}"
 
     def _pieces(self, path: Path, start: int, stop: int | None) -> Iterator[bytes]:
         """Open the file now, so that a missing one is known before the first byte is sent."""
@@ -199,6 +196,31 @@ class _Disk:
         """Raise the error of the last sync: the kernel reports a failed write only once."""
         if self.syncing is not None:
             self.syncing.result()
+
+
+def _open(path: Path) -> int:
+    """Open the upload to write to it, and make the folder of uploads the first time."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    try:
+        return os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(exist_ok=True)
+        return os.open(path, flags, 0o644)
+
+
+def _rename(source: Path, blob: Path) -> None:
+    """Rename the file. The first time, make the folder of every blob, so that they are synced to the disk at once."""
+    try:
+        source.rename(blob)
+    except FileNotFoundError:
+        root = blob.parent.parent
+        with suppress(FileExistsError):
+            root.mkdir()
+            _sync(root.parent)
+        for first in range(256):
+            (root / f"{first:02x}").mkdir(exist_ok=True)
+        _sync(root)
+        source.rename(blob)
 
 
 def _sync(folder: Path) -> None:

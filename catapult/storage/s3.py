@@ -96,8 +96,8 @@ class S3(Bucket):
         """Drop all of it: parts cannot be shortened."""
         self.discard(upload)
 
-    def finish(self, upload: str, sha256: str) -> None:
-        """Copy the upload to the blob's key, also over an existing blob, and remove it."""
+    def finish(self, upload: str, sha256: str) -> bool:
+        """Copy the upload to the blob's key, also over an existing blob, and remove it. Return False: it is not asked for one."""
         try:
             size = self._join(upload)
         except BlobMissing:
@@ -105,6 +105,7 @@ class S3(Bucket):
         else:
             self._copy(self._upload(upload), self._blob(sha256), size)
             self.discard(upload)
+        return False
 
     def discard(self, upload: str) -> None:
         """Abort the parts and delete the object."""

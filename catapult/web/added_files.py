@@ -12,6 +12,7 @@ from catapult.actions import artifacts as actions
 from catapult.actions import storage_scrub
 from catapult.audit import Actor
 from catapult.errors import Conflict
+from catapult.extensions import autocommit, begin, db
 from catapult.queries import artifacts
 from catapult.queries.stored_files import Stored
 from catapult.rules import file_contents
@@ -56,6 +57,8 @@ def add(
     """
     if time.perf_counter() - g.started > CHECKED_AGAIN_AFTER:
         g.actor = authenticate()
+    db.session.rollback()
+    autocommit()  # the file of a version that nothing refers to is added by one statement
     destination = try_again(actions.check_may_add, version_id, path, actor=g.actor)
     if destination.file_id is not None:
         if destination.sha256 != received.sha256:
@@ -64,13 +67,15 @@ def add(
             received.drop()
         else:
             received.replace()
+            begin()
             storage_scrub.record(Stored(received.sha256, destination.created_at), ArtifactState.READY, actor=g.actor)
         return artifacts.get(destination.file_id), False
-    received.store()
+    is_new = received.store()
     content: dict[str, Any] = {"sha256": received.sha256, "size_bytes": received.size}
     content["media_type"] = _media_type(path, media_type.lower())
     content |= file_contents.of(path, received.size, received.read)
-    artifact = try_again(actions.add, version_id, path, actor=g.actor, is_stored=received.is_stored, **content)
+    stored = {"is_new": is_new, "is_stored": received.is_stored}
+    artifact = try_again(actions.add, destination, path, actor=g.actor, **stored, **content)
     return artifacts.as_shown(artifact), True
 
 

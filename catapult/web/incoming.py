@@ -22,8 +22,9 @@ class Received(NamedTuple):
     sha256: str
     size: int
 
-    def store(self) -> None:
-        self.storage.finish(self.upload, self.sha256)
+    def store(self) -> bool:
+        """Make it a blob, and return what `Storage.finish` does."""
+        return self.storage.finish(self.upload, self.sha256)
 
     def replace(self) -> None:
         """Store it in place of a lost or damaged blob with that name."""

@@ -104,6 +104,15 @@ def test_the_same_content_is_one_blob_and_counts_as_new(storage):
     assert read(storage, name) == b"same"
 
 
+def test_a_blob_is_new_only_if_there_was_none_however_old_the_upload_is(folder):
+    uploads = [uuid4().hex for _ in range(2)]
+    for upload in uploads:
+        folder.write(upload, 0, [b"new"])
+        os.utime(folder._upload(upload), (0, 0))
+    assert [folder.finish(upload, named(b"new")) for upload in uploads] == [True, False]
+    assert folder.stored_at(named(b"new")) > time.time() - 60
+
+
 def test_to_finish_again_changes_nothing(storage):
     upload = uuid4().hex
     storage.write(upload, 0, [b"once"])

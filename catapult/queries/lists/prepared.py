@@ -66,10 +66,21 @@ def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context:
     ):
         return statement, values
     parts = [_part(part) for part in statement.split(SEPARATOR)]
-    known = connection.info.setdefault("plans", set())
+    info = connection.info
+    known = info.setdefault("plans", set())
     new = [part.prepare for part in parts if part.prepare and part.name not in known]
     known.update(part.name for part in parts)  # even if one fails: a transaction that ends does not undo it
-    return SEPARATOR.join([*new, *(part.execute for part in parts)]), values
+    info["executed"] = info.get("executed", 0) + 1
+    return SEPARATOR.join([*_planned_anew(info["executed"]), *new, *(part.execute for part in parts)]), values
+
+
+def _planned_anew(executed: int) -> list[str]:
+    """Return the statement that has plans made anew, after 64, 128, 256 … statements of a connection.
+
+    A plan for an empty table may read all of it, and tables grow from nothing faster than autovacuum looks at them. The plans of
+    foreign keys are made anew too.
+    """
+    return ["DISCARD PLANS"] if executed >= 64 and executed.bit_count() == 1 else []
 
 
 class _Part(NamedTuple):
