@@ -102,8 +102,8 @@ class Statement(Protocol):
     """One statement that makes a whole change and writes the audit entries itself, so that its locks last one round trip.
 
     `sql` gets the CTEs that insert the entries and their events. They need another CTE beside them, `moment`, with one row:
-    `now`, the time of the change, and `details`, a JSON object that is added to each entry and event. `values` are the bound
-    parameters.
+    `now`, the time of the change, `details`, a JSON object that is added to each entry, and `data`, one that is added to each
+    event. `values` are the bound parameters.
     `finish` gets the result and raises a Refusal if nothing was changed.
     """
 
@@ -136,7 +136,7 @@ class Script:
             execute(_text(SEPARATOR.join(self.statements)), self.values)
 
     def sql(self, entries: str) -> TextClause:
-        moment = "moment AS (SELECT statement_timestamp() AS now, CAST('{}' AS jsonb) AS details)"
+        moment = "moment AS (SELECT statement_timestamp() AS now, CAST('{}' AS jsonb) AS details, CAST('{}' AS jsonb) AS data)"
         end = [COMMIT] if self.commits else []
         return _text(SEPARATOR.join([*self.statements, f"WITH {moment}, {entries} SELECT", *end]))
 
@@ -333,7 +333,7 @@ _INSERT_ENTRIES = """recorded AS (
         AS entry (id, action, resource_type, resource_id, details)
 ), announced AS (
     INSERT INTO events (id, type, data, created_at)
-    SELECT event.id, event.type, moment.details || CAST(event.data AS jsonb), moment.now
+    SELECT event.id, event.type, moment.data || CAST(event.data AS jsonb), moment.now
     FROM moment, unnest(CAST(:event_id AS uuid[]), CAST(:event_type AS varchar[]), CAST(:event_data AS text[]))
         AS event (id, type, data)
 )"""

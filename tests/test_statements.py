@@ -1,8 +1,8 @@
 """How many statements a request sends: a read three at most, a create four without Idempotency-Key, a page ten.
 
-A deployment takes four too: that of the key, one for its environment, one for its model, gates and what is live or on its way, and
-one for all changes with its decision. It takes eight where it creates its environment, and so does a version that is a
-release at once.
+A deployment takes four too: that of the key, one that locks its environment, model and gates and reads them, one for the gates'
+facts, and one for all changes with its decision. Without gates it takes three. It takes eight where it creates its environment,
+and so does a version that is a release at once.
 """
 
 import pytest
@@ -11,7 +11,7 @@ from stage import counted
 from catapult.actions import sessions
 from catapult.web import auth
 
-READ, CREATE, RELEASE, DEPLOY, DEPLOY_TO_NEW = 3, 4, 8, 4, 8
+READ, CREATE, RELEASE, DEPLOY, DEPLOY_TO_NEW = 3, 4, 8, 3, 8
 PROMOTE = 4
 PAGE = 10
 

@@ -22,7 +22,14 @@ class Recorded(NamedTuple):
     json: JsonText
 
 
-def record(
+def record(kind: DecisionKind, version: Version, target: str, **context: Any) -> Recorded:
+    """Return the decision as `drafted` does, for the caller to write. The caller's entry names it by its `details`."""
+    row = drafted(kind, version, target, **context)
+    written, sha256 = decisions.written(attrgetter(*decisions.ATTRIBUTES)(row))
+    return Recorded(row, {"decision_id": str(row.id), "decision_sha256": sha256}, written)
+
+
+def drafted(
     kind: DecisionKind,
     version: Version,
     target: str,
@@ -32,14 +39,14 @@ def record(
     verdicts: Sequence[Verdict] = (),
     reason: str | None = None,
     freeze: str | None = None,
-) -> Recorded:
-    """Return the decision, for the caller to write. The caller's entry names it by these `details`.
+) -> Decision:
+    """Return the row of the decision.
 
     `verdicts` are those of all gates of the target, `freeze` is the reason of a freeze that did not stop it. It is an override if
     a gate fails, except for a rollback, which gates do not stop.
     """
     override = kind != DecisionKind.ROLLBACK and not all(it.passed for it in verdicts)
-    row = Decision(
+    return Decision(
         id=uuid7(),
         kind_=kind,
         at=now,
@@ -59,5 +66,3 @@ def record(
         approvals=decisions.approvals(verdicts),
         freeze=freeze,
     )
-    written, sha256 = decisions.written(attrgetter(*decisions.ATTRIBUTES)(row))
-    return Recorded(row, {"decision_id": str(row.id), "decision_sha256": sha256}, written)

@@ -40,9 +40,10 @@ class Previous(NamedTuple):
 
 
 END_PREVIOUS = """
-UPDATE deployments SET ended_at = :live_from, superseded_by = :successor, counter = counter + 1, updated_at = :live_from
-WHERE id = :previous
+UPDATE deployments SET ended_at = {time}, superseded_by = CAST({successor} AS uuid), counter = counter + 1, updated_at = {time}
+{rows}
 """
+_END_PREVIOUS = END_PREVIOUS.format(time=":live_from", successor=":successor", rows="WHERE id = :previous")
 CANCEL_OLDER = """
 UPDATE deployments SET status = 'cancelled', counter = counter + 1, updated_at = statement_timestamp() WHERE id = ANY(:older)
 """
@@ -59,7 +60,7 @@ def go_live(deployment: Deployment, now: datetime, previous: Previous) -> Script
     script = Script()
     if previous.live is not None:
         values = {"live_from": deployment.live_from, "successor": deployment.id, "previous": previous.live}
-        script.add(END_PREVIOUS, **values)
+        script.add(_END_PREVIOUS, **values)
     if previous.older:
         script.add(CANCEL_OLDER, older=previous.older)
     return script

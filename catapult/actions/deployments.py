@@ -1,5 +1,6 @@
 """Record deployments and their states, make them live, and roll back."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,10 +11,11 @@ from uuid_utils.compat import uuid7
 from catapult import audit
 from catapult.actions import decisions, deployment_states, environments, gates, locks
 from catapult.actions.deployment_states import Previous
+from catapult.actions.going_live import GoingLive, NotLive
 from catapult.actions.locks import LockedVersion
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid, PreconditionFailed
-from catapult.extensions import db
+from catapult.extensions import begin, db, is_autocommit
 from catapult.queries import deployments, history, image_checks, registered_models, versions
 from catapult.queries import environments as environment_queries
 from catapult.queries import gates as gate_queries
@@ -32,6 +34,8 @@ from catapult.tables import (
     is_live,
 )
 
+_had_gates: set[str] = set()
+"""Environments that had gates when this process deployed to them last: what is decided under the locks is not looked at before."""
 NOT_REACHED = (DeploymentStatus.FAILED, DeploymentStatus.CANCELLED)
 """A deployment recorded with one of these did not reach its environment, so neither gates nor a freeze apply to it."""
 
@@ -58,14 +62,20 @@ def create(
     actor.needs(Role.PUBLISHER)
     gates.check_force(actor, force, reason)
     limits.check(metadata)
-    locked, created = _locked_for(release_id, environment, actor)
+    fields = {"metadata_": metadata or {}, "endpoint_url": endpoint_url, "log_url": log_url}
+    place, seen, is_new = environment_queries.lookup_name(environment), None, False
+    if status == DeploymentStatus.SUCCESS and is_autocommit() and place not in _had_gates:
+        seen = locks.look(release_id, place)
+        is_new = seen is None
+    if seen is not None and not seen.kinds and not seen.unfinished:
+        with suppress(NotLive):
+            return _create_at_once(seen, environment, actor, reason, ends_last, fields)
+    begin()
+    locked, created = _locked_for(release_id, environment, actor, is_new)
+    (_had_gates.add if locked.kinds else _had_gates.discard)(place)
     version, now, target = locked.version, locked.now, locked.environment
-    _check_may_deploy(target, actor)
-    actor.bounds.check_model(version.model_name)
-    _check_active(version)
-    deployment = _new(
-        version, environment, actor, status, metadata_=metadata or {}, endpoint_url=endpoint_url, log_url=log_url
-    )
+    _check_target(version, target, actor)
+    deployment = _new(version, environment, actor, status, **fields)
     decided = None
     if status not in NOT_REACHED:
         decided = _decide(deployment, target, actor, now, force, reason, locked.kinds)
@@ -77,6 +87,21 @@ def create(
         details["ended_unasked"] = True
     entry = audit.entry("deployment.create", deployment, **details)
     return audit.commit(actor, deployment, entry, *(decided.entries if decided else ()), statement=script)
+
+
+def _create_at_once(
+    seen: LockedVersion, environment: str, actor: Actor, reason: str | None, ends_last: bool, fields: dict[str, Any]
+) -> Deployment:
+    """Record the deployment as `create` does, by one statement. Raises NotLive if what was `seen` has changed."""
+    version, target = seen.version, seen.environment
+    _check_target(version, target, actor)
+    environments.check_not_frozen(target)
+    deployment = _new(version, environment, actor, DeploymentStatus.SUCCESS, **fields)
+    decision = decisions.drafted(DecisionKind.DEPLOY, version, target.place, actor=actor, now=seen.now, reason=reason)
+    deployment.decision_id = decision.id
+    details = {**_details(deployment), "reason": reason, "decision_id": str(decision.id)}
+    statement = GoingLive(deployment, decision, seen.evidence, ends_last)
+    return audit.commit(actor, deployment, audit.entry("deployment.create", deployment, **details), statement=statement)
 
 
 def edit(
@@ -248,10 +273,10 @@ def retire(
     return audit.commit(actor, row, audit.entry("deployment.retire", row, **details))
 
 
-def _locked_for(version_id: UUID, environment: str, actor: Actor) -> tuple[LockedVersion, bool]:
+def _locked_for(version_id: UUID, environment: str, actor: Actor, is_new: bool) -> tuple[LockedVersion, bool]:
     """Lock the version for a deployment to the environment, and return whether that was created. Raises NotFound, Forbidden."""
     place = environment_queries.lookup_name(environment)
-    locked = locks.version_for_environment(version_id, place)
+    locked = None if is_new else locks.version_for_environment(version_id, place)
     if locked is not None:
         return locked, False
     audit.start_again()  # the environment's lock comes before the model's
@@ -337,6 +362,13 @@ def _details(deployment: Deployment) -> dict[str, Any]:
         "environment": deployment.environment,
         "status": str(deployment.status),
     }
+
+
+def _check_target(version: Version, environment: Environment, actor: Actor) -> None:
+    """Raise Forbidden or Conflict unless the actor may deploy the version to the environment."""
+    _check_may_deploy(environment, actor)
+    actor.bounds.check_model(version.model_name)
+    _check_active(version)
 
 
 def _check_may_deploy(environment: Environment, actor: Actor) -> None:

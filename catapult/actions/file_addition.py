@@ -57,7 +57,7 @@ def _statement(is_signature: bool, entries: str) -> TextualSelect:
     signed = f"signed AS ({audit.insertion(FileSignature, 'moment')})," if is_signature else ""
     addition = f"""
         WITH moment AS MATERIALIZED (
-            SELECT now, CAST('{{}}' AS jsonb) AS details FROM ({artifacts.DESTINATION}) AS version
+            SELECT now, CAST('{{}}' AS jsonb) AS details, CAST('{{}}' AS jsonb) AS data FROM ({artifacts.DESTINATION}) AS version
             WHERE model_name = :model_name AND NOT is_release AND NOT is_approved AND live_in = '{{}}' AND aliases = '{{}}'
             AND file_id IS NULL
         ), stored AS ({blob}),

@@ -18,6 +18,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from catapult.errors import PreconditionFailed
 from catapult.extensions import KEEP_PLAN, SEPARATOR, Row, db
 from catapult.queries import aliases, artifacts, image_checks, registered_models, versions
+from catapult.queries.lists import prepared
 from catapult.tables import LIVE, OPEN, ApiKey, Environment, RegisteredModel, Role, Version
 
 GATES = 0x63617461_67617465  # "catagate": any number that nothing else in this database locks
@@ -100,7 +101,10 @@ def version(version_id: UUID) -> tuple[Version, datetime]:
 
 
 class LockedVersion(NamedTuple):
-    """A version whose model is locked, the time after the lock, and what a decision about it depends on."""
+    """A version whose model is locked, the time after the lock, and what a decision about it depends on.
+
+    `look` returns one that is not locked.
+    """
 
     version: Version
     now: datetime
@@ -111,7 +115,9 @@ class LockedVersion(NamedTuple):
     unfinished: list[UUID]
     """The model's unfinished deployments to the target."""
     environment: Any = None
-    """The environment as a plain row, if it was locked too."""
+    """The environment as a plain row, if it was locked, or looked at, too."""
+    evidence: str = ""
+    """The value of `EVIDENCE`, where it was looked at."""
 
 
 LOCK_MODEL = """
@@ -133,10 +139,12 @@ def destination(version_id: UUID, path: str, sha256: str) -> Any | None:
     return db.session.execute(_LOCK_DESTINATION, values).one_or_none()
 
 
+LOCKS = (_SHARE_GATES, LOCK_MODEL)
+"""What a decision about `:version` locks: all gates, shared, and the model."""
 _LIVE_IN = f"SELECT environment FROM deployments WHERE release_id = version.id AND {LIVE} ORDER BY environment"  # noqa: S608
 _ALIASES = "SELECT name FROM aliases WHERE version_id = version.id AND until IS NULL ORDER BY lower(name)"
 _UNFINISHED = f"SELECT id FROM deployments WHERE model_id = version.model_id AND place = :target AND {OPEN}"  # noqa: S608
-_VERSION_FOR = """
+VERSION_FOR = """
 versions AS version JOIN models AS model ON model.id = version.model_id
 LEFT JOIN LATERAL (
     SELECT id, live_from, ended_at FROM deployments
@@ -144,26 +152,23 @@ LEFT JOIN LATERAL (
 ) AS last ON true
 WHERE version.id = CAST(:version AS uuid) AND version.deleted_at IS NULL AND model.deleted_at IS NULL
 """
-# A row that another transaction is changing is skipped: waiting for it here would be against the order of the locks.
-_TARGET = """
-WITH target AS MATERIALIZED (
-    SELECT * FROM environments WHERE place = :target AND deleted_at IS NULL FOR SHARE SKIP LOCKED
-)
-"""
+_TARGET = "WITH target AS MATERIALIZED (SELECT * FROM environments WHERE place = :target AND deleted_at IS NULL"
+LOCKED_TARGET = f"{_TARGET} FOR SHARE SKIP LOCKED)"
+"""A row that another transaction is changing is skipped: waiting for it here would be against the order of the locks."""
 
 
 def _columns(table: type[Any], name: str) -> dict[str, str]:
     return {f"{name}_{each.name}": f"{name}.{each.name}" for each in table.__table__.columns}
 
 
-def _locking(columns: dict[str, str], source: str, before: str = "") -> TextualSelect:
-    """Return one round trip that locks all gates and the model of `:version`, and then selects these columns, SQL by name.
+def _selecting(columns: dict[str, str], source: str, before: str = "", locks: tuple[str, ...] = LOCKS) -> TextualSelect:
+    """Return one round trip that takes the locks and then selects these columns, SQL by name.
 
     Each statement is planned once a connection. SQLAlchemy is told the names of the columns: it would otherwise work out how
     to read a row for each result.
     """
     selected = f"{before} SELECT {', '.join(f'{sql} AS {name}' for name, sql in columns.items())} {source}"
-    sql = text(SEPARATOR.join([_SHARE_GATES, LOCK_MODEL, selected]))
+    sql = text(SEPARATOR.join([*locks, selected]))
     return sql.columns(*map(column, columns)).execution_options(**KEEP_PLAN)
 
 
@@ -178,10 +183,14 @@ _OF_VERSION = {
     "unfinished": f"ARRAY({_UNFINISHED})",
     **{f"last_{name}": f"last.{name}" for name in ("id", "live_from", "ended_at")},
 }
-_FOR_TARGET = _locking(_OF_VERSION, f"FROM {_VERSION_FOR}")
-_FOR_ENVIRONMENT = _locking(
-    _OF_VERSION | _columns(Environment, "target"), f"FROM target CROSS JOIN {_VERSION_FOR}", _TARGET
-)
+_FOR_TARGET = _selecting(_OF_VERSION, f"FROM {VERSION_FOR}")
+_OF_BOTH = _OF_VERSION | _columns(Environment, "target")
+_FOR_ENVIRONMENT = _selecting(_OF_BOTH, f"FROM target CROSS JOIN {VERSION_FOR}", LOCKED_TARGET)
+EVIDENCE = f"""
+md5(CAST(ROW(version.*, model.name, model.repository, model.storage_path, {_OF_VERSION["image_check"]}, target.*) AS text))
+"""
+"""A hash of all that a deployment without gates depends on, besides the deployments before it."""
+_LOOK = _selecting(_OF_BOTH | {"evidence": EVIDENCE}, f"FROM target CROSS JOIN {VERSION_FOR}", f"{_TARGET})", locks=())
 
 
 def version_for(version_id: UUID, target: str) -> LockedVersion:
@@ -201,8 +210,16 @@ def version_for_environment(version_id: UUID, place: str) -> LockedVersion | Non
     Return None if there is no such environment or version, or if another transaction is changing the environment.
     """
     row = db.session.execute(_FOR_ENVIRONMENT, {"version": version_id, "target": place}).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _with_environment(row)
+
+
+def look(version_id: UUID, place: str) -> LockedVersion | None:
+    """Return what `version_for_environment` does and `EVIDENCE`, without a lock."""
+    row = prepared.one_or_none(_LOOK, {"version": version_id, "target": place})
+    return None if row is None else _with_environment(row)._replace(evidence=row.evidence)
+
+
+def _with_environment(row: Any) -> LockedVersion:
     names = (each.name for each in Environment.__table__.columns)
     environment = SimpleNamespace(**{name: getattr(row, f"target_{name}") for name in names})
     return _locked_version(row)._replace(environment=environment)

@@ -115,10 +115,10 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, ent
             SELECT id AS model_id, name, repository, storage_path, last_number + 1 AS number, newest_at FROM models
             WHERE {" AND ".join(conditions)} AND deleted_at IS NULL FOR NO KEY UPDATE
         ), moment AS MATERIALIZED (
-            SELECT model_id, name, repository, storage_path, number, called,
-                jsonb_build_object('model', name, 'version', called) AS details,
+            SELECT model_id, name, repository, storage_path, number, called, named AS details, named AS data,
                 greatest(clock_timestamp(), newest_at + interval '1 microsecond') AS now
-            FROM locked, LATERAL (SELECT {called} AS called) AS naming
+            FROM locked, LATERAL (SELECT {called} AS called) AS naming,
+                LATERAL (SELECT jsonb_build_object('model', name, 'version', called) AS named) AS naming_both
         ), counted AS (
             UPDATE models SET version_count = version_count + 1, latest_version = moment.called,
                 last_number = moment.number, newest_at = moment.now

@@ -27,7 +27,7 @@ def list_deployments(filters: dict[str, Any]) -> Listing:
     return deployments.listing(**filters)
 
 
-@blp.post("", Role.PUBLISHER)
+@blp.post("", Role.PUBLISHER, one_statement=True)
 @blp.arguments(DeploymentIn)
 @blp.answers(201, DecidedDeploymentOut, etag=True, location="/api/v1/deployments/{id}", refuses=(NotFound, Conflict))
 def create_deployment(body: dict[str, Any]) -> Deployment:

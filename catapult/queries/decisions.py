@@ -25,13 +25,16 @@ _DOCUMENT = """jsonb_build_object(
     'target', decision.target, 'content', decision.content, 'reason', decision.reason, 'override', decision.override,
     'override_by_registrant', decision.override_by_registrant,
     'verdicts', decision.verdicts, 'approvals', decision.approvals, 'freeze', decision.freeze_reason)"""
+HASHED = f"""
+SELECT document, encode(sha256(convert_to(CAST(document AS text), 'UTF8')), 'hex') AS sha256
+FROM {{decisions}} AS decision CROSS JOIN LATERAL (SELECT {_DOCUMENT} AS document) AS documents
+"""  # noqa: S608 - built from constants
+"""The document and the hash of each row of `decisions`, which has the columns of that table."""
+AS_JSON = "document || jsonb_build_object('sha256', sha256)"
+"""What `HASHED` selects, as `GET /decisions/{id}` answers it."""
+_OF_DEPLOYMENT = f"{HASHED.format(decisions='decisions')} WHERE decision.id = deployments.decision_id"
 OF_DEPLOYMENT: ColumnElement[Any] = as_json(
-    literal_column(
-        f"""(SELECT document || jsonb_build_object('sha256',
-            encode(sha256(convert_to(CAST(document AS text), 'UTF8')), 'hex'))
-        FROM decisions AS decision CROSS JOIN LATERAL (SELECT {_DOCUMENT} AS document) AS documents
-        WHERE decision.id = deployments.decision_id)"""  # noqa: S608 - built from constants
-    )
+    literal_column(f"(SELECT {AS_JSON} FROM ({_OF_DEPLOYMENT}) AS hashed)")  # noqa: S608 - built from constants
 ).label("decision")
 """The whole decision of a deployment as JSON, as `GET /decisions/{id}` answers it; looked up for the rows of a page."""
 

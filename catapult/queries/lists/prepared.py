@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import structlog
 from psycopg2 import errorcodes
-from sqlalchemy import Engine, Select, event
+from sqlalchemy import Engine, Select, TextualSelect, event
 from sqlalchemy.exc import DBAPIError
 
 from catapult.extensions import KEEP_PLAN, SEPARATOR, db, is_autocommit
@@ -29,7 +29,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 _unprepared = WeakSet[Engine]()
 
 
-def one_or_none(query: Select[Any], values: dict[str, Any]) -> Any | None:
+def one_or_none(query: Select[Any] | TextualSelect, values: dict[str, Any]) -> Any | None:
     """Return the query's only row or None, by a prepared statement unless its loss would end a transaction."""
     begins = not db.session().in_transaction()
     connection = db.session.connection()  # costs less than the session
