@@ -6,7 +6,6 @@ It answers the connections that the workers hand over, each in a thread, and clo
 import io
 import json
 import os
-import select
 import signal
 import socket
 import threading
@@ -42,7 +41,7 @@ LINGER = 2.0
 """Seconds in which a client may still read the last of its answer."""
 STOP = 25.0
 """Seconds that transfers may still take after SIGTERM."""
-PIECE = 256 * 1024
+PIECE, LAST = 256 * 1024, 4 * 1024
 QUESTIONS = 8
 """The most questions of the registry at a time."""
 QUEUE = 2.0
@@ -68,10 +67,8 @@ class FileServer:
     def run(self) -> None:
         """Take connections. At the end, wait for the transfers that run, unless the storage hangs."""
         self.watch.start()
-        poller = select.poll()
-        poller.register(self.handover.reading, select.POLLIN)
         while not self.stop.is_set() and os.getppid() == self.parent:
-            if poller.poll(500) and (taken := self.handover.take()):
+            if taken := self.handover.take():
                 taken.sock.settimeout(PATIENCE)
                 self._begin(taken)
         deadline, ended = time.monotonic() + STOP, 0
@@ -203,5 +200,5 @@ def _end(sock: socket.socket, answer: bytes = b"") -> None:
         sock.sendall(answer)
         sock.shutdown(socket.SHUT_WR)
         sock.settimeout(LINGER)
-        while sock.recv(PIECE) and time.monotonic() < deadline:
+        while sock.recv(LAST) and time.monotonic() < deadline:
             pass

@@ -6,10 +6,14 @@ The open socket itself is passed, so that a long transfer uses no thread and no 
 import json
 import re
 import socket
+import struct
 from typing import Any, NamedTuple
 
 LARGEST = 512 * 1024
 """The most bytes of a message: headers of 64 KiB, and the body's first bytes."""
+PATIENCE = 0.5
+"""Seconds that a process for files waits for a connection before it looks whether to stop."""
+DESCRIPTOR = struct.Struct("@i")
 REQUEST = re.compile(
     rb"(?:PUT|GET|HEAD) [^ ?]*"
     rb"(?:/api/v1/versions/[^/ ?]+/artifacts/[^ ?]+|/api/v1/artifacts/[^/ ?]+/content|/artifacts/[0-9a-f-]{36}/preview)"
@@ -34,8 +38,10 @@ class Handover:
     def __init__(self) -> None:
         self.reading, self.writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * LARGEST)
-        for end in (self.reading, self.writing):
-            end.setblocking(False)
+        self.writing.setblocking(False)
+        # Not a poll before it, nor Python's own timeout: both wake all processes that read here, and this wakes one.
+        self.reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, int(PATIENCE * 1e6)))
+        self.buffer = bytearray(LARGEST)
 
     def give(self, connection: Any) -> bool:
         """Hand the connection over. Return False if the queue is full."""
@@ -57,16 +63,17 @@ class Handover:
         return ours
 
     def take(self) -> HandedOver | None:
-        """Return the next connection; None if there is none, or another process took it. Call it when `reading` is readable."""
+        """Wait for the next connection and return it; None if none came for `PATIENCE`. One thread of a process may call it."""
         try:
-            message, descriptors, _, _ = socket.recv_fds(self.reading, LARGEST, 1)
+            size, ancillary, *_ = self.reading.recvmsg_into([self.buffer], socket.CMSG_SPACE(DESCRIPTOR.size))
         except BlockingIOError:
             return None
-        if not descriptors:
+        if not ancillary:
             return None
-        addresses, _, received = message.partition(b"\n")
+        (descriptor,) = DESCRIPTOR.unpack(ancillary[0][2])
+        addresses, _, received = bytes(memoryview(self.buffer)[:size]).partition(b"\n")
         client, server = json.loads(addresses)
-        return HandedOver(socket.socket(fileno=descriptors[0]), received, _address(client), _address(server))
+        return HandedOver(socket.socket(fileno=descriptor), received, _address(client), _address(server))
 
 
 def _address(value: Any) -> Any:

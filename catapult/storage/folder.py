@@ -131,10 +131,10 @@ class Folder:
                 path.unlink(missing_ok=True)
 
     def _upload(self, upload: str) -> Path:
-        return self.root / "uploads" / upload
+        return self.root / f"uploads/{upload}"
 
     def _blob(self, sha256: str) -> Path:
-        return self.root / "blobs" / self.name_of(sha256)
+        return self.root / f"blobs/{self.name_of(sha256)}"
 
     @staticmethod
     def name_of(sha256: str) -> str:
@@ -174,7 +174,7 @@ class _Disk:
 
     def __init__(self, file: int) -> None:
         self.file, self.behind = file, 0
-        self.thread = ThreadPoolExecutor(1)
+        self.thread: ThreadPoolExecutor | None = None
         self.syncing: Future[None] | None = None
 
     def write(self, piece: bytes) -> None:
@@ -184,11 +184,13 @@ class _Disk:
         self.behind += len(piece)
         if self.behind >= AHEAD and (self.syncing is None or self.syncing.done()):
             self._check()
+            self.thread = self.thread or ThreadPoolExecutor(1)
             self.syncing, self.behind = self.thread.submit(os.fdatasync, self.file), 0
 
     def sync(self) -> None:
         """Return when all bytes are on the disk. Raises OSError, also for an earlier failure."""
-        self.thread.shutdown()
+        if self.thread is not None:
+            self.thread.shutdown()
         self._check()
         os.fsync(self.file)
 

@@ -58,7 +58,7 @@ def session_cookie() -> str:
 
 def sent_token() -> str | None:
     """Return the token of the browser's session in the request, unchecked; None if there is none."""
-    return request.cookies.get(session_cookie())
+    return request.cookies.get(session_cookie()) if "Cookie" in request.headers else None
 
 
 def authenticate() -> Actor:

@@ -9,18 +9,20 @@ from flask import request
 
 from catapult.errors import Refusal
 from catapult.extensions import current_storage, db
+from catapult.rules.file_head import FIRST_PIECE
 from catapult.storage import PIECE, BlobMissing, Storage
 
 ANY_SIZE = 2**63
 
 
 class Received(NamedTuple):
-    """A received upload in the storage. `store` makes it a blob, `drop` removes it."""
+    """A received upload in the storage, and its first bytes. `store` makes it a blob, `drop` removes it."""
 
     storage: Storage
     upload: str
     sha256: str
     size: int
+    head: bytes = b""
 
     def store(self) -> bool:
         """Make it a blob, and return what `Storage.finish` does."""
@@ -43,6 +45,8 @@ class Received(NamedTuple):
 
     def read(self, start: int, stop: int) -> bytes:
         """Return a part of the stored blob."""
+        if stop <= len(self.head):
+            return self.head[start:stop]
         return b"".join(self.storage.read(self.sha256, start, stop))
 
 
@@ -50,7 +54,8 @@ class Incoming:
     """A file's pieces, which are hashed as they flow. Raises `refusal` once they have more bytes than `most`."""
 
     def __init__(self, pieces: Iterable[bytes], most: int, refusal: Refusal, *digests: Any) -> None:
-        self.pieces, self.most, self.refusal, self.digests, self.size = pieces, most, refusal, digests, 0
+        self.pieces, self.most, self.refusal, self.digests = pieces, most, refusal, digests
+        self.size, self.head = 0, b""
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self.pieces:
@@ -59,6 +64,7 @@ class Incoming:
                 raise self.refusal
             for digest in self.digests:
                 digest.update(piece)
+            self.head = self.head or piece[:FIRST_PIECE]
             yield piece
 
 
@@ -84,4 +90,4 @@ def store(pieces: Iterable[bytes], most: int, refusal: Refusal) -> Received:
     except BaseException:
         storage.discard(upload)
         raise
-    return Received(storage, upload, digest.hexdigest(), incoming.size)
+    return Received(storage, upload, digest.hexdigest(), incoming.size, incoming.head)
