@@ -220,7 +220,7 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
         before_commit(row)
     if isinstance(statement, Script) and statement.commits:
         _end_empty()
-    else:
+    elif not is_autocommit():  # then the statement has committed, and the session ends with the request
         db.session.commit()
     return row
 
