@@ -41,7 +41,7 @@ LINGER = 2.0
 """Seconds in which a client may still read the last of its answer."""
 STOP = 25.0
 """Seconds that transfers may still take after SIGTERM."""
-PIECE, LAST = 256 * 1024, 4 * 1024
+PIECE = 256 * 1024
 QUESTIONS = 8
 """The most questions of the registry at a time."""
 QUEUE = 2.0
@@ -67,8 +67,9 @@ class FileServer:
     def run(self) -> None:
         """Take connections. At the end, wait for the transfers that run, unless the storage hangs."""
         self.watch.start()
+        wait = self.handover.poller()
         while not self.stop.is_set() and os.getppid() == self.parent:
-            if taken := self.handover.take():
+            if wait(0.5) and (taken := self.handover.take()):
                 taken.sock.settimeout(PATIENCE)
                 self._begin(taken)
         deadline, ended = time.monotonic() + STOP, 0
@@ -200,5 +201,5 @@ def _end(sock: socket.socket, answer: bytes = b"") -> None:
         sock.sendall(answer)
         sock.shutdown(socket.SHUT_WR)
         sock.settimeout(LINGER)
-        while sock.recv(LAST) and time.monotonic() < deadline:
+        while sock.recv(PIECE) and time.monotonic() < deadline:
             pass

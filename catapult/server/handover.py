@@ -5,14 +5,14 @@ The open socket itself is passed, so that a long transfer uses no thread and no 
 
 import json
 import re
+import select
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 LARGEST = 512 * 1024
 """The most bytes of a message: headers of 64 KiB, and the body's first bytes."""
-PATIENCE = 0.5
-"""Seconds that a process for files waits for a connection before it looks whether to stop."""
 DESCRIPTOR = struct.Struct("@i")
 REQUEST = re.compile(
     rb"(?:PUT|GET|HEAD) [^ ?]*"
@@ -38,10 +38,19 @@ class Handover:
     def __init__(self) -> None:
         self.reading, self.writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * LARGEST)
-        self.writing.setblocking(False)
-        # Not a poll before it, nor Python's own timeout: both wake all processes that read here, and this wakes one.
-        self.reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, int(PATIENCE * 1e6)))
+        for end in (self.reading, self.writing):
+            end.setblocking(False)
         self.buffer = bytearray(LARGEST)
+
+    def poller(self) -> Callable[[float], Any]:
+        """Return a function that waits so many seconds for a connection, and that wakes one of the waiting processes if it can."""
+        if hasattr(select, "EPOLLEXCLUSIVE"):
+            epoll = select.epoll()
+            epoll.register(self.reading, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            return epoll.poll
+        poll = select.poll()
+        poll.register(self.reading, select.POLLIN)
+        return lambda seconds: poll.poll(seconds * 1000)
 
     def give(self, connection: Any) -> bool:
         """Hand the connection over. Return False if the queue is full."""
@@ -63,7 +72,7 @@ class Handover:
         return ours
 
     def take(self) -> HandedOver | None:
-        """Wait for the next connection and return it; None if none came for `PATIENCE`. One thread of a process may call it."""
+        """Return the next connection; None if there is none, or another process took it. One thread of a process may call it."""
         try:
             size, ancillary, *_ = self.reading.recvmsg_into([self.buffer], socket.CMSG_SPACE(DESCRIPTOR.size))
         except BlockingIOError:
