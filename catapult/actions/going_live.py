@@ -49,23 +49,23 @@ class GoingLive:
         if row is None:
             raise NotLive
         deployment = self.deployment
-        deployment.live_from = deployment.deployed_at = deployment.updated_at = row.now
+        deployment.live_from = deployment.deployed_at = deployment.updated_at = row.live_from
         deployment.decision = JsonText(row.decision)
 
 
 @cache
 def _statement(entries: str) -> TextualSelect:
     end_previous = END_PREVIOUS.format(
-        time="seen.now", successor=":deployments_id", rows="FROM seen WHERE deployments.id = seen.previous"
+        time="seen.live_from", successor=":deployments_id", rows="FROM seen WHERE deployments.id = seen.previous"
     )
-    after_the_end = "seen CROSS JOIN (SELECT count(*) FROM ended) AS done"  # one is live at a time
+    after_the_end = "(SELECT live_from AS now FROM seen) AS seen CROSS JOIN (SELECT count(*) FROM ended) AS done"
     written = f"""
         {locks.LOCKED_TARGET}, seen AS MATERIALIZED (
-            SELECT CASE WHEN last.ended_at IS NULL THEN last.id END AS previous,
-                greatest(
-                    clock_timestamp(), last.live_from + interval '1 microsecond', last.ended_at + interval '1 microsecond'
-                ) AS now
-            FROM target CROSS JOIN {locks.VERSION_FOR} AND {locks.EVIDENCE} = :evidence
+            SELECT clock.now, CASE WHEN last.ended_at IS NULL THEN last.id END AS previous, greatest(
+                clock.now, last.live_from + interval '1 microsecond', last.ended_at + interval '1 microsecond'
+            ) AS live_from
+            FROM (SELECT clock_timestamp() AS now) AS clock CROSS JOIN target CROSS JOIN {locks.VERSION_FOR}
+            AND {locks.EVIDENCE} = :evidence
             AND NOT EXISTS (SELECT FROM gates WHERE target = :target AND deleted_at IS NULL)
             AND NOT EXISTS (SELECT FROM deployments WHERE model_id = version.model_id AND place = :target AND {OPEN})
         ), ended AS ({end_previous} RETURNING deployments.id),
@@ -78,7 +78,7 @@ def _statement(entries: str) -> TextualSelect:
                 'ended_unasked', CASE WHEN CAST(:unasked AS boolean) AND previous IS NOT NULL THEN true END
             )) AS details FROM seen CROSS JOIN hashed
         ), {entries}
-        SELECT now, CAST({AS_JSON} AS text) AS decision FROM seen CROSS JOIN hashed
+        SELECT live_from, CAST({AS_JSON} AS text) AS decision FROM seen CROSS JOIN hashed
     """  # noqa: S608 - built from constants and the tables' own names
     sql = text(SEPARATOR.join([*locks.LOCKS, written]))
-    return sql.columns(column("now"), column("decision")).execution_options(**KEEP_PLAN)
+    return sql.columns(column("live_from"), column("decision")).execution_options(**KEEP_PLAN)

@@ -186,9 +186,8 @@ _OF_VERSION = {
 _FOR_TARGET = _selecting(_OF_VERSION, f"FROM {VERSION_FOR}")
 _OF_BOTH = _OF_VERSION | _columns(Environment, "target")
 _FOR_ENVIRONMENT = _selecting(_OF_BOTH, f"FROM target CROSS JOIN {VERSION_FOR}", LOCKED_TARGET)
-EVIDENCE = f"""
-md5(CAST(ROW(version.*, model.name, model.repository, model.storage_path, {_OF_VERSION["image_check"]}, target.*) AS text))
-"""
+_EVIDENCE = f"ROW(version.*, model.name, model.repository, model.storage_path, {_OF_VERSION['image_check']}, target.*)"
+EVIDENCE = f"encode(sha256(convert_to(CAST({_EVIDENCE} AS text), 'UTF8')), 'hex')"
 """A hash of all that a deployment without gates depends on, besides the deployments before it."""
 _LOOK = _selecting(_OF_BOTH | {"evidence": EVIDENCE}, f"FROM target CROSS JOIN {VERSION_FOR}", f"{_TARGET})", locks=())
 

@@ -43,14 +43,21 @@ class Handover:
         self.buffer = bytearray(LARGEST)
 
     def poller(self) -> Callable[[float], Any]:
-        """Return a function that waits so many seconds for a connection, and that wakes one of the waiting processes if it can."""
-        if hasattr(select, "EPOLLEXCLUSIVE"):
-            epoll = select.epoll()
-            epoll.register(self.reading, select.EPOLLIN | select.EPOLLEXCLUSIVE)
-            return epoll.poll
-        poll = select.poll()
-        poll.register(self.reading, select.POLLIN)
-        return lambda seconds: poll.poll(seconds * 1000)
+        """Return a function that waits so many seconds for a connection. Where epoll is, one of the waiting processes is woken."""
+        if not hasattr(select, "EPOLLEXCLUSIVE"):
+            poll = select.poll()
+            poll.register(self.reading, select.POLLIN)
+            return lambda seconds: poll.poll(seconds * 1000)
+        epoll = select.epoll()
+
+        def wait(seconds: float) -> Any:
+            epoll.register(self.reading, select.EPOLLIN | select.EPOLLEXCLUSIVE)  # behind the others that wait
+            try:
+                return epoll.poll(seconds)
+            finally:
+                epoll.unregister(self.reading)
+
+        return wait
 
     def give(self, connection: Any) -> bool:
         """Hand the connection over. Return False if the queue is full."""

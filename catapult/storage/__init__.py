@@ -52,11 +52,12 @@ class Storage(Protocol):
     def cut(self, upload: str, length: int) -> None:
         """Drop the bytes of the upload after `length`, or all bytes. Call `length` to learn which."""
 
-    def finish(self, upload: str, sha256: str) -> bool:
+    def finish(self, upload: str, sha256: str, over: bool = False) -> bool:
         """Make the upload the blob of that name; the caller knows that its content has that hash. Raises BlobMissing.
 
-        The blob is on the disk when this returns. An existing blob of that name stays and counts as new. Calling it again after a
-        success changes nothing. Return whether there surely was none, so that nobody is about to remove an old one.
+        The blob is on the disk when this returns. An existing blob of that name stays and counts as new; with `over` it is
+        replaced, and not missing meanwhile. Calling it again after a success changes nothing. Return whether there surely was
+        none, so that nobody is about to remove an old one.
         """
 
     def discard(self, upload: str) -> None:

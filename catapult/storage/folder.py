@@ -61,12 +61,12 @@ class Folder:
         with self._errors():
             os.truncate(self._upload(upload), length)
 
-    def finish(self, upload: str, sha256: str) -> bool:
+    def finish(self, upload: str, sha256: str, over: bool = False) -> bool:
         """Rename the file. Its new name is on the disk when this returns."""
         source, blob = self._upload(upload), self._blob(sha256)
         with self._errors():
             is_new = not blob.exists()
-            if is_new:
+            if is_new or over:
                 os.utime(source)
                 _rename(source, blob)
             else:

@@ -96,7 +96,7 @@ class S3(Bucket):
         """Drop all of it: parts cannot be shortened."""
         self.discard(upload)
 
-    def finish(self, upload: str, sha256: str) -> bool:
+    def finish(self, upload: str, sha256: str, over: bool = False) -> bool:
         """Copy the upload to the blob's key, also over an existing blob, and remove it. Return False: it is not asked for one."""
         try:
             size = self._join(upload)

@@ -30,8 +30,7 @@ class Received(NamedTuple):
 
     def replace(self) -> None:
         """Store it in place of a lost or damaged blob with that name."""
-        self.storage.remove(self.sha256)
-        self.store()
+        self.storage.finish(self.upload, self.sha256, over=True)
 
     def drop(self) -> None:
         self.storage.discard(self.upload)

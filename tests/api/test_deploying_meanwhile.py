@@ -7,6 +7,7 @@ from stage import Api, counted
 
 from catapult.actions import locks
 from catapult.rules import decisions
+from catapult.rules.json_text import rfc3339
 
 STAGING = {"environment": "staging"}
 
@@ -95,12 +96,16 @@ def test_its_decision_has_the_hash_of_its_document(api, version, deploy, before,
     assert answer["decision"]["content"]["numbers"] == {"accuracy": 0.9}
 
 
-def test_one_before_that_ended_long_after_now_ends_no_later_than_this_begins(api, before, deploy, sql):
+def test_one_before_that_began_long_after_now_ends_when_this_begins(api, before, deploy, sql, trail):
+    """The clock was set back. What happened is told at its time, and in its order."""
     sql("UPDATE deployments SET live_from = now() + interval '1 day' RETURNING id")
     answer = deploy(api).json
     ended = api.get(f"/api/v1/deployments/{before['id']}").json
     assert ended["live_from"] < ended["ended_at"] == answer["live_from"]
     assert ended["superseded_by"] == answer["id"]
+    assert answer["decision"]["at"] < ended["live_from"]
+    (event,) = sql("SELECT created_at FROM events ORDER BY id DESC LIMIT 1")
+    assert rfc3339(event["created_at"]) == rfc3339(trail()[0]["created_at"]) == answer["decision"]["at"]
 
 
 def test_another_that_went_live_is_ended(api, model, version, deploy, meanwhile, before, trail):

@@ -113,6 +113,19 @@ def test_a_blob_is_new_only_if_there_was_none_however_old_the_upload_is(folder):
     assert folder.stored_at(named(b"new")) > time.time() - 60
 
 
+def test_a_damaged_blob_is_replaced_and_is_never_missing(folder, monkeypatch):
+    put(folder, b"whole")
+    blob = folder._blob(named(b"whole"))
+    blob.write_bytes(b"other")
+    removed = []
+    monkeypatch.setattr(type(blob), "unlink", lambda path, missing_ok=False: removed.append(path))
+    upload = uuid4().hex
+    folder.write(upload, 0, [b"whole"])
+    assert folder.finish(upload, named(b"whole"), over=True) is False
+    assert read(folder, named(b"whole")) == b"whole"
+    assert removed == []
+
+
 def test_to_finish_again_changes_nothing(storage):
     upload = uuid4().hex
     storage.write(upload, 0, [b"once"])
