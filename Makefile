@@ -1,8 +1,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests wait now and then: one process more than there are cores, and at most four.
-TESTERS = $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : 4)))
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check images bench screenshots clean
@@ -14,9 +12,9 @@ serve: $(VENV)/.serve ## Install what is missing and serve; settings such as POR
 	@exec $(BIN)/flask --app wsgi up
 
 # A file's tests stay together, since they share servers; files stay in order, so that each process starts one browser.
-test: $(VENV)/.test $(VENV)/mlflow/.made ## Install what is missing and run every test, in as many processes as there are cores, and one more
+test: $(VENV)/.test $(VENV)/mlflow/.made ## Install what is missing and run every test, in one process per core, at most four
 	@echo 'Running every test. On two cores this takes 15 to 40 minutes, by their speed.'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test ## Style and types: ruff and mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check

@@ -157,7 +157,7 @@ def test_undo_brings_a_deleted_view_back_and_the_focus_to_the_views(windows):
     page.get_by_role("button", name="Undo").click()
     expect(view).to_have_attribute("aria-current", "page")
     expect(toast(page).last).to_contain_text("is back.")
-    assert page.evaluate("document.activeElement.closest('#views') !== null")
+    page.wait_for_function("document.activeElement.closest('#views') !== null")
 
 
 COVERED = """() => {

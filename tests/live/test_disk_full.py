@@ -135,8 +135,8 @@ def test_a_worker_that_starts_on_a_full_disk_serves_without_metrics_until_there_
         (before,) = server.workers()
         before.kill()
         until(lambda: server.workers() not in ([], [before]))
-        workers = server.workers()
         until(lambda: admin.get("/livez").status_code == 200)
+        workers = server.workers()
         assert [admin.get(path).status_code for path in ("/api/v1/models", "/readyz", "/nowhere")] == [200, 200, 404]
         problem(admin.get("/metrics"), "insufficient-storage")
         (line,) = server.lines("no metrics: their disk is full")
