@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -339,6 +340,21 @@ class FilesHere(Files):
 
     def ask(self, question: str, **values: Any) -> Any:
         return json.loads(json.dumps(self.questions[question](**values)))
+
+
+def after_next(monkeypatch: Any, owner: Any, name: str, event: Callable[[], object]) -> None:
+    """Let the event happen once, after the next call of that function and before its caller goes on."""
+    function, left = getattr(owner, name), [event]
+
+    def called(*arguments: Any) -> Any:
+        result = function(*arguments)
+        if left:
+            other = Thread(target=left.pop())  # its requests have sessions of their own
+            other.start()
+            other.join()
+        return result
+
+    monkeypatch.setattr(owner, name, called)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, and_, func, or_, select, true, tuple_, update
 
 from catapult.audit import Actor, Script
+from catapult.errors import Conflict
 from catapult.extensions import db
 from catapult.tables import NOW, Deployment, DeploymentStatus, is_live
 
@@ -21,6 +22,8 @@ NEXT: dict[str, tuple[DeploymentStatus, ...]] = {
 }
 """The states that may follow each state. A state that is not a key is final."""
 
+NOT_REACHED = (DeploymentStatus.FAILED, DeploymentStatus.CANCELLED)
+"""A deployment recorded with one of these did not reach its environment, so neither gates nor a freeze apply to it."""
 INSTANT = timedelta(microseconds=1)
 _D: Any = Deployment.__table__
 UNFINISHED: ColumnElement[bool] = and_(_D.c.status.in_([str(status) for status in NEXT]), _D.c.deleted_at.is_(None))
@@ -72,6 +75,15 @@ def ended(previous: Previous) -> dict[str, Any]:
         "ended_deployment": str(previous.live) if previous.live else None,
         "cancelled_deployments": sorted(str(deployment_id) for deployment_id in previous.older) or None,
     }
+
+
+def check_step(deployment: Deployment, fields: dict[str, Any]) -> None:
+    """Raise Conflict if the status in `fields` may not follow the present one."""
+    present, wanted = deployment.status, fields.get("status", deployment.status)
+    following = NEXT.get(present, ())
+    if wanted != present and wanted not in following:
+        allowed = f"It can become {', '.join(following)}." if following else "That state is final."
+        raise Conflict(f"The deployment is {present} and can't become {wanted}. {allowed}")
 
 
 def check_bounds(actor: Actor, condition: ColumnElement[bool]) -> None:

@@ -34,10 +34,7 @@ from catapult.tables import (
     is_live,
 )
 
-_had_gates: set[str] = set()
-"""Environments that had gates when this process deployed to them last: what is decided under the locks is not looked at before."""
-NOT_REACHED = (DeploymentStatus.FAILED, DeploymentStatus.CANCELLED)
-"""A deployment recorded with one of these did not reach its environment, so neither gates nor a freeze apply to it."""
+_had_gates: set[str] = set()  # environments, when this process last deployed there: no look before the locks
 
 
 def create(
@@ -63,36 +60,40 @@ def create(
     gates.check_force(actor, force, reason)
     limits.check(metadata)
     fields = {"metadata_": metadata or {}, "endpoint_url": endpoint_url, "log_url": log_url}
-    place, seen, is_new = environment_queries.lookup_name(environment), None, False
-    if status == DeploymentStatus.SUCCESS and is_autocommit() and place not in _had_gates:
-        seen = locks.look(release_id, place)
-        is_new = seen is None
-    if seen is not None and not seen.kinds and not seen.unfinished:
-        with suppress(NotLive):
-            return _create_at_once(seen, environment, actor, reason, ends_last, fields)
+    is_new = False
+    if status == DeploymentStatus.SUCCESS and is_autocommit():
+        quick, is_new = _create_at_once(release_id, environment, actor, reason, ends_last, fields)
+        if quick is not None:
+            return quick
     begin()
     locked, created = _locked_for(release_id, environment, actor, is_new)
-    (_had_gates.add if locked.kinds else _had_gates.discard)(place)
     version, now, target = locked.version, locked.now, locked.environment
+    (_had_gates.add if locked.kinds else _had_gates.discard)(target.place)
     _check_target(version, target, actor)
     deployment = _new(version, environment, actor, status, **fields)
     decided = None
-    if status not in NOT_REACHED:
+    if status not in deployment_states.NOT_REACHED:
         decided = _decide(deployment, target, actor, now, force, reason, locked.kinds)
     previous = Previous(locked.last, locked.unfinished)
     script, ended = _insertion(deployment, now, previous, decided.decision if decided else None)
     details = {**_details(deployment), **ended, "made_environment": created or None, "reason": reason}
+    details |= {"ended_unasked": (not ends_last and previous.live is not None) or None}
     details |= decided.details if decided else {}
-    if not ends_last and previous.live:
-        details["ended_unasked"] = True
     entry = audit.entry("deployment.create", deployment, **details)
     return audit.commit(actor, deployment, entry, *(decided.entries if decided else ()), statement=script)
 
 
 def _create_at_once(
-    seen: LockedVersion, environment: str, actor: Actor, reason: str | None, ends_last: bool, fields: dict[str, Any]
-) -> Deployment:
-    """Record the deployment as `create` does, by one statement. Raises NotLive if what was `seen` has changed."""
+    release_id: UUID, environment: str, actor: Actor, reason: str | None, ends_last: bool, fields: dict[str, Any]
+) -> tuple[Deployment | None, bool]:
+    """Record the deployment by one statement if the environment has no gates, as `create` does.
+
+    Return None if the locks have to be taken first, and whether the environment or the version does not exist.
+    """
+    place = environment_queries.lookup_name(environment)
+    seen = locks.look(release_id, place) if place not in _had_gates else None
+    if seen is None or seen.kinds or seen.unfinished:
+        return None, seen is None and place not in _had_gates
     version, target = seen.version, seen.environment
     _check_target(version, target, actor)
     environments.check_not_frozen(target)
@@ -100,8 +101,11 @@ def _create_at_once(
     decision = decisions.drafted(DecisionKind.DEPLOY, version, target.place, actor=actor, now=seen.now, reason=reason)
     deployment.decision_id = decision.id
     details = {**_details(deployment), "reason": reason, "decision_id": str(decision.id)}
-    statement = GoingLive(deployment, decision, seen.evidence, ends_last)
-    return audit.commit(actor, deployment, audit.entry("deployment.create", deployment, **details), statement=statement)
+    entry = audit.entry("deployment.create", deployment, **details)
+    with suppress(NotLive):
+        statement = GoingLive(deployment, decision, seen.evidence, ends_last)
+        return audit.commit(actor, deployment, entry, statement=statement), False
+    return None, False
 
 
 def edit(
@@ -131,11 +135,11 @@ def edit(
     deployment = _locked(deployment_id, version)
     deployment.decision = row.decision
     locks.check_counter(deployment, expected)
-    _check_step(deployment, fields)
+    deployment_states.check_step(deployment, fields)
     status = fields.get("status", deployment.status)
     moves = status != deployment.status
     decided = None
-    if moves and status not in NOT_REACHED:
+    if moves and status not in deployment_states.NOT_REACHED:
         _check_active(version)
     if moves and status == DeploymentStatus.SUCCESS:  # before its fields are set: a refusal must leave nothing to write
         decided = _decide(deployment, environment, actor, now, force, reason, locked.kinds)
@@ -394,12 +398,3 @@ def _locked(deployment_id: UUID, version: Version) -> Deployment:
         raise deployments.missing()
     deployment.release, deployment.model = version, version.model
     return deployment
-
-
-def _check_step(deployment: Deployment, fields: dict[str, Any]) -> None:
-    """Raise Conflict if the status in `fields` may not follow the present one."""
-    present, wanted = deployment.status, fields.get("status", deployment.status)
-    following = deployment_states.NEXT.get(present, ())
-    if wanted != present and wanted not in following:
-        allowed = f"It can become {', '.join(following)}." if following else "That state is final."
-        raise Conflict(f"The deployment is {present} and can't become {wanted}. {allowed}")

@@ -1,9 +1,9 @@
 """A file that is added to a version to which something happened after the version was looked at, and before it was locked."""
 
-from threading import Thread
+from functools import partial
 
 import pytest
-from stage import Api, counted
+from stage import Api, after_next, counted
 
 from catapult.web.incoming import Received
 
@@ -29,21 +29,7 @@ def add(api, version):
 @pytest.fixture
 def meanwhile(monkeypatch):
     """A function: what it is given happens once, when the bytes of the next file are in the storage."""
-
-    def happens(event):
-        store, left = Received.store, [event]
-
-        def stored(received):
-            result = store(received)
-            if left:
-                other = Thread(target=left.pop())  # its requests have sessions of their own
-                other.start()
-                other.join()
-            return result
-
-        monkeypatch.setattr(Received, "store", stored)
-
-    return happens
+    return partial(after_next, monkeypatch, Received, "store")
 
 
 def alias(api, model, version):

@@ -1,9 +1,9 @@
 """A deployment to an environment without gates, to which something happened after it was looked at, and before the locks."""
 
-from threading import Thread
+from functools import partial
 
 import pytest
-from stage import Api, counted
+from stage import Api, after_next, counted
 
 from catapult.actions import locks
 from catapult.rules import decisions
@@ -36,21 +36,7 @@ def deploy(version):
 @pytest.fixture
 def meanwhile(monkeypatch, before):
     """A function: what it is given happens once, after the next look."""
-
-    def happens(event):
-        look, left = locks.look, [event]
-
-        def looked(*arguments):
-            result = look(*arguments)
-            if left:
-                other = Thread(target=left.pop())  # its requests have sessions of their own
-                other.start()
-                other.join()
-            return result
-
-        monkeypatch.setattr(locks, "look", looked)
-
-    return happens
+    return partial(after_next, monkeypatch, locks, "look")
 
 
 def live(api):

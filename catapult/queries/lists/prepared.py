@@ -71,14 +71,14 @@ def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context:
     new = [part.prepare for part in parts if part.prepare and part.name not in known]
     known.update(part.name for part in parts)  # even if one fails: a transaction that ends does not undo it
     info["executed"] = info.get("executed", 0) + 1
-    return SEPARATOR.join([*_planned_anew(info["executed"]), *new, *(part.execute for part in parts)]), values
+    return SEPARATOR.join([*_discard(info["executed"]), *new, *(part.execute for part in parts)]), values
 
 
-def _planned_anew(executed: int) -> list[str]:
-    """Return the statement that has plans made anew, after 64, 128, 256 … statements of a connection.
+def _discard(executed: int) -> list[str]:
+    """Return the statement that discards the connection's plans, after 64, 128, 256 … statements.
 
-    A plan for an empty table may read all of it, and tables grow from nothing faster than autovacuum looks at them. The plans of
-    foreign keys are made anew too.
+    PostgreSQL plans again when they are executed next, also for foreign keys. A plan for an empty table may read the whole table,
+    and tables grow faster than autovacuum analyzes them.
     """
     return ["DISCARD PLANS"] if executed >= 64 and executed.bit_count() == 1 else []
 
