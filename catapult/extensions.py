@@ -168,6 +168,13 @@ def check_in_transaction() -> None:
         raise RuntimeError("A change of several statements needs a transaction; this session autocommits.")
 
 
+def autocommit_from_here() -> None:
+    """Undo the session's transaction unless it autocommits, and then do as `autocommit`."""
+    if not is_autocommit():
+        db.session.rollback()
+        autocommit()
+
+
 def begin() -> None:
     """Return from autocommit to the default: all statements from here on belong to one transaction."""
     if is_autocommit():

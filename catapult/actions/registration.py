@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextualSelect, column, text
+from sqlalchemy.orm.attributes import set_committed_value
 
 from catapult import audit
 from catapult.errors import Invalid, Refusal
@@ -92,12 +93,13 @@ class Registration:
         registered, version = Registered(*row), self.version
         version.model_id, version.number, version.version = registered.model_id, registered.number, registered.version
         version.created_at = version.updated_at = registered.now
-        version.model = RegisteredModel(
+        model = RegisteredModel(
             id=registered.model_id,
             name=registered.name,
             repository=registered.repository,
             storage_path=registered.storage_path,
         )
+        set_committed_value(version, "model", model)  # neither is of the session
 
 
 @cache

@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, pre_load, validate
 
+from catapult.contract.versions import notes_field, source_field
 from catapult.rules.mlflow_stages import ALL, named
 
 MOST_MODELS, MOST_VERSIONS = 1_000, 200_000
@@ -119,11 +120,11 @@ def of_run() -> fields.String:
 
 
 class NewVersion(Named):
-    source = needed()
+    source = source_field(required=True, error_messages=REQUIRED)
     run_id = of_run()
     run_link = of_run()
     model_id = of_run()
-    description = fields.String()
+    description = notes_field()
     tags = fields.List(fields.Nested(Tag))
 
 

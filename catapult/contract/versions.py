@@ -48,6 +48,14 @@ from catapult.tables import (
 CHECK = ("image_check", "model_repository", "model_storage_path")
 
 
+def source_field(**kwargs: Any) -> fields.String:
+    return matching(SOURCE, SOURCE_LENGTH, "Must be visible characters, with blanks only between them.", **kwargs)
+
+
+def notes_field(**kwargs: Any) -> fields.String:
+    return text(NOTES_LENGTH, shortest=0, **kwargs)
+
+
 class VersionIn(Create):
     """A new version of the model given by `model_id` or `model_name`."""
 
@@ -88,11 +96,8 @@ class VersionIn(Create):
             "The client looked up the digest in `image`, because this server cannot reach the registry.", False
         ),
     )
-    source = matching(
-        SOURCE,
-        SOURCE_LENGTH,
-        "Must be visible characters, with blanks only between them.",
-        metadata=says("A URI or path where there is no image, or as well; never opened.", "s3://models/bert/7"),
+    source = source_field(
+        metadata=says("A URI or path where there is no image, or as well; never opened.", "s3://models/bert/7")
     )
     size_bytes = Whole(
         validate=validate.Range(0, MAX_BIGINT, error="Must be 0 to 2^63-1."),
@@ -100,7 +105,7 @@ class VersionIn(Create):
     )
     platform = text(VERSION_LENGTH, metadata=says("Default: linux/amd64.", "linux/arm64"))
     quantization = text(VERSION_LENGTH, metadata=says("How the weights are stored.", "int8"))
-    release_notes = text(NOTES_LENGTH, shortest=0, metadata=says("For people.", "Retrained on October's data"))
+    release_notes = notes_field(metadata=says("For people.", "Retrained on October's data"))
     tags = tags_field()
     ceph_path = text(PLACE_LENGTH, metadata=says("Where the weights are in shared storage.", "models/bert/1.0.0"))
     metadata = metadata_field()

@@ -23,8 +23,7 @@ from catapult.tables import Role
 PATH = "/model-versions"
 NAME = "catapult.version"
 """The tag with the name of a version, for versions that are not named by their number."""
-NEW_VERSION = VersionIn(only=("model_name", "version", "source", "metadata", "release_notes"), partial=("version",))
-"""The fields of a version that MLflow can send. Its name is optional."""
+NAMED_VERSION = VersionIn(only=("model_name", "version", "source"))
 
 blp = Blueprint("versions", __name__)
 on = partial(endpoint, blp)
@@ -42,17 +41,11 @@ def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fi
     sent = {tag["key"]: tag["value"] for tag in tags}
     origin = {key: fields[key] for key in mlflow_tags.ORIGIN if fields.get(key)}
     metadata = {**({"mlflow": origin} if origin else {}), **({mlflow_tags.KEY: sent} if sent else {})}
-    body = {
-        "model_name": "any",  # not the given name: one that breaks our rule for names is answered as unknown, below
-        "source": source,
-        "metadata": metadata,
-        "release_notes": fields.get("description"),
-    }
-    if NAME in sent:
-        body["version"] = sent[NAME]
-    loaded = strict.load(NEW_VERSION, body, {})
+    if NAME in sent:  # the model's name is not checked: one that breaks our rule is answered as unknown
+        strict.load(NAMED_VERSION, {"model_name": "any", "version": sent[NAME], "source": source}, {})
+    content = {"source": source, "metadata": metadata, "release_notes": fields.get("description")}
     with already_exists(f"Model Version (name={name}, version={sent.get(NAME, '')}) already exists."):
-        version = mlflow_actions.register(actor=g.actor, **{**loaded, "model_name": name})
+        version = mlflow_actions.register(actor=g.actor, model_name=name, version=sent.get(NAME), **content)
     columns = ("number", "source", "release_notes", "created_by", "created_at", "updated_at")
     row = {column: getattr(version, column) for column in columns}
     new = SimpleNamespace(**row, name=version.model_name, stage=NONE, origin=origin, tags=sent, aliases=[])

@@ -3,13 +3,16 @@
 It answers the connections that the workers hand over, each in a thread, and closes them after one request.
 """
 
+import fcntl
 import io
 import json
 import os
 import signal
 import socket
+import termios
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -161,6 +164,12 @@ class Body(io.RawIOBase):
             size = self.arriving.into(memoryview(buffer)[:size])
         self.remaining -= size
         return size
+
+    def has_arrived(self) -> bool:
+        """Return whether the rest can be read without a wait for the client."""
+        waiting = array("i", [0])
+        fcntl.ioctl(self.arriving.sock, termios.FIONREAD, waiting)
+        return len(self.buffered) + waiting[0] >= self.remaining
 
 
 class _Arriving:

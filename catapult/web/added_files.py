@@ -12,7 +12,7 @@ from catapult.actions import artifacts as actions
 from catapult.actions import storage_scrub
 from catapult.audit import Actor
 from catapult.errors import Conflict
-from catapult.extensions import autocommit, begin, db
+from catapult.extensions import autocommit_from_here, begin
 from catapult.queries import artifacts
 from catapult.queries.stored_files import Stored
 from catapult.rules import file_contents
@@ -57,8 +57,7 @@ def add(
     """
     if time.perf_counter() - g.started > CHECKED_AGAIN_AFTER:
         g.actor = authenticate()
-    db.session.rollback()
-    autocommit()  # the file of a version that nothing refers to is added by one statement
+    autocommit_from_here()  # the file of a version that nothing refers to is added by one statement
     destination = try_again(actions.check_may_add, version_id, path, actor=g.actor)
     if destination.file_id is not None:
         if destination.sha256 != received.sha256:

@@ -8,7 +8,7 @@ from uuid import uuid4
 from flask import request
 
 from catapult.errors import Refusal
-from catapult.extensions import current_storage, db
+from catapult.extensions import current_storage, db, is_autocommit
 from catapult.rules.file_head import FIRST_PIECE
 from catapult.storage import PIECE, BlobMissing, Storage
 
@@ -78,10 +78,17 @@ def body(most: int, refusal: Refusal, beside: int = 0) -> Iterator[bytes]:
     return iter(lambda: request.stream.read(PIECE), b"")
 
 
+def _has_arrived() -> bool:
+    """Return whether the rest of the body is here. The database's connection is kept then: a new session costs more."""
+    has_arrived = getattr(request.environ["wsgi.input"], "has_arrived", None)
+    return has_arrived is not None and bool(has_arrived())
+
+
 def store(pieces: Iterable[bytes], most: int, refusal: Refusal) -> Received:
     """Store the pieces as an upload. If they have more bytes than `most`, or raise, nothing is stored."""
     storage = current_storage()
-    db.session.remove()
+    if not (_has_arrived() and is_autocommit()):
+        db.session.remove()
     upload, digest = uuid4().hex, sha256()
     incoming = Incoming(pieces, most, refusal, digest)
     try:
