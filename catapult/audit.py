@@ -13,8 +13,8 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Table, TextClause, TextualSelect, insert, text
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy import ColumnElement, Executable, Table, insert, text
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from uuid_utils.compat import uuid7
 
@@ -109,7 +109,7 @@ class Statement(Protocol):
 
     values: dict[str, Any]
 
-    def sql(self, entries: str) -> TextClause | TextualSelect: ...
+    def sql(self, entries: str) -> str: ...
     def finish(self, result: Any) -> None: ...
 
 
@@ -133,12 +133,12 @@ class Script:
     def run(self) -> None:
         """Send the statements by themselves, in the session's transaction."""
         if self.statements:
-            execute(_text(SEPARATOR.join(self.statements)), self.values)
+            execute(SEPARATOR.join(self.statements), self.values)
 
-    def sql(self, entries: str) -> TextClause:
+    def sql(self, entries: str) -> str:
         moment = "moment AS (SELECT statement_timestamp() AS now, CAST('{}' AS jsonb) AS details, CAST('{}' AS jsonb) AS data)"
         end = [COMMIT] if self.commits else []
-        return _text(SEPARATOR.join([*self.statements, f"WITH {moment}, {entries} SELECT", *end]))
+        return SEPARATOR.join([*self.statements, f"WITH {moment}, {entries} SELECT", *end])
 
     def finish(self, result: Any) -> None:
         """Do nothing: every statement has succeeded."""
@@ -178,14 +178,14 @@ def parameters(row: Row) -> dict[str, Any]:
 
 def sql_type(column: ColumnElement[Any]) -> str:
     """Return the column's SQL type without a length: a cast to `varchar(128)` would cut what an insert refuses."""
-    compiled = str(column.type.compile(dialect=PGDialect()))  # type: ignore[no-untyped-call]
+    compiled = str(column.type.compile(dialect=PGDialect_psycopg2()))  # type: ignore[no-untyped-call]
     return re.sub(r"\(.*?\)| COLLATE .*", "", compiled)
 
 
 @lru_cache(maxsize=64)
-def _text(sql: str) -> TextClause:
-    """Statements are few and long: each is parsed once, and planned once a connection."""
-    return text(sql).execution_options(**KEEP_PLAN)
+def _for_driver(sql: str) -> str:
+    """Return the statement with the driver's form of parameters. Statements are few and long: each is parsed once."""
+    return str(text(sql).compile(dialect=PGDialect_psycopg2()))  # type: ignore[no-untyped-call]
 
 
 def entry(action: str, row: Row, **details: Any) -> Entry:
@@ -211,7 +211,7 @@ def commit(actor: Actor, row: R, *entries: Entry, statement: Statement | None = 
     values = statement.values | _as_parameters([_values(actor, entry) for entry in entries]) | _events(actor, entries)
     sql = statement.sql(_INSERT_ENTRIES)
     # A plan may be lost behind a pooler, and not every door of such changes tries again, as signing in does not.
-    statement.finish(execute(sql.execution_options(keep_plan=False) if is_session else sql, values))
+    statement.finish(execute(sql, values, keep_plan=not is_session))
     if db.session.info.get(TOGETHER):
         return row
     before_commit: Callable[[R], None] | None = db.session.info.pop(BEFORE_COMMIT, None)
@@ -263,10 +263,14 @@ def flush() -> None:
         raise refusal(error) from error
 
 
-def execute(statement: Executable, values: dict[str, Any]) -> Any:
-    """Run a statement in the session's transaction and return its result. Raises what `REFUSALS` has."""
+def execute(sql: str, values: dict[str, Any], keep_plan: bool = True) -> Any:
+    """Run the statement in the session's transaction and return its result. Raises what `REFUSALS` has.
+
+    The driver gets the values as they are: that costs less than SQLAlchemy's types for each of fifty.
+    """
+    options = KEEP_PLAN if keep_plan else {}
     try:
-        return db.session.connection().execute(statement, values)  # costs less than the session
+        return db.session.connection().exec_driver_sql(_for_driver(sql), values, execution_options=options)
     except IntegrityError as error:
         raise refusal(error) from error
 

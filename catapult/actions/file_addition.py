@@ -7,11 +7,9 @@ version is released, live, approved or an alias's, or has a file of that path: w
 from functools import cache
 from typing import Any
 
-from sqlalchemy import TextualSelect, column, text
-
 from catapult import audit
 from catapult.actions.locks import LOCK_MODEL
-from catapult.extensions import KEEP_PLAN, SEPARATOR
+from catapult.extensions import SEPARATOR
 from catapult.queries import artifacts
 from catapult.tables import Artifact, FileSignature
 
@@ -38,7 +36,7 @@ class Addition:
         if bundle is not None:
             self.values |= audit.parameters(FileSignature(artifact_id=artifact.id, bundle=bundle))
 
-    def sql(self, entries: str) -> TextualSelect:
+    def sql(self, entries: str) -> str:
         return _statement(self.is_signature, entries)
 
     def finish(self, result: Any) -> None:
@@ -50,7 +48,7 @@ class Addition:
 
 
 @cache
-def _statement(is_signature: bool, entries: str) -> TextualSelect:
+def _statement(is_signature: bool, entries: str) -> str:
     blob = SAVE_BLOB.format(
         values="SELECT CAST(:artifacts_sha256 AS bytea), CAST(:artifacts_size_bytes AS bigint) FROM moment"
     )
@@ -65,4 +63,4 @@ def _statement(is_signature: bool, entries: str) -> TextualSelect:
         {signed} {entries}
         SELECT now FROM moment
     """  # noqa: S608 - built from constants and the tables' own names
-    return text(SEPARATOR.join([LOCK_MODEL, addition])).columns(column("now")).execution_options(**KEEP_PLAN)
+    return SEPARATOR.join([LOCK_MODEL, addition])

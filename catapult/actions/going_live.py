@@ -7,12 +7,10 @@ looked at before, without a lock. The statement takes the locks, and writes noth
 from functools import cache
 from typing import Any
 
-from sqlalchemy import TextualSelect, column, text
-
 from catapult import audit
 from catapult.actions import locks
 from catapult.actions.deployment_states import END_PREVIOUS
-from catapult.extensions import KEEP_PLAN, SEPARATOR
+from catapult.extensions import SEPARATOR
 from catapult.queries.decisions import AS_JSON, HASHED
 from catapult.rules.json_text import JsonText
 from catapult.tables import OPEN, Decision, Deployment
@@ -40,7 +38,7 @@ class GoingLive:
             "unasked": not ends_last,
         }
 
-    def sql(self, entries: str) -> TextualSelect:
+    def sql(self, entries: str) -> str:
         return _statement(entries)
 
     def finish(self, result: Any) -> None:
@@ -54,7 +52,7 @@ class GoingLive:
 
 
 @cache
-def _statement(entries: str) -> TextualSelect:
+def _statement(entries: str) -> str:
     end_previous = END_PREVIOUS.format(
         time="seen.live_from", successor=":deployments_id", rows="FROM seen WHERE deployments.id = seen.previous"
     )
@@ -80,5 +78,4 @@ def _statement(entries: str) -> TextualSelect:
         ), {entries}
         SELECT live_from, CAST({AS_JSON} AS text) AS decision FROM seen CROSS JOIN hashed
     """  # noqa: S608 - built from constants and the tables' own names
-    sql = text(SEPARATOR.join([*locks.LOCKS, written]))
-    return sql.columns(column("live_from"), column("decision")).execution_options(**KEEP_PLAN)
+    return SEPARATOR.join([*locks.LOCKS, written])

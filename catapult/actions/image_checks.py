@@ -12,7 +12,7 @@ from catapult.actions import images, locks
 from catapult.actions.images import Answer, Resolved
 from catapult.audit import Actor
 from catapult.errors import Conflict, Invalid
-from catapult.extensions import begin
+from catapult.extensions import begin, db
 from catapult.queries import image_checks as queries
 from catapult.queries import registered_models
 from catapult.queries import versions as version_queries
@@ -76,7 +76,8 @@ def record(subject: Subject, answer: Answer, *, actor: Actor) -> None:
     if not changes:
         audit.note(_save(values))
         return
-    if not audit.execute(_save(values), {}).rowcount:
+    saved: Any = db.session.execute(_save(values))
+    if not saved.rowcount:
         raise Conflict("The image registry was asked again meanwhile, and that answer is saved.")
     version.image_check = queries.of(
         version.id

@@ -12,12 +12,10 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import TextualSelect, column, text
 from sqlalchemy.orm.attributes import set_committed_value
 
 from catapult import audit
 from catapult.errors import Invalid, Refusal
-from catapult.extensions import KEEP_PLAN
 from catapult.queries import registered_models
 from catapult.rules import metadata_limits
 from catapult.rules.bounds import Bounds, like_patterns
@@ -77,7 +75,7 @@ class Registration:
             "bounds": like_patterns(bounds.models or ()),
         }
 
-    def sql(self, entries: str | None = None) -> TextualSelect:
+    def sql(self, entries: str | None = None) -> str:
         """Return the statement, with the CTE that inserts the audit entries unless the caller writes them."""
         by_id, by_name = self.values["model_id"] is not None, self.values["model_name"] is not None
         return _statement(by_id, by_name, self.bounds.models is not None, self.version.version is not None, entries)
@@ -103,7 +101,7 @@ class Registration:
 
 
 @cache
-def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, entries: str | None) -> TextualSelect:
+def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, entries: str | None) -> str:
     names = ", ".join(column.name for column in _COLUMNS.values())
     sent = {column.name: f"CAST(:{column.name} AS {audit.sql_type(column)})" for column in _COLUMNS.values()}
     called = sent["version"]
@@ -111,8 +109,7 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, ent
         called, sent["semver_key"] = "CAST(number AS text)", _KEY_OF_NUMBER
     values = ", ".join((sent | {"version": "called"}).values())
     conditions = ["id = :model_id"] * by_id + [CALLED] * by_name + [WITHIN] * is_bounded
-    sql = text(
-        f"""
+    return f"""
         WITH locked AS MATERIALIZED (
             SELECT id AS model_id, name, repository, storage_path, last_number + 1 AS number, newest_at FROM models
             WHERE {" AND ".join(conditions)} AND deleted_at IS NULL FOR NO KEY UPDATE
@@ -134,8 +131,6 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, ent
         ){f", {entries}" if entries else ""}
         SELECT model_id, name, repository, storage_path, number, called, now FROM moment
         """  # noqa: S608 - built from the tables' own names
-    )
-    return sql.columns(*map(column, Registered._fields)).execution_options(**KEEP_PLAN)
 
 
 def _unknown_model(model_id: UUID | None, model_name: str | None, bounds: Bounds) -> Refusal:
