@@ -1,5 +1,7 @@
 """`create_app`: settings, extensions and doors, in the order they are needed."""
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -45,7 +47,7 @@ EXPOSED = [
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the application, not yet connected to anything. Raises ConfigError, naming every setting that is wrong."""
     settings = settings or config.load()
-    app = Flask("catapult")
+    app = Application("catapult")
     app.session_interface = NoSessions()
     app.extensions["catapult"] = settings
     if settings.files_url:
@@ -89,6 +91,13 @@ def _answer(refusal: Refusal) -> Response:
     if refusals.is_mlflow_request():
         return refusals.answer(refusal)
     return page_errors.answer(refusal) if pages.answers_here() else problems.answer(refusal)
+
+
+class Application(Flask):
+    """Flask that does not look, at each call, whether a function is asynchronous: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 class NoSessions(SessionInterface):

@@ -65,7 +65,7 @@ def _by_name(connection: Any, cursor: Any, statement: str, values: Any, context:
         or connection.engine in _unprepared
     ):
         return statement, values
-    parts = [_part(part) for part in statement.split(SEPARATOR)]
+    parts = _parts(statement)
     info = connection.info
     known = info.setdefault("plans", set())
     new = [part.prepare for part in parts if part.prepare and part.name not in known]
@@ -92,6 +92,11 @@ class _Part(NamedTuple):
 
 
 @lru_cache(maxsize=256)
+def _parts(statements: str) -> list[_Part]:
+    """Return each of the statements that are sent together."""
+    return [_part(statement) for statement in statements.split(SEPARATOR)]
+
+
 def _part(statement: str) -> _Part:
     if statement.startswith("COMMIT"):
         return _Part("", "", statement)
