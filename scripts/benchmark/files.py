@@ -189,8 +189,10 @@ def _timed(command: str) -> float:
 
 
 def _rate(there: Deployed, asked: Asked) -> float:
-    """Return how often a second it is answered with success."""
-    figures = Client(there.ports["nginx"], there.key).ask(asked, 5, CONNECTIONS)
+    """Return how often a second it is answered with success, once connections and plans are there."""
+    client = Client(there.ports["nginx"], there.key)
+    client.ask(asked, 2, CONNECTIONS)
+    figures = client.ask(asked, 5, CONNECTIONS)
     if figures.faults:
         raise SystemExit(f"{figures.faults} of {figures.requests} requests to {asked.paths[0]} failed")
     return figures.rate
