@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from catapult.server.file_process import Body
 from catapult.server.handover import HandedOver, Handover
 
 PROCESSES, CONNECTIONS = 3, 30
@@ -63,3 +64,19 @@ def test_a_process_that_is_killed_takes_no_later_connection_with_it(handover):
         asked(ends)
         os.kill(victim, signal.SIGKILL)
         assert all(asked(ends) for _ in range(5))
+
+
+def test_a_body_has_arrived_once_its_rest_can_be_read_at_once():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        body = Body(HandedOver(theirs, b"PUT / HTTP/1.1\r\n\r\nfirst", ["", 0], ["", 0]), 10)
+        assert not body.has_arrived()
+        ours.sendall(b" las")
+        assert not body.has_arrived()
+        ours.sendall(b"t of this and the next request")
+        assert body.has_arrived()
+        assert body.read(10) == b"first"
+        assert body.has_arrived()
+        assert body.read(10) == b" last"
+        assert body.has_arrived()
+        assert body.read(10) == b""

@@ -1,10 +1,12 @@
 """A file that is added to a version to which something happened after the version was looked at, and before it was locked."""
 
+import io
 from functools import partial
 
 import pytest
 from stage import Api, after_next, counted
 
+from catapult.extensions import db
 from catapult.web.incoming import Received
 
 CONTENT = b"weights"
@@ -123,3 +125,35 @@ def test_a_key_for_the_old_name_alone_adds_nothing(app, api, model, version, add
     meanwhile(lambda: rename(api, model))
     assert add(Api(app, {"bounded": bounded["key"]}, "bounded")).status_code == 403
     assert api.get(f"/api/v1/versions/{version['id']}/artifacts").json == []
+
+
+class Arriving(io.BytesIO):
+    """The body of a request, all of which is here or not. Counts the connections of the database in use while it is read."""
+
+    def __init__(self, pool, is_here):
+        super().__init__(CONTENT)
+        self.pool, self.is_here, self.in_use = pool, is_here, set()
+
+    def has_arrived(self):
+        return self.is_here
+
+    def readinto(self, buffer):
+        self.in_use.add(self.pool.checkedout())
+        return super().readinto(buffer)
+
+    def read(self, size=-1):
+        self.in_use.add(self.pool.checkedout())
+        return super().read(size)
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_client_that_is_waited_for_holds_no_connection(app, api, version, is_here):
+    with app.app_context():
+        pool = db.engine.pool
+    before = pool.checkedout()
+    body = Arriving(pool, is_here)
+    address = f"/api/v1/versions/{version['id']}/artifacts/w.bin"
+    options = {"input_stream": body, "content_type": "application/octet-stream", "content_length": len(CONTENT)}
+    assert api.request("PUT", address, **options).status_code == 201
+    assert body.in_use == {before + is_here}
+    assert pool.checkedout() == before
