@@ -80,15 +80,24 @@ def add(
         with suppress(NotAdded):
             addition = Addition(artifact, bundle, seen.model_name)
             return audit.commit(actor, artifact, entry("artifact.create", seen, artifact, None), statement=addition)
+    return _add_under_locks(artifact, bundle, actor, is_stored)
+
+
+def _add_under_locks(artifact: Artifact, bundle: str | None, actor: Actor, is_stored: Callable[[], bool]) -> Artifact:
+    """Add the file, checking again what `check_may_add` checks. Raises as `add` does."""
     begin()
-    version = _check_destination(locks.destination(seen.id, path, sha256), path, actor)
+    path = artifact.path
+    seen = locks.destination(artifact.version_id, path, artifact.sha256.hex() if artifact.sha256 else "")
+    version = _check_destination(seen, path, actor)
     if version.file_id is not None:
         raise Conflict(REFUSALS["uq_artifacts_path"])
     if not is_stored():  # another file's bytes were reused, and were removed just now
         raise Conflict("The bytes of this file were removed at the same moment. Send it again.")
     artifact.created_at = artifact.checked_at = version.now
     script = Script()
-    script.add(SAVE_BLOB.format(values="VALUES (:blob, :blob_bytes)"), blob=artifact.sha256, blob_bytes=size_bytes)
+    script.add(
+        SAVE_BLOB.format(values="VALUES (:blob, :blob_bytes)"), blob=artifact.sha256, blob_bytes=artifact.size_bytes
+    )
     script.insert(artifact)
     if bundle is not None:
         script.insert(FileSignature(artifact_id=artifact.id, bundle=bundle))
