@@ -3,6 +3,7 @@
 An upload is one key, `uploads/{upload}`, and one multipart upload of that key:
 
 - The parts have its first bytes. S3 cannot read parts before they are joined, and allows only the last to be below 5 MiB.
+  Several are sent at once. If one failed, later ones do not count, and are overwritten when the upload goes on.
 - The object at the key has the bytes after them. Its metadata `after` is the offset of its first byte in the upload.
 
 A new part may overlap the object; the upload ends where the longer of the two ends. Reading or finishing joins the parts and the
@@ -14,6 +15,7 @@ body has a Content-MD5; and the size of every joined object is checked.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -34,8 +36,8 @@ SMALL_PARTS = 1000
 COPY_WHOLE, COPY_PART = 5 * 1024 * MIB, 256 * MIB
 """The most bytes that S3 copies in one call, and the bytes of a part of a larger copy, which must end before the timeout."""
 
-COPIES = 4
-"""Parts that are copied at once."""
+SENDERS, COPIES = 2, 4
+"""Parts that are sent at once, each of them in memory, and parts that are copied at once."""
 
 
 @dataclass
@@ -64,21 +66,13 @@ class S3(Bucket):
     """A storage in a bucket. Each upload is parts and an object, as above."""
 
     def write(self, upload: str, offset: int, pieces: Iterable[bytes]) -> int:
-        """Send parts as they fill up, one while the next is received; the rest is on the disk when this returns or raises."""
+        """Send parts as they fill up, some while the next is received; the rest is on the disk when this returns or raises."""
         key, raised = self._upload(upload), list[BaseException]()
         staged = self._staged(key) or _Staged(key, None, [], 0, 0, 0)
         if staged.length != offset:
             raise BlobMissing(self._place(key), f"is not {offset} bytes long")
         source: Iterable[bytes | bytearray] = chain([self._rest(staged)], _until_error(pieces, raised))
-        sending: Future[None] | None = None
-        with ThreadPoolExecutor(max_workers=1) as sender:
-            for body in _bodies(source, len(staged.etags) + 1):
-                checksum = md5_checksum(body)  # computed while the previous part is being sent
-                if sending:
-                    sending.result()
-                sending = sender.submit(self._store, staged, body, checksum)
-            if sending:
-                sending.result()
+        self._store(staged, source)
         if raised:
             raise raised[0]
         return staged.length
@@ -175,7 +169,8 @@ class S3(Bucket):
         """Return the upload as it is in the bucket; None if it does not exist."""
         staged = _Staged(key, None, [], 0, 0, 0)
         for multipart in self._multiparts(key):  # several if an answer was lost: the one with parts is in use
-            parts = list(self._pages("list_parts", "Parts", Key=key, UploadId=multipart["UploadId"]))
+            listed = self._pages("list_parts", "Parts", Key=key, UploadId=multipart["UploadId"])
+            parts = [part for number, part in enumerate(listed, 1) if part["PartNumber"] == number]
             sent = sum(part["Size"] for part in parts)
             if sent >= staged.sent:
                 staged = _Staged(key, multipart["UploadId"], [part["ETag"] for part in parts], sent, 0, 0)
@@ -193,19 +188,26 @@ class S3(Bucket):
             return staged
         raise BlobMissing(self._place(key), "is not there")
 
-    def _store(self, staged: _Staged, body: bytearray, checksum: str) -> None:
-        """Send the bytes as a part, or as the object if they are too few for a part."""
-        number = len(staged.etags) + 1
-        if len(body) >= _smallest_part(number):
-            self._send(staged, body, checksum)
-        else:
+    def _store(self, staged: _Staged, source: Iterable[bytes | bytearray]) -> None:
+        """Send the bytes as parts, and those that are too few for a part as the object, when the bucket has all parts."""
+        first = len(staged.etags) + 1
+        sending = deque[Future[str]]()
+        with ThreadPoolExecutor(SENDERS) as senders:
+            for number, body in enumerate(_bodies(source, first), first):
+                checksum = md5_checksum(body)  # computed while other parts are being sent
+                if len(sending) == SENDERS:
+                    staged.etags.append(sending.popleft().result())
+                if len(body) >= _smallest_part(number):
+                    self._begin(staged)
+                    sending.append(senders.submit(self._send, staged, number, body, checksum))
+                    staged.sent += len(body)
+            staged.etags += [future.result() for future in sending]
+        if len(body) < _smallest_part(number):
             self._put(staged.key, body, checksum, Metadata={"after": str(staged.sent)})
             staged.after, staged.size = staged.sent, len(body)
 
-    def _send(self, staged: _Staged, body: bytearray, checksum: str) -> None:
-        """Send the next part. The bucket has it when this returns."""
-        self._begin(staged)
-        number = len(staged.etags) + 1
+    def _send(self, staged: _Staged, number: int, body: bytearray, checksum: str) -> str:
+        """Send a part and return its ETag. The bucket has it then."""
         answer = self._call(
             "upload_part",
             Key=staged.key,
@@ -214,8 +216,7 @@ class S3(Bucket):
             Body=body,
             ContentMD5=checksum,
         )
-        staged.etags.append(answer["ETag"])
-        staged.sent += len(body)
+        return str(answer["ETag"])
 
     def _begin(self, staged: _Staged) -> None:
         if staged.multipart is None:
@@ -239,7 +240,8 @@ class S3(Bucket):
         if staged.after == 0 and staged.size >= staged.sent:
             return staged.size
         if rest := self._rest(staged):
-            self._send(staged, rest, md5_checksum(rest))
+            staged.etags.append(self._send(staged, len(staged.etags) + 1, rest, md5_checksum(rest)))
+            staged.sent += len(rest)
         self._complete(staged.key, staged.multipart, staged.etags, staged.sent)
         return staged.sent
 

@@ -160,9 +160,9 @@ def _fault(error: BotoCoreError) -> str:
 
 @lru_cache(maxsize=8)
 def _client(endpoint_url: str, region: str, access_key: str, secret: str, _process: int) -> Any:
-    config = Config(
+    config = Config(  # a body's Content-MD5 is signed, and the body itself is not: that would be one more SHA-256 here and there
         signature_version="s3v4",
-        s3={"addressing_style": "path"},
+        s3={"addressing_style": "path", "payload_signing_enabled": False},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         connect_timeout=CONNECT_SECONDS,
