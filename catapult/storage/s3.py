@@ -3,7 +3,6 @@
 An upload is one key, `uploads/{upload}`, and one multipart upload of that key:
 
 - The parts have its first bytes. S3 cannot read parts before they are joined, and allows only the last to be below 5 MiB.
-  Several are sent at once. If one failed, later ones do not count, and are overwritten when the upload goes on.
 - The object at the key has the bytes after them. Its metadata `after` is the offset of its first byte in the upload.
 
 A new part may overlap the object; the upload ends where the longer of the two ends. Reading or finishing joins the parts and the
@@ -36,8 +35,8 @@ SMALL_PARTS = 1000
 COPY_WHOLE, COPY_PART = 5 * 1024 * MIB, 256 * MIB
 """The most bytes that S3 copies in one call, and the bytes of a part of a larger copy, which must end before the timeout."""
 
-SENDERS, COPIES = 2, 4
-"""Parts that are sent at once, each of them in memory, and parts that are copied at once."""
+SENDERS, COPIES = 1, 4
+"""Parts that are sent at once, and parts that are copied at once."""
 
 
 @dataclass
@@ -169,8 +168,7 @@ class S3(Bucket):
         """Return the upload as it is in the bucket; None if it does not exist."""
         staged = _Staged(key, None, [], 0, 0, 0)
         for multipart in self._multiparts(key):  # several if an answer was lost: the one with parts is in use
-            listed = self._pages("list_parts", "Parts", Key=key, UploadId=multipart["UploadId"])
-            parts = [part for number, part in enumerate(listed, 1) if part["PartNumber"] == number]
+            parts = list(self._pages("list_parts", "Parts", Key=key, UploadId=multipart["UploadId"]))
             sent = sum(part["Size"] for part in parts)
             if sent >= staged.sent:
                 staged = _Staged(key, multipart["UploadId"], [part["ETag"] for part in parts], sent, 0, 0)
