@@ -3,6 +3,8 @@
 An upload is one key, `uploads/{upload}`, and one multipart upload of that key:
 
 - The parts have its first bytes. S3 cannot read parts before they are joined, and allows only the last to be below 5 MiB.
+  Two are sent at once, but a part's last bytes only when the bucket has the part before it: the parts never have a gap, not
+  even after a kill. A part beyond a gap would count as the next one when the upload goes on with smaller parts.
 - The object at the key has the bytes after them. Its metadata `after` is the offset of its first byte in the upload.
 
 A new part may overlap the object; the upload ends where the longer of the two ends. Reading or finishing joins the parts and the
@@ -13,6 +15,7 @@ Ceph ignores conditions and SHA-256 for joined parts and returns no ETag. So a b
 body has a Content-MD5; and the size of every joined object is checked.
 """
 
+import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -35,8 +38,29 @@ SMALL_PARTS = 1000
 COPY_WHOLE, COPY_PART = 5 * 1024 * MIB, 256 * MIB
 """The most bytes that S3 copies in one call, and the bytes of a part of a larger copy, which must end before the timeout."""
 
-SENDERS, COPIES = 1, 4
-"""Parts that are sent at once, and parts that are copied at once."""
+SENDERS, COPIES = 2, 4
+"""Parts that are sent at once, each of them in memory, and parts that are copied at once."""
+
+
+class _Part:
+    """The bytes of a part as botocore reads them: the last ones when the part `before` is in the bucket, or its error."""
+
+    def __init__(self, body: bytearray, before: Future[str] | None) -> None:
+        self._bytes, self._before, self._at = memoryview(body), before, 0
+
+    def read(self, size: int) -> memoryview:
+        piece = self._bytes[self._at : self._at + size]
+        self._at += len(piece)
+        if self._before and (self._at == len(self._bytes) or self._before.done()):
+            self._before.result()
+        return piece
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self._bytes)}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
 
 
 @dataclass
@@ -197,14 +221,15 @@ class S3(Bucket):
                     staged.etags.append(sending.popleft().result())
                 if len(body) >= _smallest_part(number):
                     self._begin(staged)
-                    sending.append(senders.submit(self._send, staged, number, body, checksum))
+                    part = _Part(body, sending[-1] if sending else None)
+                    sending.append(senders.submit(self._send, staged, number, part, checksum))
                     staged.sent += len(body)
             staged.etags += [future.result() for future in sending]
         if len(body) < _smallest_part(number):
             self._put(staged.key, body, checksum, Metadata={"after": str(staged.sent)})
             staged.after, staged.size = staged.sent, len(body)
 
-    def _send(self, staged: _Staged, number: int, body: bytearray, checksum: str) -> str:
+    def _send(self, staged: _Staged, number: int, body: bytearray | _Part, checksum: str) -> str:
         """Send a part and return its ETag. The bucket has it then."""
         answer = self._call(
             "upload_part",

@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from catapult.storage import s3
@@ -42,6 +44,18 @@ def die_before_request(number: int, storage: s3.S3, upload: str, content: bytes,
     storage.write(upload, len(content) - 1, [content[-1:]])
     assert b"".join(storage.written(upload)) == content
     storage.finish(upload, sha256(content).hexdigest())
+
+
+def die_before_the_first_part(storage: s3.S3, upload: str) -> None:
+    """Hold the first of several parts back for long enough to send all of the second, and die by SIGKILL."""
+
+    def hold(request: Any, **_: Any) -> None:
+        if "partNumber=1" in urlsplit(request.url).query.split("&"):
+            time.sleep(2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    storage._client().meta.events.register("before-send.s3", hold)
+    storage.write(upload, 0, [os.urandom(MIB)] * 70)
 
 
 def use_little_memory(storage: s3.S3, pieces: int, limit: int) -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import ceph as running
 import pytest
 import requests
-from dying import MIB, die_before_request, in_another_process, use_little_memory, write
+from dying import MIB, die_before_request, die_before_the_first_part, in_another_process, use_little_memory, write
 
 from catapult.storage import BlobMissing, StorageDown, StorageFull, s3, s3_bucket
 
@@ -229,6 +229,15 @@ def test_parts_before_one_that_failed_are_kept_and_no_later_ones(gateway, monkey
     gateway.finish(upload, named(content))
     assert read(gateway, named(content)) == content
     assert left_over(gateway) == ([], [])
+
+
+def test_a_process_that_is_killed_leaves_no_part_without_the_one_before_it(gateway):
+    upload = uuid4().hex
+    assert in_another_process(die_before_the_first_part, gateway, upload) == -signal.SIGKILL
+    (multipart,) = gateway._multiparts(f"{gateway.prefix}/uploads/{upload}")
+    time.sleep(1)  # for what is on its way
+    assert not list(gateway._pages("list_parts", "Parts", Key=multipart["Key"], UploadId=multipart["UploadId"]))
+    gateway.discard(upload)
 
 
 def test_an_upload_goes_on_in_other_processes(gateway):
