@@ -70,9 +70,8 @@ class FileServer:
     def run(self) -> None:
         """Take connections. At the end, wait for the transfers that run, unless the storage hangs."""
         self.watch.start()
-        wait = self.handover.poller()
         while not self.stop.is_set() and os.getppid() == self.parent:
-            if wait(0.5) and (taken := self.handover.take()):
+            if taken := self.handover.take():
                 taken.sock.settimeout(PATIENCE)
                 self._begin(taken)
         deadline, ended = time.monotonic() + STOP, 0

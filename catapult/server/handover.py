@@ -5,14 +5,14 @@ The open socket itself is passed, so that a long transfer uses no thread and no 
 
 import json
 import re
-import select
 import socket
 import struct
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 LARGEST = 512 * 1024
 """The most bytes of a message: headers of 64 KiB, and the body's first bytes."""
+WAIT = 0.5
+"""Seconds that a process waits for a connection before it looks whether it is to end."""
 DESCRIPTOR = struct.Struct("@i")
 REQUEST = re.compile(
     rb"(?:PUT|GET|HEAD) [^ ?]*"
@@ -38,26 +38,10 @@ class Handover:
     def __init__(self) -> None:
         self.reading, self.writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * LARGEST)
-        for end in (self.reading, self.writing):
-            end.setblocking(False)
+        self.writing.setblocking(False)
+        # In the kernel, which wakes of several waiting processes the one that waited longest. Python's own time limit wakes all.
+        self.reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, int(WAIT * 1_000_000)))
         self.buffer = bytearray(LARGEST)
-
-    def poller(self) -> Callable[[float], Any]:
-        """Return a function that waits so many seconds for a connection. Where epoll is, one of the waiting processes is woken."""
-        if not hasattr(select, "EPOLLEXCLUSIVE"):
-            poll = select.poll()
-            poll.register(self.reading, select.POLLIN)
-            return lambda seconds: poll.poll(seconds * 1000)
-        epoll = select.epoll()
-
-        def wait(seconds: float) -> Any:
-            epoll.register(self.reading, select.EPOLLIN | select.EPOLLEXCLUSIVE)  # behind the others that wait
-            try:
-                return epoll.poll(seconds)
-            finally:
-                epoll.unregister(self.reading)
-
-        return wait
 
     def give(self, connection: Any) -> bool:
         """Hand the connection over. Return False if the queue is full."""
@@ -79,7 +63,7 @@ class Handover:
         return ours
 
     def take(self) -> HandedOver | None:
-        """Return the next connection; None if there is none, or another process took it. One thread of a process may call it."""
+        """Wait for a connection and return it; None if none comes within `WAIT`. One thread of a process may call it."""
         try:
             size, ancillary, *_ = self.reading.recvmsg_into([self.buffer], socket.CMSG_SPACE(DESCRIPTOR.size))
         except BlockingIOError:
