@@ -136,6 +136,34 @@ def test_only_egress_reaches_the_network():
     assert "http.client" in set(imports(ROOT / "catapult" / "egress" / "__init__.py"))
 
 
+def test_every_connection_has_the_same_tls():
+    makers = {
+        path for path in [*SERVER, *SCRIPTS] if re.search(r"SSLContext\(|create_default_context", path.read_text())
+    }
+    reads_certificates = ROOT / "catapult" / "config" / "forms.py"  # and connects to nothing
+    assert makers == {ROOT / "catapult" / "egress" / "tls.py", reads_certificates}
+
+
+POSSESSIVE_GROUP = re.compile(r"(?<![\\(])\)(?:[*+?]|\{[^{}]*\})\+")
+
+
+def test_no_pattern_has_a_possessive_group():
+    """Debian 12's Python, 3.11.2, matches them wrongly: CPython's issue 100061. An atomic group, `(?>…)`, is the same."""
+    for path in [*SERVER, *CLIENT, *SCRIPTS]:
+        texts = (node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
+        for text in texts:
+            text = text.decode("latin-1") if isinstance(text, bytes) else text
+            assert not (isinstance(text, str) and POSSESSIVE_GROUP.search(text)), (path, text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_one"),
+    [("(a)*+", 1), ("(?:a|b){0,3}+", 1), ("(a)?+", 1), ("[a)]*+", 0), (r"\)*+", 0), ("(?>(a)*)", 0)],
+)
+def test_a_possessive_group_is_seen(pattern, is_one):
+    assert bool(POSSESSIVE_GROUP.search(pattern)) == bool(is_one)
+
+
 def test_image_registries_are_asked_without_a_database_and_settings():
     for path in (ROOT / "catapult" / "oci").glob("*.py"):
         rooms = {name.split(".")[1] for name in imports(path) if name.startswith("catapult.")}

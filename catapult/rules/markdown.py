@@ -63,9 +63,6 @@ MARKS, MOST_MARKS = re.compile(r"[\[*_~&<\\`\n]"), 10_000
 """Characters that cost time, at worst the square of their number in a paragraph. The squares may add up to `MOST_MARKS`²."""
 
 
-COMMENT = re.compile(r"<!--(?:(?!-->).)*+-->", re.DOTALL)
-
-
 class Files(NamedTuple):
     """Where links lead that name files beside a text: pairs of the link as it is written and our address, and those of images."""
 
@@ -107,7 +104,7 @@ def file_to_html(text: str, level: int, files: Files) -> str:
 
     def adapt(tokens: list[Token]) -> None:
         for token in tokens:
-            if token.type == "inline" and COMMENT.fullmatch(token.content):
+            if token.type == "inline" and _is_comment(token.content):
                 token.children = []
         for token in _inline(tokens):
             if token.type == "image" and (ours := images.get(str(token.attrs["src"]))):
@@ -175,6 +172,11 @@ def _drop_images(tokens: Sequence[Token]) -> None:
     for token in _inline(tokens):
         if token.type == "image":
             token.type, token.content = "text", ""
+
+
+def _is_comment(text: str) -> bool:
+    """Return whether the text is one comment of HTML and nothing else."""
+    return text.startswith("<!--") and text.find("-->", len("<!--")) == len(text) - len("-->")
 
 
 def _inline(tokens: Sequence[Token]) -> Iterator[Token]:

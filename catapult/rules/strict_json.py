@@ -1,7 +1,8 @@
 """JSON that is parsed in place, as strictly as `serde_json` does it, which is what safetensors' own reader uses.
 
-Objects for all values of a hostile text would take 25 times its size, so only requested values become objects. Quantifiers
-are possessive (`*+`): no pattern goes back over what it matched, or keeps a stack to do so.
+Objects for all values of a hostile text would take 25 times its size, so only requested values become objects. No pattern goes
+back over what it matched, or remembers more than `_STEPS` steps to do so: quantifiers of characters are possessive (`*+`), groups
+are atomic (`(?>…)`) or short. A possessive group matches wrongly in the Python of Debian 12, 3.11.2 (CPython's issue 100061).
 
 Source: RFC 8259. `serde_json` also refuses half a surrogate pair, a number that a double cannot hold, and more than 127 levels.
 """
@@ -25,6 +26,9 @@ MOST_SKIPPED = 1_000_000
 
 _PART = 65_536
 
+_STEPS = 1_000
+"""The most escapes, and runs of characters between them, that one match goes past: the matcher remembers each."""
+
 DEEPEST = 127
 """The most arrays and objects within each other: `serde_json` goes no deeper."""
 
@@ -32,18 +36,19 @@ _WS = rb"[ \t\n\r]*+"
 _LOW = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HIGH = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _ESCAPE = rb'\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|' + _HIGH + _LOW
-_STRING = rb'("(?:[^"\\\x00-\x1f]++|' + _ESCAPE + rb')*+")'
+_INSIDE = re.compile(rb'(?:[^"\\\x00-\x1f]++|%b){1,%d}' % (_ESCAPE, _STEPS))
 _WHOLE = rb"(?:0|[1-9][0-9]{0,19}+)"
 _OPEN = re.compile(_WS + rb"\{" + _WS + rb"(\}?)")
-_KEY = re.compile(_WS + _STRING + _WS + rb":" + _WS)
+_SPACE = re.compile(_WS)
+_COLON = re.compile(_WS + rb":" + _WS)
 _NEXT = re.compile(_WS + rb"([,}])")
-_TEXT = re.compile(_STRING)
 _NULL = re.compile(rb"null")
-_WHOLES = re.compile(rb"\[%b(?:%b%b(?:,%b%b%b){0,%d}+)?+\]" % (_WS, _WHOLE, _WS, _WS, _WHOLE, _WS, MOST_NUMBERS - 1))
+_NUMBER = _WS + _WHOLE + _WS
+_WHOLES = re.compile(rb"\[%b(?>(?:%b(?>(?:,%b){0,%d}))?)\]" % (_WS, _NUMBER, _NUMBER, MOST_NUMBERS - 1))
 _DIGITS = re.compile(rb"[0-9]+")
 _END = re.compile(_WS + rb"\Z")
-_NESTING = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^\[\]{}"]++', re.DOTALL)
-_FIRST = re.compile(rb"(?:[^\\\x80-\xff]|[\xc0-\xff][\x80-\xbf]++|%b){0,%d}+" % (_ESCAPE, LONGEST_TEXT))
+_NESTING = re.compile(rb'"(?>(?:[^"\\]++|\\.)*)"|[^\[\]{}"]++', re.DOTALL)
+_FIRST = re.compile(rb"(?:[^\\\x80-\xff]|[\xc0-\xff][\x80-\xbf]++|%b){0,%d}" % (_ESCAPE, LONGEST_TEXT))
 
 
 class StrictJson:
@@ -66,7 +71,10 @@ class StrictJson:
             return
         more = True
         while more:
-            yield _name(self.take(_KEY, "name and colon")[1])
+            self.take(_SPACE, "space")
+            name = self._string("name and colon")
+            self.take(_COLON, "name and colon")
+            yield _name(name)
             more = self.take(_NEXT, "comma or closing brace")[1] == b","
 
     def end(self) -> None:
@@ -81,7 +89,17 @@ class StrictJson:
 
     def text(self, what: str) -> str:
         """Return the next value, a string, cut as it is stored."""
-        return _cut(self.take(_TEXT, what)[1])
+        return _cut(self._string(what))
+
+    def _string(self, what: str) -> bytes:
+        """Return the next value, a string, with its quotes and escapes, and go past it. Raise Unreadable as `take` does."""
+        start, end = self._index, self._index + 1
+        while inside := _INSIDE.match(self._text, end):
+            end = inside.end()
+        if self._text[start : start + 1] != b'"' or self._text[end : end + 1] != b'"':
+            raise Unreadable(f"its header has no {what} at byte {8 + start}")
+        self._index = end + 1
+        return self._text[start : self._index]
 
     def numbers(self, what: str) -> list[int]:
         """Return the next value, an array of whole numbers that are not negative and have at most 64 bits."""
