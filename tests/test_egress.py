@@ -24,6 +24,7 @@ from secure import authority, context_of, proxy
 from catapult import egress
 from catapult.config import Allowed
 from catapult.egress import Policy, Unsent, judging, wire
+from catapult.egress.tls import client_context
 from catapult.errors import Invalid
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Sent: yes\r\n\r\nok"
@@ -720,8 +721,10 @@ def test_a_receiver_without_tls_is_named():
         thread.join(10)
 
 
-def test_old_versions_of_tls_are_refused(ca):
-    context = egress._context("")
+@pytest.mark.parametrize(
+    "context", [egress._context(""), client_context()], ids=["for people's URLs", "for the settings'"]
+)
+def test_old_versions_of_tls_are_refused(context):
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
     assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 

@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 import certifi
 
 from catapult.egress.judging import NotHttp, Policy, SocketAddress, Target, Unsent, allowed_addresses, host_of, resolved
+from catapult.egress.tls import client_context
 from catapult.egress.wire import HEAD_LIMIT, Pool, Wire
 from catapult.version import VERSION
 
@@ -135,11 +136,7 @@ def _connect(addresses: Sequence[SocketAddress], deadline: float) -> socket.sock
 @lru_cache(maxsize=8)
 def _context(ca: str) -> ssl.SSLContext:
     """Return a context that trusts public authorities and these. Environment variables do not change it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cafile=certifi.where())
-    if ca:
-        context.load_verify_locations(cadata=ca)
-    return context
+    return client_context(certifi.where(), ca)
 
 
 def _tunnel(wire: Wire, target: Target, proxy: str) -> None:

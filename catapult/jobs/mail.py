@@ -1,11 +1,11 @@
 """Send mail by the server that the settings name."""
 
 import smtplib
-import ssl
 from email.message import EmailMessage
 from email.utils import formatdate
 from urllib.parse import unquote, urlsplit
 
+from catapult.egress.tls import client_context
 from catapult.extensions import current_settings
 
 SECONDS = 15
@@ -36,7 +36,7 @@ def send(message: EmailMessage, to: str, message_id: str) -> str | None:
 def _send(address: str, message: EmailMessage) -> None:
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
-    context = ssl.create_default_context()
+    context = client_context()
     if parts.scheme == "smtps":
         client: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
     else:

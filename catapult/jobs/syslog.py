@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+from catapult.egress.tls import client_context
+
 DEFAULT_PORTS = {"tcp+tls": 6514, "tcp": 601}
 SECONDS = 15
 """The most seconds of one connection. With `stream`'s own time it is less than a worker has after SIGTERM."""
@@ -63,8 +65,5 @@ def _connection(address: str, authorities: str) -> Iterator[socket.socket]:
         if parts.scheme == "tcp":
             yield plain
             return
-        context = ssl.create_default_context()
-        if authorities:
-            context.load_verify_locations(cadata=authorities)
-        with context.wrap_socket(plain, server_hostname=host) as wrapped:
+        with client_context(cadata=authorities).wrap_socket(plain, server_hostname=host) as wrapped:
             yield wrapped
