@@ -1,8 +1,10 @@
 """The one way out: which addresses are refused, whatever they look like, and receivers that do their worst."""
 
 import logging
+import os
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -721,12 +723,58 @@ def test_a_receiver_without_tls_is_named():
         thread.join(10)
 
 
-@pytest.mark.parametrize(
-    "context", [egress._context(""), client_context()], ids=["for people's URLs", "for the settings'"]
-)
-def test_old_versions_of_tls_are_refused(context):
-    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
-    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
+OLD_TLS_ALLOWED = """
+openssl_conf = settings
+[settings]
+ssl_conf = ssl
+[ssl]
+system_default = defaults
+[defaults]
+MinProtocol = TLSv1
+"""
+HANDSHAKE = """
+import socket, ssl, sys, threading
+from catapult import egress
+from catapult.egress.tls import client_context
+
+server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+server.minimum_version, server.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+server.set_ciphers("ALL:@SECLEVEL=0")
+server.load_cert_chain(*sys.argv[2:])
+careless = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+careless.minimum_version = ssl.TLSVersion.TLSv1
+careless.load_verify_locations(cadata=sys.argv[1])
+
+def serve(end):
+    try:
+        server.wrap_socket(end, server_side=True)
+    except ssl.SSLError:
+        end.close()
+
+for context in careless, egress._context(sys.argv[1]), client_context(cadata=sys.argv[1]):
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    ours, theirs = socket.socketpair()
+    threading.Thread(target=serve, args=[theirs], daemon=True).start()
+    try:
+        print(context.wrap_socket(ours, server_hostname="hooks.corp").version())
+    except ssl.SSLError as error:
+        print(error.reason)
+"""
+
+
+def test_old_versions_of_tls_are_refused_where_openssl_allows_them(tmp_path, ca):
+    settings, names = tmp_path / "openssl.cnf", "DNS:hooks.corp"
+    settings.write_text(OLD_TLS_ALLOWED)
+    context_of(ca, names)
+    leaf = [str(ca.parent / f"leaf-{len(names)}.{end}") for end in ("pem", "key")]
+    command = [sys.executable, "-c", HANDSHAKE, ca.read_text(), *leaf]
+    run = subprocess.run(command, env={**os.environ, "OPENSSL_CONF": str(settings)}, capture_output=True, text=True)
+    assert run.stdout.split() == ["TLSv1.1", "TLSV1_ALERT_PROTOCOL_VERSION", "TLSV1_ALERT_PROTOCOL_VERSION"], run.stderr
+
+
+def test_certificates_and_names_are_checked():
+    for context in egress._context(""), client_context():
+        assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 # --- proxies
