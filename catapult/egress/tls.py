@@ -1,4 +1,4 @@
-"""TLS for every connection that Catapult opens."""
+"""TLS for the connections that this code opens itself. libpq, boto3 and redis have settings of their own."""
 
 import ssl
 
