@@ -442,10 +442,14 @@ def test_the_files_of_a_version_are_listed_with_links_that_a_session_may_follow(
 def test_what_is_in_a_file_of_weights_is_beside_its_name(api, browser):
     version = api.version(api.model())
     at = f"/api/v1/versions/{version['id']}/artifacts"
-    for name, content in (("w.safetensors", SAFETENSORS), ("bad.safetensors", SAFETENSORS[:20]), ("m.pkl", b"x")):
+    header = b'{"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    scalar = len(header).to_bytes(8, "little") + header + bytes(4)
+    files = {"w": SAFETENSORS, "bad": SAFETENSORS[:20], "bias": scalar}
+    for name, content in [*((f"{name}.safetensors", content) for name, content in files.items()), ("m.pkl", b"x")]:
         api.put(f"{at}/{name}", content, content_type="application/octet-stream")
     words = browser.get(f"/models/org/bert/versions/{version['version']}").words
     assert "safetensors, 6 parameters, F32" in words
+    assert "safetensors, 1 parameter, F32" in words
     assert '<span class="small bad">safetensors, could not be read: ' in words
     assert '<span class="small bad">pickle, runs code when it is loaded</span>' in words
     facts = {each["path"]: each["facts"] for each in api.get(at).json}

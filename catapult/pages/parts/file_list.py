@@ -50,7 +50,8 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
     if "architecture" in facts:
         yield str(facts["architecture"])
     if "parameters" in facts:
-        yield f"{_count(facts['parameters'])} parameters"
+        number = facts["parameters"]
+        yield f"{_count(number)} parameter{'' if number == 1 else 's'}"
     if "quantization" in facts:
         yield str(facts["quantization"])
     elif facts.get("dtypes"):
