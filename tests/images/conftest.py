@@ -55,7 +55,7 @@ def settings(buildah: Buildah, cluster: Embedded) -> Iterator[dict[str, str]]:
     pool = PgBouncer("pgbouncer", folder, cluster)
     try:
         team = for_a_team(pool.ready().url("images"))
-        yield {**team, "TRUSTED_PROXIES": "127.0.0.1", "PORT": str(free_port())}
+        yield {**team, "TRUSTED_PROXIES": "127.0.0.1", "PORT": str(free_port()), "WEB_CONCURRENCY": "2"}
     finally:
         pool.close()
 
