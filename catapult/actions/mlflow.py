@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from catapult import audit
 from catapult.actions import deployments, environments, locks, registered_models, versions
+from catapult.actions.registration import Registered
 from catapult.audit import Actor
 from catapult.errors import Conflict, NotFound
 from catapult.extensions import db
@@ -20,16 +21,16 @@ from catapult.tables import RegisteredModel, Role, Version, VersionStatus
 REASON = "MLflow moved it to the stage {}."
 
 
-def register(*, actor: Actor, model_name: str, version: str | None = None, **fields: Any) -> Version:
+def register(*, actor: Actor, model_name: str, version: str | None = None, **fields: Any) -> Registered:
     """Register a version, named by its number if `version` is None. Raises NotFound in MLflow's words, and what
-    `versions.create` raises.
+    `versions.register` raises.
 
     If the model has a version with that name, the new one is `<number>.mlflow`, or else `<number>.mlflow.2` and so on. That is
     looked up only once the number is refused: a look-up in the statement that registers would cost every version.
     """
     actor.needs(Role.PUBLISHER)
     try:
-        return versions.create(actor=actor, model_name=model_name, version=version, **fields)
+        return versions.register(actor=actor, model_name=model_name, version=version, **fields)
     except NotFound:
         db.session.rollback()
         mlflow.model(model_name)
@@ -39,7 +40,7 @@ def register(*, actor: Actor, model_name: str, version: str | None = None, **fie
         if version is not None:
             raise
     name = _free_name(locks.model(model_queries.named(model_name)))
-    return versions.create(actor=actor, model_name=model_name, version=name, **fields)
+    return versions.register(actor=actor, model_name=model_name, version=name, **fields)
 
 
 def _free_name(model: RegisteredModel) -> str:

@@ -24,11 +24,13 @@ from catapult.tables import RegisteredModel, Version
 
 _SET_BY_STATEMENT = ("created_at", "updated_at", "deleted_at", "model_id", "number")
 _OF_RELEASES = ("released_at", "released_by", "decision_id", "override")
-_COLUMNS = {
-    attribute.key: attribute.columns[0]
-    for attribute in Version.__mapper__.column_attrs
-    if attribute.columns[0].name not in _SET_BY_STATEMENT + _OF_RELEASES
+_KINDS = {
+    column.name: audit.sql_type(column)
+    for column in Version.__table__.columns
+    if column.name not in _SET_BY_STATEMENT + _OF_RELEASES
 }
+"""The SQL type of each column that gets a value of the new version."""
+_NOT_SENT: dict[str, Any] = dict.fromkeys(_KINDS)
 
 
 CALLED = "id = (SELECT model_id FROM model_names WHERE name = lower(:model_name))"
@@ -57,17 +59,29 @@ class Registered(NamedTuple):
 
 
 class Registration:
-    """An `audit.Statement` that registers `version`, of the model that `model_id` or `model_name` names, or both.
+    """An `audit.Statement` that registers a version of the model that `model_id` or `model_name` names, or both.
 
-    If `version.version` is None, the name is the number.
+    `fields` are the values of its columns except for its metadata; if `version` is None, the name is the number. Once it has
+    run, `registered` is what it returned, and `row`, if it is set before, has its model, number and times.
     """
 
-    def __init__(self, version: Version, model_id: UUID | None, model_name: str | None, bounds: Bounds) -> None:
-        numbers = dict(metadata_limits.numbers(version.metadata_))
-        self.version, self.bounds = version, bounds
+    row: Version | None = None
+    registered: Registered
+
+    def __init__(
+        self,
+        fields: dict[str, Any],
+        metadata: dict[str, Any],
+        model_id: UUID | None,
+        model_name: str | None,
+        bounds: Bounds,
+    ) -> None:
+        numbers = dict(metadata_limits.numbers(metadata))
+        self.bounds = bounds
         self.values: dict[str, Any] = {
-            **{column.name: getattr(version, attribute) for attribute, column in _COLUMNS.items()},
-            "metadata": json.dumps(version.metadata_),
+            **_NOT_SENT,
+            **fields,
+            "metadata": json.dumps(metadata),
             "paths": list(numbers),
             "numbers": list(numbers.values()),
             "model_id": model_id,
@@ -78,32 +92,37 @@ class Registration:
     def sql(self, entries: str | None = None) -> str:
         """Return the statement, with the CTE that inserts the audit entries unless the caller writes them."""
         by_id, by_name = self.values["model_id"] is not None, self.values["model_name"] is not None
-        return _statement(by_id, by_name, self.bounds.models is not None, self.version.version is not None, entries)
+        return _statement(by_id, by_name, self.bounds.models is not None, self.values["version"] is not None, entries)
 
     def finish(self, result: Iterable[Any]) -> None:
-        """Give the version its model, number and times. Raises NotFound for an unknown model, Invalid if the id is another's.
+        """Take what was registered. Raises NotFound for an unknown model, Invalid if the id is another's.
 
         Raises Forbidden for a model that is beyond the bounds by its present name.
         """
-        row = next(iter(result), None)
-        if row is None:
+        columns = next(iter(result), None)
+        if columns is None:
             raise _unknown_model(self.values["model_id"], self.values["model_name"], self.bounds)
-        registered, version = Registered(*row), self.version
-        version.model_id, version.number, version.version = registered.model_id, registered.number, registered.version
-        version.created_at = version.updated_at = registered.now
-        model = RegisteredModel(
-            id=registered.model_id,
-            name=registered.name,
-            repository=registered.repository,
-            storage_path=registered.storage_path,
-        )
-        set_committed_value(version, "model", model)  # neither is of the session
+        self.registered = Registered(*columns)
+        if self.row is not None:
+            _complete(self.row, self.registered)
+
+
+def _complete(version: Version, registered: Registered) -> None:
+    version.model_id, version.number, version.version = registered.model_id, registered.number, registered.version
+    version.created_at = version.updated_at = registered.now
+    model = RegisteredModel(
+        id=registered.model_id,
+        name=registered.name,
+        repository=registered.repository,
+        storage_path=registered.storage_path,
+    )
+    set_committed_value(version, "model", model)  # neither is of the session
 
 
 @cache
 def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, entries: str | None) -> str:
-    names = ", ".join(column.name for column in _COLUMNS.values())
-    sent = {column.name: f"CAST(:{column.name} AS {audit.sql_type(column)})" for column in _COLUMNS.values()}
+    names = ", ".join(_KINDS)
+    sent = {name: f"CAST(:{name} AS {kind})" for name, kind in _KINDS.items()}
     called = sent["version"]
     if not is_named:
         called, sent["semver_key"] = "CAST(number AS text)", _KEY_OF_NUMBER

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from catapult import audit
 from catapult.actions import aliases, approvals, contents, decisions, deployment_states, gates, image_checks, locks
 from catapult.actions.images import Resolved
-from catapult.actions.registration import NUMBERS, UNNESTED, Registration
+from catapult.actions.registration import NUMBERS, UNNESTED, Registered, Registration
 from catapult.audit import Actor, Entry, Script
 from catapult.errors import Conflict, Invalid
 from catapult.extensions import begin, db
@@ -26,10 +26,12 @@ from catapult.tables import (
     DEFAULT_PLATFORM,
     NOW,
     RELEASE,
+    Action,
     Approval,
     Decision,
     DecisionKind,
     Deployment,
+    Kind,
     Metric,
     RegisteredModel,
     Role,
@@ -59,28 +61,33 @@ def create(
     does not let it become a release; then it is not registered either.
     """
     actor.needs(Role.RELEASER if is_release else Role.PUBLISHER)
-    limits.check(metadata)
     if resolved is not None:
         fields = {**_of_image(resolved), **fields}
-    content = (fields.get(name) for name in ("tag", "digest", "source"))
-    if resolved is None and (missing := version_content.missing(*content)):
+    elif missing := version_content.missing(*(fields.get(name) for name in ("tag", "digest", "source"))):
         raise Invalid("Send tag and digest, or source, or all three.", errors=missing)
     if model_id is None and model_name is None:
         raise Invalid("Send model_id or model_name.", errors={"model_name": ["Required without a model_id."]})
-    version = Version(
-        id=uuid7(),
-        metadata_=metadata or {},
-        tags=tags or [],
-        semver_key=semver_key(fields["version"]) if fields["version"] is not None else None,
-        created_by=actor.shown,
-        created_by_key=actor.key_id,
-        **{**NEW, **fields},
-    )
-    version.live_in, version.aliases, version.image_check = [], [], None
-    registration = Registration(version, model_id, model_name, actor.bounds)
+    metadata = metadata or {}
+    columns = _new(actor, metadata, {"tags": tags or [], **fields})
+    registration = Registration(columns, metadata, model_id, model_name, actor.bounds)
     if is_release or resolved is not None:
-        return _register_in_steps(version, registration, actor, resolved, is_release)
-    return audit.commit(actor, version, _created(version), statement=registration)
+        return _register_in_steps(registration, actor, resolved, is_release)
+    registration.row = row = Version(metadata_=metadata, **columns)
+    row.live_in, row.aliases, row.image_check = [], [], None
+    return audit.commit(actor, row, _created(columns), statement=registration)
+
+
+def register(
+    *, actor: Actor, model_name: str, version: str | None, source: str, metadata: dict[str, Any], notes: str | None
+) -> Registered:
+    """Register a version of that source, as `create` does, and return what its row got, without the row itself.
+
+    Raises NotFound (model), Conflict (the model has this version), Forbidden, Invalid.
+    """
+    actor.needs(Role.PUBLISHER)
+    columns = _new(actor, metadata, {"version": version, "source": source, "release_notes": notes, "tags": []})
+    registration = Registration(columns, metadata, None, model_name, actor.bounds)
+    return audit.commit(actor, registration, _created(columns), statement=registration).registered
 
 
 def edit(
@@ -180,16 +187,23 @@ _INSERT_METRICS = text(
 )
 
 
-def _created(version: Version, **details: Any) -> Entry:
-    return audit.entry(
-        "version.create",
-        version,
-        version=version.version,
-        tag=version.tag,
-        digest=version.digest,
-        source=version.source,
-        **details,
-    )
+def _new(actor: Actor, metadata: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a new version's columns, except for its metadata. Raises Invalid for metadata beyond the limits."""
+    limits.check(metadata)
+    return {
+        "id": uuid7(),
+        "semver_key": semver_key(fields["version"]) if fields["version"] is not None else None,
+        "created_by": actor.shown,
+        "created_by_key": actor.key_id,
+        **NEW,
+        **fields,
+    }
+
+
+def _created(columns: dict[str, Any], **more: str | None) -> Entry:
+    details = {name: columns.get(name) for name in ("version", "tag", "digest", "source")} | more
+    present = {name: value for name, value in details.items() if value is not None}
+    return Entry(Action.VERSION_CREATE, Kind.VERSION, columns["id"], present)
 
 
 def _of_image(resolved: Resolved) -> dict[str, Any]:
@@ -202,20 +216,21 @@ def _of_image(resolved: Resolved) -> dict[str, Any]:
 
 
 def _register_in_steps(
-    version: Version, registration: Registration, actor: Actor, resolved: Resolved | None, is_release: bool
+    registration: Registration, actor: Actor, resolved: Resolved | None, is_release: bool
 ) -> Version:
     """Register the version in one transaction with the check of its image, and with its promotion if `is_release`."""
     begin()
     if is_release:
         locks.gates_shared()  # before the model's lock, which the registration takes
     registration.finish(audit.execute(registration.sql(), registration.values))
-    row = db.session.get_one(Version, version.id, options=[joinedload(Version.model)])
+    row = db.session.get_one(Version, registration.values["id"], options=[joinedload(Version.model)])
     row.live_in, row.aliases, row.image_check = [], [], None
     if resolved is not None:
         db.session.add(image_checks.of_new(row, resolved, row.created_at, actor=actor))
         audit.flush()
         row.image_check = image_check_queries.of(row.id)
-    entries = [_created(row, model=row.model_name, image=resolved and str(resolved.name))]
+    columns = registration.values | {"version": row.version}
+    entries = [_created(columns, model=row.model_name, image=str(resolved.name) if resolved else None)]
     if is_release:
         decided = _promote(row, actor, row.created_at)
         assert decided is not None, "a new version is not a release"

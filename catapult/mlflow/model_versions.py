@@ -43,12 +43,13 @@ def create_version(name: str, source: str, tags: list[dict[str, str]] = [], **fi
     metadata = {**({"mlflow": origin} if origin else {}), **({mlflow_tags.KEY: sent} if sent else {})}
     if NAME in sent:  # the model's name is not checked: one that breaks our rule is answered as unknown
         strict.load(NAMED_VERSION, {"model_name": "any", "version": sent[NAME], "source": source}, {})
-    content = {"source": source, "metadata": metadata, "release_notes": fields.get("description")}
+    notes = fields.get("description")
+    content = {"source": source, "metadata": metadata, "notes": notes}
     with already_exists(f"Model Version (name={name}, version={sent.get(NAME, '')}) already exists."):
-        version = mlflow_actions.register(actor=g.actor, model_name=name, version=sent.get(NAME), **content)
-    columns = ("number", "source", "release_notes", "created_by", "created_at", "updated_at")
-    row = {column: getattr(version, column) for column in columns}
-    new = SimpleNamespace(**row, name=version.model_name, stage=NONE, origin=origin, tags=sent, aliases=[])
+        registered = mlflow_actions.register(actor=g.actor, model_name=name, version=sent.get(NAME), **content)
+    times = {"created_at": registered.now, "updated_at": registered.now, "created_by": g.actor.shown}
+    row = {"name": registered.name, "number": registered.number, "source": source, "release_notes": notes, **times}
+    new = SimpleNamespace(**row, stage=NONE, origin=origin, tags=sent, aliases=[])
     return {"model_version": messages.version(new)}
 
 
