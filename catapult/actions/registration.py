@@ -1,8 +1,8 @@
 """The statement that registers a version. Training jobs wait for it, and it holds its model's lock for one round trip.
 
 It locks the model's row; takes the time after that, later than that of the model's newest version; counts and numbers the
-version on its model; and inserts the version, the numbers in its metadata and the audit entries. Separate statements would
-need five more round trips under the lock.
+version on its model; and inserts the version, the numbers in its metadata if there are any, and the audit entries. Separate
+statements would need five more round trips under the lock.
 """
 
 import json
@@ -40,8 +40,9 @@ NUMBERS = (
     f"path, CAST(sent.number AS double precision), CASE WHEN abs(sent.number) >= {SHARED_FROM} THEN sent.number END"
 )
 """The columns `path`, `value` and `exact` of `metrics`, from the numbers in a version's metadata."""
-
-
+INDEXED = f"""indexed AS (
+    INSERT INTO metrics (version_id, model_id, path, value, exact) SELECT :id, model_id, {NUMBERS} FROM moment, {UNNESTED}
+)"""  # noqa: S608 - built from the strings above
 _KEY_OF_NUMBER = "lpad(CAST(length(called) AS text), 3, '0') || called || '00100010~'"
 """`rules.semver.semver_key` of a number."""
 
@@ -92,7 +93,8 @@ class Registration:
     def sql(self, entries: str | None = None) -> str:
         """Return the statement, with the CTE that inserts the audit entries unless the caller writes them."""
         by_id, by_name = self.values["model_id"] is not None, self.values["model_name"] is not None
-        return _statement(by_id, by_name, self.bounds.models is not None, self.values["version"] is not None, entries)
+        is_bounded, is_named = self.bounds.models is not None, self.values["version"] is not None
+        return _statement(by_id, by_name, is_bounded, is_named, bool(self.values["paths"]), entries)
 
     def finish(self, result: Iterable[Any]) -> None:
         """Take what was registered. Raises NotFound for an unknown model, Invalid if the id is another's.
@@ -120,7 +122,9 @@ def _complete(version: Version, registered: Registered) -> None:
 
 
 @cache
-def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, entries: str | None) -> str:
+def _statement(
+    by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, has_numbers: bool, entries: str | None
+) -> str:
     names = ", ".join(_KINDS)
     sent = {name: f"CAST(:{name} AS {kind})" for name, kind in _KINDS.items()}
     called = sent["version"]
@@ -144,10 +148,7 @@ def _statement(by_id: bool, by_name: bool, is_bounded: bool, is_named: bool, ent
         ), registered AS (
             INSERT INTO versions ({names}, model_id, number, created_at, updated_at)
             SELECT {values}, model_id, number, now, now FROM moment
-        ), indexed AS (
-            INSERT INTO metrics (version_id, model_id, path, value, exact)
-            SELECT :id, model_id, {NUMBERS} FROM moment, {UNNESTED}
-        ){f", {entries}" if entries else ""}
+        ){f", {INDEXED}" if has_numbers else ""}{f", {entries}" if entries else ""}
         SELECT model_id, name, repository, storage_path, number, called, now FROM moment
         """  # noqa: S608 - built from the tables' own names
 
