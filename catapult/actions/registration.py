@@ -77,6 +77,7 @@ class Registration:
         model_name: str | None,
         bounds: Bounds,
     ) -> None:
+        assert fields.keys() <= _KINDS.keys(), fields.keys() - _KINDS.keys()
         numbers = dict(metadata_limits.numbers(metadata))
         self.bounds = bounds
         self.values: dict[str, Any] = {

@@ -39,7 +39,7 @@ from catapult.tables import (
     VersionStatus,
 )
 
-NEW = {"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "override": False, "counter": 1}
+NEW = {"platform": DEFAULT_PLATFORM, "status": VersionStatus.ACTIVE.value, "counter": 1}
 """The values of a new version's columns that nothing else sets."""
 
 
@@ -72,7 +72,7 @@ def create(
     registration = Registration(columns, metadata, model_id, model_name, actor.bounds)
     if is_release or resolved is not None:
         return _register_in_steps(registration, actor, resolved, is_release)
-    registration.row = row = Version(metadata_=metadata, **columns)
+    registration.row = row = Version(metadata_=metadata, override=False, **columns)
     row.live_in, row.aliases, row.image_check = [], [], None
     return audit.commit(actor, row, _created(columns), statement=registration)
 
