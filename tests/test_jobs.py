@@ -1,5 +1,7 @@
 """The queue and the worker: each job runs, whatever happens to who runs it, and no two run the same at once."""
 
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from catapult.jobs.kinds import KINDS, Kind
 from catapult.jobs.queue import JobFailed
 from catapult.jobs.worker import Worker
 from catapult.queries import jobs as stored_jobs
+from catapult.server import job_process
 
 TRY = "try"
 
@@ -292,6 +295,20 @@ def test_a_worker_that_stops_finishes_what_runs_and_gives_the_rest_back(kind, ad
         [job] = jobs(sql)
         assert (job["leased_until"], job["attempts"]) == (None, 0)
         release.set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("event", ["woken", "stopping"])
+def test_a_signal_stops_a_worker_whose_loop_holds_the_lock_of_an_event(app, event, number):
+    child = os.fork()
+    if not child:
+        signal.alarm(10)  # ends it if it waits for itself
+        stopped = Worker(app)
+        job_process.stop_at_signals(stopped)
+        with getattr(stopped, event)._cond:  # as the loop does for a moment, whenever it waits
+            signal.raise_signal(number)
+        os._exit(0 if stopped.stopping.wait(5) and stopped.woken.wait(5) else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_worker_waits_for_the_database_and_goes_on(kind, add, working, ran, monkeypatch, app):

@@ -54,11 +54,11 @@ log = structlog.get_logger("catapult")
 
 
 class FileServer:
-    """Answers the connections that are handed over, until `stop` is set or the process `parent` is gone."""
+    """Answers the connections that are handed over, until `stop` is called or the process `parent` is gone."""
 
     def __init__(self, app: Flask, cfg: Any, handover: Handover, parent: int, transfers: int = TRANSFERS) -> None:
         self.app, self.cfg, self.handover, self.parent, self.transfers = app, cfg, handover, parent, transfers
-        self.stop = threading.Event()
+        self.stopping = False
         self.watch = FileWatch(app.extensions[STORAGE])
         self.questions = FileQuestions(
             file_client.token(app.config["SECRET_KEY"]), self.watch, app.extensions[STORAGE], app.extensions.get(MOUNT)
@@ -67,10 +67,14 @@ class FileServer:
         self.pool, self.waiting = ThreadPoolExecutor(transfers), ThreadPoolExecutor(WAITING)
         self.question_pool = ThreadPoolExecutor(QUESTIONS)
 
+    def stop(self, *_: Any) -> None:
+        """Handle a signal: take no more connections. It takes no lock, since it may interrupt itself."""
+        self.stopping = True
+
     def run(self) -> None:
         """Take connections. At the end, wait for the transfers that run, unless the storage hangs."""
         self.watch.start()
-        while not self.stop.is_set() and os.getppid() == self.parent:
+        while not self.stopping and os.getppid() == self.parent:
             if taken := self.handover.take():
                 taken.sock.settimeout(PATIENCE)
                 self._begin(taken)
@@ -138,7 +142,7 @@ def serve(app: Flask, cfg: Any, handover: Handover, transfers: int, parent: int)
         app.extensions[MOUNT] = open_mount(current_settings())
     server = FileServer(app, cfg, handover, parent, transfers)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.stop.set())
+        signal.signal(number, server.stop)
     server.run()
     os._exit(0)  # a thread may be stuck on a mount
 

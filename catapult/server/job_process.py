@@ -1,5 +1,6 @@
 """The worker that runs beside gunicorn's workers with the embedded database, in one process of its own."""
 
+import _thread
 import os
 import signal
 from collections.abc import Iterable
@@ -17,7 +18,12 @@ def serve(app: Flask, parent: int | None = None, kinds: Iterable[str] | None = N
     with app.app_context():
         db.engine.dispose(close=False)
     worker = Worker(app, parent=parent) if kinds is None else Worker(app, tuple(kinds), parent=parent)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.stop())
+    stop_at_signals(worker)
     if not worker.run():
         os._exit(0)  # unfinished jobs were given back, and their threads would keep this process alive
+
+
+def stop_at_signals(worker: Worker) -> None:
+    """Stop the worker at SIGTERM and Ctrl-C, by a thread: the handler interrupts the loop, which may hold the lock of an event."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _thread.start_new_thread(worker.stop, ()))
