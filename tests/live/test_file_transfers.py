@@ -66,6 +66,14 @@ def file_process(server: Up) -> psutil.Process:
     return found
 
 
+def kill_file_process(server: Up) -> psutil.Process:
+    """Kill it and wait until it is dead: until then it may take one more request, which ends with it."""
+    killed = file_process(server)
+    killed.kill()
+    killed.wait(10)
+    return killed
+
+
 def test_a_file_is_added_listed_downloaded_and_removed(publisher: Caller, version: dict[str, Any]) -> None:
     added = publisher.put(address(version, "weights/model.bin"), data=LARGE)
     assert added.status_code == 201
@@ -240,8 +248,7 @@ def test_a_client_that_leaves_amid_its_upload_leaves_nothing(server: Up, version
 def test_a_killed_process_for_files_is_replaced_and_the_registry_goes_on(
     server: Up, publisher: Caller, version: dict[str, Any]
 ) -> None:
-    before = file_process(server)
-    before.kill()
+    before = kill_file_process(server)
     assert publisher.get("/api/v1/models").status_code == 200
     until(lambda: publisher.put(address(version, "after"), data=b"x").status_code in (200, 201))
     assert file_process(server).pid != before.pid

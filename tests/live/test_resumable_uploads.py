@@ -118,10 +118,9 @@ def test_an_upload_goes_on_after_the_process_for_files_was_killed(
 ) -> None:
     upload = begun(publisher, version, len(LARGE))
     assert patch(publisher, upload, 0, LARGE[:4_000_000]).status_code == 204
-    from test_file_transfers import file_process
+    from test_file_transfers import kill_file_process
 
-    before = file_process(server)
-    before.kill()
+    kill_file_process(server)
     until(lambda: publisher.head(upload).status_code == 200)
     last = patch(publisher, upload, 4_000_000, LARGE[4_000_000:])
     assert content(publisher, last.headers["Location"]) == LARGE
