@@ -62,8 +62,14 @@ def stored(server: Up) -> set[str]:
 
 
 def file_process(server: Up) -> psutil.Process:
-    (found,) = [child for child in psutil.Process(server.process.pid).children() if child.name() == FILES]
-    return found
+    """The process for files, which starts up to a second after the first answer of a worker."""
+
+    def found() -> list[psutil.Process]:
+        return [child for child in psutil.Process(server.process.pid).children() if child.name() == FILES]
+
+    until(found)
+    (process,) = found()
+    return process
 
 
 def kill_file_process(server: Up) -> psutil.Process:
