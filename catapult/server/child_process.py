@@ -22,6 +22,8 @@ SIGNALS = (
     signal.SIGTTOU,
 )
 """The signals that gunicorn's arbiter handles and a child must not."""
+ENDING = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end a child at once, until it has handlers of its own. Those of the arbiter would only note them."""
 STUCK = 1.0
 """Seconds after which a process that has exited but still exists is stuck in the kernel."""
 log = structlog.get_logger("catapult")
@@ -43,10 +45,15 @@ class ChildProcess:
         if self.pid:
             log.error(f"{self.name.decode()} died; starting it again", pid=self.pid)
         owner = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # one that arrives in between waits, and is not noted
         self.pid = os.fork()
         if self.pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             return
         try:
+            for number in ENDING:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             for listener in listeners:
                 listener.close()
             if hasattr(ctypes.CDLL(None), "prctl"):
